@@ -1,0 +1,249 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Reading the API's answers: status words, counters, times, versions. Pure functions on plain data.
+
+The reference types every status as a plain string and documents no enumeration (behaviour 2.4), so words are
+normalised, synonyms are mapped, and a word that nobody knows is kept and judged by counters and completed_at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Record = dict[str, Any]
+
+_TARGET_WORDS = {
+    "queued": ("queued", "pending", "scheduled", "enqueued", "waiting", "created"),
+    "in_progress": ("in_progress", "running", "started", "deploying", "active"),
+    "succeeded": ("succeeded", "success", "completed", "done", "ok"),
+    "failed": ("failed", "failure", "error", "timed_out"),
+    "uncertain": ("uncertain", "unknown", "lost", "indeterminate"),
+    "cancelled": ("cancelled", "canceled", "revoked", "aborted", "skipped"),
+}
+_ROLLOUT_WORDS = {
+    "pending": ("pending", "queued"),
+    "in_progress": ("in_progress", "running", "active", "started"),
+    "paused": ("paused", "pausing", "on_hold"),
+    "cancelling": ("cancelling", "canceling"),
+    "completed": ("completed", "succeeded", "success", "done"),
+    "partial": ("partial", "completed_with_errors", "partially_failed"),
+    "failed": ("failed", "error"),
+    "cancelled": ("cancelled", "canceled", "revoked"),
+}
+_TARGET = {word: canonical for canonical, words in _TARGET_WORDS.items() for word in words}
+_ROLLOUT = {word: canonical for canonical, words in _ROLLOUT_WORDS.items() for word in words}
+
+TARGET_TERMINAL = frozenset({"succeeded", "failed", "uncertain", "cancelled"})
+TARGET_OPEN = frozenset({"queued", "in_progress"})
+ROLLOUT_TERMINAL = frozenset({"completed", "partial", "failed", "cancelled"})
+ROLLOUT_OPEN = frozenset({"pending", "in_progress", "paused", "cancelling"})
+
+
+def normalise(word: Any) -> str:
+    """Lower case, with ``-`` and blanks as ``_``; an absent word is an empty string."""
+    return re.sub(r"[\s\-]+", "_", str(word).strip().lower()) if word is not None else ""
+
+
+def target_status(word: Any) -> str:
+    """The canonical status of a target; an unknown word comes back normalised."""
+    text = normalise(word)
+    return _TARGET.get(text, text)
+
+
+def rollout_status(word: Any) -> str:
+    """The canonical status of a rollout; an unknown word comes back normalised."""
+    text = normalise(word)
+    return _ROLLOUT.get(text, text)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, from a number or its text; anything else is None."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def count(value: Any) -> int:
+    """A count that is never negative; what is absent or no number counts as 0."""
+    result = number(value)
+    return max(0, int(result)) if result is not None else 0
+
+
+def parse_time(text: Any) -> float | None:
+    """Epoch seconds (UTC) of an ISO 8601 text, or of a number of epoch seconds; None if it is neither.
+
+    A text without a zone is read as UTC (behaviour 2.4); an empty one is no time.
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return number(text)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def text_or_none(value: Any) -> str | None:
+    """A non-empty text, or None."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Targets of one rollout by status. ``cancelled`` is derived: the API has no counter for it."""
+
+    total: int
+    queued: int
+    in_progress: int
+    succeeded: int
+    failed: int
+    uncertain: int
+
+    @property
+    def cancelled(self) -> int:
+        return max(0, self.total - self.queued - self.in_progress - self.succeeded - self.failed - self.uncertain)
+
+    @property
+    def open(self) -> int:
+        """Targets that are still to come or under way."""
+        return self.queued + self.in_progress
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "total": self.total,
+            "queued": self.queued,
+            "in_progress": self.in_progress,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "uncertain": self.uncertain,
+            "cancelled": self.cancelled,
+        }
+
+
+def counters(rollout: Mapping[str, Any]) -> Counters:
+    """The counters of a rollout record (E3, E4)."""
+    return Counters(
+        total=count(rollout.get("total_targets")),
+        queued=count(rollout.get("queued_targets")),
+        in_progress=count(rollout.get("in_progress_targets")),
+        succeeded=count(rollout.get("succeeded_targets")),
+        failed=count(rollout.get("failed_targets")),
+        uncertain=count(rollout.get("uncertain_targets")),
+    )
+
+
+def counters_of_targets(targets: Iterable[Mapping[str, Any]]) -> Counters:
+    """The counters that the target rows themselves give (they win over the rollout's own, behaviour 2.4)."""
+    words = [target_status(t.get("status")) for t in targets]
+    known = {word: words.count(word) for word in ("queued", "in_progress", "succeeded", "failed", "uncertain")}
+    return Counters(total=len(words), **known)
+
+
+def target_is_terminal(target: Mapping[str, Any]) -> bool:
+    """Whether a target has come to rest: by its word, or by completed_at where the word is unknown."""
+    word = target_status(target.get("status"))
+    if word in TARGET_TERMINAL:
+        return True
+    if word in TARGET_OPEN:
+        return False
+    return parse_time(target.get("completed_at")) is not None
+
+
+def rollout_is_terminal(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]] | None = None) -> bool:
+    """Whether a rollout has come to rest.
+
+    A known word decides, unless counters or target rows say that something is still under way. An unknown word is
+    judged by them and by completed_at alone.
+    """
+    word = rollout_status(rollout.get("status"))
+    tally = counters_of_targets(targets) if targets else counters(rollout)
+    if word in ROLLOUT_OPEN or tally.open > 0:
+        return False
+    if word in ROLLOUT_TERMINAL:
+        return True
+    return parse_time(rollout.get("completed_at")) is not None
+
+
+def is_single_target(rollout: Mapping[str, Any]) -> bool:
+    """Whether a rollout is the redeploy of one instance (E22, E24) and not a fleet rollout (E2)."""
+    scope = normalise(rollout.get("scope"))
+    if scope in {"instance", "single"}:
+        return True
+    if scope in {"fleet", "tenant", "all"}:
+        return False
+    return count(rollout.get("total_targets")) <= 1
+
+
+def in_flight(rollouts: Iterable[Mapping[str, Any]]) -> int:
+    """Targets under way or about to be, over all given rollouts, whoever started them.
+
+    The queued targets of a paused rollout do not start; all others count, since the server may start them at any time.
+    """
+    total = 0
+    for rollout in rollouts:
+        tally = counters(rollout)
+        paused = rollout_status(rollout.get("status")) == "paused"
+        total += tally.in_progress + (0 if paused else tally.queued)
+    return total
+
+
+def boot_time(health: Mapping[str, Any]) -> float | None:
+    """When the agent started, in epoch seconds of the server's clock: checked_at - uptime_seconds (E15, E16)."""
+    checked, uptime = parse_time(health.get("checked_at")), number(health.get("uptime_seconds"))
+    return checked - uptime if checked is not None and uptime is not None else None
+
+
+_HEALTHY = frozenset({"healthy", "ok", "up", "pass", "passing", "green"})
+
+
+def is_healthy(health: Mapping[str, Any]) -> bool:
+    """Whether a deep health record says that the instance is well."""
+    return normalise(health.get("status")) in _HEALTHY
+
+
+def is_live(health: Mapping[str, Any]) -> bool:
+    """Whether a deep health record was measured for this call rather than taken from the server's cache."""
+    return health.get("cached") is False
+
+
+def runtime_component(updates: Mapping[str, Any]) -> Record:
+    """The runtime's row of E25; an empty mapping when the server gives none."""
+    runtime = updates.get("runtime")
+    return dict(runtime) if isinstance(runtime, Mapping) else {}
+
+
+def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
+    """``max_parallel_rollouts`` of E9 as a positive integer.
+
+    Raises ValueError with a sentence when it is absent, no whole number, or below 1: Ansible's serial reads 0 as
+    "all hosts at once", so such a value must never get there.
+    """
+    value = policy.get("max_parallel_rollouts")
+    whole = number(value)
+    if whole is None or whole != int(whole):
+        raise ValueError(
+            f"the update policy's max_parallel_rollouts is {value!r}, no whole number; nothing may be rolled out"
+        )
+    if whole < 1:
+        raise ValueError(
+            f"the update policy's max_parallel_rollouts is {int(whole)}: rollouts are switched off; nothing may start"
+        )
+    return int(whole)

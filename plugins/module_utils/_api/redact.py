@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One scrubber for traces, results, the run log and the console. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MASK = "********"
+
+# A key that ends in one of these words holds a secret, whatever its value.
+_SECRET_KEY = re.compile(
+    r"(?:^|[_\-. ])(?:api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|bearer|passw(?:or)?d"
+    r"|passphrase|authorization|credentials?|cookie)$",
+    re.IGNORECASE,
+)
+_HEADER_VALUE = re.compile(r"(?i)\b(x-api-key|authorization)(\s*[:=]\s*)(?:bearer\s+)?[^\s,;'\"]+")
+# Shorter values would mask ordinary words.
+_SHORTEST_SECRET = 4
+_DEEPEST = 40
+
+
+class Redactor:
+    """Replaces secrets by ``********`` in any plain data.
+
+    ``secrets`` are known values (the API key); they are masked wherever they occur, also inside longer
+    strings and in keys of mappings. Values under keys that name a secret are masked whatever they are.
+    """
+
+    def __init__(self, secrets: Iterable[str | None] = ()) -> None:
+        known = {str(s) for s in secrets if s and len(str(s)) >= _SHORTEST_SECRET}
+        # The longest first: a key that contains another one leaves no tail behind.
+        ordered = sorted(known, key=lambda s: (-len(s), s))
+        self._pattern = re.compile("|".join(re.escape(s) for s in ordered)) if ordered else None
+
+    def text(self, value: str) -> str:
+        """``value`` without known secrets and without the values of key-bearing headers."""
+        if self._pattern is not None:
+            value = self._pattern.sub(MASK, value)
+        if "-" in value or "uthorization" in value or "UTHORIZATION" in value:
+            value = _HEADER_VALUE.sub(rf"\1\2{MASK}", value)
+        return value
+
+    def scrub(self, value: Any, _depth: int = 0) -> Any:
+        """A copy of ``value`` (mappings, sequences, scalars) without secrets; absurdly deep nesting is masked."""
+        if isinstance(value, str):
+            return self.text(value)
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if _depth > _DEEPEST:
+            return MASK
+        if isinstance(value, Mapping):
+            return {
+                (self.text(k) if isinstance(k, str) else k): (
+                    MASK if is_secret_key(k) and v not in (None, "", False, True) else self.scrub(v, _depth + 1)
+                )
+                for k, v in value.items()
+            }
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.scrub(v, _depth + 1) for v in value]
+        if isinstance(value, (bytes, bytearray)):
+            return self.text(bytes(value).decode("utf-8", "replace"))
+        return value
+
+
+def is_secret_key(key: Any) -> bool:
+    """Whether a mapping's key names a secret (``api_key``, ``token``, ``Authorization`` ...)."""
+    return isinstance(key, str) and _SECRET_KEY.search(key) is not None

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Waiting for a state: a predicate, a deadline, growing pauses, and the last state - on timeout too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True)
+class Waited(Generic[State]):
+    """How a wait ended. ``state`` is the last one read; ``seconds`` the time waited; ``reads`` counts."""
+
+    done: bool
+    state: State
+    seconds: float
+    reads: int
+
+
+def wait_until(
+    read: Callable[[], State],
+    done: Callable[[State], bool],
+    *,
+    timeout: float,
+    interval: float,
+    longest_interval: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Waited[State]:
+    """Read until ``done(state)`` or until ``timeout`` seconds have gone by.
+
+    Pauses start at ``interval`` seconds and grow by half each time up to ``longest_interval`` (default: 5 times
+    ``interval``). The last read happens at the deadline, so a state reached during the last pause counts.
+    What ``read`` raises goes to the caller.
+    """
+    start = clock()
+    longest = interval * 5 if longest_interval is None else longest_interval
+    pause = interval
+    reads = 0
+    while True:
+        state = read()
+        reads += 1
+        waited = clock() - start
+        if done(state):
+            return Waited(True, state, waited, reads)
+        if waited >= timeout:
+            return Waited(False, state, waited, reads)
+        sleep(min(pause, max(0.0, timeout - waited)))
+        pause = min(pause * 1.5, longest)
