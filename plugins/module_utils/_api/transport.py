@@ -314,12 +314,12 @@ def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a bare OSError when ca_path cannot be read.
         return Outcome.REFUSED, "tls", _phrase(failure)
-    if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
-        return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
     if any_is(urllib3_errors.NameResolutionError):
         return Outcome.NOT_SENT, "unreachable", "the server's name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
+    if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
+        return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
         return Outcome.UNKNOWN, "timeout", "no answer within the time limit"
     return (

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs any module of the collection in the controller's own process: no connection, no interpreter, no temporary file.
+
+meta/runtime.yml routes every module here. The module's file stays a true module: with ``async``, with an
+``environment``, or delegated to another machine, the task is handed to it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, Result, execute
+
+_MODULES = "ansible_collections.fleetops.agents.plugins.modules."
+
+
+class ActionModule(ActionBase):
+    """One task of any fleetops.agents module."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> Result:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        if self._belongs_elsewhere():
+            wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+            return {**result, **self._execute_module(task_vars=task_vars, wrap_async=wrap_async)}
+        if REQUESTS_IMPORT_ERROR is not None:
+            return {**result, "failed": True, "msg": missing_required_lib("requests")}
+        name = self._task.action.rpartition(".")[2]
+        operation = importlib.import_module(_MODULES + name).OPERATION
+        return {**result, **self._run_here(name, operation)}
+
+    def _run_here(self, name: str, operation: Operation) -> Result:
+        spec = operation.argument_spec()
+        checked = ArgumentSpecValidator(spec, **operation.rules).validate(dict(self._task.args))
+        params = checked.validated_parameters
+        secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
+        warnings: list[str] = []
+        if checked.error_messages:
+            result: Result = {"failed": True, "msg": _complaint(name, checked)}
+        else:
+            context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
+            result = execute(operation, context, diff_mode=self._task.diff)
+        if warnings:
+            result["warnings"] = warnings
+        return remove_values(result, secrets)
+
+    def _belongs_elsewhere(self) -> bool:
+        """Whether the user asked for something that only an ordinary module does."""
+        if self._task.async_val or any(self._task.environment or []):
+            return True
+        return bool(self._task.delegate_to) and self._connection.transport != "local"
+
+
+def _complaint(name: str, checked: Any) -> str:
+    """The same sentence as an ordinary module gives for parameters that do not fit its spec."""
+    message = checked.error_messages[0]
+    if checked.unsupported_parameters:
+        return f"Unsupported parameters for ({'fleetops.agents.' + name}) module: {re.sub('^.*?: ', '', message)}"
+    return message
+
+
+def _texts_of(values: Any) -> set[str]:
+    """Every text inside the given values."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, dict):
+            found |= _texts_of(value.values())
+        elif isinstance(value, (list, tuple)):
+            found |= _texts_of(value)
+        elif value not in (None, "") and not isinstance(value, bool):
+            found.add(str(value))
+    return found

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the attributes: how far a module supports check mode, diff, in-process running and action groups."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and tell what would change, without sending any write.
+  diff_mode:
+    description: Returns what it changes (or in check mode would change) when the task runs in diff mode.
+  idempotent:
+    description: When run again with the same options and nothing else has changed, reports no change.
+  action_group:
+    description: Use C(group/fleetops.agents.fleet) in C(module_defaults) to set the connection options once.
+    support: full
+    membership:
+      - fleetops.agents.fleet
+"""
+
+    INFO = r"""
+attributes:
+  check_mode:
+    support: full
+    details: This module sends no writes.
+  diff_mode:
+    support: N/A
+    details: This module changes nothing.
+  idempotent:
+    support: full
+    details: This module changes nothing.
+"""
+
+    INSTANCE = r"""
+attributes:
+  action_group:
+    description: Use C(group/fleetops.agents.fleet) in C(module_defaults) to set the connection options once,
+      and C(group/fleetops.agents.instance) to set O(instance_id) once.
+    support: full
+    membership:
+      - fleetops.agents.fleet
+      - fleetops.agents.instance
+"""

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the connection options that modules and plugins share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  api_url:
+    description:
+      - Address of the server, for example V(https://fleet.example.com).
+      - If it is not set, the environment variable E(FLEETOPS_API_URL) is used.
+    type: str
+    required: true
+  api_key:
+    description:
+      - The key that is sent in the header C(X-Api-Key).
+      - If it is not set, the environment variable E(FLEETOPS_API_KEY) is used. Prefer that, or a vaulted variable.
+    type: str
+    required: true
+  validate_certs:
+    description:
+      - Whether the server's TLS certificate must be trusted.
+      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file of certificates, or a folder of them, to trust instead of the system's.
+      - If it is not set, the environment variable E(FLEETOPS_CA_PATH) is used.
+    type: path
+  request_timeout:
+    description:
+      - Seconds to wait for one answer.
+      - If it is not set, the environment variable E(FLEETOPS_REQUEST_TIMEOUT) is used.
+    type: float
+    default: 30
+  retries:
+    description:
+      - How often a call is repeated that certainly was not carried out, or that may be carried out twice without harm.
+      - A write whose outcome is unknown is never sent again; it is looked up.
+      - If it is not set, the environment variable E(FLEETOPS_RETRIES) is used.
+    type: int
+    default: 3
+  extra_headers:
+    description:
+      - Further headers to send with each call, for a gateway in front of the server.
+    type: dict
+    default: {}
+  api_trace:
+    description:
+      - Whether the result holds a row for each call under RV(ignore:api_calls).
+      - If it is not set, the environment variable E(FLEETOPS_API_TRACE) is used.
+    type: bool
+    default: false
+requirements:
+  - requests
+"""
+
+    # The same options for inventory and lookup plugins, which also take variables where there are any.
+    PLUGINS = r"""
+options:
+  api_url:
+    description: Address of the server, for example V(https://fleet.example.com).
+    type: str
+    required: true
+    env:
+      - name: FLEETOPS_API_URL
+    vars:
+      - name: fleetops_api_url
+  api_key:
+    description: The key that is sent in the header C(X-Api-Key). Prefer the environment, or a vaulted variable.
+    type: str
+    required: true
+    env:
+      - name: FLEETOPS_API_KEY
+    vars:
+      - name: fleetops_api_key
+  validate_certs:
+    description: Whether the server's TLS certificate must be trusted.
+    type: bool
+    default: true
+    env:
+      - name: FLEETOPS_VALIDATE_CERTS
+    vars:
+      - name: fleetops_validate_certs
+  ca_path:
+    description: A file of certificates, or a folder of them, to trust instead of the system's.
+    type: path
+    env:
+      - name: FLEETOPS_CA_PATH
+    vars:
+      - name: fleetops_ca_path
+  request_timeout:
+    description: Seconds to wait for one answer.
+    type: float
+    default: 30
+    env:
+      - name: FLEETOPS_REQUEST_TIMEOUT
+    vars:
+      - name: fleetops_request_timeout
+  retries:
+    description: How often a call is repeated that may be repeated without harm.
+    type: int
+    default: 3
+    env:
+      - name: FLEETOPS_RETRIES
+    vars:
+      - name: fleetops_retries
+  extra_headers:
+    description: Further headers to send with each call, for a gateway in front of the server.
+    type: dict
+    default: {}
+    env:
+      - name: FLEETOPS_EXTRA_HEADERS
+    vars:
+      - name: fleetops_extra_headers
+requirements:
+  - requests
+"""

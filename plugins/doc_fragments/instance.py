@@ -1,0 +1,19 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the option that every instance_* module has."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  instance_id:
+    description:
+      - The instance's id (a UUID). The inventory plugin P(fleetops.agents.fleet#inventory) gives it to each host as
+        C(fleetops_instance_id).
+    type: str
+    required: true
+"""

@@ -1,0 +1,22 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the options of modules that wait."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  wait:
+    description: Whether to wait until the work has come to its end, instead of returning once it is accepted.
+    type: bool
+    default: true
+  wait_interval:
+    description:
+      - Seconds between the first two looks at the state. The pauses grow by half each time, up to 5 times this value.
+    type: float
+    default: 2
+"""

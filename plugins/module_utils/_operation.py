@@ -1,0 +1,160 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a module is: a spec and a run. Runs one on plain parameters, or as an ordinary Ansible module.
+
+Check mode and diff are decided here and nowhere else: a module changes something only through Context.write(), which
+in check mode sends nothing, and the client of a check-mode run refuses every write besides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ApiError, FleetClient, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.fleetops.agents.plugins.module_utils._options import (
+    Spec,
+    connection_spec,
+    instance_spec,
+    open_client,
+    wait_spec,
+)
+
+Answer = TypeVar("Answer")
+Result = dict[str, Any]
+
+
+class OperationFailed(Exception):
+    """A failure that is no failed call: ``facts`` are added to the result beside ``msg``."""
+
+    def __init__(self, msg: str, **facts: Any) -> None:
+        super().__init__(msg)
+        self.facts = facts
+
+
+class Context:
+    """What a running operation has: parameters, the client, the clock, and the record of what it changed.
+
+    ``result`` is filled as the operation learns things, so a failure carries the last known state.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        *,
+        check_mode: bool = False,
+        warn: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        self.clock, self.sleep = clock, sleep
+        self.warn: Callable[[str], None] = warn or (lambda message: None)
+        self.result: Result = {}
+        self.changed = False
+        self.diff: dict[str, Any] | None = None
+        self._client: FleetClient | None = None
+
+    @property
+    def client(self) -> FleetClient:
+        """The API; opened at first use, read-only in check mode."""
+        if self._client is None:
+            self._client = open_client(self.params.get, read_only=self.check_mode, on_repeat=self.warn)
+        return self._client
+
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        return self._client.trace if self._client is not None else []
+
+    def write(self, send: Callable[[], Answer], *, before: Any, after: Any) -> Answer | None:
+        """Change something: record ``before`` and ``after`` as the diff, then send - in check mode send nothing.
+
+        Answers what ``send`` answers, None in check mode. ``changed`` stands once the server has answered, or when
+        whether it carried the call out is unknown.
+        """
+        self.diff = {"before": before, "after": after}
+        if self.check_mode:
+            self.changed = True
+            return None
+        try:
+            answer = send()
+        except ApiError as error:
+            self.changed = self.changed or error.ambiguous
+            raise
+        self.changed = True
+        return answer
+
+    def fail(self, msg: str, **facts: Any) -> NoReturn:
+        """Stop with a sentence; ``facts`` join the result."""
+        raise OperationFailed(msg, **facts)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One module: its own options, which shared ones it takes, and what it does.
+
+    ``run(context)`` fills ``context.result``; it raises ApiError or OperationFailed. ``wait_timeout`` in seconds makes
+    it a waiting module.
+    """
+
+    run: Callable[[Context], None]
+    options: Spec = field(default_factory=dict)
+    on_instance: bool = False
+    wait_timeout: int | None = None
+    rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def argument_spec(self) -> Spec:
+        """Every option: shared and own."""
+        return {
+            **connection_spec(),
+            **(instance_spec() if self.on_instance else {}),
+            **(wait_spec(self.wait_timeout) if self.wait_timeout is not None else {}),
+            **self.options,
+        }
+
+
+def execute(operation: Operation, context: Context, *, diff_mode: bool = False) -> Result:
+    """Run an operation to its result; every foreseen failure becomes ``failed`` with ``msg``, never an exception."""
+    outcome: Result = {}
+    try:
+        operation.run(context)
+    except ApiError as error:
+        outcome = {"failed": True, "msg": str(error), "error": error.as_dict()}
+        if error.ambiguous:
+            outcome["ambiguous"] = True
+    except SettingsError as error:
+        outcome = {"failed": True, "msg": f"{error}."}
+    except OperationFailed as failure:
+        outcome = {"failed": True, "msg": str(failure), **failure.facts}
+    finally:
+        context.close()
+    result = {"changed": context.changed, **context.result, **outcome}
+    if diff_mode and context.changed and context.diff is not None:
+        result["diff"] = context.diff
+    if context.params.get("api_trace"):
+        result["api_calls"] = context.trace
+    return result
+
+
+def run_as_module(operation: Operation) -> None:
+    """The main() of every module file: an ordinary Ansible module, wherever Ansible puts it."""
+    from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+    module = AnsibleModule(argument_spec=operation.argument_spec(), supports_check_mode=True, **operation.rules)
+    if REQUESTS_IMPORT_ERROR is not None:
+        module.fail_json(msg=missing_required_lib("requests"), exception=str(REQUESTS_IMPORT_ERROR))
+    context = Context(module.params, check_mode=module.check_mode, warn=module.warn)
+    result = execute(operation, context, diff_mode=module._diff)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The one declaration of the options that modules and plugins share: argument specs, environment names, the client.
+
+The documentation of the same options is in doc_fragments/connection.py, wait.py and instance.py; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.common.parameters import env_fallback
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
+
+Spec = dict[str, dict[str, Any]]
+
+ENVIRONMENT = {
+    "api_url": "FLEETOPS_API_URL",
+    "api_key": "FLEETOPS_API_KEY",
+    "validate_certs": "FLEETOPS_VALIDATE_CERTS",
+    "ca_path": "FLEETOPS_CA_PATH",
+    "request_timeout": "FLEETOPS_REQUEST_TIMEOUT",
+    "retries": "FLEETOPS_RETRIES",
+    "api_trace": "FLEETOPS_API_TRACE",
+}
+
+_CONNECTION: Spec = {
+    "api_url": {"type": "str", "required": True},
+    "api_key": {"type": "str", "required": True, "no_log": True},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "request_timeout": {"type": "float", "default": 30},
+    "retries": {"type": "int", "default": 3},
+    "extra_headers": {"type": "dict", "default": {}, "no_log": True},
+    "api_trace": {"type": "bool", "default": False},
+}
+
+CONNECTION_OPTIONS = tuple(_CONNECTION)
+
+
+def connection_spec() -> Spec:
+    """The connection options of every module, with their environment names."""
+    return {
+        name: {**entry, **({"fallback": (env_fallback, [ENVIRONMENT[name]])} if name in ENVIRONMENT else {})}
+        for name, entry in _CONNECTION.items()
+    }
+
+
+def instance_spec() -> Spec:
+    """The option that every instance_* module has."""
+    return {"instance_id": {"type": "str", "required": True}}
+
+
+def wait_spec(default_timeout: int) -> Spec:
+    """The options of a module that waits. Times are in seconds."""
+    return {
+        "wait": {"type": "bool", "default": True},
+        "wait_timeout": {"type": "int", "default": default_timeout},
+        "wait_interval": {"type": "float", "default": 2},
+    }
+
+
+def open_client(
+    option: Callable[[str], Any],
+    *,
+    read_only: bool = False,
+    on_repeat: Callable[[str], None] | None = None,
+) -> FleetClient:
+    """A client from the shared options; ``option(name)`` gives a value (a module's params.get, a plugin's get_option).
+
+    Raises SettingsError with a sentence for values that cannot be used.
+    """
+    return connect(
+        api_url=option("api_url"),
+        api_key=option("api_key"),
+        validate_certs=option("validate_certs"),
+        ca_path=option("ca_path"),
+        request_timeout=option("request_timeout"),
+        retries=option("retries"),
+        headers={str(k): str(v) for k, v in (option("extra_headers") or {}).items()},
+        read_only=read_only,
+        on_repeat=on_repeat,
+    )
