@@ -72,7 +72,7 @@ def _runs(db: Database) -> None:
           ignored INTEGER NOT NULL DEFAULT 0,
           stats_json TEXT,
           meta_json TEXT
-        ) STRICT
+        )
         """,
         "CREATE INDEX runs_started ON runs (started_at)",
         "CREATE INDEX runs_open ON runs (status) WHERE ended_at IS NULL",
@@ -86,7 +86,7 @@ def _runs(db: Database) -> None:
           counter INTEGER,
           host TEXT,
           PRIMARY KEY (run_id, kind, ref)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX run_links_ref ON run_links (kind, ref)",
         # One row a batch: Ansible starts the play anew for each (`serial`). play: 1, 2, ... over the playbook's plays;
@@ -104,7 +104,7 @@ def _runs(db: Database) -> None:
           hosts_json TEXT,
           started_at REAL,
           PRIMARY KEY (run_id, counter)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         # One row a task a batch. play_counter is the counter of its row in plays.
         """
@@ -120,7 +120,7 @@ def _runs(db: Database) -> None:
           is_handler INTEGER NOT NULL DEFAULT 0,
           started_at REAL,
           PRIMARY KEY (run_id, counter)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         # kind: result (one a host and task), item (one of a loop) or retry (an attempt that will be repeated).
         # status: ok, failed, ignored (failed with ignore_errors), unreachable, skipped, retry. changed: 0 or 1.
@@ -147,7 +147,7 @@ def _runs(db: Database) -> None:
           result_json TEXT,
           truncated INTEGER NOT NULL DEFAULT 0,
           PRIMARY KEY (run_id, counter)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX host_results_host ON host_results (host, ended_at)",
         "CREATE INDEX host_results_failed ON host_results (msg_fp, ended_at) WHERE status IN ('failed', 'unreachable')",
@@ -165,7 +165,7 @@ def _runs(db: Database) -> None:
           ignored INTEGER NOT NULL DEFAULT 0,
           final INTEGER NOT NULL DEFAULT 0,
           PRIMARY KEY (run_id, host)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX run_hosts_host ON run_hosts (host)",
         # What a host was last seen starting and has not finished: live in a running run, the last words of a lost one.
@@ -177,7 +177,7 @@ def _runs(db: Database) -> None:
           task_counter INTEGER,
           started_at REAL,
           PRIMARY KEY (run_id, host)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         # How far each source is read. source: spool (scope: file name), api (scope: tenant), rollout
         # (scope: tenant|rollout_id, only while its details could not be read) or audit (scope: tenant|instance_id).
@@ -198,7 +198,7 @@ def _runs(db: Database) -> None:
           gap_from REAL,
           gap_to REAL,
           PRIMARY KEY (source, scope)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
     )
 
@@ -215,7 +215,7 @@ def _rollouts(db: Database) -> None:
           base_url TEXT NOT NULL,
           label TEXT,
           first_seen REAL NOT NULL
-        ) STRICT
+        )
         """,
         # E9; a row is added when the policy differs from the newest one stored. Hours are UTC.
         """
@@ -230,7 +230,7 @@ def _rollouts(db: Database) -> None:
           mcp_servers_default TEXT,
           raw_json TEXT NOT NULL,
           PRIMARY KEY (tenant, taken_at)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         # E3. is_open: something is still under way. cancelled is derived, the API has no counter for it.
         # total_duration_s: E1's figure. targets_read: 0 while the targets could not be read for this state.
@@ -260,7 +260,7 @@ def _rollouts(db: Database) -> None:
           first_seen REAL NOT NULL,
           updated_at REAL NOT NULL,
           PRIMARY KEY (tenant, rollout_id)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX rollouts_created ON rollouts (tenant, created_at)",
         # E1 merged with E4 by target id. position: order in the timeline. duration_s: as the API gives it.
@@ -293,7 +293,7 @@ def _rollouts(db: Database) -> None:
           first_seen REAL NOT NULL,
           updated_at REAL NOT NULL,
           PRIMARY KEY (tenant, rollout_id, target_id)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX rollout_targets_instance ON rollout_targets (tenant, instance_id, created_at)",
         "CREATE INDEX rollout_targets_open ON rollout_targets (tenant, rollout_id) WHERE is_open = 1",
@@ -310,7 +310,7 @@ def _rollouts(db: Database) -> None:
           old_status TEXT NOT NULL,
           new_status TEXT NOT NULL,
           PRIMARY KEY (tenant, rollout_id, target_id, at)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         # Known from targets: the newest host name, and the bundle of the newest succeeded target.
         """
@@ -323,7 +323,7 @@ def _rollouts(db: Database) -> None:
           first_seen REAL NOT NULL,
           updated_at REAL NOT NULL,
           PRIMARY KEY (tenant, instance_id)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
     )
 
@@ -353,7 +353,7 @@ def _audit(db: Database) -> None:
           request_id TEXT,
           metadata_json TEXT,
           PRIMARY KEY (tenant, instance_id, id)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX audit_events_time ON audit_events (tenant, instance_id, event_ts)",
         # day: YYYY-MM-DD (UTC) of event_ts, '' when it has none; an absent word counts as ''.
@@ -368,7 +368,7 @@ def _audit(db: Database) -> None:
           tool_name TEXT NOT NULL,
           n INTEGER NOT NULL,
           PRIMARY KEY (tenant, instance_id, day, source, outcome, role, tool_name)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
         "CREATE INDEX audit_daily_day ON audit_daily (tenant, day)",
         # E21; a row is added when the figures differ from the newest one stored. The API's own totals: coverage is
@@ -384,6 +384,6 @@ def _audit(db: Database) -> None:
           denied INTEGER NOT NULL,
           by_source_json TEXT,
           PRIMARY KEY (tenant, instance_id, taken_at)
-        ) STRICT, WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
     )

@@ -10,6 +10,7 @@ nothing. Each method is one transaction. Errors are StoreError, one sentence eac
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import time
@@ -20,8 +21,6 @@ from typing import Any
 from console.database import BUSY_TIMEOUT, Row, StoreError, Tables, open_database
 
 __all__ = ["Cursor", "RolloutRead", "Row", "RunRows", "Store", "StoreError", "day_of", "open_store", "to_json"]
-
-_RECAP = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
 
 
 @dataclass
@@ -157,13 +156,17 @@ class Store(Tables):
         self._upsert("run_hosts", ("run_id", "host"), counted)
 
     def _sum_recap(self, run_id: str) -> None:
-        # S608: the column names are the constant above, the value is bound.
-        sums = ", ".join(f"{c} = (SELECT coalesce(sum({c}), 0) FROM mine)" for c in _RECAP)
-        sql = (
-            "WITH mine AS (SELECT * FROM run_hosts WHERE run_id = :run)"
-            f" UPDATE runs SET hosts = (SELECT count(*) FROM mine), {sums} WHERE run_id = :run"  # noqa: S608
+        self._conn.execute(
+            """
+            UPDATE runs SET (hosts, ok, changed, failed, unreachable, skipped, rescued, ignored) = (
+              SELECT count(*), coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
+                     coalesce(sum(unreachable), 0), coalesce(sum(skipped), 0), coalesce(sum(rescued), 0),
+                     coalesce(sum(ignored), 0)
+              FROM run_hosts WHERE run_id = :run)
+            WHERE run_id = :run
+            """,
+            {"run": run_id},
         )
-        self._conn.execute(sql, {"run": run_id})
 
     # Rollouts
 
@@ -319,7 +322,8 @@ class Store(Tables):
         self._conn.execute(
             "DELETE FROM audit_daily WHERE tenant = ? AND instance_id = ? AND day = ?", (tenant, instance_id, day)
         )
-        span = "event_ts IS NULL" if not day else "event_ts >= unixepoch(:day) AND event_ts < unixepoch(:day, '+1 day')"
+        begin = calendar.timegm(time.strptime(day, "%Y-%m-%d")) if day else None
+        span = "event_ts >= :begin AND event_ts < :begin + 86400" if day else "event_ts IS NULL"
         # S608: `span` is one of the two texts above.
         self._conn.execute(
             f"""
@@ -328,7 +332,7 @@ class Store(Tables):
                    coalesce(role, ''), coalesce(tool_name, ''), count(*)
             FROM audit_events WHERE tenant = :tenant AND instance_id = :instance AND {span} GROUP BY 4, 5, 6, 7
             """,  # noqa: S608
-            {"tenant": tenant, "instance": instance_id, "day": day},
+            {"tenant": tenant, "instance": instance_id, "day": day, "begin": begin},
         )
 
 
