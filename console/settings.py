@@ -1,0 +1,156 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The console's settings, read from the environment once and checked there.
+
+FLEETOPS_CONSOLE_DB          the database (default: $XDG_STATE_HOME/fleetops/console.db)
+FLEETOPS_RUN_LOG_DIR         the folder of the run log's spools (default: $XDG_STATE_HOME/fleetops/runs)
+FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync removes the spool of an ended run once it is stored whole (default: false)
+FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT (30 s),
+FLEETOPS_RETRIES (3)         the API, needed by sync alone
+
+A wrong value raises SettingsError, one sentence that names the variable; a key is never shown.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message is one sentence for people."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the console reads and writes. A default place may be absent; one that was named must be there."""
+
+    database: Path
+    spool_dir: Path
+    database_is_default: bool = False
+    spool_dir_is_default: bool = False
+    remove_loaded_spools: bool = False
+
+
+@dataclass(frozen=True)
+class ApiConnection:
+    """How sync reaches the API. ``tenant``: the base URL, without a trailing slash, by which rows are kept apart."""
+
+    api_url: str
+    api_key: str = field(repr=False)
+    validate_certs: bool = True
+    ca_path: str | None = None
+    request_timeout: float = 30.0
+    retries: int = 3
+
+    @property
+    def tenant(self) -> str:
+        return self.api_url.rstrip("/")
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    database: str | None = None,
+    spool_dir: str | None = None,
+) -> Settings:
+    """The settings; ``database`` and ``spool_dir``, where given, win over the environment. Raises SettingsError."""
+    env = os.environ if environ is None else environ
+    named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
+    named_spool = spool_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
+    return Settings(
+        database=Path(named_database).expanduser() if named_database else _state_home(env) / "fleetops" / "console.db",
+        spool_dir=Path(named_spool).expanduser() if named_spool else _state_home(env) / "fleetops" / "runs",
+        database_is_default=not named_database,
+        spool_dir_is_default=not named_spool,
+        remove_loaded_spools=_boolean(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", default=False),
+    )
+
+
+def load_api(environ: Mapping[str, str] | None = None) -> ApiConnection:
+    """The connection to the API. Raises SettingsError, also when it is not configured at all."""
+    env = os.environ if environ is None else environ
+    url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
+    if url is None:
+        raise SettingsError("FLEETOPS_API_URL is not set: set it to the API's address, or give --no-api.")
+    if key is None:
+        raise SettingsError("FLEETOPS_API_KEY is not set: set it to a key that may read, or give --no-api.")
+    _check_url(url)
+    ca_path = _text(env, "FLEETOPS_CA_PATH")
+    if ca_path and not Path(ca_path).expanduser().exists():
+        raise SettingsError(f"FLEETOPS_CA_PATH names {ca_path}, which does not exist.")
+    return ApiConnection(
+        api_url=url,
+        api_key=key,
+        validate_certs=_boolean(env, "FLEETOPS_VALIDATE_CERTS", default=True),
+        ca_path=ca_path,
+        request_timeout=_number(env, "FLEETOPS_REQUEST_TIMEOUT", default=30.0, least=0.1),
+        retries=int(_number(env, "FLEETOPS_RETRIES", default=3, least=0, whole=True)),
+    )
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = None
+    # The address itself is shown by no message: it may carry a password.
+    if parts is not None and (parts.username or parts.password):
+        raise SettingsError(
+            "FLEETOPS_API_URL carries a user name or password; leave them out, the key is FLEETOPS_API_KEY."
+        )
+    if not usable:
+        raise SettingsError("FLEETOPS_API_URL is not an http or https address, such as https://ops.example.com.")
+
+
+def _state_home(env: Mapping[str, str]) -> Path:
+    named = _text(env, "XDG_STATE_HOME")
+    if named:
+        return Path(named).expanduser()
+    home = _text(env, "HOME")
+    if home is None:
+        raise SettingsError(
+            "Neither XDG_STATE_HOME nor HOME is set: name FLEETOPS_CONSOLE_DB and FLEETOPS_RUN_LOG_DIR."
+        )
+    return Path(home) / ".local" / "state"
+
+
+def _text(env: Mapping[str, str], name: str) -> str | None:
+    return env.get(name, "").strip() or None
+
+
+def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = _text(env, name)
+    if text is None:
+        return default
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise SettingsError(f"{name} is {text!r}; it must be true or false.")
+
+
+def _number(env: Mapping[str, str], name: str, *, default: float, least: float, whole: bool = False) -> float:
+    text = _text(env, name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < least or (whole and value != int(value)):
+        raise SettingsError(
+            f"{name} is {text!r}; it must be a {'whole ' if whole else ''}number of at least {least:g}."
+        )
+    return value

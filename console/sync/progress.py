@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Telling how far a sync is: the protocol, and its form in a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Protocol, TextIO
+
+
+class Progress(Protocol):
+    """Called as work goes on. ``what``: one of a few steps, in words; ``total`` is None while it is unknown.
+
+    A step ends when ``done`` equals ``total``, or when the next one begins.
+    """
+
+    def __call__(self, done: int, total: int | None, what: str) -> None: ...
+
+
+def silent(done: int, total: int | None, what: str) -> None:
+    """Says nothing."""
+
+
+class TerminalProgress:
+    """A bar that is redrawn in place on a terminal; elsewhere a line when a step begins and ends, every 10 s between.
+
+    ``stream`` is standard error as a rule, so that standard output stays clean.
+    """
+
+    def __init__(self, stream: TextIO, *, line_every: float = 10.0) -> None:
+        self._stream = stream
+        self._tty = stream.isatty()
+        self._line_every = line_every
+        self._what: str | None = None
+        self._last = 0.0
+        self._open_line = False
+
+    def __call__(self, done: int, total: int | None, what: str) -> None:
+        now = time.monotonic()
+        begins, ends = what != self._what, total is not None and done >= total
+        pause = 0.1 if self._tty else self._line_every
+        if not (begins or ends or now - self._last >= pause):
+            return
+        if begins and self._open_line:
+            self._break()
+        self._what, self._last = what, now
+        if self._tty:
+            self._draw(done, total, what)
+            if ends:
+                self._break()
+        else:
+            self._stream.write(f"{what}: {_figure(done, total)}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """End an unfinished bar, so that what is printed next begins on a line of its own."""
+        if self._open_line:
+            self._break()
+
+    def _draw(self, done: int, total: int | None, what: str) -> None:
+        text = f"{what} {_figure(done, total)}"
+        width = max(20, shutil.get_terminal_size().columns - 1)
+        room = min(40, width - len(text) - 3)
+        if total and room >= 8:
+            filled = room * min(done, total) // total
+            text += f" [{'#' * filled}{'.' * (room - filled)}]"
+        self._stream.write("\r\x1b[K" + text[:width])
+        self._stream.flush()
+        self._open_line = True
+
+    def _break(self) -> None:
+        self._stream.write("\n")
+        self._stream.flush()
+        self._open_line = False
+
+
+def _figure(done: int, total: int | None) -> str:
+    return f"{done:,}" if total is None else f"{done:,} of {total:,}"
