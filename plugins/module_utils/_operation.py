@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ApiError, FleetClient, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import newest
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._options import (
     Spec,
@@ -121,6 +123,19 @@ class Operation:
             **(wait_spec(self.wait_timeout) if self.wait_timeout is not None else {}),
             **self.options,
         }
+
+
+def read_listing(
+    context: Context, read_page: Callable[[int, int], list[Record]], page: int
+) -> tuple[list[Record], bool, int | None]:
+    """The rows that the options ``limit``, ``offset`` and ``all`` ask for, whether there are more, and their offset."""
+    limit, offset = context.params["limit"], context.params["offset"]
+    if limit < 1:
+        context.fail(f"limit is {limit}: it must be 1 or more.")
+    if offset < 0:
+        context.fail(f"offset is {offset}: it must be 0 or more.")
+    rows, truncated = newest(read_page, None if context.params["all"] else limit, page, offset)
+    return rows, truncated, offset + len(rows) if truncated else None
 
 
 def execute(operation: Operation, context: Context, *, diff_mode: bool = False) -> Result:

@@ -101,6 +101,11 @@ def parse_time(text: Any) -> float | None:
         return None
 
 
+def iso_time(at: float | None) -> str | None:
+    """ISO 8601 text (UTC, whole seconds) of epoch seconds; None for None."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
 def text_or_none(value: Any) -> str | None:
     """A non-empty text, or None."""
     return value if isinstance(value, str) and value.strip() else None

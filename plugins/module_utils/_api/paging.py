@@ -23,6 +23,7 @@ def read_all(
     page: int,
     most: int | None = None,
     until: Callable[[Record], bool] | None = None,
+    start: int = 0,
     key: str = "id",
 ) -> list[Record]:
     """All rows of a newest-first list, each once, newest first, in the server's order.
@@ -30,19 +31,20 @@ def read_all(
     ``fetch(limit, offset)`` reads one page; ``page`` is the largest limit the API takes. Pages overlap by 5 rows, and
     where a page shares no row with what is known (rows above the cursor vanished), the walk steps back. After the
     walk the head is read again until a page brings nothing new. ``most`` ends the walk once that many rows are known;
-    ``until(row)`` ends it at the first row that is already known to the caller (that row is left out).
+    ``until(row)`` ends it at the first row that is already known to the caller (that row is left out). A walk from an
+    offset ``start`` above 0 does not look at the head.
     """
     walked: list[Record] = []
     known: set[Any] = set()
     step = max(1, page - OVERLAP)
-    offset = steps_back = idle_pages = 0
+    offset, steps_back, idle_pages = start, 0, 0
     ended = False
     while not ended and (most is None or len(walked) < most):
         rows = fetch(page, offset)
         overlaps = any(_identity(row, key) in known for row in rows)
-        if offset > 0 and rows and not overlaps and steps_back < _MOST_STEPS_BACK:
+        if offset > start and rows and not overlaps and steps_back < _MOST_STEPS_BACK:
             steps_back += 1
-            offset = max(0, offset - step)
+            offset = max(start, offset - step)
             continue
         fresh, ended = _fresh(rows, known, key, until)
         walked += fresh
@@ -51,9 +53,23 @@ def read_all(
         if len(rows) < page or idle_pages > 1:
             break
         offset += step
-    head = _new_at_head(fetch, page, known, key, until) if walked else []
+    head = _new_at_head(fetch, page, known, key, until) if walked and start == 0 else []
     found = head + walked
     return found if most is None else found[:most]
+
+
+def newest(
+    read_page: Callable[[int, int], list[Record]], limit: int | None, page: int, start: int = 0
+) -> tuple[list[Record], bool]:
+    """The ``limit`` newest rows (None: all) from offset ``start`` on, and whether there are more.
+
+    ``read_page(limit, offset)`` reads one page. One row more than asked tells exactly whether there are more; where
+    it fits into one page, one call does.
+    """
+    if limit is None:
+        return read_all(read_page, page=page, start=start), False
+    rows = read_page(limit + 1, start) if limit < page else read_all(read_page, page=page, most=limit + 1, start=start)
+    return rows[:limit], len(rows) > limit
 
 
 def _new_at_head(

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Admission of redeploys: never more in flight than the policy allows, counted over the server and this machine.
+
+``throttle`` alone cannot promise that (a lowered policy takes effect one host late), and looking before sending is a
+race between Ansible's workers. So they take turns: a byte of one lock file per redeploy in flight, counted under a
+lock. POSIX locks vanish with the process that holds them, so a killed run leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Byte 0 is the turn; the others are redeploys in flight.
+_TURN = 0
+_SEATS = 1024
+
+
+class AdmissionError(Exception):
+    """The lock file cannot be used; the message says why and what to do."""
+
+
+class Admission:
+    """The redeploys that this machine has in flight at one server.
+
+    ``enter(server_in_flight, allowed)`` answers True once this process counts as one of them; it stays so until
+    ``leave()`` or the end of the process.
+    """
+
+    def __init__(self, api_url: str) -> None:
+        self._path = _folder() / f"{hashlib.sha256(api_url.encode()).hexdigest()[:16]}.lock"
+        self._descriptor: int | None = None
+
+    def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
+        """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
+
+        What ``look`` raises goes to the caller.
+        """
+        descriptor = self._open()
+        with _turn(descriptor):
+            in_flight, allowed = look()
+            free = [seat for seat in range(1, _SEATS) if _try_lock(descriptor, seat)]
+            held_here = _SEATS - 1 - len(free)
+            entered = max(in_flight, held_here) < allowed
+            for seat in free[1:] if entered else free:
+                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
+        return entered
+
+    def leave(self) -> None:
+        """Give the seat back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as failure:
+                raise AdmissionError(f"the lock file {self._path} cannot be opened: {failure.strerror}") from None
+        return self._descriptor
+
+
+@contextmanager
+def _turn(descriptor: int) -> Iterator[None]:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _TURN)
+    except OSError as failure:
+        raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
+    try:
+        yield
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _TURN)
+
+
+def _try_lock(descriptor: int, seat: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, seat)
+    except OSError as failure:
+        if failure.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
+    return True
+
+
+def _folder() -> Path:
+    """A folder of this user alone, on a local file system."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
+    folder = base / f"fleetops-agents-{os.geteuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as failure:
+        raise AdmissionError(f"the folder {folder} for lock files cannot be made: {failure.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise AdmissionError(f"{folder} belongs to somebody else; remove it or set TMPDIR to a folder of your own")
+    return folder

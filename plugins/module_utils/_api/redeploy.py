@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Deciding about the redeploy of one instance from what the server shows (behaviour 2.7). Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from .models import Record, boot_time, is_healthy, parse_time, runtime_component, target_is_terminal, target_status
+
+# Server clocks are read with whole seconds, and a row may be written just before the answer's Date.
+CLOCK_SLACK = 5.0
+
+
+def newest_first(targets: Sequence[Mapping[str, Any]]) -> list[Record]:
+    """Rollout targets (E23) by created_at, newest first; rows without a time keep the server's order, at the end."""
+    return sorted((dict(t) for t in targets), key=lambda t: -(parse_time(t.get("created_at")) or 0.0))
+
+
+def open_target(targets: Sequence[Mapping[str, Any]]) -> Record | None:
+    """The newest target that is queued or in progress, unless its rollout is paused and it will not start by itself."""
+    return next((t for t in newest_first(targets) if not target_is_terminal(t)), None)
+
+
+def manifest_is_stale(updates: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> Record | None:
+    """The deployed target that the version manifest (E25) does not know of yet, or None.
+
+    The manifest is refreshed by the server's health loop, so shortly after a redeploy it still names the old version.
+    """
+    reported = parse_time(updates.get("versions_reported_at"))
+    for target in newest_first(targets):
+        word = target_status(target.get("status"))
+        completed = parse_time(target.get("completed_at"))
+        if word in ("succeeded", "uncertain") and completed is not None:
+            return target if reported is None or reported <= completed else None
+        if word == "failed":
+            return None
+    return None
+
+
+def started_target(
+    targets: Sequence[Mapping[str, Any]], known_ids: Collection[str], task_id: str | None, sent_at: float | None
+) -> tuple[Record, str] | None:
+    """The target that a redeploy call made, with how sure that is: ``exact`` by task id, ``weak`` by time alone.
+
+    ``known_ids`` are the targets that stood there before the call, ``sent_at`` the server's clock at the call. By time
+    only a single new row is accepted: of two, either may be somebody else's.
+    """
+    new = [t for t in newest_first(targets) if t.get("id") not in known_ids]
+    if task_id:
+        for target in new:
+            if target.get("celery_task_id") == task_id:
+                return target, "exact"
+    recent = [
+        t for t in new if sent_at is None or (parse_time(t.get("created_at")) or sent_at) >= sent_at - CLOCK_SLACK
+    ]
+    return (recent[0], "weak") if len(recent) == 1 else None
+
+
+def reconcile(
+    target: Mapping[str, Any],
+    targets: Sequence[Mapping[str, Any]],
+    updates: Mapping[str, Any],
+    health: Mapping[str, Any] | None,
+) -> tuple[str, str]:
+    """What an ``uncertain`` target really did: succeeded, superseded, not_applied or still_unknown, and the evidence.
+
+    ``health`` is a live record (E16 with force) or None if there was no answer.
+    """
+    newest = next(iter(newest_first(targets)), None)
+    if newest is not None and newest.get("id") not in (None, target.get("id")):
+        return "superseded", f"a later target exists ({newest.get('id')})"
+    started = parse_time(target.get("started_at"))
+    booted = boot_time(health) if health else None
+    restarted = None if booted is None or started is None else booted > started
+    reported = parse_time(updates.get("versions_reported_at"))
+    runtime = runtime_component(updates)
+    current: bool | None = None
+    if reported is not None and started is not None and reported > started and runtime.get("current_version"):
+        current = runtime.get("current_version") == runtime.get("available_version")
+    evidence = f"restarted since: {_said(restarted)}, version is current: {_said(current)}"
+    if restarted and current:
+        return "succeeded", evidence
+    if restarted is False and current is False and health and is_healthy(health):
+        return "not_applied", evidence
+    return "still_unknown", evidence
+
+
+def _said(fact: bool | None) -> str:
+    return "unknown" if fact is None else ("yes" if fact else "no")

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The maintenance window: whether it is open and when it opens next. Pure arithmetic in UTC (behaviour 2.7, Window)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .models import number
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Window:
+    """Hours of the day in UTC, start inclusive, end exclusive; a start after the end wraps over midnight.
+
+    No hours, or equal hours, mean open all day: the reference shows 0 and 0 as defaults, and reading that as "never"
+    would lock every tenant. The server is the judge; this only refuses early and explains.
+    """
+
+    start: int | None
+    end: int | None
+
+    @classmethod
+    def of_policy(cls, policy: Mapping[str, Any]) -> Window:
+        """The window of an update policy (E9). An hour that is absent or no hour of the day counts as none; 24 is 0."""
+        return cls(
+            _hour(policy.get("maintenance_window_start_hour_utc")), _hour(policy.get("maintenance_window_end_hour_utc"))
+        )
+
+    @property
+    def always_open(self) -> bool:
+        return self.start is None or self.end is None or self.start == self.end
+
+    def is_open(self, at: float) -> bool:
+        """Whether the window is open at ``at`` (epoch seconds)."""
+        if self.start is None or self.end is None or self.start == self.end:
+            return True
+        hour = int(at // HOUR) % 24
+        if self.start < self.end:
+            return self.start <= hour < self.end
+        return hour >= self.start or hour < self.end
+
+    def next_opening(self, at: float) -> float | None:
+        """The next time it opens (epoch seconds), or None if it is open at ``at``."""
+        if self.start is None or self.is_open(at):
+            return None
+        opening = at // DAY * DAY + self.start * HOUR
+        return opening if opening > at else opening + DAY
+
+    def closes_at(self, at: float) -> float | None:
+        """When the open window closes (epoch seconds); None if it is closed or never closes."""
+        if self.end is None or self.always_open or not self.is_open(at):
+            return None
+        closing = at // DAY * DAY + self.end * HOUR
+        return closing if closing > at else closing + DAY
+
+    def sentence(self, at: float) -> str:
+        """The window in words, with its next opening when it is closed."""
+        if self.always_open:
+            return "The maintenance window is open all day."
+        hours = f"{self.start:02d}:00 to {self.end:02d}:00 UTC"
+        opening = self.next_opening(at)
+        if opening is None:
+            return f"The maintenance window ({hours}) is open."
+        when = datetime.fromtimestamp(opening, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return f"The maintenance window ({hours}) is closed; it opens next at {when}."
+
+
+def _hour(value: Any) -> int | None:
+    hour = number(value)
+    if hour is None or hour != int(hour) or not 0 <= hour <= 24:
+        return None
+    return int(hour) % 24

@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sends any call to the API: the escape hatch, and the home of the action plugin that runs all modules."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: api_request
+short_description: Send any call to the instance ops API
+version_added: 0.1.0
+description:
+  - Sends one call and returns the answer. For what no other module does.
+  - A write is sent once. If its outcome is unknown the task fails with RV(ignore:ambiguous=true).
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.connection
+attributes:
+  check_mode:
+    support: partial
+    details: Reads are sent. Anything but V(GET) is not sent in check mode and reported as a change.
+  diff_mode:
+    support: none
+    details: What a raw call changes is not known.
+  idempotent:
+    support: partial
+    details: Reads change nothing. Every other call counts as a change.
+options:
+  method:
+    description: The HTTP method.
+    type: str
+    choices: [GET, POST, PATCH, DELETE]
+    default: GET
+  path:
+    description: The path on the server, beginning with V(/v1/).
+    type: str
+    required: true
+  query:
+    description: Query parameters.
+    type: dict
+    default: {}
+  body:
+    description: The JSON body.
+    type: dict
+"""
+
+EXAMPLES = r"""
+---
+- name: Read the update policy
+  fleetops.agents.api_request:
+    path: /v1/instances/fleet/updates/policy
+  register: answer
+
+- name: Read more audit events
+  fleetops.agents.api_request:
+    path: "/v1/instances/{{ fleetops_instance_id }}/runtime/audit"
+    query:
+      limit: 500
+      offset: 0
+  register: answer
+
+- name: Send an update policy with a key of a newer server
+  fleetops.agents.api_request:
+    method: PATCH
+    path: /v1/instances/fleet/updates/policy
+    body:
+      max_parallel_rollouts: 3
+"""
+
+RETURN = r"""
+---
+status:
+  description: The HTTP status of the answer.
+  returned: success, unless in check mode a write was not sent
+  type: int
+  sample: 200
+body:
+  description: The answer's JSON; V(null) if it was empty.
+  returned: success, unless in check mode a write was not sent
+  type: raw
+  sample: {max_parallel_rollouts: 2}
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import Reply
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    method, path = context.params["method"], context.params["path"]
+    if not path.startswith("/v1/") or "?" in path or "#" in path or ".." in path.split("/"):
+        context.fail(f"path must begin with /v1/ and hold no query, it is {path!r}; query parameters go into query.")
+
+    def send() -> Reply:
+        return context.client.raw(method, path, query=context.params["query"], body=context.params["body"])
+
+    reply = send() if method == "GET" else context.write(send, before=None, after=None)
+    if reply is not None:
+        context.result.update(status=reply.status, body=reply.body)
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "method": {"type": "str", "choices": ["GET", "POST", "PATCH", "DELETE"], "default": "GET"},
+        "path": {"type": "str", "required": True},
+        "query": {"type": "dict", "default": {}},
+        "body": {"type": "dict"},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads rollouts: the list, one with its targets, its timeline (E1, E3, E4)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout_info
+short_description: Read rollouts, their targets and their timelines
+version_added: 0.1.0
+description:
+  - Reads the tenant's rollouts, newest first, or one rollout.
+  - With O(gather), the targets of one rollout and its timeline with host names.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.connection
+options:
+  rollout_id:
+    description: Read this rollout instead of the list.
+    type: str
+  gather:
+    description: What to read of the rollout O(rollout_id) besides its summary.
+    type: list
+    elements: str
+    choices: [targets, timeline]
+    default: []
+  status:
+    description:
+      - Keep only rollouts with one of these statuses.
+      - Of the O(limit) newest rollouts; set O(all) to look through the whole history.
+    type: list
+    elements: str
+  limit:
+    description: How many of the newest to return, from 1 on. More calls are made where one does not hold them all.
+    type: int
+    default: 20
+  offset:
+    description: How many of the newest to leave out.
+    type: int
+    default: 0
+  all:
+    description: Whether to return the whole history, from O(offset) on, instead of O(limit).
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+---
+- name: Read the newest rollouts
+  fleetops.agents.rollout_info:
+  register: answer
+
+- name: Read one rollout with its targets and its timeline
+  fleetops.agents.rollout_info:
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+    gather: [targets, timeline]
+  register: answer
+
+- name: Look for rollouts that are not at their end
+  fleetops.agents.rollout_info:
+    status: [pending, in_progress, paused, cancelling]
+    limit: 100
+  register: answer
+"""
+
+RETURN = r"""
+---
+rollouts:
+  description:
+    - The rollouts as the server gives them, newest first; one if O(rollout_id) was given.
+    - C(canonical_status) is added, one of V(pending), V(in_progress), V(paused), V(cancelling), V(completed),
+      V(partial), V(failed), V(cancelled), or the server's own word where it is none of these; C(finished) says whether
+      it has come to its end; C(cancelled_targets) is computed from the other counters.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+      scope: fleet
+      status: completed
+      canonical_status: completed
+      finished: true
+      total_targets: 24
+      succeeded_targets: 24
+      cancelled_targets: 0
+targets:
+  description: The rollout's targets, each with C(canonical_status).
+  returned: O(gather) contains V(targets)
+  type: list
+  elements: dict
+  sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, canonical_status: succeeded}]
+timeline:
+  description: The rollout's targets with host names and times.
+  returned: O(gather) contains V(timeline)
+  type: list
+  elements: dict
+  sample: [{instance_hostname: agent-001.fra1.fleet.example, status: succeeded, duration_seconds: 31.5}]
+truncated:
+  description: Whether there are more rollouts than were read.
+  returned: success
+  type: bool
+  sample: false
+next_offset:
+  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  returned: success
+  type: int
+  sample: 20
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    counters,
+    rollout_is_terminal,
+    rollout_status,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+
+
+def run(context: Context) -> None:
+    rollout_id, gather = context.params["rollout_id"], context.params["gather"]
+    if rollout_id:
+        _one(context, rollout_id, gather)
+    elif gather:
+        context.fail("gather reads one rollout: give rollout_id too.")
+    else:
+        _list(context)
+
+
+def _one(context: Context, rollout_id: str, gather: list[str]) -> None:
+    detail = context.client.get_rollout(rollout_id)
+    context.result.update(
+        rollouts=[_described(detail["rollout"], detail["targets"])], truncated=False, next_offset=None
+    )
+    if "targets" in gather:
+        context.result["targets"] = [
+            {**row, "canonical_status": target_status(row.get("status"))} for row in detail["targets"]
+        ]
+    if "timeline" in gather:
+        rows = context.client.get_rollout_timeline(rollout_id).get("timeline")
+        context.result["timeline"] = rows if isinstance(rows, list) else []
+
+
+def _list(context: Context) -> None:
+    client = context.client
+    rows, truncated, next_offset = read_listing(
+        context, lambda limit, offset: client.list_fleet_rollouts(limit=limit, offset=offset), ROLLOUTS_PAGE
+    )
+    described = [_described(row) for row in rows]
+    wanted = {rollout_status(word) for word in context.params["status"] or []}
+    if wanted:
+        described = [row for row in described if row["canonical_status"] in wanted]
+    context.result.update(rollouts=described, truncated=truncated, next_offset=next_offset)
+
+
+def _described(rollout: Record, targets: list[Record] | None = None) -> Record:
+    return {
+        **rollout,
+        "canonical_status": rollout_status(rollout.get("status")),
+        "finished": rollout_is_terminal(rollout, targets),
+        "cancelled_targets": counters(rollout).cancelled,
+    }
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "rollout_id": {"type": "str"},
+        "gather": {"type": "list", "elements": "str", "choices": ["targets", "timeline"], "default": []},
+        "status": {"type": "list", "elements": "str"},
+        "limit": {"type": "int", "default": 20},
+        "offset": {"type": "int", "default": 0},
+        "all": {"type": "bool", "default": False},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

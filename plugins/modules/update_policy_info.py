@@ -1,0 +1,105 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the tenant update policy (E9)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: update_policy_info
+short_description: Read the tenant's update policy and its maintenance window
+version_added: 0.1.0
+description:
+  - Reads how many rollouts may run at once, the hours of the maintenance window, and the default per component.
+  - Says whether the window is open now, by the server's clock, and when it opens next.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.connection
+seealso:
+  - plugin: fleetops.agents.update_policy
+    plugin_type: lookup
+  - plugin: fleetops.agents.batches
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+---
+- name: Read the update policy
+  fleetops.agents.update_policy_info:
+  register: answer
+
+- name: Say how many instances may be redeployed at once
+  ansible.builtin.debug:
+    msg: "{{ answer.policy.max_parallel_rollouts }} at once"
+
+- name: Stop outside the maintenance window
+  ansible.builtin.assert:
+    that: answer.window_open
+    fail_msg: "Closed until {{ answer.window_next_opening }}"
+"""
+
+RETURN = r"""
+---
+policy:
+  description: The policy as the server gives it.
+  returned: success
+  type: dict
+  sample:
+    maintenance_window_start_hour_utc: 1
+    maintenance_window_end_hour_utc: 5
+    max_parallel_rollouts: 2
+    runtime_default: notify
+    skills_default: notify
+    mcp_servers_default: notify
+window_open:
+  description: Whether the maintenance window is open now. Without hours, or with equal hours, it always is.
+  returned: success
+  type: bool
+  sample: true
+window_next_opening:
+  description: When the window opens next (UTC); V(null) while it is open.
+  returned: success
+  type: str
+  sample: "2026-11-24T01:00:00+00:00"
+window_closes_at:
+  description: When the open window closes (UTC); V(null) if it is closed or never closes.
+  returned: success
+  type: str
+  sample: "2026-11-24T05:00:00+00:00"
+"""
+
+import time
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    policy = context.client.get_fleet_update_policy()
+    # Without a Date header the local clock has to do.
+    now = context.client.server_time or time.time()
+    window = Window.of_policy(policy)
+    context.result.update(
+        policy=policy,
+        window_open=window.is_open(now),
+        window_next_opening=iso_time(window.next_opening(now)),
+        window_closes_at=iso_time(window.closes_at(now)),
+    )
+
+
+OPERATION = Operation(run=run)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
