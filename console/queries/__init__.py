@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The console's database, read: SQL in, frames out. Nothing else in the console reads it but the store itself.
+
+Times are epoch seconds (UTC), NaN or None when unknown. Lists are paged; a query that takes too long is stopped.
+Raises DatabaseProblem, whose text is one sentence for the page.
+"""
+
+from __future__ import annotations
+
+from console.queries.attention import Freshness, attention, freshness, usual_seconds
+from console.queries.audit import audit_counts, audit_coverage
+from console.queries.reading import LIST_PAGE, PAGE, SYNC, DatabaseProblem, NoDatabase, stamp
+from console.queries.rollouts import (
+    TARGET_SORTS,
+    TargetFilter,
+    rollout,
+    rollouts,
+    runs_of_rollout,
+    target_page,
+    targets_of,
+    targets_of_run,
+)
+from console.queries.runs import batches, failures, in_flight, recap, results, run, runs
+
+__all__ = [
+    "LIST_PAGE",
+    "PAGE",
+    "SYNC",
+    "TARGET_SORTS",
+    "DatabaseProblem",
+    "Freshness",
+    "NoDatabase",
+    "TargetFilter",
+    "attention",
+    "audit_counts",
+    "audit_coverage",
+    "batches",
+    "failures",
+    "freshness",
+    "in_flight",
+    "recap",
+    "results",
+    "rollout",
+    "rollouts",
+    "run",
+    "runs",
+    "runs_of_rollout",
+    "stamp",
+    "target_page",
+    "targets_of",
+    "targets_of_run",
+    "usual_seconds",
+]

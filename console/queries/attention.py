@@ -1,0 +1,193 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fresh the database is, and what a person should look at first."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.queries.reading import dicts, one, reading
+
+STALE_SECONDS = 24 * 3600.0
+STALE_OPEN_SECONDS = 10 * 60.0
+STUCK_SECONDS = 600.0
+RECENT_SECONDS = 14 * 86400.0
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """When the console last looked. api_at and runs_at: newest successful look, None for never.
+
+    errors: what the last look could not read, one sentence each. open_work: something is still under way.
+    """
+
+    api_at: float | None
+    runs_at: float | None
+    errors: tuple[str, ...]
+    open_work: bool
+
+    @property
+    def never(self) -> bool:
+        return self.api_at is None and self.runs_at is None
+
+    def as_of(self, now: float) -> float:
+        """The time up to which rollouts are known; ``now`` if the API was never read."""
+        return min(now, self.api_at) if self.api_at is not None else now
+
+
+def freshness(path: Path) -> Freshness:
+    """When API and run logs were last read, and what failed."""
+    with reading(path) as conn:
+        row = one(
+            conn,
+            """
+            SELECT max(last_ok_at) FILTER (WHERE source = 'api') AS api_at,
+                   max(last_ok_at) FILTER (WHERE source NOT IN ('api', 'rollout', 'audit')) AS runs_at,
+                   EXISTS (SELECT 1 FROM rollout_targets INDEXED BY rollout_targets_open WHERE is_open = 1)
+                   OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS open_work
+            FROM ingest_cursors
+            """,
+            {},
+        )
+        failed = conn.execute(
+            "SELECT last_error FROM ingest_cursors WHERE last_error <> '' ORDER BY source, scope LIMIT 20"
+        ).fetchall()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return Freshness(row["api_at"], row["runs_at"], tuple(str(r[0]) for r in failed), bool(row["open_work"]))
+
+
+_BAD_TARGETS = """
+WITH recent AS (
+  SELECT tenant, rollout_id FROM rollouts
+  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT 500
+), bad AS (
+  SELECT t.*, coalesce(t.hostname, t.instance_id, t.target_id) AS host
+  FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+  WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
+    SELECT 1 FROM rollout_targets later
+    WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+)
+SELECT status, count(*) AS n, min(host) AS first_host, max(coalesce(completed_at, created_at)) AS at,
+       substr(max(error_message), 1, 300) AS detail, max(rollout_id) AS rollout_id
+FROM bad GROUP BY status, coalesce(msg_fp, error_message, '') ORDER BY status = 'failed' DESC, n DESC LIMIT 20
+"""
+
+_STUCK_TARGETS = """
+SELECT t.status, count(*) AS n, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS first_host,
+       min(coalesce(t.started_at, t.created_at)) AS at, t.rollout_id
+FROM rollout_targets t INDEXED BY rollout_targets_open JOIN rollouts r USING (tenant, rollout_id)
+WHERE t.is_open = 1 AND r.status <> 'paused' AND (
+  (t.status = 'in_progress' AND t.started_at < :as_of - :stuck)
+  OR (t.status = 'queued' AND r.in_progress = 0
+      AND t.created_at + coalesce(t.countdown_s, 0) < :as_of - :stuck
+      AND r.updated_at < :as_of - :stuck))
+GROUP BY t.tenant, t.rollout_id, t.status ORDER BY at LIMIT 20
+"""
+
+_BAD_RUNS = """
+SELECT run_id, status, playbook, started_at, heartbeat_at, failed, unreachable, dropped_events FROM runs r
+WHERE started_at >= :since AND (
+  (status IN ('failed', 'lost', 'unknown') AND NOT EXISTS (
+     SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
+     AND later.status = 'successful' AND later.check_mode IS r.check_mode))
+  OR (status = 'running' AND heartbeat_at < :quiet)
+  OR dropped_events > 0)
+ORDER BY started_at DESC LIMIT 20
+"""
+
+
+def usual_seconds(path: Path) -> float | None:
+    """The 95th percentile of a target's run phase over the newest rollouts, None without finished targets."""
+    with reading(path) as conn:
+        return _usual_seconds(conn)
+
+
+def _usual_seconds(conn: sqlite3.Connection) -> float | None:
+    row = conn.execute(
+        """
+        WITH newest AS (SELECT tenant, rollout_id FROM rollouts ORDER BY created_at DESC LIMIT 50), took AS (
+          SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
+          WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
+        SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
+        """
+    ).fetchone()
+    return float(row[0]) if row else None
+
+
+def attention(path: Path, now: float) -> pd.DataFrame:
+    """What a person should look at, worst first.
+
+    Columns: status (a word of the palette), title, detail (machine text or ''), at, page ('rollout', 'run' or ''), id.
+    A failed target counts while it is the newest of its instance; a failed run until the playbook succeeds later.
+    """
+    fresh = freshness(path)
+    as_of = fresh.as_of(now)
+    rows: list[tuple[str, str, str, float | None, str, str]] = []
+    with reading(path) as conn:
+        usual = _usual_seconds(conn) or 0.0
+        stuck = max(STUCK_SECONDS, 3 * usual)
+        for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
+            rows.append((r["status"], _counted(r, r["status"]), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
+        for r in dicts(conn, _STUCK_TARGETS, {"as_of": as_of, "stuck": stuck}):
+            word = "in progress" if r["status"] == "in_progress" else "waiting while nothing moves"
+            title = _counted(r, f"{word} for {_minutes(as_of - r['at'])}")
+            rows.append(
+                ("uncertain", title, "Longer than usual: it may be stuck.", r["at"], "rollout", r["rollout_id"])
+            )
+        for r in dicts(
+            conn, _BAD_RUNS, {"since": now - RECENT_SECONDS, "quiet": (fresh.runs_at or now) - STUCK_SECONDS}
+        ):
+            rows.append((r["status"], *_run_trouble(r, fresh.runs_at or now), r["started_at"], "run", r["run_id"]))
+        for r in dicts(
+            conn, "SELECT scope, gap_from, gap_to FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
+        ):
+            rows.append(
+                (
+                    "unknown",
+                    "Audit events are missing",
+                    f"No events between two syncs: {r['scope']}",
+                    r["gap_from"],
+                    "",
+                    "",
+                )
+            )
+    for error in fresh.errors:
+        rows.append(("error", "The last sync could not read everything", error, fresh.api_at or fresh.runs_at, "", ""))
+    if fresh.api_at is not None:
+        age, most = now - fresh.api_at, STALE_OPEN_SECONDS if fresh.open_work else STALE_SECONDS
+        if age > most:
+            rows.append(("unknown", f"The API was last read {_minutes(age)} ago", "", fresh.api_at, "", ""))
+    return pd.DataFrame(rows, columns=["status", "title", "detail", "at", "page", "id"])
+
+
+def _counted(row: dict[str, Any], what: str) -> str:
+    others = row["n"] - 1
+    more = f" and {others:,} more instance{'s' if others > 1 else ''}" if others else ""
+    return f"{row['first_host']}{more}: {what}"
+
+
+def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
+    name = Path(row["playbook"] or "a playbook").name
+    if row["status"] == "running":
+        return f"{name}: running, but quiet for {_minutes(now - row['heartbeat_at'])}", ""
+    if row["status"] in ("failed", "lost", "unknown"):
+        hosts = row["failed"] + row["unreachable"]
+        counts = f"{row['failed']} failed and {row['unreachable']} unreachable task results" if hosts else ""
+        word = {"lost": "lost: its process ended without a recap", "unknown": "state unknown"}.get(
+            row["status"], "failed"
+        )
+        return f"{name}: {word}", counts
+    return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
+
+
+def _minutes(seconds: float) -> str:
+    minutes = max(seconds, 0.0) / 60
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
