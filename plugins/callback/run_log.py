@@ -1,0 +1,442 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Callback fleetops.agents.run_log: writes every event of a playbook run into a spool file of its own."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: run_log
+type: aggregate
+short_description: Record every event of a playbook run as one JSON line
+version_added: 0.1.0
+author:
+  - The fleetops.agents contributors (@fleetops)
+description:
+  - Writes each event of a run (plays, batches of C(serial), tasks, handlers, results, retries, recap) as one JSON line
+    into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
+  - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses nothing that happened.
+    While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
+    C(playbook_on_stats) as its last event is a run that was interrupted.
+  - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
+    collection's modules are stored. Arguments, extra variables and facts are never stored, results with
+    C(no_log) stay censored.
+  - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
+notes:
+  - The values of E(FLEETOPS_API_KEY), of environment variables and variables whose names say that they are secret,
+    of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so is
+    whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
+    only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
+    print others.
+  - Each playbook of an C(ansible-playbook) command gets a file of its own.
+  - Written lines survive the end of the process, not a power cut. Nothing is flushed to the disk.
+  - When the folder is full, events are left out, and the next event that finds room says how many
+    in C(dropped_events). Counters have no gaps.
+requirements:
+  - enabled in the configuration, see the examples
+options:
+  spool_dir:
+    description:
+      - Folder of the run files. It is created with mode C(0700) when it is missing, files have mode C(0600).
+      - The default is C($XDG_STATE_HOME/fleetops/runs), where E(XDG_STATE_HOME) is by default C(~/.local/state).
+      - Keep it on a local file system. Locks of network file systems are not reliable.
+    type: path
+    env:
+      - name: FLEETOPS_RUN_LOG_DIR
+    ini:
+      - section: callback_run_log
+        key: spool_dir
+  result_limit:
+    description:
+      - The most bytes of JSON that are stored of one result.
+      - Longer results are cut down to the status, ids, C(msg) and C(error), and marked with C(truncated).
+      - At least 1024.
+    type: int
+    default: 65536
+    env:
+      - name: FLEETOPS_RUN_LOG_RESULT_LIMIT
+    ini:
+      - section: callback_run_log
+        key: result_limit
+"""
+
+EXAMPLES = r"""
+enable_by_configuration: |
+  # ansible.cfg
+  [defaults]
+  callbacks_enabled = fleetops.agents.run_log
+
+  [callback_run_log]
+  spool_dir = /var/lib/fleetops/runs
+
+enable_by_environment: |
+  export ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log
+  export FLEETOPS_RUN_LOG_DIR="$HOME/fleet-runs"
+  ansible-playbook fleetops.agents.rolling_redeploy
+"""
+
+import functools
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleOptionsError
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_origin import run_origin
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import core_result, dump, kept_result
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
+    connection_secrets,
+    environment_secrets,
+    play_secrets,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import Spool, default_folder
+
+_LEAST_RESULT_LIMIT = 1024
+_RECAP = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
+    """A hook that runs in the controller's process while a run is being recorded, and never fails the play."""
+
+    @functools.wraps(hook)
+    def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
+        # A forked worker has the same open file; its lines would break the counter.
+        if self._spool is None or os.getpid() != self._pid:
+            return
+        try:
+            hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+            self._lost(error)
+
+    return guarded
+
+
+class CallbackModule(CallbackBase):
+    """Turns Ansible's hooks into events and appends them to the run's spool file."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "fleetops.agents.run_log"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pid = os.getpid()
+        self._spool: Spool | None = None
+        self._warned = False
+        self._secrets: set[str] = set()
+        self._redactor = Redactor()
+        self._limit = 0
+        self._recap_before: dict[str, dict[str, int]] = {}
+
+    def set_options(self, *args: Any, **kwargs: Any) -> None:
+        super().set_options(*args, **kwargs)
+        self._limit = self.get_option("result_limit")
+        if self._limit < _LEAST_RESULT_LIMIT:
+            raise AnsibleOptionsError(
+                f"result_limit of the run log is {self._limit} bytes. Set it to {_LEAST_RESULT_LIMIT} or more."
+            )
+
+    # Playbook, plays, tasks
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        if os.getpid() != self._pid:
+            return
+        self._close()
+        try:
+            self._start(playbook)
+        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+            self._close()
+            self._warn(error)
+
+    def _start(self, playbook: Any) -> None:
+        started = _now()
+        self._learn(environment_secrets(os.environ))
+        self._run_id = str(uuid.uuid4())
+        self._counter = 0
+        self._dropped = 0
+        self._play: dict[str, Any] = {}
+        self._task: dict[str, Any] = {}
+        self._task_event: str | None = None
+        self._tasks: dict[str, tuple[dict[str, Any], str]] = {}
+        self._seen: dict[str, int] = {}
+        self._started: dict[str, tuple[str, datetime]] = {}
+        self._batches: dict[str, int] = {}
+        self._playbook = {
+            "playbook": self._redactor.scrub(getattr(playbook, "_file_name", "???")),
+            "playbook_uuid": str(uuid.uuid4()),
+        }
+        folder = self.get_option("spool_dir")
+        self._spool = Spool(Path(folder) if folder else default_folder(os.environ), self._run_id, started)
+        if self._spool.lock_error is not None:
+            self._warn(self._spool.lock_error)
+        origin = self._redactor.scrub(run_origin(self._run_id, started))
+        identity = self._playbook["playbook_uuid"]
+        try:
+            self._emit("playbook_on_start", {**self._playbook, "fleetops_run": origin}, event_uuid=identity)
+        except OSError as error:
+            self._lost(error)
+
+    def set_play_context(self, play_context: Any) -> None:
+        if os.getpid() == self._pid:
+            self._learn(connection_secrets(play_context))
+
+    @_recorded
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        hosts = self._batch_hosts(play)
+        try:
+            self._learn(play_secrets(play, hosts))
+        except Exception as error:  # noqa: BLE001 - an unreadable vars file is Ansible's to report
+            self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
+        pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
+        name = play.get_name().strip() or pattern
+        play_uuid = str(play._uuid)
+        batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
+        play_uuid = self._unique(play_uuid)
+        scrub = self._redactor.scrub
+        self._play = {"play": scrub(name), "play_uuid": play_uuid, "play_pattern": scrub(pattern)}
+        self._task, self._task_event = {}, None
+        data = {
+            "name": self._play["play"],
+            "pattern": self._play["play_pattern"],
+            "batch": batch,
+            "batch_hosts": [scrub(host.name) for host in hosts],
+        }
+        self._emit("playbook_on_play_start", data, event_uuid=play_uuid, parent=self._playbook["playbook_uuid"])
+
+    @staticmethod
+    def _batch_hosts(play: Any) -> list[Any]:
+        """The hosts of this batch: the executor restricts the inventory to them before each one."""
+        manager = play.get_variable_manager()
+        inventory = getattr(manager, "_inventory", None)
+        return inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
+
+    @_recorded
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._task_start(task, bool(is_conditional), False)
+
+    @_recorded
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        # ansible-runner marks handlers by is_conditional.
+        self._task_start(task, True, True)
+
+    def _task_start(self, task: Any, is_conditional: bool, is_handler: bool) -> None:
+        event_uuid = self._unique(str(task._uuid))
+        self._task = self._describe(task, event_uuid)
+        self._task_event = event_uuid
+        data = {
+            **self._task,
+            "name": self._redactor.scrub(task.get_name()),
+            "is_conditional": is_conditional,
+            "is_handler": is_handler,
+        }
+        self._emit("playbook_on_task_start", data, event_uuid=event_uuid, parent=self._play.get("play_uuid"))
+
+    def _describe(self, task: Any, event_uuid: str) -> dict[str, Any]:
+        """What every event of ``task`` says of it; worked out once a start, since names may be templates."""
+        described = {
+            "task": task.name or task.action,
+            "task_uuid": str(task._uuid),
+            "task_action": task.action,
+            "resolved_action": getattr(task, "resolved_action", None) or task.action,
+            "task_args": "",
+            "task_path": task.get_path(),
+        }
+        role = getattr(task, "_role", None)
+        if role is not None:
+            described["role"] = role._role_name
+            resolved = role.get_name()
+            if resolved != role._role_name:
+                described["resolved_role"] = resolved
+        described = self._redactor.scrub(described)
+        self._tasks[described["task_uuid"]] = (described, event_uuid)
+        return described
+
+    def _unique(self, identity: str) -> str:
+        """Ansible repeats uuids in every batch and for handlers; events get a suffix, as ansible-runner's do."""
+        times = self._seen[identity] = self._seen.get(identity, 0) + 1
+        return identity if times == 1 else f"{identity}_{times}"
+
+    @_recorded
+    def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
+        scrub = self._redactor.scrub
+        data = {**self._task, "host": scrub(host.get_name()), "handler": scrub(handler.get_name())}
+        self._emit("playbook_on_notify", data, parent=self._task_event)
+
+    @_recorded
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._emit("playbook_on_no_hosts_matched", {}, parent=self._play.get("play_uuid"))
+
+    @_recorded
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        self._emit("playbook_on_no_hosts_remaining", {**self._task}, parent=self._task_event)
+
+    @_recorded
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._play = {}
+        recap = {name: dict(getattr(stats, name, None) or {}) for name in _RECAP}
+        data: dict[str, Any] = {name: self._since_last_playbook(name, recap[name]) for name in _RECAP}
+        data["processed"] = {host: 1 for counts in data.values() for host in counts}
+        data = self._redactor.scrub(data)
+        self._recap_before = recap
+        data["artifact_data"] = self._artifacts((getattr(stats, "custom", None) or {}).get("_run", {}))
+        try:
+            self._emit("playbook_on_stats", data, parent=self._playbook["playbook_uuid"])
+        finally:
+            self._close()
+
+    def _since_last_playbook(self, name: str, counts: Mapping[str, int]) -> dict[str, int]:
+        """Ansible counts on over the playbooks of one command."""
+        before = self._recap_before.get(name, {})
+        return {host: n - before.get(host, 0) for host, n in counts.items() if n != before.get(host, 0)}
+
+    def _artifacts(self, data: Any) -> Any:
+        scrubbed = self._redactor.scrub(data)
+        return scrubbed if len(dump(scrubbed, self._redactor)) <= self._limit else {"truncated": True}
+
+    # Results
+
+    @_recorded
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        name = host.get_name()
+        self._started[name] = (str(task._uuid), _now())
+        described, parent = self._of_task(task)
+        self._emit("runner_on_start", {**described, "host": self._redactor.scrub(name)}, parent=parent)
+
+    @_recorded
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._result("runner_on_ok", result)
+
+    @_recorded
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._result("runner_on_failed", result, ignore_errors=bool(ignore_errors))
+
+    @_recorded
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._result("runner_on_unreachable", result)
+
+    @_recorded
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._result("runner_on_skipped", result)
+
+    @_recorded
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._item("runner_item_on_ok", result)
+
+    @_recorded
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._item("runner_item_on_failed", result)
+
+    @_recorded
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        self._item("runner_item_on_skipped", result)
+
+    @_recorded
+    def v2_runner_retry(self, result: Any) -> None:
+        self._item("runner_retry", result)
+
+    def _result(self, event: str, result: Any, **more: Any) -> None:
+        ended = _now()
+        host, task = result._host, result._task
+        described, parent = self._of_task(task)
+        task_uuid, started = self._started.get(host.get_name(), ("", None))
+        if task_uuid != described["task_uuid"]:
+            started = None  # a result of a task that was never announced, as of an include that failed
+        data = {
+            **described,
+            "host": self._redactor.scrub(host.get_name()),
+            "remote_addr": self._redactor.scrub(host.address),
+            "start": started.isoformat() if started else None,
+            "end": ended.isoformat() if started else None,
+            "duration": (ended - started).total_seconds() if started else None,
+            **more,
+        }
+        if event != "runner_on_unreachable":
+            data["event_loop"] = task.loop_with
+        if event != "runner_on_skipped":
+            data["res"] = result._result
+        self._emit(event, data, parent=parent)
+
+    def _item(self, event: str, result: Any) -> None:
+        described, parent = self._of_task(result._task)
+        host = self._redactor.scrub(result._host.get_name())
+        self._emit(event, {**described, "host": host, "res": result._result}, parent=parent)
+
+    def _of_task(self, task: Any) -> tuple[dict[str, Any], str]:
+        known = self._tasks.get(str(task._uuid))
+        return known if known is not None else (self._describe(task, str(task._uuid)), str(task._uuid))
+
+    # Writing
+
+    def _emit(self, event: str, data: dict[str, Any], *, event_uuid: str = "", parent: str | None = None) -> None:
+        """Append one event. Raises OSError when it cannot be written; the counter then stays."""
+        if self._spool is None:
+            return
+        event_uuid = event_uuid or str(uuid.uuid4())
+        data = {**self._playbook, **self._play, **data, "uuid": event_uuid}
+        record: dict[str, Any] = {
+            "uuid": event_uuid,
+            "counter": self._counter + 1,
+            "event": event,
+            "created": _now().isoformat(),
+            "pid": self._pid,
+            "runner_ident": self._run_id,
+        }
+        if parent:
+            record["parent_uuid"] = parent
+        if self._dropped:
+            record["dropped_events"] = self._dropped
+        record["event_data"] = data
+        self._spool.append(self._line(record).encode("ascii"))
+        self._counter += 1
+
+    def _line(self, record: dict[str, Any]) -> str:
+        data = record["event_data"]
+        result = data.get("res")
+        if result is None:
+            return dump(record, self._redactor)
+        try:
+            data["res"] = kept_result(result, record["event"], self._limit, self._redactor)
+            return dump(record, self._redactor)
+        except (TypeError, ValueError, RecursionError):
+            # A result that JSON cannot say (NaN, itself inside itself): what happened is still told.
+            data["res"] = {**core_result(result, self._redactor), "truncated": True}
+            return dump(record, self._redactor)
+
+    def _learn(self, secrets: set[str]) -> None:
+        if not secrets <= self._secrets:
+            self._secrets |= secrets
+            self._redactor = Redactor(self._secrets)
+
+    # Trouble
+
+    def _lost(self, error: Exception) -> None:
+        """One event could not be recorded."""
+        self._dropped += 1
+        if self._spool is not None and not self._spool.is_open:
+            self._close()
+        self._warn(error)
+
+    def _close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    def _warn(self, error: Exception, what: str = "This run is not recorded, or not completely") -> None:
+        if not self._warned:
+            self._warned = True
+            reason = self._redactor.text(str(error)) or type(error).__name__
+            self._display.warning(
+                f"Run log: {what}: {reason}. The play goes on."
+                " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."
+            )

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who started a run, where and how: the first line of its log."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import re
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.release import __version__ as ansible_version
+
+
+def run_origin(run_id: str, started: datetime) -> dict[str, Any]:
+    """The ``fleetops_run`` of ``playbook_on_start``; arguments and extra variables are left out."""
+    given = context.CLIARGS
+    return {
+        "run_id": run_id,
+        "user": _user(),
+        "controller": socket.gethostname(),
+        "check_mode": bool(given.get("check")),
+        "diff_mode": bool(given.get("diff")),
+        "limit": given.get("subset") or None,
+        "tags": list(given.get("tags") or ()),
+        "skip_tags": list(given.get("skip_tags") or ()),
+        "forks": given.get("forks"),
+        "ansible_version": ansible_version,
+        "python_version": platform.python_version(),
+        "collection_version": collection_version(),
+        "job_id": os.environ.get("JOB_ID") or None,
+        "started_at": started.isoformat(),
+    }
+
+
+def collection_version() -> str | None:
+    """This collection's version: of its manifest when installed, of galaxy.yml in a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        return json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"]
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        found = re.search(r"^version:\s*(\S+)", (root / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return None
+    return found.group(1) if found else None
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's numeric user without a name
+        return str(os.getuid())
