@@ -33,12 +33,11 @@ class AdmissionError(Exception):
 class Admission:
     """The redeploys that this machine has in flight at one server.
 
-    ``enter(server_in_flight, allowed)`` answers True once this process counts as one of them; it stays so until
-    ``leave()`` or the end of the process.
+    Once ``enter()`` has answered True this process counts as one of them, until ``leave()`` or its end.
     """
 
     def __init__(self, api_url: str) -> None:
-        self._path = _folder() / f"{hashlib.sha256(api_url.encode()).hexdigest()[:16]}.lock"
+        self._name = f"{hashlib.sha256(api_url.rstrip('/').encode()).hexdigest()[:16]}.lock"
         self._descriptor: int | None = None
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
@@ -64,10 +63,11 @@ class Admission:
 
     def _open(self) -> int:
         if self._descriptor is None:
+            path = _folder() / self._name
             try:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except OSError as failure:
-                raise AdmissionError(f"the lock file {self._path} cannot be opened: {failure.strerror}") from None
+                raise AdmissionError(f"the lock file {path} cannot be opened: {failure.strerror}") from None
         return self._descriptor
 
 

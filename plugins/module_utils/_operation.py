@@ -142,6 +142,8 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     """Run an operation to its result; every foreseen failure becomes ``failed`` with ``msg``, never an exception."""
     outcome: Result = {}
     try:
+        if operation.wait_timeout is not None:
+            _check_times(context)
         operation.run(context)
     except ApiError as error:
         outcome = {"failed": True, "msg": str(error), "error": error.as_dict()}
@@ -159,6 +161,15 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     if context.params.get("api_trace"):
         result["api_calls"] = context.trace
     return result
+
+
+def _check_times(context: Context) -> None:
+    """Refuse times that cannot be waited: without a pause the server would be asked without end."""
+    for name, value in context.params.items():
+        if name.endswith("_interval") and not value > 0:
+            context.fail(f"{name} is {value}: it must be above 0 seconds.")
+        if (name.endswith("_timeout") or name in ("uncertain_grace", "healthy_reads")) and value < 0:
+            context.fail(f"{name} is {value}: it must be 0 or more.")
 
 
 def run_as_module(operation: Operation) -> None:

@@ -92,6 +92,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
     Context,
     Operation,
+    read_listing,
     run_as_module,
 )
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from .endpoints import ENDPOINTS, Endpoint, Repeat
 from .errors import ApiError
-from .models import Record
-from .paging import read_all
+from .models import Record, rollout_is_terminal
+from .paging import OVERLAP, read_all
 from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
@@ -98,6 +98,18 @@ class FleetClient:
     def all_fleet_rollouts(self, *, most: int | None = None, until: Until | None = None) -> list[Record]:
         """E3, every page: see paging.read_all for ``most`` and ``until``."""
         return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, most, until)
+
+    def open_fleet_rollouts(self) -> list[Record]:
+        """E3: the rollouts that are not at their end, from the newest pages up to one that holds none."""
+        found: dict[str, Record] = {}
+        offset = 0
+        while True:
+            rows = self.list_fleet_rollouts(limit=ROLLOUTS_PAGE, offset=offset)
+            still_open = {str(row.get("id")): row for row in rows if not rollout_is_terminal(row)}
+            found.update(still_open)
+            if not still_open or len(rows) < ROLLOUTS_PAGE:
+                return list(found.values())
+            offset += ROLLOUTS_PAGE - OVERLAP
 
     def get_rollout(self, rollout_id: str) -> Record:
         """E4: ``rollout`` and its ``targets`` (without host names)."""

@@ -21,7 +21,7 @@ def newest_first(targets: Sequence[Mapping[str, Any]]) -> list[Record]:
 
 
 def open_target(targets: Sequence[Mapping[str, Any]]) -> Record | None:
-    """The newest target that is queued or in progress, unless its rollout is paused and it will not start by itself."""
+    """The newest target that is queued or in progress, or None."""
     return next((t for t in newest_first(targets) if not target_is_terminal(t)), None)
 
 

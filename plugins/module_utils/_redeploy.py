@@ -1,0 +1,243 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Sending a redeploy once, finding what it made, following it to its end and proving that the instance is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    is_healthy,
+    is_live,
+    parse_time,
+    runtime_component,
+    target_is_terminal,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import (
+    newest_first,
+    reconcile,
+    started_target,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
+
+# How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
+_APPEARS_WITHIN = 30.0
+
+# The options of a module that sends a redeploy and proves it. Times are in seconds.
+SENT_OPTIONS: Spec = {
+    "healthy_reads": {"type": "int", "default": 3},
+    "healthy_timeout": {"type": "int", "default": 300},
+    "uncertain_grace": {"type": "int", "default": 60},
+    "retry_if_absent": {"type": "bool", "default": False},
+}
+
+
+@dataclass
+class Sent:
+    """A redeploy that was sent: what stood in the history before, and what the server answered."""
+
+    known_ids: frozenset[str]
+    sent_at: float | None
+    task_id: str | None = None
+    ambiguous: ApiError | None = None
+
+
+def send_redeploy(context: Context, history: list[Record]) -> Sent:
+    """Send E22 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
+    instance_id = context.params["instance_id"]
+    known = frozenset(str(row["id"]) for row in history if row.get("id"))
+    sent = Sent(known, sent_at=context.client.server_time)
+    try:
+        answer = context.client.redeploy_runtime(instance_id)
+    except ApiError as error:
+        if error.kind == "forbidden":
+            context.fail(f"{error} {_window(context)}".strip(), error=error.as_dict())
+        if not error.ambiguous:
+            raise
+        sent.ambiguous = error
+        return sent
+    sent.task_id = answer.get("task_id") or None
+    context.result["task_id"] = sent.task_id
+    return sent
+
+
+def _window(context: Context) -> str:
+    """The maintenance window in words if it is closed, for an answer that may have been about it."""
+    try:
+        window = Window.of_policy(context.client.get_fleet_update_policy())
+    except ApiError:
+        return ""
+    now = context.client.server_time
+    return "" if now is None or window.is_open(now) else window.sentence(now)
+
+
+def find(context: Context, sent: Sent) -> Record:
+    """The target that the redeploy made."""
+    instance_id = context.params["instance_id"]
+    waited = wait_until(
+        lambda: started_target(
+            context.client.list_instance_rollouts(instance_id), sent.known_ids, sent.task_id, sent.sent_at
+        ),
+        # A match by time alone may be another one's as long as the right row may still appear.
+        lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
+        timeout=_APPEARS_WITHIN,
+        interval=min(1.0, context.params["wait_interval"]),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if waited.state is not None:
+        target, match = waited.state
+        context.result["match"] = match
+        remember(context, target)
+        return target
+    if sent.ambiguous is None:
+        return context.fail(
+            f"The redeploy of instance {instance_id} was accepted, but within {_APPEARS_WITHIN:.0f} s nothing of it "
+            "appeared in the instance's history. It may still run; run this task again to follow it."
+        )
+    if context.params["retry_if_absent"] and sent.task_id is None:
+        context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
+        again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
+        if again.ambiguous is None:
+            return find(context, again)
+    return context.fail(
+        f"{sent.ambiguous} Within {_APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
+        f"{instance_id}. Run this task again, or set retry_if_absent.",
+        ambiguous=True,
+        error=sent.ambiguous.as_dict(),
+    )
+
+
+def follow(context: Context, target: Record) -> None:
+    """Wait for the target's end and judge it."""
+    instance_id, name = context.params["instance_id"], f"The redeploy of instance {context.params['instance_id']}"
+    target = _until_terminal(context, target, context.params["wait_timeout"])
+    if not target_is_terminal(target):
+        context.fail(
+            f"{name} did not end within {context.params['wait_timeout']} s; it is {target.get('status')}. "
+            "It was left running; run this task again to follow it.",
+            timed_out=True,
+        )
+    word = target_status(target.get("status"))
+    if word == "uncertain":
+        word, target = _reconciled(context, target)
+    context.result["bundle_hash"] = target.get("bundle_hash")
+    reason = f": {target['error_message']}" if target.get("error_message") else ""
+    if word in ("failed", "cancelled"):
+        context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.".replace("..", "."))
+    if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
+        context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
+    if context.params["healthy_reads"] > 0:
+        _prove_health(context, target)
+    runtime = runtime_component(context.client.get_available_updates(instance_id))
+    context.result["version_after"] = runtime.get("current_version")
+
+
+def _until_terminal(context: Context, target: Record, timeout: float) -> Record:
+    """The target by its row id, which a retry or a resume keeps, at its end or after ``timeout`` seconds."""
+
+    def read() -> Record:
+        rows = context.client.list_instance_rollouts(context.params["instance_id"])
+        seen = next((row for row in rows if row.get("id") == target.get("id")), target)
+        remember(context, seen)
+        return seen
+
+    return wait_until(
+        read,
+        target_is_terminal,
+        timeout=timeout,
+        interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state
+
+
+def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
+    """What an uncertain target did: a late result, or else what the evidence says."""
+    client, instance_id = context.client, context.params["instance_id"]
+
+    def read() -> Record:
+        rows = client.list_instance_rollouts(instance_id)
+        return next((row for row in rows if row.get("id") == target.get("id")), target)
+
+    target = wait_until(
+        read,
+        lambda seen: target_status(seen.get("status")) != "uncertain",
+        timeout=context.params["uncertain_grace"],
+        interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state
+    remember(context, target)
+    word = target_status(target.get("status"))
+    if word != "uncertain":
+        return word, target
+    try:
+        health: Record | None = client.get_deep_health(instance_id, force=True)
+    except ApiError:
+        health = None
+    history = newest_first(client.list_instance_rollouts(instance_id))
+    verdict, evidence = reconcile(target, history, client.get_available_updates(instance_id), health)
+    context.result.update(reconciled=verdict, evidence=evidence)
+    if verdict == "succeeded":
+        return verdict, target
+    said = f" ({target['error_message']})" if target.get("error_message") else ""
+    return context.fail(
+        f"Whether the redeploy of instance {instance_id} worked is uncertain to the server{said}. "
+        f"By the evidence: {verdict} ({evidence}). It was not sent again."
+    )
+
+
+def _prove_health(context: Context, target: Record) -> None:
+    """Live health reads in a row, all newer than the redeploy's end."""
+    client, instance_id, needed = context.client, context.params["instance_id"], context.params["healthy_reads"]
+    completed = parse_time(target.get("completed_at"))
+    in_a_row = 0
+    last: str = "no answer"
+
+    def read() -> int:
+        nonlocal in_a_row, last
+        try:
+            health = client.get_deep_health(instance_id, force=True)
+        except ApiError as error:
+            # An agent that restarts does not answer: not yet, rather than failed.
+            if error.kind in ("auth", "forbidden"):
+                raise
+            in_a_row, last = 0, str(error)
+            return in_a_row
+        context.result["health"] = health
+        checked = parse_time(health.get("checked_at"))
+        fresh = is_live(health) and (completed is None or checked is None or checked >= completed)
+        in_a_row = in_a_row + 1 if fresh and is_healthy(health) else 0
+        last = f"its health is {health.get('status')}" + ("" if fresh else " by an old record")
+        return in_a_row
+
+    waited = wait_until(
+        read,
+        lambda good: good >= needed,
+        timeout=context.params["healthy_timeout"],
+        interval=context.params["wait_interval"],
+        longest_interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if not waited.done:
+        context.fail(
+            f"Instance {instance_id} was redeployed but was not healthy {needed} times in a row within "
+            f"{context.params['healthy_timeout']} s: {last}.",
+            timed_out=True,
+        )
+
+
+def remember(context: Context, target: Record) -> None:
+    """Keep the last known state of the target in the result."""
+    context.result.update(target=target, target_id=target.get("id"), rollout_id=target.get("rollout_id"))

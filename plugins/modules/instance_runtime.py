@@ -1,0 +1,365 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Brings the runtime of one instance to the published version, and proves it (E22; E3, E9, E16, E23, E25)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_runtime
+short_description: Redeploy the runtime of an instance
+version_added: 0.1.0
+description:
+  - Pushes the published runtime to one running instance, waits for the end, and proves that the agent is well then.
+  - The API offers no choice of version and no way back to an older one.
+  - A redeploy that is under way already is adopted, not doubled, so after a crash the same task is simply run again.
+  - The redeploy is sent once. If whether it was accepted is unknown, it is looked for in the instance's history.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+  - fleetops.agents.wait
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the runtime's version before and after.
+  idempotent:
+    support: partial
+    details: With O(state=latest) an instance with the published version is left alone. O(state=redeployed) always acts.
+options:
+  state:
+    description:
+      - V(latest) redeploys only if the server reports a newer runtime.
+      - V(redeployed) always redeploys.
+    type: str
+    choices: [latest, redeployed]
+    default: latest
+  admission:
+    description:
+      - V(policy) starts the redeploy only when fewer than the policy's C(max_parallel_rollouts) are in flight, whoever
+        started them, and waits for that. The policy is read anew each time.
+      - V(none) starts it at once and leaves the limit to the server.
+    type: str
+    choices: [policy, none]
+    default: policy
+  admission_timeout:
+    description: Seconds to wait for admission.
+    type: int
+    default: 3600
+  wait_timeout:
+    description:
+      - Seconds to wait for the redeploy to end, once it is accepted.
+      - After them the task fails with RV(timed_out=true); the redeploy goes on and is adopted by the next run.
+    type: int
+    default: 900
+  healthy_reads:
+    description:
+      - How many live health checks in a row, O(wait_interval) apart, must be good after the redeploy.
+      - V(0) skips the proof.
+    type: int
+    default: 3
+  healthy_timeout:
+    description: Seconds within which the instance must become healthy after the redeploy.
+    type: int
+    default: 300
+  uncertain_grace:
+    description: Seconds to wait for a late result when the server says V(uncertain), before the evidence is looked at.
+    type: int
+    default: 60
+  retry_if_absent:
+    description:
+      - Whether to send the redeploy a second time if the first one's outcome was unknown and no trace of it was found.
+    type: bool
+    default: false
+seealso:
+  - module: fleetops.agents.instance_rollout_info
+  - module: fleetops.agents.instance_health_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Bring the runtime to the published version and prove that the agent is well
+  fleetops.agents.instance_runtime:
+    instance_id: "{{ fleetops_instance_id }}"
+
+- name: Redeploy even if the version is current
+  fleetops.agents.instance_runtime:
+    instance_id: "{{ fleetops_instance_id }}"
+    state: redeployed
+
+- name: Start the redeploy and go on
+  fleetops.agents.instance_runtime:
+    instance_id: "{{ fleetops_instance_id }}"
+    wait: false
+
+- name: Give a slow instance more time
+  fleetops.agents.instance_runtime:
+    instance_id: "{{ fleetops_instance_id }}"
+    wait_timeout: 1800
+    healthy_reads: 5
+"""
+
+RETURN = r"""
+---
+instance_id:
+  description: The instance.
+  returned: always
+  type: str
+  sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+task_id:
+  description: The server's id of the redeploy, if it gave one.
+  returned: when a redeploy was sent
+  type: str
+  sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
+target:
+  description: The last known state of the redeploy's target, as the server gives it.
+  returned: when a redeploy was found
+  type: dict
+  sample: {id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, bundle_hash: 8d1f0a, error_message: null}
+target_id:
+  description: The id of RV(target).
+  returned: when a redeploy was found
+  type: str
+  sample: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+rollout_id:
+  description: The rollout that RV(target) belongs to.
+  returned: when a redeploy was found
+  type: str
+  sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+match:
+  description: How the target was told from others, V(exact) by the task id, or V(weak) by its time alone.
+  returned: when a redeploy was sent
+  type: str
+  sample: exact
+adopted:
+  description: Whether a redeploy that somebody else had started was followed instead of starting one.
+  returned: always
+  type: bool
+  sample: false
+version_before:
+  description: The runtime's version before, as the server reported it.
+  returned: always
+  type: str
+  sample: 4.18.2
+version_after:
+  description: The runtime's version after; in check mode the version that would be pushed.
+  returned: success
+  type: str
+  sample: 4.19.0
+bundle_hash:
+  description: The bundle that was deployed.
+  returned: when the redeploy ended
+  type: str
+  sample: 8d1f0a
+health:
+  description: The last live health record after the redeploy.
+  returned: when the proof of health was asked for
+  type: dict
+  sample: {status: healthy, uptime_seconds: 12, cached: false}
+reconciled:
+  description:
+    - What an V(uncertain) redeploy really did, from the time of the last start, the reported version and the history.
+    - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
+  returned: when the server said V(uncertain)
+  type: str
+  sample: succeeded
+evidence:
+  description: What RV(reconciled) rests on.
+  returned: when the server said V(uncertain)
+  type: str
+  sample: "restarted since: yes, version is current: yes"
+timed_out:
+  description: Whether a wait ended before its goal was reached.
+  returned: when it did
+  type: bool
+  sample: true
+ambiguous:
+  description: Whether it is unknown if the server accepted the redeploy.
+  returned: when it is
+  type: bool
+  sample: true
+waited_seconds:
+  description: Seconds from the start of the task until its end.
+  returned: always
+  type: float
+  sample: 41.7
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission, AdmissionError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    in_flight,
+    max_parallel_rollouts,
+    runtime_component,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
+    SENT_OPTIONS,
+    Sent,
+    find,
+    follow,
+    remember,
+    send_redeploy,
+)
+
+# How long the version manifest may lag behind a redeploy that ended before the task began.
+_MANIFEST_WITHIN = 60.0
+
+
+def run(context: Context) -> None:
+    started = context.clock()
+    context.result.update(instance_id=context.params["instance_id"], adopted=False)
+    admission = Admission(context.params["api_url"])
+    try:
+        _converge(context, admission)
+    finally:
+        admission.leave()
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def _converge(context: Context, admission: Admission) -> None:
+    instance_id = context.params["instance_id"]
+    updates = context.client.get_available_updates(instance_id)
+    runtime = runtime_component(updates)
+    if not runtime:
+        context.fail(
+            f"The server names no runtime for instance {instance_id}, so nothing can be said about its version."
+        )
+    before, available = runtime.get("current_version"), runtime.get("available_version")
+    context.result.update(version_before=before, version_after=before)
+    wanted = context.params["state"] == "redeployed" or bool(runtime.get("has_update"))
+    if not wanted:
+        return
+
+    history = context.client.list_instance_rollouts(instance_id)
+    target = open_target(history)
+    if target is None and context.params["state"] == "latest":
+        updates = _fresh_manifest(context, updates, history)
+        runtime = runtime_component(updates)
+        if not runtime.get("has_update"):
+            context.result.update(version_before=before, version_after=runtime.get("current_version"))
+            return
+        available = runtime.get("available_version")
+    if target is not None:
+        context.result["adopted"] = True
+        remember(context, target)
+        if context.check_mode:
+            context.result["version_after"] = available
+            return
+    else:
+        sent = context.write(
+            lambda: _send_admitted(context, history, admission),
+            before={"runtime": before},
+            after={"runtime": available},
+        )
+        if sent is None:
+            context.result["version_after"] = available
+            return
+        target = find(context, sent)
+    if context.params["wait"]:
+        follow(context, target)
+
+
+def _fresh_manifest(context: Context, updates: Record, history: list[Record]) -> Record:
+    """The version manifest once it is newer than the last redeploy; until then it asks for what was just done."""
+    stale = manifest_is_stale(updates, history)
+    if stale is None:
+        return updates
+    done = target_status(stale.get("status")) == "succeeded"
+    instance_id = context.params["instance_id"]
+    if not context.check_mode:
+        waited = wait_until(
+            lambda: context.client.get_available_updates(instance_id),
+            lambda seen: manifest_is_stale(seen, history) is None,
+            timeout=_MANIFEST_WITHIN,
+            interval=context.params["wait_interval"],
+            clock=context.clock,
+            sleep=context.sleep,
+        )
+        if waited.done or not done:
+            return waited.state
+        context.warn(
+            f"The server's version report of instance {instance_id} is older than its last successful redeploy "
+            f"({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
+        )
+    if not done:
+        return updates
+    # A deployed bundle that the report has not caught up with is current.
+    runtime = {**runtime_component(updates), "has_update": False}
+    return {**updates, "runtime": {**runtime, "current_version": runtime.get("available_version")}}
+
+
+def _send_admitted(context: Context, history: list[Record], admission: Admission) -> Sent:
+    """Wait for admission, then send the redeploy once. A server that is full or busy is asked again later."""
+    if context.params["admission"] == "none":
+        return send_redeploy(context, history)
+
+    def attempt() -> Sent | str:
+        try:
+            if not admission.enter(lambda: _look(context)):
+                return "as many redeploys as max_parallel_rollouts allows are in flight"
+        except (AdmissionError, ValueError) as failure:
+            context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+        try:
+            return send_redeploy(context, history)
+        except ApiError as error:
+            admission.leave()
+            if error.kind not in ("conflict", "rate_limited"):
+                raise
+            return f"the server answered: {error.detail or error}"
+
+    waited = wait_until(
+        attempt,
+        lambda outcome: isinstance(outcome, Sent),
+        timeout=context.params["admission_timeout"],
+        interval=context.params["wait_interval"],
+        longest_interval=context.params["wait_interval"] * 2,
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if isinstance(waited.state, Sent):
+        return waited.state
+    return context.fail(
+        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        "Look for a rollout that does not end, or raise admission_timeout.",
+        timed_out=True,
+    )
+
+
+def _look(context: Context) -> tuple[int, int]:
+    """How many redeploys are in flight at the server, and how many may be."""
+    policy = context.client.get_fleet_update_policy()
+    return in_flight(context.client.open_fleet_rollouts()), max_parallel_rollouts(policy)
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "state": {"type": "str", "choices": ["latest", "redeployed"], "default": "latest"},
+        "admission": {"type": "str", "choices": ["policy", "none"], "default": "policy"},
+        "admission_timeout": {"type": "int", "default": 3600},
+        **SENT_OPTIONS,
+    },
+    on_instance=True,
+    wait_timeout=900,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
