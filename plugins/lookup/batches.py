@@ -1,0 +1,167 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lookup: the batch sizes of a rolling play, for its serial, bound by the tenant's update policy (E9)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: batches
+author:
+  - The fleetops.agents contributors
+version_added: 0.1.0
+short_description: Batch sizes for a play's serial
+description:
+  - Gives the list for a play's C(serial) - first the canary, then batches as large as C(max_parallel_rollouts) of the
+    tenant's update policy. Ansible repeats the last size until no host is left.
+  - Every size is an integer between 1 and the policy's number. The lookup fails closed. A policy that cannot be read,
+    or one below 1, is an error and starts nothing, since Ansible reads C(serial=0) as "all hosts at once".
+  - Ansible computes C(serial) once, before the first batch. For a policy that changes during the play use the lookup
+    P(fleetops.agents.update_policy#lookup) in the task's C(throttle) as well.
+  - It blocks the play while it reads. So its time-outs are shorter than those of the modules.
+options:
+  canary:
+    description:
+      - How many instances the first batch has. With V(0) there is no canary batch.
+      - A canary larger than the policy allows at once is cut down to what it allows.
+      - A whole number of 0 or more, or its text.
+    type: raw
+    default: 1
+    env:
+      - name: FLEETOPS_BATCH_CANARY
+    vars:
+      - name: fleetops_batch_canary
+  batch_max:
+    description:
+      - The largest batch that may run even if the policy allows more.
+      - A whole number of 1 or more, or its text.
+    type: raw
+    env:
+      - name: FLEETOPS_BATCH_MAX
+    vars:
+      - name: fleetops_batch_max
+  growth:
+    description:
+      - How the batches grow after the canary. With V(fixed) all others have the full size.
+      - With V(doubling) each is twice as large as the one before, up to the full size. Without a canary the first is 1.
+    type: str
+    default: fixed
+    choices: [fixed, doubling]
+    env:
+      - name: FLEETOPS_BATCH_GROWTH
+    vars:
+      - name: fleetops_batch_growth
+  request_timeout:
+    description: Seconds to wait for one answer.
+    type: float
+    default: 5
+    env:
+      - name: FLEETOPS_REQUEST_TIMEOUT
+    vars:
+      - name: fleetops_request_timeout
+  retries:
+    description: How often the call is repeated when it fails.
+    type: int
+    default: 1
+    env:
+      - name: FLEETOPS_RETRIES
+    vars:
+      - name: fleetops_retries
+notes:
+  - A play's C(serial) has no host yet, so only extra variables and the environment are seen, not the variables of the
+    inventory.
+  - Use C(query), which always gives a list.
+  - Ansible's C(forks) (5 unless set) bounds a batch too.
+extends_documentation_fragment:
+  - fleetops.agents.connection.plugins
+seealso:
+  - plugin: fleetops.agents.update_policy
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: One canary, then as many at once as the policy allows
+  hosts: fleetops_instances
+  gather_facts: false
+  order: sorted
+  serial: "{{ query('fleetops.agents.batches', canary=1) }}"
+  tasks:
+    - name: Redeploy the runtime where it is outdated
+      fleetops.agents.instance_runtime:
+        instance_id: "{{ fleetops_instance_id }}"
+      throttle: "{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts') }}"
+
+- name: 1, 2, 4, 8, and then 8 at a time, if the policy allows 8 or more
+  hosts: fleetops_instances
+  gather_facts: false
+  serial: "{{ query('fleetops.agents.batches', growth='doubling', batch_max=8) }}"
+  tasks:
+    - name: Show the batch
+      ansible.builtin.debug:
+        var: ansible_play_batch
+"""
+
+RETURN = r"""
+_raw:
+  description: The batch sizes, each an integer of 1 or more.
+  type: list
+  elements: int
+  sample: [1, 2]
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
+
+
+class LookupModule(LookupBase):
+    """Room of the lookup; the reading is in plugin_utils/_policy.py."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[int]:
+        self.set_options(var_options=variables, direct=kwargs)
+        if terms:
+            raise AnsibleLookupError("The lookup fleetops.agents.batches takes options only, for example canary=1.")
+        # A wrong option is told before the server is asked.
+        canary = _whole_number("canary", self.get_option("canary"), least=0)
+        batch_max = self.get_option("batch_max")
+        if batch_max is not None:
+            batch_max = _whole_number("batch_max", batch_max, least=1)
+        try:
+            limit = parallel_limit(update_policy(self.get_option))
+        except PolicyError as refusal:
+            raise AnsibleLookupError(str(refusal)) from refusal
+        return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=self.get_option("growth"))
+
+
+def batch_sizes(limit: int, *, canary: int = 1, batch_max: int | None = None, growth: str = "fixed") -> list[int]:
+    """Sizes for ``serial``: at least one, each from 1 to ``limit`` (and ``batch_max``); the last one repeats.
+
+    ``limit`` is the policy's max_parallel_rollouts, 1 or more; a canary above it is cut down to it.
+    """
+    full = limit if batch_max is None else min(limit, batch_max)
+    sizes = [min(canary, full)] if canary else []
+    if growth == "doubling":
+        sizes = sizes or [1]
+        while sizes[-1] < full:
+            sizes.append(min(sizes[-1] * 2, full))
+        return sizes
+    return [*sizes, full]
+
+
+def _whole_number(name: str, value: Any, *, least: int) -> int:
+    """``value`` as an integer of ``least`` or more; AnsibleLookupError says what it must be."""
+    number: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = int(value)
+    elif isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+        try:
+            number = int(value)
+        except ValueError:
+            number = None
+    if number is None or number < least:
+        raise AnsibleLookupError(f"{name} must be a whole number of {least} or more, it is {value!r}.")
+    return number

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lookup: keys of the tenant's update policy (E9), at most 2 seconds old."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: update_policy
+author:
+  - The fleetops.agents contributors
+version_added: 0.1.0
+short_description: The tenant's update policy
+description:
+  - Reads the policy that the server holds for the whole tenant, with one call
+    (C(GET /v1/instances/fleet/updates/policy)).
+  - An answer is used for 2 seconds within one process, because Ansible templates a C(throttle) twice for each host.
+  - The lookup fails closed. A policy that cannot be read, or a C(max_parallel_rollouts) below 1, is an error and never
+    a number, since Ansible reads C(serial=0) and C(throttle=0) as "all hosts at once".
+  - It blocks the play while it reads. So its time-outs are shorter than those of the modules.
+options:
+  _terms:
+    description:
+      - The keys to read, for example V(max_parallel_rollouts) or V(maintenance_window_start_hour_utc).
+      - Without a key, the result is the whole policy as one dictionary. It too is refused when its
+        C(max_parallel_rollouts) is below 1; the module M(fleetops.agents.update_policy_info) shows any policy.
+    type: list
+    elements: str
+  request_timeout:
+    description: Seconds to wait for one answer.
+    type: float
+    default: 5
+    env:
+      - name: FLEETOPS_REQUEST_TIMEOUT
+    vars:
+      - name: fleetops_request_timeout
+  retries:
+    description: How often the call is repeated when it fails.
+    type: int
+    default: 1
+    env:
+      - name: FLEETOPS_RETRIES
+    vars:
+      - name: fleetops_retries
+notes:
+  - Where there is no host yet, as in a play's C(serial), only extra variables and the environment are seen,
+    not the variables of the inventory.
+extends_documentation_fragment:
+  - fleetops.agents.connection.plugins
+seealso:
+  - plugin: fleetops.agents.batches
+    plugin_type: lookup
+  - module: fleetops.agents.update_policy_info
+"""
+
+EXAMPLES = r"""
+- name: Never more at once than the policy allows, also when it changes during the task
+  fleetops.agents.instance_runtime:
+    instance_id: "{{ fleetops_instance_id }}"
+  throttle: "{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts') }}"
+
+- name: Show when the maintenance window opens
+  ansible.builtin.debug:
+    msg: "Opens at {{ lookup('fleetops.agents.update_policy', 'maintenance_window_start_hour_utc') }}:00 UTC"
+
+- name: Show the whole policy
+  ansible.builtin.debug:
+    var: lookup('fleetops.agents.update_policy')
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One value a key, in the order of the keys; V(max_parallel_rollouts) is an integer of 1 or more.
+    - Without a key, one dictionary of all keys.
+  type: list
+  elements: raw
+  sample: [2]
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
+
+
+class LookupModule(LookupBase):
+    """Room of the lookup; the reading is in plugin_utils/_policy.py."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        self.set_options(var_options=variables, direct=kwargs)
+        try:
+            policy = update_policy(self.get_option)
+            return [_value(policy, str(term)) for term in terms] if terms else [_whole(policy)]
+        except PolicyError as refusal:
+            raise AnsibleLookupError(str(refusal)) from refusal
+
+
+def _value(policy: dict[str, Any], key: str) -> Any:
+    if key == "max_parallel_rollouts":
+        return parallel_limit(policy)
+    if key not in policy:
+        raise PolicyError(f"The update policy has no key {key!r}; it has {', '.join(sorted(map(str, policy)))}.")
+    return policy[key]
+
+
+def _whole(policy: dict[str, Any]) -> dict[str, Any]:
+    return {**policy, "max_parallel_rollouts": parallel_limit(policy)}
