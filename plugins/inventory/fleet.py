@@ -1,0 +1,346 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inventory plugin: the fleet's instances as hosts, found through the history of rollouts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet
+author:
+  - The fleetops.agents contributors
+version_added: 0.1.0
+short_description: The instances of a fleet as hosts
+description:
+  - Makes a host of each instance that took part in the newest rollouts, with its id, status, result and bundle as host
+    variables and groups. The file's name ends in C(.fleet.yml) or C(.fleet.yaml).
+  - The API has no list of instances. B(An instance that never took part in a rollout is invisible to the API) and must
+    be given by O(instances). So must one that took part in none of the rollouts that are read (O(rollouts) and
+    O(instance_rollouts)).
+  - An instance that was taken out of service stays in the inventory until the rollouts that name it are no longer read.
+    With O(enrich) it is in the group C(fleetops_gone).
+  - What the server tells is never run as a template.
+options:
+  plugin:
+    description: Must be V(fleetops.agents.fleet).
+    type: str
+    required: true
+    choices: [fleetops.agents.fleet]
+  rollouts:
+    description:
+      - How many of the newest fleet rollouts are read. Rollouts of single instances do not count, however many there
+        are.
+      - With V(0) and O(instance_rollouts=0) nothing is looked up, and the hosts are those of O(instances).
+    type: int
+    default: 5
+    env:
+      - name: FLEETOPS_INVENTORY_ROLLOUTS
+  instance_rollouts:
+    description:
+      - How many of the newest rollouts of single instances are read besides. They carry the latest status of instances
+        that were redeployed alone, as a rolling redeploy does with each.
+      - Where the history has no fleet rollout at all, the instances are found through them.
+    type: int
+    default: 50
+    env:
+      - name: FLEETOPS_INVENTORY_INSTANCE_ROLLOUTS
+  instances:
+    description:
+      - Instances by name, as C(name) to C(id), or C(name) to a dictionary of C(instance_id) and further host variables.
+      - The name wins over the one that the API tells for the same id.
+      - In the environment it is JSON text.
+    type: raw
+    default: {}
+    env:
+      - name: FLEETOPS_INVENTORY_INSTANCES
+  enrich:
+    description:
+      - What to ask the server about each instance, with one call an instance for each.
+      - V(updates) tells the running and the available version, V(health) the stored health.
+    type: list
+    elements: str
+    choices: [updates, health]
+    default: []
+    env:
+      - name: FLEETOPS_INVENTORY_ENRICH
+  workers:
+    description: How many calls are made at once.
+    type: int
+    default: 8
+    env:
+      - name: FLEETOPS_INVENTORY_WORKERS
+  on_partial:
+    description:
+      - What to do when something is missing or contradictory, for example a rollout that cannot be read, a timeline
+        with fewer rows than the rollout has targets, or a target that names no instance.
+      - With V(fail) the inventory is refused, and the error names what is missing. With V(warn) the hosts that were
+        found are used, after one warning.
+      - A partial answer is never put into the cache.
+      - If Ansible shall then stop instead of going on without hosts, set C(any_unparsed_is_failed=true) in the section
+        C([inventory]) of C(ansible.cfg).
+    type: str
+    choices: [fail, warn]
+    default: fail
+    env:
+      - name: FLEETOPS_INVENTORY_ON_PARTIAL
+  hostname:
+    description:
+      - What names a host.
+      - With V(name) it is the name in O(instances), else the host name that the API tells. Where several instances have
+        that one, the first 8 characters of the id follow. Without a usable name it is C(instance-) and these 8.
+      - With V(id) it is the instance's id.
+    type: str
+    choices: [name, id]
+    default: name
+    env:
+      - name: FLEETOPS_INVENTORY_HOSTNAME
+  strict:
+    description: Whether an entry of O(compose), O(groups) or O(keyed_groups) that fails for a host is an error.
+    type: bool
+    default: true
+    env:
+      - name: FLEETOPS_INVENTORY_STRICT
+notes:
+  - The host variables are C(fleetops_instance_id), C(fleetops_hostname), C(fleetops_status),
+    C(fleetops_last_result), C(fleetops_bundle_hash), C(fleetops_last_rollout_id) and C(fleetops_last_completed_at);
+    with O(enrich) also C(fleetops_gone), C(fleetops_update_available), C(fleetops_runtime_version),
+    C(fleetops_available_version) and C(fleetops_health). What is not known is null.
+  - All hosts are in the group C(fleetops_instances). Further groups are C(fleetops_status_<status>),
+    C(fleetops_last_result_<result>), C(fleetops_bundle_<first 12 of the hash>), and with O(enrich)
+    C(fleetops_update_available), C(fleetops_health_<status>) and C(fleetops_gone).
+  - These groups cost next to nothing. O(compose), O(groups) and O(keyed_groups) run templates for each host - 2,000
+    hosts with five entries took about 40 seconds, with a warm cache too.
+  - O(api_url), O(api_key) and O(ca_path) may be templates in the inventory file, with extra variables and lookups.
+    Other options are taken as they are written.
+  - The cache needs a cache plugin that keeps its content, for example O(cache_plugin=ansible.builtin.jsonfile).
+    It never holds the key. Ansible's own option C(--flush-cache) reads anew.
+extends_documentation_fragment:
+  - fleetops.agents.connection.plugins
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+"""
+
+EXAMPLES = r"""
+# The smallest file: address and key come from FLEETOPS_API_URL and FLEETOPS_API_KEY.
+plugin: fleetops.agents.fleet
+
+---
+# With a cache, versions, and an instance that no rollout has reached yet.
+plugin: fleetops.agents.fleet
+api_url: https://fleet.example.com
+enrich: [updates]
+instances:
+  billing-new: 3f0c1f6e-1f0e-4a56-9a51-0c8d5b1c7f11
+  billing-lab:
+    instance_id: 8a7d2f0c-77c1-4c5e-8f3e-0d4f3f3b2a10
+    owner: lab
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/fleetops-inventory
+cache_timeout: 600
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+try:
+    # With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
+    from ansible.template import trust_as_template  # noqa: F401
+
+    inert: Callable[[Any], Any] | None = None
+except ImportError:
+    from ansible.utils.unsafe_proxy import wrap_var as inert
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
+from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import Instance
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import (
+    Given,
+    Host,
+    given_instances,
+    groups_of,
+    hosts_of,
+    with_given,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
+
+_FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
+_TEMPLATES = ("api_url", "api_key", "ca_path")
+_ENRICHMENTS = ("updates", "health")
+# A change of the cached record's shape gets a new number: an old record is then read as none.
+_CACHE_VERSION = 1
+_NAMED_PROBLEMS = 5
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Room of the plugin: options, cache and Ansible's inventory; the rest is in plugin_utils/_fleet_*.py."""
+
+    NAME = "fleetops.agents.fleet"
+
+    def verify_file(self, path: str) -> bool:
+        return str(path).endswith(_FILE_ENDINGS) and super().verify_file(path)
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Read everything first and add hosts last, so that a failure leaves no part of a fleet behind."""
+        super().parse(inventory, loader, path)
+        self._resolve_templates(self._read_config_data(path))
+        try:
+            self._check_options()
+            given = given_instances(self.get_option("instances"))
+            hosts = self._hosts(given, use_cache=cache)
+        except (SettingsError, ValueError) as bad:
+            raise AnsibleParserError(f"The fleet's inventory {path} cannot be used: {bad}") from bad
+        except ImportError as missing:
+            raise AnsibleParserError(
+                f"The Python library requests is missing ({missing}). Install it for the Python that runs Ansible."
+            ) from missing
+        self._add(hosts)
+
+    def _resolve_templates(self, config: dict[str, Any]) -> None:
+        """Templates in the connection options of the file; its author is trusted as a playbook's author is."""
+        self.templar.available_variables = self._vars or {}
+        for name in _TEMPLATES:
+            if name in config and self.templar.is_template(config[name]):
+                self.set_option(name, self.templar.template(config[name]))
+
+    def _check_options(self) -> None:
+        for name, least in (("rollouts", 0), ("instance_rollouts", 0), ("workers", 1)):
+            if self.get_option(name) < least:
+                raise ValueError(f"{name} must be {least} or more, it is {self.get_option(name)}")
+        unknown = [what for what in self.get_option("enrich") if what not in _ENRICHMENTS]
+        if unknown:
+            raise ValueError(f"enrich knows {' and '.join(_ENRICHMENTS)}, not {unknown[0]!r}")
+
+    def _hosts(self, given: dict[str, Given], *, use_cache: bool) -> list[Host]:
+        instances, problems = self._instances(given, use_cache=use_cache)
+        hosts, contradictions = hosts_of(
+            with_given(instances, given),
+            given,
+            by_id=self.get_option("hostname") == "id",
+            enriched=self.get_option("enrich"),
+            taken=list(self.inventory.groups),
+        )
+        problems = problems + contradictions
+        if not hosts:
+            raise ValueError(
+                f"no instance was found{': ' + _sentence(problems) if problems else ' in the history of rollouts'}. "
+                f"Name the instances under instances: (name: id), or start a fleet rollout, which makes them known"
+            )
+        if problems and self.get_option("on_partial") == "fail":
+            raise ValueError(
+                f"it would be incomplete. {_sentence(problems)}. No host was added; "
+                f"on_partial: warn would go on with the {len(hosts)} found"
+            )
+        if problems:
+            self.display.warning(
+                f"The fleet's inventory is incomplete, it goes on with {len(hosts)} hosts. {_sentence(problems)}."
+            )
+        return hosts
+
+    def _instances(self, given: dict[str, Given], *, use_cache: bool) -> tuple[list[Instance], list[str]]:
+        """From the cache, or else from the API; only a complete answer is cached."""
+        if not self.get_option("cache"):
+            return self._read(given)
+        key = self._record_key(given)
+        cached = self._cached(key) if use_cache else None
+        if cached is not None:
+            return cached, []
+        instances, problems = self._read(given)
+        if instances and not problems:
+            self._cache[key] = {
+                "version": _CACHE_VERSION,
+                "fields": list(Instance._fields),
+                "rows": [list(instance) for instance in instances],
+            }
+        return instances, problems
+
+    def _read(self, given: dict[str, Given]) -> Fleet:
+        wanted = self.get_option("enrich")
+        workers = self.get_option("workers")
+        repeats: list[str] = []
+        client = open_client(self.get_option, read_only=True, on_repeat=repeats.append)
+        try:
+            fleet = read_fleet(
+                client, Depth(self.get_option("rollouts"), self.get_option("instance_rollouts")), workers=workers
+            )
+            if wanted:
+                more = enrich(
+                    client,
+                    with_given(fleet.instances, given),
+                    updates="updates" in wanted,
+                    health="health" in wanted,
+                    workers=workers,
+                )
+                fleet = Fleet(more.instances, fleet.problems + more.problems)
+        finally:
+            client.close()
+        for repeat in repeats:
+            self.display.v(repeat)
+        return fleet
+
+    def _cached(self, key: str) -> list[Instance] | None:
+        try:
+            record = self._cache.get(key)
+        except AnsibleError as damaged:
+            self.display.warning(f"The inventory's cache is read as empty: {damaged}")
+            return None
+        if not isinstance(record, dict) or record.get("version") != _CACHE_VERSION:
+            return None
+        if record.get("fields") != list(Instance._fields):
+            return None
+        return [Instance._make(row) for row in record["rows"]]
+
+    def _record_key(self, given: dict[str, Given]) -> str:
+        """Whose fleet it is and how it was read. The key goes in only as a part of the digest."""
+        wanted = sorted(self.get_option("enrich"))
+        parts = [
+            base_url(self.get_option("api_url")),
+            str(self.get_option("api_key")),
+            sorted((str(k), str(v)) for k, v in (self.get_option("extra_headers") or {}).items()),
+            self.get_option("rollouts"),
+            self.get_option("instance_rollouts"),
+            wanted,
+            sorted(given) if wanted else [],
+        ]
+        return "fleetops_agents_fleet_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def _add(self, hosts: list[Host]) -> None:
+        inventory = self.inventory
+        groups = groups_of(hosts)
+        for group in sorted(groups):
+            inventory.add_group(group)
+        for name, told, given in hosts:
+            inventory.add_host(name)
+            for variable, value in told.items():
+                inventory.set_variable(name, variable, value if inert is None else inert(value))
+            for variable, value in given.items():
+                inventory.set_variable(name, variable, value)
+        for group in sorted(groups):
+            for name in groups[group]:
+                inventory.add_child(group, name)
+        self._construct(host.name for host in hosts)
+
+    def _construct(self, names: Iterable[str]) -> None:
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        if not (compose or groups or keyed):
+            return
+        strict = self.get_option("strict")
+        for name in names:
+            variables = self.inventory.get_host(name).get_vars()
+            self._set_composite_vars(compose, variables, name, strict=strict)
+            self._add_host_to_composed_groups(groups, variables, name, strict=strict)
+            self._add_host_to_keyed_groups(keyed, variables, name, strict=strict)
+
+
+def _sentence(problems: list[str]) -> str:
+    """The first problems, and how many more there are."""
+    shown = "; ".join(problem.rstrip(". ") for problem in problems[:_NAMED_PROBLEMS])
+    more = len(problems) - _NAMED_PROBLEMS
+    return f"{shown}; and {more} more" if more > 0 else shown
