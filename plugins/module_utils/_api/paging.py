@@ -15,6 +15,8 @@ OVERLAP = 5
 # A head that never stops growing must not keep a reader for ever.
 _MOST_HEAD_READS = 20
 _MOST_STEPS_BACK = 100
+# Pages in a row without a new row: a list that grew, up to a point; a server that ignores the offset, beyond it.
+_MOST_IDLE_PAGES = 20
 
 
 def read_all(
@@ -26,7 +28,7 @@ def read_all(
     start: int = 0,
     key: str = "id",
 ) -> list[Record]:
-    """All rows of a newest-first list, each once, newest first, in the server's order.
+    """All rows of a newest-first list, each once, in the server's order.
 
     ``fetch(limit, offset)`` reads one page; ``page`` is the largest limit the API takes. Pages overlap by 5 rows, and
     where a page shares no row with what is known (rows above the cursor vanished), the walk steps back. After the
@@ -34,28 +36,29 @@ def read_all(
     ``until(row)`` ends it at the first row that is already known to the caller (that row is left out). A walk from an
     offset ``start`` above 0 does not look at the head.
     """
-    walked: list[Record] = []
-    known: set[Any] = set()
+    found: dict[Any, Record] = {}
     step = max(1, page - OVERLAP)
     offset, steps_back, idle_pages = start, 0, 0
-    ended = False
-    while not ended and (most is None or len(walked) < most):
-        rows = fetch(page, offset)
-        overlaps = any(_identity(row, key) in known for row in rows)
-        if offset > start and rows and not overlaps and steps_back < _MOST_STEPS_BACK:
+    while most is None or len(found) < most:
+        rows, ended = _upto(fetch(page, offset), until)
+        keyed = _keyed(rows, key)
+        if offset > start and not ended and found.keys().isdisjoint(keyed) and steps_back < _MOST_STEPS_BACK:
             steps_back += 1
             offset = max(start, offset - step)
             continue
-        fresh, ended = _fresh(rows, known, key, until)
-        walked += fresh
-        # A server that ignores the offset answers the same rows for ever.
-        idle_pages = 0 if fresh else idle_pages + 1
-        if len(rows) < page or idle_pages > 1:
+        before = len(found)
+        if offset == start and found.keys().isdisjoint(keyed):
+            # Everything known was pushed down: this page stands before it.
+            found = {**keyed, **found}
+        else:
+            found = _merged(found, keyed)
+        idle_pages = 0 if len(found) > before else idle_pages + 1
+        if ended or len(rows) < page or idle_pages > _MOST_IDLE_PAGES:
             break
         offset += step
-    head = _new_at_head(fetch, page, known, key, until) if walked and start == 0 else []
-    found = head + walked
-    return found if most is None else found[:most]
+    if found and start == 0:
+        found = _with_new_head(fetch, page, found, until, key)
+    return list(found.values())[:most]
 
 
 def newest(
@@ -72,48 +75,66 @@ def newest(
     return rows[:limit], len(rows) > limit
 
 
-def _new_at_head(
+def _with_new_head(
     fetch: Callable[[int, int], list[Record]],
     page: int,
-    known: set[Any],
-    key: str,
+    found: dict[Any, Record],
     until: Callable[[Record], bool] | None,
-) -> list[Record]:
-    """Rows that were put at the head during the walk, newest first."""
-    head: list[Record] = []
+    key: str,
+) -> dict[Any, Record]:
+    """``found`` with the rows that were put at the head during the walk."""
+    step = max(1, page - OVERLAP)
     for _attempt in range(_MOST_HEAD_READS):
-        new: list[Record] = []
+        head: dict[Any, Record] = {}
         offset = 0
         while True:
-            rows = fetch(page, offset)
-            reached = any(_identity(row, key) in known for row in rows)
-            fresh, ended = _fresh(rows, known, key, until)
-            new += fresh
-            if reached or ended or len(rows) < page:
+            rows, ended = _upto(fetch(page, offset), until)
+            keyed = _keyed(rows, key)
+            head = _merged(head, keyed)
+            if ended or len(rows) < page or not found.keys().isdisjoint(keyed):
                 break
-            offset += max(1, page - OVERLAP)
-        if not new:
+            offset += step
+        if head.keys() <= found.keys():
             break
-        head = new + head
-    return head
+        found = _merged(found, head) if not found.keys().isdisjoint(head) else {**head, **found}
+    return found
 
 
-def _fresh(
-    rows: list[Record], known: set[Any], key: str, until: Callable[[Record], bool] | None
-) -> tuple[list[Record], bool]:
-    """The rows not seen before, up to the first one that ends the walk; adds them to ``known``."""
-    fresh: list[Record] = []
-    for row in rows:
+def _upto(rows: list[Record], until: Callable[[Record], bool] | None) -> tuple[list[Record], bool]:
+    """The rows before the first one that ends the walk, and whether there is one."""
+    for position, row in enumerate(rows):
         if until is not None and until(row):
-            return fresh, True
-        identity = _identity(row, key)
-        if identity not in known:
-            known.add(identity)
-            fresh.append(row)
-    return fresh, False
+            return rows[:position], True
+    return rows, False
 
 
-def _identity(row: Record, key: str) -> Any:
-    value = row.get(key)
-    # A row without an id is only equal to itself: showing it twice is better than losing it.
-    return value if value is not None else id(row)
+def _keyed(rows: list[Record], key: str) -> dict[Any, Record]:
+    """Rows by id, in order. A row without a usable id is only equal to itself: shown twice is better than lost."""
+    return {(row[key] if isinstance(row.get(key), (str, int)) else id(row)): row for row in rows}
+
+
+def _merged(found: dict[Any, Record], page: dict[Any, Record]) -> dict[Any, Record]:
+    """``found`` with the rows of a page put where the page shows them: beside the rows that both have."""
+    fresh_before: dict[Any, list[Any]] = {}
+    waiting: list[Any] = []
+    last_known: Any = None
+    for identity in page:
+        if identity in found:
+            if waiting:
+                fresh_before[identity] = waiting
+            waiting, last_known = [], identity
+        else:
+            waiting.append(identity)
+    if not waiting and not fresh_before:
+        return found
+    if last_known is None:
+        return {**found, **page}
+    merged: dict[Any, Record] = {}
+    for identity, row in found.items():
+        for new in fresh_before.get(identity, ()):
+            merged[new] = page[new]
+        merged[identity] = row
+        if identity == last_known:
+            for new in waiting:
+                merged[new] = page[new]
+    return merged

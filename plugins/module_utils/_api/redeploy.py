@@ -49,7 +49,7 @@ def started_target(
     ``known_ids`` are the targets that stood there before the call, ``sent_at`` the server's clock at the call. By time
     only a single new row is accepted: of two, either may be somebody else's.
     """
-    new = [t for t in newest_first(targets) if t.get("id") not in known_ids]
+    new = [t for t in newest_first(targets) if str(t.get("id")) not in known_ids]
     if task_id:
         for target in new:
             if target.get("celery_task_id") == task_id:
