@@ -32,13 +32,12 @@ class StoreError(Exception):
     """The database cannot be used. The message is one sentence for people."""
 
 
-def open_database(path: str | os.PathLike[str], busy_timeout: float) -> tuple[Database, Path]:
-    """Open the database for writing; create it (mode 0600) or migrate it as needed.
-
-    Raises StoreError when the folder is missing, the file is no database, a newer one, read-only, locked for longer
-    than ``busy_timeout`` seconds, or damaged.
-    """
+def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_folder: bool) -> tuple[Database, Path]:
+    """What store.open_store documents, as the open database and its path."""
     file = Path(path).expanduser()
+    if make_folder:
+        with _errors(file, busy_timeout):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.parent.is_dir():
         raise StoreError(
             f"The folder {file.parent} of the console's database does not exist; create it, or name another database."
@@ -74,9 +73,9 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
             _check_version(db, file)
             migrations.apply(db)
             conn.execute(f"PRAGMA user_version={len(known_names())}")
-    # Read-only files and folders show only on a write.
+    # A file or folder that is read-only shows only when a write begins.
     with _immediate(conn):
-        conn.execute(f"PRAGMA user_version={len(known_names())}")
+        pass
 
 
 def _check_version(db: Database, file: Path) -> bool:

@@ -20,7 +20,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -43,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class ApiConnection:
-    """How sync reaches the API. ``tenant``: the base URL, without a trailing slash, by which rows are kept apart."""
+    """How sync reaches the API. The address and the key are checked by the client itself."""
 
     api_url: str
     api_key: str = field(repr=False)
@@ -51,10 +50,6 @@ class ApiConnection:
     ca_path: str | None = None
     request_timeout: float = 30.0
     retries: int = 3
-
-    @property
-    def tenant(self) -> str:
-        return self.api_url.rstrip("/")
 
 
 def load_settings(
@@ -84,7 +79,6 @@ def load_api(environ: Mapping[str, str] | None = None) -> ApiConnection:
         raise SettingsError("FLEETOPS_API_URL is not set: set it to the API's address, or give --no-api.")
     if key is None:
         raise SettingsError("FLEETOPS_API_KEY is not set: set it to a key that may read, or give --no-api.")
-    _check_url(url)
     ca_path = _text(env, "FLEETOPS_CA_PATH")
     if ca_path and not Path(ca_path).expanduser().exists():
         raise SettingsError(f"FLEETOPS_CA_PATH names {ca_path}, which does not exist.")
@@ -98,26 +92,11 @@ def load_api(environ: Mapping[str, str] | None = None) -> ApiConnection:
     )
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-        parts = None
-    # The address itself is shown by no message: it may carry a password.
-    if parts is not None and (parts.username or parts.password):
-        raise SettingsError(
-            "FLEETOPS_API_URL carries a user name or password; leave them out, the key is FLEETOPS_API_KEY."
-        )
-    if not usable:
-        raise SettingsError("FLEETOPS_API_URL is not an http or https address, such as https://ops.example.com.")
-
-
 def _state_home(env: Mapping[str, str]) -> Path:
-    named = _text(env, "XDG_STATE_HOME")
-    if named:
-        return Path(named).expanduser()
+    # As the run log's own default: a relative XDG_STATE_HOME counts as none.
+    named = env.get("XDG_STATE_HOME", "")
+    if named.startswith("/"):
+        return Path(named)
     home = _text(env, "HOME")
     if home is None:
         raise SettingsError(

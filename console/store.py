@@ -65,13 +65,13 @@ class RolloutRead:
     read_at: float
 
 
-def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT) -> Store:
-    """Open the database for writing; create it (mode 0600) or migrate it as needed.
+def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, make_folder: bool = False) -> Store:
+    """Open the database for writing; create it (mode 0600, with ``make_folder`` its folder too) or migrate it as needed.
 
     Raises StoreError when the folder is missing, the file is no database, a newer one, read-only, locked for longer
     than ``busy_timeout`` seconds, or damaged.
     """
-    db, file = open_database(path, busy_timeout)
+    db, file = open_database(path, busy_timeout, make_folder=make_folder)
     return Store(db, file, busy_timeout)
 
 
@@ -281,13 +281,16 @@ class Store(Tables):
             "SELECT instance_id, hostname FROM instances WHERE tenant = ? ORDER BY hostname, instance_id", (tenant,)
         )
 
-    def known_audit_ids(self, tenant: str, instance_id: str, newest: int) -> dict[str, float | None]:
-        """The ids of the newest stored audit events of an instance, with their event_ts."""
+    def known_audit_ids(
+        self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
+    ) -> set[str]:
+        """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
         found = self._rows(
-            "SELECT id, event_ts FROM audit_events WHERE tenant = ? AND instance_id = ? ORDER BY event_ts DESC LIMIT ?",
-            (tenant, instance_id, newest),
+            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
+            " ORDER BY event_ts DESC LIMIT ?",
+            (tenant, instance_id, not_after, not_after, newest),
         )
-        return {row["id"]: row["event_ts"] for row in found}
+        return {row["id"] for row in found}
 
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance (known ids are left alone), its summary if it differs, and the cursor.

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The console without a browser: `python -m console sync`, and `serve` to start the pages."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from console.settings import Settings, SettingsError, load_api, load_settings
+from console.store import StoreError, open_store
+
+OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED = 0, 1, 2, 3, 130
+
+_EXIT_CODES = """\
+exit codes:
+  0    everything that was asked for is stored
+  1    some of it could not be read; it is named on standard error, the rest is stored
+  2    wrong usage or settings; nothing was done
+  3    the database cannot be used
+  130  interrupted; what was stored until then stays, and the next sync goes on from there
+
+Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
+FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, no usage block."""
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(database=options.db, spool_dir=getattr(options, "spool", None))
+        return int(options.run(options, settings))
+    except SettingsError as error:
+        return _say(error, USAGE)
+    except StoreError as error:
+        return _say(error, NO_DATABASE)
+    except KeyboardInterrupt:
+        return _say("Interrupted. What was stored until now stays; the next sync goes on from there.", INTERRUPTED)
+
+
+def _say(sentence: object, code: int) -> int:
+    print(f"console: {sentence}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m console",
+        description="Fills the console's database from run logs and the API, and serves its pages.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
+
+    sync = commands.add_parser("sync", help="bring the database up to date", allow_abbrev=False)
+    sync.set_defaults(run=_sync)
+    _database_option(sync)
+    sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+    sync.add_argument("--no-spools", action="store_true", help="leave the run logs out")
+    sync.add_argument("--no-api", action="store_true", help="leave the API out; no key is needed then")
+    sync.add_argument("--no-audit", action="store_true", help="leave the audit out (it costs two calls an instance)")
+    sync.add_argument(
+        "--rollouts", type=_at_least_one, default=1000, metavar="N", help="newest rollouts looked at (%(default)s)"
+    )
+    sync.add_argument(
+        "--audit-events",
+        type=_at_least_one,
+        default=500,
+        metavar="N",
+        help="newest audit events read of each instance (%(default)s)",
+    )
+    sync.add_argument(
+        "--instance",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="read the audit of this instance only (host name or id; may be repeated)",
+    )
+    sync.add_argument(
+        "--remove-loaded", action="store_true", help="remove the run log of an ended run once it is stored whole"
+    )
+    sync.add_argument("--quiet", action="store_true", help="no progress")
+
+    serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
+    serve.set_defaults(run=_serve)
+    _database_option(serve)
+    serve.add_argument("--port", type=_port, default=8501, help="port on 127.0.0.1; 0 takes a free one (%(default)s)")
+    return parser
+
+
+def _database_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+    return value
+
+
+def _sync(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: serve and --help need neither requests nor the collection.
+    from console.sync.api import ApiOptions
+    from console.sync.once import sync_once
+    from console.sync.progress import TerminalProgress, silent
+
+    if options.no_spools and options.no_api:
+        raise SettingsError("With both --no-spools and --no-api there is nothing to sync.")
+    connection = None if options.no_api else load_api()
+    if options.remove_loaded:
+        settings = replace(settings, remove_loaded_spools=True)
+    bar = TerminalProgress(sys.stderr)
+    with contextlib.closing(bar):
+        report = sync_once(
+            settings,
+            connection=connection,
+            spools=not options.no_spools,
+            api_options=ApiOptions(
+                rollouts=options.rollouts,
+                audit=not options.no_audit,
+                audit_events=options.audit_events,
+                instances=tuple(options.instance),
+            ),
+            progress=silent if options.quiet else bar,
+        )
+    print(f"{settings.database}: {report.summary}.")
+    for sentence in report.notes:
+        print(f"console: note: {sentence}", file=sys.stderr)
+    for sentence in report.problems:
+        print(f"console: {sentence}", file=sys.stderr)
+    return PARTLY if report.problems else OK
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    # Pages only read: they find a database of this version, if only an empty one.
+    open_store(settings.database, make_folder=settings.database_is_default).close()
+    port = _free_port(options.port)
+    app = Path(__file__).with_name("app.py")
+    flags = {
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+        "client.showErrorDetails": "none",
+        "server.enableStaticServing": "false",
+        "server.maxUploadSize": 1,
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # The checkout, from which the pages import `console`.
+    paths = [str(app.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    print(f"The console is at http://127.0.0.1:{port} (Ctrl-C stops it).", flush=True)
+    # Streamlit takes this process over, so that signals reach it.
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}); give another with --port."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

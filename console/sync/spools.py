@@ -1,0 +1,228 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run log spools -> store: whole runs, and the new lines of runs that are still going on.
+
+A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
+that is no event is skipped, counted and reported. A run without an end is ``running`` while its writer holds the lock
+on the file, and ``lost`` once that is free.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from console.store import Cursor, Store
+from console.sync.events import EventError, RunReader
+from console.sync.progress import Progress, silent
+
+SOURCE = "spool"
+# The cursor of the folder as a whole: "data as of".
+FOLDER = ""
+# Events stored in one transaction: other writers wait about half a second at most.
+BATCH = 5000
+
+_NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
+
+
+@dataclass
+class SpoolReport:
+    """What one pass over a spool folder did. ``problems``: sentences about what could not be loaded."""
+
+    runs: int = 0
+    events: int = 0
+    running: int = 0
+    lost: int = 0
+    bad_lines: int = 0
+    removed: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def sync_spools(
+    store: Store,
+    folder: Path,
+    *,
+    now: Callable[[], float],
+    redactor: Redactor | None = None,
+    remove_loaded: bool = False,
+    folder_may_be_missing: bool = False,
+    progress: Progress = silent,
+) -> SpoolReport:
+    """Load what is new in ``folder``. A spool that cannot be read is reported and does not stop the others."""
+    report = SpoolReport()
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl") and entry.is_file())
+    except FileNotFoundError:
+        text = f"The run log folder {folder} does not exist"
+        if folder_may_be_missing:
+            report.notes.append(f"{text} yet: no playbook run has been logged there.")
+        else:
+            report.problems.append(f"{text}; check FLEETOPS_RUN_LOG_DIR or --spool.")
+        return report
+    except OSError as error:
+        report.problems.append(f"The run log folder {folder} cannot be read: {error.strerror or error}.")
+        return report
+    cursors = store.cursors(SOURCE)
+    for done, name in enumerate(names):
+        progress(done, len(names), "run logs")
+        match = _NAME.match(name)
+        if match is None:
+            report.notes.append(f"{name} is not named like a run log; it was left alone.")
+            continue
+        try:
+            spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
+            spool.load(cursors.get(name), report)
+            if remove_loaded and spool.is_done():
+                (folder / name).unlink(missing_ok=True)
+                report.removed += 1
+        except OSError as error:
+            report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
+    progress(len(names), len(names), "run logs")
+    folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
+    folder_cursor.last_error = " ".join(report.problems) or None
+    if not report.problems:
+        folder_cursor.last_ok_at = now()
+    store.put_cursor(folder_cursor)
+    return report
+
+
+class _Spool:
+    """One spool file on its way into the store."""
+
+    def __init__(
+        self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None
+    ) -> None:
+        self._store, self._path, self._run_id = store, path, run_id
+        self._named_at, self._redactor = named_at, redactor
+        self._cursor: Cursor | None = None
+        self._torn = False
+
+    def load(self, cursor: Cursor | None, report: SpoolReport) -> None:
+        """Store what the file holds beyond ``cursor``."""
+        size = self._path.stat().st_size
+        if cursor is not None and cursor.state.get("ended") and cursor.position == size:
+            self._cursor = cursor
+            return
+        before = cursor.bad_lines if cursor else 0
+        events = 0
+        with self._path.open("rb") as file:
+            # The lock is looked at first: a run that ends in between has then written its end before it is read.
+            alive = is_locked(file)
+            more = True
+            while more:
+                more, taken = self._load_batch(file, cursor, alive)
+                if taken is None:
+                    # Another sync was quicker: go on where it is now.
+                    cursor, more = self._store.cursor(SOURCE, self._path.name), True
+                    continue
+                events += taken
+                cursor = self._cursor
+        self._tell(events, before, report)
+
+    def _tell(self, events: int, bad_before: int, report: SpoolReport) -> None:
+        cursor = self._cursor
+        if cursor is None:
+            return
+        status = cursor.state["run"]["status"]
+        report.events += events
+        report.runs += int(events > 0)
+        report.running += int(status == "running")
+        report.lost += int(status == "lost")
+        new_bad = cursor.bad_lines - bad_before
+        if new_bad > 0:
+            report.bad_lines += new_bad
+            report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
+
+    def is_done(self) -> bool:
+        """Whether the run has ended and every byte of its spool is stored; not if lines of it were unreadable."""
+        cursor = self._cursor
+        if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
+            return False
+        with self._path.open("rb") as file:
+            return cursor.position == os.fstat(file.fileno()).st_size and not is_locked(file)
+
+    def _load_batch(self, file: BinaryIO, cursor: Cursor | None, alive: bool) -> tuple[bool, int | None]:
+        """Store up to BATCH lines. Returns whether there may be more, and how many events (None: another sync won)."""
+        after = cursor.position if cursor else None
+        position = after or 0
+        if position > os.fstat(file.fileno()).st_size:
+            # The file was replaced by a shorter one: its rows are keyed by counter, so reading it anew is safe.
+            cursor, position = None, 0
+        next_cursor = Cursor(SOURCE, self._path.name, bad_lines=cursor.bad_lines if cursor else 0)
+        next_cursor.last_error = cursor.last_error if cursor else None
+        reader = RunReader(
+            self._run_id,
+            source="callback",
+            source_ref=self._path.name,
+            state=cursor.state if cursor else None,
+            redactor=self._redactor,
+        )
+        file.seek(position)
+        events, lines, self._torn = 0, 0, False
+        while lines < BATCH:
+            line = file.readline()
+            if not line.endswith(b"\n"):
+                self._torn = bool(line)
+                break
+            lines += 1
+            problem = _feed(reader, line)
+            if problem is None:
+                events += 1
+            elif line.strip():
+                next_cursor.bad_lines += 1
+                next_cursor.last_error = f"The line at byte {position} is no event: {problem}."
+            position += len(line)
+        run = reader.run
+        if run["started_at"] is None:
+            run["started_at"] = self._named_at
+        if not reader.ended:
+            run["status"] = "running" if alive else "lost"
+        next_cursor.position, next_cursor.state = position, reader.state
+        if not self._store.put_run(reader.take(), next_cursor, after=after):
+            return True, None
+        self._cursor = next_cursor
+        return lines == BATCH, events
+
+
+def _feed(reader: RunReader, line: bytes) -> str | None:
+    """Hand one line to the reader; the reason if it is no event."""
+    try:
+        reader.feed(json.loads(line))
+    except EventError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    return None
+
+
+def is_locked(file: BinaryIO) -> bool:
+    """Whether another process holds a POSIX lock on an open file.
+
+    Asks with F_GETLK and takes no lock itself: a lock taken to probe would make a run that is just starting believe
+    that its own spool is in use. The asking process's own locks do not show.
+    """
+    if sys.platform.startswith("linux"):
+        layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind_at = 0
+    else:
+        layout, probe = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        kind_at = 3
+    with suppress(OSError):
+        answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
+        return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
+    # The file system knows no locks, so no run can hold one.
+    return False
