@@ -47,11 +47,9 @@ def read_all(
             offset = max(start, offset - step)
             continue
         before = len(found)
-        if offset == start and found.keys().isdisjoint(keyed):
-            # Everything known was pushed down: this page stands before it.
-            found = {**keyed, **found}
-        else:
-            found = _merged(found, keyed)
+        # At the start a page that shares no row with what is known has pushed all that down.
+        pushed = offset == start and found.keys().isdisjoint(keyed)
+        found = {**keyed, **found} if pushed else _merged(found, keyed)
         idle_pages = 0 if len(found) > before else idle_pages + 1
         if ended or len(rows) < page or idle_pages > _MOST_IDLE_PAGES:
             break
