@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fault plans for the wire: which request, how often, and what goes wrong with it. Pure: it only decides."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+EFFECTS = (
+    "latency_s",
+    "latency_after_s",
+    "status",
+    "retry_after",
+    "reset_before",
+    "reset_after",
+    "truncated_body",
+    "html_body",
+    "empty_204",
+    "slow_read",
+    "commit_then_status",
+)
+
+
+@dataclass
+class FaultPlan:
+    """README.md says what each effect does. Without `times` and `probability` a plan holds for ever."""
+
+    match: str | None = None
+    operation: str | None = None
+    instance: str | None = None
+    times: int | None = None
+    skip: int = 0
+    probability: float = 1.0
+    latency_s: float = 0.0
+    latency_after_s: float = 0.0
+    status: int | None = None
+    detail: str | None = None
+    retry_after: float | None = None
+    retry_after_form: str = "seconds"
+    reset_before: bool = False
+    reset_after: bool = False
+    truncated_body: bool = False
+    html_body: bool = False
+    empty_204: bool = False
+    slow_read: float = 0.0
+    commit_then_status: int | None = None
+    used: int = 0
+    seen: int = 0
+
+    @property
+    def name(self) -> str:
+        return "+".join(effect for effect in EFFECTS if getattr(self, effect) not in (None, False, 0, 0.0))
+
+
+PLAN_KEYS = tuple(item.name for item in fields(FaultPlan) if item.name not in ("used", "seen"))
+
+
+def read_plan(document: Mapping[str, Any]) -> FaultPlan:
+    """A plan from JSON; ValueError names what is wrong with it."""
+    unknown = set(document) - set(PLAN_KEYS)
+    if unknown:
+        raise ValueError(f"a fault plan has no {', '.join(sorted(unknown))}; it has {', '.join(PLAN_KEYS)}")
+    plan = FaultPlan(**document)
+    if plan.match is None and plan.operation is None:
+        raise ValueError("a fault plan needs `match` (regex on 'METHOD /path') or `operation` (operationId)")
+    if plan.match is not None:
+        re.compile(plan.match)
+    for key in ("status", "commit_then_status"):
+        status = getattr(plan, key)
+        if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
+            raise ValueError(f"{key} must be an HTTP status from 200 to 599 (got {status!r})")
+    for key in ("latency_s", "latency_after_s", "slow_read", "retry_after", "times", "skip"):
+        number = getattr(plan, key)
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number < 0):
+            raise ValueError(f"{key} must be a number from 0 (got {number!r})")
+    if not isinstance(plan.probability, int | float) or not 0 <= plan.probability <= 1:
+        raise ValueError(f"probability must be from 0 to 1 (got {plan.probability!r})")
+    if plan.retry_after_form not in ("seconds", "date"):
+        raise ValueError(f"retry_after_form must be seconds or date (got {plan.retry_after_form!r})")
+    if plan.retry_after is not None and plan.status is None:
+        plan.status = 429
+    if not plan.name:
+        raise ValueError(f"a fault plan needs an effect: {', '.join(EFFECTS)}")
+    return plan
+
+
+class FaultBook:
+    """Plans in the order they were added; the first one that matches and is not used up decides."""
+
+    def __init__(self, seed: int) -> None:
+        self.plans: list[FaultPlan] = []
+        self._chance = random.Random(f"faults-{seed}")
+
+    def pick(self, method: str, path: str, operation: str | None, instance_names: tuple[str, ...]) -> FaultPlan | None:
+        """instance_names are the id, host name and short name of the instance in the path, if any."""
+        for plan in self.plans:
+            if plan.times is not None and plan.used >= plan.times:
+                continue
+            if plan.operation is not None and plan.operation != operation:
+                continue
+            if plan.match is not None and not re.search(plan.match, f"{method} {path}"):
+                continue
+            if plan.instance is not None and plan.instance not in instance_names:
+                continue
+            plan.seen += 1
+            if plan.seen <= plan.skip or (plan.probability < 1 and self._chance.random() >= plan.probability):
+                continue
+            plan.used += 1
+            return plan
+        return None
+
+
+class TokenBucket:
+    """The rate limit of the service, in wall seconds because clients wait in wall seconds."""
+
+    def __init__(self) -> None:
+        self._level: float | None = None
+        self._moment = 0.0
+
+    def wait(self, rps: float, burst: float, wall: float) -> float:
+        """Take one token: 0, or the seconds until there is one."""
+        level = burst if self._level is None else min(burst, self._level + (wall - self._moment) * rps)
+        self._moment = wall
+        self._level = level - 1 if level >= 1 else level
+        return 0.0 if level >= 1 else (1 - level) / rps

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one deployment ends: drawn from the plan of the instance, from the shares, and from the seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulator.fleet import DISEASES, Instance
+from tests.simulator.knobs import OUTCOMES, Knobs
+
+
+@dataclass(frozen=True)
+class Draw:
+    """outcome of OUTCOMES; duration in virtual seconds; late_s when an uncertain one gets its answer after all."""
+
+    outcome: str
+    duration: float
+    error_message: str | None
+    late_s: float | None
+    disease: str | None
+
+
+def read_outcomes(value: Any) -> Any:
+    """A word or object holds for every attempt; a list gives attempt 1, 2, ...; after its end all succeed."""
+    for step in value if isinstance(value, list) else [value]:
+        plan = step if isinstance(step, dict) else {"outcome": step}
+        unknown = set(plan) - {"outcome", "duration_s", "error_message", "late_result_s", "disease"}
+        if unknown:
+            raise ValueError(f"an outcome has no {', '.join(sorted(unknown))}")
+        if plan.get("outcome", "succeeded") not in OUTCOMES:
+            raise ValueError(f"{plan['outcome']!r} is no outcome; there are {', '.join(OUTCOMES)}")
+        if plan.get("disease", "none") not in DISEASES:
+            raise ValueError(f"{plan['disease']!r} is no disease; there are {', '.join(DISEASES)}")
+    return value
+
+
+def draw(instance: Instance, attempt: int, knobs: Knobs, seed: int) -> Draw:
+    """`attempt` counts from 1 over all deployments of the instance since the start."""
+    chance = random.Random(f"{seed}-draw-{instance.index}-{attempt}")
+    duration = chance.uniform(*knobs.deploy_s)
+    lot = chance.random()
+    plan = _planned(instance.outcomes, attempt)
+    if plan is None:
+        plan = {"outcome": _from_shares(knobs.outcome_shares, lot)}
+    outcome = plan.get("outcome", "succeeded")
+    message = plan.get("error_message")
+    if message is None and outcome == "failed":
+        message = knobs.error_message
+    if message is None and outcome.startswith("uncertain"):
+        message = "the worker was lost before the agent reported"
+    return Draw(
+        outcome=outcome,
+        duration=plan.get("duration_s", duration),
+        error_message=message,
+        late_s=plan.get("late_result_s", knobs.late_result_s),
+        disease=plan.get("disease", instance.disease_after_deploy),
+    )
+
+
+def _planned(outcomes: Any, attempt: int) -> dict[str, Any] | None:
+    if outcomes is None:
+        return None
+    if isinstance(outcomes, list):
+        step = outcomes[attempt - 1] if attempt <= len(outcomes) else "succeeded"
+    else:
+        step = outcomes
+    return step if isinstance(step, dict) else {"outcome": step}
+
+
+def _from_shares(shares: dict[str, float], lot: float) -> str:
+    reached = 0.0
+    for outcome, share in shares.items():
+        reached += share
+        if lot < reached:
+            return outcome
+    return "succeeded"

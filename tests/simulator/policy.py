@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Update policies: the tenant's default, the override of one instance, and the maintenance window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulator.refusal import field_refused
+
+COMPONENTS = ("runtime", "skills", "mcp_servers")
+MODES = ("auto", "notify", "disabled")
+AUTO_SUPPORTED = {"runtime": True, "skills": False, "mcp_servers": False}
+FLEET_KEYS = (
+    "maintenance_window_start_hour_utc",
+    "maintenance_window_end_hour_utc",
+    "max_parallel_rollouts",
+    "runtime_default",
+    "skills_default",
+    "mcp_servers_default",
+)
+
+
+@dataclass
+class FleetPolicy:
+    """E9 as the reference prints it; `touched` are the keys somebody has set."""
+
+    values: dict[str, Any] = field(
+        default_factory=lambda: {
+            "maintenance_window_start_hour_utc": 0,
+            "maintenance_window_end_hour_utc": 0,
+            "max_parallel_rollouts": 2,
+            "runtime_default": "notify",
+            "skills_default": "notify",
+            "mcp_servers_default": "notify",
+        }
+    )
+    touched: set[str] = field(default_factory=set)
+
+    @property
+    def max_parallel(self) -> int | None:
+        return self.values["max_parallel_rollouts"]
+
+    def change(self, patch: dict[str, Any]) -> None:
+        """E10: a subset of the keys; unknown keys are ignored as pydantic does."""
+        for component in COMPONENTS:
+            key = f"{component}_default"
+            if key in patch:
+                check_mode(component, key, patch[key])
+        self.force({key: patch[key] for key in FLEET_KEYS if key in patch})
+
+    def force(self, values: dict[str, Any]) -> None:
+        """Set values without a check: what a broken tenant looks like (0 or null parallel)."""
+        for key, value in values.items():
+            if key not in FLEET_KEYS:
+                raise ValueError(f"the fleet policy has no {key!r}")
+            self.values[key] = value
+            self.touched.add(key)
+
+
+def check_mode(component: str, key: str, mode: str | None) -> None:
+    """Raises the 422 of a mode that is unknown, or of `auto` where the platform cannot do it."""
+    if mode is None:
+        return
+    if mode not in MODES:
+        raise field_refused(key, mode, f"update mode must be one of {', '.join(MODES)}")
+    if mode == "auto" and not AUTO_SUPPORTED[component]:
+        raise field_refused(key, mode, f"automatic updates are not supported for {component}")
+
+
+def instance_policy(fleet: FleetPolicy, overrides: dict[str, str | None]) -> dict[str, Any]:
+    """P of E25 and E26: per component its mode, the override (null = inherit), the source, and whether auto can be."""
+    answer: dict[str, Any] = {}
+    for component in COMPONENTS:
+        key = f"{component}_default"
+        override = overrides.get(component)
+        inherited = "tenant_default" if key in fleet.touched else "platform_default"
+        answer[component] = override or fleet.values[key]
+        answer[f"{component}_override"] = override
+        answer[f"{component}_source"] = "instance_override" if override else inherited
+        answer[f"{component}_auto_supported"] = AUTO_SUPPORTED[component]
+    return answer
+
+
+def window_open(start: int | None, end: int | None, moment: float, equal_hours: str) -> bool:
+    """behaviour.md 2.7: UTC hours, start inclusive, end exclusive, wraps over midnight; null = no window."""
+    if start is None or end is None:
+        return True
+    start, end = start % 24, end % 24
+    if start == end:
+        return equal_hours == "open"
+    hour = int(moment // 3600) % 24
+    return start <= hour < end if start < end else hour >= start or hour < end
+
+
+def seconds_until_open(start: int | None, end: int | None, moment: float, equal_hours: str) -> float | None:
+    """0 when open now, null when the window never opens."""
+    if window_open(start, end, moment, equal_hours):
+        return 0.0
+    if start is None or end is None or start % 24 == end % 24:
+        return None
+    day_second = moment % 86400
+    return (start % 24 * 3600 - day_second) % 86400

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running simulator for tests: the real process and a hand on its control routes. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+KEY_VARIABLES = {
+    "user": "SIM_USER_KEY",
+    "admin": "SIM_INSTANCE_ADMIN_KEY",
+    "tenant_admin": "SIM_TENANT_ADMIN_KEY",
+    "tenant_admin_override": "SIM_ADMIN_KEY",
+}
+START_TIMEOUT_S = 30.0
+
+
+class Simulator:
+    """One simulator process. All seconds are virtual."""
+
+    def __init__(self, url: str, keys: dict[str, str], process: subprocess.Popen[str]) -> None:
+        self.url = url
+        self.keys = keys
+        self.process = process
+
+    @property
+    def admin_key(self) -> str:
+        """The key that may do everything, override_window too."""
+        return self.keys["tenant_admin_override"]
+
+    def environment(self) -> dict[str, str]:
+        """What a client process needs in its environment."""
+        return {"FLEETOPS_API_URL": self.url, "FLEETOPS_API_KEY": self.admin_key}
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """A control route, `path` with or without /_sim; ValueError repeats what the simulator said."""
+        path = path if path.startswith("/_sim/") else "/_sim/" + path.lstrip("/")
+        status, answer = self.call(method, path, body, key=None)
+        if status != 200:
+            raise ValueError(f"{method} {path}: {status} {answer}")
+        return answer
+
+    def call(self, method: str, path: str, body: Any = None, key: str | None = "") -> tuple[int, Any]:
+        """Any request with the admin key (or another, or null for none): status and parsed JSON."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key is not None:
+            headers["X-Api-Key"] = key or self.admin_key
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, json.loads(refusal.read() or b"null")
+
+    def journal(self, **filters: Any) -> list[dict[str, Any]]:
+        """Requests under /v1; filters: operation_id, method, status, role, executed, instance, fault, since, path."""
+        return self.control("GET", "journal?" + urlencode(filters))
+
+    def writes(self) -> list[dict[str, Any]]:
+        """Requests that were no GET."""
+        return [row for row in self.journal() if row["method"] not in ("GET", "HEAD")]
+
+    def clear_journal(self) -> None:
+        self.control("POST", "journal/clear")
+
+    def advance(self, seconds: float) -> float:
+        """Jump ahead; returns the new virtual time (epoch seconds)."""
+        return self.control("POST", "advance", {"seconds": seconds})["now"]
+
+    def fault(self, **plan: Any) -> None:
+        """Add one fault plan, e.g. fault(operation="redeploy_runtime", reset_after=True, times=1)."""
+        self.control("POST", "faults", plan)
+
+    def clear_faults(self) -> None:
+        self.control("DELETE", "faults")
+
+    def knobs(self, **settings: Any) -> None:
+        """Change knobs or any other setting of README.md."""
+        self.control("PUT", "knobs", settings)
+
+    def in_flight(self) -> dict[str, Any]:
+        """{"now", "maximum", "violations": [...], "history": [...]}"""
+        return self.control("GET", "in_flight")
+
+    def state(self) -> dict[str, Any]:
+        return self.control("GET", "state")
+
+    def instance(self, name: str) -> dict[str, Any]:
+        """The row of GET /_sim/state of a host name, short name or id."""
+        for row in self.state()["instances"]:
+            if name in (row["id"], row["hostname"], row["hostname"].partition(".")[0]):
+                return row
+        raise KeyError(name)
+
+    @property
+    def instance_ids(self) -> list[str]:
+        return [row["id"] for row in self.state()["instances"]]
+
+
+@contextmanager
+def running_simulator(
+    instances: int = 24,
+    seed: int = 1,
+    speed: float = 50.0,
+    faults: Mapping[str, Any] | list[Mapping[str, Any]] | None = None,
+    knobs: Mapping[str, Any] | None = None,
+    arguments: tuple[str, ...] = (),
+) -> Iterator[Simulator]:
+    """A simulator on a free port until the block ends. `faults` is a document of README.md or a list of fault plans."""
+    keys = {role: secrets.token_urlsafe(24) for role in KEY_VARIABLES}
+    document = {"plans": faults} if isinstance(faults, list) else dict(faults or {})
+    environment = {
+        **os.environ,
+        **{KEY_VARIABLES[role]: key for role, key in keys.items()},
+        "SIM_FAULTS": json.dumps({**(knobs or {}), **document}),
+    }
+    command = [sys.executable, "-m", "tests.simulator", "--port", "0", "--stop-with-stdin"]
+    command += ["--instances", str(instances), "--seed", str(seed), "--speed", str(speed), *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    complaints: list[str] = []
+    listener = threading.Thread(target=lambda: complaints.extend(process.stderr or ()), daemon=True)
+    listener.start()
+    try:
+        yield Simulator(_url(process, complaints, listener), keys, process)
+    finally:
+        _stop(process, listener)
+    if any("Traceback" in line for line in complaints):
+        raise RuntimeError("the simulator broke:\n" + "".join(complaints))
+
+
+def _url(process: subprocess.Popen[str], complaints: list[str], listener: threading.Thread) -> str:
+    alarm = threading.Timer(START_TIMEOUT_S, process.kill)
+    alarm.start()
+    line = process.stdout.readline() if process.stdout else ""
+    alarm.cancel()
+    if not line.startswith("ready "):
+        process.wait()
+        listener.join(5)
+        raise RuntimeError(f"the simulator did not start (exit code {process.returncode}):\n{''.join(complaints)}")
+    return line.split()[1]
+
+
+def _stop(process: subprocess.Popen[str], listener: threading.Thread) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    listener.join(5)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            stream.close()
