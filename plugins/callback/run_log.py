@@ -200,7 +200,8 @@ class CallbackModule(CallbackBase):
             self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
         pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
         name = play.get_name().strip() or pattern
-        play_uuid = str(play._uuid)
+        # ansible-runner's own callback, when it runs too, has put its suffix there already.
+        play_uuid = str(play._uuid).partition("_")[0]
         batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
         play_uuid = self._unique(play_uuid)
         scrub = self._redactor.scrub

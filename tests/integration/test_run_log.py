@@ -1,0 +1,440 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run log of real ansible-playbook runs: its shape, what it keeps and hides, and what can go wrong around it."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import fcntl
+import json
+import re
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.run_log_project import (
+    API_KEY,
+    CANARIES,
+    HIDDEN,
+    HOSTS,
+    NAMED,
+    PASSED,
+    Slow,
+    command,
+    environment,
+    events,
+    only_file,
+    play,
+    write_project,
+)
+
+pytestmark = pytest.mark.playbook
+
+# What ansible-runner tells beside the events of the contract.
+NOT_RECORDED = {"verbose", "warning", "error", "deprecated", "debug", "system_warning"}
+# What the run log tells beside ansible-runner.
+OUR_KEYS = {
+    "playbook_on_start": {"fleetops_run"},
+    "playbook_on_play_start": {"batch", "batch_hosts"},
+    "playbook_on_task_start": {"is_handler"},
+}
+# Equal in both logs, event by event.
+SAME_VALUES = (
+    "play",
+    "play_uuid",
+    "play_pattern",
+    "name",
+    "task_uuid",
+    "task_action",
+    "resolved_action",
+    "task_path",
+    "role",
+    "host",
+    "remote_addr",
+    "handler",
+    "event_loop",
+    "ok",
+    "changed",
+    "failures",
+    "dark",
+    "ignored",
+    "rescued",
+    "skipped",
+    "processed",
+)
+
+
+class Recorded:
+    """One run of site.yml by ansible-runner with the run log enabled: the same events told twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = write_project(folder / "project")
+        self.spool = folder / "spool"
+        finished = subprocess.run(
+            [
+                *(str(Path(sys.executable).parent / "ansible-runner"), "run", str(folder), "-p", "site.yml"),
+                *("--ident", "told", "--inventory", str(self.project / "hosts.ini")),
+                *("--cmdline", f"-e service_token={PASSED}"),
+            ],
+            env=environment(self.spool),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        self.rc = finished.returncode
+        self.output = finished.stdout
+        self.file = only_file(self.spool)
+        self.events = events(self.file)
+        theirs = [json.loads(path.read_text()) for path in (folder / "artifacts/told/job_events").glob("[0-9]*.json")]
+        self.runner_events = sorted(
+            (event for event in theirs if event["event"] not in NOT_RECORDED), key=lambda event: event["counter"]
+        )
+
+    def of(self, kind: str, task: str | None = None) -> list[dict[str, Any]]:
+        return [
+            record["event_data"]
+            for record in self.events
+            if record["event"] == kind and task in (None, record["event_data"].get("task"))
+        ]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    found = Recorded(tmp_path_factory.mktemp("recorded"))
+    assert "agent-03" in found.output, found.output
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project")
+
+
+def is_locked(file: Path) -> bool:
+    with file.open("r+b") as opened:
+        try:
+            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
+def warnings_of_the_log(text: str) -> int:
+    return len(re.findall(r"\[WARNING\]:\s+Run log:", text))
+
+
+def test_the_same_story_as_ansible_runner(recorded: Recorded) -> None:
+    ours, theirs = recorded.events, recorded.runner_events
+    assert [e["event"] for e in ours] == [e["event"] for e in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        data, expected = mine["event_data"], other["event_data"]
+        assert set(data) - OUR_KEYS.get(mine["event"], set()) == set(expected), mine["event"]
+        for key in SAME_VALUES:
+            assert data.get(key) == expected.get(key), (mine["event"], key)
+        assert data.get("ignore_errors") in (None, bool(expected.get("ignore_errors")))
+        assert ("parent_uuid" in mine) == ("parent_uuid" in other)
+        if data.get("duration") is not None:
+            assert data["duration"] == pytest.approx(expected["duration"], abs=1.0)
+
+
+def test_the_project_makes_every_kind_of_event(recorded: Recorded) -> None:
+    assert {e["event"] for e in recorded.events} == {
+        "playbook_on_start",
+        "playbook_on_play_start",
+        "playbook_on_task_start",
+        "playbook_on_notify",
+        "playbook_on_stats",
+        "runner_on_start",
+        "runner_on_ok",
+        "runner_on_failed",
+        "runner_on_unreachable",
+        "runner_on_skipped",
+        "runner_item_on_ok",
+        "runner_item_on_failed",
+        "runner_item_on_skipped",
+        "runner_retry",
+    }
+
+
+def test_counter_uuids_and_the_tree(recorded: Recorded) -> None:
+    assert [e["counter"] for e in recorded.events] == list(range(1, len(recorded.events) + 1))
+    seen: set[str] = set()
+    for record in recorded.events:
+        assert record["uuid"] not in seen
+        assert record["uuid"] == record["event_data"]["uuid"]
+        assert ("parent_uuid" in record) == (record["event"] != "playbook_on_start")
+        assert record.get("parent_uuid") in seen or record["event"] == "playbook_on_start"
+        assert datetime.datetime.fromisoformat(record["created"]).utcoffset() == datetime.timedelta(0)
+        seen.add(record["uuid"])
+    assert len({(e["runner_ident"], e["pid"]) for e in recorded.events}) == 1
+
+
+def test_file_name_and_modes(recorded: Recorded) -> None:
+    run = recorded.events[0]["event_data"]["fleetops_run"]
+    assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-{run['run_id']}\.jsonl", recorded.file.name)
+    assert recorded.events[0]["runner_ident"] == run["run_id"]
+    assert stat.S_IMODE(recorded.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(recorded.spool.stat().st_mode) == 0o700
+    assert run["collection_version"]
+    assert run["started_at"] == pytest.approx(run["started_at"])
+
+
+def test_batches_of_serial(recorded: Recorded) -> None:
+    starts = recorded.of("playbook_on_play_start")
+    assert [(s["batch"], s["batch_hosts"]) for s in starts] == [
+        (1, list(HOSTS[:2])),
+        (2, list(HOSTS[2:4])),
+        (3, list(HOSTS[4:])),
+    ]
+    batch: list[str] = []
+    for record in recorded.events:
+        batch = record["event_data"].get("batch_hosts", batch)
+        if record["event"].startswith("runner_"):
+            assert record["event_data"]["host"] in batch
+
+
+def test_handlers_are_told_each_time_they_run(recorded: Recorded) -> None:
+    # Told at "Handlers now" and at the end of the play; the third batch ends unreachable before its second time.
+    told = collections.Counter(data["host"] for data in recorded.of("runner_on_ok", "Tell"))
+    assert told == {"agent-01": 2, "agent-02": 2, "agent-03": 1, "agent-04": 2, "agent-05": 1}
+    assert all(data["is_handler"] for data in recorded.of("playbook_on_task_start", "Tell"))
+    assert not any(data["is_handler"] for data in recorded.of("playbook_on_task_start", "Greet"))
+
+
+def test_the_recap_is_the_sum_of_the_results(recorded: Recorded) -> None:
+    recap = recorded.of("playbook_on_stats")[0]
+    changed = collections.Counter(
+        data["host"]
+        for kind in ("runner_on_ok", "runner_on_failed")
+        for data in recorded.of(kind)
+        if data["res"].get("changed") and (kind == "runner_on_ok" or data["ignore_errors"])
+    )
+    assert recap["changed"] == changed
+    assert recap["dark"] == {"agent-05": 1}
+    assert recap["failures"] == {"agent-03": 1}
+    assert recap["artifact_data"] == {"fleetops_rollout_ids": ["r-1"] * 3, "password": "********"}
+
+
+def test_what_is_kept_of_results(recorded: Recorded) -> None:
+    assert all(data["res"] == {"changed": False} for data in recorded.of("runner_on_ok", "Greet"))
+    assert recorded.of("runner_on_ok", "Change on agent-01")[0]["res"]["stdout"] == "agent-01"
+    assert recorded.of("runner_on_failed", "Fail on one")[0]["res"]["msg"].startswith("agent-03 does not want to")
+    assert "Connection refused" in recorded.of("runner_on_unreachable")[0]["res"]["msg"]
+    for data in recorded.of("runner_item_on_ok", "Loop"):
+        assert data["res"]["changed"] == ("stdout" in data["res"])
+    looped = recorded.of("runner_on_failed", "Loop")[0]["res"]["results"]
+    assert [set(item) <= {"changed", "skipped", "failed", "rc"} for item in looped] == [True, False, False]
+    assert {data["res"]["attempts"] for data in recorded.of("runner_retry")} == {1}
+    text = recorded.file.read_text()
+    assert "module_args" not in text and '"invocation"' not in text and '"ansible_facts"' not in text
+
+
+def test_no_secret_stands_in_the_log(recorded: Recorded) -> None:
+    text = recorded.file.read_text()
+    # The play did print them: the test would see them.
+    assert NAMED in recorded.output
+    shown = [data["res"] for data in recorded.of("runner_on_ok", "Say the secrets that are known")]
+    assert len(shown) == 5
+    assert all(res["stdout"] == "******** ******** ******** ********" for res in shown)
+    assert [canary for canary in CANARIES if canary in text] == []
+
+
+def test_no_log_stays_censored(recorded: Recorded) -> None:
+    hidden = recorded.of("runner_on_ok", "Hide")
+    assert len(hidden) == 5
+    for kind in ("runner_item_on_ok", "runner_item_on_failed", "runner_on_failed"):
+        hidden += recorded.of(kind, "Hide in a loop")
+    assert len(hidden) == 20
+    for data in hidden:
+        assert set(data["res"]) <= {"censored", "changed", "failed"}
+        assert data["res"]["changed"] is True
+    assert HIDDEN not in recorded.file.read_text()
+
+
+def test_where_a_run_came_from(project: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--check",
+        "--diff",
+        "--limit",
+        "agent-01,agent-02",
+        "--tags",
+        "all",
+        "--skip-tags",
+        "slow,other",
+        "-f",
+        "3",
+    ]
+    finished = play(project, tmp_path / "spool", *arguments, playbook="many.yml", env={"JOB_ID": "42"})
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run = events(only_file(tmp_path / "spool"))[0]["event_data"]["fleetops_run"]
+    expected = {
+        "check_mode": True,
+        "diff_mode": True,
+        "limit": "agent-01,agent-02",
+        "tags": ["all"],
+        "skip_tags": ["slow", "other"],
+        "forks": 3,
+        "job_id": "42",
+    }
+    assert expected.items() <= run.items()
+    assert run["python_version"].startswith("3.") and run["ansible_version"].startswith("2.")
+
+
+def test_each_playbook_of_a_command_has_its_own_file_and_recap(project: Path, tmp_path: Path) -> None:
+    finished = play(project, tmp_path / "spool", "many.yml", playbook="many.yml")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    told = [events(file) for file in (tmp_path / "spool").iterdir()]
+    assert len(told) == 2
+    for run in told:
+        recap = run[-1]["event_data"]
+        assert recap["ok"] == dict.fromkeys(HOSTS, 2)
+        assert recap["processed"] == dict.fromkeys(HOSTS, 1)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_a_killed_run_has_lost_nothing_and_is_known_dead(project: Path, tmp_path: Path, ending: signal.Signals) -> None:
+    slow = Slow(project, tmp_path / "spool")
+    try:
+        file = only_file(tmp_path / "spool")
+        assert is_locked(file)
+        # A reader in another process that comes and goes does not take the lock away.
+        assert is_locked(file)
+        slow.controller.send_signal(ending)
+        slow.controller.wait(timeout=60)
+        if ending == signal.SIGKILL:
+            assert slow.living_workers(), "orphaned workers are what this test is about"
+        deadline = time.monotonic() + 5
+        while is_locked(file) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not is_locked(file)
+        told = events(file)
+    finally:
+        slow.stop()
+    assert [e["counter"] for e in told] == list(range(1, len(told) + 1))
+    done = collections.Counter((e["event"], e["event_data"].get("task")) for e in told)
+    assert done["runner_on_ok", "Quick"] == len(HOSTS)
+    assert done["runner_on_start", "Sleep"] == len(HOSTS)
+    assert not any(e["event"] == "playbook_on_stats" for e in told)
+
+
+def test_runs_at_once_do_not_touch_each_other(project: Path, tmp_path: Path) -> None:
+    runs = [
+        subprocess.Popen(
+            command(playbook="many.yml"),
+            cwd=project,
+            env=environment(tmp_path / "spool"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(4)
+    ]
+    assert [run.wait(timeout=300) for run in runs] == [0, 0, 0, 0]
+    files = list((tmp_path / "spool").iterdir())
+    told = [events(file) for file in files]
+    assert {run[0]["pid"] for run in told} == {run.pid for run in runs}
+    for run in told:
+        assert [e["counter"] for e in run] == list(range(1, len(run) + 1))
+        assert {e["pid"] for e in run} == {run[0]["pid"]}
+        items = [e for e in run if e["event"] == "runner_item_on_ok"]
+        results = [e for e in run if e["event"] == "runner_on_ok"]
+        assert (len(items), len(results)) == (10 * len(HOSTS), 2 * len(HOSTS))
+        assert run[-1]["event"] == "playbook_on_stats"
+
+
+def steady(text: str) -> str:
+    """A run's output without what differs from run to run."""
+    return "\n".join(sorted(text.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    project = write_project(tmp_path_factory.mktemp("unrecorded") / "project")
+    finished = play(project, None, "-f", "1", playbook="many.yml")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return project, finished
+
+
+@pytest.mark.parametrize("obstacle", ["a file in the way", "no such place", "read-only"])
+def test_a_folder_that_cannot_be_written_costs_one_warning(
+    unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, obstacle: str
+) -> None:
+    project, reference = unrecorded
+    spool = tmp_path / "spool"
+    if obstacle == "a file in the way":
+        spool.write_text("")
+    elif obstacle == "no such place":
+        spool = Path("/proc/nowhere/spool")
+    else:
+        spool = Path("/proc/sys")  # writable for nobody, root neither
+    finished = play(project, spool, "-f", "1", playbook="many.yml")
+    assert finished.returncode == 0
+    assert steady(finished.stdout) == steady(reference.stdout)
+    assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_full_disk_costs_one_warning_and_leaves_whole_lines(
+    unrecorded: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """A file size limit answers as a full disk does: the write that passes it is cut short, the next one fails."""
+    project, reference = unrecorded
+    finished = subprocess.run(
+        command("-f", "1", playbook="many.yml"),
+        cwd=project,
+        env=environment(tmp_path / "spool"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    # Ansible's own temporary files are as limited: its modules are larger, so only the debug task can be told of.
+    told = events(only_file(tmp_path / "spool"))
+    assert 5 < len(told) < 60
+    assert [e["counter"] for e in told] == list(range(1, len(told) + 1))
+    assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
+    said = reference.stdout.split("TASK [Change]")[0]
+    assert steady(finished.stdout.split("TASK [Change]")[0]) == steady(said)
+
+
+def test_a_folder_removed_in_the_middle_costs_one_warning(project: Path, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    (project / "vanish.yml").write_text(
+        "- hosts: agents\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.debug:\n"
+        f"    - ansible.builtin.command: rm -rf {spool}\n"
+        "      run_once: true\n"
+        "    - ansible.builtin.debug:\n    - ansible.builtin.debug:\n"
+    )
+    finished = play(project, spool, playbook="vanish.yml")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert not spool.exists()
+    assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
+    assert "removed during the run" in re.sub(r"\s+", " ", finished.stderr)
+
+
+def test_the_default_folder_is_that_of_the_users_state(project: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    env = {"ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log", "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert play(project, None, playbook="many.yml", env=env).returncode == 0
+    assert len(events(only_file(tmp_path / "state/fleetops/runs"))) > 50
+
+
+def test_a_limit_that_is_too_small_is_said_and_the_play_goes_on(project: Path, tmp_path: Path) -> None:
+    finished = play(project, tmp_path / "spool", playbook="many.yml", env={"FLEETOPS_RUN_LOG_RESULT_LIMIT": "10"})
+    assert finished.returncode == 0
+    assert not (tmp_path / "spool").exists()
+    assert "result_limit of the run log is 10 bytes" in re.sub(r"\s+", " ", finished.stderr)
+    assert API_KEY not in finished.stderr
