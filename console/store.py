@@ -20,7 +20,18 @@ from typing import Any
 
 from console.database import BUSY_TIMEOUT, Row, StoreError, Tables, open_database
 
-__all__ = ["Cursor", "RolloutRead", "Row", "RunRows", "Store", "StoreError", "day_of", "open_store", "to_json"]
+__all__ = [
+    "Cursor",
+    "RolloutRead",
+    "Row",
+    "RunRows",
+    "Store",
+    "StoreError",
+    "day_of",
+    "open_store",
+    "storable",
+    "to_json",
+]
 
 
 @dataclass
@@ -66,7 +77,7 @@ class RolloutRead:
 
 
 def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, make_folder: bool = False) -> Store:
-    """Open the database for writing; create it (mode 0600, with ``make_folder`` its folder too) or migrate it as needed.
+    """Open the database for writing; create it (0600, with ``make_folder`` its folder too) or migrate it as needed.
 
     Raises StoreError when the folder is missing, the file is no database, a newer one, read-only, locked for longer
     than ``busy_timeout`` seconds, or damaged.
@@ -346,7 +357,12 @@ def day_of(ts: float | None) -> str:
 
 def to_json(value: Any) -> str:
     """Compact JSON text with stable key order, so that equal data is equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return storable(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str))
+
+
+def storable(text: str) -> str:
+    """``text`` with half characters (which JSON can carry and SQLite cannot) as ``?``."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _cursor(row: Mapping[str, Any]) -> Cursor:

@@ -34,6 +34,8 @@ _FOR_ALL = frozenset({"auth", "tls", "unreachable", "redirected"})
 _TARGETS_AT_ONCE = 2000
 _ROLLOUTS_AT_ONCE = 100
 _INSTANCES_AT_ONCE = 64
+# Of an instance whose events are known, so many of the newest are asked for first.
+_AUDIT_NEWS = 100
 # Late events are put below known ones: a deeper walk goes on over so many known events before it stops.
 _AUDIT_OVERLAP = 50
 _KNOWN_IDS = 1000
@@ -250,7 +252,7 @@ class _ApiSync:
             return None
         read_at = self._now()
         most = self._options.audit_events
-        page = min(most, AUDIT_PAGE)
+        page = min(most, _AUDIT_NEWS if known else AUDIT_PAGE)
         try:
             with self._client() as client:
                 events = client.list_audit_events(instance_id, limit=page, offset=0)

@@ -22,6 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, RunRows, to_json
+from console.sync.records import whole
 
 RESULT_MOST = 64 * 1024
 _TEXT_MOST = 8 * 1024
@@ -88,7 +89,7 @@ class RunReader:
         run["events"] += 1
         run["last_counter"] = max(run["last_counter"], counter)
         # Counters that were never read, and events that the writer says it had no room for.
-        self.state["unwritten"] = max(self.state["unwritten"], _whole(event.get("dropped_events")) or 0)
+        self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
         run["dropped_events"] = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
         if created is not None:
             run["heartbeat_at"] = max(created, run["heartbeat_at"] or created)
@@ -131,7 +132,7 @@ class RunReader:
         run["check_mode"], run["diff_mode"] = _flag(about.get("check_mode")), _flag(about.get("diff_mode"))
         run["limit_pattern"] = _words(about.get("limit"))
         run["tags_json"], run["skip_tags_json"] = _json_list(about.get("tags")), _json_list(about.get("skip_tags"))
-        run["forks"] = _whole(about.get("forks"))
+        run["forks"] = whole(about.get("forks"))
         run["started_at"] = parse_time(about.get("started_at")) or run["started_at"]
         named = {"run_id", "controller", "user", "ansible_version", "python_version", "collection_version", "job_id"}
         named |= {"check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
@@ -142,7 +143,7 @@ class RunReader:
         uuid = _text(data.get("play_uuid")) or _text(data.get("uuid")) or str(counter)
         seen: dict[str, list[int]] = self.state["plays"]
         play = seen.setdefault(_base(uuid), [len(seen) + 1, 0])
-        play[1] = _whole(data.get("batch")) or play[1] + 1
+        play[1] = whole(data.get("batch")) or play[1] + 1
         self.state["play"] = counter
         hosts = data.get("batch_hosts")
         names = sorted(str(h) for h in hosts) if isinstance(hosts, list) else None
@@ -223,7 +224,7 @@ class RunReader:
                 "status": status,
                 "changed": int(changed),
                 "item": _item(result) if kind == "item" else None,
-                "attempt": _whole(result.get("attempts")),
+                "attempt": whole(result.get("attempts")),
                 "started_at": started,
                 "ended_at": ended,
                 "duration_s": _duration(data.get("duration"), started, ended),
@@ -248,7 +249,7 @@ class RunReader:
             {
                 "run_id": self.run_id,
                 "host": host,
-                **{c: _whole(tally.get(host)) or 0 for c, tally in tallies.items()},
+                **{c: whole(tally.get(host)) or 0 for c, tally in tallies.items()},
                 "final": 1,
             }
             for host in sorted(hosts)
@@ -284,7 +285,7 @@ def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
     if not isinstance(event, Mapping):
         raise EventError("it is no JSON object")
     counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")
-    if isinstance(counter, bool) or not isinstance(counter, int) or counter < 1:
+    if isinstance(counter, bool) or not isinstance(counter, int) or not 1 <= counter < 2**63:
         raise EventError("it has no counter")
     if not isinstance(name, str) or not name:
         raise EventError("it names no event")
@@ -387,8 +388,3 @@ def _json_list(value: Any) -> str | None:
 
 def _flag(value: Any) -> int | None:
     return int(value) if isinstance(value, bool) else None
-
-
-def _whole(value: Any) -> int | None:
-    found = number(value)
-    return int(found) if found is not None else None

@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     target_status,
 )
 from console.fingerprint import FP_VERSION, fingerprint
-from console.store import Row, to_json
+from console.store import Row, storable, to_json
 
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
@@ -147,13 +147,13 @@ def text(value: Any) -> str | None:
     """A scalar as text; None for null, an empty text, and anything nested."""
     if value is None or isinstance(value, (Mapping, list)):
         return None
-    return str(value).strip() or None
+    return storable(str(value)).strip() or None
 
 
 def whole(value: Any) -> int | None:
-    """A whole number, from a number or its text; anything else is None."""
+    """A whole number, from a number or its text; anything else, or one too large to store, is None."""
     found = number(value)
-    return int(found) if found is not None else None
+    return int(found) if found is not None and abs(found) < 2**63 else None
 
 
 def _times(record: Mapping[str, Any], *names: str) -> Row:

@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from console.store import Cursor, Store
+from console.store import Cursor, Store, to_json
 from console.sync.events import EventError, RunReader
 from console.sync.progress import Progress, silent
 
@@ -201,7 +201,10 @@ class _Spool:
 def _feed(reader: RunReader, line: bytes) -> str | None:
     """Hand one line to the reader; the reason if it is no event."""
     try:
-        reader.feed(json.loads(line))
+        event = json.loads(line)
+        if b"\\ud" in line:
+            event = json.loads(to_json(event))
+        reader.feed(event)
     except EventError as error:
         return str(error)
     except (ValueError, RecursionError):
