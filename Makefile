@@ -11,7 +11,7 @@ COLLECTION := $(VENV)/collections/ansible_collections/fleetops/agents
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE :=
+
 
 .PHONY: help
 help:  ## List the commands
@@ -37,3 +37,29 @@ $(VENV)/.dev-ready: tests/requirements.txt tests/constraints.txt $(VENV)/.demo-r
 
 .PHONY: setup
 setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands do it when needed)
+
+.PHONY: demo
+demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CONSOLE=0: end after the recap)
+	@$(BIN)/python -m tests.demo
+
+.PHONY: test
+test: $(VENV)/.dev-ready  ## Every test (TESTS=path and ARGS=-x narrow it down)
+	$(BIN)/python -m pytest $(ARGS) $(or $(TESTS),tests)
+
+.PHONY: lint
+lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-docs, antsibull-changelog
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p ansible_collections.fleetops.agents.plugins.module_utils \
+	  -p ansible_collections.fleetops.agents.plugins.modules -p console
+	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
+	$(BIN)/antsibull-changelog lint
+	$(BIN)/ansible-lint --profile production --offline --strict
+
+.PHONY: bench
+bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory against static YAML, run log on against off
+	$(BIN)/python -m tests.bench
+
+.PHONY: clean
+clean:  ## Remove what the other commands made
+	rm -rf $(VENV) .demo .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/output

@@ -211,10 +211,7 @@ class Store(Tables):
             instances: dict[tuple[str, str], float] = {}
             for read in reads:
                 key = (read.rollout["tenant"], read.rollout["rollout_id"])
-                stored = self._conn.execute(
-                    "SELECT updated_at FROM rollouts WHERE tenant = ? AND rollout_id = ?", key
-                ).fetchone()
-                if stored and stored[0] > read.read_at:
+                if self._newest_change(key) > read.read_at:
                     continue
                 stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
                 row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
@@ -236,6 +233,14 @@ class Store(Tables):
                     )
             touched += self._put_instances(instances)
         return touched
+
+    def _newest_change(self, key: tuple[str, str]) -> float:
+        newest = self._conn.execute(
+            "SELECT max(updated_at) FROM (SELECT updated_at FROM rollouts WHERE tenant = :t AND rollout_id = :r"
+            " UNION ALL SELECT updated_at FROM rollout_targets WHERE tenant = :t AND rollout_id = :r)",
+            {"t": key[0], "r": key[1]},
+        ).fetchone()[0]
+        return float(newest) if newest is not None else 0.0
 
     def _note_changes(self, key: tuple[str, str], read: RolloutRead, not_before: float | None) -> None:
         stored = dict(

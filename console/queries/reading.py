@@ -123,11 +123,20 @@ def _problem(path: Path, error: Exception) -> DatabaseProblem:
 
 
 def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows as a frame: ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as Python objects."""
     cursor = conn.execute(sql, params)
-    frame = pd.DataFrame.from_records(cursor.fetchall(), columns=[column[0] for column in cursor.description])
-    for name in numbers:
-        frame[name] = pd.to_numeric(frame[name]).astype(float)
-    return frame
+    names = [column[0] for column in cursor.description]
+    columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in names]
+    frame = {}
+    for name, values in zip(names, columns, strict=True):
+        if name in numbers:
+            frame[name] = pd.Series(values, dtype=float)
+        elif values and all(type(value) is int for value in values):
+            frame[name] = pd.Series(values, dtype="int64")
+        else:
+            # Not pandas' own text type: it turns None into NaN, which is true.
+            frame[name] = pd.Series(values, dtype=object)
+    return pd.DataFrame(frame)
 
 
 def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:

@@ -48,6 +48,22 @@ def rollouts(
     return frame, total
 
 
+def rollouts_of_run(path: Path, run_id: str, most: int = 1000) -> pd.DataFrame:
+    """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            _ROLLOUT_COLUMNS
+            + """
+            FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
+            WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
+            ORDER BY r.created_at LIMIT :most
+            """,
+            {"run": run_id, "most": most},
+            ("created_at", "completed_at"),
+        )
+
+
 def rollout(path: Path, rollout_id: str) -> dict[str, Any] | None:
     """Everything stored of one rollout, None if it is not known."""
     with reading(path) as conn:

@@ -63,11 +63,14 @@ def batches(path: Path, run_id: str) -> pd.DataFrame:
         frame = as_frame(
             conn,
             """
+            WITH bad AS (
+              SELECT play_counter, count(DISTINCT host) AS failed FROM host_results
+              WHERE run_id = :id AND status IN ('failed', 'unreachable') AND kind = 'result' GROUP BY play_counter)
             SELECT p.counter, p.play, p.batch, p.name, p.hosts, p.hosts_json, p.started_at,
                    coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
-                   (SELECT count(DISTINCT h.host) FROM host_results h
-                    WHERE h.run_id = p.run_id AND h.play_counter = p.counter AND h.status IN ('failed', 'unreachable') AND h.kind = 'result') AS failed
-            FROM plays p JOIN runs r ON r.run_id = p.run_id WHERE p.run_id = :id ORDER BY p.counter LIMIT 1000
+                   coalesce(bad.failed, 0) AS failed
+            FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
+            WHERE p.run_id = :id ORDER BY p.counter LIMIT 1000
             """,
             {"id": run_id},
             ("started_at", "until"),
@@ -108,8 +111,8 @@ def results(
             conn,
             """
             SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status,
-                   h.host, coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at, h.ended_at,
-                   h.duration_s, substr(h.msg, 1, 600) AS msg
+                   h.host, coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at,
+                   h.ended_at, h.duration_s, substr(h.msg, 1, 600) AS msg
             """
             + _RESULT_FILTER
             + """

@@ -228,15 +228,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             taken=list(self.inventory.groups),
         )
         problems = problems + contradictions
+        if not hosts and problems:
+            raise ValueError(f"no instance was found. {_sentence(problems)}.")
         if not hosts:
             raise ValueError(
-                f"no instance was found{': ' + _sentence(problems) if problems else ' in the history of rollouts'}. "
-                f"Name the instances under instances: (name: id), or start a fleet rollout, which makes them known"
+                "no instance was found in the history of rollouts. Name the instances under instances: (name: id), or "
+                "start a fleet rollout, which makes them known."
             )
         if problems and self.get_option("on_partial") == "fail":
             raise ValueError(
-                f"it would be incomplete. {_sentence(problems)}. No host was added; "
-                f"on_partial: warn would go on with the {len(hosts)} found"
+                f"it would be incomplete. {_sentence(problems)}. No host was added; on_partial: warn would go on with "
+                f"the {len(hosts)} found."
             )
         if problems:
             self.display.warning(

@@ -72,7 +72,7 @@ def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choic
     if not fleets and len(singles) > single:
         problems.append(
             f"there is no fleet rollout in the history, and only {single} of {_counted(len(singles), 'rollout')} of "
-            f"single instances were to be read (raise instance_rollouts)"
+            f"single instances were to be read (raise instance_rollouts, or name the instances under instances:)"
         )
     chosen = fleets[:fleet] + singles[:single]
     return Choice(sorted(chosen, key=_created, reverse=True), problems)

@@ -39,5 +39,5 @@ def _operations() -> list[tuple[str, re.Pattern[str], str]]:
         (method, route.path_regex, route.operation_id or route.name)
         for route in routes
         if isinstance(route, APIRoute)
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]

@@ -28,7 +28,10 @@ async def ready(request: Request) -> JSONResponse:
 @router.get("/journal")
 @router.get("/requests")
 async def journal(request: Request) -> JSONResponse:
-    return JSONResponse(world_of(request).journal.select(dict(request.query_params)))
+    try:
+        return JSONResponse(world_of(request).journal.select(dict(request.query_params)))
+    except ValueError as problem:
+        raise Refused(422, f"since must be a number: {problem}") from problem
 
 
 @router.post("/journal/clear")
@@ -95,19 +98,13 @@ async def in_flight(request: Request) -> JSONResponse:
     """Targets in progress, counted by the server at every start and end; `violations` are starts above the limit."""
     world = world_of(request)
     world.catch_up()
-    names = ("at", "in_progress", "max_parallel", "event", "instance")
-    history = [dict(zip(names, entry, strict=True)) for entry in world.engine.in_flight_log]
-    starts = [entry for entry in history if entry["event"] == "start"]
+    log = world.engine.in_flight_log
     return JSONResponse(
         {
             "now": world.engine.in_flight,
-            "maximum": max((entry["in_progress"] for entry in starts), default=0),
-            "violations": [
-                entry
-                for entry in starts
-                if entry["max_parallel"] is not None and entry["in_progress"] > entry["max_parallel"]
-            ],
-            "history": history,
+            "maximum": max((entry.in_progress for entry in log if entry.event == "start"), default=0),
+            "violations": [entry._asdict() for entry in log if entry.violation],
+            "history": [entry._asdict() for entry in log],
         }
     )
 

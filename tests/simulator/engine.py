@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulator.bundles import Catalogue, bundle_hash
 from tests.simulator.fleet import Fleet, Ids, Instance
@@ -18,6 +18,20 @@ from tests.simulator.rollouts import Rollout, Target
 
 # What restarts with what: each rung heals the diseases of the rungs below it.
 HEALS = {"breakers": {"breakers"}, "process": {"breakers", "process"}, "vps": {"breakers", "process", "vps"}}
+
+
+class InFlight(NamedTuple):
+    """One start or end, as the server saw it: how many targets are in progress after it, and the limit at that time."""
+
+    at: float
+    in_progress: int
+    max_parallel: int | None
+    event: str
+    instance: str
+
+    @property
+    def violation(self) -> bool:
+        return self.event == "start" and self.max_parallel is not None and self.in_progress > self.max_parallel
 
 
 class Engine:
@@ -34,7 +48,7 @@ class Engine:
         self.ids = Ids(f"engine-{seed}")
         self.rollouts: dict[str, Rollout] = {}
         self.in_flight = 0
-        self.in_flight_log: list[tuple[float, int, int | None, str, str]] = []
+        self.in_flight_log: list[InFlight] = []
         self._order = 0
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._queue: list[tuple[float, int, int, Target]] = []
@@ -117,7 +131,7 @@ class Engine:
             self.at(self.now + lot.duration, self._end, target, target.ticket)
 
     def _log_in_flight(self, what: str, target: Target) -> None:
-        entry = (self.now, self.in_flight, self.policy.max_parallel, what, target.instance.hostname)
+        entry = InFlight(self.now, self.in_flight, self.policy.max_parallel, what, target.instance.hostname)
         self.in_flight_log.append(entry)
 
     # ends of jobs
@@ -126,12 +140,14 @@ class Engine:
         if target.ticket != ticket or target.status != "in_progress":
             return
         lot: Draw = target.draw
+        if target.instance.gone:
+            lot = target.draw = lot._replace(outcome="failed", error_message="instance is gone")
         if lot.outcome.startswith("uncertain"):
             self.lose(target, applied=lot.outcome == "uncertain_applied")
             return
         if lot.outcome == "succeeded":
             self._apply(target)
-        elif self.knobs.failed_restarts and not target.instance.stopped:
+        elif self.knobs.failed_restarts and target.instance.state == "restarting":
             self.restarted(target.instance, "process")
         self._finish(target, lot.outcome)
 
@@ -166,6 +182,8 @@ class Engine:
         if applied:
             target.error_message = None
             target.bundle_hash = self._hash_for(target)
+        # A rollout is not over before its last target is.
+        target.rollout.completed_at = None
         target.rollout.settle(self.now)
 
     def _hash_for(self, target: Target) -> str:

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulator.fleet import DISEASES, Instance
 from tests.simulator.knobs import OUTCOMES, Knobs
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """outcome of OUTCOMES; duration in virtual seconds; late_s when an uncertain one gets its answer after all."""
 
     outcome: str

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from tests.simulator import agents, audit, memory, orders
 from tests.simulator.engine import Engine
 from tests.simulator.fleet import Instance
-from tests.simulator.policy import check_mode, instance_policy
+from tests.simulator.policy import COMPONENTS, check_mode, instance_policy
 from tests.simulator.session import allow, client_ip, engine_of, world_of
 from tests.simulator.views import Views
 
@@ -184,8 +184,8 @@ async def get_available_updates(request: Request, instance_id: UUID) -> JSONResp
 @router.patch("/updates/policy", operation_id="set_instance_update_policy", dependencies=[allow("user")])
 async def set_instance_update_policy(request: Request, instance_id: UUID, body: InstancePolicyPatch) -> JSONResponse:
     engine, instance = _found(request, instance_id)
-    patch = {key: value for key, value in body.model_dump(exclude_unset=True).items() if key in body.model_fields_set}
-    chosen = {key: patch[key] for key in ("runtime", "skills", "mcp_servers") if key in patch}
+    patch = body.model_dump(exclude_unset=True)
+    chosen: dict[str, str | None] = {key: patch[key] for key in COMPONENTS if key in patch}
     for component, mode in chosen.items():
         check_mode(component, component, mode)
     instance.overrides |= chosen

@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The console's entry: which pages there are. Started by ``python -m console serve``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# Streamlit puts this script's folder on the path; the package lies one above.
+if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
+    sys.path.insert(0, ROOT)
+
+st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
+
+st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
+        st.Page("pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
+        st.Page("pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
+        st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
+        st.Page("pages/rollout.py", title="Rollout", visibility="hidden"),
+        st.Page("pages/run.py", title="Run", visibility="hidden"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Overview: what needs a person first, then the newest rollouts and runs; and the button that syncs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console import charts, queries, sync_button, tables, ui
+
+NEWEST = 8
+SHOWN = 6
+
+
+def body() -> None:
+    with ui.database():
+        fresh = ui.freshness()
+        rollouts, rollouts_total = ui.ask(queries.rollouts, size=NEWEST)
+        runs, runs_total = ui.ask(queries.runs, size=NEWEST)
+        if fresh.never and not rollouts_total and not runs_total:
+            ui.empty(
+                "Nothing was ever synced",
+                "Load run logs and the API's rollouts with the button above or with the first command; "
+                "the second one shows it all on a simulated fleet.",
+                [queries.SYNC, "make demo"],
+            )
+            return
+        attention(fresh)
+        st.subheader("Newest rollouts")
+        if rollouts_total:
+            tables.rollouts(rollouts, fresh.as_of(ui.clock()), key="newest_rollouts")
+            st.page_link(ui.ROLLOUTS, label=f"All {rollouts_total:,} rollouts", icon=":material/arrow_forward:")
+        else:
+            st.text("No rollout was read from the API yet.")
+        st.subheader("Newest playbook runs")
+        if runs_total:
+            tables.runs(runs, key="newest_runs")
+            st.page_link(ui.RUNS, label=f"All {runs_total:,} runs", icon=":material/arrow_forward:")
+        else:
+            st.text("No run log was loaded yet.")
+
+
+def attention(fresh: queries.Freshness) -> None:
+    items = ui.records(ui.ask(queries.attention, ui.clock() // 60 * 60))
+    st.subheader("Needs attention")
+    if not items:
+        with ui.row():
+            st.badge("all quiet", icon=":material/check_circle:", color="green")
+            st.text("Nothing failed, stuck, lost or stale.")
+        return
+    for item in items[:SHOWN]:
+        entry(item)
+    if len(items) > SHOWN:
+        with st.expander(f"{len(items) - SHOWN} more"):
+            for item in items[SHOWN:]:
+                entry(item)
+
+
+def entry(item: dict[str, Any]) -> None:
+    """One thing to look at: what, since when, why, and where to look."""
+    with st.container(border=True, gap="xsmall"):
+        with ui.row():
+            ui.badge(item["status"])
+            st.text(item["title"])
+            if item["at"] == item["at"] and item["at"] is not None:
+                st.caption(f"{charts.moment(item['at'], '%Y-%m-%d %H:%M')} UTC", width="content")
+            if item["page"] == "rollout":
+                st.page_link(ui.ROLLOUT, label="Open rollout", query_params={"id": item["id"]})
+            elif item["page"] == "run":
+                st.page_link(ui.RUN, label="Open run", query_params={"id": item["id"]})
+        if item["detail"]:
+            st.code(item["detail"], language=None, wrap_lines=True)
+
+
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title("Overview", width="content")
+    pressed = sync_button.button()
+sync_button.show(pressed)
+ui.refreshing(body, ui.something_open())

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One rollout: what came of it, its timeline, its targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console import charts, queries, tables, timeline_section, ui
+
+STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
+ID = ui.wanted_id()
+
+
+def body() -> None:
+    with ui.database():
+        rollout = ui.ask(queries.rollout, ID) if ID else None
+        if rollout is None:
+            st.title("Rollout")
+            st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
+            st.page_link(ui.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+            return
+        fresh = ui.ask(queries.freshness)
+        now = fresh.as_of(ui.clock()) if rollout["is_open"] else rollout["completed_at"] or fresh.as_of(ui.clock())
+        header(rollout, now)
+        window = timeline_section.show(queries.targets_of, rollout["tenant"], ID, now=now)
+        targets(rollout, window, now)
+
+
+def header(rollout: dict[str, Any], now: float) -> None:
+    with ui.row():
+        st.title(f"Rollout {ui.short(ID)}", width="content")
+        ui.badge(rollout["status"])
+        if rollout["is_open"]:
+            st.badge("live", icon=":material/autorenew:", color="blue")
+    ui.freshness()
+    created, done = rollout["created_at"], rollout["completed_at"]
+    ui.line(
+        f"scope {rollout['scope'] or 'unknown'}",
+        f"{charts.moment(created)} to {charts.moment(done) or 'now'} UTC" if created else "",
+        f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
+        ID,
+    )
+    for run in ui.records(ui.ask(queries.runs_of_rollout, ID)):
+        with ui.row():
+            ui.badge(run["status"])
+            st.page_link(ui.RUN, label="Started by a playbook run", query_params={"id": run["run_id"]})
+            ui.line(tables.playbook_name(run["playbook"]), f"{charts.moment(run['started_at'])} UTC")
+    waiting = rollout["queued"] + rollout["in_progress"]
+    ui.metrics(
+        [
+            ("Targets", f"{rollout['total']:,}"),
+            ("Succeeded", f"{rollout['succeeded']:,}"),
+            ("Failed", f"{rollout['failed']:,}"),
+            ("Uncertain", f"{rollout['uncertain']:,}"),
+            ("Open", f"{waiting:,}")
+            if waiting or not rollout["cancelled"]
+            else ("Cancelled", f"{rollout['cancelled']:,}"),
+            ("Took" if done else "Running for", charts.duration((done or now) - created) if created else "unknown"),
+        ]
+    )
+    if not rollout["targets_read"]:
+        st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
+
+
+def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
+    st.subheader("Targets")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = ui.status_filter(STATUSES)
+        search = st.text_input(
+            "Host or error contains", type="search", key="q", bind="query-params", live=True, width=260
+        )
+        sort = st.segmented_control(
+            "Sort", list(queries.TARGET_SORTS), default="Problems first", required=True, key="sort", bind="query-params"
+        )
+    wanted = queries.TargetFilter(tuple(statuses), search, window, sort or "Problems first")
+    tenant = rollout["tenant"]
+    found, total = ui.paged(lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
+    place = " in the window" if window else ""
+    st.caption(
+        f"{total:,} of {rollout['total']:,} targets{place}" if total != rollout["total"] else f"{total:,} targets"
+    )
+    if total:
+        tables.targets(found, now)
+        ui.pager(total, queries.PAGE)
+    elif statuses or search or window:
+        st.text("No target matches these filters.")
+
+
+ui.refreshing(body, ui.something_open(rollout_id=ID))

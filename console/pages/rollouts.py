@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollouts: the list, newest first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console import queries, tables, ui
+
+STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
+
+
+def body() -> None:
+    with ui.database():
+        fresh = ui.freshness()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            statuses = ui.status_filter(STATUSES)
+            scope = st.segmented_control("Scope", ["fleet", "instance"], key="scope", bind="query-params") or ""
+            search = st.text_input(
+                "Host or id contains", type="search", key="q", bind="query-params", live=True, width=260
+            )
+        found, total = ui.paged(
+            lambda n: ui.ask(queries.rollouts, tuple(statuses), scope, search, n), queries.LIST_PAGE
+        )
+        if not total:
+            if statuses or scope or search:
+                st.text("No rollout matches these filters.")
+            else:
+                ui.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [queries.SYNC])
+            return
+        st.caption(f"{total:,} rollout{'s' if total != 1 else ''}")
+        tables.rollouts(found, fresh.as_of(ui.clock()), key="rollouts")
+        ui.pager(total, queries.LIST_PAGE)
+
+
+st.title("Rollouts")
+ui.refreshing(body, ui.something_open())

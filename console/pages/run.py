@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One playbook run: recap, what failed and why, the rollouts it started, batches, every result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, queries, tables, timeline_section, ui
+
+STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
+ID = ui.wanted_id()
+
+
+def body() -> None:
+    with ui.database():
+        run = ui.ask(queries.run, ID) if ID else None
+        if run is None:
+            st.title("Playbook run")
+            st.text(f"The database knows no run {ID}." if ID else "No run is chosen.")
+            st.page_link(ui.RUNS, label="All playbook runs", icon=":material/play_circle:")
+            return
+        header(run)
+        failures(run)
+        batches = ui.ask(queries.batches, ID)
+        rollouts(run)
+        if len(batches):
+            st.subheader("Batches")
+            tables.batches(batches)
+        st.subheader("Recap by host")
+        tables.recap(ui.ask(queries.recap, ID))
+        results(batches)
+
+
+def header(run: dict[str, Any]) -> None:
+    with ui.row():
+        st.title(f"Run {ui.short(ID)}", width="content")
+        ui.badge(run["status"])
+        if run["check_mode"]:
+            st.badge("check mode", icon=":material/visibility:", color="gray")
+    ui.freshness()
+    ended = run["ended_at"] or run["heartbeat_at"]
+    ui.line(
+        run["playbook"] or "playbook unknown",
+        f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
+        f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
+        f"{charts.moment(run['started_at'])} to {charts.moment(run['ended_at']) or 'now'} UTC",
+        ID,
+    )
+    if run["status"] == "lost":
+        ui.problem("Lost", f"The process ended without a recap; its last sign of life was {charts.moment(ended)} UTC.")
+    if run["dropped_events"]:
+        st.warning(f"{run['dropped_events']:,} events of this run could not be read; figures may be too low.")
+    took = ended - run["started_at"] if ended and run["started_at"] else None
+    figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
+    if run["unreachable"]:
+        figures.append(("Unreachable", run["unreachable"]))
+    ui.metrics(
+        [
+            *((name, f"{value:,}") for name, value in figures),
+            ("Took" if run["ended_at"] else "So far", charts.duration(took)),
+        ]
+    )
+
+
+def failures(run: dict[str, Any]) -> None:
+    """The messages that matter, whole and at the top; and what a lost or running run was last doing."""
+    bad = ui.ask(queries.failures, ID)
+    if len(bad):
+        st.subheader("What failed")
+    for failure in ui.records(bad.head(5)):
+        with st.container(border=True):
+            with ui.row():
+                ui.badge(failure["status"])
+                ui.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
+            st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
+    if len(bad) > 5:
+        st.caption("More in the results below, failures first.")
+    flying = ui.ask(queries.in_flight, ID)
+    if len(flying) and run["status"] in ("running", "lost"):
+        st.subheader("Under way" if run["status"] == "running" else "Last seen doing")
+        for job in ui.records(flying.head(20)):
+            ui.line(job["host"], job["task"], f"since {charts.moment(job['started_at'])} UTC")
+
+
+def rollouts(run: dict[str, Any]) -> None:
+    """Rollouts that this run started: their targets on one timeline, and the list."""
+    linked = ui.ask(queries.rollouts_of_run, ID)
+    if not len(linked):
+        return
+    fresh = ui.ask(queries.freshness)
+    now = fresh.as_of(ui.clock()) if linked["is_open"].any() else float(linked["completed_at"].max())
+    timeline_section.show(queries.targets_of_run, ID, now=now)
+    with st.expander(f"The {len(linked):,} rollout{'s' if len(linked) > 1 else ''} that this run started"):
+        tables.rollouts(linked, now, key="run_rollouts")
+
+
+def results(batches: pd.DataFrame) -> None:
+    st.subheader("Results")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = ui.status_filter(STATUSES)
+        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in ui.records(batches)}
+        play = None
+        if len(names) > 1:
+            play = st.selectbox(
+                "Batch",
+                [None, *names],
+                format_func=lambda c: names.get(c, "all"),
+                key="batch",
+                bind="query-params",
+                width=180,
+            )
+        search = st.text_input(
+            "Host, task or message contains", type="search", key="q", bind="query-params", live=True, width=260
+        )
+    found, total = ui.paged(lambda n: ui.ask(queries.results, ID, tuple(statuses), search, play, n), queries.PAGE)
+    st.caption(f"{total:,} results, failures first")
+    if total:
+        tables.results(found)
+        ui.pager(total, queries.PAGE)
+
+
+ui.refreshing(body, ui.something_open(run_id=ID))

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbook runs: the list, newest first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console import queries, tables, ui
+
+STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
+
+
+def body() -> None:
+    with ui.database():
+        ui.freshness()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            statuses = ui.status_filter(STATUSES)
+            search = st.text_input(
+                "Playbook, user or controller contains",
+                type="search",
+                key="q",
+                bind="query-params",
+                live=True,
+                width=300,
+            )
+        found, total = ui.paged(lambda n: ui.ask(queries.runs, tuple(statuses), search, n), queries.LIST_PAGE)
+        if not total:
+            if statuses or search:
+                st.text("No run matches these filters.")
+            else:
+                ui.empty(
+                    "No playbook runs yet",
+                    "Enable the callback fleetops.agents.run_log, run a playbook, then load its run log:",
+                    ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", queries.SYNC],
+                )
+            return
+        st.caption(f"{total:,} run{'s' if total != 1 else ''}")
+        tables.runs(found, key="runs")
+        ui.pager(total, queries.LIST_PAGE)
+
+
+st.title("Playbook runs")
+ui.refreshing(body, ui.something_open())

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The button that syncs: what it can read with the settings at hand, its progress, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import streamlit as st
+
+from console import ui
+from console.settings import ApiConnection, SettingsError, load_api
+from console.store import StoreError
+from console.sync.once import SyncReport, sync_once
+
+_RESULT = "sync_result"
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What the page says after a sync; ``error`` when it could not run at all."""
+
+    report: SyncReport | None
+    error: str = ""
+    without_api: str = ""
+
+
+@st.cache_resource
+def _one_at_a_time() -> threading.Lock:
+    """Shared by all visitors: a second sync at once would only read the same again."""
+    return threading.Lock()
+
+
+def _api() -> tuple[ApiConnection | None, str]:
+    try:
+        return load_api(), ""
+    except SettingsError as error:
+        return None, str(error).replace(", or give --no-api", "")
+
+
+def button() -> bool:
+    """Draw the button; returns whether it was pressed. Off when there is nothing to read from."""
+    connection, why = _api()
+    settings = ui.settings()
+    spools = settings.spool_dir.is_dir()
+    if connection is None and not spools:
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.caption("Nothing to sync from", width="content", help=f"`{why}`")
+            st.button("Sync now", icon=":material/sync:", disabled=True)
+        return False
+    what = "run logs and the API" if connection else "run logs only"
+    return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads {what} into the database.")
+
+
+def show(pressed: bool) -> None:
+    """Sync if the button was pressed, with a progress bar; then say what was loaded and what failed."""
+    if pressed:
+        st.session_state[_RESULT] = _sync()
+        # The rest of the page is drawn from the new data.
+        st.rerun()
+    result: _Result | None = st.session_state.get(_RESULT)
+    if result is None:
+        if _api()[0] is None:
+            _what_to_set()
+        return
+    with st.container(border=True):
+        if result.report is None:
+            st.badge("sync failed", icon=":material/error:", color="red")
+            st.text(result.error)
+        else:
+            problems = result.report.problems
+            if problems:
+                st.badge("synced in part", icon=":material/warning:", color="orange")
+            else:
+                st.badge("synced", icon=":material/check_circle:", color="green")
+            st.text(result.report.summary)
+            for sentence in [*problems, *result.report.notes]:
+                st.text(sentence)
+        if result.without_api:
+            st.text(f"The API was left out. {result.without_api}")
+        if st.button("Dismiss", type="tertiary"):
+            del st.session_state[_RESULT]
+            st.rerun()
+
+
+def _what_to_set() -> None:
+    connection, why = _api()
+    if connection is None:
+        with st.expander("The API is not set up: only run logs can be synced", icon=":material/key:"):
+            st.text(why)
+            st.text("Start the console with these set; the key stays in its environment:")
+            st.code(
+                "export FLEETOPS_API_URL=https://ops.example.com\n"
+                "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
+                "python -m console serve",
+                language="bash",
+            )
+
+
+def _sync() -> _Result:
+    connection, why = _api()
+    settings = ui.settings()
+    lock = _one_at_a_time()
+    if not lock.acquire(blocking=False):
+        return _Result(None, "Another sync is running; its result shows here as soon as it is stored.")
+    bar = st.progress(0.0, text="Starting")
+    try:
+
+        def progress(done: int, total: int | None, what: str) -> None:
+            share = min(1.0, done / total) if total else 0.0
+            bar.progress(share, text=f"{what}: {done:,} of {total:,}" if total is not None else f"{what}: {done:,}")
+
+        spools = settings.spool_dir.is_dir() or settings.spool_dir_is_default
+        report = sync_once(settings, connection=connection, spools=spools, progress=progress)
+        return _Result(report, without_api=why)
+    except (StoreError, SettingsError) as error:
+        return _Result(None, str(error))
+    finally:
+        bar.empty()
+        lock.release()

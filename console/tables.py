@@ -1,0 +1,231 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the pages: which columns of a frame are shown, in which words and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, ui
+
+ROW = 35
+MOST_HEIGHT = 640
+
+
+def _height(rows: int, most: int = MOST_HEIGHT) -> int:
+    """Just high enough for the rows, so that short tables leave no hole and long ones scroll."""
+    return min(most, (rows + 1) * ROW + 3)
+
+
+def _show(frame: pd.DataFrame, columns: dict[str, Any], alt: str, key: str | None = None) -> None:
+    st.dataframe(
+        frame,
+        column_config=columns,
+        column_order=list(columns),
+        hide_index=True,
+        height=_height(len(frame)),
+        placeholder="",
+        alt=alt,
+        key=key,
+    )
+
+
+def _moments(values: Iterable[float]) -> list[str]:
+    return [charts.moment(value) for value in values]
+
+
+def _durations(values: Iterable[float]) -> list[str]:
+    return [charts.duration(value) for value in values]
+
+
+def playbook_name(path: str | None) -> str:
+    """The playbook's file name."""
+    return PurePath(path).name if path else "unknown playbook"
+
+
+def _text(title: str, width: Any = None) -> Any:
+    return st.column_config.TextColumn(title, width=width)
+
+
+def _count(title: str) -> Any:
+    return st.column_config.NumberColumn(title, format="localized", width="small")
+
+
+def rollouts(found: pd.DataFrame, now: float, key: str) -> None:
+    """Rollouts; a click on one opens it."""
+    end = found["completed_at"].where(found["is_open"] == 0, found["completed_at"].fillna(now))
+    frame = found.assign(
+        open=[ui.short(i) for i in found["rollout_id"]],
+        state=ui.status_cells(found["status"]),
+        created=_moments(found["created_at"]),
+        took=_durations(end - found["created_at"]),
+        what=[host or f"{total:,} targets" for host, total in zip(found["host"], found["total"], strict=True)],
+        by=["playbook" if run else "" for run in found["run_id"]],
+        waiting=found["queued"] + found["in_progress"],
+    )
+    columns = {
+        "open": ui.open_column("rollout", f"{key}_open"),
+        "state": ui.status_column(width=130),
+        "created": _text("started (UTC)", 160),
+        "what": _text("targets", 230),
+        "succeeded": _count("succeeded"),
+        "failed": _count("failed"),
+        "uncertain": _count("uncertain"),
+        "waiting": _count("open"),
+        "took": _text("took", 100),
+        "scope": _text("scope", 85),
+        "by": _text("started by", 90),
+    }
+    _show(frame, columns, "Rollouts, newest first", key)
+    ui.follow(f"{key}_open", ui.ROLLOUT, found["rollout_id"].tolist())
+
+
+def runs(found: pd.DataFrame, key: str) -> None:
+    """Playbook runs; a click on one opens it."""
+    end = found["ended_at"].fillna(found["heartbeat_at"])
+    frame = found.assign(
+        open=[ui.short(i) for i in found["run_id"]],
+        state=ui.status_cells(found["status"]),
+        name=[
+            playbook_name(p) + (" (check)" if c else "")
+            for p, c in zip(found["playbook"], found["check_mode"], strict=True)
+        ],
+        started=_moments(found["started_at"]),
+        took=_durations(end - found["started_at"]),
+        who=[f"{u or ''}@{c or ''}".strip("@") for u, c in zip(found["user"], found["controller"], strict=True)],
+    )
+    columns = {
+        "open": ui.open_column("run", f"{key}_open"),
+        "state": ui.status_column(width=120),
+        "name": _text("playbook", 210),
+        "started": _text("started (UTC)", 160),
+        "took": _text("took", 100),
+        "hosts": _count("hosts"),
+        "ok": _count("ok"),
+        "changed": _count("changed"),
+        "failed": _count("failed"),
+        "unreachable": _count("unreachable"),
+        "who": _text("user@controller", 160),
+    }
+    _show(frame, columns, "Playbook runs, newest first", key)
+    ui.follow(f"{key}_open", ui.RUN, found["run_id"].tolist())
+
+
+def targets(found: pd.DataFrame, now: float) -> None:
+    """Targets of a rollout with their times and errors."""
+    frame = found.assign(
+        state=ui.status_cells(found["status"]),
+        started=_moments(found["started_at"]),
+        waited=_durations(found["waited_s"]),
+        error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
+    )
+    longest = found["took_s"].max()
+    columns = {
+        "host": _text("host", 240),
+        "state": ui.status_column(width=120),
+        "started": _text("started (UTC)", 160),
+        "took_s": st.column_config.ProgressColumn(
+            "took", format="%d s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
+        ),
+        "waited": _text("waited", 90),
+        "error": _text("error", 420),
+        "last_result_status": _text("last result", 100),
+        "bundle_hash": _text("bundle", 110),
+        "instance_id": _text("instance", 280),
+    }
+    _show(frame, columns, "Targets of the rollout", "targets")
+
+
+def batches(found: pd.DataFrame) -> None:
+    """The batches of a run, in order."""
+    frame = found.assign(
+        started=_moments(found["started_at"]),
+        took=_durations(found["until"] - found["started_at"]),
+        label=found["name"],
+    )
+    columns = {
+        "batch": _count("batch"),
+        "label": _text("play", 220),
+        "hosts": _count("hosts"),
+        "failed": _count("failed hosts"),
+        "started": _text("started (UTC)", 160),
+        "took": _text("took", 100),
+        "host_names": _text("in this batch", 520),
+    }
+    _show(frame, columns, "Batches of the run", "batches")
+
+
+def recap(found: pd.DataFrame) -> None:
+    """Ansible's recap, hosts in trouble first."""
+    words = [
+        "failed" if f else "unreachable" if u else "changed" if c else "ok"
+        for f, u, c in zip(found["failed"], found["unreachable"], found["changed"], strict=True)
+    ]
+    columns = {"host": _text("host", 260), "state": ui.status_column("outcome", 120)}
+    columns |= {n: _count(n) for n in ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")}
+    frame = found.assign(state=ui.status_cells(pd.Series(words, dtype=object)))
+    st.dataframe(
+        frame,
+        column_config=columns,
+        column_order=list(columns),
+        hide_index=True,
+        height=_height(len(frame), 320),
+        alt="Recap by host",
+        key="recap",
+    )
+
+
+def results(found: pd.DataFrame) -> None:
+    """Task x host results."""
+    frame = found.assign(
+        state=ui.status_cells(found["status"]),
+        ended=_moments(found["ended_at"]),
+        took=_durations(found["duration_s"]),
+    )
+    columns = {
+        "state": ui.status_column(width=140),
+        "host": _text("host", 220),
+        "task": _text("task", 280),
+        "msg": _text("message", 420),
+        "batch": _count("batch"),
+        "took": _text("took", 85),
+        "ended": _text("ended (UTC)", 160),
+        "role": _text("role", 120),
+        "item": _text("item", 100),
+        "action": _text("module", 200),
+    }
+    _show(frame, columns, "Results of the run, failures first", "results")
+
+
+def coverage(found: pd.DataFrame) -> None:
+    """Audit figures by instance: the API's totals and what is ingested."""
+    frame = found.assign(
+        share=(found["ours"] / found["total"].where(found["total"] > 0)).clip(upper=1.0),
+        taken=_moments(found["taken_at"]),
+    )
+    columns = {
+        "host": _text("instance", 260),
+        "total": _count("events"),
+        "success": _count("success"),
+        "error": _count("error"),
+        "denied": _count("denied"),
+        "ours": _count("ingested"),
+        "share": st.column_config.ProgressColumn("coverage", format="percent", min_value=0, max_value=1, width=140),
+        "taken": _text("API figures of (UTC)", 160),
+    }
+    _show(frame, columns, "Audit coverage by instance", "coverage")
+
+
+def tools(counts: pd.DataFrame) -> None:
+    """Events by tool, most errors first."""
+    wide = counts.pivot_table(index="tool_name", columns="outcome", values="events", aggfunc="sum", fill_value=0)
+    wide = wide.assign(events=wide.sum(axis=1)).sort_values("events", ascending=False).reset_index()
+    columns = {"tool_name": _text("tool", 260), "events": _count("events")}
+    columns |= {str(n): _count(str(n) or "no outcome") for n in wide.columns if n not in ("tool_name", "events")}
+    _show(wide, columns, "Audit events by tool", "tools")

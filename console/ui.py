@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The furniture that all pages share: reading with a cache, freshness, statuses, links, empty states, live refresh.
+
+Machine text (host names, errors, ids, task names) goes through st.text, st.code or a table, never through markdown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from console import charts, queries
+from console.palette import LOOKS, look
+from console.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+OVERVIEW, ROLLOUTS, ROLLOUT = "pages/overview.py", "pages/rollouts.py", "pages/rollout.py"
+RUNS, RUN, AUDIT = "pages/runs.py", "pages/run.py", "pages/audit.py"
+
+REFRESH_SECONDS = 3.0
+
+
+def settings() -> Settings:
+    """The console's settings; a wrong one is said on the page, which ends there."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        problem("A setting is wrong", str(error))
+        st.stop()
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """Around everything that reads: what is wrong with the database becomes one sentence on the page."""
+    try:
+        yield
+    except queries.NoDatabase as error:
+        empty("Nothing here yet", str(error), [queries.SYNC, "make demo"])
+    except queries.DatabaseProblem as error:
+        problem("The database cannot be read", str(error))
+
+
+def problem(title: str, sentence: str) -> None:
+    """An error of the page as a whole."""
+    with st.container(border=True):
+        st.badge(title, icon=":material/error:", color="red")
+        st.text(sentence)
+
+
+def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
+    """What to do where there is nothing to show."""
+    with st.container(border=True):
+        st.markdown(f"**{title}**")
+        st.text(sentence)
+        for command in commands:
+            st.code(command, language="bash")
+
+
+@st.cache_data(max_entries=200, ttl=3600, show_spinner=False)
+def _read(name: str, path: str, stamp: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return getattr(queries, name)(Path(path), *args, **kwargs)
+
+
+def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run a function of ``queries``; its answer is kept until the database changes."""
+    path = settings().database
+    answer: T = _read(query.__name__, str(path), queries.stamp(path), args, kwargs)
+    return answer
+
+
+def freshness() -> queries.Freshness:
+    """How fresh the data is, as a line on the page."""
+    fresh = ask(queries.freshness)
+    parts = [
+        f"{name} as of {charts.moment(at)} UTC ({ago(at)})"
+        for name, at in (("API data", fresh.api_at), ("run logs", fresh.runs_at))
+        if at is not None
+    ]
+    st.caption(" · ".join(parts) if parts else "never synced")
+    return fresh
+
+
+def ago(at: float) -> str:
+    """How long ago, in words."""
+    seconds = time.time() - at
+    return "just now" if seconds < 10 else f"{charts.duration(seconds)} ago"
+
+
+def clock() -> float:
+    """The present, in whole seconds."""
+    return float(int(time.time()))
+
+
+def refreshing(body: Callable[[], None], is_open: bool) -> None:
+    """Draw ``body``; draw it again every few seconds while something is open, and never otherwise."""
+    st.fragment(body, run_every=REFRESH_SECONDS if is_open else None)()
+
+
+def theme() -> str:
+    """'light' or 'dark', as the browser shows the page."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def chart(figure_json: str, alt: str, key: str) -> None:
+    """Draw a figure kept as JSON: a figure object out of a cache would be sent anew on every run."""
+    st.plotly_chart(
+        json.loads(figure_json),
+        key=key,
+        alt=alt,
+        config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]},
+    )
+
+
+def to_json(figure: go.Figure) -> str:
+    """A figure as JSON, for a cache."""
+    text: str = figure.to_json()
+    return text
+
+
+def something_open(rollout_id: str = "", run_id: str = "") -> bool:
+    """Whether the page shows something that may still change: anything at all, one rollout, or one run."""
+    try:
+        if rollout_id:
+            return bool((ask(queries.rollout, rollout_id) or {}).get("is_open"))
+        if run_id:
+            return (ask(queries.run, run_id) or {}).get("status") == "running"
+        return ask(queries.freshness).open_work
+    except queries.DatabaseProblem:
+        # The page's body says it.
+        return False
+
+
+# Statuses
+
+
+def badge(status: str) -> None:
+    """A status as a coloured badge with its sign; a word nobody knows as plain text."""
+    if status in LOOKS:
+        style = look(status)
+        st.badge(style.word, icon=style.tone.icon, color=style.tone.badge)  # type: ignore[arg-type]
+    else:
+        st.text(look(status).label)
+
+
+def status_cells(words: Iterable[str]) -> pd.Series:
+    """Status words as cells for :func:`status_column`."""
+    return pd.Series([[look(word).label] for word in words], dtype=object)
+
+
+def status_column(title: str = "status", width: Any = None) -> Any:
+    """A table column of statuses: coloured badges with sign and word."""
+    styles = {style.label: style.tone.badge for style in LOOKS.values()}
+    return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
+
+
+def status_filter(options: Sequence[str], key: str = "status", label: str = "Status") -> list[str]:
+    """Pills to choose statuses; the choice is in the URL. None chosen means all."""
+    chosen = st.pills(
+        label, options, selection_mode="multi", format_func=lambda word: look(word).label, key=key, bind="query-params"
+    )
+    return list(chosen)
+
+
+# Links, ids, numbers
+
+
+def short(identifier: str) -> str:
+    """The first signs of an id, safe in a heading."""
+    return re.sub(r"[^\w-]", "", identifier)[:8] or "?"
+
+
+def wanted_id() -> str:
+    """The id in the page's address, '' without one."""
+    return str(st.query_params.get("id", "")).strip()
+
+
+def open_column(title: str, key: str) -> Any:
+    """A table column of buttons that open the row's page; its cells hold the buttons' labels."""
+    return st.column_config.ButtonColumn(title, type="tertiary", key=key, alignment="left")
+
+
+def follow(key: str, page: str, ids: Sequence[str]) -> None:
+    """Go where a click in :func:`open_column` leads."""
+    click = st.session_state.get(key)
+    if click is not None and 0 <= click.row < len(ids):
+        st.switch_page(page, query_params={"id": ids[click.row]})
+
+
+def metrics(values: Sequence[tuple[str, str]]) -> None:
+    """Boxes of figures side by side, wrapping on a narrow screen."""
+    with st.container(horizontal=True, gap="small"):
+        for name, value in values:
+            st.metric(name, value, border=True, width=158)
+
+
+def line(*parts: str) -> None:
+    """One quiet line of machine text, empty parts left out."""
+    st.text(" · ".join(part for part in parts if part))
+
+
+def paged(fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
+    """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
+    wanted = str(st.session_state.get("page") or st.query_params.get("page", "1"))
+    page = int(wanted) if wanted.isdecimal() else 1
+    found, total = fetch(max(1, page))
+    if page > 1 and not len(found) and total:
+        # The filters left fewer pages than the address asks for.
+        found, total = fetch(-(-total // size))
+    return found, total
+
+
+def pager(total: int, size: int) -> None:
+    """The control that turns the pages; only where there is more than one."""
+    count = -(-total // size)
+    if count > 1:
+        st.pagination(count, key="page", bind="query-params")
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a short frame."""
+    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
+
+
+def row() -> DeltaGenerator:
+    """A horizontal container whose parts stand on one line and wrap on a narrow screen."""
+    return st.container(horizontal=True, vertical_alignment="center", gap="small")

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all tests share: a simulator, and the real ansible-playbook run against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.running import Simulator, running_simulator
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class PlaybookRun:
+    """A finished ansible-playbook: its exit code, output, spool files and the results it logged."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    spool: Path
+    recap: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    def total(self, counter: str) -> int:
+        """The sum of one recap counter (ok, changed, failed, ...) over all hosts."""
+        return sum(row[counter] for row in self.recap.values())
+
+    def events(self) -> list[dict[str, Any]]:
+        """The run log's events, in order."""
+        return [json.loads(line) for path in sorted(self.spool.glob("*.jsonl")) for line in path.open()]
+
+
+def read_recap(text: str) -> dict[str, dict[str, int]]:
+    """The recap of a playbook's output: host -> counter -> number."""
+    lines = text.rpartition("PLAY RECAP")[2].splitlines()[1:]
+    rows = (re.match(r"(\S+)\s+:\s+(ok=.*)", line) for line in lines)
+    return {row[1]: {name: int(n) for name, n in (pair.split("=") for pair in row[2].split())} for row in rows if row}
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A fleet of six, forty times as fast as the wall clock."""
+    with running_simulator(instances=6, speed=40.0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]]:
+    """The environment of a controller that knows one simulator, its spool in the test's folder and nothing of HOME."""
+
+    def environment(sim: Simulator) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "SIM_"))}
+        return {
+            **kept,
+            **sim.environment(),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible-tmp"),
+            "FLEETOPS_RUN_LOG_DIR": str(tmp_path / "spool"),
+            "TMPDIR": str(tmp_path),
+        }
+
+    return environment
+
+
+@pytest.fixture
+def run_playbook(
+    tmp_path: Path, playbook_environment: Callable[[Simulator], dict[str, str]]
+) -> Callable[..., PlaybookRun]:
+    """Runs ansible-playbook with the real inventory plugin: ``run_playbook(sim, "x.yml", "--check", e={...})``."""
+
+    def run(
+        sim: Simulator,
+        playbook: str | Path,
+        *arguments: str,
+        e: Mapping[str, Any] | None = None,
+        inventory: str | Path = CHECKOUT / "inventories" / "demo" / "demo.fleet.yml",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 180,
+    ) -> PlaybookRun:
+        command = ["ansible-playbook", "-i", str(inventory), str(playbook), *arguments]
+        if e:
+            command += ["-e", json.dumps(dict(e))]
+        done = subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env={**playbook_environment(sim), **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return PlaybookRun(done.returncode, done.stdout, done.stderr, tmp_path / "spool", read_recap(done.stdout))
+
+    return run

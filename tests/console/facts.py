@@ -1,0 +1,57 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading a database the way a suspicious tester does: every row of every table, and what type each value has."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+# The only value that a sync with nothing new may change: when it looked.
+LOOKED = {"ingest_cursors": {"last_ok_at"}}
+
+_STORAGE = {"TEXT": "text", "INTEGER": "integer", "REAL": "real"}
+
+
+def tables(path: Path) -> list[str]:
+    with sqlite3.connect(path) as conn:
+        found = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        return sorted(row[0] for row in found)
+
+
+def rows(path: Path, sql: str, *params: Any) -> list[dict[str, Any]]:
+    """The rows of a query, as dictionaries."""
+    conn = sqlite3.connect(path)
+    try:
+        cursor = conn.execute(sql, params)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+    finally:
+        conn.close()
+
+
+def dump(path: Path, *, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[str]]:
+    """Every row of every table as text, sorted, without the columns of ``leave_out`` (default: LOOKED)."""
+    left_out = LOOKED if leave_out is None else leave_out
+    return {
+        table: sorted(
+            repr({k: v for k, v in row.items() if k not in left_out.get(table, ())})
+            for row in rows(path, f"SELECT * FROM {table}")
+        )
+        for table in tables(path)
+        if table != "_sqlite_migrations"
+    }
+
+
+def wrong_types(path: Path) -> list[str]:
+    """Values whose storage is not that of their column."""
+    found = []
+    for table in tables(path):
+        for column in rows(path, f"SELECT name, type FROM pragma_table_info('{table}')"):
+            name, wanted = column["name"], _STORAGE[column["type"]]
+            odd = rows(path, f"SELECT DISTINCT typeof({name}) AS t FROM {table} WHERE typeof({name}) <> 'null'")
+            found += [f"{table}.{name}: {row['t']}" for row in odd if row["t"] != wanted]
+    return found

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""playbooks/rolling_redeploy.yml by the real ansible-playbook: what it does, what it leaves alone, what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import BIN, CHECKOUT, PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+PLAYBOOK = "playbooks/rolling_redeploy.yml"
+QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2}
+
+Run = Callable[..., PlaybookRun]
+
+
+def redeploys(sim: Simulator) -> Counter[str]:
+    """How many redeploys were sent, by host name."""
+    names = {row["id"]: row["hostname"] for row in sim.state()["instances"]}
+    return Counter(names[row["path"].split("/")[3]] for row in sim.writes() if row["path"].endswith("/redeploy"))
+
+
+def batches(run: PlaybookRun) -> list[list[str]]:
+    """The hosts of each batch, as the run log has them."""
+    starts = (event["event_data"] for event in run.events() if event["event"] == "playbook_on_play_start")
+    return [[host.split(".")[0] for host in data["batch_hosts"]] for data in starts]
+
+
+def versions(sim: Simulator) -> set[str]:
+    return {row["versions"]["runtime"] for row in sim.state()["instances"]}
+
+
+def test_the_whole_fleet_in_batches_of_the_policy_and_a_second_run_that_changes_nothing(
+    simulator: Simulator, run_playbook: Run
+) -> None:
+    first = run_playbook(simulator, PLAYBOOK, e=QUICK)
+    assert first.rc == 0, first.output
+    assert first.total("changed") == 6
+    assert batches(first) == [["agent-001"], ["agent-002", "agent-003"], ["agent-004", "agent-005"], ["agent-006"]]
+    assert set(redeploys(simulator).values()) == {1}
+    assert len(redeploys(simulator)) == 6
+    in_flight = simulator.in_flight()
+    assert (in_flight["maximum"], in_flight["violations"]) == (2, [])
+
+    simulator.clear_journal()
+    second = run_playbook(simulator, PLAYBOOK, e=QUICK)
+    assert second.rc == 0, second.output
+    assert second.total("changed") == 0
+    assert simulator.writes() == []
+
+
+def test_check_predicts_the_run_and_sends_no_write(simulator: Simulator, run_playbook: Run) -> None:
+    predicted = run_playbook(simulator, PLAYBOOK, "--check", "--diff", "--limit", "agent-00[1-4]*", e=QUICK)
+    assert predicted.rc == 0, predicted.output
+    assert simulator.writes() == []
+    current, published = simulator.state()["instances"][0]["versions"]["runtime"], "2026.8.0"
+    assert f'-    "runtime": "{current}"' in predicted.stdout
+    assert f'+    "runtime": "{published}"' in predicted.stdout
+
+    real = run_playbook(simulator, PLAYBOOK, "--diff", "--limit", "agent-00[1-4]*", e=QUICK)
+    assert real.rc == 0, real.output
+    assert {host: row["changed"] for host, row in predicted.recap.items()} == {
+        host: row["changed"] for host, row in real.recap.items()
+    }
+    assert len(real.recap) == 4
+    assert sorted(redeploys(simulator)) == sorted(real.recap)
+
+
+def test_a_failed_instance_is_named_with_its_reason_and_the_rest_is_left_untouched(run_playbook: Run) -> None:
+    with running_simulator(instances=8, speed=40.0, faults={"outcomes": {"agent-004": ["failed"]}}) as sim:
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert run.rc == 2
+        assert "agent-004" in run.stdout
+        assert "bundle checksum mismatch on the agent" in run.stdout
+        touched = {host.split(".")[0] for host in redeploys(sim)}
+    # The canary and the two batches up to the failure; its batch mate was finished, not dropped.
+    assert touched == {"agent-001", "agent-002", "agent-003", "agent-004", "agent-005"}
+    assert run.recap["agent-005.fra1.fleet.example"]["changed"] == 1
+
+
+def test_a_failed_canary_touches_nothing_else(run_playbook: Run) -> None:
+    with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert run.rc == 2
+        assert {host.split(".")[0] for host in redeploys(sim)} == {"agent-001"}
+
+
+def test_the_failure_budget_counts_over_all_batches(run_playbook: Run) -> None:
+    faults = {"outcomes": {"agent-002": ["failed"], "agent-004": ["failed"]}}
+    with running_simulator(instances=8, speed=40.0, faults=faults) as sim:
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 1})
+        assert run.rc == 2
+        # One failure is within the budget, the second one, two batches later, is not.
+        assert {host.split(".")[0] for host in redeploys(sim)} == {f"agent-00{n}" for n in range(1, 6)}
+
+
+@pytest.mark.parametrize("enforced", ["none", "queue"])
+def test_13_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enforced: str) -> None:
+    """The server's own measure; with ``none`` the server would let any number through."""
+    knobs = {"max_parallel_mode": enforced, "deploy_s": [40, 60]}
+    with running_simulator(instances=9, speed=40.0, knobs=knobs) as sim:
+        assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 4})[0] == 200
+        lowered: dict[str, Any] = {}
+
+        def lower() -> None:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and sim.in_flight()["now"] < 4:
+                time.sleep(0.05)
+            sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 1})
+            lowered["at"] = sim.state()["now"]
+
+        import threading
+
+        watcher = threading.Thread(target=lower)
+        watcher.start()
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_canary": 0})
+        watcher.join()
+        assert run.rc == 0, run.output
+        history = sim.in_flight()
+    assert history["violations"] == []
+    assert history["maximum"] == 4
+    starts = [row for row in history["history"] if row["event"] == "start" and row["at"] > lowered["at"]]
+    assert starts, "nothing was started after the policy was lowered"
+    assert max(row["in_progress"] for row in starts) == 1
+
+
+def test_14_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
+    with running_simulator(instances=3, speed=40.0) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 0})
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert run.rc != 0
+        assert "max_parallel_rollouts is 0" in run.output
+        assert sim.writes() == []
+
+
+def test_16_kill_9_in_the_middle_and_a_plain_run_again_deploys_each_instance_once(
+    run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
+) -> None:
+    with running_simulator(instances=5, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
+        command = ["ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK]
+        command += ["-e", "fleetops_wait_interval=0.2 fleetops_healthy_reads=2"]
+        victim = subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=CHECKOUT,
+            env=playbook_environment(sim),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while sum(redeploys(sim).values()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(victim.pid, signal.SIGKILL)
+        victim.wait()
+        assert sim.in_flight()["now"] >= 1, "nothing was in flight when the controller died"
+
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert run.rc == 0, run.output
+        assert set(redeploys(sim).values()) == {1}
+        assert len(redeploys(sim)) == 5
+
+
+def test_27_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
+    canary_key = "canary-key-that-must-never-be-seen-0123456789"
+    run = run_playbook(simulator, PLAYBOOK, "-vvvv", e=QUICK, env={"FLEETOPS_API_KEY": canary_key})
+    assert run.rc != 0
+    assert "HTTP 401" in run.output
+    assert "Check api_key (FLEETOPS_API_KEY)" in run.output
+    assert "Traceback" not in run.output
+    assert canary_key not in run.output
+    assert simulator.writes() == []
+
+
+def test_the_key_is_in_no_output_and_in_no_spool(simulator: Simulator, run_playbook: Run) -> None:
+    run = run_playbook(simulator, PLAYBOOK, "-vvvv", "--limit", "agent-001*", e=QUICK)
+    assert run.rc == 0, run.output
+    spool = "".join(path.read_text() for path in run.spool.glob("*.jsonl"))
+    assert "runner_on_ok" in spool
+    assert simulator.admin_key not in run.output
+    assert simulator.admin_key not in spool
+
+
+def test_too_few_forks_are_refused_before_anything_is_sent(simulator: Simulator, run_playbook: Run) -> None:
+    run = run_playbook(simulator, PLAYBOOK, "--forks", "1", e={**QUICK, "fleetops_canary": 0})
+    assert run.rc != 0
+    assert "Add --forks 2" in run.output
+    assert simulator.writes() == []

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Discovery without a server: which rollouts count, what the newest information is, what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import (
+    Instance,
+    RolloutReading,
+    choose_rollouts,
+    instances_of,
+)
+
+
+def day(number: int) -> str:
+    return f"2026-03-{number:02d}T12:00:00+00:00"
+
+
+def rollout(name: str, on: int, scope: str = "fleet", total: int = 1) -> dict[str, Any]:
+    return {"id": name, "scope": scope, "created_at": day(on), "total_targets": total}
+
+
+def reading(
+    name: str, on: int, targets: dict[str, dict[str, Any]], *, total: int | None = None, scope: str = "fleet"
+) -> RolloutReading:
+    """A rollout of ``targets``: id -> overrides of its timeline row; ``bundle`` goes to the E4 row."""
+    row = rollout(name, on, scope, len(targets) if total is None else total)
+    timeline, details = [], []
+    for iid, told in targets.items():
+        told = dict(told)
+        details.append({"id": f"{name}-{iid}", "instance_id": iid, "bundle_hash": told.pop("bundle", None)})
+        timeline.append(
+            {
+                "target_id": f"{name}-{iid}",
+                "instance_id": iid,
+                "instance_hostname": f"host-{iid}",
+                "status": "succeeded",
+                "last_result_status": "succeeded",
+                "created_at": day(on),
+                "completed_at": day(on),
+                **told,
+            }
+        )
+    return RolloutReading(row, {"timeline": timeline, "total_targets": row["total_targets"]}, {"targets": details})
+
+
+def test_single_rollouts_never_crowd_out_the_fleet_rollouts() -> None:
+    singles = [rollout(f"s{n}", 20, "instance") for n in range(80)]
+    fleets = [rollout(f"f{n}", 10 - n, "fleet", 24) for n in range(7)]
+    chosen = choose_rollouts(singles + fleets, fleet=5, single=50)
+    ids = [row["id"] for row in chosen.rollouts]
+    assert [i for i in ids if i.startswith("f")] == ["f0", "f1", "f2", "f3", "f4"]
+    assert [i for i in ids if i.startswith("s")] == [f"s{n}" for n in range(50)]
+    assert chosen.problems == []
+
+
+def test_a_history_of_single_rollouts_alone_says_what_it_leaves_out() -> None:
+    singles = [rollout(f"s{n}", 20 - n, "instance") for n in range(12)]
+    assert choose_rollouts(singles, fleet=5, single=12).problems == []
+    chosen = choose_rollouts(singles, fleet=5, single=10)
+    assert [row["id"] for row in chosen.rollouts] == [f"s{n}" for n in range(10)]
+    assert len(chosen.problems) == 1
+    assert "only 10 of 12 rollouts" in chosen.problems[0]
+    assert "raise instance_rollouts" in chosen.problems[0]
+
+
+def test_the_newest_target_tells_and_older_ones_fill_in_name_and_bundle() -> None:
+    newest = reading("r2", 9, {"a": {"status": "Running", "last_result_status": None, "completed_at": None}})
+    newest.timeline["timeline"][0]["instance_hostname"] = None
+    older = reading("r1", 5, {"a": {"bundle": "sha256:11"}, "b": {"bundle": "sha256:11", "status": "error"}})
+    expected = [
+        Instance("a", "host-a", "in_progress", None, "sha256:11", "r2", None),
+        Instance("b", "host-b", "failed", "succeeded", "sha256:11", "r1", day(5)),
+    ]
+    # The times decide, not the order in which the rollouts come.
+    assert instances_of([newest, older]) == (expected, [])
+    assert instances_of([older, newest]) == (expected, [])
+
+
+def test_a_renamed_instance_has_its_newest_name() -> None:
+    readings = [reading("new", 9, {"a": {"instance_hostname": "renamed"}}), reading("old", 2, {"a": {}})]
+    instances, problems = instances_of(readings)
+    assert [i.hostname for i in instances] == ["renamed"]
+    assert problems == []
+
+
+def test_too_few_rows_are_named_and_the_rows_that_came_are_used() -> None:
+    short = reading("r1", 3, {"a": {}, "b": {}}, total=5)
+    instances, problems = instances_of([short])
+    assert [i.instance_id for i in instances] == ["a", "b"]
+    assert problems == [
+        "rollout r1: its timeline has 2 of 5 targets",
+        "rollout r1: the server gave 2 of its 5 targets",
+    ]
+
+
+def test_a_target_without_an_instance_is_named() -> None:
+    broken = reading("r1", 3, {"a": {}, "b": {"instance_id": None}})
+    broken.targets["targets"][1]["instance_id"] = None
+    instances, problems = instances_of([broken])
+    assert [i.instance_id for i in instances] == ["a"]
+    assert problems == ["rollout r1: target r1-b names no instance"]
+
+
+def test_each_of_both_calls_fills_in_for_the_other() -> None:
+    both = reading("r1", 3, {"a": {}})
+    without_timeline = RolloutReading(both.row, None, both.targets)
+    without_targets = RolloutReading(both.row, both.timeline, None)
+    assert instances_of([without_timeline])[0] == [Instance("a", None, None, None, None, "r1", None)]
+    assert instances_of([without_targets])[0] == [Instance("a", "host-a", "succeeded", "succeeded", None, "r1", day(3))]
+
+
+def test_two_names_for_one_instance_in_one_rollout_are_a_contradiction() -> None:
+    twice = reading("r1", 3, {"a": {}})
+    twice.timeline["timeline"].append({**twice.timeline["timeline"][0], "instance_hostname": "other"})
+    assert instances_of([twice])[1] == ["rollout r1: instance a has two names, host-a and other"]
