@@ -11,12 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError, AnsibleLookupError
-from ansible.plugins.loader import lookup_loader
+from ansible.errors import AnsibleLookupError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.lookup.batches import batch_sizes
+from ansible_collections.fleetops.agents.plugins.lookup.batches import _whole_number, batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils import _policy
 from tests.simulator.running import Simulator, running_simulator
 
@@ -60,58 +59,49 @@ def sim() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def look_up(sim: Simulator) -> Iterator[Callable[..., list[Any]]]:
-    """Calls a lookup plugin as Ansible does, against a simulator with a policy of 3 and without faults."""
+def read(sim: Simulator) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Reads the policy as a lookup does, against a simulator with a policy of 3 and without faults."""
 
-    def call(name: str, *terms: Any, **options: Any) -> list[Any]:
-        plugin = lookup_loader.get(f"fleetops.agents.{name}")
-        variables = {"fleetops_api_url": sim.url, "fleetops_api_key": sim.admin_key}
-        return plugin.run(list(terms), variables=variables, **options)
+    def call(clock: Callable[[], float] = lambda: 0.0, **changed: Any) -> dict[str, Any]:
+        options = {
+            "api_url": sim.url,
+            "api_key": sim.admin_key,
+            "validate_certs": True,
+            "request_timeout": 5,
+            "retries": 0,
+            **changed,
+        }
+        return _policy.update_policy(options.get, clock=clock)
 
     _policy._policies.clear()
     sim.knobs(policy={"max_parallel_rollouts": 3})
+    sim.clear_journal()
     yield call
     sim.clear_faults()
 
 
-def test_a_policy_is_read_once_within_two_seconds(
-    sim: Simulator, look_up: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_is_read_once_within_two_seconds(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
     now = [100.0]
-    monkeypatch.setattr(_policy.update_policy, "__kwdefaults__", {"clock": lambda: now[0]})
-    sim.clear_journal()
-    assert look_up("update_policy", "max_parallel_rollouts") == [3]
+    assert read(lambda: now[0])["max_parallel_rollouts"] == 3
     sim.knobs(policy={"max_parallel_rollouts": 2})
     now[0] += 1.9
-    assert look_up("batches") == [1, 3]
+    kept = read(lambda: now[0])
+    assert kept["max_parallel_rollouts"] == 3
     assert len(sim.journal()) == 1
     now[0] += 0.2
-    assert look_up("batches") == [1, 2]
+    assert read(lambda: now[0])["max_parallel_rollouts"] == 2
     assert len(sim.journal()) == 2
-    # Another key is another tenant.
-    with pytest.raises(AnsibleLookupError, match="HTTP 401"):
-        look_up("update_policy", api_key="of-another-tenant")
 
 
-def test_keys_of_the_policy(look_up: Callable[..., list[Any]]) -> None:
-    assert look_up("update_policy", "max_parallel_rollouts", "runtime_default") == [3, "notify"]
-    (policy,) = look_up("update_policy")
-    assert policy["max_parallel_rollouts"] == 3
-    assert "maintenance_window_end_hour_utc" in policy
-    with pytest.raises(AnsibleLookupError, match=r"has no key 'parallel'; it has .*max_parallel_rollouts"):
-        look_up("update_policy", "parallel")
+def test_a_policy_is_not_shared_between_keys(read: Callable[..., dict[str, Any]]) -> None:
+    read()
+    with pytest.raises(_policy.PolicyError, match="HTTP 401"):
+        read(api_key="of-another-tenant")
 
 
-@pytest.mark.parametrize("value", [0, -1, None, "all", 2.5, "", [4], True])
-@pytest.mark.parametrize(
-    ("name", "terms"), [("batches", []), ("update_policy", ["max_parallel_rollouts"]), ("update_policy", [])]
-)
-def test_a_policy_that_is_no_positive_number_is_refused(
-    sim: Simulator, look_up: Callable[..., list[Any]], value: Any, name: str, terms: list[str]
-) -> None:
-    sim.knobs(policy={"max_parallel_rollouts": value})
-    with pytest.raises(AnsibleLookupError, match=r"max_parallel_rollouts is .*; nothing may "):
-        look_up(name, *terms)
+def test_what_a_caller_does_to_a_policy_stays_with_him(read: Callable[..., dict[str, Any]]) -> None:
+    read()["max_parallel_rollouts"] = 99
+    assert read()["max_parallel_rollouts"] == 3
 
 
 @pytest.mark.parametrize(
@@ -119,40 +109,43 @@ def test_a_policy_that_is_no_positive_number_is_refused(
     [{"status": 500}, {"html_body": True}, {"truncated_body": True}, {"empty_204": True}, {"reset_before": True}],
 )
 def test_an_unreadable_policy_is_refused_and_not_remembered(
-    sim: Simulator, look_up: Callable[..., list[Any]], fault: dict[str, Any]
+    sim: Simulator, read: Callable[..., dict[str, Any]], fault: dict[str, Any]
 ) -> None:
     sim.fault(operation="get_fleet_update_policy", **fault)
-    with pytest.raises(AnsibleLookupError, match=r"cannot be read, so nothing may be rolled out\. GET /v1/instances"):
-        look_up("batches", retries=0)
+    with pytest.raises(_policy.PolicyError, match=r"cannot be read, so nothing may be rolled out\. GET /v1/instances"):
+        read()
     sim.clear_faults()
-    assert look_up("batches") == [1, 3]
+    assert read()["max_parallel_rollouts"] == 3
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"canary": -1}, "canary must be a whole number of 0 or more, it is -1"),
-        ({"canary": "one"}, "canary must be a whole number of 0 or more, it is 'one'"),
-        ({"canary": True}, "canary must be"),
-        ({"canary": 1.5}, "canary must be"),
-        ({"batch_max": 0}, "batch_max must be a whole number of 1 or more, it is 0"),
-        ({"growth": "exponential"}, "growth"),
-        ({"api_url": ""}, "api_url"),
-    ],
-)
-def test_wrong_options_are_told_before_the_server_is_asked(
-    sim: Simulator, look_up: Callable[..., list[Any]], options: dict[str, Any], said: str
+def test_settings_that_cannot_be_used_are_told_without_a_call(
+    sim: Simulator, read: Callable[..., dict[str, Any]]
 ) -> None:
-    sim.clear_journal()
-    with pytest.raises(AnsibleError, match=said):
-        look_up("batches", **options)
+    with pytest.raises(_policy.PolicyError, match="FLEETOPS_API_URL"):
+        read(api_url="")
     assert sim.journal() == []
 
 
-def test_texts_of_numbers_count_as_numbers(look_up: Callable[..., list[Any]]) -> None:
-    assert look_up("batches", canary="2", batch_max=" 2 ") == [2, 2]
+@pytest.mark.parametrize("value", [0, -1, None, "all", "0", 2.5, "", [4], True, float("nan")])
+def test_a_limit_that_is_no_positive_number_is_refused(value: Any) -> None:
+    with pytest.raises(_policy.PolicyError, match=r"^The update policy's max_parallel_rollouts is .*may .*\.$"):
+        _policy.parallel_limit({"max_parallel_rollouts": value})
+    with pytest.raises(_policy.PolicyError):
+        _policy.parallel_limit({})
 
 
-def test_batches_takes_no_terms(look_up: Callable[..., list[Any]]) -> None:
-    with pytest.raises(AnsibleLookupError, match="options only"):
-        look_up("batches", 1)
+def test_a_policy_below_one_of_the_server_is_refused(sim: Simulator, read: Callable[..., dict[str, Any]]) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 0})
+    with pytest.raises(_policy.PolicyError, match="rollouts are switched off"):
+        _policy.parallel_limit(read())
+
+
+@pytest.mark.parametrize("value", [-1, "-1", "one", "", True, False, 1.5, None, [1], "²"])
+def test_a_count_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(AnsibleLookupError, match=r"^canary must be a whole number of 0 or more, it is "):
+        _whole_number("canary", value, least=0)
+
+
+@pytest.mark.parametrize(("value", "number"), [(0, 0), (3, 3), ("3", 3), (" 2 ", 2), ("+4", 4)])
+def test_texts_of_numbers_count_as_numbers(value: Any, number: int) -> None:
+    assert _whole_number("canary", value, least=0) == number
