@@ -40,7 +40,7 @@ def batches(run: PlaybookRun) -> list[list[str]]:
 
 
 def versions(sim: Simulator) -> set[str]:
-    return {row["versions"]["runtime"] for row in sim.state()["instances"]}
+    return {row["runtime"] for row in sim.state()["instances"]}
 
 
 def test_the_whole_fleet_in_batches_of_the_policy_and_a_second_run_that_changes_nothing(
@@ -66,7 +66,7 @@ def test_check_predicts_the_run_and_sends_no_write(simulator: Simulator, run_pla
     predicted = run_playbook(simulator, PLAYBOOK, "--check", "--diff", "--limit", "agent-00[1-4]*", e=QUICK)
     assert predicted.rc == 0, predicted.output
     assert simulator.writes() == []
-    current, published = simulator.state()["instances"][0]["versions"]["runtime"], "2026.8.0"
+    current, published = simulator.state()["instances"][0]["runtime"], "2026.8.0"
     assert f'-    "runtime": "{current}"' in predicted.stdout
     assert f'+    "runtime": "{published}"' in predicted.stdout
 
