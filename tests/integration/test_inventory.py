@@ -1,0 +1,357 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin as ansible-inventory runs it, against the simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BIN, CHECKOUT
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+# The programs of another ansible-core, if its folder is named: what is inert there depends on the version.
+CORE = Path(os.environ.get("TEST_ANSIBLE_BIN", BIN))
+
+
+@dataclass
+class Listing:
+    """What ``ansible-inventory --list`` did: exit code, groups with their hosts, host variables, messages."""
+
+    rc: int
+    groups: dict[str, list[str]]
+    hostvars: dict[str, dict[str, Any]]
+    messages: str
+
+    @property
+    def hosts(self) -> list[str]:
+        return self.groups.get("fleetops_instances", [])
+
+
+Lister = Callable[..., Listing]
+
+
+@pytest.fixture
+def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[str, str]]) -> Lister:
+    """Lists a fleet with the given options in the file; ``env`` adds to the environment."""
+
+    def run(
+        sim: Simulator, env: dict[str, str] | None = None, arguments: tuple[str, ...] = (), **options: Any
+    ) -> Listing:
+        source = tmp_path / "test.fleet.yml"
+        source.write_text(json.dumps({"plugin": "fleetops.agents.fleet", **options}))
+        done = subprocess.run(
+            [str(CORE / "ansible-inventory"), "-i", str(source), "--list", *arguments],
+            cwd=CHECKOUT,
+            env={**playbook_environment(sim), **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        listing = json.loads(done.stdout) if done.returncode == 0 else {}
+        hostvars = listing.pop("_meta", {}).get("hostvars", {})
+        return Listing(
+            done.returncode,
+            {name: entry["hosts"] for name, entry in listing.items() if "hosts" in entry},
+            {host: {k: plain(v) for k, v in told.items()} for host, told in hostvars.items()},
+            " ".join(done.stderr.split()),
+        )
+
+    return run
+
+
+def plain(value: Any) -> Any:
+    """A value without the mark that core puts around a text that is no template."""
+    return value["__ansible_unsafe"] if isinstance(value, dict) and "__ansible_unsafe" in value else value
+
+
+def roll(sim: Simulator) -> None:
+    """A fleet rollout from its start to its end."""
+    status, answer = sim.call("POST", "/v1/instances/fleet/runtime/rollout")
+    assert status in (200, 202), answer
+    for _minute in range(60):
+        sim.advance(60)
+        if sim.in_flight()["now"] == 0 and sim.state()["rollouts"][-1]["status"] not in ("pending", "in_progress"):
+            return
+    raise AssertionError("the rollout did not end")
+
+
+def hostnames(sim: Simulator) -> list[str]:
+    return sorted(row["hostname"] for row in sim.state()["instances"])
+
+
+def test_the_whole_fleet_with_variables_and_groups(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.knobs(outcomes={"agent-002": "failed"})
+    roll(simulator)
+    listing = list_fleet(simulator, enrich=["updates", "health"])
+    assert listing.hosts == hostnames(simulator)
+    truth = {row["hostname"]: row for row in simulator.state()["instances"]}
+    newest = simulator.state()["newest_runtime"]
+    for host, told in listing.hostvars.items():
+        assert told["fleetops_instance_id"] == truth[host]["id"]
+        assert told["fleetops_hostname"] == host
+        assert told["fleetops_runtime_version"] == truth[host]["runtime"]
+        assert told["fleetops_available_version"] == newest
+        assert told["fleetops_update_available"] is (truth[host]["runtime"] != newest)
+        assert told["fleetops_gone"] is False
+        assert told["fleetops_last_rollout_id"] == simulator.state()["rollouts"][-1]["id"]
+        assert set(told) == {f"fleetops_{name}" for name in VARIABLES}
+    failed = simulator.instance("agent-002")["hostname"]
+    others = [host for host in listing.hosts if host != failed]
+    assert listing.groups["fleetops_status_failed"] == [failed]
+    assert listing.groups["fleetops_status_succeeded"] == others
+    assert listing.groups["fleetops_last_result_failed"] == [failed]
+    assert listing.groups["fleetops_update_available"] == [failed]
+    (bundle,) = {told["fleetops_bundle_hash"] for host, told in listing.hostvars.items() if host != failed}
+    assert listing.groups["fleetops_bundle_" + bundle.partition(":")[2][:12]] == others
+    assert sorted(h for name, hosts in listing.groups.items() if "_health_" in name for h in hosts) == listing.hosts
+    assert simulator.writes()[1:] == []
+
+
+VARIABLES = (
+    *("instance_id", "hostname", "status", "last_result", "bundle_hash", "last_rollout_id", "last_completed_at"),
+    *("gone", "update_available", "runtime_version", "available_version", "health"),
+)
+
+
+def test_many_single_rollouts_do_not_shrink_the_fleet(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.knobs(insert_rollouts=240)
+    simulator.clear_journal()
+    listing = list_fleet(simulator, rollouts=1, instance_rollouts=4)
+    assert listing.hosts == hostnames(simulator)
+    read = [row["operation_id"] for row in simulator.journal()]
+    # 240 rows lie above the newest fleet rollout; five rollouts are read, each with two calls.
+    assert read.count("get_rollout") == read.count("get_rollout_timeline") == 5
+    assert read.count("list_fleet_rollouts") <= 4
+    newest = simulator.state()["rollouts"][-4:]
+    assert {row["id"] for row in newest} & {v["fleetops_last_rollout_id"] for v in listing.hostvars.values()}
+
+
+def test_the_fleet_is_found_through_single_rollouts_where_there_are_no_others(
+    list_fleet: Lister,
+) -> None:
+    with running_simulator(instances=3, speed=40.0, arguments=("--no-history",)) as sim:
+        empty = list_fleet(sim)
+        assert empty.rc != 0
+        assert "no instance was found in the history of rollouts. Name the instances under instances:" in empty.messages
+        for iid in sim.instance_ids[:2]:
+            sim.call("POST", f"/v1/instances/{iid}/runtime/redeploy")
+        sim.advance(300)
+        assert list_fleet(sim).hosts == hostnames(sim)[:2]
+        short = list_fleet(sim, instance_rollouts=1)
+        assert short.rc != 0
+        assert "only 1 of 2 rollouts of single instances" in short.messages
+        third = sim.state()["instances"][2]
+        named = list_fleet(sim, env={"FLEETOPS_INVENTORY_INSTANCES": json.dumps({"third": third["id"]})})
+        assert named.hosts == [*hostnames(sim)[:2], "third"]
+        assert named.hostvars["third"]["fleetops_instance_id"] == third["id"]
+        assert named.hostvars["third"]["fleetops_status"] is None
+
+
+def test_a_part_that_cannot_be_read_is_an_error_that_names_it(simulator: Simulator, list_fleet: Lister) -> None:
+    newest = [row for row in simulator.state()["rollouts"] if row["scope"] == "fleet"][-1]["id"]
+    simulator.fault(match=f"GET .*{newest}/timeline", status=500, detail="the archive is closed")
+    refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"})
+    assert refused.rc != 0
+    assert (
+        f"timeline of rollout {newest}: GET /v1/instances/fleet/runtime-rollouts/{newest}/timeline" in refused.messages
+    )
+    assert "the archive is closed" in refused.messages
+    assert "No host was added" in refused.messages
+
+    warned = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0", "FLEETOPS_INVENTORY_ON_PARTIAL": "warn"})
+    assert warned.rc == 0
+    assert warned.hosts == hostnames(simulator)
+    assert warned.messages.count("incomplete, it goes on with 6 hosts") == 1
+    assert newest in warned.messages
+
+
+def test_of_many_missing_parts_five_are_named(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.fault(operation="get_available_updates", status=503, detail="busy")
+    refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, enrich=["updates"])
+    assert refused.rc != 0
+    assert "; and 1 more" in refused.messages
+    assert "updates of instance " in refused.messages
+
+
+def test_a_wrong_key_is_tried_once_and_told(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.clear_journal()
+    refused = list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"})
+    assert refused.rc != 0
+    assert "HTTP 401" in refused.messages
+    assert "Check api_key (FLEETOPS_API_KEY)" in refused.messages
+    assert "Traceback" not in refused.messages
+    assert "not-the-key" not in refused.messages
+    assert len(simulator.journal()) == 1
+
+
+def test_a_key_that_expires_in_between_is_not_tried_for_each_instance(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.fault(operation="get_available_updates", status=401, detail="expired")
+    simulator.clear_journal()
+    refused = list_fleet(simulator, enrich=["updates"], workers=1)
+    assert refused.rc != 0
+    assert "expired" in refused.messages
+    assert "5 further calls not made after that" in refused.messages
+    assert len(simulator.journal(operation_id="get_available_updates")) == 1
+
+
+def test_an_instance_that_is_gone_is_marked_and_not_lost(simulator: Simulator, list_fleet: Lister) -> None:
+    simulator.knobs(gone=["agent-004"])
+    listing = list_fleet(simulator, enrich=["updates"])
+    gone = simulator.instance("agent-004")["hostname"]
+    assert listing.groups["fleetops_gone"] == [gone]
+    assert gone in listing.hosts
+    assert listing.hostvars[gone]["fleetops_update_available"] is None
+
+
+def test_instances_of_the_file_and_names_by_id(simulator: Simulator, list_fleet: Lister) -> None:
+    first, *_ = simulator.state()["instances"]
+    instances = {"primary": {"instance_id": first["id"], "owner": "{{ 'lab' | upper }}"}}
+    listing = list_fleet(simulator, instances=instances)
+    assert listing.hosts == sorted([*hostnames(simulator)[1:], "primary"])
+    assert listing.hostvars["primary"]["fleetops_hostname"] == first["hostname"]
+    assert listing.hostvars["primary"]["owner"] == "{{ 'lab' | upper }}"
+    by_id = list_fleet(simulator, hostname="id")
+    assert by_id.hosts == sorted(simulator.instance_ids)
+    clash = list_fleet(simulator, instances={hostnames(simulator)[1]: "another-id"})
+    assert clash.rc != 0
+    assert f"{hostnames(simulator)[1]} is another-id in the option instances" in clash.messages
+
+
+def test_a_warm_cache_needs_no_server_and_holds_no_key(
+    simulator: Simulator, list_fleet: Lister, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cache)}
+    cold = list_fleet(simulator, enrich=["updates"], **cached)
+    simulator.clear_journal()
+    warm = list_fleet(simulator, enrich=["updates"], **cached)
+    assert simulator.journal() == []
+    assert (warm.groups, warm.hostvars) == (cold.groups, cold.hostvars)
+    (record,) = cache.iterdir()
+    assert simulator.admin_key not in record.name + record.read_text()
+
+    # What is asked differently, or with another key, is read anew; so is a damaged record.
+    list_fleet(simulator, rollouts=1, **cached)
+    assert simulator.journal() != []
+    assert list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"}, enrich=["updates"], **cached).rc != 0
+    simulator.clear_journal()
+    record.write_text("{")
+    damaged = list_fleet(simulator, enrich=["updates"], **cached)
+    assert damaged.hostvars == cold.hostvars
+    assert simulator.journal() != []
+    simulator.clear_journal()
+    list_fleet(simulator, arguments=("--flush-cache",), enrich=["updates"], **cached)
+    assert simulator.journal() != []
+
+
+def test_a_partial_answer_is_not_cached(simulator: Simulator, list_fleet: Lister, tmp_path: Path) -> None:
+    cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    simulator.fault(operation="get_rollout", status=404, times=1)
+    assert list_fleet(simulator, on_partial="warn", **cached).rc == 0
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_the_server_tells_is_never_run_as_a_template(
+    simulator: Simulator,
+    list_fleet: Lister,
+    tmp_path: Path,
+    playbook_environment: Callable[[Simulator], dict[str, str]],
+) -> None:
+    mark = tmp_path / "pwned"
+    hostile = f"{{{{ lookup('pipe', 'echo pwned > {mark}') }}}}"
+    simulator.knobs(new=[hostile])
+    roll(simulator)
+    short = simulator.state()["instances"][-1]["id"][:8]
+    cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+    for _cold_then_warm in range(2):
+        listing = list_fleet(simulator, **cached)
+        assert listing.hosts[-1] == f"instance-{short}"
+        assert listing.hostvars[f"instance-{short}"]["fleetops_hostname"] == hostile
+    play = tmp_path / "show.yml"
+    play.write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": f"instance-{short}",
+                    "gather_facts": False,
+                    "connection": "local",
+                    "tasks": [{"ansible.builtin.debug": {"msg": "told: {{ fleetops_hostname }}"}}],
+                }
+            ]
+        )
+    )
+    done = subprocess.run(
+        [str(CORE / "ansible-playbook"), "-i", str(tmp_path / "test.fleet.yml"), str(play)],
+        env=playbook_environment(simulator),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "told: {{ lookup(" in done.stdout
+    assert not mark.exists()
+
+
+def test_constructed_variables_and_groups_are_strict(simulator: Simulator, list_fleet: Lister) -> None:
+    listing = list_fleet(
+        simulator,
+        compose={"region": "fleetops_hostname.split('.')[1]"},
+        groups={"first": "fleetops_hostname.startswith('agent-001')"},
+        keyed_groups=[{"key": "region", "prefix": "region"}],
+    )
+    assert listing.groups["first"] == hostnames(simulator)[:1]
+    assert {g for g in listing.groups if g.startswith("region_")} == {
+        f"region_{name.split('.')[1]}" for name in hostnames(simulator)
+    }
+    refused = list_fleet(simulator, compose={"region": "not_there.at_all"})
+    assert refused.rc != 0
+    assert "Could not set region" in refused.messages
+    assert list_fleet(simulator, compose={"region": "not_there.at_all"}, strict=False).rc == 0
+
+
+def test_templates_of_the_files_author_and_extra_variables(simulator: Simulator, list_fleet: Lister) -> None:
+    nothing = {"FLEETOPS_API_URL": "", "FLEETOPS_API_KEY": ""}
+    listing = list_fleet(
+        simulator,
+        env={**nothing, "OTHER_NAME": simulator.admin_key},
+        arguments=("-e", f"where={simulator.url}"),
+        api_url="{{ where }}",
+        api_key="{{ lookup('ansible.builtin.env', 'OTHER_NAME') }}",
+    )
+    assert listing.hosts == hostnames(simulator)
+    extra = ("-e", f"fleetops_api_url={simulator.url}", "-e", f"fleetops_api_key={simulator.admin_key}")
+    environment = {"FLEETOPS_API_URL": "http://127.0.0.1:9", "FLEETOPS_API_KEY": "none"}
+    assert list_fleet(simulator, env=environment, arguments=extra).hosts == hostnames(simulator)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rollouts": -1}, "rollouts must be 0 or more"),
+        ({"workers": 0}, "workers must be 1 or more"),
+        ({"enrich": ["colour"]}, "enrich"),
+        ({"on_partial": "maybe"}, "on_partial"),
+        ({"instances": "{"}, "instances is no JSON"),
+        ({"api_url": "fleet.example.com"}, "api_url must look like https://"),
+        ({"api_url": "http://127.0.0.1:9"}, "no connection"),
+    ],
+)
+def test_wrong_options_are_refused_with_a_sentence(
+    simulator: Simulator, list_fleet: Lister, options: dict[str, Any], said: str
+) -> None:
+    refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, **options)
+    assert refused.rc != 0
+    assert said in refused.messages
+    assert "Traceback" not in refused.messages
