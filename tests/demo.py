@@ -73,7 +73,6 @@ def main() -> int:
         synced = subprocess.run([sys.executable, "-m", "console", "sync"], cwd=CHECKOUT, env=environment, check=False)
         if synced.returncode != 0:
             return played.returncode or 2
-        subprocess.run([sys.executable, "-m", "console", "runs"], cwd=CHECKOUT, env=environment, check=False)
         if show_console:
             serve(environment)
         else:
