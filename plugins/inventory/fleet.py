@@ -114,7 +114,7 @@ notes:
   - O(api_url), O(api_key) and O(ca_path) may be templates in the inventory file, with extra variables and lookups.
     Other options are taken as they are written.
   - The cache needs a cache plugin that keeps its content, for example O(cache_plugin=ansible.builtin.jsonfile).
-    It never holds the key. Ansible's own option C(--flush-cache) reads anew.
+    It never holds the key. C(ansible-playbook --flush-cache) reads anew.
 extends_documentation_fragment:
   - fleetops.agents.connection.plugins
   - ansible.builtin.constructed

@@ -34,6 +34,10 @@ class Listing:
     hostvars: dict[str, dict[str, Any]]
     messages: str
 
+    def says(self, text: str) -> bool:
+        """Whether the messages hold the text; older cores break lines within words, so blanks do not count."""
+        return "".join(text.split()) in "".join(self.messages.split())
+
     @property
     def hosts(self) -> list[str]:
         return self.groups.get("fleetops_instances", [])
@@ -65,7 +69,7 @@ def list_fleet(tmp_path: Path, playbook_environment: Callable[[Simulator], dict[
             done.returncode,
             {name: entry["hosts"] for name, entry in listing.items() if "hosts" in entry},
             {host: {k: plain(v) for k, v in told.items()} for host, told in hostvars.items()},
-            " ".join(done.stderr.split()),
+            done.stderr,
         )
 
     return run
@@ -144,14 +148,14 @@ def test_the_fleet_is_found_through_single_rollouts_where_there_are_no_others(
     with running_simulator(instances=3, speed=40.0, arguments=("--no-history",)) as sim:
         empty = list_fleet(sim)
         assert empty.rc != 0
-        assert "no instance was found in the history of rollouts. Name the instances under instances:" in empty.messages
+        assert empty.says("no instance was found in the history of rollouts. Name the instances under instances:")
         for iid in sim.instance_ids[:2]:
             sim.call("POST", f"/v1/instances/{iid}/runtime/redeploy")
         sim.advance(300)
         assert list_fleet(sim).hosts == hostnames(sim)[:2]
         short = list_fleet(sim, instance_rollouts=1)
         assert short.rc != 0
-        assert "only 1 of 2 rollouts of single instances" in short.messages
+        assert short.says("only 1 of 2 rollouts of single instances")
         third = sim.state()["instances"][2]
         named = list_fleet(sim, env={"FLEETOPS_INVENTORY_INSTANCES": json.dumps({"third": third["id"]})})
         assert named.hosts == [*hostnames(sim)[:2], "third"]
@@ -164,35 +168,34 @@ def test_a_part_that_cannot_be_read_is_an_error_that_names_it(simulator: Simulat
     simulator.fault(match=f"GET .*{newest}/timeline", status=500, detail="the archive is closed")
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"})
     assert refused.rc != 0
-    assert (
-        f"timeline of rollout {newest}: GET /v1/instances/fleet/runtime-rollouts/{newest}/timeline" in refused.messages
-    )
-    assert "the archive is closed" in refused.messages
-    assert "No host was added" in refused.messages
+    assert refused.says(f"timeline of rollout {newest}: GET /v1/instances/fleet/runtime-rollouts/{newest}/timeline")
+    assert refused.says("the archive is closed")
+    assert refused.says("No host was added")
 
     warned = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0", "FLEETOPS_INVENTORY_ON_PARTIAL": "warn"})
     assert warned.rc == 0
     assert warned.hosts == hostnames(simulator)
-    assert warned.messages.count("incomplete, it goes on with 6 hosts") == 1
-    assert newest in warned.messages
+    assert warned.messages.count("[WARNING]") == 1
+    assert warned.says("incomplete, it goes on with 6 hosts")
+    assert warned.says(newest)
 
 
 def test_of_many_missing_parts_five_are_named(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.fault(operation="get_available_updates", status=503, detail="busy")
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, enrich=["updates"])
     assert refused.rc != 0
-    assert "; and 1 more" in refused.messages
-    assert "updates of instance " in refused.messages
+    assert refused.says("; and 1 more")
+    assert refused.says("updates of instance ")
 
 
 def test_a_wrong_key_is_tried_once_and_told(simulator: Simulator, list_fleet: Lister) -> None:
     simulator.clear_journal()
     refused = list_fleet(simulator, env={"FLEETOPS_API_KEY": "not-the-key"})
     assert refused.rc != 0
-    assert "HTTP 401" in refused.messages
-    assert "Check api_key (FLEETOPS_API_KEY)" in refused.messages
-    assert "Traceback" not in refused.messages
-    assert "not-the-key" not in refused.messages
+    assert refused.says("HTTP 401")
+    assert refused.says("Check api_key (FLEETOPS_API_KEY)")
+    assert not refused.says("Traceback")
+    assert not refused.says("not-the-key")
     assert len(simulator.journal()) == 1
 
 
@@ -201,8 +204,8 @@ def test_a_key_that_expires_in_between_is_not_tried_for_each_instance(simulator:
     simulator.clear_journal()
     refused = list_fleet(simulator, enrich=["updates"], workers=1)
     assert refused.rc != 0
-    assert "expired" in refused.messages
-    assert "5 further calls not made after that" in refused.messages
+    assert refused.says("expired")
+    assert refused.says("5 further calls not made after that")
     assert len(simulator.journal(operation_id="get_available_updates")) == 1
 
 
@@ -226,11 +229,14 @@ def test_instances_of_the_file_and_names_by_id(simulator: Simulator, list_fleet:
     assert by_id.hosts == sorted(simulator.instance_ids)
     clash = list_fleet(simulator, instances={hostnames(simulator)[1]: "another-id"})
     assert clash.rc != 0
-    assert f"{hostnames(simulator)[1]} is another-id in the option instances" in clash.messages
+    assert clash.says(f"{hostnames(simulator)[1]} is another-id in the option instances")
 
 
 def test_a_warm_cache_needs_no_server_and_holds_no_key(
-    simulator: Simulator, list_fleet: Lister, tmp_path: Path
+    simulator: Simulator,
+    list_fleet: Lister,
+    tmp_path: Path,
+    playbook_environment: Callable[[Simulator], dict[str, str]],
 ) -> None:
     cache = tmp_path / "cache"
     cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(cache)}
@@ -252,7 +258,14 @@ def test_a_warm_cache_needs_no_server_and_holds_no_key(
     assert damaged.hostvars == cold.hostvars
     assert simulator.journal() != []
     simulator.clear_journal()
-    list_fleet(simulator, arguments=("--flush-cache",), enrich=["updates"], **cached)
+    play = tmp_path / "play.yml"
+    play.write_text('[{"hosts": "all"}]')
+    subprocess.run(
+        [CORE / "ansible-playbook", "-i", tmp_path / "test.fleet.yml", play, "--list-hosts", "--flush-cache"],
+        env=playbook_environment(simulator),
+        capture_output=True,
+        check=True,
+    )
     assert simulator.journal() != []
 
 
@@ -317,7 +330,7 @@ def test_constructed_variables_and_groups_are_strict(simulator: Simulator, list_
     }
     refused = list_fleet(simulator, compose={"region": "not_there.at_all"})
     assert refused.rc != 0
-    assert "Could not set region" in refused.messages
+    assert refused.says("Could not set region")
     assert list_fleet(simulator, compose={"region": "not_there.at_all"}, strict=False).rc == 0
 
 
@@ -353,5 +366,5 @@ def test_wrong_options_are_refused_with_a_sentence(
 ) -> None:
     refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, **options)
     assert refused.rc != 0
-    assert said in refused.messages
-    assert "Traceback" not in refused.messages
+    assert refused.says(said)
+    assert not refused.says("Traceback")
