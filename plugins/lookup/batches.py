@@ -20,6 +20,8 @@ description:
   - Ansible computes C(serial) once, before the first batch. For a policy that changes during the play use the lookup
     P(fleetops.agents.update_policy#lookup) in the task's C(throttle) as well.
   - It blocks the play while it reads. So its time-outs are shorter than those of the modules.
+  - With C(--syntax-check), C(--list-tasks) and C(--list-tags) no instance is touched and no server is asked.
+    The answer is then a single batch size of 1.
 options:
   canary:
     description:
@@ -112,6 +114,7 @@ _raw:
 
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -122,6 +125,8 @@ class LookupModule(LookupBase):
     """Room of the lookup; the reading is in plugin_utils/_policy.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[int]:
+        if _only_reads_the_playbook():
+            return [1]
         self.set_options(var_options=variables, direct=kwargs)
         if terms:
             raise AnsibleLookupError("The lookup fleetops.agents.batches takes options only, for example canary=1.")
@@ -135,6 +140,11 @@ class LookupModule(LookupBase):
         except PolicyError as refusal:
             raise AnsibleLookupError(str(refusal)) from refusal
         return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=self.get_option("growth"))
+
+
+def _only_reads_the_playbook() -> bool:
+    """Whether Ansible was asked to look at the playbook and to run nothing of it."""
+    return any(context.CLIARGS.get(flag) for flag in ("syntax", "listtasks", "listtags"))
 
 
 def batch_sizes(limit: int, *, canary: int = 1, batch_max: int | None = None, growth: str = "fixed") -> list[int]:

@@ -40,6 +40,8 @@ URI = """
   hosts: all
   gather_facts: false
   connection: local
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
   tasks:
     - name: Read the health
       ansible.builtin.uri:
@@ -66,7 +68,7 @@ def play(playbook: Path, inventory: Path, environment: dict[str, str]) -> tuple[
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), "--forks", "10"],
-        env={**os.environ, **environment, "ANSIBLE_CALLBACKS_ENABLED": "", "ANSIBLE_STDOUT_CALLBACK": "minimal"},
+        env={**os.environ, **environment, "ANSIBLE_STDOUT_CALLBACK": "minimal"},
         capture_output=True,
         text=True,
         check=False,
