@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event
-from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
@@ -43,7 +42,8 @@ _KNOWN_IDS = 1000
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """``rollouts``: how many of the newest are looked at. ``audit_events``: how many of the newest of each instance.
+    """``rollouts``: how many of the newest are looked at. ``audit_events``: how far back each instance's
+    audit is read, in events; what lies nearer and is known is not read again.
     ``instances``: ids or host names whose audit is read, all known ones if empty."""
 
     rollouts: int = 1000
@@ -126,6 +126,17 @@ class _ApiSync:
         finally:
             self._clients.put(client)
 
+    @contextmanager
+    def _pool(self) -> Iterator[ThreadPoolExecutor]:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                yield pool
+            except BaseException:
+                # Interrupted, or the database failed: calls that have not begun are not made.
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
     def _failed(self, error: ApiError, what: str) -> None:
         self.report.problems.append(f"{what}: {error}")
         if error.kind in _FOR_ALL:
@@ -159,7 +170,7 @@ class _ApiSync:
         due += [i for i, stored in known.items() if i not in rows and _is_due(stored)]
         reads: list[RolloutRead] = []
         done = 0
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with self._pool() as pool:
             futures = {pool.submit(self._read_rollout, rollout_id): rollout_id for rollout_id in due}
             for future in as_completed(futures):
                 rollout_id = futures[future]
@@ -220,7 +231,7 @@ class _ApiSync:
         ids = list(names)
         done = 0
         for start in range(0, len(ids), _INSTANCES_AT_ONCE):
-            with ThreadPoolExecutor(WORKERS) as pool:
+            with self._pool() as pool:
                 futures = {}
                 for instance_id in ids[start : start + _INSTANCES_AT_ONCE]:
                     scope = f"{self._tenant}|{instance_id}"
@@ -228,7 +239,8 @@ class _ApiSync:
                     known = self._store.known_audit_ids(
                         self._tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from
                     )
-                    futures[pool.submit(self._read_audit, instance_id, known)] = (instance_id, cursor, bool(known))
+                    job = pool.submit(self._read_audit, instance_id, known, self._is_deeper(cursor))
+                    futures[job] = (instance_id, cursor, bool(known))
                 for future in as_completed(futures):
                     instance_id, cursor, had_events = futures[future]
                     self._audit_result(instance_id, names[instance_id], cursor, had_events, future.result())
@@ -247,26 +259,32 @@ class _ApiSync:
             chosen += found
         return chosen
 
-    def _read_audit(self, instance_id: str, known: set[str]) -> AuditRead | ApiError | None:
+    def _is_deeper(self, cursor: Cursor) -> bool:
+        """Whether this sync is to look further back than any before it."""
+        depth = cursor.state.get("depth", 0)
+        return depth != "all" and self._options.audit_events > depth
+
+    def _read_audit(self, instance_id: str, known: set[str], deeper: bool) -> AuditRead | ApiError | None:
         if self._stop.is_set():
             return None
         read_at = self._now()
         most = self._options.audit_events
-        page = min(most, _AUDIT_NEWS if known else AUDIT_PAGE)
+        page = min(most, AUDIT_PAGE if deeper else _AUDIT_NEWS)
+        ends = set() if deeper else known
         try:
             with self._client() as client:
                 events = client.list_audit_events(instance_id, limit=page, offset=0)
                 whole = len(events) < page
-                met = any(str(e.get("id")) in known for e in events)
-                if not (whole or met or most <= page):
-                    events, met = _walk(client, instance_id, most, known)
-                    whole = len(events) < most
+                if not whole and page < most and not any(str(e.get("id")) in ends for e in events):
+                    events, ended = _walk(client, instance_id, most, ends)
+                    whole = not ended and len(events) < most
                 summary = client.get_audit_summary(instance_id)
         except ApiError as error:
             if error.kind in _FOR_ALL:
                 self._stop.set()
             return error
-        return AuditRead(events, summary, met=met, whole=whole, read_at=read_at)
+        met = any(str(e.get("id")) in known for e in events)
+        return AuditRead(events, summary, met=met, whole=whole, deeper=deeper, read_at=read_at)
 
     def _audit_result(
         self, instance_id: str, name: str, cursor: Cursor, had_events: bool, result: AuditRead | ApiError | None
@@ -292,6 +310,10 @@ class _ApiSync:
                 f"Instance {name} has audit events between two syncs that were not read;"
                 " raise --audit-events to read them."
             )
+        if result.whole:
+            cursor.state["depth"] = "all"
+        elif result.deeper:
+            cursor.state["depth"] = self._options.audit_events
         newest = max(rows, key=lambda row: row["event_ts"] or 0.0, default=None)
         if newest is not None and (cursor.last_ts is None or (newest["event_ts"] or 0.0) > cursor.last_ts):
             cursor.last_id, cursor.last_ts = newest["id"], newest["event_ts"]
@@ -303,25 +325,28 @@ class _ApiSync:
 
 @dataclass(frozen=True)
 class AuditRead:
-    """The newest audit events of one instance. ``met``: a known one is among them; ``whole``: there are no others."""
+    """The newest audit events of one instance. ``met``: a known one is among them; ``whole``: there are no others;
+    ``deeper``: read as far back as was asked for, past known ones."""
 
     events: list[Record]
     summary: Record
     met: bool
     whole: bool
+    deeper: bool
     read_at: float
 
 
-def _walk(client: FleetClient, instance_id: str, most: int, known: set[str]) -> tuple[list[Record], bool]:
-    """Up to ``most`` newest events, ending some way below the newest known one; whether it was met."""
-    seen: set[Any] = set()
+def _walk(client: FleetClient, instance_id: str, most: int, ends: set[str]) -> tuple[list[Record], bool]:
+    """Up to ``most`` newest events, ending some way below the newest of ``ends``; whether it ended there."""
+    seen: set[str] = set()
 
     def enough(row: Record) -> bool:
-        if str(row.get("id")) in known:
-            seen.add(row.get("id"))
+        if str(row.get("id")) in ends:
+            seen.add(str(row.get("id")))
         return len(seen) > _AUDIT_OVERLAP
 
-    return client.all_audit_events(instance_id, most=most, until=enough), bool(seen)
+    events = client.all_audit_events(instance_id, most=most, until=enough)
+    return events, len(seen) > _AUDIT_OVERLAP
 
 
 def _is_due(stored: Row) -> bool:
