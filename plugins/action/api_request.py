@@ -4,19 +4,20 @@
 
 """Runs any module of the collection in the controller's own process: no connection, no interpreter, no temporary file.
 
-meta/runtime.yml routes every module here. The module's file stays a true module: with ``async``, with an
-``environment``, or delegated to another machine, the task is handed to it.
+Every module has an action plugin of its own name that is this one. A file finds more than a route in meta/runtime.yml
+would: Ansible's strategy loads it before it forks, so requests is imported once and not by each worker. The module's
+file stays a true module: with ``async``, with an ``environment``, or delegated elsewhere, the task is handed to it.
 """
 
 from __future__ import annotations
 
 import importlib
-import re
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
@@ -38,7 +39,10 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         if self._belongs_elsewhere():
             wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-            return {**result, **self._execute_module(task_vars=task_vars, wrap_async=wrap_async)}
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+            if not wrap_async:
+                self._remove_tmp_path(self._connection._shell.tmpdir)
+            return result
         if REQUESTS_IMPORT_ERROR is not None:
             return {**result, "failed": True, "msg": missing_required_lib("requests")}
         name = self._task.action.rpartition(".")[2]
@@ -69,9 +73,9 @@ class ActionModule(ActionBase):
 
 def _complaint(name: str, checked: Any) -> str:
     """The same sentence as an ordinary module gives for parameters that do not fit its spec."""
-    message = checked.error_messages[0]
-    if checked.unsupported_parameters:
-        return f"Unsupported parameters for ({'fleetops.agents.' + name}) module: {re.sub('^.*?: ', '', message)}"
+    message = checked.errors.msg
+    if isinstance(checked.errors[0], UnsupportedError):
+        return f"Unsupported parameters for (fleetops.agents.{name}) module: {message}"
     return message
 
 
