@@ -44,6 +44,9 @@ _DROPPED = frozenset(("invocation", "module_args", "ansible_facts"))
 _INTERNAL = frozenset(("_ansible_no_log", "_ansible_verbose_always", "_ansible_verbose_override"))
 _FULL_EVENTS = frozenset(("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed"))
 
+# ansible-core 2.21 takes "failed" out of a loop's items; the others tell of a failure then.
+_NOT_JUST_OK = ("changed", "failed", "unreachable", "failed_when_result", "exception")
+
 # What a result too long is cut down to beside the core, the most telling first.
 _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_stderr", "module_stdout")
 # Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
@@ -141,7 +144,7 @@ def _item(item: Any, redactor: Redactor) -> Any:
         return _stripped(item)
     if _is_censored(item):
         return _censored(item)
-    if item.get("changed") or item.get("failed") or item.get("unreachable"):
+    if any(item.get(sign) for sign in _NOT_JUST_OK):
         return _without_arguments(item, redactor)
     return _core(item, redactor)
 

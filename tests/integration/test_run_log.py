@@ -57,7 +57,6 @@ SAME_VALUES = (
     "name",
     "task_uuid",
     "task_action",
-    "resolved_action",
     "task_path",
     "role",
     "host",
@@ -143,6 +142,8 @@ def test_the_same_story_as_ansible_runner(recorded: Recorded) -> None:
         assert set(data) - OUR_KEYS.get(mine["event"], set()) == set(expected), mine["event"]
         for key in SAME_VALUES:
             assert data.get(key) == expected.get(key), (mine["event"], key)
+        # ansible-core 2.18 resolves no action for meta tasks.
+        assert data.get("resolved_action") == (expected.get("resolved_action") or expected.get("task_action"))
         assert data.get("ignore_errors") in (None, bool(expected.get("ignore_errors")))
         assert ("parent_uuid" in mine) == ("parent_uuid" in other)
         if data.get("duration") is not None:
@@ -188,7 +189,8 @@ def test_file_name_and_modes(recorded: Recorded) -> None:
     assert stat.S_IMODE(recorded.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(recorded.spool.stat().st_mode) == 0o700
     assert run["collection_version"]
-    assert run["started_at"] == pytest.approx(run["started_at"])
+    started = datetime.datetime.fromisoformat(run["started_at"])
+    assert f"{started:%Y%m%dT%H%M%SZ}-" == recorded.file.name[:17]
 
 
 def test_batches_of_serial(recorded: Recorded) -> None:
@@ -229,14 +231,16 @@ def test_the_recap_is_the_sum_of_the_results(recorded: Recorded) -> None:
 
 def test_what_is_kept_of_results(recorded: Recorded) -> None:
     assert all(data["res"] == {"changed": False} for data in recorded.of("runner_on_ok", "Greet"))
-    assert recorded.of("runner_on_ok", "Change on agent-01")[0]["res"]["stdout"] == "agent-01"
+    for data in recorded.of("runner_on_ok", "Change on agent-01"):
+        assert data["res"]["stdout"] == data["host"]
     assert recorded.of("runner_on_failed", "Fail on one")[0]["res"]["msg"].startswith("agent-03 does not want to")
     assert "Connection refused" in recorded.of("runner_on_unreachable")[0]["res"]["msg"]
     for data in recorded.of("runner_item_on_ok", "Loop"):
         assert data["res"]["changed"] == ("stdout" in data["res"])
-    looped = recorded.of("runner_on_failed", "Loop")[0]["res"]["results"]
+    looped = next(d for d in recorded.of("runner_on_failed", "Loop") if d["host"] == "agent-02")["res"]["results"]
     assert [set(item) <= {"changed", "skipped", "failed", "rc"} for item in looped] == [True, False, False]
-    assert {data["res"]["attempts"] for data in recorded.of("runner_retry")} == {1}
+    # ansible-core 2.21 counts the attempt to come.
+    assert {data["res"]["attempts"] for data in recorded.of("runner_retry")} in ({1}, {2})
     text = recorded.file.read_text()
     assert "module_args" not in text and '"invocation"' not in text and '"ansible_facts"' not in text
 
