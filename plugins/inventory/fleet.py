@@ -149,13 +149,14 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+# With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
+inert: Callable[[Any], Any] | None = None
 try:
-    # With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
     from ansible.template import trust_as_template  # noqa: F401
-
-    inert: Callable[[Any], Any] | None = None
 except ImportError:
-    from ansible.utils.unsafe_proxy import wrap_var as inert
+    from ansible.utils.unsafe_proxy import wrap_var
+
+    inert = wrap_var
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
@@ -272,7 +273,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             fleet = read_fleet(
                 client, Depth(self.get_option("rollouts"), self.get_option("instance_rollouts")), workers=workers
             )
-            if wanted:
+            # What will be refused anyway is not worth a call for each instance.
+            if wanted and not (fleet.problems and self.get_option("on_partial") == "fail"):
                 more = enrich(
                     client,
                     with_given(fleet.instances, given),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
@@ -58,8 +59,8 @@ def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
         return Fleet([], [f"the list of rollouts: {failure}"])
     choice = choose_rollouts(rows, fleet=depth.fleet, single=depth.single)
     ids = [str(row["id"]) for row in choice.rollouts]
-    calls: list[Call] = [lambda c, i=i: c.get_rollout_timeline(i) for i in ids]
-    calls += [lambda c, i=i: c.get_rollout(i) for i in ids]
+    calls: list[Call] = [partial(FleetClient.get_rollout_timeline, rollout_id=i) for i in ids]
+    calls += [partial(FleetClient.get_rollout, rollout_id=i) for i in ids]
     answers = in_pool(client, calls, workers=workers)
     problems = choice.problems + failures(
         [f"timeline of rollout {i}" for i in ids] + [f"targets of rollout {i}" for i in ids], answers
@@ -98,12 +99,12 @@ def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool,
     An instance that the server no longer knows (404) is marked as gone; that is an answer, not a failure.
     """
     ids = [instance.instance_id for instance in instances]
-    reads: list[tuple[str, Callable[[FleetClient, str], Any]]] = []
+    reads: list[tuple[str, Callable[..., Any]]] = []
     if updates:
-        reads.append(("updates", lambda c, i: c.get_available_updates(i)))
+        reads.append(("updates", FleetClient.get_available_updates))
     if health:
-        reads.append(("health", lambda c, i: c.get_deep_health(i)))
-    calls: list[Call] = [lambda c, i=i, r=read: r(c, i) for _what, read in reads for i in ids]
+        reads.append(("health", FleetClient.get_deep_health))
+    calls: list[Call] = [partial(read, instance_id=i) for _what, read in reads for i in ids]
     answers = in_pool(client, calls, workers=workers)
     labels = [f"{what} of instance {i}" for what, _read in reads for i in ids]
     gone = [_is_gone(answer) for answer in answers]

@@ -166,8 +166,9 @@ def test_the_fleet_is_found_through_single_rollouts_where_there_are_no_others(
 def test_a_part_that_cannot_be_read_is_an_error_that_names_it(simulator: Simulator, list_fleet: Lister) -> None:
     newest = [row for row in simulator.state()["rollouts"] if row["scope"] == "fleet"][-1]["id"]
     simulator.fault(match=f"GET .*{newest}/timeline", status=500, detail="the archive is closed")
-    refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"})
+    refused = list_fleet(simulator, env={"FLEETOPS_RETRIES": "0"}, enrich=["updates"])
     assert refused.rc != 0
+    assert simulator.journal(operation_id="get_available_updates") == []
     assert refused.says(f"timeline of rollout {newest}: GET /v1/instances/fleet/runtime-rollouts/{newest}/timeline")
     assert refused.says("the archive is closed")
     assert refused.says("No host was added")
