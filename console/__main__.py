@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console without a browser: `python -m console sync`, and `serve` to start the pages."""
+"""The console without a browser: `python -m console sync`, `runs`, `rollouts`, and `serve` to start the pages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from console.listing import FORMATS, listing
 from console.settings import Settings, SettingsError, load_api, load_settings
 from console.store import StoreError, open_store
 
@@ -102,6 +103,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     _database_option(serve)
     serve.add_argument("--port", type=_port, default=8501, help="port on 127.0.0.1; 0 takes a free one (%(default)s)")
+
+    for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
+        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
+        lister.set_defaults(run=_list)
+        _database_option(lister)
+        lister.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
+        lister.add_argument(
+            "--limit", type=_at_least_one, default=20, metavar="N", help="at most so many (%(default)s)"
+        )
+        lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
     return parser
 
 
@@ -154,6 +165,50 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     for sentence in report.problems:
         print(f"console: {sentence}", file=sys.stderr)
     return PARTLY if report.problems else OK
+
+
+_COLUMNS = {
+    "runs": [
+        "run_id",
+        "playbook",
+        "status",
+        "started_at",
+        "ended_at",
+        "user",
+        "hosts",
+        "ok",
+        "changed",
+        "failed",
+        "unreachable",
+        "skipped",
+    ],
+    "rollouts": [
+        "rollout_id",
+        "scope",
+        "status",
+        "created_at",
+        "completed_at",
+        "total",
+        "succeeded",
+        "failed",
+        "uncertain",
+        "cancelled",
+    ],
+}
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: frames take a second to load.
+    from console import queries
+
+    read = queries.runs if options.command == "runs" else queries.rollouts
+    try:
+        frame, _total = read(settings.database, tuple(options.status), size=options.limit)
+    except queries.DatabaseProblem as problem:
+        return _say(problem, NO_DATABASE)
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    sys.stdout.write(listing(rows, _COLUMNS[options.command], options.format))
+    return OK
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:

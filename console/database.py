@@ -175,6 +175,11 @@ class Tables:
         self.close()
 
     def close(self) -> None:
+        # Figures for the readers' query planner; they can do without, so a lock or a full disk is no failure here.
+        with suppress(sqlite3.Error):
+            self._conn.execute("PRAGMA busy_timeout=1000")
+            self._conn.execute("PRAGMA analysis_limit=400")
+            self._conn.execute("PRAGMA optimize")
         self._conn.close()
 
     @contextmanager

@@ -272,7 +272,9 @@ class Store(Tables):
                 (tenant, instance_id),
             ).fetchone()
             bundle = self._conn.execute(
-                "SELECT bundle_hash, completed_at FROM rollout_targets WHERE tenant = ? AND instance_id = ?"
+                # Without the hint the planner reads all of the tenant's targets.
+                "SELECT bundle_hash, completed_at FROM rollout_targets INDEXED BY rollout_targets_instance"
+                " WHERE tenant = ? AND instance_id = ?"
                 " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
                 (tenant, instance_id),
             ).fetchone()

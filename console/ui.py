@@ -204,7 +204,7 @@ def metrics(values: Sequence[tuple[str, str]]) -> None:
     """Boxes of figures side by side, wrapping on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
-            st.metric(name, value, border=True, width=158)
+            st.metric(name, value, border=True, width=172 if len(value) < 8 else 232)
 
 
 def line(*parts: str) -> None:

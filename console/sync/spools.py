@@ -17,7 +17,7 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,27 +77,50 @@ def sync_spools(
         report.problems.append(f"The run log folder {folder} cannot be read: {error.strerror or error}.")
         return report
     cursors = store.cursors(SOURCE)
-    for done, name in enumerate(names):
-        progress(done, len(names), "run logs")
+    step = _Step(progress, names, folder, cursors)
+    for name in names:
         match = _NAME.match(name)
         if match is None:
             report.notes.append(f"{name} is not named like a run log; it was left alone.")
             continue
         try:
             spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
-            spool.load(cursors.get(name), report)
+            spool.load(cursors.get(name), report, step)
             if remove_loaded and spool.is_done():
                 (folder / name).unlink(missing_ok=True)
                 report.removed += 1
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
-    progress(len(names), len(names), "run logs")
+    step.end()
     folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
     folder_cursor.last_error = " ".join(report.problems) or None
     if not report.problems:
         folder_cursor.last_ok_at = now()
     store.put_cursor(folder_cursor)
     return report
+
+
+class _Step:
+    """How much of the folder's unread bytes has been read, told in KiB."""
+
+    def __init__(self, progress: Progress, names: list[str], folder: Path, cursors: Mapping[str, Cursor]) -> None:
+        self._progress, self._done, self._total = progress, 0, 0
+        for name in names:
+            read = cursors[name].position or 0 if name in cursors else 0
+            with suppress(OSError):
+                self._total += max(0, (folder / name).stat().st_size - read)
+        self.add(0)
+
+    def add(self, read: int) -> None:
+        self._done += read
+        # A live run may have grown meanwhile; the end is told by end().
+        self._tell(min(self._done // 1024, max(0, self._total // 1024 - 1)))
+
+    def end(self) -> None:
+        self._tell(self._total // 1024)
+
+    def _tell(self, done: int) -> None:
+        self._progress(done, self._total // 1024, "run logs, KiB")
 
 
 class _Spool:
@@ -111,7 +134,7 @@ class _Spool:
         self._cursor: Cursor | None = None
         self._torn = False
 
-    def load(self, cursor: Cursor | None, report: SpoolReport) -> None:
+    def load(self, cursor: Cursor | None, report: SpoolReport, step: _Step) -> None:
         """Store what the file holds beyond ``cursor``."""
         size = self._path.stat().st_size
         if cursor is not None and cursor.state.get("ended") and cursor.position == size:
@@ -130,7 +153,9 @@ class _Spool:
                     cursor, more = self._store.cursor(SOURCE, self._path.name), True
                     continue
                 events += taken
+                read_before = (cursor.position if cursor else None) or 0
                 cursor = self._cursor
+                step.add(max(0, (cursor.position or 0) - read_before) if cursor else 0)
         self._tell(events, before, report)
 
     def _tell(self, events: int, bad_before: int, report: SpoolReport) -> None:

@@ -18,7 +18,9 @@ from console.sync.records import audit_row, rollout_row, summary_row, target_row
 from console.sync.spools import sync_spools
 
 TENANT = "http://127.0.0.1:1"
-HOSTILE = '<img src=x onerror="document.title=1"> ![p](http://203.0.113.9/x.png) :green-badge[succeeded] [a](javascript:1)'
+HOSTILE = (
+    '<img src=x onerror="document.title=1"> ![p](http://203.0.113.9/x.png) :green-badge[succeeded] [a](javascript:1)'
+)
 REASON = "health check did not pass within 120 s: /readyz answered 503"
 
 

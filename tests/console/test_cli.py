@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import re
 import signal
@@ -21,6 +23,7 @@ import pytest
 
 from console.__main__ import main
 from console.settings import Settings, SettingsError, load_api, load_settings
+from console.store import Cursor, RunRows, open_store
 from console.sync.progress import TerminalProgress
 from tests.console.facts import rows
 from tests.simulator.running import running_simulator
@@ -220,6 +223,36 @@ def test_settings_of_the_environment(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=name):
             load_api({**api, name: value})
+
+
+def test_runs_and_rollouts_are_listed_for_people_and_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "console.db"
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    assert main(["runs"]) == 3
+    assert "There is no database" in capsys.readouterr().err
+    hostile = "=site\x1b[2J\n.yml"
+    with open_store(database) as store:
+        for number, (playbook, status) in enumerate([("site.yml", "successful"), (hostile, "failed")]):
+            run = {"run_id": f"r{number}", "source": "callback", "status": status, "playbook": playbook}
+            run |= {"started_at": 1795514400.0 + number, "ended_at": None}
+            store.put_run(RunRows(run), Cursor("spool", f"f{number}", position=1), after=None)
+    assert main(["runs", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(r["run_id"], r["playbook"], r["started_at"], r["ended_at"], r["hosts"]) for r in told] == [
+        ("r1", hostile, "2026-11-24T10:00:01+00:00", None, 0),
+        ("r0", "site.yml", "2026-11-24T10:00:00+00:00", None, 0),
+    ]
+    assert main(["runs", "--format", "csv", "--limit", "1"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["run_id"], row["playbook"], row["ended_at"]) == ("r1", "'" + hostile, "")
+    assert main(["runs", "--status", "failed"]) == 0
+    table = capsys.readouterr().out
+    assert [line.split()[0] for line in table.splitlines()] == ["run_id", "r1"]
+    assert "\x1b" not in table
+    assert main(["rollouts"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 class _Terminal(io.StringIO):

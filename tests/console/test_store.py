@@ -231,3 +231,16 @@ def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> 
             store.put_rollouts([read("in_progress", many, 1.0)])
         assert rows(path, "SELECT count(*) AS n FROM rollouts") == [{"n": 0}]
         store.drop_cursor("spool", "before")
+
+
+def test_storing_a_fleet_twice_as_large_takes_twice_the_work(tmp_path: Path) -> None:
+    work = []
+    for size in (500, 1000):
+        with open_store(tmp_path / f"{size}.db") as store:
+            steps = []
+            store._conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
+            store.put_rollouts([read("completed", [target(n, "succeeded", bundle_hash="b") for n in range(size)], 1.0)])
+            store._conn.set_progress_handler(None, 1000)
+            work.append(len(steps))
+    assert work[0] > 20
+    assert work[1] < 3 * work[0]

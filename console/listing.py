@@ -1,0 +1,60 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rows for a terminal or another program: a table, JSON or CSV. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+FORMATS = ("table", "json", "csv")
+
+# Spreadsheets take a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
+    """``rows`` as text with a line end. Columns named ``*_at`` are epoch seconds and become ISO 8601 (UTC)."""
+    plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
+    if form == "json":
+        return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[_cell(row[column]) for column in columns] for row in plain])
+        return text.getvalue()
+    return _table(plain, columns)
+
+
+def _plain(column: str, value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if column.endswith("_at"):
+        return datetime.fromtimestamp(float(value), UTC).isoformat(timespec="seconds")
+    return value.item() if hasattr(value, "item") else value
+
+
+def _cell(value: Any) -> Any:
+    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+    # What a server or a playbook named itself must not move the cursor or change colours.
+    cells = [[_printable(row[column]) for column in columns] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    lines = [list(columns), *cells]
+    return "".join(
+        "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )
+
+
+def _printable(value: Any) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(value)) if value is not None else "-"
