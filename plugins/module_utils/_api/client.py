@@ -302,6 +302,11 @@ def _matcher(endpoint: Endpoint) -> re.Pattern[str]:
 
 
 def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
+    for name, value in ids.items():
+        # Such an id would make another endpoint of the path: "fleet" the whole tenant's, the dots one further up.
+        if not str(value).strip() or str(value) in (".", "..") or (name == "instance_id" and str(value) == "fleet"):
+            said = f"{name} is {str(value)!r}, which is no id; nothing was sent"
+            raise ApiError("invalid", endpoint.method, endpoint.path, detail=said)
     return endpoint.path.format(**{name: quote(str(value), safe="") for name, value in ids.items()})
 
 

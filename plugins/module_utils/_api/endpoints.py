@@ -152,5 +152,5 @@ def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) 
     """
     if retry_after is not None:
         return retry_after + jitter * min(1.0, 0.1 * retry_after + 0.05)
-    full = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    full = min(_FIRST_PAUSE * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE)
     return full * (0.5 + 0.5 * jitter)

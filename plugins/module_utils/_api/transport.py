@@ -7,17 +7,21 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import random
+import re
 import ssl
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 try:
     import requests
+    import urllib3
     from urllib3 import exceptions as urllib3_errors
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
@@ -37,6 +41,7 @@ from .errors import ApiError, detail_text, kind_of_status
 from .redact import Redactor
 
 CONNECT_TIMEOUT = 5.0
+LONGEST_TIMEOUT = 86400.0
 # The trace of a long wait keeps its newest calls.
 LONGEST_TRACE = 500
 
@@ -67,10 +72,28 @@ class Settings:
             raise SettingsError("api_key holds characters that no HTTP header can carry") from None
         if any(c in str(self.api_key) for c in "\r\n"):
             raise SettingsError("api_key holds a line break: strip it (a file read with its newline?)")
-        if not self.request_timeout > 0:
-            raise SettingsError(f"request_timeout is {self.request_timeout}: it must be above 0 seconds")
+        if str(self.api_key) != str(self.api_key).strip():
+            raise SettingsError("api_key begins or ends with a blank: strip it")
+        for name, value in self.headers.items():
+            _check_header(name, value)
+        if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
+            raise SettingsError(
+                f"request_timeout is {self.request_timeout}: it must be above 0 seconds, at most {LONGEST_TIMEOUT:.0f}"
+            )
         if self.retries < 0:
             raise SettingsError(f"retries is {self.retries}: it must be 0 or more")
+
+
+def _check_header(name: str, value: str) -> None:
+    """Raises SettingsError, without the value, for a header that cannot be sent."""
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise SettingsError(f"extra_headers: {name} holds characters that no HTTP header can carry") from None
+    if value != value.strip() or any(c in value for c in "\r\n"):
+        raise SettingsError(f"extra_headers: {name} holds a line break, or begins or ends with a blank: strip it")
 
 
 def base_url(api_url: Any) -> str:
@@ -134,8 +157,12 @@ class Transport:
         self.server_time: float | None = None
         self._on_repeat = on_repeat
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        self._redactor = Redactor([settings.api_key])
+        self._redactor = Redactor(
+            spelling for secret in (settings.api_key, *settings.headers.values()) for spelling in _spellings(secret)
+        )
         self._session = requests.Session()
+        # Without this, requests sends the password of a .netrc along.
+        self._session.auth = lambda request: request
         self._session.headers.update(
             {
                 **settings.headers,
@@ -144,10 +171,9 @@ class Transport:
                 "X-Api-Key": settings.api_key,
             }
         )
-        self._session.verify = (
-            settings.ca_path if settings.validate_certs and settings.ca_path else settings.validate_certs
-        )
-        self._redirect_free = {"allow_redirects": False}
+        self._verify = settings.ca_path if settings.validate_certs and settings.ca_path else settings.validate_certs
+        if not settings.validate_certs:
+            urllib3.disable_warnings(urllib3_errors.InsecureRequestWarning)
 
     def clone(self) -> Transport:
         """A transport with the same settings and a session of its own."""
@@ -216,6 +242,8 @@ class Transport:
                 headers=None if body is None else {"Content-Type": "application/json"},
                 timeout=(min(CONNECT_TIMEOUT, read_timeout), read_timeout),
                 allow_redirects=False,
+                # With each call: REQUESTS_CA_BUNDLE in the environment overrules a session's own setting.
+                verify=self._verify,
             )
         except (requests.RequestException, urllib3_errors.HTTPError, OSError, ValueError) as failure:
             outcome, kind, detail = _reading_of(failure)
@@ -230,30 +258,38 @@ class Transport:
         method, status = endpoint.method, response.status_code
         server_time = http_date(response.headers.get("Date"))
         self.server_time = server_time if server_time is not None else self.server_time
-        request_id = response.headers.get("X-Request-Id")
+        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "") or None
         self._note(method, path, attempt, started, status=status)
         parsed, is_json = _parsed(response)
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
             if is_json:
                 return Reply(status, parsed, server_time, request_id)
-            said = f"the answer is not JSON but {self._redactor.text(_describe(response))}"
+            said = f"the answer is not JSON but {self._described(response)}"
             unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
             return Outcome.UNKNOWN, unreadable, None
         detail: str | None
         if 300 <= status < 400:
             detail = f"the server redirects to {response.headers.get('Location', 'an unnamed address')}"
+            detail = self._redactor.text(detail)
         else:
-            detail = detail_text(parsed) if is_json else _describe(response)
+            # Scrubbed before it is shortened, or a part of a secret could stay.
+            detail = detail_text(self._redactor.scrub(parsed)) if is_json else self._described(response)
         error = ApiError(
             kind_of_status(status),
             method,
             path,
             status=status,
-            detail=self._redactor.text(detail) if detail else None,
+            detail=detail,
             request_id=request_id,
         )
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
+
+    def _described(self, response: requests.Response) -> str:
+        """What a body that is not JSON is, with its first words and without its tags and secrets."""
+        kind = self._redactor.text(response.headers.get("Content-Type", "").split(";")[0]) or "of no stated type"
+        words = _words(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
+        return f"{kind} ({words})" if words else kind
 
     def _note(self, method: str, path: str, attempt: int, started: float, **what: Any) -> None:
         if len(self.trace) >= LONGEST_TRACE:
@@ -284,10 +320,8 @@ def _parsed(response: requests.Response) -> tuple[Any, bool]:
         return None, False
 
 
-def _describe(response: requests.Response) -> str:
-    """What a body that is not JSON is, with its first words and without its tags."""
-    kind = response.headers.get("Content-Type", "").split(";")[0] or "of no stated type"
-    text = response.content[:2000].decode("utf-8", "replace")
+def _words(text: str) -> str:
+    """The text of HTML without its tags, in one line."""
     out, inside = [], False
     for letter in text:
         if letter in "<>":
@@ -295,8 +329,12 @@ def _describe(response: requests.Response) -> str:
             out.append(" ")
         elif not inside:
             out.append(letter)
-    words = " ".join("".join(out).split())[:120]
-    return f"{kind} ({words})" if words else kind
+    return " ".join("".join(out).split())
+
+
+def _spellings(secret: str) -> set[str]:
+    """The ways in which a server may repeat a secret."""
+    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}
 
 
 def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
@@ -309,8 +347,13 @@ def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
 
     if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
         return Outcome.REFUSED, "unreachable", _phrase(failure)
-    if any_is(ssl.SSLCertVerificationError) or any("WRONG_VERSION_NUMBER" in str(cause) for cause in chain):
+    if any_is(urllib3_errors.LocationParseError, UnicodeError):
+        return Outcome.REFUSED, "unreachable", "the server's name is none"
+    shaking = next((cause for cause in chain if _in_handshake(cause)), None)
+    if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
+    if shaking is not None:
+        return Outcome.NOT_SENT, "tls", f"the TLS handshake did not end: {_phrase(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a bare OSError when ca_path cannot be read.
         return Outcome.REFUSED, "tls", _phrase(failure)
@@ -341,6 +384,12 @@ def _causes(failure: BaseException) -> list[BaseException]:
         todo += [getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else None]
         todo += [cause.__cause__, cause.__context__]
     return seen
+
+
+def _in_handshake(cause: BaseException) -> bool:
+    """Whether it was raised while TLS was being agreed on, so before anything of the call was sent."""
+    frames = traceback.walk_tb(cause.__traceback__)
+    return isinstance(cause, OSError) and any(frame.f_code.co_name == "do_handshake" for frame, _line in frames)
 
 
 def _phrase(cause: BaseException) -> str:
