@@ -136,6 +136,7 @@ class CallbackModule(CallbackBase):
         self._warned = False
         self._secrets: set[str] = set()
         self._redactor = Redactor()
+        self._host_names: dict[str, str] = {}
         self._limit = 0
         self._recap_before: dict[str, dict[str, int]] = {}
 
@@ -172,6 +173,7 @@ class CallbackModule(CallbackBase):
         self._seen: dict[str, int] = {}
         self._started: dict[str, tuple[str, datetime]] = {}
         self._batches: dict[str, int] = {}
+        self._uuid_start = str(uuid.uuid4())[:24]
         self._playbook = {
             "playbook": self._redactor.scrub(getattr(playbook, "_file_name", "???")),
             "playbook_uuid": str(uuid.uuid4()),
@@ -271,7 +273,7 @@ class CallbackModule(CallbackBase):
     @_recorded
     def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
         scrub = self._redactor.scrub
-        data = {**self._task, "host": scrub(host.get_name()), "handler": scrub(handler.get_name())}
+        data = {**self._task, "host": self._host_name(host.get_name()), "handler": scrub(handler.get_name())}
         self._emit("playbook_on_notify", data, parent=self._task_event)
 
     @_recorded
@@ -312,7 +314,7 @@ class CallbackModule(CallbackBase):
         name = host.get_name()
         self._started[name] = (str(task._uuid), _now())
         described, parent = self._of_task(task)
-        self._emit("runner_on_start", {**described, "host": self._redactor.scrub(name)}, parent=parent)
+        self._emit("runner_on_start", {**described, "host": self._host_name(name)}, parent=parent)
 
     @_recorded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -355,8 +357,8 @@ class CallbackModule(CallbackBase):
             started = None  # a result of a task that was never announced, as of an include that failed
         data = {
             **described,
-            "host": self._redactor.scrub(host.get_name()),
-            "remote_addr": self._redactor.scrub(host.address),
+            "host": self._host_name(host.get_name()),
+            "remote_addr": self._host_name(host.address),
             "start": started.isoformat() if started else None,
             "end": ended.isoformat() if started else None,
             "duration": (ended - started).total_seconds() if started else None,
@@ -370,8 +372,15 @@ class CallbackModule(CallbackBase):
 
     def _item(self, event: str, result: Any) -> None:
         described, parent = self._of_task(result._task)
-        host = self._redactor.scrub(result._host.get_name())
+        host = self._host_name(result._host.get_name())
         self._emit(event, {**described, "host": host, "res": result._result}, parent=parent)
+
+    def _host_name(self, name: str) -> str:
+        """A host's name or address, scrubbed once."""
+        known = self._host_names.get(name)
+        if known is None:
+            known = self._host_names[name] = self._redactor.text(name)
+        return known
 
     def _of_task(self, task: Any) -> tuple[dict[str, Any], str]:
         known = self._tasks.get(str(task._uuid))
@@ -383,7 +392,8 @@ class CallbackModule(CallbackBase):
         """Append one event. Raises OSError when it cannot be written; the counter then stays."""
         if self._spool is None:
             return
-        event_uuid = event_uuid or str(uuid.uuid4())
+        # Random numbers cost a system call each: one for the run and the counter make as unique a name.
+        event_uuid = event_uuid or f"{self._uuid_start}{self._counter + 1:012x}"
         data = {**self._playbook, **self._play, **data, "uuid": event_uuid}
         record: dict[str, Any] = {
             "uuid": event_uuid,
@@ -398,6 +408,8 @@ class CallbackModule(CallbackBase):
         if self._dropped:
             record["dropped_events"] = self._dropped
         record["event_data"] = data
+        if event.startswith("playbook_"):
+            self._spool.check_name()
         self._spool.append(self._line(record).encode("ascii"))
         self._counter += 1
 
@@ -418,6 +430,7 @@ class CallbackModule(CallbackBase):
         if not secrets <= self._secrets:
             self._secrets |= secrets
             self._redactor = Redactor(self._secrets)
+            self._host_names = {}
 
     # Trouble
 

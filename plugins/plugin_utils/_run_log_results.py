@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
@@ -80,7 +81,12 @@ def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]
 
 def dump(value: Any, redactor: Redactor) -> str:
     """Compact ASCII JSON of ``value``. Types unknown to JSON become what Ansible writes for them, else text."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=plain_value(redactor))
+    return _encoder(redactor).encode(value)
+
+
+@lru_cache(maxsize=4)
+def _encoder(redactor: Redactor) -> json.JSONEncoder:
+    return json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=plain_value(redactor))
 
 
 def plain_value(redactor: Redactor) -> Callable[[Any], Any]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,11 +21,14 @@ _SKIPPED = frozenset(("ansible_facts", "hostvars", "groups", "vars", "group_name
 
 
 def environment_secrets(environ: Mapping[str, str]) -> set[str]:
-    """The API key, and long values of variables whose names say that they are secret."""
+    """The API key, and long values of variables whose names say that they are secret.
+
+    A path to a file that exists is where a secret lies, not the secret.
+    """
     found = {
         value
         for name, value in environ.items()
-        if len(value) >= _SHORTEST_BY_NAME and names_secret(name) and not value.startswith("/")
+        if len(value) >= _SHORTEST_BY_NAME and names_secret(name) and not os.access(value, os.F_OK)
     }
     found.add(environ.get("FLEETOPS_API_KEY", ""))
     return found - {""}

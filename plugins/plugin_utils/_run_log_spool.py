@@ -49,12 +49,14 @@ class Spool:
     def is_open(self) -> bool:
         return self._fd >= 0
 
-    def append(self, line: bytes) -> None:
-        """Write ``line`` (without its newline). Raises OSError; the file then still ends with a whole line."""
-        # A file without a name goes with this process: nobody would ever read it.
+    def check_name(self) -> None:
+        """Close the file and raise FileNotFoundError when it was removed: nobody would ever read it."""
         if os.fstat(self._fd).st_nlink == 0:
             self.close()
             raise FileNotFoundError(2, "the file was removed during the run", str(self.path))
+
+    def append(self, line: bytes) -> None:
+        """Write ``line`` (without its newline). Raises OSError; the file then still ends with a whole line."""
         data = b"\n" + line + b"\n" if self._torn else line + b"\n"
         written = 0
         try:

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the run log costs: the same playbook with and without it, in turns; CPU time, since walls are noisy.
+
+``python -m tests.bench.run_log_cost [--hosts 200] [--tasks 10] [--rounds 2]``. Ends with 1 when a goal is missed:
+at most 5 % more CPU of the whole run (the smallest of each kind), at most 1 ms of CPU a result inside the hooks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_EXTRA = 0.05
+MOST_MS_A_RESULT = 1.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One run: CPU seconds (user and system, with its workers), wall seconds, and those inside the hooks."""
+
+    cpu: float
+    wall: float
+    hooks: float = 0.0
+    calls: int = 0
+
+
+def write_project(folder: Path, hosts: int, tasks: int) -> None:
+    play = [
+        {
+            "hosts": "all",
+            "gather_facts": False,
+            "tasks": [{"name": f"Say {n}", "ansible.builtin.debug": {"msg": f"task {n}"}} for n in range(tasks)],
+        }
+    ]
+    (folder / "site.yml").write_text(json.dumps(play))
+    names = "\n".join(f"agent-{n:04d}" for n in range(hosts))
+    (folder / "hosts.ini").write_text(f"[all]\n{names}\n[all:vars]\nansible_connection=local\n")
+
+
+def run(folder: Path, logged: bool) -> Cost:
+    """One ansible-playbook run. Raises RuntimeError when it fails or did not record everything."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
+    meter, spool = folder / "meter.json", folder / "spool"
+    if logged:
+        env |= {
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log,run_log_meter",
+            "FLEETOPS_RUN_LOG_DIR": str(spool),
+            "RUN_LOG_METER": str(meter),
+        }
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-f", "10", "-i", "hosts.ini", "site.yml"]
+    before = time.monotonic()
+    with (folder / "output.txt").open("wb") as output:
+        started = subprocess.Popen(program, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, usage = os.wait4(started.pid, 0)
+    # wait4 took the child; Popen is told, so that it does not look for it.
+    started.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - before
+    if started.returncode != 0:
+        raise RuntimeError(f"ansible-playbook ended with {started.returncode}: {(folder / 'output.txt').read_text()}")
+    cpu = usage.ru_utime + usage.ru_stime
+    if not logged:
+        return Cost(cpu, wall)
+    spent = json.loads(meter.read_text())
+    return Cost(cpu, wall, spent["seconds"], spent["calls"])
+
+
+def recorded_results(folder: Path) -> tuple[int, int]:
+    """Results in the newest spool file, and its size in bytes."""
+    newest = max((folder / "spool").iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    lines = newest.read_text(encoding="utf-8").splitlines()
+    return sum(json.loads(line)["event"] == "runner_on_ok" for line in lines), newest.stat().st_size
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="CPU cost of the run log")
+    parser.add_argument("--hosts", type=int, default=200)
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each kind; the smallest counts")
+    given = parser.parse_args()
+    expected = given.hosts * given.tasks
+    costs: dict[bool, list[Cost]] = {False: [], True: []}
+    with tempfile.TemporaryDirectory(prefix="run-log-cost-") as scratch:
+        folder = Path(scratch)
+        write_project(folder, given.hosts, given.tasks)
+        for round_number in range(given.rounds):
+            # Turns alternate, so that a machine that slows down favours neither.
+            for logged in (False, True) if round_number % 2 == 0 else (True, False):
+                costs[logged].append(run(folder, logged))
+                if logged:
+                    results, size = recorded_results(folder)
+                    if results != expected:
+                        raise RuntimeError(f"the run log holds {results} of {expected} results")
+    print(f"{given.hosts} hosts x {given.tasks} debug tasks, {given.rounds} rounds, load now {os.getloadavg()[0]:.1f}")
+    print(f"{'run log':<10}{'CPU s (all rounds)':<34}{'least':>8}{'wall s':>9}")
+    for logged, label in ((False, "off"), (True, "on")):
+        least = min(costs[logged], key=lambda cost: cost.cpu)
+        rounds = ", ".join(f"{cost.cpu:.1f}" for cost in costs[logged])
+        print(f"{label:<10}{rounds:<34}{least.cpu:>8.1f}{least.wall:>9.1f}")
+    off, on = (min(cost.cpu for cost in costs[logged]) for logged in (False, True))
+    inside = min(costs[True], key=lambda cost: cost.hooks)
+    extra, each = on / off - 1, inside.hooks / expected * 1000
+    print(f"extra CPU of the run      {extra:+.1%} (goal: at most {MOST_EXTRA:+.0%})")
+    print(f"inside the hooks          {each:.3f} ms a result, {inside.hooks:.2f} s, {inside.calls} calls (goal: 1 ms)")
+    print(f"hooks' share of the run   {inside.hooks / off:.1%}")
+    print(f"written                   {size / expected:.0f} bytes a result")
+    return 0 if extra <= MOST_EXTRA and each <= MOST_MS_A_RESULT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which values count as secrets of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import environment_secrets, names_secret
+
+
+def test_of_the_environment_the_key_and_what_is_named_secret() -> None:
+    environ = {
+        "FLEETOPS_API_KEY": "short",
+        "CONTROLLER_TOKEN": "a-long-token",
+        "CI_TOKEN": "main",
+        "SSH_PRIVATE_KEY": __file__,
+        "AWS_SECRET_ACCESS_KEY": "/begins-like-a-path",
+        "HOME": "/root/something",
+        "FLEETOPS_API_URL": "https://fleet.example",
+    }
+    assert environment_secrets(environ) == {"short", "a-long-token", "/begins-like-a-path"}
+    assert environment_secrets({"FLEETOPS_API_KEY": ""}) == set()
+
+
+@pytest.mark.parametrize("name", ["api_key", "db_password", "ansible_become_pass", "vault_region", "X-Api-Key"])
+def test_names_of_secrets(name: str) -> None:
+    assert names_secret(name)
+
+
+@pytest.mark.parametrize("name", ["rollout_id", "instance_id", "key", "max_tokens", "compass", "bundle_hash"])
+def test_names_of_anything_else(name: str) -> None:
+    assert not names_secret(name)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The spool file: whole lines whatever happens, a lock that children do not keep."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+import resource
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import Spool, default_folder
+
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+
+
+def in_child(work: Callable[[], bool]) -> bool:
+    """Whether ``work`` says yes in a forked process."""
+    pid = os.fork()
+    if pid == 0:
+        answer = 1
+        try:
+            answer = 0 if work() else 1
+        finally:
+            os._exit(answer)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Files of this process may not grow past ``size``: writes are cut short there, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def can_lock(path: Path) -> bool:
+    with path.open("r+b") as opened:
+        try:
+            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+def test_a_write_cut_short_leaves_whole_lines_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+    spool.append(b"first")
+    with file_size_limit(10), pytest.raises(OSError, match="too large"):
+        spool.append(b"second")
+    assert spool.path.read_bytes() == b"first\n"
+    spool.append(b"third")
+    assert spool.path.read_bytes() == b"first\nthird\n"
+    spool.close()
+
+
+def test_the_lock_is_this_processes_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+    assert not in_child(lambda: can_lock(spool.path))
+    # A child that closes the descriptor it inherited takes nothing away.
+    assert in_child(lambda: spool.close() is None)
+    assert not in_child(lambda: can_lock(spool.path))
+    spool.close()
+    assert in_child(lambda: can_lock(spool.path))
+
+
+def test_an_existing_file_is_never_written_to(tmp_path: Path) -> None:
+    run_id = str(uuid.uuid4())
+    Spool(tmp_path, run_id, NOW).close()
+    with pytest.raises(FileExistsError):
+        Spool(tmp_path, run_id, NOW)
+
+
+def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+    spool.path.unlink()
+    with pytest.raises(FileNotFoundError, match="removed during the run"):
+        spool.check_name()
+    assert not spool.is_open
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/state"}, Path("/state/fleetops/runs")),
+        ({"XDG_STATE_HOME": "relative"}, Path.home() / ".local/state/fleetops/runs"),
+        ({}, Path.home() / ".local/state/fleetops/runs"),
+    ],
+)
+def test_default_folder(environ: dict[str, str], expected: Path) -> None:
+    assert default_folder(environ) == expected
