@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
+
 # Byte 0 is the turn; the others are redeploys in flight.
 _TURN = 0
 _SEATS = 1024
@@ -31,13 +33,14 @@ class AdmissionError(Exception):
 
 
 class Admission:
-    """The redeploys that this machine has in flight at one server.
+    """The redeploys that this machine has in flight at one server. Raises SettingsError if ``api_url`` is none.
 
     Once ``enter()`` has answered True this process counts as one of them, until ``leave()`` or its end.
     """
 
     def __init__(self, api_url: str) -> None:
-        self._name = f"{hashlib.sha256(api_url.rstrip('/').encode()).hexdigest()[:16]}.lock"
+        # However the address is spelled, one server has one file; upper case only merges more.
+        self._name = f"{hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]}.lock"
         self._descriptor: int | None = None
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:

@@ -1,0 +1,239 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Admission among real processes and real locks: never more inside than allowed, and nothing is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission, AdmissionError
+
+# As Ansible makes its workers.
+FORK = multiprocessing.get_context("fork")
+URL = "https://fleet.example.com"
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., BaseProcess]]:
+    """Starts a process that ends with the test."""
+    started: list[BaseProcess] = []
+
+    def starts(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+        process = FORK.Process(target=work, args=arguments, daemon=True)
+        process.start()
+        started.append(process)
+        return process
+
+    yield starts
+    for process in started:
+        if process.is_alive():
+            process.kill()
+        process.join()
+
+
+def enter_when_free(admission: Admission, look: Callable[[], tuple[int, int]]) -> None:
+    deadline = time.monotonic() + 30
+    while not admission.enter(look):
+        assert time.monotonic() < deadline, "nobody let us in"
+        time.sleep(0.002)
+
+
+def can_enter(look: Callable[[], tuple[int, int]], url: str = URL) -> bool:
+    """Whether one more process would be let in now."""
+    answer = FORK.Value("i", -1)
+
+    def ask() -> None:
+        admission = Admission(url)
+        answer.value = int(admission.enter(look))
+        admission.leave()
+
+    process = FORK.Process(target=ask)
+    process.start()
+    process.join(20)
+    assert answer.value in (0, 1), "the process broke"
+    return bool(answer.value)
+
+
+def _sit(ready: Any, allowed: int, url: str = URL) -> None:
+    """Take a seat and keep it."""
+    admission = Admission(url)
+    enter_when_free(admission, lambda: (0, allowed))
+    ready.release()
+    time.sleep(60)
+
+
+def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> None:
+    inside, peak, rounds, looking = (FORK.Value("i", 0) for _ in range(4))
+    collision = FORK.Value("i", 0)
+
+    def look() -> tuple[int, int]:
+        with looking.get_lock():
+            looking.value += 1
+            collision.value = max(collision.value, looking.value)
+        time.sleep(0.001)
+        with looking.get_lock():
+            looking.value -= 1
+        return 0, 3
+
+    def work() -> None:
+        for _round in range(6):
+            admission = Admission(URL)
+            enter_when_free(admission, look)
+            with inside.get_lock():
+                inside.value += 1
+                peak.value = max(peak.value, inside.value)
+            time.sleep(0.01)
+            with inside.get_lock():
+                inside.value -= 1
+                rounds.value += 1
+            admission.leave()
+
+    for process in [start(work) for _ in range(8)]:
+        process.join(60)
+    assert rounds.value == 48, "somebody never got in, or broke"
+    assert peak.value == 3
+    assert collision.value == 1, "two looked at once"
+
+
+def test_what_is_in_flight_at_the_server_counts_whoever_started_it() -> None:
+    assert not can_enter(lambda: (2, 2))
+    assert not can_enter(lambda: (9, 2))
+    assert can_enter(lambda: (1, 2))
+    assert not can_enter(lambda: (0, 0))
+
+
+def test_a_lowered_limit_holds_for_the_next_one(start: Callable[..., BaseProcess]) -> None:
+    ready = FORK.Semaphore(0)
+    seated = [start(_sit, ready, 3) for _ in range(3)]
+    assert all(ready.acquire(timeout=20) for _ in seated)
+    assert not can_enter(lambda: (0, 3))
+    assert can_enter(lambda: (0, 4))
+    for left in (2, 1):
+        seated[left].kill()
+        seated[left].join()
+        assert not can_enter(lambda: (0, 1))
+    seated[0].kill()
+    seated[0].join()
+    assert can_enter(lambda: (0, 1))
+
+
+def test_a_killed_process_gives_its_seat_back(start: Callable[..., BaseProcess]) -> None:
+    ready = FORK.Semaphore(0)
+    victim = start(_sit, ready, 1)
+    assert ready.acquire(timeout=20)
+    assert not can_enter(lambda: (0, 1))
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    assert can_enter(lambda: (0, 1))
+
+
+def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callable[..., BaseProcess]) -> None:
+    ready = FORK.Semaphore(0)
+
+    def hang() -> None:
+        def look() -> tuple[int, int]:
+            ready.release()
+            time.sleep(60)
+            return 0, 1
+
+        Admission(URL).enter(look)
+
+    victim = start(hang)
+    assert ready.acquire(timeout=20)
+    victim.kill()
+    victim.join()
+    assert can_enter(lambda: (0, 1))
+
+
+def test_what_looking_raises_goes_on_and_leaves_nothing_locked() -> None:
+    admission = Admission(URL)
+
+    def look() -> tuple[int, int]:
+        raise RuntimeError("no policy")
+
+    with pytest.raises(RuntimeError, match="no policy"):
+        admission.enter(look)
+    assert can_enter(lambda: (0, 1))
+    admission.leave()
+
+
+def test_leaving_frees_the_seat_and_may_be_done_twice() -> None:
+    admission = Admission(URL)
+    assert admission.enter(lambda: (0, 1))
+    assert not can_enter(lambda: (0, 1))
+    admission.leave()
+    admission.leave()
+    assert can_enter(lambda: (0, 1))
+    assert admission.enter(lambda: (0, 1))
+    admission.leave()
+
+
+@pytest.mark.parametrize("spelling", [URL + "/", URL + "/v1/instances", "HTTPS://Fleet.Example.com", f" {URL}/v1/ "])
+def test_one_server_is_one_server_however_it_is_spelled(start: Callable[..., BaseProcess], spelling: str) -> None:
+    ready = FORK.Semaphore(0)
+    start(_sit, ready, 1, spelling)
+    assert ready.acquire(timeout=20)
+    assert not can_enter(lambda: (0, 1))
+    assert can_enter(lambda: (0, 1), "https://other.example.com")
+
+
+def test_the_files_are_of_this_user_alone(own_folder: Path) -> None:
+    admission = Admission(URL)
+    assert admission.enter(lambda: (0, 1))
+    (folder,) = own_folder.iterdir()
+    (lock,) = folder.iterdir()
+    assert (folder.stat().st_mode & 0o777, lock.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert "example" not in lock.name
+    admission.leave()
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence(own_folder: Path) -> None:
+    name = own_folder / f"fleetops-agents-{os.geteuid()}"
+    name.write_text("in the way")
+    with pytest.raises(AdmissionError, match=f"the folder {name} for lock files cannot be made: File exists"):
+        Admission(URL).enter(lambda: (0, 1))
+    name.unlink()
+
+    (own_folder / "elsewhere").mkdir()
+    name.symlink_to(own_folder / "elsewhere")
+    with pytest.raises(AdmissionError, match="belongs to somebody else; remove it or set TMPDIR"):
+        Admission(URL).enter(lambda: (0, 1))
+    name.unlink()
+
+    admission = Admission(URL)
+    assert admission.enter(lambda: (0, 1))
+    admission.leave()
+    (lock,) = name.iterdir()
+    (own_folder / "target").touch()
+    lock.unlink()
+    lock.symlink_to(own_folder / "target")
+    with pytest.raises(AdmissionError, match="cannot be opened"):
+        Admission(URL).enter(lambda: (0, 1))
+
+
+def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own_folder / "gone"))
+    monkeypatch.setattr("tempfile.tempdir", str(own_folder / "tmp"))
+    (own_folder / "tmp").mkdir()
+    admission = Admission(URL)
+    assert admission.enter(lambda: (0, 1))
+    admission.leave()
+    assert [path.name for path in (own_folder / "tmp").iterdir()] == [f"fleetops-agents-{os.geteuid()}"]
