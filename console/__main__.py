@@ -109,9 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         lister.set_defaults(run=_list)
         _database_option(lister)
         lister.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
-        lister.add_argument(
-            "--limit", type=_at_least_one, default=20, metavar="N", help="at most so many (%(default)s)"
-        )
+        lister.add_argument("--limit", type=_at_least_one, default=20, metavar="N", help="at most (%(default)s)")
         lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
     return parser
 
@@ -167,47 +165,24 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     return PARTLY if report.problems else OK
 
 
-_COLUMNS = {
-    "runs": [
-        "run_id",
-        "playbook",
-        "status",
-        "started_at",
-        "ended_at",
-        "user",
-        "hosts",
-        "ok",
-        "changed",
-        "failed",
-        "unreachable",
-        "skipped",
-    ],
-    "rollouts": [
-        "rollout_id",
-        "scope",
-        "status",
-        "created_at",
-        "completed_at",
-        "total",
-        "succeeded",
-        "failed",
-        "uncertain",
-        "cancelled",
-    ],
-}
+_RUN_COLUMNS = ("run_id", "playbook", "status", "started_at", "ended_at", "user")
+_RUN_COLUMNS += ("hosts", "ok", "changed", "failed", "unreachable", "skipped")
+_ROLLOUT_COLUMNS = ("rollout_id", "scope", "status", "created_at", "completed_at")
+_ROLLOUT_COLUMNS += ("total", "succeeded", "failed", "uncertain", "cancelled")
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
     from console import queries
 
-    read = queries.runs if options.command == "runs" else queries.rollouts
+    of_runs = options.command == "runs"
+    read, columns = (queries.runs, _RUN_COLUMNS) if of_runs else (queries.rollouts, _ROLLOUT_COLUMNS)
     try:
         frame, _total = read(settings.database, tuple(options.status), size=options.limit)
     except queries.DatabaseProblem as problem:
         return _say(problem, NO_DATABASE)
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    sys.stdout.write(listing(rows, _COLUMNS[options.command], options.format))
+    sys.stdout.write(listing(rows, columns, options.format))
     return OK
 
 

@@ -35,16 +35,16 @@ class StoreError(Exception):
 def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_folder: bool) -> tuple[Database, Path]:
     """What store.open_store documents, as the open database and its path."""
     file = Path(path).expanduser()
-    if make_folder:
-        with _errors(file, busy_timeout):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not file.parent.is_dir():
-        raise StoreError(
-            f"The folder {file.parent} of the console's database does not exist; create it, or name another database."
-        )
-    if file.is_dir():
-        raise StoreError(f"{file} is a folder, not a database file; name a file in it.")
     with _errors(file, busy_timeout):
+        if make_folder:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.parent.is_dir():
+            raise StoreError(
+                f"The folder {file.parent} of the console's database does not exist;"
+                " create it, or name another database."
+            )
+        if file.is_dir():
+            raise StoreError(f"{file} is a folder, not a database file; name a file in it.")
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
         try:

@@ -50,10 +50,8 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     # What a server or a playbook named itself must not move the cursor or change colours.
     cells = [[_printable(row[column]) for column in columns] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    lines = [list(columns), *cells]
-    return "".join(
-        "  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
-    )
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in [list(columns), *cells]]
+    return "\n".join(lines) + "\n"
 
 
 def _printable(value: Any) -> str:

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,26 +133,34 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
     assert (waiting.communicate()[1], waiting.returncode) == ("", 0)
 
 
-def test_a_read_only_file_and_folder_are_named(tmp_path: Path) -> None:
-    folder = tmp_path / "shelf"
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A folder that other accounts can get to; pytest shuts its own to all but the owner whenever it starts."""
+    above = Path(tempfile.mkdtemp())
+    above.chmod(0o755)
+    folder = above / "shelf"
     folder.mkdir()
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(above)
+
+
+def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
+    folder = shelf
     path = folder / "console.db"
     open_store(path).close()
     path.chmod(0o444)
     folder.chmod(0o555)
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(above.stat().st_mode | 0o055)
-    try:
-        process = opening(path, before=AS_NOBODY)
-        complaint = process.communicate()[1].splitlines()[-1]
-        assert process.returncode == 1
-        assert "StoreError: The database" in complaint
-        assert "cannot be written" in complaint
-        complaint = opening(folder / "another.db", before=AS_NOBODY).communicate()[1].splitlines()[-1]
-        assert "StoreError: The database" in complaint
-        assert "cannot be opened: Permission denied" in complaint
-    finally:
-        folder.chmod(0o755)
+    process = opening(path, before=AS_NOBODY)
+    complaint = process.communicate()[1].splitlines()[-1]
+    assert process.returncode == 1
+    assert "StoreError: The database" in complaint
+    assert "cannot be written" in complaint
+    complaint = opening(folder / "another.db", before=AS_NOBODY).communicate()[1].splitlines()[-1]
+    assert "cannot be opened: Permission denied" in complaint
+    folder.chmod(0o700)
+    complaint = opening(path, before=AS_NOBODY).communicate()[1].splitlines()[-1]
+    assert "cannot be opened: Permission denied" in complaint
 
 
 def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
