@@ -165,10 +165,8 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     return PARTLY if report.problems else OK
 
 
-_RUN_COLUMNS = ("run_id", "playbook", "status", "started_at", "ended_at", "user")
-_RUN_COLUMNS += ("hosts", "ok", "changed", "failed", "unreachable", "skipped")
-_ROLLOUT_COLUMNS = ("rollout_id", "scope", "status", "created_at", "completed_at")
-_ROLLOUT_COLUMNS += ("total", "succeeded", "failed", "uncertain", "cancelled")
+_RUN_COLUMNS = "run_id playbook status started_at ended_at user hosts ok changed failed unreachable skipped"
+_ROLLOUT_COLUMNS = "rollout_id scope status created_at completed_at total succeeded failed uncertain cancelled"
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
@@ -182,7 +180,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     except queries.DatabaseProblem as problem:
         return _say(problem, NO_DATABASE)
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    sys.stdout.write(listing(rows, columns, options.format))
+    sys.stdout.write(listing(rows, columns.split(), options.format))
     return OK
 
 

@@ -158,7 +158,7 @@ def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
     assert "cannot be written" in complaint
     complaint = opening(folder / "another.db", before=AS_NOBODY).communicate()[1].splitlines()[-1]
     assert "cannot be opened: Permission denied" in complaint
-    folder.chmod(0o700)
+    folder.chmod(0o000)
     complaint = opening(path, before=AS_NOBODY).communicate()[1].splitlines()[-1]
     assert "cannot be opened: Permission denied" in complaint
 
