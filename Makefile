@@ -43,8 +43,8 @@ demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CO
 	@$(BIN)/python -m tests.demo
 
 .PHONY: test
-test: $(VENV)/.dev-ready  ## Every test (TESTS=path and ARGS=-x narrow it down)
-	$(BIN)/python -m pytest $(ARGS) $(or $(TESTS),tests)
+test: $(VENV)/.dev-ready  ## Every test, two at a time (TESTS=path and ARGS=-x narrow it down)
+	$(BIN)/python -m pytest -n 2 $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: lint
 lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-docs, antsibull-changelog

@@ -25,11 +25,18 @@ def build(world: World) -> Wire:
     for router in (routes_fleet.router, routes_instance.router, control.router):
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)  # type: ignore[arg-type]
+    app.add_exception_handler(405, _not_allowed)
     return Wire(app, world, _operations())
 
 
 async def _refused(_: Request, refusal: Refused) -> JSONResponse:
     return JSONResponse({"detail": refusal.detail}, refusal.status, refusal.headers)
+
+
+async def _not_allowed(request: Request, _: Exception) -> JSONResponse:
+    """Every method of the path stands in Allow, not only those of the first route that matched."""
+    allowed = sorted({method for method, pattern, _name in _operations() if pattern.match(request.url.path)})
+    return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed)})
 
 
 def _operations() -> list[tuple[str, re.Pattern[str], str]]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tests.simulator import orders
 from tests.simulator.session import allow, client_ip, engine_of
@@ -19,7 +19,15 @@ from tests.simulator.views import Views
 router = APIRouter(prefix="/v1/instances/fleet")
 Page = Annotated[int, Query(ge=1, le=100)]
 Offset = Annotated[int, Query(ge=0)]
-Hour = Annotated[int, Field(ge=0, le=23)]
+
+
+def _integral(value: Any) -> Any:
+    """JSON knows one kind of number: 2.0 is the integer 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_integral)]
+Hour = Annotated[Whole, Field(ge=0, le=23)]
 
 
 class FleetPolicyPatch(BaseModel):
@@ -28,7 +36,7 @@ class FleetPolicyPatch(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
     maintenance_window_start_hour_utc: Hour | None = None
     maintenance_window_end_hour_utc: Hour | None = None
-    max_parallel_rollouts: Annotated[int, Field(ge=1)] = 2
+    max_parallel_rollouts: Annotated[Whole, Field(ge=1)] = 2
     runtime_default: str = "notify"
     skills_default: str = "notify"
     mcp_servers_default: str = "notify"
