@@ -150,6 +150,35 @@ def test_only_what_was_open_is_read_again_and_changes_are_kept(sim: Simulator, d
     assert [b["current_bundle"] for b in bundles] == [b["bundle_hash"] for b in newest]
 
 
+def test_an_open_rollout_is_followed_beyond_what_is_listed(sim: Simulator, database: Path) -> None:
+    rollout_id = fleet_rollout(sim)
+    sync(sim, database, audit=False)
+    sim.advance(3600)
+    assert sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/runtime/redeploy")[0] == 200
+    sim.clear_journal()
+    sync(sim, database, audit=False, rollouts=1)
+    assert calls(sim)["get_rollout"] == 2
+    state = "SELECT status, is_open FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, state, rollout_id) == [{"status": "completed", "is_open": 0}]
+
+
+def test_an_open_rollout_that_the_api_has_forgotten_is_closed_with_a_note(sim: Simulator, database: Path) -> None:
+    rollout_id = fleet_rollout(sim)
+    sync(sim, database, audit=False)
+    sim.advance(3600)
+    assert sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/runtime/redeploy")[0] == 200
+    sim.fault(match=rollout_id, status=404)
+    report = sync(sim, database, audit=False, rollouts=1)
+    assert (report.problems, [rollout_id in note for note in report.notes]) == ([], [True])
+    state = "SELECT status, is_open FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, state, rollout_id) == [{"status": "in_progress", "is_open": 0}]
+    targets = rows(database, "SELECT count(*) AS n FROM rollout_targets WHERE rollout_id = ?", rollout_id)
+    assert targets == [{"n": FLEET}]
+    sim.clear_journal()
+    sync(sim, database, audit=False, rollouts=1)
+    assert calls(sim)["get_rollout"] == 1
+
+
 def test_a_closed_rollout_that_is_opened_again_is_noticed(sim: Simulator, database: Path) -> None:
     first = sim.state()["instances"][0]
     sim.knobs(outcomes={first["hostname"]: ["failed", "succeeded"]})
