@@ -58,8 +58,10 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     try:
         answer = context.client.redeploy_runtime(instance_id)
     except ApiError as error:
-        if error.kind == "forbidden":
-            context.fail(f"{error} {_window(context)}".strip(), error=error.as_dict())
+        # A closed window may show as any refusal; a conflict is about it only if it says so (behaviour 2.7, Window).
+        about_window = error.kind == "conflict" and "window" in (error.detail or "").lower()
+        if error.kind in ("forbidden", "invalid") or about_window:
+            context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
         if not error.ambiguous:
             raise
         sent.ambiguous = error
@@ -69,8 +71,8 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     return sent
 
 
-def _window(context: Context) -> str:
-    """The maintenance window in words if it is closed, for an answer that may have been about it."""
+def closed_window(context: Context) -> str:
+    """The maintenance window in words if it is closed, for a redeploy that it may hold back; otherwise nothing."""
     try:
         window = Window.of_policy(context.client.get_fleet_update_policy())
     except ApiError:
@@ -79,8 +81,9 @@ def _window(context: Context) -> str:
     return "" if now is None or window.is_open(now) else window.sentence(now)
 
 
-def find(context: Context, sent: Sent) -> Record:
-    """The target that the redeploy made."""
+def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
+    """The target that the redeploy made. With ``once_more`` one whose outcome is unknown and that left no trace is
+    sent a second time."""
     instance_id = context.params["instance_id"]
     waited = wait_until(
         lambda: started_target(
@@ -104,11 +107,10 @@ def find(context: Context, sent: Sent) -> Record:
             f"The redeploy of instance {instance_id} was accepted, but within {_APPEARS_WITHIN:.0f} s nothing of it "
             "appeared in the instance's history. It may still run; run this task again to follow it."
         )
-    if context.params["retry_if_absent"] and sent.task_id is None:
+    if once_more:
         context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
         again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
-        if again.ambiguous is None:
-            return find(context, again)
+        return find(context, again, once_more=False)
     return context.fail(
         f"{sent.ambiguous} Within {_APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
         f"{instance_id}. Run this task again, or set retry_if_absent.",
@@ -122,18 +124,19 @@ def follow(context: Context, target: Record) -> None:
     instance_id, name = context.params["instance_id"], f"The redeploy of instance {context.params['instance_id']}"
     target = _until_terminal(context, target, context.params["wait_timeout"])
     if not target_is_terminal(target):
+        held_back = closed_window(context) if target_status(target.get("status")) == "queued" else ""
         context.fail(
             f"{name} did not end within {context.params['wait_timeout']} s; it is {target.get('status')}. "
-            "It was left running; run this task again to follow it.",
+            f"It was left running; run this task again to follow it. {held_back}".strip(),
             timed_out=True,
         )
     word = target_status(target.get("status"))
     if word == "uncertain":
         word, target = _reconciled(context, target)
     context.result["bundle_hash"] = target.get("bundle_hash")
-    reason = f": {target['error_message']}" if target.get("error_message") else ""
+    reason = f": {str(target['error_message']).removesuffix('.')}" if target.get("error_message") else ""
     if word in ("failed", "cancelled"):
-        context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.".replace("..", "."))
+        context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
     if context.params["healthy_reads"] > 0:

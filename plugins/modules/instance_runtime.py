@@ -208,11 +208,17 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
 from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
     SENT_OPTIONS,
     Sent,
+    closed_window,
     find,
     follow,
     remember,
     send_redeploy,
 )
+
+
+class _OvertakenError(Exception):
+    """Somebody else acted on the instance while this task waited for admission."""
+
 
 # How long the version manifest may lag behind a redeploy that ended before the task began.
 _MANIFEST_WITHIN = 60.0
@@ -223,7 +229,12 @@ def run(context: Context) -> None:
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
     admission = Admission(context.params["api_url"])
     try:
-        _converge(context, admission)
+        while True:
+            try:
+                _converge(context, admission)
+                break
+            except _OvertakenError:
+                admission.leave()
     finally:
         admission.leave()
         context.result["waited_seconds"] = round(context.clock() - started, 1)
@@ -239,8 +250,7 @@ def _converge(context: Context, admission: Admission) -> None:
         )
     before, available = runtime.get("current_version"), runtime.get("available_version")
     context.result.update(version_before=before, version_after=before)
-    wanted = context.params["state"] == "redeployed" or bool(runtime.get("has_update"))
-    if not wanted:
+    if context.params["state"] == "latest" and not _outdated(context, runtime):
         return
 
     history = context.client.list_instance_rollouts(instance_id)
@@ -248,7 +258,7 @@ def _converge(context: Context, admission: Admission) -> None:
     if target is None and context.params["state"] == "latest":
         updates = _fresh_manifest(context, updates, history)
         runtime = runtime_component(updates)
-        if not runtime.get("has_update"):
+        if not _outdated(context, runtime):
             context.result.update(version_before=before, version_after=runtime.get("current_version"))
             return
         available = runtime.get("available_version")
@@ -267,9 +277,22 @@ def _converge(context: Context, admission: Admission) -> None:
         if sent is None:
             context.result["version_after"] = available
             return
-        target = find(context, sent)
+        target = find(context, sent, once_more=context.params["retry_if_absent"])
     if context.params["wait"]:
         follow(context, target)
+
+
+def _outdated(context: Context, runtime: Record) -> bool:
+    """Whether the server has a newer runtime: by its word, or by its versions where it leaves the word out."""
+    said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
+    if isinstance(said, bool):
+        return said
+    if current and available:
+        return bool(current != available)
+    return context.fail(
+        f"The server does not say whether instance {context.params['instance_id']} has the published runtime: "
+        f"has_update is {said!r}, current_version is {current!r}, available_version is {available!r}."
+    )
 
 
 def _fresh_manifest(context: Context, updates: Record, history: list[Record]) -> Record:
@@ -305,13 +328,22 @@ def _send_admitted(context: Context, history: list[Record], admission: Admission
     """Wait for admission, then send the redeploy once. A server that is full or busy is asked again later."""
     if context.params["admission"] == "none":
         return send_redeploy(context, history)
+    known = {row.get("id") for row in history}
+    waited_already = False
 
     def attempt() -> Sent | str:
+        nonlocal waited_already
         try:
             if not admission.enter(lambda: _look(context)):
+                waited_already = True
                 return "as many redeploys as max_parallel_rollouts allows are in flight"
         except (AdmissionError, ValueError) as failure:
             context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+        if waited_already:
+            rows = context.client.list_instance_rollouts(context.params["instance_id"])
+            if any(row.get("id") not in known for row in rows):
+                raise _OvertakenError
+        waited_already = True
         try:
             return send_redeploy(context, history)
         except ApiError as error:
@@ -333,7 +365,7 @@ def _send_admitted(context: Context, history: list[Record], admission: Admission
         return waited.state
     return context.fail(
         f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
-        "Look for a rollout that does not end, or raise admission_timeout.",
+        f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )
 

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs instance_runtime as the action plugin does, over real HTTP, with pauses that only move the simulator's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
+from tests.simulator.running import Simulator
+
+# Every setting that a test changes, as it is before a test.
+AT_REST: dict[str, Any] = {
+    "outcomes": {"*": []},
+    "disease": {"*": "none"},
+    "unhealthy_after_deploy": {"*": None},
+    "policy": {
+        "maintenance_window_start_hour_utc": 0,
+        "maintenance_window_end_hour_utc": 0,
+        "max_parallel_rollouts": 2,
+    },
+    "deploy_s": [20, 20],
+    "clock_skew_s": 0,
+    "list_lag_s": 0,
+    "manifest_lag_s": 0,
+    "late_result_s": None,
+    "window_error": 409,
+    "window_applies_to": "fleet",
+    "max_parallel_mode": "queue",
+    "task_id_null": False,
+    "celery_task_id_null": False,
+    "status_words": "canonical",
+    "timestamps": "offset",
+    "completed_at_empty": "null",
+    "force_always_cached": False,
+    "force_while_down": "cached",
+    "error_message": "bundle checksum mismatch on the agent",
+}
+
+
+def put_to_rest(sim: Simulator) -> None:
+    """End what is under way, take back every setting, and publish a version that nobody has."""
+    sim.clear_faults()
+    for row in sim.state()["rollouts"]:
+        if row["status"] not in ("completed", "partial", "failed", "cancelled"):
+            sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{row['id']}/cancel?force=true")
+    sim.knobs(**AT_REST)
+    sim.advance(1000)
+    sim.knobs(publish=f"9.{time.monotonic_ns()}.0")
+    sim.clear_journal()
+
+
+@dataclass
+class RuntimeTask:
+    """A finished task: its result, warnings, and the pauses it made (seconds)."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+
+    @property
+    def msg(self) -> str:
+        return str(self.result.get("msg", ""))
+
+
+def run_task(
+    sim: Simulator,
+    host: str = "agent-001",
+    *,
+    check: bool = False,
+    key: str | None = None,
+    during: Callable[[int], None] | None = None,
+    **options: Any,
+) -> RuntimeTask:
+    """One task for one instance. ``during(n)`` is called in its n-th pause (1, 2, ...)."""
+    done = RuntimeTask()
+    given = {"api_url": sim.url, "api_key": key or sim.admin_key, "wait_interval": 2, **options}
+    if "instance_id" not in given:
+        given["instance_id"] = sim.instance(host)["id"]
+    checked = ArgumentSpecValidator(OPERATION.argument_spec(), **OPERATION.rules).validate(given)
+    assert not checked.error_messages, checked.error_messages
+
+    def sleep(seconds: float) -> None:
+        done.pauses.append(seconds)
+        if during is not None:
+            during(len(done.pauses))
+        sim.advance(seconds)
+
+    context = Context(
+        checked.validated_parameters,
+        check_mode=check,
+        warn=done.warnings.append,
+        clock=lambda: sum(done.pauses),
+        sleep=sleep,
+    )
+    done.result = execute(OPERATION, context, diff_mode=True)
+    return done
+
+
+def posts(sim: Simulator) -> list[str]:
+    """The operations of all writes in the journal."""
+    return [row["operation_id"] for row in sim.writes()]
