@@ -16,14 +16,15 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
+# Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.
 st.navigation(
     [
-        st.Page("pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
-        st.Page("pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
-        st.Page("pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
-        st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
-        st.Page("pages/rollout.py", title="Rollout", visibility="hidden"),
-        st.Page("pages/run.py", title="Run", visibility="hidden"),
+        st.Page("app_pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
+        st.Page("app_pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
+        st.Page("app_pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
+        st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
+        st.Page("app_pages/rollout.py", title="Rollout", visibility="hidden"),
+        st.Page("app_pages/run.py", title="Run", visibility="hidden"),
     ],
     position="top",
 ).run()

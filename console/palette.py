@@ -46,7 +46,7 @@ ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
 FAINT = {"light": "#c9ced6", "dark": "#4a5160"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
-GOOD = Tone("#9ccab0", "#5d9c7c", "green", ":material/check_circle:", "✓")
+GOOD = Tone("#9ccab0", "#3f7a5d", "green", ":material/check_circle:", "✓")
 BAD = Tone("#c8303c", "#e5606a", "red", ":material/cancel:", "✕")
 DOUBT = Tone("#d39a2d", "#dba94a", "orange", ":material/help:", "?")
 BUSY = Tone("#7fa6da", "#5b86c4", "blue", ":material/sync:", "▶")

@@ -62,8 +62,6 @@ def show(pressed: bool) -> None:
         st.rerun()
     result: _Result | None = st.session_state.get(_RESULT)
     if result is None:
-        if _api()[0] is None:
-            _what_to_set()
         return
     with st.container(border=True):
         if result.report is None:
@@ -85,7 +83,8 @@ def show(pressed: bool) -> None:
             st.rerun()
 
 
-def _what_to_set() -> None:
+def what_to_set() -> None:
+    """Which settings the button lacks, if any."""
     connection, why = _api()
     if connection is None:
         with st.expander("The API is not set up: only run logs can be synced", icon=":material/key:"):

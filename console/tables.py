@@ -14,13 +14,14 @@ import streamlit as st
 
 from console import charts, ui
 
-ROW = 35
-MOST_HEIGHT = 640
+# Pixels a row at the theme's font size.
+ROW = 33
+MOST_ROWS = 18
 
 
-def _height(rows: int, most: int = MOST_HEIGHT) -> int:
-    """Just high enough for the rows, so that short tables leave no hole and long ones scroll."""
-    return min(most, (rows + 1) * ROW + 3)
+def _height(rows: int, most: int = MOST_ROWS) -> Any:
+    """As high as the rows of a short table; a long one scrolls."""
+    return "content" if rows <= most else (most + 1) * ROW
 
 
 def _show(frame: pd.DataFrame, columns: dict[str, Any], alt: str, key: str | None = None) -> None:
@@ -175,7 +176,7 @@ def recap(found: pd.DataFrame) -> None:
         column_config=columns,
         column_order=list(columns),
         hide_index=True,
-        height=_height(len(frame), 320),
+        height=_height(len(frame), 9),
         alt="Recap by host",
         key="recap",
     )

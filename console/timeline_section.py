@@ -24,6 +24,8 @@ HELP = (
     "Hover a bar for its target; drag to zoom, double-click to go back."
 )
 
+PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -89,6 +91,7 @@ def show(query: Callable[..., pd.DataFrame], *args: Any, now: float) -> tuple[fl
     key: tuple[str, tuple[int, ...], Source, float] = (str(path), queries.stamp(path), (query.__name__, args), now)
     timeline = _timeline(*key)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
+    st.space("xsmall")
     head = ui.row()
     head.subheader("Timeline", help=HELP, width="content")
     if bounds is None:
@@ -99,15 +102,14 @@ def show(query: Callable[..., pd.DataFrame], *args: Any, now: float) -> tuple[fl
         with head:
             chosen = st.segmented_control(
                 "Rows",
-                ["slots", "targets"],
-                default="slots",
+                [PER_SLOT, PER_TARGET],
+                default=PER_SLOT,
                 required=True,
-                format_func=lambda word: f"Row = {word[:-1]}",
                 label_visibility="collapsed",
                 key="rows",
                 bind="query-params",
             )
-        rows = "targets" if chosen == "targets" else "slots"
+        rows = "targets" if chosen == PER_TARGET else "slots"
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     if count <= charts.BARS_MOST:
         ui.chart(_figure(*key, "bars", ui.theme(), rows, None), alt, "timeline")

@@ -28,8 +28,8 @@ from console.settings import Settings, SettingsError, load_settings
 T = TypeVar("T")
 P = ParamSpec("P")
 
-OVERVIEW, ROLLOUTS, ROLLOUT = "pages/overview.py", "pages/rollouts.py", "pages/rollout.py"
-RUNS, RUN, AUDIT = "pages/runs.py", "pages/run.py", "pages/audit.py"
+OVERVIEW, ROLLOUTS, ROLLOUT = "app_pages/overview.py", "app_pages/rollouts.py", "app_pages/rollout.py"
+RUNS, RUN, AUDIT = "app_pages/runs.py", "app_pages/run.py", "app_pages/audit.py"
 
 REFRESH_SECONDS = 3.0
 
@@ -167,12 +167,11 @@ def status_column(title: str = "status", width: Any = None) -> Any:
     return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
 
 
-def status_filter(options: Sequence[str], key: str = "status", label: str = "Status") -> list[str]:
-    """Pills to choose statuses; the choice is in the URL. None chosen means all."""
-    chosen = st.pills(
-        label, options, selection_mode="multi", format_func=lambda word: look(word).label, key=key, bind="query-params"
-    )
-    return list(chosen)
+def status_filter(options: Sequence[str]) -> list[str]:
+    """Pills to choose statuses; the choice is in the URL, in the words on the pills. None chosen means all."""
+    words = {look(status).word: status for status in options}
+    chosen = st.pills("Status", list(words), selection_mode="multi", key="status", bind="query-params")
+    return [words[word] for word in chosen]
 
 
 # Links, ids, numbers
@@ -204,7 +203,7 @@ def metrics(values: Sequence[tuple[str, str]]) -> None:
     """Boxes of figures side by side, wrapping on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
-            st.metric(name, value, border=True, width=172 if len(value) < 8 else 232)
+            st.metric(name, value, border=True, width=150)
 
 
 def line(*parts: str) -> None:

@@ -133,7 +133,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
         usual = _usual_seconds(conn) or 0.0
         stuck = max(STUCK_SECONDS, 3 * usual)
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
-            rows.append((r["status"], _counted(r, r["status"]), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
+            rows.append((r["status"], _counted(r), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
         for r in dicts(conn, _STUCK_TARGETS, {"as_of": as_of, "stuck": stuck}):
             word = "in progress" if r["status"] == "in_progress" else "waiting while nothing moves"
             title = _counted(r, f"{word} for {_minutes(as_of - r['at'])}")
@@ -166,10 +166,10 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["status", "title", "detail", "at", "page", "id"])
 
 
-def _counted(row: dict[str, Any], what: str) -> str:
+def _counted(row: dict[str, Any], what: str = "") -> str:
     others = row["n"] - 1
     more = f" and {others:,} more instance{'s' if others > 1 else ''}" if others else ""
-    return f"{row['first_host']}{more}: {what}"
+    return f"{row['first_host']}{more}" + (f": {what}" if what else "")
 
 
 def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
@@ -177,12 +177,10 @@ def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
     if row["status"] == "running":
         return f"{name}: running, but quiet for {_minutes(now - row['heartbeat_at'])}", ""
     if row["status"] in ("failed", "lost", "unknown"):
-        hosts = row["failed"] + row["unreachable"]
-        counts = f"{row['failed']} failed and {row['unreachable']} unreachable task results" if hosts else ""
-        word = {"lost": "lost: its process ended without a recap", "unknown": "state unknown"}.get(
-            row["status"], "failed"
-        )
-        return f"{name}: {word}", counts
+        bad = row["failed"] + row["unreachable"]
+        counts = f"{row['failed']} failed and {row['unreachable']} unreachable task results" if bad else ""
+        why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
+        return name + why.get(row["status"], ""), counts
     return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
 
 

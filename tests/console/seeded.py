@@ -249,8 +249,9 @@ def seed_small(path: Path, spools: Path, now: float, fleet: int = 24) -> None:
         for number in range(4):
             cursor = Cursor("audit", f"{TENANT}|{ident(number, 0xB0)}", last_ok_at=now)
             events = [audit_row(TENANT, ident(number, 0xB0), e) for e in audit_events(number, 300, now)]
-            figures = {"total_events": 420 if number == 0 else 300, "success_events": 380, "error_events": 31,
-                       "denied_events": 9, "by_source": {"mcp": 300}}  # fmt: skip
+            total = 420 if number == 0 else 300
+            figures = {"total_events": total, "success_events": total - 40, "error_events": 31,
+                       "denied_events": 9, "by_source": {"mcp": total}}  # fmt: skip
             store.put_audit(events, summary_row(TENANT, ident(number, 0xB0), figures, now), cursor)
         sync_spools(store, spools, now=lambda: now)
 

@@ -47,7 +47,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, **query: 
     for name, value in query.items():
         app.query_params[name] = value
     if page != "overview":
-        app.switch_page(f"pages/{page}.py")
+        app.switch_page(f"app_pages/{page}.py")
         for name, value in query.items():
             app.query_params[name] = value
     return app.run()

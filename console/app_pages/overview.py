@@ -80,3 +80,4 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     pressed = sync_button.button()
 sync_button.show(pressed)
 ui.refreshing(body, ui.something_open())
+sync_button.what_to_set()
