@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulator.refusal import Refused, field_refused
+from tests.simulator.refusal import Refused
 
 COMPONENTS = ("runtime", "skills", "mcp_servers")
 MODES = ("auto", "notify", "disabled")
@@ -61,13 +61,15 @@ class FleetPolicy:
 
 
 def check_mode(component: str, key: str, mode: str | None) -> None:
-    """Raises the 422 of a mode that is unknown, and the 409 of `auto` where the platform cannot do it."""
+    """Raises the 409 of a mode that is unknown, and of `auto` where the platform cannot do it.
+
+    The contract types the fleet's modes as open texts: such a word is a conflict, not a malformed body.
+    """
     if mode is None:
         return
     if mode not in MODES:
-        raise field_refused(key, mode, f"update mode must be one of {', '.join(MODES)}")
+        raise Refused(409, f"{key} must be one of {', '.join(MODES)}, it is {mode!r}")
     if mode == "auto" and not AUTO_SUPPORTED[component]:
-        # A word that the contract allows, refused for what the platform is: a conflict, not a malformed body.
         raise Refused(409, f"automatic updates are not supported for {component}")
 
 
