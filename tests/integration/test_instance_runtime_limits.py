@@ -1,0 +1,266 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_runtime may not do: window, policy, roles, times. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
+from tests.integration.runtime_task import posts, put_to_rest, run_task
+from tests.simulator.running import Simulator, running_simulator
+from tests.unit.api.crooked_server import crooked_server
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=4, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    put_to_rest(fleet)
+    return fleet
+
+
+def hour_of(sim: Simulator) -> int:
+    return int(sim.state()["now"] // 3600) % 24
+
+
+def close_window(sim: Simulator, opens_in: int = 5) -> str:
+    """Close it for some hours; returns its hours in words."""
+    now = hour_of(sim)
+    start, end = (now + opens_in) % 24, (now + opens_in + 2) % 24
+    hours = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
+    sim.knobs(window_applies_to="everything", policy=hours)
+    return f"The maintenance window ({start:02d}:00 to {end:02d}:00 UTC) is closed; it opens next at "
+
+
+# Window and roles
+
+
+@pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
+def test_12_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simulator, kind: object) -> None:
+    sim.knobs(window_error=kind)
+    said = close_window(sim)
+    done = run_task(sim, wait_timeout=60)
+    assert done.result["failed"] and said in done.msg, done.msg
+    assert posts(sim) == ["redeploy_runtime"], "asked once, not again and again until it opens"
+    if kind == "defer_countdown":
+        assert done.result["timed_out"] and "it is queued" in done.msg
+    else:
+        assert done.pauses == [] and not done.result["changed"]
+
+
+def test_a_window_that_is_open_or_has_nothing_to_say_is_not_mentioned(sim: Simulator) -> None:
+    sim.fault(operation="redeploy_runtime", status=403, detail="Admin role required")
+    done = run_task(sim)
+    assert "Admin role required" in done.msg and "window (" not in done.msg
+
+
+def test_a_role_that_may_not_is_one_sentence(sim: Simulator) -> None:
+    done = run_task(sim, key=sim.keys["user"])
+    assert done.result["failed"] and not done.result["changed"]
+    assert done.result["error"]["kind"] == "forbidden" and "Admin role required" in done.msg
+    assert posts(sim) == ["redeploy_runtime"]
+
+
+def test_27_a_wrong_key_is_one_call(sim: Simulator) -> None:
+    done = run_task(sim, key="wrong-key")
+    assert done.result["error"]["kind"] == "auth" and "Check api_key" in done.msg
+    assert len(sim.journal()) == 1
+
+
+def test_an_unknown_instance_is_one_sentence(sim: Simulator) -> None:
+    done = run_task(sim, instance_id="4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10")
+    assert done.result["error"]["kind"] == "not_found" and "unknown to this tenant" in done.msg
+    assert posts(sim) == []
+
+
+# Policy
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [(0, "is 0: rollouts are switched off"), (None, "is None, no whole number")],
+)
+def test_14_a_policy_without_a_number_refuses(sim: Simulator, most: object, said: str) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": most})
+    done = run_task(sim)
+    assert done.result["failed"] and said in done.msg and not done.result["changed"]
+    assert posts(sim) == []
+
+
+def test_a_full_fleet_is_waited_for(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
+    sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")
+    sim.clear_journal()
+    done = run_task(sim)
+    assert not done.result.get("failed"), done.result
+    assert done.result["waited_seconds"] > 90
+    assert sim.in_flight()["violations"] == []
+    assert posts(sim) == ["redeploy_runtime"]
+
+
+def test_a_fleet_that_stays_full_is_a_failure_that_says_so(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
+    sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")
+    sim.clear_journal()
+    done = run_task(sim, admission_timeout=60)
+    assert done.result["timed_out"] and not done.result["changed"]
+    assert "for 60 s as many redeploys as max_parallel_rollouts allows are in flight" in done.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("mode", [409, 429])
+def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, mode: int) -> None:
+    sim.fault(operation="redeploy_runtime", status=mode, retry_after=0, detail="full", times=6)
+    result = run_task(sim).result
+    assert not result.get("failed") and result["changed"], result
+    assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
+
+
+def test_21_a_server_that_says_full_for_ever_is_a_failure_that_says_so(sim: Simulator) -> None:
+    sim.fault(operation="redeploy_runtime", status=409, detail="not now, try tomorrow")
+    done = run_task(sim, admission_timeout=30)
+    assert done.result["timed_out"] and "the server answered: not now, try tomorrow" in done.msg
+
+
+def test_without_admission_the_server_decides(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 0})
+    sim.fault(operation="redeploy_runtime", status=409, detail="full")
+    done = run_task(sim, admission="none")
+    assert done.result["error"]["kind"] == "conflict" and len(posts(sim)) == 1
+
+
+def test_a_folder_for_locks_that_cannot_be_used_is_a_sentence(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / f"fleetops-agents-{os.geteuid()}").write_text("in the way")
+    done = run_task(sim)
+    assert done.result["failed"] and "was not redeployed: the folder" in done.msg and "File exists" in done.msg
+    assert posts(sim) == []
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"wait_interval": 0}, "wait_interval is 0.0: it must be above 0 seconds"),
+        ({"wait_interval": -1}, "wait_interval is -1.0"),
+        ({"wait_interval": "nan"}, "wait_interval is nan"),
+        ({"wait_timeout": -1}, "wait_timeout is -1: it must be 0 or more"),
+        ({"admission_timeout": -1}, "admission_timeout is -1"),
+        ({"healthy_timeout": -5}, "healthy_timeout is -5"),
+        ({"healthy_reads": -1}, "healthy_reads is -1"),
+        ({"uncertain_grace": -1}, "uncertain_grace is -1"),
+        ({"request_timeout": 0}, "request_timeout is 0.0"),
+        ({"request_timeout": -1}, "request_timeout is -1.0"),
+        ({"request_timeout": "inf"}, "request_timeout is inf"),
+        ({"retries": -1}, "retries is -1"),
+    ],
+)
+def test_a_time_that_cannot_be_waited_is_a_sentence(sim: Simulator, options: dict[str, Any], said: str) -> None:
+    done = run_task(sim, **options)
+    assert done.result["failed"] and said in done.msg, done.result
+    assert sim.journal() == []
+
+
+def test_no_time_at_all_means_one_look(sim: Simulator) -> None:
+    done = run_task(sim, wait_timeout=0)
+    assert done.result["timed_out"] and "did not end within 0 s" in done.msg
+    assert posts(sim) == ["redeploy_runtime"]
+
+
+# Answers that the simulator never gives
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [
+        (None, "names no runtime"),
+        ("4.18.2", "names no runtime"),
+        ({}, "names no runtime"),
+        ({"slug": "agent"}, "does not say whether"),
+        ({"has_update": None, "current_version": "1"}, "does not say whether"),
+    ],
+)
+def test_an_answer_without_versions_is_no_current_runtime(runtime: Any, said: str) -> None:
+    with crooked_server() as server:
+        server.says({"instance_id": "x", "runtime": runtime})
+        done = run_task(_at(server.url), instance_id="x")
+    assert done.result["failed"] and said in done.msg
+
+
+def test_versions_tell_where_the_word_is_missing() -> None:
+    with crooked_server() as server:
+        server.says({"runtime": {"current_version": "1", "available_version": "1"}})
+        assert run_task(_at(server.url), instance_id="x").result["changed"] is False
+
+
+def _at(url: str) -> Simulator:
+    """A handle that knows an address and a key, and nothing else."""
+    return Simulator(url, {"tenant_admin_override": "some-key"}, None)  # type: ignore[arg-type]
+
+
+# Several controllers' worth of processes, in real time
+
+
+def _redeploy(url: str, key: str, identity: str, ended: Any) -> None:
+    given = {"api_url": url, "api_key": key, "instance_id": identity, "wait_interval": 0.05, "healthy_reads": 1}
+    params = ArgumentSpecValidator(OPERATION.argument_spec()).validate(given).validated_parameters
+    result = execute(OPERATION, Context(params))
+    ended.put((identity, result.get("msg", ""), result["changed"]))
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"max_parallel_mode": "none"},
+        {"max_parallel_mode": "none", "list_lag_s": 20},
+        {"max_parallel_mode": 409},
+        {"max_parallel_mode": 429},
+    ],
+    ids=["a server that does not mind", "and shows rows late", "a server that says 409", "a server that says 429"],
+)
+def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
+    server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    knobs = {"deploy_s": [30, 40], "policy": {"max_parallel_rollouts": 3}, **server}
+    with running_simulator(instances=7, speed=40.0, knobs=knobs) as sim:
+        ended = FORK.Queue()
+        ids = sim.instance_ids
+        workers = [
+            FORK.Process(target=_redeploy, args=(sim.url, sim.admin_key, one, ended), daemon=True) for one in ids
+        ]
+        for worker in workers:
+            worker.start()
+        deadline = time.monotonic() + 30
+        while sim.in_flight()["maximum"] < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        sim.knobs(policy={"max_parallel_rollouts": 1})
+        results = [ended.get(timeout=60) for _ in workers]
+        for worker in workers:
+            worker.join(10)
+        assert [(msg, changed) for _one, msg, changed in results] == [("", True)] * 7
+        in_flight = sim.in_flight()
+        assert in_flight["maximum"] == 3, "the policy was used, and never exceeded"
+        assert in_flight["violations"] == []
+        executed = [row["path"] for row in sim.writes() if row["executed"]]
+        assert len(executed) == len(set(executed)) == 7
