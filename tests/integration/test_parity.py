@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every module in the controller's process and as an ordinary module: the same results, failures, check mode, diff."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import Simulator
+
+pytestmark = pytest.mark.playbook
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+CANARY = "canary-key-that-must-never-be-seen-0123456789"
+# What differs by nature: how the task was run, and how long it took.
+BY_NATURE = {"invocation", "waited_seconds", "ansible_facts", "exception", "failed_when_result", "warnings"}
+POLICY = "/v1/instances/fleet/updates/policy"
+
+
+def cases(sim: Simulator) -> dict[str, dict[str, Any]]:
+    """Name -> task keywords. None of them changes what a later one sees, so that both ways see the same fleet."""
+    one = {"instance_id": sim.instance_ids[0]}
+    rollout = sim.call("GET", "/v1/instances/fleet/runtime/rollouts")[1][0]["id"]
+    task = "fleetops.agents."
+    return {
+        "policy": {task + "update_policy_info": {}},
+        "health": {task + "instance_health_info": one},
+        "history": {task + "instance_rollout_info": {**one, "limit": 2}},
+        "history, limit 0": {task + "instance_rollout_info": {**one, "limit": 0}},
+        "rollouts": {task + "rollout_info": {"limit": 3, "status": ["completed", "partial"]}},
+        "one rollout": {task + "rollout_info": {"rollout_id": rollout, "gather": ["targets", "timeline"]}},
+        "gather without an id": {task + "rollout_info": {"gather": ["targets"]}},
+        "raw read": {task + "api_request": {"path": POLICY}},
+        "raw write in check mode": {
+            task + "api_request": {"path": POLICY, "method": "PATCH", "body": {"max_parallel_rollouts": 3}},
+            "check_mode": True,
+        },
+        "raw write refused": {
+            task + "api_request": {"path": POLICY, "method": "PATCH", "body": {"max_parallel_rollouts": "many"}}
+        },
+        "raw path": {task + "api_request": {"path": "no/path"}},
+        "redeploy in check mode": {task + "instance_runtime": one, "check_mode": True, "diff": True},
+        "bad interval": {task + "instance_runtime": {**one, "wait_interval": 0}},
+        "unknown instance": {task + "instance_health_info": {"instance_id": UNKNOWN}},
+        "malformed instance": {task + "instance_health_info": {"instance_id": "none"}},
+        "missing option": {task + "instance_health_info": {}},
+        "unsupported option": {task + "instance_health_info": {**one, "colour": "blue"}},
+        "wrong choice": {task + "instance_runtime": {**one, "state": "newest"}},
+        "wrong type": {task + "instance_runtime": {**one, "wait_timeout": "soon"}},
+        "wrong key": {task + "update_policy_info": {"api_key": CANARY}},
+        "wrong address": {task + "update_policy_info": {"api_url": "fleet.example.com"}},
+        "refused port": {task + "update_policy_info": {"api_url": "http://127.0.0.1:9", "retries": 0}},
+        "trace": {task + "update_policy_info": {"api_trace": True}},
+    }
+
+
+def play(tasks: dict[str, dict[str, Any]], report: Path) -> list[dict[str, Any]]:
+    """A play that runs each task in-process and as an ordinary module, and writes all results as JSON."""
+    steps: list[dict[str, Any]] = []
+    results = []
+    for number, (name, task) in enumerate(tasks.items()):
+        common = {**task, "ignore_errors": True}
+        steps.append({"name": f"{name}, in-process", **common, "register": f"here_{number}"})
+        steps.append(
+            {
+                "name": f"{name}, ordinary",
+                **common,
+                "environment": {"FLEETOPS_PARITY": "ordinary"},
+                "register": f"there_{number}",
+            }
+        )
+        results.append(f"[here_{number}, there_{number}]")
+    steps.append(
+        {
+            "name": "Write the results",
+            "ansible.builtin.copy": {"dest": str(report), "content": "{{ [" + ", ".join(results) + "] | to_json }}"},
+            "check_mode": False,
+        }
+    )
+    return [
+        {
+            "name": "Both ways",
+            "hosts": "localhost",
+            "gather_facts": False,
+            "connection": "local",
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": steps,
+        }
+    ]
+
+
+def without(result: Any) -> Any:
+    """A result less what differs by nature, times of a trace and request ids included."""
+    if isinstance(result, dict):
+        return {k: without(v) for k, v in result.items() if k not in BY_NATURE and k != "ms"}
+    if isinstance(result, str):
+        return re.sub(r"\bsim-\d+\b", "<request id>", result)
+    return [without(item) for item in result] if isinstance(result, list) else result
+
+
+def test_both_ways_give_the_same(
+    simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    tasks = cases(simulator)
+    report = tmp_path / "results.json"
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(yaml.safe_dump(play(tasks, report), sort_keys=False))
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("all: {hosts: {localhost: {}}}\n")
+    run = run_playbook(simulator, playbook, "-vvvv", inventory=inventory, timeout=300)
+    assert run.rc == 0, run.output[-4000:]
+    pairs = dict(zip(tasks, json.loads(report.read_text()), strict=True))
+    for name, (here, there) in pairs.items():
+        # Only an ordinary module tells its arguments: so the two ways really were two.
+        assert "invocation" not in here, name
+        assert without(here) == without(there), name
+        assert "Traceback" not in str(here), name
+    assert not pairs["policy"][0].get("failed")
+    assert pairs["redeploy in check mode"][0]["changed"] is True
+    assert pairs["redeploy in check mode"][0]["diff"]["before"] != pairs["redeploy in check mode"][0]["diff"]["after"]
+    assert pairs["wrong key"][0]["error"]["kind"] == "auth"
+    failing = {name for name, (here, _there) in pairs.items() if here.get("failed")}
+    assert failing == {
+        *("history, limit 0", "gather without an id", "raw write refused", "raw path", "bad interval"),
+        *("unknown instance", "malformed instance", "missing option", "unsupported option", "wrong choice"),
+        *("wrong type", "wrong key", "wrong address", "refused port"),
+    }
+    # Two refused PATCHes and nothing else was written.
+    assert [row["status"] for row in simulator.writes()] == [422, 422]
+    assert simulator.admin_key not in run.output
+    assert simulator.admin_key not in report.read_text()
