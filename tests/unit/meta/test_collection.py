@@ -1,0 +1,170 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The house's rules that no single test of a feature would notice: walls, groups, specs, documentation, licences."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
+from ansible_collections.fleetops.agents.plugins.module_utils._options import ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+PACKAGE = "ansible_collections.fleetops.agents.plugins"
+
+
+def imports(path: Path) -> set[str]:
+    """The absolute names that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+    return found
+
+
+def offenders(folder: str, *forbidden: str, but: tuple[str, ...] = ()) -> list[str]:
+    """Files below a folder that import one of the forbidden packages."""
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.name not in but
+        for name in sorted(imports(path))
+        if any(name == bad or name.startswith(bad + ".") for bad in forbidden)
+    ]
+
+
+def test_the_walls_stand() -> None:
+    assert offenders("plugins", "console", "tests", "sqlite3", "sqlite_utils") == []
+    assert offenders("plugins/module_utils/_api", "ansible") == []
+    assert offenders("plugins/module_utils/_api", "requests", "urllib3", but=("transport.py",)) == []
+    assert offenders("tests/simulator", PACKAGE, "console") == []
+    assert offenders("console", "tests") == []
+    assert offenders("console/pages", "sqlite3", "requests", "sqlite_utils", "console.store") == []
+    assert offenders("console", "requests") == []
+    assert offenders("console", "sqlite_utils", but=("store.py", "database.py", "migrations.py")) == []
+
+
+def test_only_tests_know_that_a_simulator_exists() -> None:
+    listed = subprocess.run(
+        ["git", "grep", "-liE", "simulator|_sim/", "--", "plugins", "console", "playbooks", "meta", "inventories"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert listed.stdout.split() == []
+
+
+def documentation(module: str) -> dict[str, Any]:
+    return yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{module}").DOCUMENTATION)
+
+
+def documented_options(module: str) -> dict[str, Any]:
+    """The options of a module with those of its fragments."""
+    merged: dict[str, Any] = {}
+    told = documentation(module)
+    for name in told["extends_documentation_fragment"]:
+        fragment, _, part = name.removeprefix("fleetops.agents.").partition(".")
+        text = getattr(
+            importlib.import_module(f"{PACKAGE}.doc_fragments.{fragment}").ModuleDocFragment,
+            part.upper() or "DOCUMENTATION",
+        )
+        merged |= yaml.safe_load(text).get("options") or {}
+    return merged | (told.get("options") or {})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_where_it_must_be(module: str) -> None:
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert module in groups["fleet"]
+    assert (module in groups["instance"]) == module.startswith("instance_")
+    action = importlib.import_module(f"{PACKAGE}.action.{module}").ActionModule
+    assert action is importlib.import_module(f"{PACKAGE}.action.api_request").ActionModule
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_documentation_says_what_the_spec_does(module: str) -> None:
+    spec = importlib.import_module(f"{PACKAGE}.modules.{module}").OPERATION.argument_spec()
+    told = documented_options(module)
+    assert set(spec) == set(told)
+    for name, entry in spec.items():
+        assert entry.get("type", "str") == told[name].get("type", "str"), name
+        assert entry.get("default") == told[name].get("default"), name
+        assert entry.get("choices") == told[name].get("choices"), name
+        assert entry.get("required", False) == told[name].get("required", False), name
+        if name in ENVIRONMENT:
+            assert ENVIRONMENT[name] in str(told[name]["description"]), name
+        if re.search(r"key|token|secret|password", name):
+            assert entry.get("no_log") is True, name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_documented_whole(module: str) -> None:
+    loaded = importlib.import_module(f"{PACKAGE}.modules.{module}")
+    told = documentation(module)
+    assert told["module"] == module
+    fragments = told["extends_documentation_fragment"]
+    assert "fleetops.agents.attributes" in fragments
+    assert "fleetops.agents.connection" in fragments
+    if module.endswith("_info"):
+        assert "fleetops.agents.attributes.info" in fragments
+    else:
+        assert {"check_mode", "diff_mode", "idempotent"} <= set(told["attributes"])
+    examples = yaml.safe_load(loaded.EXAMPLES)
+    assert len(examples) >= 3
+    for task in examples:
+        words = set(task) - {"name", "register", "until", "retries", "delay", "when"}
+        assert all(word.startswith(("fleetops.agents.", "ansible.builtin.")) for word in words), task
+        assert "api_key" not in str(task)
+    for name, entry in yaml.safe_load(loaded.RETURN).items():
+        assert {"description", "returned", "type", "sample"} <= set(entry), name
+
+
+def test_the_table_of_endpoints_is_the_contract() -> None:
+    contract = yaml.safe_load((ROOT / "tests" / "contract" / "openapi.yaml").read_text())
+    listed = {
+        (operation["operationId"], method.upper(), path)
+        for path, methods in contract["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert {(e.name, e.method, e.path) for e in ENDPOINTS.values()} == listed
+    assert sorted(e.number for e in ENDPOINTS.values()) == list(range(1, 27))
+
+
+def test_versions_agree_and_nothing_is_ignored() -> None:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    releases = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    assert version in releases
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in tracked if "sanity/ignore" in name] == []
+    assert "requirements.txt" not in tracked, "ansible-builder would take a requirements.txt of the root"
+
+
+def test_every_source_file_names_its_licence() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py", "plugins", "playbooks", "meta/runtime.yml", "README.md", "CONTRIBUTING.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    missing = []
+    for name in tracked.stdout.splitlines():
+        text = (ROOT / name).read_text()
+        wanted = "BSD-2-Clause" if name.startswith("plugins/module_utils/") else "GPL-3.0-or-later"
+        if text.strip() and f"SPDX-License-Identifier: {wanted}" not in text:
+            missing.append(name)
+    assert missing == []
+
+
+def test_links_of_the_readme_are_whole() -> None:
+    links = re.findall(r"(?<!!)\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
