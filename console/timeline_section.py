@@ -113,7 +113,7 @@ def show(query: Callable[..., pd.DataFrame], *args: Any, now: float) -> tuple[fl
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     if count <= charts.BARS_MOST:
         ui.chart(_figure(*key, "bars", ui.theme(), rows, None), alt, "timeline")
-        _notes(timeline)
+        _notes(timeline, rows)
         return None
     # The slider stands below the image but decides what the image marks.
     picture = st.container()
@@ -153,13 +153,13 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
     return window
 
 
-def _notes(timeline: Timeline) -> None:
+def _notes(timeline: Timeline, rows: charts.Rows = "slots") -> None:
     """What the picture does not show."""
     notes = []
     if np.any(timeline.layout.open):
         until = charts.moment(timeline.now, "%H:%M:%S")
         notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until} UTC")
-    if timeline.waiting:
+    if timeline.waiting and rows == "slots":
         notes.append(f"{timeline.waiting:,} still waiting, without a bar")
     if timeline.without_times:
         plural = "s" if timeline.without_times > 1 else ""

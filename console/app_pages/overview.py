@@ -68,9 +68,11 @@ def entry(item: dict[str, Any]) -> None:
             if item["at"] == item["at"] and item["at"] is not None:
                 st.caption(f"{charts.moment(item['at'], '%Y-%m-%d %H:%M')} UTC", width="content")
             if item["page"] == "rollout":
-                st.page_link(ui.ROLLOUT, label="Open rollout", query_params={"id": item["id"]})
+                st.page_link(
+                    ui.ROLLOUT, label="Open rollout", icon=":material/arrow_forward:", query_params={"id": item["id"]}
+                )
             elif item["page"] == "run":
-                st.page_link(ui.RUN, label="Open run", query_params={"id": item["id"]})
+                st.page_link(ui.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": item["id"]})
         if item["detail"]:
             st.code(item["detail"], language=None, wrap_lines=True)
 

@@ -47,7 +47,12 @@ def header(rollout: dict[str, Any], now: float) -> None:
     for run in ui.records(ui.ask(queries.runs_of_rollout, ID)):
         with ui.row():
             ui.badge(run["status"])
-            st.page_link(ui.RUN, label="Started by a playbook run", query_params={"id": run["run_id"]})
+            st.page_link(
+                ui.RUN,
+                label="Started by this playbook run",
+                icon=":material/arrow_forward:",
+                query_params={"id": run["run_id"]},
+            )
             ui.line(tables.playbook_name(run["playbook"]), f"{charts.moment(run['started_at'])} UTC")
     waiting = rollout["queued"] + rollout["in_progress"]
     ui.metrics(
@@ -80,9 +85,8 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     tenant = rollout["tenant"]
     found, total = ui.paged(lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
     place = " in the window" if window else ""
-    st.caption(
-        f"{total:,} of {rollout['total']:,} targets{place}" if total != rollout["total"] else f"{total:,} targets"
-    )
+    of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
+    st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}")
     if total:
         tables.targets(found, now)
         ui.pager(total, queries.PAGE)
