@@ -32,13 +32,13 @@ def body() -> None:
         st.subheader("Newest rollouts")
         if rollouts_total:
             tables.rollouts(rollouts, fresh.as_of(ui.clock()), key="newest_rollouts")
-            st.page_link(ui.ROLLOUTS, label=f"All {rollouts_total:,} rollouts", icon=":material/arrow_forward:")
+            st.page_link(ui.ROLLOUTS, label=f"All rollouts ({rollouts_total:,})", icon=":material/arrow_forward:")
         else:
             st.text("No rollout was read from the API yet.")
         st.subheader("Newest playbook runs")
         if runs_total:
             tables.runs(runs, key="newest_runs")
-            st.page_link(ui.RUNS, label=f"All {runs_total:,} runs", icon=":material/arrow_forward:")
+            st.page_link(ui.RUNS, label=f"All runs ({runs_total:,})", icon=":material/arrow_forward:")
         else:
             st.text("No run log was loaded yet.")
 

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The figures: a bar and a label for each target, phases, patterns, the image of a big rollout; no foreign markup."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import charts
+from console.palette import LOOKS, look
+from console.timeline import Layout, lay_out
+from tests.console.seeded import HOSTILE
+
+NAN = float("nan")
+T0 = 1_795_000_000.0
+
+
+def targets(*rows: tuple[str, str, float, float, float, float, str | None]) -> pd.DataFrame:
+    """host, status, created, started, completed, countdown, error; times after T0."""
+    names = ["host", "status", "created_at", "started_at", "completed_at", "countdown_s", "error"]
+    frame = pd.DataFrame(rows, columns=names)
+    frame[names[2:5]] += T0
+    return frame.assign(is_open=frame["status"].isin(["queued", "in_progress"]))
+
+
+def arranged(frame: pd.DataFrame, now: float) -> Layout:
+    times = [frame[name].to_numpy(float) for name in ("created_at", "started_at", "completed_at", "countdown_s")]
+    return lay_out(times[0], times[1], times[2], times[3], frame["is_open"].to_numpy(bool), now)
+
+
+FOUR = targets(
+    ("a", "succeeded", 0, 10, 70, 4, None),
+    ("b", "uncertain", 0, 12, 50, 4, "worker lost"),
+    ("c", "in_progress", 0, 60, NAN, 4, None),
+    ("d", "queued", 0, NAN, NAN, 30, None),
+    ("e", "failed", 0, 75, 80, 4, HOSTILE),
+)
+NOW = T0 + 100
+
+
+def bars(figure: go.Figure, word: str) -> Any:
+    return next(trace for trace in figure.data if word in trace.name)
+
+
+def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() -> None:
+    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    good = bars(figure, "succeeded")
+    assert list(good.base) == [(T0 + 10) * 1000]
+    assert list(good.x) == [60_000]
+    run_phase = [trace for trace in figure.data if trace.hoverinfo != "skip"]
+    assert sum(len(trace.x) for trace in run_phase) == 4
+    for trace in figure.data:
+        assert len(trace.width) == len(trace.x)
+    assert list(bars(figure, "in progress").x) == [(100 - 60) * 1000]
+    # "Open" is marked: a pattern, and a line at now.
+    assert bars(figure, "in progress").marker.pattern.shape
+    assert [shape.x0 for shape in figure.layout.shapes] == [NOW * 1000]
+
+
+def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
+    words = ("succeeded", "failed", "uncertain", "in_progress", "queued", "cancelled")
+    assert len({LOOKS[word].tone.sign for word in words}) == len(words)
+    assert LOOKS["uncertain"].pattern and LOOKS["uncertain"].pattern != LOOKS["in_progress"].pattern
+    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    assert {"? uncertain 1", "✕ failed 1", "✓ succeeded 1"} <= {trace.name for trace in figure.data}
+
+
+def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
+    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, rows="targets")
+    count, queue = bars(figure, "countdown"), bars(figure, "waiting")
+    assert set(count.width) == set(queue.width) == {charts.WAIT}
+    assert max(count.width) < charts.BAR
+    # Countdown 4 s for each, 30 s for the queued one; then the queue until the start, or now.
+    assert sorted(count.x) == [4000, 4000, 4000, 4000, 30_000]
+    assert sorted(queue.x) == [6000, 8000, 56_000, 70_000, 71_000]
+    # In slots the wait is cut off where the slot was busy: never over another bar.
+    slots = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    layout = arranged(FOUR, NOW)
+    for name in ("countdown", "waiting"):
+        for trace in [t for t in slots.data if t.name == name]:
+            for base, length, row in zip(trace.base, trace.x, trace.y, strict=True):
+                for k in np.flatnonzero(layout.slot + 1 == row):
+                    assert base + length <= layout.start[k] * 1000 or base >= layout.end[k] * 1000
+
+
+def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
+    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    label = bars(figure, "failed").text[0]
+    assert label.startswith("<b>e</b><br>✕ failed<br>started 2026-11-18 ")
+    assert "took 5.0 s" in label
+    assert "<img" not in label and "&lt;img" in label
+    assert "no end yet" in bars(figure, "in progress").text[0]
+    assert "waited 10 s (countdown 4.0 s)" in bars(figure, "succeeded").text[0]
+
+
+@given(text=st.text())
+def test_plain_never_lets_markup_through(text: str) -> None:
+    said = charts.plain(text).replace("<br>", "")
+    assert "<" not in said and ">" not in said
+
+
+def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> None:
+    count = 2000
+    start = T0 + np.arange(count) * 2.0
+    frame = pd.DataFrame(
+        {
+            "host": [f"h{n}" for n in range(count)],
+            "status": ["failed" if n % 50 == 0 else "succeeded" for n in range(count)],
+            "created_at": T0,
+            "started_at": start,
+            "completed_at": start + 30,
+            "countdown_s": 0.0,
+            "error": None,
+            "is_open": False,
+        }
+    )
+    layout = arranged(frame, NOW)
+    figure = charts.timeline_image(frame, layout, window=(T0 + 100, T0 + 200))
+    image = np.asarray(figure.data[0].z)
+    assert image.dtype == np.uint8 and image.shape == (layout.slots, 1200) == (15, 1200)
+    assert image.max() == LOOKS["failed"].severity
+    assert [(s.x0, s.x1) for s in figure.layout.shapes] == [((T0 + 100) * 1000, (T0 + 200) * 1000)]
+    assert {"✓ succeeded 1,960", "✕ failed 40"} <= {t.name for t in figure.data}
+    # Small on the way to the browser: the image travels as bytes.
+    assert len(figure.to_json()) < 60_000
+    # Each severity has a colour of its own, and idle cells have none.
+    scale = dict(figure.data[0].colorscale)
+    assert scale[0.0] == "rgba(0,0,0,0)"
+    part = charts.timeline_bars(frame, layout, NOW, window=(T0 + 100, T0 + 200))
+    assert sum(len(t.x) for t in part.data if t.hoverinfo != "skip") == 66
+
+
+def test_the_same_figure_is_the_same_text() -> None:
+    """Streamlit keeps a chart, and its zoom, while the JSON it is sent stays the same."""
+    one, two = (charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _ in range(2))
+    assert one == two
+    assert json.loads(one)["layout"]["barmode"] == "overlay"
+
+
+def test_nothing_to_show_is_a_figure_all_the_same() -> None:
+    none = FOUR[FOUR["status"] == "queued"].reset_index(drop=True)
+    assert len(charts.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
+    assert len(charts.timeline_image(none, arranged(none, NOW)).data) >= 1
+
+
+def test_audit_charts_keep_every_count_and_escape_names() -> None:
+    daily = pd.DataFrame(
+        {
+            "day": ["2026-11-01", "2026-11-01", "2026-11-02"],
+            "outcome": ["success", "denied", "odd"],
+            "events": [5, 2, 1],
+        }
+    )
+    figure = charts.audit_days(daily)
+    assert sum(sum(trace.y) for trace in figure.data) == 8
+    assert [trace.name for trace in figure.data] == ["✓ success", "? denied", "· odd"]
+    sources = pd.DataFrame({"source": ["a", HOSTILE], "outcome": ["success", "error"], "events": [5, 2]})
+    figure = charts.audit_sources(sources)
+    assert sum(sum(trace.x) for trace in figure.data) == 7
+    assert "<img" not in figure.to_json().replace("\\u003c", "<").replace("&lt;img", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.96, "10 s"), (38.4, "38 s"), (422, "7 min 02 s"), (19320, "5 h 22 min"), (273600, "3 d 4 h")],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert charts.duration(seconds) == text
+
+
+def test_an_unknown_word_keeps_its_text() -> None:
+    assert look("half_done").label == "· half_done"
+    assert look(None).word == look("").word == "no status"

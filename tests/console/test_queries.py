@@ -1,0 +1,282 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the pages read: the right rows in the right order, by indexes, also where the file may only be read."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from console import queries
+from console.queries import reading
+from console.store import Cursor, open_store
+from tests.console.seeded import (
+    FLEET,
+    LOST,
+    OPEN,
+    REASON,
+    RUN,
+    TENANT,
+    fleet_rollout,
+    host_name,
+    ident,
+    rollout_read,
+    seed_small,
+    target,
+)
+
+NOW = float(int(time.time()))
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queries")
+    seed_small(folder / "console.db", folder / "runs", NOW)
+    return folder / "console.db"
+
+
+def test_rollouts_are_filtered_and_name_their_host_and_run(database: Path) -> None:
+    everything, total = queries.rollouts(database)
+    assert total == len(everything) == 14
+    assert list(everything["created_at"]) == sorted(everything["created_at"], reverse=True)
+    fleet, count = queries.rollouts(database, scope="fleet")
+    assert count == 2 and set(fleet["rollout_id"]) == {FLEET, OPEN}
+    found, count = queries.rollouts(database, ["failed"], search=host_name(11))
+    assert count == 1
+    assert (found["host"][0], found["run_id"][0]) == (host_name(11), RUN)
+    # A sign of LIKE is looked for as it is.
+    assert queries.rollouts(database, search="agent_000")[1] == 0
+    assert queries.rollouts(database, search="%")[1] == 0
+
+
+def test_pages_of_targets_together_are_all_targets_once(database: Path) -> None:
+    seen: list[str] = []
+    for page in range(1, 6):
+        part, total = queries.target_page(database, TENANT, FLEET, queries.TargetFilter(), NOW, page, size=5)
+        assert total == 24
+        seen += part["target_id"].tolist()
+    assert len(seen) == len(set(seen)) == 24
+    assert not len(queries.target_page(database, TENANT, FLEET, queries.TargetFilter(), NOW, 6, size=5)[0])
+
+
+def test_problems_come_first_and_a_missing_time_keeps_its_text(database: Path) -> None:
+    page, _ = queries.target_page(database, TENANT, OPEN, queries.TargetFilter(), NOW)
+    order = list(dict.fromkeys(page["status"]))
+    assert order == ["uncertain", "in_progress", "queued", "succeeded"]
+    odd = page[page["host"] == host_name(2)].iloc[0]
+    assert odd["unread"] == "yesterday, about noon"
+    assert odd["started_at"] != odd["started_at"]
+    running = page[page["status"] == "in_progress"].iloc[0]
+    assert running["took_s"] == pytest.approx(NOW - running["started_at"])
+
+
+def test_a_window_keeps_what_ran_in_it_and_open_targets_run_to_now(database: Path) -> None:
+    everything = queries.targets_of(database, TENANT, OPEN)
+    started = everything["started_at"].dropna()
+    first = float(started.max())
+    wanted = queries.TargetFilter(window=(first, NOW))
+    page, total = queries.target_page(database, TENANT, OPEN, wanted, NOW)
+    ends = everything["completed_at"].fillna(NOW).where(everything["is_open"] == 1, everything["completed_at"])
+    expected = everything[(everything["started_at"] <= NOW) & (ends >= first)]
+    assert set(page["target_id"]) == set(expected["target_id"])
+    assert total == len(expected) > 0
+
+
+@pytest.mark.parametrize("sort", queries.TARGET_SORTS)
+def test_each_sort_orders_by_what_it_says(sort: str, database: Path) -> None:
+    page, _ = queries.target_page(database, TENANT, FLEET, queries.TargetFilter(sort=sort), NOW)
+    key = {
+        "Problems first": (page["status"] != "failed").tolist(),
+        "Start": page["started_at"].tolist(),
+        "Slowest first": (-page["took_s"]).tolist(),
+        "Host": page["host"].tolist(),
+    }[sort]
+    assert key == sorted(key)
+
+
+def test_a_run_tells_its_batches_failures_and_rollouts(database: Path) -> None:
+    batches = queries.batches(database, RUN)
+    assert batches["batch"].tolist() == [1, 2, 3, 4]
+    assert batches["failed"].tolist() == [0, 0, 0, 1]
+    assert batches["host_names"][0] == ", ".join(host_name(n) for n in range(3))
+    results, total = queries.results(database, RUN)
+    assert total == 23
+    assert results["status"].tolist()[0] == "failed" and results["host"][0] == host_name(11)
+    assert results["counter"].tolist()[1:] == sorted(results["counter"].tolist()[1:])
+    last = int(batches["counter"].iloc[-1])
+    assert queries.results(database, RUN, play=last)[1] == 5
+    assert queries.failures(database, RUN)["task"].tolist() == ["Redeploy the runtime"]
+    assert len(queries.targets_of_run(database, RUN)) == len(queries.rollouts_of_run(database, RUN)) == 12
+    linked = queries.runs_of_rollout(database, queries.rollouts_of_run(database, RUN)["rollout_id"][0])
+    assert linked["run_id"].tolist() == [RUN]
+    assert queries.recap(database, RUN)["host"][0] == host_name(11)
+    assert queries.in_flight(database, LOST)["task"].tolist() == ["Reboot the instance"]
+
+
+def test_audit_counts_add_up_to_what_is_ingested(database: Path) -> None:
+    covered = queries.audit_coverage(database)
+    assert covered["ours"].tolist() == [300, 300, 300, 300]
+    assert sorted(covered["total"]) == [300, 300, 300, 420]
+    for by in ("day", "source", "tool_name", "role"):
+        assert queries.audit_counts(database, by)["events"].sum() == 1200
+    one = queries.audit_counts(database, "source", instance_id=ident(0, 0xB0))
+    assert one["events"].sum() == 300
+    today = queries.audit_counts(database, "day", days=1, now=NOW)
+    assert set(today["day"]) <= {time.strftime("%Y-%m-%d", time.gmtime(NOW))}
+
+
+def titles(path: Path, now: float = NOW) -> list[str]:
+    return queries.attention(path, now)["title"].tolist()
+
+
+def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    one, created = ident(1, 0xAA), NOW - 4000
+    bad = target(5, one, "failed", created, created + 1, created + 60, error_message=REASON)
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        store.put_rollouts([rollout_read(one, [bad], "failed", created, created + 60)])
+    assert titles(path) == [host_name(5)]
+    assert queries.attention(path, NOW)["detail"].tolist() == [REASON]
+    # The same instance succeeds later: nothing to look at.
+    two = ident(2, 0xAB)
+    good = target(5, two, "succeeded", created + 100, created + 101, created + 160)
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(two, [good], "completed", created + 100, created + 160)])
+    assert titles(path) == []
+    # A target in progress for over an hour where 59 s is usual.
+    three = ident(3, 0xAC)
+    stuck = target(6, three, "in_progress", created, created + 5, None)
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(three, [stuck], "in_progress", created, None)])
+    assert titles(path) == [f"{host_name(6)}: in progress for 67 min"]
+    # Nobody looked for a day while it was under way; what could not be read is said as it was said.
+    with open_store(path) as store:
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW, last_error="GET /v1/x answered 403"))
+    found = queries.attention(path, NOW + 86400)
+    assert "The API was last read 24 h ago" in found["title"].tolist()
+    assert "GET /v1/x answered 403" in found["detail"].tolist()
+
+
+def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
+    path, rollout = tmp_path / "console.db", ident(1, 0xAD)
+    targets = [
+        target(n, rollout, "failed", NOW - 900, NOW - 800, NOW - 700, error_message=f"{REASON} on {host_name(n)}")
+        for n in range(40)
+    ]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        store.put_rollouts([rollout_read(rollout, targets, "failed", NOW - 900, NOW - 700)])
+    assert titles(path) == [f"{host_name(0)} and 39 more instances"]
+
+
+BIG_TABLES = {"t", "rollout_targets", "host_results", "h", "audit_events", "later"}
+
+
+def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every statement is explained as it runs; the big tables are only searched by an index or a key."""
+    plans: list[tuple[str, str]] = []
+    connect = reading._connect
+
+    def explaining(path: Path, mode: str) -> sqlite3.Connection:
+        conn = connect(path, mode)
+        explainer = connect(path, mode)
+
+        def explain(sql: str) -> None:
+            if sql.lstrip().startswith(("SELECT", "WITH")):
+                plans.extend((sql, row[3]) for row in explainer.execute("EXPLAIN QUERY PLAN " + sql))
+
+        # The traced text has its values filled in.
+        conn.set_trace_callback(explain)
+        return conn
+
+    monkeypatch.setattr(reading, "_connect", explaining)
+    queries.freshness(database)
+    queries.attention(database, NOW)
+    queries.rollouts(database)
+    queries.rollout(database, FLEET)
+    queries.targets_of(database, TENANT, FLEET)
+    queries.target_page(database, TENANT, FLEET, queries.TargetFilter(search="x"), NOW)
+    queries.targets_of_run(database, RUN)
+    queries.rollouts_of_run(database, RUN)
+    queries.runs_of_rollout(database, FLEET)
+    queries.runs(database)
+    queries.batches(database, RUN)
+    queries.results(database, RUN, search="x")
+    queries.failures(database, RUN)
+    queries.in_flight(database, RUN)
+    queries.recap(database, RUN)
+    assert len(plans) > 30
+    for sql, step in plans:
+        words = step.split()
+        scanned = words[1] if words[:1] == ["SCAN"] else ""
+        # The partial index of open targets is small: it may be read whole.
+        assert scanned not in BIG_TABLES or "rollout_targets_open" in step, f"{step}\n{sql}"
+
+
+AS_SOMEBODY_ELSE = """
+import os, sys
+from pathlib import Path
+from console import queries
+if os.geteuid() == 0:  # root may write everywhere
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+print(queries.rollouts(Path(sys.argv[1]))[1])
+"""
+
+
+def test_an_account_that_may_not_write_the_folder_still_reads() -> None:
+    """A WAL database whose writer has gone cannot be opened mode=ro there; the pages can."""
+    # Not pytest's folder: only its owner may enter that.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "console.db"
+        with open_store(path) as store:
+            store.put_tenant(TENANT, NOW)
+            store.put_rollouts([fleet_rollout(FLEET, 3, 2, NOW - 500)])
+        assert not path.with_name("console.db-wal").exists()
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        command = [sys.executable, "-c", AS_SOMEBODY_ELSE, str(path)]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        folder.chmod(0o755)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
+def test_a_locked_and_a_foreign_database_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BUSY_SECONDS", 0.1)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as conn:
+        conn.execute("CREATE TABLE songs (name TEXT)")
+    with pytest.raises(queries.DatabaseProblem, match="not the console's database"):
+        queries.rollouts(foreign)
+    conn.execute("PRAGMA locking_mode = exclusive")
+    conn.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(queries.DatabaseProblem, match="locked by another program"):
+        queries.rollouts(foreign)
+    conn.close()
+    with pytest.raises(queries.NoDatabase, match="python -m console sync"):
+        queries.rollouts(tmp_path / "none.db")
+
+
+def test_the_stamp_changes_with_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    stamps = [queries.stamp(path)]
+    with open_store(path) as store:
+        stamps.append(queries.stamp(path))
+        for n in range(3):
+            store.put_tenant(f"{TENANT}{n}", NOW)
+            stamps.append(queries.stamp(path))
+    assert len(set(stamps)) == len(stamps)
