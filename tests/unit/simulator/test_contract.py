@@ -69,4 +69,5 @@ def test_every_operation_conforms_to_the_contract(tmp_path: Path) -> None:
         # E5 to E8 succeed only in the right state of a rollout, which the tests of the engine bring about.
         reached = {200, 409} if operation in NEED_A_STATE else {200}
         assert reached & answered[operation], f"{operation} was never reached: {answered[operation]}"
-        assert answered[operation] <= {200, 401, 404, 409, 422}, f"{operation} answered {answered[operation]}"
+        # 400 is FastAPI's word for a body whose bytes are no text at all.
+        assert answered[operation] <= {200, 400, 401, 404, 409, 422}, f"{operation} answered {answered[operation]}"
