@@ -167,11 +167,19 @@ def status_column(title: str = "status", width: Any = None) -> Any:
     return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
 
 
-def status_filter(options: Sequence[str]) -> list[str]:
-    """Pills to choose statuses; the choice is in the URL, in the words on the pills. None chosen means all."""
+def status_filter(of: str, options: Sequence[str]) -> list[str]:
+    """Pills to choose statuses; the choice is in the URL, in the words on the pills. None chosen means all.
+
+    ``of``: what is listed. It names the filters in the URL, so that those of one page never filter the next one.
+    """
     words = {look(status).word: status for status in options}
-    chosen = st.pills("Status", list(words), selection_mode="multi", key="status", bind="query-params")
+    chosen = st.pills("Status", list(words), selection_mode="multi", key=f"{of}_status", bind="query-params")
     return [words[word] for word in chosen]
+
+
+def search_box(of: str, label: str) -> str:
+    """A search as one types; in the URL."""
+    return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
 
 
 # Links, ids, numbers
@@ -211,9 +219,9 @@ def line(*parts: str) -> None:
     st.text(" · ".join(part for part in parts if part))
 
 
-def paged(fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
+def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
     """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
-    wanted = str(st.session_state.get("page") or st.query_params.get("page", "1"))
+    wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
     page = int(wanted) if wanted.isdecimal() else 1
     found, total = fetch(max(1, page))
     if page > 1 and not len(found) and total:
@@ -222,11 +230,11 @@ def paged(fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[
     return found, total
 
 
-def pager(total: int, size: int) -> None:
+def pager(of: str, total: int, size: int) -> None:
     """The control that turns the pages; only where there is more than one."""
     count = -(-total // size)
     if count > 1:
-        st.pagination(count, key="page", bind="query-params")
+        st.pagination(count, key=f"{of}_page", bind="query-params")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -74,22 +74,20 @@ def header(rollout: dict[str, Any], now: float) -> None:
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
     st.subheader("Targets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = ui.status_filter(STATUSES)
-        search = st.text_input(
-            "Host or error contains", type="search", key="q", bind="query-params", live=True, width=260
-        )
+        statuses = ui.status_filter("targets", STATUSES)
+        search = ui.search_box("targets", "Host or error contains")
         sort = st.segmented_control(
             "Sort", list(queries.TARGET_SORTS), default="Problems first", required=True, key="sort", bind="query-params"
         )
     wanted = queries.TargetFilter(tuple(statuses), search, window, sort or "Problems first")
     tenant = rollout["tenant"]
-    found, total = ui.paged(lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
+    found, total = ui.paged("targets", lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
     place = " in the window" if window else ""
     of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
     st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}")
     if total:
         tables.targets(found, now)
-        ui.pager(total, queries.PAGE)
+        ui.pager("targets", total, queries.PAGE)
     elif statuses or search or window:
         st.text("No target matches these filters.")
 

@@ -16,13 +16,13 @@ def body() -> None:
     with ui.database():
         fresh = ui.freshness()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = ui.status_filter(STATUSES)
-            scope = st.segmented_control("Scope", ["fleet", "instance"], key="scope", bind="query-params") or ""
-            search = st.text_input(
-                "Host or id contains", type="search", key="q", bind="query-params", live=True, width=260
+            statuses = ui.status_filter("rollouts", STATUSES)
+            scope = (
+                st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
             )
+            search = ui.search_box("rollouts", "Host or id contains")
         found, total = ui.paged(
-            lambda n: ui.ask(queries.rollouts, tuple(statuses), scope, search, n), queries.LIST_PAGE
+            "rollouts", lambda n: ui.ask(queries.rollouts, tuple(statuses), scope, search, n), queries.LIST_PAGE
         )
         if not total:
             if statuses or scope or search:
@@ -32,7 +32,7 @@ def body() -> None:
             return
         st.caption(f"{total:,} rollout{'s' if total != 1 else ''}")
         tables.rollouts(found, fresh.as_of(ui.clock()), key="rollouts")
-        ui.pager(total, queries.LIST_PAGE)
+        ui.pager("rollouts", total, queries.LIST_PAGE)
 
 
 st.title("Rollouts")

@@ -102,7 +102,7 @@ def rollouts(run: dict[str, Any]) -> None:
 def results(batches: pd.DataFrame) -> None:
     st.subheader("Results")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = ui.status_filter(STATUSES)
+        statuses = ui.status_filter("results", STATUSES)
         names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in ui.records(batches)}
         play = None
         if len(names) > 1:
@@ -114,14 +114,14 @@ def results(batches: pd.DataFrame) -> None:
                 bind="query-params",
                 width=180,
             )
-        search = st.text_input(
-            "Host, task or message contains", type="search", key="q", bind="query-params", live=True, width=260
-        )
-    found, total = ui.paged(lambda n: ui.ask(queries.results, ID, tuple(statuses), search, play, n), queries.PAGE)
-    st.caption(f"{total:,} results, failures first")
+        search = ui.search_box("results", "Host, task or message contains")
+    found, total = ui.paged(
+        "results", lambda n: ui.ask(queries.results, ID, tuple(statuses), search, play, n), queries.PAGE
+    )
+    st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first")
     if total:
         tables.results(found)
-        ui.pager(total, queries.PAGE)
+        ui.pager("results", total, queries.PAGE)
 
 
 ui.refreshing(body, ui.something_open(run_id=ID))

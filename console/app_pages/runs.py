@@ -16,16 +16,9 @@ def body() -> None:
     with ui.database():
         ui.freshness()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = ui.status_filter(STATUSES)
-            search = st.text_input(
-                "Playbook, user or controller contains",
-                type="search",
-                key="q",
-                bind="query-params",
-                live=True,
-                width=300,
-            )
-        found, total = ui.paged(lambda n: ui.ask(queries.runs, tuple(statuses), search, n), queries.LIST_PAGE)
+            statuses = ui.status_filter("runs", STATUSES)
+            search = ui.search_box("runs", "Playbook, user or controller contains")
+        found, total = ui.paged("runs", lambda n: ui.ask(queries.runs, tuple(statuses), search, n), queries.LIST_PAGE)
         if not total:
             if statuses or search:
                 st.text("No run matches these filters.")
@@ -38,7 +31,7 @@ def body() -> None:
             return
         st.caption(f"{total:,} run{'s' if total != 1 else ''}")
         tables.runs(found, key="runs")
-        ui.pager(total, queries.LIST_PAGE)
+        ui.pager("runs", total, queries.LIST_PAGE)
 
 
 st.title("Playbook runs")

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.console.seeded import FLEET, seed_small
+from tests.console.seeded import FLEET, HOSTILE, RUN, seed_small
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +79,9 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, page: Page) -> None:
+@pytest.fixture
+def watched(page: Page, address: str) -> Iterator[Page]:
+    """The page; in the end nothing has gone wrong in it and nothing has left the machine."""
     troubles: list[str] = []
     foreign: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -90,6 +92,16 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, page: Pa
     )
     own = (address, "ws://127.0.0.1", "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
+    yield page
+    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    assert troubles == []
+    assert foreign == []
+
+
+# The first of this file on purpose: a deep link is the server's first visit. With the pages in a folder named `pages`
+# Streamlit ran it without app.py, and the navigation was missing.
+def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched: Page) -> None:
+    page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
     bars = page.locator(".js-plotly-plot .barlayer .point path")
     bars.first.wait_for(timeout=60_000)
@@ -100,9 +112,40 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, page: Pa
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext")
     label.first.wait_for(timeout=15_000)
     assert "agent-" in (label.first.text_content() or "")
-    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    assert troubles == []
-    assert foreign == []
+    assert page.get_by_role("link", name="Playbook runs").is_visible()
+    assert page.locator("[data-testid=stSidebar]").count() == 0
+
+
+def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(address: str, watched: Page) -> None:
+    page = watched
+    page.goto(f"{address}/rollouts?rollouts_scope=fleet&rollouts_status=partial")
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.locator("canvas").first.wait_for(timeout=60_000)
+    page.get_by_text("1 rollout", exact=True).wait_for()
+    box = table.bounding_box()
+    assert box is not None
+    # The first cell of the first row: a canvas has no elements to click.
+    at = {"x": 40, "y": 48}
+    for _ in range(20):
+        table.click(position=at)
+        page.wait_for_timeout(500)
+        if "/rollout?" in page.url:
+            break
+    assert page.url == f"{address}/rollout?id={FLEET}"
+    page.get_by_role("heading", name=f"Rollout {FLEET[:8]}").wait_for()
+
+
+def test_hostile_text_does_nothing_in_a_browser(address: str, watched: Page) -> None:
+    page = watched
+    for path, heading in ((f"/run?id={RUN}", f"Run {RUN[:8]}"), ("/audit", "Audit summary"), ("/", "Overview")):
+        page.goto(address + path)
+        page.get_by_role("heading", name=heading).wait_for(timeout=60_000)
+        page.wait_for_timeout(1500)
+        assert page.title() != "1"
+        assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+        assert page.locator("a[href*='203.0.113.9']").count() == 0
+    page.goto(f"{address}/run?id={RUN}")
+    page.get_by_text(HOSTILE).first.wait_for(timeout=60_000)
 
 
 def test_the_server_listens_on_loopback_alone_and_refuses_foreign_names(address: str) -> None:

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.console.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, seed_big, seed_small
+from tests.simulator.running import running_simulator
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
 PAGES = ("overview", "rollouts", "rollout", "runs", "run", "audit")
@@ -40,7 +42,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(tmp_path / "runs"))
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, **query: str) -> AppTest:
+def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, /, **query: str) -> AppTest:
     """A page, run once."""
     monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
     app = AppTest.from_file(str(CONSOLE / "app.py"), default_timeout=60)
@@ -119,6 +121,100 @@ def test_the_rollout_page_at_20000_targets_takes_under_300_ms_of_cpu_warm(
     assert not app.exception
     # AppTest itself serialises what a browser would be sent; the limit is the page's goal with that on top.
     assert min(spent) < 0.6, f"CPU seconds of three runs: {spent}"
+
+
+def test_the_address_restores_filters_and_the_choice_of_rows(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(
+        monkeypatch, small, "rollout", id=OPEN, targets_status="uncertain", rows="Row per target", targets_q="agent"
+    )
+    assert not app.exception
+    assert "1 of 24 targets" in words(app)
+    assert app.dataframe[-1].value["status"].tolist() == ["uncertain"]
+    app = opened(monkeypatch, small, "run", id=RUN, results_status="failed")
+    assert "1 result, failures first" in words(app)
+
+
+def test_a_window_in_the_address_narrows_the_table_and_shows_bars(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, big, "rollout", id=BIG)
+    assert len(app.get("plotly_chart")) == 1
+    assert "Narrow it to 1,500 or fewer" in words(app)
+    app.slider(key="window").set_range(600, 900).run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 2
+    said = words(app)
+    shown = int(said.partition(" of 20,000 targets in the window")[0].rpartition("\n")[2].replace(",", ""))
+    assert 300 < shown == len(app.dataframe[-1].value) < 500
+
+
+def test_the_table_of_20000_targets_is_paged(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, big, "rollout", id=BIG, sort="Start")
+    first = app.dataframe[-1].value["target_id"].tolist()
+    app = opened(monkeypatch, big, "rollout", id=BIG, sort="Start", targets_page="40")
+    last = app.dataframe[-1].value["target_id"].tolist()
+    assert len(first) == len(last) == 500
+    assert not set(first) & set(last)
+
+
+def test_targets_without_times_are_counted_and_stay_in_the_table(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = words(opened(monkeypatch, small, "rollout", id=OPEN))
+    assert "1 target without times is only in the table" in said
+    assert "not a time: yesterday, about noon" in said
+
+
+def refreshes(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, **query: str) -> bool:
+    """Whether the page asks to be drawn again by itself."""
+    asked: list[object] = []
+    fragment = st.fragment
+
+    def noted(body: object, **options: object) -> object:
+        asked.append(options.get("run_every"))
+        return fragment(body, **options)  # type: ignore[call-overload]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(st, "fragment", noted)
+        opened(patch, database, page, **query)
+    return any(asked)
+
+
+def test_pages_refresh_only_while_something_is_open(small: Path, big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refreshes(monkeypatch, small, "rollout", id=OPEN)
+    assert refreshes(monkeypatch, small, "overview")
+    assert not refreshes(monkeypatch, small, "rollout", id=FLEET)
+    assert not refreshes(monkeypatch, small, "run", id=RUN)
+    assert not refreshes(monkeypatch, big, "overview")
+
+
+def synced(app: AppTest) -> AppTest:
+    next(button for button in app.button if button.label == "Sync now").click()
+    return app.run(timeout=120)
+
+
+def test_the_button_syncs_with_the_api_and_says_what_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with running_simulator(instances=4) as sim:
+        for name, value in sim.environment().items():
+            monkeypatch.setenv(name, value)
+        assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
+        app = synced(opened(monkeypatch, database, "overview"))
+        assert not app.exception
+        said = words(app)
+        assert "rollouts read" in said and "The folder" not in said
+        assert "API data as of" in said and "just now" in said
+        assert len(app.dataframe[0].value) >= 1
+        # A key that may not read: the sentence of the server, never the key.
+        monkeypatch.setenv("FLEETOPS_API_KEY", "no-such-key-000")
+        said = words(synced(opened(monkeypatch, database, "overview")))
+    assert "401" in said or "403" in said, said
+    assert "no-such-key-000" not in said
+    assert sim.admin_key not in said
+
+
+def test_without_anything_to_sync_from_the_button_is_off_and_says_what_to_set(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(monkeypatch, small, "overview")
+    assert next(button for button in app.button if button.label == "Sync now").disabled
+    assert "FLEETOPS_API_URL is not set" in words(app)
 
 
 def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
