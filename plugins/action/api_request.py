@@ -12,6 +12,8 @@ file stays a true module: with ``async``, with an ``environment``, or delegated 
 from __future__ import annotations
 
 import importlib
+import json
+from datetime import date
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -51,7 +53,7 @@ class ActionModule(ActionBase):
 
     def _run_here(self, name: str, operation: Operation) -> Result:
         spec = operation.argument_spec()
-        checked = ArgumentSpecValidator(spec, **operation.rules).validate(dict(self._task.args))
+        checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
         params = checked.validated_parameters
         secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
         warnings: list[str] = []
@@ -69,6 +71,15 @@ class ActionModule(ActionBase):
         if self._task.async_val or any(self._task.environment or []):
             return True
         return bool(self._task.delegate_to) and self._connection.transport != "local"
+
+
+def _as_json(options: Any) -> dict[str, Any]:
+    """The options as an ordinary module would get them: by way of JSON, a date as its text."""
+
+    def text(value: Any) -> str:
+        return value.isoformat() if isinstance(value, date) else str(value)
+
+    return json.loads(json.dumps(options, default=text))
 
 
 def _complaint(name: str, checked: Any) -> str:

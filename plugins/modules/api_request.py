@@ -86,13 +86,16 @@ body:
   sample: {max_parallel_rollouts: 2}
 """
 
+from urllib.parse import unquote
+
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import Reply
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
 
 def run(context: Context) -> None:
     method, path = context.params["method"], context.params["path"]
-    if not path.startswith("/v1/") or "?" in path or "#" in path or ".." in path.split("/"):
+    # An escaped dot is a dot to whoever resolves the path.
+    if not path.startswith("/v1/") or "?" in path or "#" in path or {".", ".."} & set(unquote(path).split("/")):
         context.fail(f"path must begin with /v1/ and hold no query, it is {path!r}; query parameters go into query.")
 
     def send() -> Reply:

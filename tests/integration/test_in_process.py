@@ -1,0 +1,252 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which way a task goes, and that either way keeps the key, the values of YAML and the server's texts as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+Play = Callable[..., tuple[PlaybookRun, dict[str, Any]]]
+# The task keyword that makes an ordinary module of it.
+ORDINARY = {"environment": {"FLEETOPS_X": "y"}}
+NOBODY = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+POLICY = "/v1/instances/fleet/updates/policy"
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    # Its clock stands still, so that both ways read the same.
+    with running_simulator(instances=4, speed=0) as running:
+        yield running
+
+
+def task(module: str, /, keywords: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    return {f"fleetops.agents.{module}": options, "ignore_errors": True, **(keywords or {})}
+
+
+def both_ways(cases: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    ways = (("here", {}), ("ordinary", ORDINARY))
+    return {f"{name}: {way}": {**body, **extra} for name, body in cases.items() for way, extra in ways}
+
+
+def comparable(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without what only says how it was run, and how long that took."""
+    by_nature = ("invocation", "waited_seconds", "exception", "api_calls")
+    return {key: value for key, value in result.items() if key not in by_nature}
+
+
+@pytest.fixture
+def play(tmp_path: Path, run_playbook: Run) -> Play:
+    """Runs tasks by name in one play; answers the run and what each task registered."""
+
+    def plays(
+        sim: Simulator,
+        tasks: dict[str, dict[str, Any]],
+        *arguments: str,
+        host: str = "localhost",
+        env: dict[str, str] | None = None,
+        **keywords: Any,
+    ) -> tuple[PlaybookRun, dict[str, Any]]:
+        registered = {f"answer_{position}": name for position, name in enumerate(tasks)}
+        steps = [{"name": name, **tasks[name], "register": key} for key, name in registered.items()]
+        told = tmp_path / "results.json"
+        keep = {
+            "name": "Keep the results",
+            "ansible.builtin.copy": {
+                "content": "{{ {" + ", ".join(f"'{key}': {key}" for key in registered) + "} | to_json }}",
+                "dest": str(told),
+                "mode": "0600",
+            },
+            "delegate_to": "localhost",
+            "connection": "local",
+            "no_log": True,
+        }
+        local = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        document = {"hosts": host, "gather_facts": False, "vars": local, "tasks": [*steps, keep], **keywords}
+        playbook, inventory = tmp_path / "play.json", tmp_path / "hosts.yml"
+        playbook.write_text(json.dumps([document]))
+        inventory.write_text(json.dumps({"all": {"hosts": {host: {}}}}))
+        extra = ["-c", "local"] if host == "localhost" else []
+        # The wrapper of a task in the background looks for its folder in HOME, which is not the user's here.
+        env = {"ANSIBLE_ASYNC_DIR": str(tmp_path / "jobs"), **(env or {})}
+        run = run_playbook(sim, playbook, *extra, *arguments, inventory=inventory, env=env)
+        assert told.exists(), run.output
+        results = json.loads(told.read_text())
+        told.unlink()
+        return run, {name: results[key] for key, name in registered.items()}
+
+    return plays
+
+
+# Which way
+
+
+def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play) -> None:
+    tasks = {
+        "in the background": task("update_policy_info", {"async": 60, "poll": 1}),
+        "to this machine": task("update_policy_info", {"delegate_to": "localhost"}),
+        "away": task("update_policy_info", {"delegate_to": "away.invalid", "ignore_unreachable": True}),
+        "an empty environment": task("update_policy_info", {"environment": {}}),
+        "a loop": task("instance_health_info", {"loop": sim.instance_ids[:2]}, instance_id="{{ item }}"),
+    }
+    tasks["away"] |= {"vars": {"ansible_connection": "ssh"}}
+    _run, results = play(sim, tasks)
+    assert results["in the background"]["finished"] and "ansible_job_id" in results["in the background"]
+    assert not results["in the background"].get("failed"), json.dumps(results["in the background"])
+    assert results["in the background"]["policy"] == results["to this machine"]["policy"]
+    assert "invocation" not in results["to this machine"] and "invocation" not in results["an empty environment"]
+    assert results["away"]["unreachable"], "another machine is reached by its connection, or not at all"
+    looped = results["a loop"]["results"]
+    assert [row["health"]["instance_id"] for row in looped] == sim.instance_ids[:2]
+    assert not any("invocation" in row for row in looped)
+
+
+def test_a_host_without_a_connection_is_no_obstacle_and_groups_of_defaults_hold(sim: Simulator, play: Play) -> None:
+    tasks = {
+        "health": task("instance_health_info"),
+        "policy": task("update_policy_info"),
+        "ordinary": task("instance_health_info", {**ORDINARY, "delegate_to": "localhost", "connection": "local"}),
+    }
+    defaults = {
+        "group/fleetops.agents.fleet": {"api_url": sim.url, "api_key": "{{ lookup('env', 'KEY_OF_THE_TEST') }}"},
+        "group/fleetops.agents.instance": {"instance_id": sim.instance("agent-001")["id"]},
+    }
+    env = {"KEY_OF_THE_TEST": sim.admin_key, "FLEETOPS_API_URL": "", "FLEETOPS_API_KEY": ""}
+    run, results = play(
+        sim, tasks, "-vvvv", host="no-such-host.invalid", env=env, module_defaults=defaults, connection="ssh"
+    )
+    assert not any(result["failed"] for result in results.values()), results
+    assert comparable(results["health"]) == comparable(results["ordinary"])
+    assert sim.admin_key not in run.output
+
+
+# The same either way, beyond what test_parity.py compares
+
+
+def test_odd_options_end_the_same(sim: Simulator, play: Play) -> None:
+    one = sim.instance("agent-001")["id"]
+    rollout = sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=1")[1][0]["id"]
+    check = {"check_mode": True, "diff": True}
+    cases = {
+        "gather as text": task("rollout_info", rollout_id=rollout, gather="targets,timeline"),
+        "a number as text": task("instance_rollout_info", instance_id=one, limit="2"),
+        "yes": task("instance_health_info", instance_id=one, live="yes"),
+        "always, in check mode": task("instance_runtime", check, instance_id=one, state="redeployed"),
+        "query": task("api_request", path="/v1/instances/fleet/runtime/rollouts", query={"limit": 1, "offset": None}),
+        # Failures
+        "an empty id": task("instance_runtime", instance_id=""),
+        "the fleet as id": task("instance_runtime", check, instance_id="fleet"),
+        "unknown id in check mode": task("instance_runtime", check, instance_id=NOBODY),
+        "bad choice in a list": task("rollout_info", rollout_id=rollout, gather=["targets", "x"]),
+        "missing path": task("api_request"),
+        "unsupported options": task("rollout_info", colour="blue", api_keys="x", limit="many"),
+        "a path that climbs": task("api_request", path="/v1/%2e%2e/_sim/journal"),
+        "a header that is none": task("update_policy_info", extra_headers={"X-Gateway": "a\nb"}),
+    }
+    sim.clear_journal()
+    run, results = play(sim, both_ways(cases))
+    different = {
+        name: (here, there)
+        for name in cases
+        if (here := comparable(results[f"{name}: here"])) != (there := comparable(results[f"{name}: ordinary"]))
+    }
+    # The server's id of a request is never the same twice.
+    told = json.dumps(different)
+    assert different.keys() == {"unknown id in check mode"}, told
+    here, there = different["unknown id in check mode"]
+    assert here["error"] | {"request_id": ""} == there["error"] | {"request_id": ""}
+    failed = [name for name in cases if results[f"{name}: here"]["failed"]]
+    assert failed == list(cases)[list(cases).index("an empty id") :]
+    assert sim.writes() == [] and "Traceback" not in run.output
+
+
+def test_values_that_yaml_makes_travel_the_same(sim: Simulator, play: Play) -> None:
+    day, text = "{{ '2026-11-24' | to_datetime('%Y-%m-%d') }}", "{{ '{{' }} 7 * 6 }}"
+    body = {"day": day, "1": "one", "text": text, "none": None, "deep": [{"day": day}, 1.5, True]}
+    cases = {"body": task("api_request", method="PATCH", path=POLICY, body=body)}
+    sim.clear_journal()
+    _run, results = play(sim, both_ways(cases))
+    assert len(sim.writes()) == 2, results
+    here, ordinary = sim.writes()
+    assert here["body"] == ordinary["body"]
+    assert here["body"]["text"] == "{{ 7 * 6 }}" and here["body"]["day"].startswith("2026-11-24")
+    assert comparable(results["body: here"]) == comparable(results["body: ordinary"])
+
+
+def test_a_redeploy_and_its_repeats_are_told_the_same(sim: Simulator, play: Play) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 4})
+    ids = {"here": sim.instance("agent-003")["id"], "ordinary": sim.instance("agent-004")["id"]}
+    for host in ("agent-003", "agent-004"):
+        sim.fault(operation="list_instance_rollouts", status=502, times=1, instance=host)
+    tasks = {
+        way: task("instance_runtime", {"diff": True, **extra}, instance_id=ids[way], wait=False)
+        for way, extra in (("here", {}), ("ordinary", ORDINARY))
+    }
+    _run, results = play(sim, tasks)
+    here, there = (comparable(results[way]) for way in ("here", "ordinary"))
+    assert here["changed"] and there["changed"] and here["diff"] == there["diff"]
+    assert here.keys() == there.keys() and here["target"].keys() == there["target"].keys()
+    (warning,), (other,) = here["warnings"], there["warnings"]
+    assert "attempt 2 follows in" in warning
+    until_the_pause = warning.replace(ids["here"], ids["ordinary"]).rpartition(" in ")[0]
+    assert until_the_pause == other.rpartition(" in ")[0]
+
+
+# Secrets and foreign text
+
+
+@pytest.mark.parametrize("given", ["option", "env", "module_defaults"])
+def test_the_key_is_in_no_output_of_either_way(sim: Simulator, play: Play, given: str) -> None:
+    one = sim.instance("agent-001")["id"]
+    wrong = "canary-key-0123456789-that-nobody-may-see"
+    key = "{{ lookup('env', 'KEY') }}"
+    env = {"KEY": sim.admin_key, "WRONG": wrong, "FLEETOPS_API_KEY": sim.admin_key if given == "env" else ""}
+    option = {"api_key": key} if given == "option" else {}
+    keywords = {"module_defaults": {"group/fleetops.agents.fleet": {"api_key": key}}} if given != "option" else {}
+    header = {"X-Gateway": "{{ lookup('env', 'WRONG') }}"}
+    cases = {
+        "read": task("instance_health_info", instance_id=one, api_trace=True, **option),
+        "failure of the server": task("instance_health_info", instance_id=NOBODY, api_trace=True, **option),
+        "failure of the spec": task("instance_health_info", colour=key, **option),
+        "refused key": task("update_policy_info", api_key="{{ lookup('env', 'WRONG') }}"),
+        "key in another place": task("api_request", path=f"/v1/{key}", **option),
+        "gateway": task("update_policy_info", extra_headers=header, **option),
+        "in the background": task("update_policy_info", {"async": 60, "poll": 1}, **option),
+    }
+    if given == "env":
+        keywords = {}
+    if given != "option":
+        cases = {name: cases[name] for name in ("read", "failure of the server", "failure of the spec")}
+    run, results = play(sim, both_ways(cases), "-vvvv", env=env, **keywords)
+    assert not any(result["failed"] for name, result in results.items() if name.startswith(("read", "gate", "in the")))
+    kept = [path for path in run.spool.parent.rglob("*") if path.is_file() and path.name != "hosts.yml"]
+    seen = run.output + json.dumps(results) + "".join(path.read_text(errors="replace") for path in kept)
+    assert "EXEC" in run.output, "both ways were taken"
+    assert sim.admin_key not in seen
+    assert wrong not in seen
+
+
+def test_text_of_the_server_is_no_template(sim: Simulator, play: Play, tmp_path: Path) -> None:
+    proof = tmp_path / "executed"
+    detail = "{{ lookup('pipe', 'touch " + str(proof) + "') }}"
+    sim.fault(operation="get_fleet_update_policy", status=409, detail=detail)
+    try:
+        show = {"ansible.builtin.debug": {"msg": "{{ answer_0.msg }} {{ answer_0.error }}"}}
+        _run, results = play(sim, {"refused": task("update_policy_info"), "show": show})
+    finally:
+        sim.clear_faults()
+    assert "lookup('pipe'" in results["refused"]["msg"] and "lookup('pipe'" in results["show"]["msg"]
+    assert not proof.exists()
