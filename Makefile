@@ -1,3 +1,5 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 # The front door: make demo, make test, make lint, make bench. `make` alone lists them.
 # Needs python3.11 or newer, make and git; everything else is set up in .venv inside the checkout.
 

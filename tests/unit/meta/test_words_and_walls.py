@@ -1,0 +1,261 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the documentation claims must exist, what reads must not write, and walls that an import does not show."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
+from ansible_collections.fleetops.agents.plugins.module_utils._options import CONNECTION_OPTIONS, ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = "ansible_collections.fleetops.agents.plugins"
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+OTHERS = [
+    f"{folder}.{path.stem}"
+    for folder in ("inventory", "lookup", "callback")
+    for path in sorted((ROOT / "plugins" / folder).glob("*.py"))
+]
+
+
+def tracked(*patterns: str) -> list[Path]:
+    names = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, check=True).stdout
+    return [path for name in names.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def sources(folder: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in tracked(f"{folder}/*.py"):
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def loaded(name: str) -> Any:
+    return importlib.import_module(f"{PACKAGE}.{name}")
+
+
+def fragment(name: str) -> dict[str, Any]:
+    """A documentation fragment by its name in extends_documentation_fragment: ours, or one of Ansible's."""
+    home = PACKAGE if name.startswith("fleetops.agents.") else "ansible.plugins"
+    room, _, part = re.sub(r"^(fleetops\.agents|ansible\.builtin)\.", "", name).partition(".")
+    found = importlib.import_module(f"{home}.doc_fragments.{room}").ModuleDocFragment
+    return yaml.safe_load(getattr(found, part.upper() or "DOCUMENTATION"))
+
+
+def documentation(name: str) -> dict[str, Any]:
+    """A plugin's documentation with the options of its fragments."""
+    told = yaml.safe_load(loaded(name).DOCUMENTATION)
+    options: dict[str, Any] = {}
+    for used in told.get("extends_documentation_fragment", []):
+        options |= fragment(used).get("options") or {}
+    return {**told, "options": options | (told.get("options") or {})}
+
+
+# The client
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_the_client_has_a_method_of_each_endpoint_that_names_it(name: str) -> None:
+    method = getattr(FleetClient, name)
+    assert (method.__doc__ or "").startswith(f"E{ENDPOINTS[name].number}:")
+
+
+def test_info_modules_send_no_write() -> None:
+    writes = {name for name, endpoint in ENDPOINTS.items() if endpoint.writes} | {"raw", "write"}
+    readers = [(name, tree) for name, tree in sources("plugins/modules") if name.endswith("_info.py")]
+    assert readers
+    for name, tree in readers:
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert used & writes == set(), name
+
+
+# Walls
+
+
+def test_only_the_transport_speaks_to_the_network() -> None:
+    network = {"requests", "urllib3", "http.client", "urllib.request", "socket", "httpx", "aiohttp", "ssl"}
+    network |= {"ansible.module_utils.urls"}
+    found = []
+    for name, tree in sources("plugins"):
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            found += [(name, used) for used in names if used in network or used.partition(".")[0] in network]
+    speakers = {name for name, used in found if used != "socket"}
+    assert speakers == {"plugins/module_utils/_api/transport.py"}
+    # The run log asks the machine for its name.
+    assert {name for name, used in found if used == "socket"} <= {"plugins/plugin_utils/_run_log_origin.py"}
+
+
+def test_no_import_climbs_over_a_wall_by_another_way() -> None:
+    for name, tree in sources("plugins"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1, f"{name}:{node.lineno} imports from the folder above"
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
+                "import_module",
+                "__import__",
+                "exec",
+                "eval",
+            ):
+                assert name == "plugins/action/api_request.py", f"{name}:{node.lineno} imports by name"
+
+
+SQL = re.compile(
+    r"\s*(insert\s+(or\s+\w+\s+)?into|update\s+\w+\s+set|delete\s+from|create\s+(table|view|index|unique))\b"
+)
+
+
+def test_only_the_store_and_its_migrations_write_sql() -> None:
+    writers = {
+        name
+        for name, tree in sources("console")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value.lower())
+    }
+    assert writers, "nobody writes: the pattern is wrong"
+    assert writers <= {"console/store.py", "console/database.py", "console/migrations.py"}
+
+
+# Documentation
+
+
+@pytest.mark.parametrize("name", [f"modules.{module}" for module in MODULES] + OTHERS)
+def test_what_the_text_refers_to_exists(name: str) -> None:
+    told = documentation(name)
+    options = set(told["options"])
+    room = loaded(name)
+    text = f"{room.DOCUMENTATION}{getattr(room, 'RETURN', '')}"
+    assert set(re.findall(r"\bO\(([a-z_]+)", text)) <= options
+    returned = set(yaml.safe_load(getattr(room, "RETURN", "") or "{}") or {})
+    assert set(re.findall(r"\bRV\((?!ignore:)([a-z_]+)", text)) <= returned
+    for other in re.findall(r"fleetops\.agents\.(\w+)#(\w+)", text):
+        assert (ROOT / "plugins" / other[1] / f"{other[0]}.py").is_file(), other
+    for entry in told.get("seealso", []):
+        module = entry.get("module", "")
+        assert not module.startswith("fleetops.agents.") or module.rpartition(".")[2] in MODULES, module
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_fragments_say_what_the_operation_is(module: str) -> None:
+    operation = loaded(f"modules.{module}").OPERATION
+    used = set(yaml.safe_load(loaded(f"modules.{module}").DOCUMENTATION)["extends_documentation_fragment"])
+    assert ("fleetops.agents.instance" in used) == operation.on_instance == module.startswith("instance_")
+    assert ("fleetops.agents.attributes.instance" in used) == operation.on_instance
+    assert ("fleetops.agents.wait" in used) == (operation.wait_timeout is not None)
+    attributes = fragment(f"fleetops.agents.attributes{'.instance' if operation.on_instance else ''}")["attributes"]
+    group = attributes["action_group"]
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert {name.removeprefix("fleetops.agents.") for name in group["membership"]} == {
+        name for name, members in groups.items() if module in members
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_use_options_that_exist(module: str) -> None:
+    for task in yaml.safe_load(loaded(f"modules.{module}").EXAMPLES):
+        for name, options in task.items():
+            if name.startswith("fleetops.agents."):
+                spec = loaded(f"modules.{name.rpartition('.')[2]}").OPERATION.argument_spec()
+                assert set(options or {}) <= set(spec), task["name"]
+
+
+def test_modules_and_plugins_share_their_connection_options() -> None:
+    ours, theirs = (fragment(f"fleetops.agents.connection{part}")["options"] for part in ("", ".plugins"))
+    assert set(ours) == set(CONNECTION_OPTIONS)
+    assert set(theirs) == set(CONNECTION_OPTIONS) - {"api_trace"}
+    for name, entry in theirs.items():
+        for key in ("type", "default", "required"):
+            assert entry.get(key) == ours[name].get(key), (name, key)
+        variables = [row["name"] for row in entry["env"]]
+        assert variables == [ENVIRONMENT.get(name, "FLEETOPS_" + name.upper())], name
+        assert [row["name"] for row in entry["vars"]] == [f"fleetops_{name}"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_options_of_plugins_have_names_in_the_environment(name: str) -> None:
+    told = documentation(name)
+    variables = [row["name"] for entry in told["options"].values() for row in entry.get("env", [])]
+    # ANSIBLE_ ones come from Ansible's own fragments (cache).
+    assert [v for v in variables if not v.startswith(("FLEETOPS_", "ANSIBLE_"))] == []
+    secret = [option for option in told["options"] if re.search(r"key$|token|secret|passw", option)]
+    for option in secret:
+        assert "default" not in told["options"][option]
+
+
+def test_the_newest_changelog_entry_is_the_version_or_fragments_wait() -> None:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    releases = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    newest = max(releases, key=lambda text: [int(part) for part in text.split("-")[0].split(".")])
+    waiting = [path for path in tracked("changelogs/fragments") if path.suffix in (".yml", ".yaml")]
+    assert newest == version or waiting
+    named = {entry["name"] for release in releases.values() for entry in release.get("modules", [])}
+    assert set(MODULES) <= named or waiting
+    for name in [f"modules.{module}" for module in MODULES] + OTHERS:
+        added = yaml.safe_load(loaded(name).DOCUMENTATION)["version_added"]
+        assert [int(part) for part in added.split(".")] <= [int(part) for part in version.split(".")], name
+
+
+# Files
+
+
+def test_tasks_name_their_modules_in_full() -> None:
+    keywords = {"block", "rescue", "always", "import_playbook"}
+    short: list[str] = []
+
+    def walk(path: Path, node: Any) -> None:
+        if isinstance(node, list):
+            for item in node:
+                walk(path, item)
+        elif isinstance(node, dict):
+            for part in ("tasks", "pre_tasks", "post_tasks", "handlers", *keywords):
+                for step in node.get(part) or [] if isinstance(node.get(part), list) else []:
+                    if not keywords & set(step) and not any(name.count(".") == 2 for name in step):
+                        short.append(f"{path.relative_to(ROOT)}: {step.get('name')}")
+                    walk(path, step)
+
+    playbooks = tracked("playbooks/*.yml", "roles/*/tasks/*.yml", "roles/*/handlers/*.yml")
+    assert playbooks
+    for path in playbooks:
+        document = yaml.safe_load(path.read_text())
+        walk(path, document if "playbooks" in path.parts else [{"tasks": document}])
+    assert short == []
+
+
+# Written by tools, read by tools, data, or the licences themselves.
+NO_LICENCE_LINE = re.compile(
+    r"^(LICENSES/|COPYING$|CHANGELOG|changelogs/(changelog|fragments)|tests/contract/|docs/images/|tests/console/data/)"
+    r"|\.(png|json|jsonl|lock)$|\.gitignore$|py\.typed$"
+)
+
+
+def test_every_tracked_file_that_can_names_its_licence() -> None:
+    missing = []
+    for path in tracked():
+        name = str(path.relative_to(ROOT))
+        text = path.read_bytes()
+        if text.strip() and not NO_LICENCE_LINE.search(name) and b"SPDX-License-Identifier: " not in text:
+            missing.append(name)
+    assert not missing, " ".join(missing)
+
+
+def test_no_list_of_ignored_findings_exists() -> None:
+    names = [str(path.relative_to(ROOT)) for path in tracked()]
+    assert [name for name in names if re.search(r"ignore-[\d.]+\.txt$|\.ansible-lint-ignore|\.mypy-ignore", name)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_scenario_against_the_simulator(module: str) -> None:
+    scenarios = "".join(path.read_text() for path in tracked("tests/integration/*.py"))
+    assert re.search(rf"\b{module}\b", scenarios)
