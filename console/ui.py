@@ -117,9 +117,12 @@ def theme() -> str:
 
 def chart(figure_json: str, alt: str, key: str) -> None:
     """Draw a figure kept as JSON: a figure object out of a cache would be sent anew on every run."""
+    figure = json.loads(figure_json)
     st.plotly_chart(
-        json.loads(figure_json),
+        figure,
         key=key,
+        # Said outright, the place is kept free while the chart loads.
+        height=figure["layout"]["height"],
         alt=alt,
         config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]},
     )

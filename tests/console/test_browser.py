@@ -154,3 +154,17 @@ def test_the_server_listens_on_loopback_alone_and_refuses_foreign_names(address:
     mine = [line.split()[1] for line in listening.splitlines()[1:] if line.split()[1].endswith(f":{port:04X}")]
     assert any(local.startswith("0100007F:") for local in mine)
     assert not any(local.startswith("00000000:") for local in mine)
+    # A foreign page whose name was pointed here (DNS rebinding) gets no session.
+    assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
+    assert upgrade_answer(port, f"127.0.0.1:{port}").startswith("HTTP/1.1 101")
+
+
+def upgrade_answer(port: int, host: str) -> str:
+    """The first line that the server's WebSocket answers to a page of ``host``."""
+    request = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(request.encode())
+        return line.recv(200).decode(errors="replace").partition("\r\n")[0]
