@@ -69,7 +69,10 @@ def read_plan(document: Mapping[str, Any]) -> FaultPlan:
     if plan.match is None and plan.operation is None:
         raise ValueError("a fault plan needs `match` (regex on 'METHOD /path') or `operation` (operationId)")
     if plan.match is not None:
-        re.compile(plan.match)
+        try:
+            re.compile(plan.match)
+        except re.error as problem:
+            raise ValueError(f"match is no regular expression: {problem} (got {plan.match!r})") from problem
     for key in ("status", "commit_then_status"):
         status = getattr(plan, key)
         if status is not None and not (isinstance(status, int) and 200 <= status <= 599):

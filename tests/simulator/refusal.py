@@ -16,8 +16,3 @@ class Refused(Exception):
         self.status = status
         self.detail = detail
         self.headers = headers or {}
-
-
-def field_refused(field: str, value: object, message: str) -> Refused:
-    """A 422 for one body field in the shape FastAPI gives it."""
-    return Refused(422, [{"type": "value_error", "loc": ["body", field], "msg": message, "input": value}])

@@ -14,6 +14,7 @@ from uuid import UUID
 import schemathesis
 
 IDS: dict[str, list[str]] = json.loads(os.environ.get("REAL_IDS") or "{}")
+ROLLOUT_OF: dict[str, str] = json.loads(os.environ.get("ROLLOUT_OF") or "{}")
 
 
 def is_uuid(text: object) -> bool:
@@ -30,4 +31,7 @@ def map_path_parameters(context: Any, path_parameters: Any) -> Any:
         value = (path_parameters or {}).get(name)
         if known and is_uuid(value) and UUID(value).int % 2 == 0:
             path_parameters[name] = known[UUID(value).int // 2 % len(known)]
+            # A target is found in its own rollout only.
+            if name == "target_id" and is_uuid(path_parameters.get("rollout_id")):
+                path_parameters["rollout_id"] = ROLLOUT_OF[path_parameters[name]]
     return path_parameters
