@@ -19,11 +19,11 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 CONTRACT = CHECKOUT / "tests" / "contract" / "openapi.yaml"
 NEED_A_STATE = {"cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"}
 # What the contract does not document but may answer: right data meets an unknown id (404) or a state (409); wrong data
-# is a 422, or 400 when its bytes are no text, or 401 when the key is what is wrong, or 404 when the path is no path.
+# is a 422, or 400 when its bytes are no text, or 401 when the key is what is wrong.
 CHECKS = """
 [checks]
 positive_data_acceptance.expected-statuses = ["200", "404", "409"]
-negative_data_rejection.expected-statuses = ["400", "401", "404", "422"]
+negative_data_rejection.expected-statuses = ["400", "401", "422"]
 """
 
 
