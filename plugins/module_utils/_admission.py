@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 
-# Byte 0 is the turn; the others are redeploys in flight.
+# Byte 0 is the turn, 1 to 1023 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
 _TURN = 0
 _SEATS = 1024
 
@@ -42,27 +42,41 @@ class Admission:
         # However the address is spelled, one server has one file; upper case only merges more.
         self._name = f"{hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]}.lock"
         self._descriptor: int | None = None
+        self._seat: int | None = None
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
         """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
 
-        What ``look`` raises goes to the caller.
+        Redeploys of this machine that the server does not list yet are added to its count. What ``look`` raises goes
+        to the caller.
         """
         descriptor = self._open()
         with _turn(descriptor):
-            in_flight, allowed = look()
             free = [seat for seat in range(1, _SEATS) if _try_lock(descriptor, seat)]
-            held_here = _SEATS - 1 - len(free)
-            entered = max(in_flight, held_here) < allowed
-            for seat in free[1:] if entered else free:
-                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
+            try:
+                held = set(range(1, _SEATS)).difference(free)
+                # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
+                unlisted = sum(_is_locked(descriptor, _SEATS + seat) for seat in held)
+                in_flight, allowed = look()
+                entered = bool(free) and max(in_flight + unlisted, len(held)) < allowed
+                if entered:
+                    self._seat = free.pop(0)
+                    _try_lock(descriptor, _SEATS + self._seat)
+            finally:
+                for seat in free:
+                    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
         return entered
+
+    def listed(self) -> None:
+        """The server's list shows this redeploy, so it is counted there from now on."""
+        if self._descriptor is not None and self._seat is not None:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _SEATS + self._seat)
 
     def leave(self) -> None:
         """Give the seat back."""
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor = self._seat = None
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -94,6 +108,14 @@ def _try_lock(descriptor: int, seat: int) -> bool:
             return False
         raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
     return True
+
+
+def _is_locked(descriptor: int, byte: int) -> bool:
+    """Whether another process holds a byte."""
+    if not _try_lock(descriptor, byte):
+        return True
+    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
+    return False
 
 
 def _folder() -> Path:

@@ -194,6 +194,7 @@ waited_seconds:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission, AdmissionError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
@@ -222,6 +223,8 @@ class _OvertakenError(Exception):
 
 # How long the version manifest may lag behind a redeploy that ended before the task began.
 _MANIFEST_WITHIN = 60.0
+# How long an accepted redeploy may take to appear in the list of rollouts.
+_LISTED_WITHIN = 30.0
 
 
 def run(context: Context) -> None:
@@ -278,6 +281,8 @@ def _converge(context: Context, admission: Admission) -> None:
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
+        if context.params["admission"] == "policy":
+            _until_listed(context, target, admission)
     if context.params["wait"]:
         follow(context, target)
 
@@ -368,6 +373,26 @@ def _send_admitted(context: Context, history: list[Record], admission: Admission
         f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )
+
+
+def _until_listed(context: Context, target: Record, admission: Admission) -> None:
+    """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
+
+    One that stays unlisted is counted by its seat until the task ends.
+    """
+    rollout_id = target.get("rollout_id")
+    if not rollout_id:
+        return
+    waited = wait_until(
+        lambda: context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE),
+        lambda rows: any(row.get("id") == rollout_id for row in rows),
+        timeout=_LISTED_WITHIN,
+        interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if waited.done:
+        admission.listed()
 
 
 def _look(context: Context) -> tuple[int, int]:

@@ -264,3 +264,35 @@ def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
         assert in_flight["violations"] == []
         executed = [row["path"] for row in sim.writes() if row["executed"]]
         assert len(executed) == len(set(executed)) == 7
+
+
+def test_13_somebody_elses_redeploy_and_ours_that_are_not_listed_yet_count_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server lets any number through and lists a row 20 s late: only the client's own count holds the limit."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    knobs = {
+        "deploy_s": [60, 80],
+        "list_lag_s": 20,
+        "max_parallel_mode": "none",
+        "policy": {"max_parallel_rollouts": 2},
+        "outcomes": {"agent-005": {"duration_s": 300}},
+    }
+    with running_simulator(instances=5, speed=20.0, knobs=knobs) as sim:
+        foreign = sim.instance("agent-005")["id"]
+        assert sim.call("POST", f"/v1/instances/{foreign}/runtime/redeploy")[0] == 200
+        sim.advance(25)
+        ended = FORK.Queue()
+        ours = [one for one in sim.instance_ids if one != foreign]
+        workers = [
+            FORK.Process(target=_redeploy, args=(sim.url, sim.admin_key, one, ended), daemon=True) for one in ours
+        ]
+        for worker in workers:
+            worker.start()
+        results = [ended.get(timeout=90) for _ in workers]
+        for worker in workers:
+            worker.join(10)
+        assert [(msg, changed) for _identity, msg, changed in results] == [("", True)] * 4
+        in_flight = sim.in_flight()
+    assert in_flight["violations"] == []
+    assert in_flight["maximum"] == 2
