@@ -64,6 +64,15 @@ def wait_spec(default_timeout: int) -> Spec:
     }
 
 
+def listing_spec() -> Spec:
+    """The options of a module that reads a long list."""
+    return {
+        "limit": {"type": "int", "default": 20},
+        "offset": {"type": "int", "default": 0},
+        "all": {"type": "bool", "default": False},
+    }
+
+
 def open_client(
     option: Callable[[str], Any],
     *,

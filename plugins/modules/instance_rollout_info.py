@@ -23,19 +23,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes.instance
   - fleetops.agents.connection
   - fleetops.agents.instance
-options:
-  limit:
-    description: How many of the newest to return, from 1 on. More calls are made where one does not hold them all.
-    type: int
-    default: 20
-  offset:
-    description: How many of the newest to leave out.
-    type: int
-    default: 0
-  all:
-    description: Whether to return the whole history, from O(offset) on, instead of O(limit).
-    type: bool
-    default: false
+  - fleetops.agents.listing
 """
 
 EXAMPLES = r"""
@@ -95,6 +83,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
     read_listing,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
 
 
 def run(context: Context) -> None:
@@ -110,11 +99,7 @@ def run(context: Context) -> None:
 
 OPERATION = Operation(
     run=run,
-    options={
-        "limit": {"type": "int", "default": 20},
-        "offset": {"type": "int", "default": 0},
-        "all": {"type": "bool", "default": False},
-    },
+    options=listing_spec(),
     on_instance=True,
 )
 

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.listing
 options:
   rollout_id:
     description: Read this rollout instead of the list.
@@ -37,18 +38,6 @@ options:
       - Of the O(limit) newest rollouts; set O(all) to look through the whole history.
     type: list
     elements: str
-  limit:
-    description: How many of the newest to return, from 1 on. More calls are made where one does not hold them all.
-    type: int
-    default: 20
-  offset:
-    description: How many of the newest to leave out.
-    type: int
-    default: 0
-  all:
-    description: Whether to return the whole history, from O(offset) on, instead of O(limit).
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -128,6 +117,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
     read_listing,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
 
 
 def run(context: Context) -> None:
@@ -181,9 +171,7 @@ OPERATION = Operation(
         "rollout_id": {"type": "str"},
         "gather": {"type": "list", "elements": "str", "choices": ["targets", "timeline"], "default": []},
         "status": {"type": "list", "elements": "str"},
-        "limit": {"type": "int", "default": 20},
-        "offset": {"type": "int", "default": 0},
-        "all": {"type": "bool", "default": False},
+        **listing_spec(),
     },
 )
 
