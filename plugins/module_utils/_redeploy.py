@@ -24,9 +24,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy impo
     started_target,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 _APPEARS_WITHIN = 30.0
@@ -58,10 +58,7 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     try:
         answer = context.client.redeploy_runtime(instance_id)
     except ApiError as error:
-        # A closed window may show as any refusal; a conflict is about it only if it says so (behaviour 2.7, Window).
-        about_window = error.kind == "conflict" and "window" in (error.detail or "").lower()
-        if error.kind in ("forbidden", "invalid") or about_window:
-            context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
+        fail_if_refused(context, error)
         if not error.ambiguous:
             raise
         sent.ambiguous = error
@@ -69,16 +66,6 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
     sent.task_id = answer.get("task_id") or None
     context.result["task_id"] = sent.task_id
     return sent
-
-
-def closed_window(context: Context) -> str:
-    """The maintenance window in words if it is closed, for a redeploy that it may hold back; otherwise nothing."""
-    try:
-        window = Window.of_policy(context.client.get_fleet_update_policy())
-    except ApiError:
-        return ""
-    now = context.client.server_time
-    return "" if now is None or window.is_open(now) else window.sentence(now)
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:

@@ -209,12 +209,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
 from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
     SENT_OPTIONS,
     Sent,
-    closed_window,
     find,
     follow,
     remember,
     send_redeploy,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window
 
 
 class _OvertakenError(Exception):

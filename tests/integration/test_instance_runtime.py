@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runtime_task import posts, put_to_rest, run_task
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
+
+
+def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleTask:
+    return run_module(sim, "instance_runtime", host, **options)
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
 from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
-from tests.integration.runtime_task import posts, put_to_rest, run_task
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
 from tests.unit.api.crooked_server import crooked_server
 
 FORK = multiprocessing.get_context("fork")
+
+
+def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleTask:
+    return run_module(sim, "instance_runtime", host, **options)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs instance_runtime as the action plugin does, over real HTTP, with pauses that only move the simulator's clock."""
+"""Runs a module as the action plugin does, over real HTTP, with pauses that only move the simulator's clock."""
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
-from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, execute
 from tests.simulator.running import Simulator
+
+MODULES = "ansible_collections.fleetops.agents.plugins.modules."
 
 # Every setting that a test changes, as it is before a test.
 AT_REST: dict[str, Any] = {
@@ -59,7 +61,7 @@ def put_to_rest(sim: Simulator) -> None:
 
 
 @dataclass
-class RuntimeTask:
+class ModuleTask:
     """A finished task: its result, warnings, and the pauses it made (seconds)."""
 
     result: dict[str, Any] = field(default_factory=dict)
@@ -71,21 +73,31 @@ class RuntimeTask:
         return str(self.result.get("msg", ""))
 
 
-def run_task(
+def operation_of(module: str) -> Operation:
+    return importlib.import_module(MODULES + module).OPERATION
+
+
+def run_module(
     sim: Simulator,
+    module: str,
     host: str = "agent-001",
+    /,
     *,
     check: bool = False,
     key: str | None = None,
     during: Callable[[int], None] | None = None,
     **options: Any,
-) -> RuntimeTask:
-    """One task for one instance. ``during(n)`` is called in its n-th pause (1, 2, ...)."""
-    done = RuntimeTask()
-    given = {"api_url": sim.url, "api_key": key or sim.admin_key, "wait_interval": 2, **options}
-    if "instance_id" not in given:
+) -> ModuleTask:
+    """One task of ``module``, with --diff; an instance_* module acts on ``host`` unless ``instance_id`` is given.
+
+    ``during(n)`` is called in its n-th pause (1, 2, ...). Options that do not fit the spec are an AssertionError.
+    """
+    operation = operation_of(module)
+    done = ModuleTask()
+    given = {"api_url": sim.url, "api_key": key or sim.admin_key, **options}
+    if operation.on_instance and "instance_id" not in given:
         given["instance_id"] = sim.instance(host)["id"]
-    checked = ArgumentSpecValidator(OPERATION.argument_spec(), **OPERATION.rules).validate(given)
+    checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
     assert not checked.error_messages, checked.error_messages
 
     def sleep(seconds: float) -> None:
@@ -101,7 +113,7 @@ def run_task(
         clock=lambda: sum(done.pauses),
         sleep=sleep,
     )
-    done.result = execute(OPERATION, context, diff_mode=True)
+    done.result = execute(operation, context, diff_mode=True)
     return done
 
 

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A refusal by the server in words that help: what it said and, if the maintenance window is closed, until when."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
+
+
+def fail_if_refused(context: Context, error: ApiError) -> None:
+    """Fail if ``error`` says that the call was not allowed: a role that is too low, or a closed window.
+
+    A closed window may show as any refusal; a conflict is about it only if it says so (behaviour 2.7, Window).
+    """
+    about_window = error.kind == "conflict" and "window" in (error.detail or "").lower()
+    if error.kind in ("forbidden", "invalid") or about_window:
+        context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
+
+
+def closed_window(context: Context) -> str:
+    """The maintenance window in words if it is closed, for work that it may hold back; otherwise nothing."""
+    try:
+        window = Window.of_policy(context.client.get_fleet_update_policy())
+    except ApiError:
+        return ""
+    now = context.client.server_time
+    return "" if now is None or window.is_open(now) else window.sentence(now)
