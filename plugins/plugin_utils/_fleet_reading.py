@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,17 +20,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     text_or_none,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import Call, failures, in_pool
 
 from ._fleet_discovery import Instance, RolloutReading, choose_rollouts, instances_of
-
-# After one of these every further call would fail alike: a wrong key is reported once, not 100 times.
-_HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected"})
-
-Call = Callable[[FleetClient], Any]
-
-
-class NotCalled(NamedTuple):
-    """A call that was left out after a hopeless failure."""
 
 
 class Depth(NamedTuple):
@@ -122,47 +112,6 @@ def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool,
                 told[i].update(_updates(answer) if what == "updates" else _health(answer))
             position += 1
     return Fleet([instance._replace(**told[instance.instance_id]) for instance in instances], problems)
-
-
-def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list[Any]:
-    """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a hopeless one."""
-    if not calls:
-        return []
-    hopeless = threading.Event()
-    own = threading.local()
-    clones: list[FleetClient] = []
-
-    def run(call: Call) -> Any:
-        if hopeless.is_set():
-            return NotCalled()
-        if not hasattr(own, "client"):
-            own.client = client.clone()
-            clones.append(own.client)
-        try:
-            return call(own.client)
-        except ApiError as failure:
-            if failure.kind in _HOPELESS:
-                hopeless.set()
-            return failure
-
-    pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(calls))))
-    try:
-        return list(pool.map(run, calls))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for clone in clones:
-            clone.close()
-
-
-def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:
-    """A phrase for each call that failed; those that were left out afterwards are counted in one."""
-    phrases = [
-        f"{label}: {answer}" for label, answer in zip(labels, answers, strict=True) if isinstance(answer, ApiError)
-    ]
-    left_out = sum(isinstance(answer, NotCalled) for answer in answers)
-    if left_out:
-        phrases.append(f"{left_out} further call{'' if left_out == 1 else 's'} not made after that")
-    return phrases
 
 
 def _record(answer: Any) -> Record | None:
