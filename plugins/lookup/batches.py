@@ -47,13 +47,27 @@ options:
     description:
       - How the batches grow after the canary. With V(fixed) all others have the full size.
       - With V(doubling) each is twice as large as the one before, up to the full size. Without a canary the first is 1.
+      - With V(percent) each is O(percent) percent of O(of) instances, from 1 up to the full size.
     type: str
     default: fixed
-    choices: [fixed, doubling]
+    choices: [fixed, doubling, percent]
     env:
       - name: FLEETOPS_BATCH_GROWTH
     vars:
       - name: fleetops_batch_growth
+  percent:
+    description:
+      - The share of a batch with O(growth=percent), from 1 to 100.
+      - A whole number, or its text.
+    type: raw
+    default: 25
+    version_added: 0.2.0
+  of:
+    description:
+      - How many instances O(percent) is a share of. Needed with O(growth=percent).
+      - A whole number of 0 or more, or its text.
+    type: raw
+    version_added: 0.2.0
   request_timeout:
     description: Seconds to wait for one answer.
     type: float
@@ -118,6 +132,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
 
 
@@ -135,31 +150,23 @@ class LookupModule(LookupBase):
         batch_max = self.get_option("batch_max")
         if batch_max is not None:
             batch_max = _whole_number("batch_max", batch_max, least=1)
+        growth, of = self.get_option("growth"), self.get_option("of")
+        percent = _whole_number("percent", self.get_option("percent"), least=1)
+        if percent > 100:
+            raise AnsibleLookupError(f"percent must be 100 or less, it is {percent}.")
+        if growth == "percent" and of is None:
+            raise AnsibleLookupError("growth=percent needs of: the number of instances, for example groups.x | length.")
+        of = None if of is None else _whole_number("of", of, least=0)
         try:
             limit = parallel_limit(update_policy(self.get_option))
         except PolicyError as refusal:
             raise AnsibleLookupError(str(refusal)) from refusal
-        return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=self.get_option("growth"))
+        return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=growth, percent=percent, of=of)
 
 
 def _only_reads_the_playbook() -> bool:
     """Whether Ansible was asked to look at the playbook and to run nothing of it."""
     return any(context.CLIARGS.get(flag) for flag in ("syntax", "listtasks", "listtags"))
-
-
-def batch_sizes(limit: int, *, canary: int = 1, batch_max: int | None = None, growth: str = "fixed") -> list[int]:
-    """Sizes for ``serial``: at least one, each from 1 to ``limit`` (and ``batch_max``); the last one repeats.
-
-    ``limit`` is the policy's max_parallel_rollouts, 1 or more; a canary above it is cut down to it.
-    """
-    full = limit if batch_max is None else min(limit, batch_max)
-    sizes = [min(canary, full)] if canary else []
-    if growth == "doubling":
-        sizes = sizes or [1]
-        while sizes[-1] < full:
-            sizes.append(min(sizes[-1] * 2, full))
-        return sizes
-    return [*sizes, full]
 
 
 def _whole_number(name: str, value: Any, *, least: int) -> int:

@@ -1,0 +1,392 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Says whether the next batch of a rolling play may start (E3, E9, E16, E21)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout_gate
+short_description: Ask whether the next batch of a rolling play may start
+version_added: 0.2.0
+description:
+  - Looks at the failure budget, the policy, the maintenance window, fleet rollouts that the server itself is driving,
+    the health of the fleet, a soak of the instances that were updated last, and the audit counters of updated against
+    not yet updated instances, and gives one verdict with its reasons.
+  - It never fails because of a verdict, so that the play can stop with C(meta=end_play) and still report.
+  - Nothing is written.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.connection
+options:
+  next_batch:
+    description: The instances about to be updated, names to ids.
+    type: dict
+    required: true
+  waiting:
+    description:
+      - All instances that are not updated yet, names to ids, those of O(next_batch) included.
+      - They are the control group of the audit check.
+    type: dict
+    default: {}
+  updated:
+    description: The instances that this run has updated so far, names to ids.
+    type: dict
+    default: {}
+  last_batch:
+    description: Names of the instances of the batch before.
+    type: list
+    elements: str
+    default: []
+  failed:
+    description: Names of the instances that have failed in this run so far.
+    type: list
+    elements: str
+    default: []
+  max_failed:
+    description: The verdict is V(fail) once more instances than this have failed, or all of O(last_batch).
+    type: int
+    default: 0
+  expected_seconds:
+    description: How long the next batch is expected to take, see C(batches[].p90_seconds) of
+      M(fleetops.agents.rollout_plan).
+    type: float
+    default: 180
+  window_margin:
+    description: Seconds that must be left between the end of the next batch and the window's end.
+    type: float
+    default: 300
+  override_window:
+    description: Whether to go on although the maintenance window is closed or closes.
+    type: bool
+    default: false
+  override_reason:
+    description: Why the window is overridden. It stands in the result and in the record of the run.
+    type: str
+  min_healthy_share:
+    description: The share of the fleet, from V(0) to V(1), that must be healthy by the server's stored records.
+      V(0) switches the check off.
+    type: float
+    default: 0.75
+  health_sample:
+    description: How many instances are asked for that at most, evenly spread over the fleet.
+    type: int
+    default: 50
+  soak:
+    description: Seconds for which the instances of the last batch must stay healthy, by live reads. V(0) for no soak.
+    type: float
+    default: 0
+  soak_reads:
+    description: How many live reads in a row must be good at the end of the soak.
+    type: int
+    default: 3
+  soak_interval:
+    description: Seconds between two live reads of an instance.
+    type: float
+    default: 5
+  audit:
+    description:
+      - Whether to compare the audit counters of updated and not yet updated instances over the soak.
+      - It needs a O(soak) and traffic; see O(audit_min_events).
+    type: bool
+    default: false
+  audit_max_difference:
+    description: How much higher the updated instances' share of errors and denials may be, from V(0) to V(1).
+    type: float
+    default: 0.05
+  audit_min_events:
+    description: With fewer events in one of the groups the verdict is V(inconclusive).
+    type: int
+    default: 20
+  audit_sample:
+    description: How many instances of each group are compared at most.
+    type: int
+    default: 20
+  max_errors:
+    description: After this many failed reads in a row a soak is V(inconclusive).
+    type: int
+    default: 4
+  workers:
+    description: How many calls are made at once.
+    type: int
+    default: 8
+seealso:
+  - module: fleetops.agents.rollout_plan
+"""
+
+EXAMPLES = r"""
+---
+- name: Ask whether the next batch may start
+  fleetops.agents.rollout_gate:
+    next_batch: "{{ dict(ansible_play_batch | zip(ansible_play_batch
+                         | map('extract', hostvars, 'fleetops_instance_id'))) }}"
+    failed: "{{ failed_so_far }}"
+  run_once: true
+  register: gate
+
+- name: Leave the rest untouched
+  ansible.builtin.meta: end_play
+  when: not gate.go
+
+- name: Go on outside the maintenance window, for a reason that is recorded
+  fleetops.agents.rollout_gate:
+    next_batch: "{{ next_batch }}"
+    override_window: true
+    override_reason: "INC-4711: the old runtime leaks tokens"
+  run_once: true
+  register: gate
+
+- name: Let the last batch soak for five minutes and compare it with the instances that still run the old version
+  fleetops.agents.rollout_gate:
+    next_batch: "{{ next_batch }}"
+    waiting: "{{ waiting }}"
+    updated: "{{ updated }}"
+    last_batch: "{{ last_batch }}"
+    soak: 300
+    audit: true
+  run_once: true
+  register: gate
+"""
+
+RETURN = r"""
+---
+verdict:
+  description:
+    - V(pass), the next batch may start.
+    - V(deferred), the maintenance window closes; what is left waits for the next one. Nothing went wrong.
+    - V(inconclusive), it cannot be told whether it is safe, so it should not start.
+    - V(fail), something is wrong.
+  returned: success
+  type: str
+  sample: pass
+go:
+  description: Whether the verdict is V(pass).
+  returned: success
+  type: bool
+  sample: true
+reasons:
+  description: A sentence for each check that did not pass.
+  returned: success
+  type: list
+  elements: str
+  sample: ["2 instances failed (agent-004, agent-007), and at most 1 may."]
+checks:
+  description: Every check with its verdict, its reason and its numbers, in the order in which they were made.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: budget, verdict: pass, reason: None failed., failed: 0, max_failed: 0}]
+waited_seconds:
+  description: Seconds that the soak took.
+  returned: success
+  type: float
+  sample: 60.2
+"""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api import gate
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+# These befall every call: the run cannot go on, and says so by failing.
+_HOPELESS = ("auth", "forbidden")
+
+
+def run(context: Context) -> None:
+    _check_options(context)
+    started = context.clock()
+    checks = [_budget(context), *_server_state(context), *_health(context)]
+    if gate.worst(checks) == gate.PASS:
+        checks += _soak_and_audit(context)
+    verdict = gate.worst(checks)
+    context.result.update(
+        verdict=verdict,
+        go=verdict == gate.PASS,
+        reasons=[check.reason for check in checks if check.verdict != gate.PASS],
+        checks=[check.as_dict() for check in checks],
+        waited_seconds=round(context.clock() - started, 1),
+    )
+
+
+def _check_options(context: Context) -> None:
+    params = context.params
+    if params["override_window"] and not (params["override_reason"] or "").strip():
+        context.fail("override_window needs an override_reason: it is recorded with the run.")
+    for name in ("min_healthy_share", "audit_max_difference"):
+        if not 0 <= params[name] <= 1:
+            context.fail(f"{name} is {params[name]}: it must be from 0 to 1.")
+    for name in ("max_failed", "expected_seconds", "window_margin", "soak", "soak_reads", "audit_min_events"):
+        if params[name] < 0:
+            context.fail(f"{name} is {params[name]}: it must be 0 or more.")
+    for name in ("health_sample", "audit_sample", "max_errors", "workers"):
+        if params[name] < 1:
+            context.fail(f"{name} is {params[name]}: it must be 1 or more.")
+    if not params["soak_interval"] > 0:
+        context.fail(f"soak_interval is {params['soak_interval']}: it must be above 0 seconds.")
+    if params["audit"] and not params["soak"] > 0:
+        context.fail("audit compares counters over the soak: give soak too.")
+    if not params["next_batch"]:
+        context.fail("next_batch is empty: there is nothing to ask about.")
+
+
+def _budget(context: Context) -> gate.Check:
+    return gate.budget(context.params["failed"], context.params["max_failed"], context.params["last_batch"])
+
+
+def _server_state(context: Context) -> list[gate.Check]:
+    """The policy, the window, and rollouts of the server's own; what cannot be read is inconclusive."""
+    params = context.params
+    try:
+        policy = context.client.get_fleet_update_policy()
+    except ApiError as error:
+        return [_unreadable("policy", error)]
+    now = context.client.server_time or time.time()
+    try:
+        max_parallel_rollouts(policy)
+    except ValueError as refusal:
+        return [gate.Check("policy", gate.FAIL, f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.")]
+    window = gate.window(
+        policy,
+        now,
+        needs=params["expected_seconds"],
+        margin=params["window_margin"],
+        started=bool(params["updated"]),
+        override=(params["override_reason"] or "") if params["override_window"] else "",
+    )
+    try:
+        return [window, gate.foreign_rollout(context.client.open_fleet_rollouts())]
+    except ApiError as error:
+        return [window, _unreadable("foreign_rollout", error)]
+
+
+def _unreadable(name: str, error: ApiError) -> gate.Check:
+    if error.kind in _HOPELESS:
+        raise error
+    return gate.Check(name, gate.INCONCLUSIVE, str(error))
+
+
+def _health(context: Context) -> list[gate.Check]:
+    params = context.params
+    if params["min_healthy_share"] == 0:
+        return []
+    fleet = {**params["updated"], **params["waiting"], **params["next_batch"]}
+    asked = _spread(fleet, params["health_sample"])
+    calls = [partial(FleetClient.get_deep_health, instance_id=str(instance_id)) for instance_id in asked.values()]
+    readings = _readings(in_pool(context.client, calls, workers=params["workers"]), asked)
+    return [gate.health_share(readings, params["min_healthy_share"], len(fleet))]
+
+
+def _soak_and_audit(context: Context) -> list[gate.Check]:
+    """Wait, and look: live health of the last batch, and what was added to the audit meanwhile."""
+    params = context.params
+    last = {name: params["updated"][name] for name in params["last_batch"] if name in params["updated"]}
+    if not params["soak"] or not last:
+        return []
+    if context.check_mode:
+        return [gate.Check("soak", gate.PASS, "Not waited for in check mode.")]
+    groups = [_spread(params[group], params["audit_sample"]) for group in ("updated", "waiting")]
+    before = [_summaries(context, group) for group in groups] if params["audit"] else []
+    checks = [_soak(context, last)]
+    if params["audit"]:
+        after = [_summaries(context, group) for group in groups]
+        deltas = [_deltas(group, one, other) for group, one, other in zip(groups, before, after, strict=True)]
+        checks.append(
+            gate.audit(
+                deltas[0], deltas[1], most=params["audit_max_difference"], least_events=params["audit_min_events"]
+            )
+        )
+    return checks
+
+
+def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
+    params, started = context.params, context.clock()
+    soak = gate.Soak(params["soak_reads"])
+    calls = [partial(FleetClient.get_deep_health, instance_id=str(i), force=True) for i in last.values()]
+    while True:
+        readings = _readings(in_pool(context.client, calls, workers=params["workers"]), last)
+        for name, health in readings.items():
+            soak.take(name, health if health is None or health.get("cached") is False else None)
+        waited = context.clock() - started
+        over = waited >= params["soak"] and (soak.steady(last) or waited >= params["soak"] * 2)
+        if soak.sick or over or soak.errors_in_a_row >= params["max_errors"]:
+            return gate.soaked(soak, list(last), waited, params["max_errors"])
+        context.sleep(params["soak_interval"])
+
+
+def _summaries(context: Context, group: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [partial(FleetClient.get_audit_summary, instance_id=str(instance_id)) for instance_id in group.values()]
+    return _readings(in_pool(context.client, calls, workers=context.params["workers"]), group)
+
+
+def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, gate.Tally | None]:
+    return {
+        name: gate.audit_delta(before[name], after[name])
+        if before[name] is not None and after[name] is not None
+        else None
+        for name in group
+    }
+
+
+def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers by name, None where none came. A key that is refused ends the run instead."""
+    for answer in answers:
+        if isinstance(answer, ApiError) and answer.kind in _HOPELESS:
+            raise answer
+    return {name: answer if isinstance(answer, dict) else None for name, answer in zip(asked, answers, strict=True)}
+
+
+def _spread(instances: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """At most so many of the instances, evenly over their order."""
+    names = list(instances)
+    if len(names) > most:
+        names = [names[position * len(names) // most] for position in range(most)]
+    return {name: instances[name] for name in names}
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "next_batch": {"type": "dict", "required": True},
+        "waiting": {"type": "dict", "default": {}},
+        "updated": {"type": "dict", "default": {}},
+        "last_batch": {"type": "list", "elements": "str", "default": []},
+        "failed": {"type": "list", "elements": "str", "default": []},
+        "max_failed": {"type": "int", "default": 0},
+        "expected_seconds": {"type": "float", "default": 180},
+        "window_margin": {"type": "float", "default": 300},
+        "override_window": {"type": "bool", "default": False},
+        "override_reason": {"type": "str"},
+        "min_healthy_share": {"type": "float", "default": 0.75},
+        "health_sample": {"type": "int", "default": 50},
+        "soak": {"type": "float", "default": 0},
+        "soak_reads": {"type": "int", "default": 3},
+        "soak_interval": {"type": "float", "default": 5},
+        "audit": {"type": "bool", "default": False},
+        "audit_max_difference": {"type": "float", "default": 0.05},
+        "audit_min_events": {"type": "int", "default": 20},
+        "audit_sample": {"type": "int", "default": 20},
+        "max_errors": {"type": "int", "default": 4},
+        "workers": {"type": "int", "default": 8},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
