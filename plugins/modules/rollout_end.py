@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ends a run with the exit code that its verdict asks for. Makes no call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout_end
+short_description: End a run with the exit code of its verdict
+version_added: 0.2.0
+description:
+  - With O(verdict=fail) the task fails, and C(ansible-playbook) ends with 2.
+  - With O(verdict=inconclusive) the task ends as unreachable, and C(ansible-playbook) ends with 4, so that a caller can
+    tell "something is wrong" from "it could not be told". Ansible has no other way to a third exit code.
+  - With V(pass) and V(deferred) nothing happens.
+  - Run it as the last task, for one host, after the report. An unreachable host takes part in nothing more.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.connection
+options:
+  verdict:
+    description: The verdict of M(fleetops.agents.rollout_gate) that ended the run.
+    type: str
+    choices: [pass, deferred, inconclusive, fail]
+    required: true
+  reasons:
+    description: Its reasons; they become the message.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+---
+- name: End as the gate said
+  fleetops.agents.rollout_end:
+    verdict: "{{ gate.verdict }}"
+    reasons: "{{ gate.reasons }}"
+  when: inventory_hostname == ansible_play_hosts_all | first
+
+- name: End with exit code 2
+  fleetops.agents.rollout_end:
+    verdict: fail
+    reasons: ["The plan was not approved."]
+
+- name: End with exit code 4
+  fleetops.agents.rollout_end:
+    verdict: inconclusive
+    reasons: ["There was too little traffic to compare."]
+"""
+
+RETURN = r"""
+---
+verdict:
+  description: The verdict.
+  returned: always
+  type: str
+  sample: inconclusive
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    verdict = context.params["verdict"]
+    said = " ".join(context.params["reasons"]) or "No reason was given."
+    context.result["verdict"] = verdict
+    if verdict == "fail":
+        context.fail(said)
+    if verdict == "inconclusive":
+        context.result.update(unreachable=True, msg=f"It could not be told whether to go on. {said}")
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "required": True},
+        "reasons": {"type": "list", "elements": "str", "default": []},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Says what a run did to each instance, checked against the server (E25)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout_report
+short_description: Report what a run did to each instance
+version_added: 0.2.0
+description:
+  - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
+    its runtime is current now. What the two say differently is listed.
+  - Ansible's own recap cannot do that. It knows no instance that was deferred or whose outcome is uncertain.
+  - Nothing is written.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.connection
+options:
+  instances:
+    description: All instances of the run, names to ids.
+    type: dict
+    required: true
+  planned:
+    description: Names of the instances that the run set out to change. Without it, all of O(instances).
+    type: list
+    elements: str
+  outcomes:
+    description: The registered result of each instance's task, by name, for those whose task ran.
+    type: dict
+    default: {}
+  gone:
+    description: Names of the instances that the plan found gone.
+    type: list
+    elements: str
+    default: []
+  verdict:
+    description: The verdict of the gate that ended the run, V(pass) if none did.
+    type: str
+    choices: [pass, deferred, inconclusive, fail]
+    default: pass
+  reasons:
+    description: The reasons of O(verdict).
+    type: list
+    elements: str
+    default: []
+  compare_versions:
+    description: Whether to ask the server for each instance's version. Not for runs that change no version.
+    type: bool
+    default: true
+  workers:
+    description: How many calls are made at once.
+    type: int
+    default: 8
+seealso:
+  - module: fleetops.agents.rollout_plan
+  - module: fleetops.agents.rollout_gate
+"""
+
+EXAMPLES = r"""
+---
+- name: Report what the run did
+  fleetops.agents.rollout_report:
+    instances: "{{ fleet }}"
+    planned: "{{ plan.planned.keys() | list }}"
+    outcomes: "{{ outcomes }}"
+  run_once: true
+  register: done
+
+- name: Say it
+  ansible.builtin.debug:
+    msg: "{{ done.text }}"
+  run_once: true
+
+- name: Report restarts, which change no version
+  fleetops.agents.rollout_report:
+    instances: "{{ fleet }}"
+    outcomes: "{{ outcomes }}"
+    compare_versions: false
+  run_once: true
+"""
+
+RETURN = r"""
+---
+report:
+  description:
+    - The names of the instances under C(failed), C(uncertain), C(updated), C(current), C(deferred), C(not_touched) and
+      C(gone); each stands in exactly one of them.
+    - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) what the
+      server says otherwise, C(verdict) and C(reasons) why the run ended.
+  returned: success
+  type: dict
+  sample:
+    failed: [agent-004]
+    uncertain: []
+    updated: [agent-001, agent-002, agent-003]
+    current: []
+    deferred: []
+    not_touched: [agent-005]
+    gone: []
+    counts: {failed: 1, uncertain: 0, updated: 3, current: 0, deferred: 0, not_touched: 1, gone: 0}
+    why: {agent-004: "The redeploy of instance 4f0c7c2e failed: bundle checksum mismatch."}
+    disagreements: {}
+    verdict: fail
+    reasons: ["1 instance failed (agent-004), and at most 0 may."]
+text:
+  description: The report in words, a line an entry.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Updated (3): agent-001, agent-002, agent-003"]
+"""
+
+from functools import partial
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._api.report import in_words, make_report
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    params = context.params
+    names = sorted(params["instances"])
+    planned = names if params["planned"] is None else params["planned"]
+    report = make_report(
+        names,
+        planned,
+        params["outcomes"],
+        verdict=params["verdict"],
+        gone=params["gone"],
+        server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
+    )
+    text = in_words(report, params["reasons"], predicted=context.check_mode)
+    context.result.update(report={**report, "reasons": params["reasons"]}, text=text)
+
+
+def _versions(context: Context) -> dict[str, str]:
+    """Per instance whether its runtime is current by the server's report. A server that is silent spoils no report."""
+    known = {name: str(i) for name, i in context.params["instances"].items() if name not in context.params["gone"]}
+    calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for instance_id in known.values()]
+    answers = in_pool(context.client, calls, workers=max(1, context.params["workers"]))
+    unread = [answer for answer in answers if not isinstance(answer, dict)]
+    if unread:
+        first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")
+        context.warn(f"The versions of {len(unread)} instances could not be compared with the server's: {first}")
+    told: dict[str, str] = {}
+    for (name, instance_id), answer in zip(known.items(), answers, strict=True):
+        if isinstance(answer, dict):
+            member = member_of(name, instance_id, answer, redeploy_all=False)
+            told[name] = member.why if member.why in ("current", "outdated") else "unknown"
+    return told
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "instances": {"type": "dict", "required": True},
+        "planned": {"type": "list", "elements": "str"},
+        "outcomes": {"type": "dict", "default": {}},
+        "gone": {"type": "list", "elements": "str", "default": []},
+        "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "default": "pass"},
+        "reasons": {"type": "list", "elements": "str", "default": []},
+        "compare_versions": {"type": "bool", "default": True},
+        "workers": {"type": "int", "default": 8},
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
