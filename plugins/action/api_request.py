@@ -24,6 +24,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, Result, execute
+from ansible_collections.fleetops.agents.plugins.plugin_utils._key_refused import RefusedKey
+
+_NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
 
 _MODULES = "ansible_collections.fleetops.agents.plugins.modules."
 
@@ -60,11 +63,25 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(name, checked)}
         else:
-            context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
-            result = execute(operation, context, diff_mode=self._task.diff)
+            result = self._once_the_key_is_good(operation, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
+
+    def _once_the_key_is_good(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
+        """The operation's result; skipped without a call once the server has refused the key to another task.
+
+        A task that was refused it in the middle of its work still fails: what became of its instance is unknown.
+        """
+        key = RefusedKey(params.get("api_url"), params.get("api_key"))
+        if key.known:
+            return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
+        context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
+        result = execute(operation, context, diff_mode=self._task.diff)
+        refused = result.get("failed") and (result.get("error") or {}).get("kind") == "auth"
+        if refused and not key.tell() and not result["changed"] and not result.get("adopted"):
+            return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
+        return result
 
     def _belongs_elsewhere(self) -> bool:
         """Whether the user asked for something that only an ordinary module does."""
