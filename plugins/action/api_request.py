@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
         A task that was refused it in the middle of its work still fails: what became of its instance is unknown.
         """
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
-        if key.known:
+        if key.known and not operation.offline:
             return {"changed": False, "skipped": True, "msg": _NOT_TRIED}
         context = Context(params, check_mode=self._task.check_mode, warn=warnings.append)
         result = execute(operation, context, diff_mode=self._task.diff)

@@ -106,13 +106,14 @@ class Operation:
     """One module: its own options, which shared ones it takes, and what it does.
 
     ``run(context)`` fills ``context.result``; it raises ApiError or OperationFailed. ``wait_timeout`` in seconds makes
-    it a waiting module.
+    it a waiting module. ``offline``: it has something to say without the server too, even after a refused key.
     """
 
     run: Callable[[Context], None]
     options: Spec = field(default_factory=dict)
     on_instance: bool = False
     wait_timeout: int | None = None
+    offline: bool = False
     rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def argument_spec(self) -> Spec:

@@ -80,6 +80,7 @@ def run(context: Context) -> None:
 
 OPERATION = Operation(
     run=run,
+    offline=True,
     options={
         "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "required": True},
         "reasons": {"type": "list", "elements": "str", "default": []},

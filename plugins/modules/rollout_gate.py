@@ -266,6 +266,9 @@ def _server_state(context: Context) -> list[gate.Check]:
         started=bool(params["updated"]),
         override=(params["override_reason"] or "") if params["override_window"] else "",
     )
+    if context.check_mode and window.verdict != gate.PASS:
+        # A plan for tonight is made by day: it says when the window opens, and is no failure.
+        window = gate.Check("window", gate.PASS, f"Not kept to in check mode: {window.reason}", window.facts)
     try:
         return [window, gate.foreign_rollout(context.client.open_fleet_rollouts())]
     except ApiError as error:

@@ -163,6 +163,7 @@ def _versions(context: Context) -> dict[str, str]:
 
 OPERATION = Operation(
     run=run,
+    offline=True,
     options={
         "instances": {"type": "dict", "required": True},
         "planned": {"type": "list", "elements": "str"},

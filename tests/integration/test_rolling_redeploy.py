@@ -34,9 +34,10 @@ def redeploys(sim: Simulator) -> Counter[str]:
 
 
 def batches(run: PlaybookRun) -> list[list[str]]:
-    """The hosts of each batch, as the run log has them."""
-    starts = (event["event_data"] for event in run.events() if event["event"] == "playbook_on_play_start")
-    return [[host.split(".")[0] for host in data["batch_hosts"]] for data in starts]
+    """The hosts of each batch of the roll, as the run log has them."""
+    starts = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_play_start"]
+    rolls = [data["batch_hosts"] for data in starts if data["name"].startswith("Roll ")]
+    return [[host.split(".")[0] for host in hosts] for hosts in rolls]
 
 
 def versions(sim: Simulator) -> set[str]:
