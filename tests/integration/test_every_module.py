@@ -1,0 +1,179 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every module: it settles, check mode foretells, and whatever goes wrong is one sentence, sent once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS, Repeat
+from tests.integration.module_table import HOST, TABLE, Row, module_of
+from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+NOBODY = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+CASES = sorted(TABLE)
+# Every way in which one call can go wrong, once.
+FAULTS: dict[str, dict[str, Any]] = {
+    "422": {"status": 422, "detail": "value out of range"},
+    "429": {"retry_after": 0.01},
+    "429 until a date": {"retry_after": 0, "retry_after_form": "date"},
+    "500": {"status": 500},
+    "executed, then 502": {"commit_then_status": 502, "html_body": True},
+    "reset before": {"reset_before": True},
+    "reset after": {"reset_after": True},
+    "no JSON": {"html_body": True},
+    "half a body": {"truncated_body": True},
+}
+RESULT_OF_ERROR = {"kind", "status", "method", "path", "detail", "request_id", "ambiguous"}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    # A clock that stands still until a task pauses.
+    with running_simulator(instances=3, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    # A second attempt follows at once; how long it waits is tested with the client.
+    monkeypatch.setattr(f"{PACKAGE}.endpoints._FIRST_PAUSE", 0.001)
+    return fleet
+
+
+PACKAGE = "ansible_collections.fleetops.agents.plugins.module_utils._api"
+
+
+def ready(sim: Simulator, row: Row) -> dict[str, Any]:
+    """The state that the row's task works on, and the task's options."""
+    put_to_rest(sim)
+    row.prepare(sim)
+    options = row.options(sim)
+    sim.clear_journal()
+    return options
+
+
+def run(sim: Simulator, case: str, options: dict[str, Any], **how: Any) -> ModuleTask:
+    return run_module(sim, module_of(case), HOST, **{**options, **how})
+
+
+def sound(done: ModuleTask) -> None:
+    """A result that a person can use: a failure is one line, with the call that failed if one did."""
+    result = done.result
+    assert "Traceback" not in str(result)
+    assert isinstance(result["changed"], bool)
+    if result.get("failed"):
+        assert done.msg.strip() and "\n" not in done.msg
+        assert "error" not in result or set(result["error"]) >= RESULT_OF_ERROR
+
+
+def sent_once(sim: Simulator) -> None:
+    """No call that must not be repeated reached the server more often than once with an unknown outcome."""
+    sends = Counter((row["operation_id"], row["path"]) for row in sim.writes() if row["status"] not in (422, 429))
+    twice = {call: times for call, times in sends.items() if times > 1 and ENDPOINTS[call[0]].repeat is Repeat.NEVER}
+    assert twice == {}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_does_its_work_once_and_check_mode_foretells_it(sim: Simulator, case: str) -> None:
+    row = TABLE[case]
+    options = ready(sim, row)
+    foretold = run(sim, case, options, check=True)
+    sound(foretold)
+    assert posts(sim) == [], "check mode sends no write"
+
+    done = run(sim, case, options)
+    sound(done)
+    assert not done.result.get("failed"), done.result
+    called = {ENDPOINTS[call["operation_id"]].number for call in sim.journal()}
+    assert called >= row.serves, "the table's endpoints are really called"
+    assert set(posts(sim)) == row.writes
+    assert (foretold.result["changed"], foretold.result.get("failed")) == (done.result["changed"], None)
+    assert done.result["changed"] == (bool(row.writes) and case != "instance_diagnostics")
+    assert ("diff" in done.result) == done.result["changed"]
+    if row.foretells:
+        assert foretold.result.get("diff") == done.result.get("diff")
+    sent_once(sim)
+
+    sim.clear_journal()
+    again = run(sim, case, options)
+    sound(again)
+    assert not again.result.get("failed"), again.result
+    if row.settles:
+        assert not again.result["changed"]
+        assert set(posts(sim)) <= {"run_diagnostics"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_key_and_an_unknown_id_are_one_sentence(sim: Simulator, case: str) -> None:
+    row = TABLE[case]
+    options = ready(sim, row)
+    if row.serves:
+        done = run(sim, case, options, key="a-key-that-nobody-gave")
+        sound(done)
+        if operation_of(module_of(case)).offline:
+            assert done.warnings and "api_key" in done.warnings[0]
+        else:
+            assert done.result["error"]["kind"] == "auth" and "FLEETOPS_API_KEY" in done.msg
+            assert len(sim.journal()) == 1, "tried once"
+    if row.unknown:
+        gone = run(sim, case, {**options, row.unknown: NOBODY})
+        sound(gone)
+        assert gone.result["failed"] and NOBODY in gone.msg, gone.result
+        assert gone.result["error"]["kind"] == "not_found"
+    assert [call for call in sim.writes() if call["executed"]] == []
+
+
+def calls_of(sim: Simulator, case: str) -> list[str]:
+    """The operations that a run of the case calls, reads and writes."""
+    options = ready(sim, TABLE[case])
+    run(sim, case, options)
+    return sorted({row["operation_id"] for row in sim.journal()})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(sim: Simulator, case: str) -> None:
+    row = TABLE[case]
+    for operation in calls_of(sim, case):
+        for name, fault in FAULTS.items():
+            options = ready(sim, row)
+            sim.fault(operation=operation, times=1, **fault)
+            done = run(sim, case, options)
+            sim.clear_faults()
+            where = f"{case}: {operation}: {name}"
+            assert "Traceback" not in str(done.result), where
+            sound(done)
+            sent_once(sim)
+            executed = [call for call in sim.writes() if call["executed"] and call["operation_id"] in row.writes]
+            if executed and case != "instance_diagnostics":
+                assert done.result["changed"] or done.result.get("ambiguous"), where
+            elif not executed:
+                assert not done.result["changed"] or done.result.get("ambiguous"), where
+            if name.startswith("429") or (not ENDPOINTS[operation].writes and name not in ("422",)):
+                assert not done.result.get("failed"), (where, done.result)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if TABLE[case].serves])
+def test_a_server_that_does_not_answer_in_time_is_one_sentence(sim: Simulator, case: str) -> None:
+    options = ready(sim, TABLE[case])
+    sim.fault(match=".", times=1, latency_s=0.5)
+    done = run(sim, case, options, request_timeout=0.2, retries=0)
+    sim.clear_faults()
+    sound(done)
+    if operation_of(module_of(case)).offline:
+        assert done.warnings
+    elif case == "rollout_gate":
+        assert done.result["verdict"] == "inconclusive" and "no answer within" in done.result["reasons"][0]
+    else:
+        assert done.result.get("failed"), done.result
+        assert "no answer within the time limit" in done.msg
+    assert [call for call in sim.writes() if call["executed"]] == []
