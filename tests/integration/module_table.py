@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of architecture.md 4 as data: each module, the endpoints it serves, and a task for the tests of all modules.
+"""The table of architecture.md 4 as data: each module, the endpoints it serves, and a task for all tests.
 
 A module that is missing here, or an endpoint that no row serves, fails tests/unit/meta/test_module_table.py.
 """
