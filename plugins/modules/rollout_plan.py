@@ -36,8 +36,9 @@ options:
     description:
       - V(latest) plans only for instances whose runtime is outdated.
       - V(redeployed) plans for all.
+      - V(updates) plans for instances with any update, of skills and MCP servers too.
     type: str
-    choices: [latest, redeployed]
+    choices: [latest, redeployed, updates]
     default: latest
   canary:
     description: How many instances the first batch has. V(0) for no canary.
@@ -249,7 +250,7 @@ def run(context: Context) -> None:
         gone=gone,
     )
     window = Window.of_policy(policy)
-    words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] == "redeployed")
+    words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] != "latest")
     context.result.update(_told(plan), text=words, max_parallel_rollouts=limit, serial=sizes)
     if params["plan_hash"]:
         parts = moved(params["plan_hash"], plan.hash)
@@ -361,7 +362,7 @@ OPERATION = Operation(
     run=run,
     options={
         "instances": {"type": "dict", "required": True},
-        "state": {"type": "str", "choices": ["latest", "redeployed"], "default": "latest"},
+        "state": {"type": "str", "choices": ["latest", "redeployed", "updates"], "default": "latest"},
         "canary": {"type": "int", "default": 1},
         "batch_max": {"type": "int"},
         "growth": {"type": "str", "choices": list(GROWTHS), "default": "fixed"},

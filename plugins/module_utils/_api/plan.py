@@ -69,8 +69,13 @@ class Member:
     why: str
 
 
-def member_of(name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool) -> Member:
-    """What an instance's available updates (E25) mean for the plan; where the server says too little, it is planned."""
+def member_of(
+    name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
+) -> Member:
+    """What an instance's available updates (E25) mean for the plan; where the server says too little, it is planned.
+
+    ``any_component``: skills and MCP servers count too, not the runtime alone.
+    """
     runtime = runtime_component(updates)
     said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
     current, available = (None if v is None else str(v) for v in (current, available))
@@ -78,6 +83,10 @@ def member_of(name: str, instance_id: str, updates: Mapping[str, Any], *, redepl
         outdated: bool | None = said
     else:
         outdated = current != available if current and available else None
+    if any_component:
+        waiting = number(updates.get("total_available"))
+        why = "the server does not say how many updates there are" if waiting is None else f"{waiting:.0f} updates"
+        return Member(name, instance_id, current, available, waiting != 0, "current" if waiting == 0 else why)
     if redeploy_all:
         return Member(name, instance_id, current, available, True, "redeployed whatever its version")
     if outdated is None:
