@@ -1,0 +1,191 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Starting a rollout to the whole fleet once, or adopting the one that is under way, and judging how it ended."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    number,
+    rollout_status,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import Call, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale
+from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+    Evidence,
+    ends,
+    in_words,
+    strings_in,
+    tally,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
+    SHOWS_WITHIN,
+    find_started,
+    follow,
+    remember,
+    settle_uncertain,
+    unfinished_fleet_rollouts,
+)
+
+# A first start that is further away than this (seconds) was put off, not staggered.
+_PUT_OFF = 60.0
+_WORKERS = 8
+
+
+def start(context: Context) -> None:
+    """Start a fleet rollout, or adopt the one that is under way; with ``wait``, see it through to its end."""
+    context.result["adopted"] = False
+    if context.params["only_if_outdated"] is not None:
+        context.result["outdated"] = _outdated(context, context.params["only_if_outdated"])
+        if not context.result["outdated"]:
+            return
+    known = frozenset(str(row.get("id")) for row in context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE))
+    unfinished = unfinished_fleet_rollouts(context)
+    if unfinished:
+        _adopt(context, unfinished)
+        return
+    if context.check_mode and not context.params["override_window"]:
+        closed = closed_window(context)
+        if closed:
+            context.fail(f"The server would refuse a fleet rollout now. {closed}")
+    sent_at = context.client.server_time
+    ambiguous: list[ApiError] = []
+    try:
+        answer = context.write(
+            lambda: _send(context, ambiguous), before={"fleet_rollout": None}, after={"fleet_rollout": "started"}
+        )
+    except ApiError as error:
+        if error.kind != "conflict":
+            raise
+        _adopt(context, _in_the_way(context, error))
+        return
+    if answer is None:
+        return
+    evidence = Evidence(known, sent_at) if ambiguous else _answered(context, answer, known, sent_at)
+    if evidence.enqueued == 0:
+        return
+    detail = find_started(context, evidence, ambiguous[0] if ambiguous else None)
+    _tell_delay(context, detail)
+    if context.params["wait"]:
+        _see_it_through(context)
+
+
+def _outdated(context: Context, instances: list[str]) -> list[str]:
+    """The instances that do not have the published runtime, by E25 and, where that is older, by their last redeploy."""
+
+    def look(instance: str) -> Call:
+        def ask(client: FleetClient) -> bool:
+            updates = client.get_available_updates(instance)
+            if not member_of(instance, instance, updates, redeploy_all=False).planned:
+                return False
+            stale = manifest_is_stale(updates, client.list_instance_rollouts(instance))
+            return stale is None or target_status(stale.get("status")) != "succeeded"
+
+        return ask
+
+    answers = in_pool(context.client, [look(instance) for instance in instances], workers=_WORKERS)
+    error = next((answer for answer in answers if isinstance(answer, ApiError)), None)
+    if error is not None:
+        said = "; ".join(failures((f"instance {i}" for i in instances), answers))
+        context.fail(f"Which instances are outdated is not known: {said}", error=error.as_dict())
+    return [instance for instance, outdated in zip(instances, answers, strict=True) if outdated]
+
+
+def _send(context: Context, ambiguous: list[ApiError]) -> Record:
+    """Send E2 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
+    try:
+        return context.client.start_fleet_rollout(override_window=context.params["override_window"])
+    except ApiError as error:
+        fail_if_refused(context, error)
+        if not error.ambiguous:
+            raise
+        ambiguous.append(error)
+        return {}
+
+
+def _in_the_way(context: Context, error: ApiError) -> list[Record]:
+    """The fleet rollout that the server's 409 speaks of, which the list may show a little later."""
+    waited_from = context.clock()
+    while True:
+        unfinished = unfinished_fleet_rollouts(context)
+        if unfinished:
+            return unfinished
+        if context.clock() - waited_from >= SHOWS_WITHIN:
+            context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
+        context.sleep(context.params["wait_interval"])
+
+
+def _adopt(context: Context, unfinished: list[Record]) -> None:
+    """Follow the fleet rollout that is under way, if the task may."""
+    told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
+    if len(unfinished) > 1:
+        context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
+    if context.params["on_active"] == "fail":
+        context.result.update(rollout=unfinished[0], rollout_id=unfinished[0].get("id"))
+        context.fail(f"Fleet rollout {told} is under way already; nothing was sent (on_active is fail).")
+    context.result["adopted"] = True
+    detail = context.client.get_rollout(str(unfinished[0]["id"]))
+    remember(context, detail)
+    if rollout_status(detail["rollout"].get("status")) == "paused":
+        context.warn(f"The adopted fleet rollout {unfinished[0]['id']} is paused: it ends only once it is resumed.")
+    if context.params["wait"] and not context.check_mode:
+        _see_it_through(context)
+
+
+def _answered(context: Context, answer: Record, known: frozenset[str], sent_at: float | None) -> Evidence:
+    """What E2 said, into the result; an answer that nothing was enqueued is no change."""
+    enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
+    tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
+    context.result.update(enqueued=enqueued, skipped=skipped, total=total, tasks=tasks)
+    if enqueued == 0:
+        context.changed, context.diff = False, None
+        held_back = "" if context.params["override_window"] else closed_window(context)
+        said = f" ({answer['message']})" if answer.get("message") else ""
+        context.result["msg"] = f"The server enqueued no instance{said}. {held_back}".strip()
+        if held_back:
+            context.warn(context.result["msg"])
+    return Evidence(known, sent_at, enqueued, total, strings_in(tasks))
+
+
+def _whole(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else max(0, int(found))
+
+
+def _tell_delay(context: Context, detail: Record) -> None:
+    """Report when the targets start, and say so if the server put all of them off."""
+    delays = [number(row.get("scheduled_countdown_seconds")) for row in detail["targets"]]
+    known = [delay for delay in delays if delay is not None]
+    if not known:
+        return
+    context.result["countdown_seconds"] = max(known)
+    if len(known) == len(delays) and min(known) >= _PUT_OFF:
+        held_back = closed_window(context)
+        context.warn(
+            f"The server put the rollout off: its first target starts in {min(known):.0f} s. {held_back}".strip()
+        )
+
+
+def _see_it_through(context: Context) -> None:
+    """Wait for the end, find out what uncertain targets did, and judge."""
+    rollout_id = str(context.result["rollout_id"])
+    detail, verdicts = settle_uncertain(context, follow(context, rollout_id))
+    remember(context, detail)
+    rollout, targets = detail["rollout"], detail["targets"]
+    proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
+    found, counted = ends(targets, proved), tally(rollout, targets)
+    name = f"Fleet rollout {rollout_id}"
+    if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
+        context.fail(f"{name} was cancelled: {in_words(found)}.")
+    bad = len(found.bad) if targets else counted.failed + counted.uncertain
+    if bad > context.params["max_failed"]:
+        told = in_words(found) if targets else f"{counted.failed} failed, {counted.uncertain} uncertain"
+        context.fail(f"{name} ended as {rollout.get('status')}: {told}.")

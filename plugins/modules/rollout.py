@@ -1,0 +1,310 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starts, pauses, resumes and cancels rollouts to the whole fleet (E2, E5, E6, E7; E3, E4, E9, E16, E23, E25)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout
+short_description: Start, pause, resume or cancel a fleet rollout
+version_added: 0.2.0
+description:
+  - Pushes the published runtime to all running instances of the tenant, waits for the end and reports how each target
+    ended; or pauses, resumes or cancels a rollout.
+  - The API offers no choice of instances, no choice of version and no way back to an older one. For chosen instances
+    use M(fleetops.agents.instance_runtime).
+  - A fleet rollout that is under way already is adopted, not doubled, so after a crash the same task is run again.
+  - The start is sent once. The server does not say which rollout it made, so that one is told from others by evidence;
+    if two fit equally well, the task fails and lists both.
+  - Needs the tenant admin's key.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.connection
+  - fleetops.agents.wait
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What the server will skip is only known once it has answered. With O(only_if_outdated) the prediction is exact.
+      - A closed maintenance window is foretold as a refusal; a server may also skip all instances, or put them off.
+  diff_mode:
+    support: full
+    details: Shows the fleet rollout that is started, or the rollout's status and its targets by status.
+  idempotent:
+    support: partial
+    details:
+      - O(state=started) asks the server each time; it skips what is current. With O(only_if_outdated) nothing is sent
+        when all named instances are current.
+      - The other states send nothing when the rollout is already there.
+options:
+  state:
+    description:
+      - V(started) starts a rollout to all running instances.
+      - V(paused) revokes the targets that have not started; those in progress go on to their end.
+      - V(running) resumes a paused rollout.
+      - V(cancelled) revokes the targets that have not started, for good. A rollout that has ended is left as it is,
+        with a warning.
+    type: str
+    choices: [started, paused, running, cancelled]
+    default: started
+  rollout_id:
+    description:
+      - The rollout to pause, resume or cancel. Without it, the one fleet rollout that is not at its end.
+      - Not with O(state=started).
+    type: str
+  override_window:
+    description:
+      - Whether to start outside of the maintenance window too. The key needs the tenant-wide admin flag.
+      - Only with O(state=started).
+    type: bool
+    default: false
+  override_reason:
+    description: Why the maintenance window is overridden, for the record. Required with O(override_window=true).
+    type: str
+  on_active:
+    description:
+      - What to do with O(state=started) if a fleet rollout is under way already.
+      - V(adopt) follows it instead of starting one; V(fail) fails.
+    type: str
+    choices: [adopt, fail]
+    default: adopt
+  only_if_outdated:
+    description:
+      - Start only if at least one of these instances (ids) does not have the published runtime.
+      - The rollout goes to all running instances all the same.
+      - Only with O(state=started).
+    type: list
+    elements: str
+  force:
+    description:
+      - Whether to terminate the targets in progress too (SIGTERM), which leaves them V(uncertain).
+      - Only with O(state=cancelled).
+    type: bool
+    default: false
+  max_failed:
+    description:
+      - How many targets may fail before the task fails, once the rollout has ended.
+      - An V(uncertain) target counts unless the evidence says that it succeeded.
+      - A cancelled rollout is always a failure.
+    type: int
+    default: 0
+  uncertain_grace:
+    description: Seconds to wait for late results of V(uncertain) targets before the evidence is looked at.
+    type: int
+    default: 60
+  wait_timeout:
+    description:
+      - Seconds to wait for the end of a started or adopted rollout.
+      - After them the task fails with RV(timed_out=true); the rollout goes on and is adopted by the next run.
+      - For the other states it is the time until the status shows, at most 60.
+    type: int
+    default: 3600
+seealso:
+  - module: fleetops.agents.rollout_info
+  - module: fleetops.agents.rollout_target
+  - module: fleetops.agents.instance_runtime
+"""
+
+EXAMPLES = r"""
+---
+- name: Bring the published runtime to the whole fleet and wait for the end
+  fleetops.agents.rollout:
+
+- name: Roll out only if one of these instances is outdated, and let one fail
+  fleetops.agents.rollout:
+    only_if_outdated: "{{ groups['fleetops'] | map('extract', hostvars, 'fleetops_instance_id') | list }}"
+    max_failed: 1
+
+- name: Roll out at once, whatever the maintenance window says
+  fleetops.agents.rollout:
+    override_window: true
+    override_reason: "CVE-2026-1234, approved by the on-call lead"
+
+- name: Pause the fleet rollout that is under way
+  fleetops.agents.rollout:
+    state: paused
+
+- name: Resume a certain rollout
+  fleetops.agents.rollout:
+    state: running
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+
+- name: Stop a rollout and what is in progress
+  fleetops.agents.rollout:
+    state: cancelled
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+    force: true
+"""
+
+RETURN = r"""
+---
+rollout:
+  description: The last known state of the rollout, as the server gives it.
+  returned: when there is a rollout
+  type: dict
+  sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, scope: fleet, status: completed, total_targets: 24}
+rollout_id:
+  description: The id of RV(rollout).
+  returned: when there is a rollout
+  type: str
+  sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+targets:
+  description: The last known state of the rollout's targets, as the server gives them.
+  returned: when there is a rollout
+  type: list
+  elements: dict
+  sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, error_message: null}]
+enqueued:
+  description: How many instances the server enqueued.
+  returned: when a rollout was started
+  type: int
+  sample: 22
+skipped:
+  description: How many instances the server left out; it does not say which or why.
+  returned: when a rollout was started
+  type: int
+  sample: 2
+total:
+  description: How many instances the server looked at.
+  returned: when a rollout was started
+  type: int
+  sample: 24
+tasks:
+  description: What the server said about the tasks that it made; the API does not say what that looks like.
+  returned: when a rollout was started
+  type: list
+  elements: raw
+  sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, task_id: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10}]
+match:
+  description:
+    - How the rollout was told from others.
+    - V(exact) by the ids or instances in RV(tasks), or V(weak) as the only new one.
+  returned: when a rollout was started and found
+  type: str
+  sample: exact
+countdown_seconds:
+  description: The longest of the delays that the server gave to targets which have not started.
+  returned: when a rollout was started and found, and a target has a delay
+  type: float
+  sample: 11.0
+adopted:
+  description: Whether a rollout that was under way already was followed instead of starting one.
+  returned: O(state=started)
+  type: bool
+  sample: false
+outdated:
+  description: The instances of O(only_if_outdated) that do not have the published runtime.
+  returned: when O(only_if_outdated) is given
+  type: list
+  elements: str
+  sample: [4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10]
+override_reason:
+  description: Why the maintenance window was overridden.
+  returned: O(override_window) is V(true)
+  type: str
+  sample: CVE-2026-1234, approved by the on-call lead
+reconciled:
+  description:
+    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
+      version and the history.
+    - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
+    - C(evidence) is what it rests on.
+  returned: when a rollout that was waited for left such targets
+  type: list
+  elements: dict
+  sample:
+    - target_id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      verdict: succeeded
+      evidence: "restarted since: yes, version is current: yes"
+candidates:
+  description: The rollouts that fit equally well.
+  returned: when the rollout that was started could not be told from others
+  type: list
+  elements: dict
+  sample: [{id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, initiated_from_ip: 203.0.113.77, total_targets: 24}]
+timed_out:
+  description: Whether a wait ended before its goal was reached.
+  returned: when it did
+  type: bool
+  sample: true
+ambiguous:
+  description: Whether it is unknown if the server carried out the call.
+  returned: when it is
+  type: bool
+  sample: true
+waited_seconds:
+  description: Seconds from the start of the task until its end.
+  returned: always
+  type: float
+  sample: 312.4
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._rollout_start import start
+from ansible_collections.fleetops.agents.plugins.module_utils._rollout_steer import steer
+
+
+def run(context: Context) -> None:
+    started = context.clock()
+    _check_options(context)
+    try:
+        if context.params["state"] == "started":
+            start(context)
+        else:
+            steer(context)
+    finally:
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def _check_options(context: Context) -> None:
+    params = context.params
+    state = params["state"]
+    if state == "started" and params["rollout_id"]:
+        context.fail(
+            "rollout_id is for the states paused, running and cancelled: a rollout that is started has no id yet."
+        )
+    if state != "started" and (params["override_window"] or params["only_if_outdated"] is not None):
+        context.fail(f"override_window and only_if_outdated are for state started, not for {state}.")
+    if params["override_window"]:
+        if not (params["override_reason"] or "").strip():
+            context.fail("override_reason is empty: say why the maintenance window is overridden.")
+        context.result["override_reason"] = params["override_reason"]
+    if params["force"] and state != "cancelled":
+        context.fail(f"force is for state cancelled, not for {state}.")
+    if params["only_if_outdated"] == []:
+        context.fail("only_if_outdated is empty: name at least one instance, or leave it out.")
+    if params["max_failed"] < 0:
+        context.fail(f"max_failed is {params['max_failed']}: it must be 0 or more.")
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "state": {"type": "str", "choices": ["started", "paused", "running", "cancelled"], "default": "started"},
+        "rollout_id": {"type": "str"},
+        "override_window": {"type": "bool", "default": False},
+        "override_reason": {"type": "str"},
+        "on_active": {"type": "str", "choices": ["adopt", "fail"], "default": "adopt"},
+        "only_if_outdated": {"type": "list", "elements": "str"},
+        "force": {"type": "bool", "default": False},
+        "max_failed": {"type": "int", "default": 0},
+        "uncertain_grace": {"type": "int", "default": 60},
+    },
+    wait_timeout=3600,
+    rules={"required_if": [("override_window", True, ["override_reason"])]},
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
