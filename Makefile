@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The front door: make demo, make test, make lint, make bench. `make` alone lists them.
+# The front door: make demo, make test, make lint, make docs. `make` alone lists them.
 # Needs python3.11 or newer, make and git; everything else is set up in .venv inside the checkout.
 
 SHELL := /bin/bash
@@ -58,10 +58,29 @@ lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-do
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/ansible-lint --profile production --offline --strict
 
+.PHONY: sanity
+sanity: $(VENV)/.dev-ready  ## ansible-test sanity, without containers (ARGS="--test pylint" narrows it down)
+	@.ci/sanity $(ARGS)
+
+# In an environment of its own: beside the other tools pip silently takes an old galaxy-importer.
+$(VENV)/.importer-ready: tests/requirements-importer.txt tests/constraints-importer.txt | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/importer
+	$(VENV)/importer/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c tests/constraints-importer.txt -r tests/requirements-importer.txt
+	@touch $@
+
+.PHONY: importer
+importer: $(VENV)/.dev-ready $(VENV)/.importer-ready  ## Build the tarball and import it as Galaxy and Automation Hub do
+	@.ci/importer
+
+.PHONY: docs
+docs: $(VENV)/.dev-ready  ## The HTML reference of all modules and plugins, in docs/_build/html
+	@.ci/docs
+
 .PHONY: bench
 bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory against static YAML, run log on against off
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean
 clean:  ## Remove what the other commands made
-	rm -rf $(VENV) .demo .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/output
+	rm -rf $(VENV) .demo .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/output docs/_build
