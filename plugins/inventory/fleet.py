@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: fleet
 author:
-  - The fleetops.agents contributors
+  - The fleetops.agents contributors (@fleetops)
 version_added: 0.1.0
 short_description: The instances of a fleet as hosts
 description:
@@ -146,14 +146,13 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ansible import template
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 # With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
 inert: Callable[[Any], Any] | None = None
-try:
-    from ansible.template import trust_as_template  # noqa: F401
-except ImportError:
+if not hasattr(template, "trust_as_template"):
     from ansible.utils.unsafe_proxy import wrap_var
 
     inert = wrap_var

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: batches
 author:
-  - The fleetops.agents contributors
+  - The fleetops.agents contributors (@fleetops)
 version_added: 0.1.0
 short_description: Batch sizes for a play's serial
 description:

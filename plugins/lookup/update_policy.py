@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: update_policy
 author:
-  - The fleetops.agents contributors
+  - The fleetops.agents contributors (@fleetops)
 version_added: 0.1.0
 short_description: The tenant's update policy
 description:

@@ -110,7 +110,7 @@ def base_url(api_url: Any) -> str:
     except ValueError as bad:
         raise SettingsError(f"api_url is no address: {bad}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"api_url must look like https://fleet.example.com, it is {text.split('@')[-1]!r}")
+        raise SettingsError(f"api_url must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}")
     if parts.username is not None or parts.password is not None:
         raise SettingsError("api_url must not hold a user name or a password: the key goes into api_key")
     if parts.query or parts.fragment:
