@@ -1,0 +1,433 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stores a memory of one instance, or clears its memories (E18, E19; E17)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_memory
+short_description: Store a memory of an instance, or clear its memories
+version_added: 0.2.0
+description:
+  - Stores a Mnemo fact or procedural memory, unless the same one is there already.
+  - Clears the memories of a conversation, of a customer, or all of an instance. It clears only what it could list
+    before. The server lists at most 200, so of more than that nothing is cleared.
+  - Either call is sent once. If whether it was carried out is unknown, the list of memories is looked at.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the memory that is stored, or the ids of those that go.
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(present) stores one memory.
+      - V(absent) clears every memory of O(conversation_id), of O(customer_id), of both together, or with O(all) all of
+        the instance. The API cannot clear a single memory.
+    type: str
+    choices: [present, absent]
+    default: present
+  content:
+    description:
+      - The text to remember. One of O(content) and O(memory) is needed with O(state=present).
+      - The same text with other white space, or in another Unicode form, is the same memory.
+    type: str
+  kind:
+    description: What O(content) is, in the server's own word, for example V(fact) or V(procedural).
+    type: str
+  conversation_id:
+    description: The conversation that the memory belongs to, or whose memories are cleared.
+    type: str
+  customer_id:
+    description: The customer that the memory belongs to, or whose memories are cleared.
+    type: str
+  memory:
+    description:
+      - The memory to store as a whole, for keys that have no option here, or one from a backup.
+      - What the server gives by itself is left out, so a stored one gets a new C(id) and C(created_at).
+      - The same memory is there if all keys of this one have the same values in it.
+      - Not together with O(content), O(kind), O(conversation_id) and O(customer_id).
+    type: dict
+  all:
+    description: Whether to clear all memories of the instance, for O(state=absent) without a selection.
+    type: bool
+    default: false
+  expect_count:
+    description:
+      - How many memories are to be cleared, for example as many as a backup holds. If there are some, but not as many,
+        nothing is cleared.
+      - Only with O(state=absent).
+    type: int
+  on_truncated:
+    description:
+      - What to do if the memory to store is not among the 200 that the server lists at most, since it may be there
+        nevertheless.
+      - V(fail) stores nothing. V(store) stores it, perhaps a second time.
+      - Clearing is refused in any case.
+    type: str
+    choices: [fail, store]
+    default: fail
+notes:
+  - The reference leaves open what the server takes to store and to clear. The keys that are sent are those which it
+    names elsewhere.
+  - Memories may hold personal data. With C(no_log=true) the task's result is neither shown nor recorded.
+seealso:
+  - module: fleetops.agents.instance_memory_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Store a fact of a conversation
+  fleetops.agents.instance_memory:
+    instance_id: "{{ fleetops_instance_id }}"
+    kind: fact
+    content: Invoices go out on Fridays.
+    conversation_id: conv-42
+
+- name: Store a memory with keys of its own
+  fleetops.agents.instance_memory:
+    instance_id: "{{ fleetops_instance_id }}"
+    memory:
+      kind: procedural
+      content: Ask before sending mail to the board.
+      source: handbook
+
+- name: Read what one conversation left behind
+  fleetops.agents.instance_memory_info:
+    instance_id: "{{ fleetops_instance_id }}"
+    conversation_id: conv-42
+  register: backup
+
+- name: Clear the conversation if it is still what was read
+  fleetops.agents.instance_memory:
+    instance_id: "{{ fleetops_instance_id }}"
+    state: absent
+    conversation_id: conv-42
+    expect_count: "{{ backup.count }}"
+
+- name: Clear all memories of the instance
+  fleetops.agents.instance_memory:
+    instance_id: "{{ fleetops_instance_id }}"
+    state: absent
+    all: true
+"""
+
+RETURN = r"""
+---
+memory:
+  description: The memory as the server gives it; where it would be stored in check mode, as it would be sent.
+  returned: success, with O(state=present)
+  type: dict
+  sample:
+    id: 7d0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+    kind: fact
+    content: Invoices go out on Fridays.
+    conversation_id: conv-42
+    created_at: "2026-11-24T01:00:00+00:00"
+deleted:
+  description:
+    - How many memories were cleared, by the server's word, or in check mode would be.
+    - If its answer was lost, as many as had been listed before.
+  returned: success, with O(state=absent)
+  type: int
+  sample: 3
+deleted_ids:
+  description: The ids of the memories that were cleared, or in check mode would be, as far as they had ids.
+  returned: success, with O(state=absent)
+  type: list
+  elements: str
+  sample: [7d0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10]
+memories_before:
+  description: How many memories were listed before.
+  returned: with O(state=absent), once they were listed
+  type: int
+  sample: 3
+remaining:
+  description: How many memories the selection holds after the clear, those stored since included.
+  returned: when memories were cleared and the list was read again
+  type: int
+  sample: 0
+truncated:
+  description: Whether there may be more memories than the server lists.
+  returned: once they were listed
+  type: bool
+  sample: false
+slices:
+  description: The conversations and customers that occur in a list that is not the whole, to clear each by itself.
+  returned: when clearing was refused because of RV(truncated)
+  type: dict
+  sample: {conversation_id: [conv-42], customer_id: [cust-7]}
+status:
+  description: What the server says of the change, or where there was none, of the memory itself.
+  returned: once the memories were listed
+  type: raw
+  sample: stored
+ambiguous:
+  description: Whether it is unknown if the server carried the call out.
+  returned: when it is
+  type: bool
+  sample: true
+"""
+
+from collections.abc import Mapping
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import (
+    Listing,
+    body_of,
+    find,
+    remains,
+    says_something,
+    scope_of,
+    slices,
+    strangers,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, number
+from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
+    SHOWS_WITHIN,
+    read_for_change,
+    read_until,
+    selected,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    if context.params["state"] == "present":
+        _store(context, _wanted(context))
+    else:
+        _clear(context, _selection(context))
+
+
+# Storing
+
+
+def _wanted(context: Context) -> Record:
+    """The memory to store, from the options."""
+    params = context.params
+    if params["all"] or params["expect_count"] is not None:
+        context.fail("all and expect_count say what to clear; they go with state=absent only.")
+    given = params["memory"]
+    if given is None:
+        given = {name: params[name] for name in ("kind", "content") if params[name] is not None} | selected(context)
+    try:
+        body = body_of(given)
+    except (ValueError, TypeError) as problem:
+        context.fail(f"The memory cannot be sent: {problem}.")
+    if not says_something(body):
+        context.fail("There is nothing to store: the memory has no content.")
+    return body
+
+
+def _store(context: Context, body: Record) -> None:
+    instance_id, scope = context.params["instance_id"], scope_of(body)
+    before = read_for_change(context, scope)
+    held = find(before.memories, body)
+    if held is not None:
+        context.result["memory"] = held
+        return
+    if before.truncated:
+        unknown = (
+            f"The server lists only {before.listed} memories{_of(scope)} of instance {instance_id}, and the one to "
+            "store is not among them; it may be there nevertheless."
+        )
+        if context.params["on_truncated"] == "fail":
+            context.fail(f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store.")
+        context.warn(f"{unknown} It is stored, perhaps a second time (on_truncated=store).")
+    lost: ApiError | None = None
+    answer: Record | None = None
+    try:
+        answer = context.write(
+            lambda: context.client.store_memory(instance_id, body), before={"memory": None}, after={"memory": body}
+        )
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        lost = error
+    if answer is None and lost is None:
+        context.result["memory"] = body
+        return
+    if answer is not None:
+        said = answer.get("memory")
+        context.result.update(status=answer.get("status"), memory=said if isinstance(said, Mapping) else body)
+        if isinstance(said, Mapping) and find([said], body) is not None:
+            return
+    seen = read_until(context, scope, lambda now: find(now.memories, body) is not None, since=lost).state
+    held = find(seen.memories, body)
+    if held is not None:
+        context.result["memory"] = held
+    elif lost is not None:
+        context.fail(
+            f"{lost} For {SHOWS_WITHIN:.0f} s the memory did not appear in the list of instance {instance_id}. "
+            "Run this task again to look once more; it stores the memory if it is still not there.",
+            ambiguous=True,
+            error=lost.as_dict(),
+        )
+    elif not before.truncated:
+        context.warn(
+            f"The server stored a memory of instance {instance_id}, but lists none that says what was given. "
+            "The next run may store it again."
+        )
+
+
+# Clearing
+
+
+def _selection(context: Context) -> dict[str, str]:
+    """What to clear, from the options; all of the instance is an empty selection."""
+    params = context.params
+    given = [name for name in ("memory", "content", "kind") if params[name] is not None]
+    if given:
+        context.fail(
+            f"{' and '.join(given)} cannot be given with state=absent: the API clears a conversation, a customer or "
+            "the whole instance, never a single memory."
+        )
+    selection = selected(context)
+    if params["all"] and selection:
+        context.fail(f"all clears the whole instance, {' and '.join(selection)} a part of it; give one of the two.")
+    if not params["all"] and not selection:
+        context.fail("state=absent needs conversation_id or customer_id, or all=true to clear the whole instance.")
+    return selection
+
+
+def _clear(context: Context, selection: dict[str, str]) -> None:
+    instance_id = context.params["instance_id"]
+    before = read_for_change(context, selection)
+    context.result["memories_before"] = before.listed
+    _refuse_unsure(context, selection, before)
+    if before.listed == 0:
+        context.result.update(deleted=0, deleted_ids=[])
+        return
+    lost: ApiError | None = None
+    answer: Record | None = None
+    try:
+        answer = context.write(
+            lambda: context.client.clear_memories(instance_id, selection),
+            before={"count": before.listed, "ids": before.ids},
+            after={"count": 0, "ids": []},
+        )
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        lost = error
+    context.result.update(deleted=before.listed, deleted_ids=before.ids)
+    if answer is None and lost is None:
+        return
+    if answer is not None:
+        context.result["status"] = answer.get("status")
+        said = number(answer.get("deleted"))
+        context.result["deleted"] = before.listed if said is None else int(said)
+    _verify_cleared(context, selection, before, lost)
+    if context.result["deleted"] > before.listed:
+        surplus = (
+            f"The server cleared {context.result['deleted']} memories of instance {instance_id}, but only "
+            f"{before.listed}{_of(selection)} had been listed."
+        )
+        if selection:
+            context.fail(
+                f"{surplus} Either some were stored in between, or it clears more than was selected. Compare with a "
+                "backup before you clear another one."
+            )
+        context.warn(f"{surplus} Some were stored in between.")
+
+
+def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
+    """Fail unless the list is the whole of what would go, and nothing else."""
+    instance_id, expected = context.params["instance_id"], context.params["expect_count"]
+    foreign = strangers(before.memories, selection)
+    if foreign:
+        context.fail(
+            f"Asked for the memories{_of(selection)} of instance {instance_id}, the server listed {len(foreign)} "
+            "others too, so it would clear others too. Nothing was cleared."
+        )
+    if before.truncated:
+        context.result["slices"] = slices(before.memories)
+        context.fail(
+            f"The server lists only {before.listed} memories{_of(selection)} of instance {instance_id} and there may "
+            "be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or customer_id, "
+            "those that were seen are in slices."
+        )
+    if expected is not None and before.listed not in (0, expected):
+        context.fail(
+            f"Instance {instance_id} has {before.listed} memories{_of(selection)}, but expect_count is {expected}. "
+            "Nothing was cleared. Back them up anew."
+        )
+
+
+def _verify_cleared(context: Context, selection: dict[str, str], before: Listing, lost: ApiError | None) -> None:
+    """Read the list again: nothing that was listed before may be left."""
+    instance_id = context.params["instance_id"]
+
+    def gone(now: Listing) -> bool:
+        return now.available and not now.truncated and remains(before, now)[0] == 0
+
+    waited = read_until(context, selection, gone, since=lost)
+    left, since = remains(before, waited.state)
+    context.result.update(remaining=waited.state.listed, truncated=waited.state.truncated)
+    if waited.done:
+        if since:
+            context.warn(
+                f"{since} memories{_of(selection)} of instance {instance_id} were stored since; they are kept."
+            )
+        return
+    still = set(waited.state.ids)
+    context.result["deleted_ids"] = [identity for identity in before.ids if identity not in still]
+    shown = f"After {SHOWS_WITHIN:.0f} s {left} of the {before.listed} memories{_of(selection)} are still listed"
+    if not waited.state.available:
+        shown = "The server says now that its memory is not available"
+    if lost is not None:
+        context.result["deleted"] = len(context.result["deleted_ids"])
+        context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
+    # An honest "none" of the server: nothing was changed.
+    context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
+    context.fail(
+        f"The server says that {context.result['deleted']} memories of instance {instance_id} were cleared. {shown}. "
+        "Look at them, then run this task again."
+    )
+
+
+def _of(selection: Mapping[str, str]) -> str:
+    return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "content": {"type": "str"},
+        "kind": {"type": "str"},
+        "conversation_id": {"type": "str"},
+        "customer_id": {"type": "str"},
+        "memory": {"type": "dict"},
+        "all": {"type": "bool", "default": False},
+        "expect_count": {"type": "int"},
+        "on_truncated": {"type": "str", "choices": ["fail", "store"], "default": "fail"},
+    },
+    on_instance=True,
+    rules={
+        "mutually_exclusive": [("memory", name) for name in ("content", "kind", "conversation_id", "customer_id")],
+        "required_if": [("state", "present", ("content", "memory"), True)],
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

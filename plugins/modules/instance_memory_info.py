@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the memories of one instance (E17)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_memory_info
+short_description: Read the memories of an instance
+version_added: 0.2.0
+description:
+  - Reads the Mnemo memories of an instance, or of one conversation or customer.
+  - The server lists at most 200 and offers no way to the rest. So a list is the whole only if RV(truncated) is false;
+    otherwise reading it by conversation or customer may help.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+options:
+  conversation_id:
+    description: Read only the memories of this conversation.
+    type: str
+  customer_id:
+    description: Read only the memories of this customer.
+    type: str
+  limit:
+    description: How many to return at most, from 1 to 200.
+    type: int
+    default: 200
+notes:
+  - Memories may hold personal data. With C(no_log=true) the task's result is neither shown nor recorded.
+seealso:
+  - module: fleetops.agents.instance_memory
+"""
+
+EXAMPLES = r"""
+---
+- name: Read the memories of the instance
+  fleetops.agents.instance_memory_info:
+    instance_id: "{{ fleetops_instance_id }}"
+  register: answer
+
+- name: Stop if these are not all
+  ansible.builtin.assert:
+    that: not answer.truncated
+    fail_msg: There are more memories than the server lists.
+
+- name: Read the memories of one conversation
+  fleetops.agents.instance_memory_info:
+    instance_id: "{{ fleetops_instance_id }}"
+    conversation_id: conv-42
+  register: answer
+
+- name: Read the memories of one customer
+  fleetops.agents.instance_memory_info:
+    instance_id: "{{ fleetops_instance_id }}"
+    customer_id: cust-7
+  register: answer
+"""
+
+RETURN = r"""
+---
+memories:
+  description: The memories as the server gives them, in its order. Their keys are the server's own.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: 7d0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      kind: fact
+      content: prefers invoices as PDF
+      conversation_id: conv-42
+      customer_id: cust-7
+      created_at: "2026-11-24T01:00:00+00:00"
+count:
+  description: How many memories were returned.
+  returned: success
+  type: int
+  sample: 1
+truncated:
+  description: Whether there may be more than were returned.
+  returned: success
+  type: bool
+  sample: false
+slices:
+  description: The conversations and customers that occur in RV(memories), to read each by itself.
+  returned: when RV(truncated) is true
+  type: dict
+  sample: {conversation_id: [conv-42], customer_id: [cust-7]}
+status:
+  description: What the server says of the memory itself, as it gives it.
+  returned: success
+  type: raw
+  sample: {available: true}
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import MEMORY_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import slices
+from ansible_collections.fleetops.agents.plugins.module_utils._memory import read_memories, selected
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+
+
+def run(context: Context) -> None:
+    limit = context.params["limit"]
+    if not 1 <= limit <= MEMORY_CAP:
+        context.fail(f"limit is {limit}: it must be from 1 to {MEMORY_CAP}.")
+    listing = read_memories(context, selected(context), limit)
+    if odd := listing.listed - len(listing.memories):
+        context.warn(
+            f"{odd} of the {listing.listed} memories that the server lists for instance "
+            f"{context.params['instance_id']} are no objects and are left out."
+        )
+    context.result.update(
+        memories=listing.memories, count=len(listing.memories), truncated=listing.truncated, status=listing.status
+    )
+    if listing.truncated:
+        context.result["slices"] = slices(listing.memories)
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "conversation_id": {"type": "str"},
+        "customer_id": {"type": "str"},
+        "limit": {"type": "int", "default": MEMORY_CAP},
+    },
+    on_instance=True,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
