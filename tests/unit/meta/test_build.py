@@ -69,14 +69,14 @@ def test_what_the_other_commands_make_never_gets_into_a_tarball(tmp_path: Path) 
 
 
 def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarball: Path, tmp_path: Path) -> None:
-    run(BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", tmp_path, tarball, cwd=tmp_path)
+    # Not the checkout's Python path, on which the whole collection lies.
+    path = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+    run(BIN / "ansible-galaxy", "collection", "install", "--offline", tarball, cwd=tmp_path, **path)
     home = tmp_path / "ansible_collections" / "fleetops" / "agents"
     for path in home.iterdir():
         if path.name not in KEPT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    # Not the checkout's Python path, on which the whole collection lies.
-    path = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
     for kind, folder in (("module", "modules"), ("inventory", "inventory"), ("lookup", "lookup"), ("callback",) * 2):
         plugins = sorted(file.stem for file in (home / "plugins" / folder).glob("*.py"))
         names = [f"fleetops.agents.{name}" for name in plugins]
