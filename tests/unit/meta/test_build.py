@@ -70,8 +70,8 @@ def test_what_the_other_commands_make_never_gets_into_a_tarball(tmp_path: Path) 
 
 def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarball: Path, tmp_path: Path) -> None:
     # Not the checkout's Python path, on which the whole collection lies.
-    path = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
-    run(BIN / "ansible-galaxy", "collection", "install", "--offline", tarball, cwd=tmp_path, **path)
+    alone = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+    run(BIN / "ansible-galaxy", "collection", "install", "--offline", tarball, cwd=tmp_path, **alone)
     home = tmp_path / "ansible_collections" / "fleetops" / "agents"
     for path in home.iterdir():
         if path.name not in KEPT:
@@ -80,7 +80,7 @@ def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarbal
     for kind, folder in (("module", "modules"), ("inventory", "inventory"), ("lookup", "lookup"), ("callback",) * 2):
         plugins = sorted(file.stem for file in (home / "plugins" / folder).glob("*.py"))
         names = [f"fleetops.agents.{name}" for name in plugins]
-        told = json.loads(run(BIN / "ansible-doc", "--json", "--type", kind, *names, cwd=tmp_path, **path))
+        told = json.loads(run(BIN / "ansible-doc", "--json", "--type", kind, *names, cwd=tmp_path, **alone))
         assert sorted(told) == names
         for name in names:
             assert told[name]["doc"]["filename"].startswith(str(home)), name
@@ -89,4 +89,4 @@ def test_the_collection_works_with_meta_plugins_roles_and_playbooks_alone(tarbal
     assert playbooks
     for playbook in playbooks:
         name = f"fleetops.agents.{playbook}"
-        run(BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", name, cwd=tmp_path, **path)
+        run(BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", name, cwd=tmp_path, **alone)
