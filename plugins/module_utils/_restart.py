@@ -1,0 +1,353 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Restarting an instance: looking before, sending once (E13, E14), and following it until the restart is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    boot_time,
+    is_healthy,
+    is_live,
+    number,
+    parse_time,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
+    Watch,
+    action_key,
+    completed_ago,
+    has_failed,
+    is_completed,
+    restarted_ago,
+    rows_of,
+    started_action,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
+
+# An agent that is just restarting, or a gateway in front of it, answers with one of these.
+DOWN = frozenset(
+    {
+        "not_found",
+        "conflict",
+        "server",
+        "unavailable",
+        "timeout",
+        "connection_lost",
+        "unreachable",
+        "unreadable",
+        "unexpected",
+    }
+)
+
+RESTART_OPTIONS: Spec = {
+    "only_if_unhealthy": {"type": "bool", "default": False},
+    "min_uptime": {"type": "int", "default": 0},
+    "during_rollout": {"type": "bool", "default": False},
+    "require_healthy": {"type": "bool", "default": True},
+    "healthy_reads": {"type": "int", "default": 3},
+}
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One kind of restart. ``action`` is its name in E11 and its operationId, ``words`` the same for people.
+
+    ``over_after``: seconds after which it is over, as a rule, on the server. ``absent_after``: seconds of an agent that
+    answers with its old start, without a row in E11, after which a call of unknown outcome was not carried out.
+    """
+
+    action: str
+    words: str
+    over_after: float
+    absent_after: float
+    send: Callable[[FleetClient, str], Record]
+
+
+POWER_CYCLE = Restart("power_cycle", "power-cycle", 10.0, 30.0, FleetClient.power_cycle)
+REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
+
+
+@dataclass
+class _Course:
+    """A restart call under way: what stood in E11 before, when it was sent (local clock), and what was seen since."""
+
+    known: frozenset[str]
+    watch: Watch
+    sent_at: float
+    action_id: str | None = None
+    ambiguous: ApiError | None = None
+    row: Record | None = None
+    listed: bool = False
+
+
+def run_restart(context: Context, restart: Restart) -> None:
+    """The whole of a restarting module."""
+    started = context.clock()
+    try:
+        _restart(context, restart)
+    finally:
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def _restart(context: Context, restart: Restart) -> None:
+    instance_id = context.params["instance_id"]
+    context.result["instance_id"] = instance_id
+    # Read first: it knows the id while the agent is down.
+    rows = rows_of(context.client.list_instance_actions(instance_id, limit=ACTIONS_CAP))
+    health = _health_before(context)
+    reason = _reason_to_skip(context, restart, health, rows)
+    if reason:
+        context.result["skipped_reason"] = reason
+        return
+    _refuse(context, restart, rows)
+    before = {key: health.get(key) for key in ("status", "uptime_seconds")} if health else None
+    course = context.write(
+        lambda: _send(context, restart, health, rows, once_more=bool(context.params.get("retry_if_absent"))),
+        before=before or {"status": None, "uptime_seconds": None},
+        after={"restarted": True},
+    )
+    if course is None:
+        return
+    if course.ambiguous is not None and context.result["reconciled"] == "unknown":
+        context.fail(
+            f"{course.ambiguous} Whether instance {instance_id} was restarted cannot be told from what was seen within "
+            f"{context.params['wait_timeout']} s: {course.watch.in_words()}. Look at it before you repeat the task.",
+            ambiguous=True,
+            timed_out=True,
+            error=course.ambiguous.as_dict(),
+        )
+    if context.params["wait"]:
+        _prove(context, restart, course)
+
+
+def _health_before(context: Context) -> Record | None:
+    """The live record before, or None if the agent does not answer."""
+    try:
+        health = context.client.get_deep_health(context.params["instance_id"], force=True)
+    except ApiError as error:
+        if error.kind not in DOWN - {"unreachable"}:
+            raise
+        health = None
+    context.result.update(health_before=health, uptime_before=None)
+    if health is not None:
+        context.result["uptime_before"] = number(health.get("uptime_seconds"))
+    return health
+
+
+def _reason_to_skip(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> str | None:
+    """Why there is nothing to do, as a sentence."""
+    if context.params["only_if_unhealthy"] and health is not None and is_live(health) and is_healthy(health):
+        return "The instance is healthy (only_if_unhealthy)."
+    least = context.params["min_uptime"]
+    ago = restarted_ago(restart.action, health, rows, context.client.server_time, least) if least > 0 else None
+    if ago is None:
+        return None
+    return f"It restarted {ago:.0f} s ago, which is less than min_uptime ({least} s)."
+
+
+def _refuse(context: Context, restart: Restart, rows: list[Record]) -> None:
+    """Fail if the restart must not be sent now."""
+    instance_id = context.params["instance_id"]
+    if context.params.get("after_power_cycle"):
+        within = context.params["after_power_cycle_within"]
+        if completed_ago(rows, context.client.server_time, within, "power_cycle") is None:
+            context.fail(
+                f"Instance {instance_id} was not rebooted: its actions show no completed power-cycle within the last "
+                f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
+            )
+    if not context.params["during_rollout"]:
+        target = open_target(context.client.list_instance_rollouts(instance_id))
+        if target is not None:
+            context.fail(
+                f"Instance {instance_id} was not restarted: it is being redeployed by rollout "
+                f"{target.get('rollout_id')} (target {target.get('id')} is {target.get('status')}). Wait for its end, "
+                "or set during_rollout."
+            )
+
+
+def _send(context: Context, restart: Restart, health: Record | None, rows: list[Record], *, once_more: bool) -> _Course:
+    """Send the restart once; an outcome that is unknown is looked up.
+
+    With ``once_more`` one that certainly was not carried out is sent a second time.
+    """
+    instance_id = context.params["instance_id"]
+    live = health is not None and is_live(health)
+    checked = parse_time((health or {}).get("checked_at")) if live else None
+    course = _Course(
+        known=frozenset(key for key in map(action_key, rows) if key),
+        watch=Watch(
+            boot_before=boot_time(health) if health is not None and live else None,
+            newer_than=checked if checked is not None else context.client.server_time,
+        ),
+        sent_at=context.clock(),
+    )
+    try:
+        answer = restart.send(context.client, instance_id)
+    except ApiError as error:
+        _fail_if_not_accepted(context, restart, error)
+        course.ambiguous = error
+    else:
+        course.action_id = str(answer["action_id"]) if answer.get("action_id") else None
+        context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
+        if has_failed(answer):
+            said = answer.get("message") or answer.get("status")
+            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.")
+        return course
+    context.result["reconciled"] = _reconcile(context, restart, course)
+    if context.result["reconciled"] != "not_executed":
+        return course
+    if once_more:
+        context.warn(f"{course.ambiguous} It was not carried out, so it is sent once more (retry_if_absent).")
+        return _send(context, restart, health, rows, once_more=False)
+    return context.fail(
+        f"{course.ambiguous} It was not carried out: within {restart.absent_after:.0f} s instance {instance_id} "
+        "answered all the time without a restart, and its actions show none. Run this task again.",
+        error=course.ambiguous.as_dict(),
+    )
+
+
+def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -> None:
+    """Fail, with the state that the server names, if the call was refused; an unknown outcome is no failure yet."""
+    fail_if_refused(context, error)
+    if error.ambiguous:
+        return
+    if error.kind != "conflict":
+        raise error
+    instance_id = context.params["instance_id"]
+    said = str(error.detail or error).removesuffix(".")
+    context.fail(
+        f"Instance {instance_id} was not restarted, because the server refused the {restart.words}: {said}. "
+        "Run this task again when that is over.",
+        error=error.as_dict(),
+    )
+
+
+@contextmanager
+def _without_repeats(context: Context) -> Iterator[FleetClient]:
+    """The client for looks at an agent that may be down: the next look is the repeat, so a call itself has none."""
+    client = context.client.clone()
+    client.transport.settings = replace(client.transport.settings, retries=0)
+    client.transport.trace = context.client.trace
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _look(context: Context, client: FleetClient, course: _Course) -> None:
+    """Take one more sample of the agent."""
+    since_call = context.clock() - course.sent_at
+    try:
+        health = client.get_deep_health(context.params["instance_id"], force=True)
+    except ApiError as error:
+        if error.kind == "rate_limited":
+            return
+        if error.kind not in DOWN:
+            raise
+        course.watch = course.watch.see(None, since_call, _answer_in_words(error))
+        return
+    context.result.update(health_after=health, uptime_after=number(health.get("uptime_seconds")))
+    course.watch = course.watch.see(health, since_call)
+
+
+def _answer_in_words(error: ApiError) -> str:
+    status = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
+    return f"the last look at its health ended with {status}{f' ({error.detail})' if error.detail else ''}"
+
+
+def _look_for_row(context: Context, restart: Restart, client: FleetClient, course: _Course) -> None:
+    """Find the call's row in E11; ``listed`` says whether the list could be read."""
+    try:
+        rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
+    except ApiError as error:
+        if error.kind not in DOWN | {"rate_limited"}:
+            raise
+        course.listed = False
+        return
+    course.listed = True
+    course.row = started_action(rows, restart.action, course.known, course.action_id) or course.row
+    if course.row is None:
+        return
+    context.result.update(
+        action_id=course.row.get("action_id") or course.row.get("id"), duration_ms=course.row.get("duration_ms")
+    )
+    if has_failed(course.row):
+        said = course.row.get("message") or course.row.get("status")
+        context.fail(f"The {restart.words} of instance {context.params['instance_id']} failed on the server: {said}.")
+
+
+def _reconcile(context: Context, restart: Restart, course: _Course) -> str:
+    """What a call of unknown outcome did: executed, not_executed or unknown."""
+
+    def verdict() -> str:
+        _look(context, client, course)
+        _look_for_row(context, restart, client, course)
+        if course.row is not None or course.watch.moved:
+            return "executed"
+        quiet = course.watch.untouched and course.listed
+        return "not_executed" if quiet and context.clock() - course.sent_at >= restart.absent_after else "unknown"
+
+    with _without_repeats(context) as client:
+        return wait_until(
+            verdict,
+            lambda found: found != "unknown",
+            timeout=context.params["wait_timeout"],
+            interval=context.params["wait_interval"],
+            longest_interval=context.params["wait_interval"],
+            clock=context.clock,
+            sleep=context.sleep,
+        ).state
+
+
+def _prove(context: Context, restart: Restart, course: _Course) -> None:
+    """Follow the restart until it is proved and the instance is well, or until wait_timeout."""
+    instance_id, timeout = context.params["instance_id"], context.params["wait_timeout"]
+    needed = context.params["healthy_reads"] if context.params["require_healthy"] else 0
+
+    def proved() -> bool:
+        _look(context, client, course)
+        since_call = context.clock() - course.sent_at
+        if course.watch.back and not course.watch.moved:
+            _look_for_row(context, restart, client, course)
+        evidence = course.watch.evidence(
+            completed=course.row is not None and is_completed(course.row),
+            settled=since_call >= min(restart.over_after, timeout),
+        )
+        context.result["restart_evidence"] = evidence
+        return evidence is not None and course.watch.healthy >= needed
+
+    with _without_repeats(context) as client:
+        waited = wait_until(
+            proved,
+            bool,
+            timeout=max(0.0, timeout - (context.clock() - course.sent_at)),
+            interval=context.params["wait_interval"],
+            longest_interval=context.params["wait_interval"],
+            clock=context.clock,
+            sleep=context.sleep,
+        )
+    if waited.done:
+        return
+    if context.result["restart_evidence"] is None:
+        context.fail(
+            f"The {restart.words} of instance {instance_id} was accepted, but within {timeout} s nothing proved a "
+            f"restart: {course.watch.in_words()}. It was not sent again.",
+            timed_out=True,
+        )
+    context.fail(
+        f"Instance {instance_id} restarted but was not healthy {needed} times in a row within {timeout} s: "
+        f"{course.watch.last}.",
+        timed_out=True,
+    )

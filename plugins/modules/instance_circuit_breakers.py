@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Closes the circuit breakers of one instance, and verifies it (E12; E11, E16)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_circuit_breakers
+short_description: Clear the circuit breakers of an instance
+version_added: 0.2.0
+description:
+  - Closes the circuit breaker of every LLM provider of an instance if one is open, and looks whether all are closed
+    then.
+  - A breaker is looked for anywhere in the live health record, whose subsystems have no fixed shape. V(half_open) and
+    V(tripped) count as open.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the open breakers before and after, V(null) where the health record shows none at all.
+  idempotent:
+    support: partial
+    details: Acts each time on an instance whose live health record shows no breakers at all, or that answers from its
+      cache only.
+options:
+  state:
+    description: V(cleared) closes all breakers.
+    type: str
+    choices: [cleared]
+    default: cleared
+seealso:
+  - module: fleetops.agents.instance_health_info
+  - module: fleetops.agents.instance_power_cycle
+"""
+
+EXAMPLES = r"""
+---
+- name: Close the circuit breakers if one is open
+  fleetops.agents.instance_circuit_breakers:
+    instance_id: "{{ fleetops_instance_id }}"
+
+- name: Close the circuit breakers and keep what was open
+  fleetops.agents.instance_circuit_breakers:
+    instance_id: "{{ fleetops_instance_id }}"
+    state: cleared
+  register: breakers
+
+- name: Say which breakers were open
+  ansible.builtin.debug:
+    msg: "{{ breakers.cleared | join(', ') }}"
+  when: breakers.changed
+"""
+
+RETURN = r"""
+---
+instance_id:
+  description: The instance.
+  returned: always
+  type: str
+  sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+visible:
+  description: Whether the live health record before shows any circuit breakers.
+  returned: when the record could be read
+  type: bool
+  sample: true
+open_before:
+  description: The breakers that were open before.
+  returned: when the record could be read
+  type: list
+  elements: str
+  sample: [anthropic]
+cleared:
+  description: The breakers that were open and no longer are; in check mode those that would be closed.
+  returned: success
+  type: list
+  elements: str
+  sample: [anthropic]
+still_open:
+  description: The breakers that were open in the live health record after the call.
+  returned: when it could be verified
+  type: list
+  elements: str
+  sample: []
+detail:
+  description: What the server says about the action.
+  returned: when the action was answered
+  type: dict
+  sample: {cleared: [anthropic]}
+action_id:
+  description: The server's id of the action.
+  returned: when the action was answered
+  type: str
+  sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
+health:
+  description: The newest health record that was read.
+  returned: when one could be read
+  type: dict
+  sample: {status: healthy, uptime_seconds: 86400.2, cached: false}
+ambiguous:
+  description: Whether it is unknown if the server carried the call out.
+  returned: when it is
+  type: bool
+  sample: true
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_live
+from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
+    action_key,
+    has_failed,
+    rows_of,
+    started_action,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._restart import DOWN
+
+
+def run(context: Context) -> None:
+    instance_id = context.params["instance_id"]
+    context.result["instance_id"] = instance_id
+    # Read first: it knows the id while the agent is down, and tells a new action from the old ones.
+    known = {key for key in map(action_key, _actions(context)) if key}
+    health = _live_health(context)
+    before = breakers_of(health.get("subsystems"))
+    opened = list(before.open)
+    context.result.update(health=health, visible=before.visible, open_before=opened, cleared=opened)
+    if before.visible and not opened and is_live(health):
+        return
+    sent = context.write(
+        lambda: _send(context, known),
+        before={"open": opened if before.visible else None},
+        after={"open": [] if before.visible else None},
+    )
+    if sent:
+        _verify(context, before)
+
+
+def _actions(context: Context) -> list[Record]:
+    return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
+
+
+def _live_health(context: Context) -> Record:
+    instance_id = context.params["instance_id"]
+    try:
+        return context.client.get_deep_health(instance_id, force=True)
+    except ApiError as error:
+        if error.kind not in DOWN:
+            raise
+        said = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
+        return context.fail(
+            f"Instance {instance_id} does not answer its live health check ({said}: {error.detail}), so which of its "
+            "circuit breakers are open is unknown. Try again, or restart the agent (instance_power_cycle)."
+        )
+
+
+def _send(context: Context, known: set[str]) -> bool:
+    """Send the call, which may be repeated without harm; if its answer stays lost, the actions tell of it."""
+    instance_id = context.params["instance_id"]
+    context.result["cleared"] = []
+    try:
+        answer = context.client.clear_circuit_breakers(instance_id)
+    except ApiError as error:
+        fail_if_refused(context, error)
+        if not error.ambiguous:
+            raise
+        try:
+            row = started_action(_actions(context), "clear_circuit_breakers", known, None)
+        except ApiError:
+            row = None
+        if row is None:
+            raise
+        answer = row
+    context.result.update(action_id=answer.get("action_id"), detail=answer.get("detail"))
+    if has_failed(answer):
+        said = answer.get("message") or answer.get("status")
+        context.fail(f"Clearing the circuit breakers of instance {instance_id} failed on the server: {said}.")
+    return True
+
+
+def _verify(context: Context, before: Breakers) -> None:
+    """Look which breakers are open now."""
+    instance_id = context.params["instance_id"]
+    health = _live_health(context)
+    context.result["health"] = health
+    if not is_live(health):
+        context.warn(
+            f"Instance {instance_id} gave no live health record after its circuit breakers were cleared, so whether "
+            "they are closed is not verified."
+        )
+        context.result["cleared"] = list(before.open)
+        return
+    still_open = list(breakers_of(health.get("subsystems")).open)
+    context.result.update(still_open=still_open, cleared=[name for name in before.open if name not in still_open])
+    if still_open:
+        context.fail(
+            f"The circuit breakers of instance {instance_id} were cleared, but {', '.join(still_open)} "
+            f"{'is' if len(still_open) == 1 else 'are'} still open. Look at the provider, or restart the agent "
+            "(instance_power_cycle)."
+        )
+
+
+OPERATION = Operation(
+    run=run,
+    options={"state": {"type": "str", "choices": ["cleared"], "default": "cleared"}},
+    on_instance=True,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

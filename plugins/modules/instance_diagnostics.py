@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks one instance live, stores the result, and says what differs from before (E15; E16)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_diagnostics
+short_description: Run and store a deep health check of an instance
+version_added: 0.2.0
+description:
+  - Runs the deep health check of an instance and stores its result as the record that everybody reads.
+  - Says which subsystems have another status than in the record before.
+  - To look without storing, use M(fleetops.agents.instance_health_info) with C(live=true).
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+attributes:
+  check_mode:
+    support: partial
+    details: Runs no check and returns the stored record as it is. What a check would find cannot be foretold, so no
+      change is reported.
+  diff_mode:
+    support: full
+    details: Shows the status, and that of each subsystem whose status differs.
+  idempotent:
+    support: full
+    details: Reports a change only if the recorded status of the instance differs from before, though the check runs and
+      its time is stored each time.
+seealso:
+  - module: fleetops.agents.instance_health_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Check the instance and store what is found
+  fleetops.agents.instance_diagnostics:
+    instance_id: "{{ fleetops_instance_id }}"
+
+- name: Check the instance until it is healthy
+  fleetops.agents.instance_diagnostics:
+    instance_id: "{{ fleetops_instance_id }}"
+  register: diagnosis
+  until: diagnosis.healthy
+  retries: 5
+  delay: 10
+
+- name: Check the instance once more and keep what differs
+  fleetops.agents.instance_diagnostics:
+    instance_id: "{{ fleetops_instance_id }}"
+  register: diagnosis
+
+- name: Say which subsystems have another status than before
+  ansible.builtin.debug:
+    msg: "{{ diagnosis.flipped }}"
+  when: diagnosis.changed
+"""
+
+RETURN = r"""
+---
+instance_id:
+  description: The instance.
+  returned: always
+  type: str
+  sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+status_before:
+  description: The status that was recorded before.
+  returned: when the record could be read
+  type: str
+  sample: healthy
+status:
+  description: The status that was found, and in check mode that of the record. While the check has not run, so also
+    after a failure, the one before.
+  returned: when the record could be read
+  type: str
+  sample: degraded
+healthy:
+  description: Whether RV(status) is a good one.
+  returned: when the record could be read
+  type: bool
+  sample: false
+subsystems:
+  description: The subsystems as the server gives them. They have no fixed shape.
+  returned: when the record could be read
+  type: dict
+  sample: {database: {status: healthy}, llm: {status: degraded}}
+uptime_seconds:
+  description: Seconds that the agent is up. Whether of the process or of the server is not documented.
+  returned: when the record could be read
+  type: float
+  sample: 86400.2
+checked_at:
+  description: When that was found, as the server gives it.
+  returned: when the record could be read
+  type: str
+  sample: "2026-11-23T01:00:00+00:00"
+flipped:
+  description: The subsystems whose status differs from the record before. V(null) stands for one that is not listed.
+  returned: when the record could be read
+  type: list
+  elements: dict
+  sample: [{name: llm, before: healthy, after: degraded}]
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_healthy, normalise
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
+
+
+def run(context: Context) -> None:
+    instance_id = context.params["instance_id"]
+    context.result["instance_id"] = instance_id
+    before = context.client.get_deep_health(instance_id)
+    context.result.update(status_before=before.get("status"), flipped=[])
+    _remember(context, before)
+    if context.check_mode:
+        return
+    after = context.write(lambda: _send(context), before=None, after=None)
+    if after is None:
+        return
+    differences = flipped(before, after)
+    context.result["flipped"] = differences
+    _remember(context, after)
+    context.changed = normalise(before.get("status")) != normalise(after.get("status"))
+    context.diff = {
+        side: {
+            "status": record.get("status"),
+            "subsystems": {difference["name"]: difference[side] for difference in differences},
+        }
+        for side, record in (("before", before), ("after", after))
+    }
+
+
+def _send(context: Context) -> Record:
+    try:
+        return context.client.run_diagnostics(context.params["instance_id"])
+    except ApiError as error:
+        fail_if_refused(context, error)
+        raise
+
+
+def _remember(context: Context, health: Record) -> None:
+    context.result.update({key: health.get(key) for key in ("status", "subsystems", "uptime_seconds", "checked_at")})
+    context.result["healthy"] = is_healthy(health)
+
+
+OPERATION = Operation(run=run, on_instance=True)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
