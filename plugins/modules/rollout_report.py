@@ -55,6 +55,10 @@ options:
     description: Whether to ask the server for each instance's version. Not for runs that change no version.
     type: bool
     default: true
+  acted:
+    description: What the run did to the instances under C(updated), as a word of the text.
+    type: str
+    default: updated
   workers:
     description: How many calls are made at once.
     type: int
@@ -140,7 +144,7 @@ def run(context: Context) -> None:
         gone=params["gone"],
         server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
     )
-    text = in_words(report, params["reasons"], predicted=context.check_mode)
+    text = in_words(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
     context.result.update(report={**report, "reasons": params["reasons"]}, text=text)
 
 
@@ -172,6 +176,7 @@ OPERATION = Operation(
         "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "default": "pass"},
         "reasons": {"type": "list", "elements": "str", "default": []},
         "compare_versions": {"type": "bool", "default": True},
+        "acted": {"type": "str", "default": "updated"},
         "workers": {"type": "int", "default": 8},
     },
 )

@@ -15,13 +15,11 @@ CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touc
 _TITLES = {
     "failed": "Failed",
     "uncertain": "Uncertain, look at them before you repeat anything",
-    "updated": "Updated",
     "current": "Left alone, current already",
     "deferred": "Deferred to the next maintenance window",
     "not_touched": "Not touched",
     "gone": "Gone, unknown to the server",
 }
-_PREDICTED = {"updated": "Would be updated"}
 
 
 def category_of(result: Mapping[str, Any] | None) -> str:
@@ -83,15 +81,22 @@ def make_report(
     }
 
 
-def in_words(report: Mapping[str, Any], reasons: Sequence[str], *, predicted: bool = False) -> list[str]:
-    """The report as lines: why the run ended, then each category that is not empty."""
+def in_words(
+    report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = "updated", predicted: bool = False
+) -> list[str]:
+    """The report as lines: why the run ended, then each category that is not empty.
+
+    ``acted``: what was done to those under ``updated``, as a participle. ``predicted``: what would be done.
+    """
+    titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
+    if acted != "updated":
+        titles["current"] = "Left alone, nothing to do"
     lines = [f"Stopped ({report['verdict']}): {reason}" for reason in reasons]
     for category in CATEGORIES:
         names = report[category]
         if not names:
             continue
-        title = _PREDICTED.get(category, _TITLES[category]) if predicted else _TITLES[category]
-        lines.append(f"{title} ({len(names)}): {', '.join(names)}")
+        lines.append(f"{titles[category]} ({len(names)}): {', '.join(names)}")
         lines += [f"  {name}: {report['why'][name]}" for name in names if name in report["why"]]
     lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
     return lines
