@@ -161,21 +161,19 @@ def settle_uncertain(
         return detail, {}
     grace = grace_left(lost(detail), context.client.server_time, context.params["uncertain_grace"])
     detail = read_until(context, rollout_id, lambda seen: not lost(seen), timeout=grace).state
-    verdicts = {}
-    told: list[Record] = []
+    verdicts: dict[str, str] = {}
+    told = {row.get("target_id"): row for row in context.result.get("reconciled", ())}
     for target in lost(detail):
+        target_id, instance_id = target.get("id"), target.get("instance_id")
         verdict, evidence = _evidence_of(context, target)
-        verdicts[str(target.get("id"))] = verdict
-        told.append(
-            {
-                "target_id": target.get("id"),
-                "instance_id": target.get("instance_id"),
-                "verdict": verdict,
-                "evidence": evidence,
-            }
-        )
-    earlier = {row["target_id"]: row for row in context.result.get("reconciled", [])}
-    context.result["reconciled"] = list({**earlier, **{row["target_id"]: row for row in told}}.values())
+        verdicts[str(target_id)] = verdict
+        told[target_id] = {
+            "target_id": target_id,
+            "instance_id": instance_id,
+            "verdict": verdict,
+            "evidence": evidence,
+        }
+        context.result["reconciled"] = list(told.values())
     return detail, verdicts
 
 

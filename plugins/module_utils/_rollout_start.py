@@ -91,7 +91,12 @@ def _outdated(context: Context, instances: list[str]) -> list[str]:
 
         return ask
 
-    answers = in_pool(context.client, [look(instance) for instance in instances], workers=_WORKERS)
+    calls = [look(instance) for instance in instances]
+    # The first one alone, so that a wrong key is tried once.
+    answers = in_pool(context.client, calls[:1], workers=1)
+    if isinstance(answers[0], ApiError):
+        raise answers[0]
+    answers += in_pool(context.client, calls[1:], workers=_WORKERS)
     error = next((answer for answer in answers if isinstance(answer, ApiError)), None)
     if error is not None:
         said = "; ".join(failures((f"instance {i}" for i in instances), answers))

@@ -136,8 +136,8 @@ TABLE: dict[str, Row] = {
         **ON_INSTANCE,
     ),
     "rollout": Row(
-        rows(2, 3, 4),
-        options=lambda sim: {"state": "started"},
+        rows(2, 3, 4, 25),
+        options=lambda sim: {"state": "started", "only_if_outdated": list(_fleet(sim).values())},
         writes=frozenset({"start_fleet_rollout"}),
     ),
     "rollout_end": Row(rows(), options=lambda sim: {"verdict": "pass"}),

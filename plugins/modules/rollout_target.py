@@ -1,0 +1,392 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Retries failed and uncertain targets of a rollout (E8; E4, E16, E23, E25)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rollout_target
+short_description: Retry failed or uncertain targets of a rollout
+version_added: 0.2.0
+description:
+  - Queues targets of a rollout again, each once, and waits until they have come to their end.
+  - A target that the server calls V(uncertain) is looked at first. It is retried only if the evidence says that the
+    redeploy was not applied.
+  - Needs the tenant admin's key.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.connection
+  - fleetops.agents.wait
+attributes:
+  check_mode:
+    support: full
+    details: Looks at uncertain targets as the run does, and waits for their late results too.
+  diff_mode:
+    support: full
+    details: Shows the status of the targets that are retried.
+  idempotent:
+    support: full
+    details: Only failed and uncertain targets are retried; once they have succeeded, nothing is sent.
+options:
+  state:
+    description: V(retried) is the only one.
+    type: str
+    choices: [retried]
+    default: retried
+  rollout_id:
+    description: The rollout.
+    type: str
+    required: true
+  target_id:
+    description: Retry the target with this id.
+    type: str
+  instance_id:
+    description: Retry the target of this instance.
+    type: str
+  select:
+    description: Retry all targets that are V(failed), V(uncertain), or either (V(all)).
+    type: str
+    choices: [failed, uncertain, all]
+  retry_unknown:
+    description:
+      - Whether to retry an V(uncertain) target too of which the evidence does not say whether it was applied.
+      - It may then be deployed a second time.
+    type: bool
+    default: false
+  uncertain_grace:
+    description:
+      - Seconds to wait for the late result of an V(uncertain) target before the evidence is looked at, counted from
+        when the server lost it.
+    type: int
+    default: 60
+  max_failed:
+    description:
+      - How many of the retried targets may fail again before the task fails.
+      - An V(uncertain) one counts unless the evidence says that it succeeded.
+    type: int
+    default: 0
+  wait_timeout:
+    description:
+      - Seconds to wait until the retried targets have come to their end.
+      - After them the task fails with RV(timed_out=true); the targets are left as they are.
+    type: int
+    default: 900
+seealso:
+  - module: fleetops.agents.rollout
+  - module: fleetops.agents.rollout_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Retry what failed in a rollout
+  fleetops.agents.rollout_target:
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+    select: failed
+
+- name: Retry the target of one instance
+  fleetops.agents.rollout_target:
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+    instance_id: "{{ fleetops_instance_id }}"
+
+- name: Show what would be retried, uncertain targets of unknown effect included
+  fleetops.agents.rollout_target:
+    rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+    select: all
+    retry_unknown: true
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+---
+rollout_id:
+  description: The rollout.
+  returned: always
+  type: str
+  sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
+rollout:
+  description: The last known state of the rollout, as the server gives it.
+  returned: when it was read
+  type: dict
+  sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, status: completed, total_targets: 24, failed_targets: 0}
+retried:
+  description:
+    - The targets that were retried, or in check mode would be.
+    - C(was) is the status before, C(error_message) the server's reason for it.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - target_id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      was: failed
+      error_message: bundle checksum mismatch on the agent
+skipped:
+  description: The targets that were meant but left alone, each with the C(reason).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - target_id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      reason: it has succeeded
+targets:
+  description: The last known state of the retried targets, as the server gives them.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, error_message: null}]
+reconciled:
+  description:
+    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
+      version and the history.
+    - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
+    - C(evidence) is what it rests on.
+  returned: when there were such targets
+  type: list
+  elements: dict
+  sample:
+    - target_id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      verdict: not_applied
+      evidence: "restarted since: no, version is current: no"
+timed_out:
+  description: Whether the wait ended before all retried targets had come to their end.
+  returned: when it did
+  type: bool
+  sample: true
+ambiguous:
+  description: Whether it is unknown if the server carried out a call.
+  returned: when it is
+  type: bool
+  sample: true
+waited_seconds:
+  description: Seconds from the start of the task until its end.
+  returned: always
+  type: float
+  sample: 42.0
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    target_is_terminal,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+    ends,
+    in_words,
+    selected,
+    was_reopened,
+    why_not_retried,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
+    SHOWS_WITHIN,
+    read_until,
+    settle_uncertain,
+)
+
+
+def run(context: Context) -> None:
+    started = context.clock()
+    if context.params["max_failed"] < 0:
+        context.fail(f"max_failed is {context.params['max_failed']}: it must be 0 or more.")
+    context.result.update(rollout_id=context.params["rollout_id"], retried=[], skipped=[], targets=[])
+    try:
+        _retry(context)
+    finally:
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def _retry(context: Context) -> None:
+    chosen = _chosen(context)
+    if not chosen:
+        return
+    context.result["targets"] = chosen
+    # The diff names them by row id, which a retry keeps.
+    before = {str(row["id"]): target_status(row.get("status")) for row in chosen}
+    context.write(lambda: _retry_each(context, chosen), before=before, after=dict.fromkeys(before, "queued"))
+    if context.check_mode:
+        context.result["retried"] = [_told(row) for row in chosen]
+        return
+    context.changed = bool(context.result["retried"])
+    if context.params["wait"] and context.result["retried"]:
+        _see_them_through(context)
+
+
+def _chosen(context: Context) -> list[Record]:
+    """The targets to retry; those that are meant but left alone go into the result with the reason."""
+    params = context.params
+    wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
+    detail = context.client.get_rollout(params["rollout_id"])
+    context.result["rollout"] = detail["rollout"]
+    meant = selected(detail["targets"], **wanted)
+    if not meant and not params["select"]:
+        what = f"target {params['target_id']}" if params["target_id"] else f"target of instance {params['instance_id']}"
+        context.fail(f"Rollout {params['rollout_id']} has no {what}.")
+    ids = [str(row["id"]) for row in meant if row.get("id")]
+    detail, verdicts = settle_uncertain(context, detail, among=ids)
+    context.result["rollout"] = detail["rollout"]
+    chosen = []
+    for row in detail["targets"]:
+        if str(row.get("id")) not in ids:
+            continue
+        reason = why_not_retried(row, verdicts.get(str(row["id"])), params["retry_unknown"])
+        if reason is None:
+            chosen.append(row)
+        else:
+            _skip(context, row, reason)
+    return chosen
+
+
+def _skip(context: Context, row: Record, reason: str) -> None:
+    context.result["skipped"].append(
+        {"target_id": row.get("id"), "instance_id": row.get("instance_id"), "reason": reason}
+    )
+
+
+def _told(row: Record) -> Record:
+    return {
+        "target_id": row.get("id"),
+        "instance_id": row.get("instance_id"),
+        "was": target_status(row.get("status")),
+        "error_message": row.get("error_message"),
+    }
+
+
+def _retry_each(context: Context, chosen: list[Record]) -> None:
+    for row in chosen:
+        _retry_one(context, row)
+
+
+def _retry_one(context: Context, row: Record) -> None:
+    """E8 for one target until E4 shows it queued again. One that moved meanwhile by another's hand is left alone."""
+    try:
+        reopened = _send_until_it_shows(context, row)
+    except ApiError as error:
+        fail_if_refused(context, error)
+        if error.kind != "conflict":
+            raise
+        now = _look(context, row)
+        reason = why_not_retried(now, "not_applied")
+        if reason is None and not was_reopened(row, now):
+            raise
+        _skip(context, now, reason or "somebody else retried it meanwhile")
+        return
+    context.changed = True
+    context.result["retried"].append(_told(row))
+    if not reopened:
+        context.fail(
+            f"The server accepted the retry of target {row.get('id')} (instance {row.get('instance_id')}), but within "
+            f"{SHOWS_WITHIN:.0f} s it is still {row.get('status')}. Look at it with rollout_info."
+        )
+
+
+def _send_until_it_shows(context: Context, row: Record) -> bool:
+    """Call; if the outcome is unknown and E4 shows the target as it was, call once more (behaviour 2.5).
+
+    Answers whether E4 shows it queued again; raises the error if that is unknown to the end.
+    """
+    unknown: ApiError | None = None
+    for _attempt in range(2):
+        try:
+            context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
+            unknown = None
+        except ApiError as error:
+            if not error.ambiguous:
+                # The first call may have been carried out between the look and the second one.
+                if unknown is not None and error.kind == "conflict" and was_reopened(row, _look(context, row)):
+                    return True
+                raise
+            unknown = error
+        if _shows(context, row):
+            return True
+        if unknown is None:
+            return False
+    if unknown is not None:
+        raise unknown
+    return False
+
+
+def _shows(context: Context, row: Record) -> bool:
+    def reopened(detail: Record) -> bool:
+        context.result["rollout"] = detail["rollout"]
+        return any(was_reopened(row, seen) for seen in detail["targets"] if seen.get("id") == row.get("id"))
+
+    return read_until(
+        context,
+        context.params["rollout_id"],
+        reopened,
+        timeout=SHOWS_WITHIN,
+        interval=min(1.0, context.params["wait_interval"]),
+    ).done
+
+
+def _look(context: Context, row: Record) -> Record:
+    """The target as E4 shows it now."""
+    rows = context.client.get_rollout(context.params["rollout_id"])["targets"]
+    return next((seen for seen in rows if seen.get("id") == row.get("id")), row)
+
+
+def _see_them_through(context: Context) -> None:
+    """Wait until the retried targets, told by row id, are at their end, and judge them."""
+    rollout_id = context.params["rollout_id"]
+    ids = {row["target_id"] for row in context.result["retried"]}
+
+    def at_rest(detail: Record) -> bool:
+        targets = [row for row in detail["targets"] if row.get("id") in ids]
+        context.result.update(rollout=detail["rollout"], targets=targets)
+        return all(target_is_terminal(row) for row in targets)
+
+    waited = read_until(context, rollout_id, at_rest, timeout=context.params["wait_timeout"])
+    if not waited.done:
+        left = [row for row in context.result["targets"] if not target_is_terminal(row)]
+        queued = any(target_status(row.get("status")) == "queued" for row in left)
+        context.fail(
+            f"{len(left)} of {len(ids)} retried targets of rollout {rollout_id} did not end within "
+            f"{context.params['wait_timeout']} s (instance {left[0].get('instance_id')} is {left[0].get('status')}). "
+            f"They were left running. {closed_window(context) if queued else ''}".strip(),
+            timed_out=True,
+        )
+    detail, verdicts = settle_uncertain(context, waited.state, among=ids)
+    at_rest(detail)
+    found = ends(context.result["targets"], {one for one, verdict in verdicts.items() if verdict == "succeeded"})
+    bad = len(found.bad) + len(found.cancelled)
+    if bad > context.params["max_failed"]:
+        context.fail(f"Retried in rollout {rollout_id}: {in_words(found)}.")
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "state": {"type": "str", "choices": ["retried"], "default": "retried"},
+        "rollout_id": {"type": "str", "required": True},
+        "target_id": {"type": "str"},
+        "instance_id": {"type": "str"},
+        "select": {"type": "str", "choices": ["failed", "uncertain", "all"]},
+        "retry_unknown": {"type": "bool", "default": False},
+        "uncertain_grace": {"type": "int", "default": 60},
+        "max_failed": {"type": "int", "default": 0},
+    },
+    wait_timeout=900,
+    rules={
+        "mutually_exclusive": [("target_id", "instance_id", "select")],
+        "required_one_of": [("target_id", "instance_id", "select")],
+    },
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

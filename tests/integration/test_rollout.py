@@ -1,0 +1,535 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module rollout does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+HOSTS = ("agent-001", "agent-002", "agent-003", "agent-004")
+AT_REST: dict[str, Any] = {"tasks_shape": "ids", "null_bodies": "null", "twin_rollouts": 0, "second_fleet": 409}
+# The window's sentence, whoever refused and however.
+CLOSED = re.compile(r"The maintenance window \(\d\d:00 to \d\d:00 UTC\) is closed; it opens next at \S+ \d\d:00 UTC\.")
+
+
+def run_task(sim: Simulator, /, **options: Any) -> ModuleTask:
+    return run_module(sim, "rollout", **options)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    # A clock that stands still until a task pauses.
+    with running_simulator(instances=len(HOSTS), speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator) -> Simulator:
+    fleet.knobs(**AT_REST)
+    put_to_rest(fleet)
+    return fleet
+
+
+def started_by_another(sim: Simulator) -> str:
+    sim.knobs(foreign_fleet=True)
+    sim.clear_journal()
+    return str(fleet_rollouts(sim)[-1]["id"])
+
+
+def fleet_rollouts(sim: Simulator) -> list[dict[str, Any]]:
+    """The server's fleet rollouts, oldest first."""
+    return [row for row in sim.state()["rollouts"] if row["scope"] == "fleet"]
+
+
+def rollout_of(sim: Simulator, rollout_id: str) -> dict[str, Any]:
+    return sim.call("GET", f"/v1/instances/fleet/runtime/rollouts/{rollout_id}")[1]
+
+
+def close_the_window(sim: Simulator, kind: object) -> None:
+    hour = datetime.fromtimestamp(sim.state()["now"], UTC).hour
+    start, end = (hour + 2) % 24, (hour + 3) % 24
+    hours = {"maintenance_window_start_hour_utc": start, "maintenance_window_end_hour_utc": end}
+    sim.knobs(window_error=kind, policy=hours)
+
+
+# The straight way
+
+
+def test_the_fleet_is_brought_to_the_published_runtime(sim: Simulator) -> None:
+    before = len(fleet_rollouts(sim))
+    result = run_task(sim).result
+    assert not result.get("failed"), result
+    assert result["changed"] and not result["adopted"]
+    assert (result["enqueued"], result["skipped"], result["total"]) == (4, 0, 4)
+    assert result["match"] == "exact" and result["rollout"]["status"] == "completed"
+    assert result["rollout_id"] == fleet_rollouts(sim)[-1]["id"] and len(fleet_rollouts(sim)) == before + 1
+    assert {row["status"] for row in result["targets"]} == {"succeeded"} and len(result["targets"]) == 4
+    assert result["countdown_seconds"] == 1
+    assert {sim.instance(host)["runtime"] for host in HOSTS} == {sim.state()["newest_runtime"]}
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_a_fleet_that_is_current_is_no_change_and_nothing_is_waited_for(sim: Simulator) -> None:
+    run_task(sim)
+    done = run_task(sim)
+    assert not done.result["changed"] and not done.result.get("failed") and "diff" not in done.result
+    assert (done.result["enqueued"], done.result["skipped"]) == (0, 4) and done.pauses == []
+    assert done.msg == "The server enqueued no instance (0 of 4 instances enqueued)."
+
+
+def test_nothing_is_sent_if_none_of_the_named_instances_is_outdated(sim: Simulator) -> None:
+    named = [sim.instance(host)["id"] for host in HOSTS[:2]]
+    first = run_task(sim, only_if_outdated=named)
+    assert first.result["changed"] and first.result["outdated"] == named
+    sim.clear_journal()
+    again = run_task(sim, only_if_outdated=named)
+    assert not again.result["changed"] and again.result["outdated"] == [] and not again.result.get("failed")
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_version_report_that_lags_does_not_start_a_second_rollout(sim: Simulator, check: bool) -> None:
+    sim.knobs(manifest_lag_s=600)
+    sim.advance(700)
+    named = [sim.instance(host)["id"] for host in HOSTS]
+    assert run_task(sim, only_if_outdated=named).result["changed"]
+    sim.clear_journal()
+    again = run_task(sim, only_if_outdated=named, check=check).result
+    assert not again["changed"] and again["outdated"] == [] and posts(sim) == []
+
+
+def test_without_waiting_it_is_started_and_found(sim: Simulator) -> None:
+    done = run_task(sim, wait=False)
+    assert done.result["changed"] and done.result["match"] == "exact" and done.pauses == []
+    assert done.result["rollout"]["status"] == "in_progress"
+
+
+@pytest.mark.parametrize("shape", ["ids", "strings", "empty", "foreign_keys", "rollout_id"])
+@pytest.mark.parametrize("celery_null", [False, True])
+def test_whatever_the_tasks_look_like_the_rollout_is_found(sim: Simulator, shape: str, celery_null: bool) -> None:
+    sim.knobs(tasks_shape=shape, celery_task_id_null=celery_null)
+    result = run_task(sim).result
+    assert not result.get("failed") and result["rollout_id"] == fleet_rollouts(sim)[-1]["id"], result
+    told_by_ids = shape in ("ids", "rollout_id") or (shape != "empty" and not celery_null)
+    assert result["match"] == ("exact" if told_by_ids else "weak")
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"status_words": "synonyms"},
+        {"status_words": "shouting", "timestamps": "naive"},
+        {"completed_at_empty": "text", "timestamps": "z"},
+        {"status_words": {"in_progress": "brewing", "queued": "in the kettle", "completed": "brewed"}},
+    ],
+)
+def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: dict[str, Any]) -> None:
+    sim.knobs(**shape)
+    result = run_task(sim).result
+    assert not result.get("failed") and result["changed"], result
+    assert {sim.instance(host)["runtime"] for host in HOSTS} == {sim.state()["newest_runtime"]}
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+# One is under way already
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_fleet_rollout_that_is_under_way_is_adopted_not_doubled(sim: Simulator, check: bool) -> None:
+    theirs = started_by_another(sim)
+    result = run_task(sim, check=check).result
+    assert not result.get("failed") and not result["changed"] and result["adopted"], result
+    assert result["rollout_id"] == theirs and "diff" not in result
+    assert result["rollout"]["status"] == ("in_progress" if check else "completed")
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_fleet_rollout_that_is_under_way_can_be_a_failure(sim: Simulator, check: bool) -> None:
+    theirs = started_by_another(sim)
+    done = run_task(sim, on_active="fail", check=check)
+    assert done.result["failed"] and not done.result["changed"]
+    assert f"Fleet rollout {theirs} (in_progress) is under way already; nothing was sent" in done.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("on_active", ["adopt", "fail"])
+def test_one_that_the_list_does_not_show_yet_is_taken_from_the_servers_refusal(sim: Simulator, on_active: str) -> None:
+    sim.knobs(list_lag_s=5)
+    theirs = started_by_another_unseen(sim)
+    result = run_task(sim, on_active=on_active).result
+    assert result["rollout_id"] == theirs and not result["changed"]
+    assert bool(result.get("failed")) == (on_active == "fail")
+    assert len(fleet_rollouts(sim)[-1:]) == 1 and fleet_rollouts(sim)[-1]["id"] == theirs
+
+
+def started_by_another_unseen(sim: Simulator) -> str:
+    before = {row["id"] for row in fleet_rollouts(sim)}
+    sim.knobs(foreign_fleet=True)
+    return next(row["id"] for row in fleet_rollouts(sim) if row["id"] not in before)
+
+
+def test_a_paused_one_that_is_adopted_says_that_it_does_not_end(sim: Simulator) -> None:
+    theirs = started_by_another(sim)
+    sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{theirs}/pause")
+    done = run_task(sim, wait_timeout=60)
+    assert done.result["timed_out"] and "it is paused" in done.msg
+    assert any("ends only once it is resumed" in warning for warning in done.warnings)
+
+
+def test_two_that_are_under_way_are_neither_followed_nor_joined_by_a_third(sim: Simulator) -> None:
+    sim.knobs(twin_rollouts=1)
+    started_by_another(sim)
+    done = run_task(sim)
+    assert done.result["failed"] and "Several fleet rollouts are under way" in done.msg and posts(sim) == []
+
+
+def test_a_redeploy_of_one_instance_is_no_fleet_rollout(sim: Simulator) -> None:
+    sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
+    result = run_task(sim).result
+    assert result["changed"] and not result["adopted"] and not result.get("failed"), result
+    assert (result["enqueued"], result["skipped"]) == (3, 1)
+
+
+# The answer is lost, or says too little
+
+
+@pytest.mark.parametrize(
+    "fault", [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"truncated_body": True}]
+)
+def test_1_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str, Any]) -> None:
+    before = len(fleet_rollouts(sim))
+    sim.fault(operation="start_fleet_rollout", **fault)
+    result = run_task(sim).result
+    assert not result.get("failed") and result["changed"], result
+    assert result["match"] == "weak" and result["rollout"]["status"] == "completed"
+    assert len(fleet_rollouts(sim)) == before + 1 and posts(sim) == ["start_fleet_rollout"]
+
+
+def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
+    before = len(fleet_rollouts(sim))
+    sim.fault(operation="start_fleet_rollout", reset_before=True)
+    done = run_task(sim)
+    assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
+    assert "Within 60 s no new fleet rollout appeared" in done.msg
+    assert 60 <= sum(done.pauses) <= 61
+    assert len(fleet_rollouts(sim)) == before and posts(sim) == ["start_fleet_rollout"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_3_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, lost: bool) -> None:
+    sim.knobs(twin_rollouts=1, tasks_shape="empty")
+    if lost:
+        sim.fault(operation="start_fleet_rollout", reset_after=True)
+    done = run_task(sim)
+    twins = [row["id"] for row in fleet_rollouts(sim)[-2:]]
+    assert done.result["failed"] and done.result["changed"] and "rollout_id" not in done.result
+    assert {row["id"] for row in done.result["candidates"]} == set(twins)
+    assert all(twin in done.msg for twin in twins) and "203.0.113.77" in done.msg
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_3_of_two_candidates_the_task_ids_tell_the_right_one(sim: Simulator) -> None:
+    sim.knobs(twin_rollouts=1)
+    result = run_task(sim, wait=False).result
+    assert result["match"] == "exact" and result["rollout_id"] == fleet_rollouts(sim)[-2]["id"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_4_a_rollout_that_appears_late_is_found(sim: Simulator, lost: bool) -> None:
+    sim.knobs(list_lag_s=10)
+    if lost:
+        sim.fault(operation="start_fleet_rollout", reset_after=True)
+    result = run_task(sim).result
+    assert not result.get("failed") and result["match"] == ("weak" if lost else "exact"), result
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_4_a_rollout_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
+    sim.knobs(list_lag_s=500)
+    done = run_task(sim)
+    assert done.result["failed"] and done.result["changed"] and done.result["enqueued"] == 4
+    assert "accepted the fleet rollout. Within 30 s no new fleet rollout appeared" in done.msg
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_5_without_ids_it_is_told_by_its_time_and_says_so(sim: Simulator) -> None:
+    sim.knobs(tasks_shape="empty", celery_task_id_null=True)
+    sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
+    result = run_task(sim).result
+    assert not result.get("failed") and result["match"] == "weak", result
+
+
+# How it ends
+
+
+def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-002": "failed"})
+    done = run_task(sim)
+    assert done.result["failed"] and done.result["changed"] and done.result["rollout"]["status"] == "partial"
+    identity = sim.instance("agent-002")["id"]
+    told = f"of 4 targets 1 failed: instance {identity} (bundle checksum mismatch on the agent)."
+    assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
+
+
+def test_so_many_may_fail(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-002": "failed", "agent-003": "uncertain_not_applied"})
+    assert run_task(sim, max_failed=2, uncertain_grace=0).result.get("failed") is None
+    put_to_rest(sim)
+    sim.knobs(outcomes={"agent-002": "failed", "agent-003": "uncertain_not_applied"})
+    assert run_task(sim, max_failed=1, uncertain_grace=0).result["failed"]
+
+
+def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
+    def during(pause: int) -> None:
+        if pause == 2:
+            newest = fleet_rollouts(sim)[-1]["id"]
+            sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{newest}/cancel")
+
+    done = run_task(sim, during=during, max_failed=4)
+    assert done.result["failed"] and "was cancelled: of 4 targets 2 cancelled." in done.msg
+
+
+def test_6_a_retry_that_changes_the_task_ids_is_still_followed(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-001": ["failed", "succeeded"]})
+
+    def during(pause: int) -> None:
+        rows = rollout_of(sim, fleet_rollouts(sim)[-1]["id"])
+        failed = [row for row in rows["targets"] if row["status"] == "failed"]
+        if failed:
+            path = f"/v1/instances/fleet/runtime/rollouts/{rows['rollout']['id']}/targets/{failed[0]['id']}/retry"
+            sim.call("POST", path)
+
+    result = run_task(sim, during=during).result
+    assert not result.get("failed") and {row["status"] for row in result["targets"]} == {"succeeded"}, result
+
+
+def test_7_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-001": "uncertain_applied"})
+    result = run_task(sim).result
+    assert not result.get("failed"), result
+    (told,) = result["reconciled"]
+    assert (told["instance_id"], told["verdict"]) == (sim.instance("agent-001")["id"], "succeeded")
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_8_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
+    done = run_task(sim)
+    assert done.result["failed"] and "of 4 targets 1 uncertain: instance" in done.msg
+    assert [told["verdict"] for told in done.result["reconciled"]] == ["not_applied"]
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_9_a_late_result_counts(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-004": {"outcome": "uncertain_applied", "late_result_s": 40}})
+    result = run_task(sim).result
+    assert not result.get("failed") and "reconciled" not in result, result
+    assert result["rollout"]["status"] == "completed"
+
+
+def test_10_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
+    sim.knobs(outcomes={"agent-001": "stuck"})
+    done = run_task(sim, wait_timeout=200)
+    assert done.result["failed"] and done.result["timed_out"] and done.result["changed"]
+    assert "did not end within 200 s; it is in_progress, with 0 targets queued and 1 in progress." in done.msg
+    assert "It was left running" in done.msg
+    again = run_task(sim, wait_timeout=20).result
+    assert again["adopted"] and again["timed_out"] and not again["changed"]
+    assert again["rollout_id"] == done.result["rollout_id"]
+    assert posts(sim) == ["start_fleet_rollout"], "no cancel, no SIGTERM, no second one"
+
+
+# The window, and who may
+
+
+@pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
+def test_12_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(sim: Simulator, kind: object) -> None:
+    close_the_window(sim, kind)
+    foretold = run_task(sim, check=True)
+    assert foretold.result["failed"] and not foretold.result["changed"] and posts(sim) == []
+    sentence = CLOSED.search(foretold.msg)
+    assert sentence is not None, foretold.msg
+
+    done = run_task(sim, wait_timeout=60)
+    if kind == "defer_countdown":
+        assert done.result["changed"] and done.result["timed_out"]
+        assert done.result["countdown_seconds"] > 3600 and "put the rollout off" in done.warnings[0]
+    else:
+        assert not done.result["changed"] and bool(done.result.get("failed")) == (kind != "200_skip")
+    told = [done.msg, *done.warnings]
+    assert any(sentence[0] in text for text in told), told
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_12_the_window_is_overridden_with_a_reason(sim: Simulator) -> None:
+    close_the_window(sim, 409)
+    result = run_task(sim, override_window=True, override_reason="CVE-2026-1234").result
+    assert not result.get("failed") and result["changed"] and result["override_reason"] == "CVE-2026-1234"
+    assert [row["query"] for row in sim.writes()] == [{"override_window": "true"}]
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+@pytest.mark.parametrize("state", ["started", "paused", "running", "cancelled"])
+def test_a_key_without_the_role_is_one_sentence(sim: Simulator, role: str, state: str) -> None:
+    options = {"state": state}
+    if state != "started":
+        options["rollout_id"] = started_by_another(sim)
+    if state == "running":
+        sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{options['rollout_id']}/pause")
+        sim.clear_journal()
+    done = run_task(sim, key=sim.keys[role], **options)
+    assert done.result["failed"] and not done.result["changed"] and done.result["error"]["kind"] == "forbidden"
+    assert "Tenant admin role required" in done.msg and len(posts(sim)) == 1
+
+
+def test_the_override_needs_its_own_flag(sim: Simulator) -> None:
+    done = run_task(sim, key=sim.keys["tenant_admin"], override_window=True, override_reason="drill")
+    assert done.result["failed"] and "tenant-wide admin flag" in done.msg and not done.result["changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rollout_id": "x"}, "a rollout that is started has no id yet"),
+        ({"override_window": True, "override_reason": " "}, "override_reason is empty"),
+        ({"force": True}, "force is for state cancelled"),
+        ({"only_if_outdated": []}, "only_if_outdated is empty"),
+        ({"state": "paused", "only_if_outdated": ["x"]}, "are for state started"),
+        ({"max_failed": -1}, "it must be 0 or more"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_anything_is_sent(
+    sim: Simulator, options: dict[str, Any], said: str
+) -> None:
+    done = run_task(sim, **options)
+    assert done.result["failed"] and said in done.msg and sim.journal() == []
+
+
+# Pausing, resuming, cancelling
+
+
+@pytest.mark.parametrize("bodies", ["null", "object", "empty"])
+@pytest.mark.parametrize("words", ["canonical", "synonyms", "shouting"])
+def test_a_rollout_is_paused_resumed_and_cancelled_each_once(sim: Simulator, bodies: str, words: str) -> None:
+    rollout_id = started_by_another(sim)
+    sim.knobs(null_bodies=bodies, status_words=words)
+    for state, call in (("paused", "pause"), ("running", "resume"), ("cancelled", "cancel")):
+        sim.clear_journal()
+        foretold = run_task(sim, state=state, check=True)
+        assert posts(sim) == []
+        first = run_task(sim, state=state, rollout_id=rollout_id)
+        assert first.result["changed"] and not first.result.get("failed"), first.result
+        assert foretold.result["changed"] and foretold.result["diff"] == first.result["diff"]
+        again = run_task(sim, state=state, rollout_id=rollout_id)
+        assert not again.result["changed"] and not again.result.get("failed"), again.result
+        assert posts(sim) == [f"{call}_rollout"]
+    assert rollout_of(sim, rollout_id)["rollout"]["completed_at"]
+
+
+def test_the_diff_of_a_pause_tells_what_really_happens(sim: Simulator) -> None:
+    rollout_id = started_by_another(sim)
+    diff = run_task(sim, state="paused", rollout_id=rollout_id, wait=False).result["diff"]
+    assert (diff["before"]["status"], diff["before"]["queued"], diff["before"]["in_progress"]) == ("in_progress", 2, 2)
+    assert (diff["after"]["status"], diff["after"]["queued"], diff["after"]["cancelled"]) == ("paused", 0, 2)
+    statuses = [row["status"] for row in rollout_of(sim, rollout_id)["targets"]]
+    assert sorted(statuses) == ["cancelled", "cancelled", "in_progress", "in_progress"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_a_forced_cancel_terminates_what_is_in_progress(sim: Simulator, force: bool) -> None:
+    sim.knobs(outcomes={"*": "stuck"})
+    rollout_id = started_by_another(sim)
+    done = run_task(sim, state="cancelled", rollout_id=rollout_id, force=force)
+    assert done.result["changed"] and not done.result.get("failed"), done.result
+    assert [row["query"] for row in sim.writes()] == [{"force": str(force).lower()}]
+    assert done.result["rollout"]["status"] == ("cancelled" if force else "cancelling")
+    assert done.result["diff"]["after"]["status"] == done.result["rollout"]["status"]
+    assert bool(done.warnings) == (not force)
+    if not force:
+        forced = run_task(sim, state="cancelled", rollout_id=rollout_id, force=True).result
+        assert forced["changed"] and forced["rollout"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_finished_rollout_is_left_as_it_is(sim: Simulator, check: bool) -> None:
+    rollout_id = run_task(sim).result["rollout_id"]
+    sim.clear_journal()
+    cancelled = run_task(sim, state="cancelled", rollout_id=rollout_id, check=check)
+    assert not cancelled.result["changed"] and not cancelled.result.get("failed")
+    assert "is completed: there was nothing left to cancel" in cancelled.warnings[0]
+    for state, goal in (("paused", "paused"), ("running", "resumed")):
+        done = run_task(sim, state=state, rollout_id=rollout_id, check=check)
+        assert done.result["failed"] and f"is completed: it cannot be {goal} any more" in done.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("state", ["paused", "running", "cancelled"])
+def test_without_an_id_there_must_be_exactly_one_under_way(sim: Simulator, state: str) -> None:
+    done = run_task(sim, state=state)
+    assert done.result["failed"] and "No fleet rollout is under way" in done.msg
+    sim.knobs(twin_rollouts=1)
+    started_by_another(sim)
+    done = run_task(sim, state=state)
+    assert done.result["failed"] and "Several fleet rollouts are under way" in done.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("state", ["paused", "running", "cancelled"])
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+def test_a_lost_answer_is_looked_up_and_sent_again_only_if_nothing_was_done(
+    sim: Simulator, state: str, kind: str
+) -> None:
+    rollout_id = started_by_another(sim)
+    if state == "running":
+        sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{rollout_id}/pause")
+        sim.clear_journal()
+    call = {"paused": "pause_rollout", "running": "resume_rollout", "cancelled": "cancel_rollout"}[state]
+    sim.fault(operation=call, times=1, **{kind: True})
+    result = run_task(sim, state=state, rollout_id=rollout_id).result
+    assert result["changed"] and not result.get("failed"), result
+    assert posts(sim) == [call] * (2 if kind == "reset_before" else 1)
+
+
+def test_an_answer_that_is_lost_twice_is_reported_as_unknown(sim: Simulator) -> None:
+    sim.knobs(outcomes={"*": "stuck"})
+    rollout_id = started_by_another(sim)
+    sim.fault(operation="pause_rollout", reset_before=True)
+    done = run_task(sim, state="paused", rollout_id=rollout_id)
+    assert done.result["failed"] and done.result["ambiguous"] and done.result["rollout_id"] == rollout_id
+    assert posts(sim) == ["pause_rollout"] * 2
+
+
+@pytest.mark.parametrize("state", ["paused", "cancelled"])
+def test_a_rollout_that_ends_between_the_look_and_the_call_is_judged_anew(sim: Simulator, state: str) -> None:
+    # The clock runs on by itself while the call is under way, so it comes too late.
+    rollout_id = started_by_another(sim)
+    sim.knobs(clock_speed=2000)
+    sim.fault(match=f"{rollout_id}/(pause|cancel)", times=1, latency_s=0.3)
+    try:
+        done = run_task(sim, state=state, rollout_id=rollout_id)
+    finally:
+        sim.knobs(clock_speed=0)
+    assert not done.result["changed"] and done.result["rollout"]["status"] == "completed"
+    assert bool(done.result.get("failed")) == (state == "paused")
+    told = [done.msg, *done.warnings]
+    assert any("is completed" in text for text in told), told
+
+
+def test_28_check_mode_sends_nothing_in_any_state(sim: Simulator) -> None:
+    run_task(sim, check=True)
+    rollout_id = started_by_another(sim)
+    for state in ("paused", "running", "cancelled"):
+        run_task(sim, check=True, state=state, rollout_id=rollout_id)
+    assert posts(sim) == [] and sim.writes() == []

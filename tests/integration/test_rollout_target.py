@@ -1,0 +1,289 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What rollout_target does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+PATH = "/v1/instances/fleet/runtime/rollouts"
+AT_REST: dict[str, Any] = {"null_bodies": "null", "retry_when_paused": 409}
+CALL = "retry_rollout_target"
+
+
+def run_task(sim: Simulator, rollout_id: str, /, **options: Any) -> ModuleTask:
+    return run_module(sim, "rollout_target", rollout_id=rollout_id, **options)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    # A clock that stands still until a task pauses.
+    with running_simulator(instances=4, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator) -> Simulator:
+    fleet.knobs(**AT_REST)
+    put_to_rest(fleet)
+    return fleet
+
+
+def rolled_out(sim: Simulator, outcomes: dict[str, Any], seconds: float = 300) -> str:
+    """A fleet rollout in which the first attempts ended so; its id."""
+    sim.knobs(outcomes={host: value if isinstance(value, list) else [value] for host, value in outcomes.items()})
+    status, _answer = sim.call("POST", "/v1/instances/fleet/runtime/rollout")
+    assert status == 200
+    sim.advance(seconds)
+    sim.clear_journal()
+    return str(sim.call("GET", f"{PATH}?limit=1")[1][0]["id"])
+
+
+def target_of(sim: Simulator, rollout_id: str, host: str) -> dict[str, Any]:
+    targets = sim.call("GET", f"{PATH}/{rollout_id}")[1]["targets"]
+    return next(row for row in targets if row["instance_id"] == sim.instance(host)["id"])
+
+
+# The straight way
+
+
+@pytest.mark.parametrize("bodies", ["null", "object", "empty"])
+def test_what_failed_is_retried_once_and_seen_through(sim: Simulator, bodies: str) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-003": "failed"})
+    sim.knobs(null_bodies=bodies)
+    foretold = run_task(sim, rollout_id, select="failed", check=True).result
+    assert posts(sim) == []
+    result = run_task(sim, rollout_id, select="failed").result
+    assert result["changed"] and not result.get("failed"), result
+    for key in ("changed", "diff", "retried", "skipped"):
+        assert foretold[key] == result[key], key
+    assert [row["was"] for row in result["retried"]] == ["failed", "failed"] and result["skipped"] == []
+    assert {row["status"] for row in result["targets"]} == {"succeeded"} and len(result["targets"]) == 2
+    assert result["rollout"]["status"] == "completed" and posts(sim) == [CALL] * 2
+
+    sim.clear_journal()
+    again = run_task(sim, rollout_id, select="failed").result
+    assert not again["changed"] and not again.get("failed") and again["retried"] == [] and posts(sim) == []
+
+
+@pytest.mark.parametrize("by", ["target_id", "instance_id"])
+def test_one_target_is_retried_and_no_other(sim: Simulator, by: str) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
+    target = target_of(sim, rollout_id, "agent-002")
+    chosen = {"target_id": target["id"]} if by == "target_id" else {"instance_id": target["instance_id"]}
+    result = run_task(sim, rollout_id, **chosen).result
+    assert result["changed"] and [row["id"] for row in result["targets"]] == [target["id"]]
+    assert [row["path"] for row in sim.writes()] == [f"{PATH}/{rollout_id}/targets/{target['id']}/retry"]
+    again = run_task(sim, rollout_id, **chosen).result
+    assert not again["changed"] and not again.get("failed")
+    assert [row["reason"] for row in again["skipped"]] == ["it has succeeded"]
+    assert target_of(sim, rollout_id, "agent-001")["status"] == "failed"
+
+
+@pytest.mark.parametrize(("select", "calls"), [("failed", 1), ("uncertain", 1), ("all", 2)])
+def test_the_selection_is_kept(sim: Simulator, select: str, calls: int) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
+    result = run_task(sim, rollout_id, select=select).result
+    assert not result.get("failed") and len(result["retried"]) == calls, result
+    assert posts(sim) == [CALL] * calls
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"status_words": "synonyms"},
+        {"status_words": "shouting", "timestamps": "naive"},
+        {"completed_at_empty": "text", "timestamps": "z"},
+        {"celery_task_id_null": True},
+    ],
+)
+def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: dict[str, Any]) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
+    sim.knobs(**shape)
+    result = run_task(sim, rollout_id, select="all").result
+    assert not result.get("failed") and len(result["retried"]) == 2, result
+    assert posts(sim) == [CALL] * 2
+
+
+def test_what_is_under_way_or_cancelled_is_left_alone_with_a_reason(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {}, seconds=0)
+    sim.call("POST", f"{PATH}/{rollout_id}/pause")
+    sim.clear_journal()
+    for host, reason in (("agent-001", "it is in_progress; only failed"), ("agent-004", "it was cancelled")):
+        result = run_task(sim, rollout_id, target_id=target_of(sim, rollout_id, host)["id"]).result
+        assert not result["changed"] and result["skipped"][0]["reason"].startswith(reason)
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize("chosen", [{"target_id": "nobody"}, {"instance_id": "nobody"}])
+def test_a_target_that_is_not_there_is_a_failure_that_says_so(sim: Simulator, chosen: dict[str, str]) -> None:
+    rollout_id = rolled_out(sim, {})
+    done = run_task(sim, rollout_id, **chosen)
+    assert done.result["failed"] and f"Rollout {rollout_id} has no target" in done.msg and "nobody" in done.msg
+
+
+# Uncertain targets
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_7_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "uncertain_applied"})
+    result = run_task(sim, rollout_id, select="uncertain", retry_unknown=True, check=check).result
+    assert not result["changed"] and not result.get("failed"), result
+    assert result["reconciled"][0]["verdict"] == "succeeded"
+    assert "the evidence says that it succeeded" in result["skipped"][0]["reason"]
+    assert posts(sim) == [], "no E8"
+
+
+def test_8_uncertain_and_not_applied_is_retried_exactly_once(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "uncertain_not_applied"})
+    foretold = run_task(sim, rollout_id, select="uncertain", check=True).result
+    result = run_task(sim, rollout_id, select="uncertain").result
+    assert result["changed"] and not result.get("failed"), result
+    assert foretold["diff"] == result["diff"] and result["reconciled"][0]["verdict"] == "not_applied"
+    assert result["targets"][0]["status"] == "succeeded" and posts(sim) == [CALL]
+
+
+def test_9_a_late_result_is_waited_for_and_nothing_is_retried(sim: Simulator) -> None:
+    rollout_id = rolled_out(
+        sim, {"agent-001": [{"outcome": "uncertain_applied", "late_result_s": 50, "duration_s": 5}]}, seconds=10
+    )
+    done = run_task(sim, rollout_id, select="uncertain")
+    assert not done.result["changed"] and done.result["skipped"][0]["reason"] == "it has succeeded"
+    assert 40 <= sum(done.pauses) <= 60 and posts(sim) == []
+
+
+def test_an_old_uncertain_target_is_not_waited_for(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "uncertain_applied"})
+    assert run_task(sim, rollout_id, select="uncertain").pauses == []
+
+
+@pytest.mark.parametrize("anyhow", [False, True])
+def test_one_of_which_nobody_knows_is_retried_only_if_asked(sim: Simulator, anyhow: bool) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "uncertain_not_applied"})
+    sim.knobs(force_always_cached=True, disease={"agent-001": "incurable"})
+    sim.fault(operation="get_deep_health", status=503)
+    result = run_task(sim, rollout_id, select="all", retry_unknown=anyhow).result
+    assert result["changed"] == anyhow and not result.get("failed"), result
+    assert result["reconciled"][0]["verdict"] == "still_unknown"
+    assert posts(sim) == [CALL] * anyhow
+    if not anyhow:
+        assert "set retry_unknown" in result["skipped"][0]["reason"]
+
+
+# The answer is lost
+
+
+@pytest.mark.parametrize(
+    "fault", [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"truncated_body": True}]
+)
+def test_1_a_retry_whose_answer_is_lost_is_found_and_not_repeated(sim: Simulator, fault: dict[str, Any]) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed"})
+    sim.fault(operation=CALL, **fault)
+    result = run_task(sim, rollout_id, select="failed").result
+    assert result["changed"] and not result.get("failed"), result
+    assert posts(sim) == [CALL]
+
+
+def test_2_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed"})
+    sim.fault(operation=CALL, times=1, reset_before=True)
+    result = run_task(sim, rollout_id, select="failed").result
+    assert result["changed"] and not result.get("failed"), result
+    calls = [row["operation_id"] for row in sim.journal()]
+    first, second = (at for at, name in enumerate(calls) if name == CALL)
+    assert "get_rollout" in calls[first:second]
+
+
+def test_2_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed"})
+    sim.fault(operation=CALL, reset_before=True)
+    done = run_task(sim, rollout_id, select="failed")
+    assert done.result["failed"] and done.result["ambiguous"] and done.result["retried"] == []
+    assert posts(sim) == [CALL] * 2
+
+
+# How it ends
+
+
+def test_6_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed"})
+    before = target_of(sim, rollout_id, "agent-001")
+    after = run_task(sim, rollout_id, select="failed").result["targets"][0]
+    assert after["id"] == before["id"] and after["celery_task_id"] != before["celery_task_id"]
+    assert after["status"] == "succeeded"
+
+
+def test_one_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": ["failed", "failed", "failed"], "agent-002": "failed"})
+    done = run_task(sim, rollout_id, select="failed")
+    identity = sim.instance("agent-001")["id"]
+    told = f"of 2 targets 1 failed: instance {identity} (bundle checksum mismatch on the agent)."
+    assert done.result["failed"] and done.result["changed"]
+    assert done.msg == f"Retried in rollout {rollout_id}: {told}"
+    assert not run_task(sim, rollout_id, select="failed", max_failed=1).result.get("failed")
+
+
+def test_10_a_stuck_target_times_out_and_is_left_running(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": ["failed", "stuck"]})
+    done = run_task(sim, rollout_id, select="failed", wait_timeout=60)
+    assert done.result["timed_out"] and done.result["changed"]
+    assert "1 of 1 retried targets" in done.msg and "They were left running." in done.msg
+    assert posts(sim) == [CALL]
+
+
+def test_without_waiting_it_is_queued_and_that_is_all(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed"})
+    done = run_task(sim, rollout_id, select="failed", wait=False)
+    assert done.result["changed"] and done.pauses == []
+    assert target_of(sim, rollout_id, "agent-001")["status"] == "in_progress"
+
+
+# What the server refuses
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_a_key_without_the_role_is_one_sentence(sim: Simulator, role: str) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
+    done = run_task(sim, rollout_id, select="failed", key=sim.keys[role])
+    assert done.result["failed"] and not done.result["changed"] and "Tenant admin role required" in done.msg
+    assert posts(sim) == [CALL], "the second one would fail alike"
+
+
+def test_a_paused_rollout_is_a_refusal_in_the_servers_words(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": [{"outcome": "failed", "duration_s": 2}]}, seconds=5)
+    sim.call("POST", f"{PATH}/{rollout_id}/pause")
+    sim.clear_journal()
+    done = run_task(sim, rollout_id, select="failed")
+    assert done.result["failed"] and not done.result["changed"] and "resume it first" in done.msg
+    assert posts(sim) == [CALL]
+
+
+def test_one_that_somebody_else_retried_meanwhile_is_left_to_them(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "failed"})
+    theirs = target_of(sim, rollout_id, "agent-002")["id"]
+    # The first call is lost on its way; while the module looks for its trace, somebody takes the second target.
+    sim.fault(operation=CALL, times=1, reset_before=True)
+
+    def during(pause: int) -> None:
+        if pause == 1:
+            assert sim.call("POST", f"{PATH}/{rollout_id}/targets/{theirs}/retry")[0] == 200
+
+    result = run_task(sim, rollout_id, select="failed", during=during).result
+    assert not result.get("failed"), result
+    assert [row["instance_id"] for row in result["retried"]] == [sim.instance("agent-001")["id"]]
+    assert [row["target_id"] for row in result["skipped"]] == [theirs]
+
+
+def test_28_check_mode_sends_nothing(sim: Simulator) -> None:
+    rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
+    result = run_task(sim, rollout_id, select="all", check=True).result
+    assert result["changed"] and len(result["retried"]) == 2 and sim.writes() == []
