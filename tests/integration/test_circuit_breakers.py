@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_circuit_breakers does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+HOST = "agent-001"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=3, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setattr(FIRST_PAUSE, 0.001)
+    put_to_rest(fleet)
+    return fleet
+
+
+def clear(sim: Simulator, **how: Any) -> ModuleTask:
+    return run_module(sim, "instance_circuit_breakers", **how)
+
+
+def test_an_open_breaker_is_closed_and_the_closed_ones_are_left_alone(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    result = clear(sim).result
+    assert not result.get("failed") and result["changed"], result
+    assert (result["cleared"], result["still_open"]) == (["anthropic"], [])
+    assert result["detail"] == {"cleared": ["anthropic"]} and result["action_id"]
+    assert result["diff"] == {"before": {"open": ["anthropic"]}, "after": {"open": []}}
+    again = clear(sim).result
+    assert not again["changed"] and again["cleared"] == [] and again["visible"]
+    assert posts(sim) == ["clear_circuit_breakers"]
+
+
+@pytest.mark.parametrize("disease", ["none", "breakers", "process"])
+def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, disease: str) -> None:
+    sim.knobs(disease={HOST: disease})
+    predicted = clear(sim, check=True).result
+    assert posts(sim) == []
+    real = clear(sim).result
+    for key in ("changed", "diff", "cleared", "open_before", "failed"):
+        assert predicted.get(key) == real.get(key), key
+
+
+def test_a_breaker_that_opens_again_is_named(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    # The call is answered but does not reach the agent.
+    sim.fault(operation="clear_circuit_breakers", status=200, detail="cleared")
+    done = clear(sim)
+    assert done.result["failed"] and done.result["still_open"] == ["anthropic"] and done.result["cleared"] == []
+    assert "anthropic is still open" in done.msg
+
+
+def test_24_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) -> None:
+    sim.knobs(force_always_cached=True)
+    done = clear(sim)
+    assert not done.result.get("failed") and done.result["changed"]
+    assert "not verified" in done.warnings[0] and "still_open" not in done.result
+    assert posts(sim) == ["clear_circuit_breakers"]
+
+
+@pytest.mark.parametrize("down", [404, 502])
+def test_an_agent_that_does_not_answer_is_one_sentence(sim: Simulator, down: int) -> None:
+    sim.knobs(force_while_down=down)
+    sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/power-cycle")
+    sim.clear_journal()
+    done = clear(sim)
+    assert done.result["failed"] and not done.result["changed"]
+    assert f"does not answer its live health check (HTTP {down}: The agent does not answer)" in done.msg
+    assert posts(sim) == []
+
+
+def test_a_restarting_instance_is_a_failure_that_names_the_state(sim: Simulator) -> None:
+    sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/power-cycle")
+    sim.clear_journal()
+    done = clear(sim)
+    assert done.result["failed"] and done.result["error"]["kind"] == "conflict"
+    assert "Instance is restarting" in done.msg and not done.result["changed"]
+
+
+@pytest.mark.parametrize("fault", [{"reset_before": True}, {"reset_after": True}, {"commit_then_status": 502}])
+def test_a_lost_answer_is_asked_for_again(sim: Simulator, fault: dict[str, Any]) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    sim.fault(operation="clear_circuit_breakers", times=1, **fault)
+    result = clear(sim).result
+    assert not result.get("failed") and result["changed"] and result["still_open"] == [], result
+    assert posts(sim) == ["clear_circuit_breakers"] * 2
+
+
+def test_an_answer_that_stays_lost_is_found_among_the_actions(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    sim.fault(operation="clear_circuit_breakers", reset_after=True)
+    result = clear(sim, retries=0).result
+    assert not result.get("failed") and result["changed"] and result["cleared"] == ["anthropic"], result
+    assert result["action_id"]
+
+
+def test_a_call_that_left_no_trace_is_unknown(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "breakers"})
+    sim.fault(operation="clear_circuit_breakers", reset_before=True)
+    result = clear(sim, retries=0).result
+    assert result["failed"] and result["ambiguous"] and result["cleared"] == []

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_diagnostics does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+HOST = "agent-001"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=3, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setattr(FIRST_PAUSE, 0.001)
+    put_to_rest(fleet)
+    fleet.call("POST", f"/v1/instances/{fleet.instance(HOST)['id']}/actions/run-diagnostics")
+    fleet.clear_journal()
+    return fleet
+
+
+def diagnose(sim: Simulator, **how: Any) -> ModuleTask:
+    return run_module(sim, "instance_diagnostics", **how)
+
+
+def test_the_same_status_is_no_change(sim: Simulator) -> None:
+    sim.advance(5)
+    result = diagnose(sim).result
+    assert not result["changed"] and not result.get("failed") and "diff" not in result
+    assert (result["status_before"], result["status"], result["healthy"], result["flipped"]) == (
+        "healthy",
+        "healthy",
+        True,
+        [],
+    )
+    assert posts(sim) == ["run_diagnostics"]
+
+
+def test_what_became_ill_is_named_and_stored(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "vps"})
+    result = diagnose(sim).result
+    assert result["changed"] and (result["status"], result["healthy"]) == ("unhealthy", False)
+    assert result["flipped"] == [{"name": "disk", "before": "healthy", "after": "unhealthy"}]
+    assert result["diff"] == {
+        "before": {"status": "healthy", "subsystems": {"disk": "healthy"}},
+        "after": {"status": "unhealthy", "subsystems": {"disk": "unhealthy"}},
+    }
+    stored = sim.call("GET", f"/v1/instances/{sim.instance(HOST)['id']}/health/deep")[1]
+    assert stored["status"] == "unhealthy" and stored["checked_at"] == result["checked_at"]
+    assert not diagnose(sim).result["changed"]
+
+
+def test_28_check_mode_runs_no_check_and_returns_the_record(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "vps"})
+    result = diagnose(sim, check=True).result
+    assert not result["changed"] and (result["status"], result["flipped"]) == ("healthy", [])
+    assert posts(sim) == []
+
+
+def test_an_agent_that_restarts_is_asked_again(sim: Simulator) -> None:
+    sim.fault(operation="run_diagnostics", status=503, retry_after=0.01, times=2)
+    done = diagnose(sim)
+    assert not done.result.get("failed") and len(done.warnings) == 2
+    assert posts(sim) == ["run_diagnostics"] * 3
+
+
+def test_a_stopped_instance_is_a_failure_that_keeps_the_record(sim: Simulator) -> None:
+    sim.knobs(stopped=[HOST])
+    done = diagnose(sim)
+    sim.knobs(running=[HOST])
+    assert done.result["failed"] and not done.result["changed"] and "Instance is not running" in done.msg
+    assert done.result["status"] == done.result["status_before"] == "healthy"

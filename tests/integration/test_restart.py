@@ -1,0 +1,339 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_power_cycle and instance_reboot do, said by the server's journal. Numbers are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+HOST = "agent-001"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two modules: its write, the disease that it heals, and when a call without a trace is given up."""
+
+    module: str
+    operation: str
+    heals: str
+    absent_after: int
+
+
+POWER_CYCLE = Kind("instance_power_cycle", "power_cycle", "process", 30)
+REBOOT = Kind("instance_reboot", "reboot", "vps", 60)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    # A clock that stands still until a task pauses.
+    with running_simulator(instances=3, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setattr(FIRST_PAUSE, 0.001)
+    put_to_rest(fleet)
+    fleet.knobs(uptime_kind="process", power_cycle_s=2, reboot_s=60)
+    # Restarts of the test before are older than every min_uptime and after_power_cycle_within.
+    fleet.advance(10_000)
+    return fleet
+
+
+@pytest.fixture(params=[POWER_CYCLE, REBOOT], ids=lambda kind: kind.operation)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param
+
+
+def power_cycle_by_another(sim: Simulator) -> None:
+    status, _answer = sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/power-cycle")
+    assert status == 200
+    sim.advance(60)
+    sim.clear_journal()
+
+
+# The straight way
+
+
+def test_a_restart_is_sent_once_and_proved_by_the_start_time(sim: Simulator, kind: Kind) -> None:
+    sim.knobs(disease={HOST: kind.heals})
+    result = run_module(sim, kind.module).result
+    assert not result.get("failed") and result["changed"], result
+    assert result["restart_evidence"] == "boot_time" and "reconciled" not in result
+    assert result["health_before"]["status"] == "unhealthy" and result["health_after"]["status"] == "healthy"
+    assert result["uptime_after"] < result["waited_seconds"] < 90 < result["uptime_before"]
+    assert result["diff"] == {
+        "before": {"status": "unhealthy", "uptime_seconds": result["uptime_before"]},
+        "after": {"restarted": True},
+    }
+    assert result["action_id"] and isinstance(result["duration_ms"], int)
+    assert posts(sim) == [kind.operation]
+
+
+def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, kind: Kind) -> None:
+    predicted = run_module(sim, kind.module, check=True).result
+    assert posts(sim) == []
+    real = run_module(sim, kind.module).result
+    for key in ("changed", "diff", "health_before", "uptime_before", "failed"):
+        assert predicted.get(key) == real.get(key), key
+
+
+def test_without_waiting_it_is_sent_only(sim: Simulator, kind: Kind) -> None:
+    done = run_module(sim, kind.module, wait=False)
+    assert done.result["changed"] and done.result["action_id"] and done.pauses == []
+    assert "restart_evidence" not in done.result and posts(sim) == [kind.operation]
+
+
+@pytest.mark.parametrize("skew", [-90, 90])
+def test_23_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, kind: Kind, skew: int) -> None:
+    sim.knobs(clock_skew_s=skew, timestamps="naive")
+    result = run_module(sim, kind.module).result
+    assert not result.get("failed") and result["restart_evidence"] == "boot_time", result
+    again = run_module(sim, kind.module, min_uptime=600).result
+    assert not again["changed"] and not again.get("failed"), again
+    assert posts(sim) == [kind.operation]
+
+
+@pytest.mark.parametrize("down", ["cached", 404, 502, 503])
+def test_an_agent_that_is_down_is_looked_at_again(sim: Simulator, kind: Kind, down: Any) -> None:
+    sim.knobs(force_while_down=down)
+    done = run_module(sim, kind.module)
+    assert not done.result.get("failed") and done.result["restart_evidence"] == "boot_time", done.result
+    assert done.warnings == [], "downtime is expected here"
+    assert posts(sim) == [kind.operation]
+
+
+def test_24_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -> None:
+    def during(pause: int) -> None:
+        if pause == 1:
+            # From here on there is the cache only, which a diagnosis after the restart fills with its new start.
+            sim.knobs(force_always_cached=True)
+        if pause == 30:
+            sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/run-diagnostics")
+
+    done = run_module(sim, kind.module, during=during)
+    assert done.result["failed"] and done.result["timed_out"] and done.result["restart_evidence"] is None
+    assert done.result["health_after"]["cached"] is True
+    assert "nothing proved a restart" in done.msg and "an old record. It was not sent again." in done.msg
+    assert posts(sim) == [kind.operation, "run_diagnostics"]
+
+
+def test_24_a_start_that_only_the_cache_knew_before_is_no_start_to_compare_with(sim: Simulator, kind: Kind) -> None:
+    # The cache is older than a restart by another one, so the next live record would seem to show a restart.
+    sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/run-diagnostics")
+    power_cycle_by_another(sim)
+    sim.knobs(force_always_cached=True)
+    sim.fault(operation=kind.operation, reset_before=True, times=1)
+    done = run_module(sim, kind.module, during=lambda pause: sim.knobs(force_always_cached=False), wait_timeout=100)
+    assert done.result["failed"] and done.result["reconciled"] == "unknown" and done.result["ambiguous"], done.result
+    assert posts(sim) == [kind.operation]
+
+
+@pytest.mark.parametrize("gone", [404, 502])
+def test_with_no_answer_before_an_uptime_shorter_than_the_wait_proves_it(sim: Simulator, kind: Kind, gone: int) -> None:
+    sim.fault(operation="get_deep_health", status=gone, times=2)
+    result = run_module(sim, kind.module, only_if_unhealthy=True).result
+    assert not result.get("failed") and result["changed"], result
+    assert result["health_before"] is None and result["restart_evidence"] in ("uptime", "boot_time")
+    assert posts(sim) == [kind.operation]
+
+
+def test_uptime_of_the_host_leaves_a_gap_as_the_evidence_of_a_power_cycle(sim: Simulator) -> None:
+    sim.knobs(uptime_kind="host")
+    result = run_module(sim, "instance_power_cycle").result
+    assert not result.get("failed") and result["changed"], result
+    assert result["restart_evidence"] == "gap_only" and result["uptime_after"] > result["uptime_before"]
+    # E11 tells a second run what the uptime does not.
+    assert not run_module(sim, "instance_power_cycle", min_uptime=600).result["changed"]
+    assert posts(sim) == ["power_cycle"]
+
+
+def test_uptime_of_the_host_moves_with_a_reboot(sim: Simulator) -> None:
+    sim.knobs(uptime_kind="host")
+    assert run_module(sim, "instance_reboot").result["restart_evidence"] == "boot_time"
+
+
+# Guards
+
+
+def test_a_second_run_within_min_uptime_does_nothing(sim: Simulator, kind: Kind) -> None:
+    run_module(sim, kind.module, min_uptime=600)
+    sim.clear_journal()
+    for check in (True, False):
+        again = run_module(sim, kind.module, check=check, min_uptime=600).result
+        assert not again["changed"] and "diff" not in again
+        assert "less than min_uptime (600 s)" in again["skipped_reason"]
+    assert posts(sim) == []
+    sim.advance(700)
+    assert run_module(sim, kind.module, min_uptime=600).result["changed"]
+
+
+def test_a_restart_that_is_still_under_way_counts_for_min_uptime(sim: Simulator, kind: Kind) -> None:
+    run_module(sim, kind.module, wait=False)
+    again = run_module(sim, kind.module, min_uptime=600).result
+    assert not again["changed"] and not again.get("failed"), again
+    assert posts(sim) == [kind.operation]
+
+
+@pytest.mark.parametrize("uptime_kind", ["process", "host"])
+def test_a_power_cycle_just_before_does_not_hold_back_a_reboot(sim: Simulator, uptime_kind: str) -> None:
+    sim.knobs(uptime_kind=uptime_kind, disease={HOST: "vps"})
+    power_cycle_by_another(sim)
+    result = run_module(sim, "instance_reboot", min_uptime=600, only_if_unhealthy=True, after_power_cycle=True).result
+    assert not result.get("failed") and result["changed"], result
+    assert posts(sim) == ["reboot"]
+
+
+def test_a_reboot_after_no_power_cycle_is_refused(sim: Simulator) -> None:
+    sim.knobs(disease={HOST: "vps"})
+    for check in (True, False):
+        done = run_module(sim, "instance_reboot", check=check, after_power_cycle=True)
+        assert done.result["failed"] and not done.result["changed"]
+        assert "no completed power-cycle within the last 3600 s" in done.msg
+    power_cycle_by_another(sim)
+    sim.advance(500)
+    late = run_module(sim, "instance_reboot", after_power_cycle=True, after_power_cycle_within=300)
+    assert late.result["failed"] and "within the last 300 s" in late.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize(
+    ("disease", "rung"), [("none", None), ("breakers", "breakers"), ("process", "power_cycle"), ("vps", "reboot")]
+)
+def test_17_each_disease_is_healed_at_its_rung_and_the_healthy_get_no_action(
+    sim: Simulator, disease: str, rung: str | None
+) -> None:
+    sim.knobs(disease={HOST: disease})
+    ladder = {
+        "breakers": ("instance_circuit_breakers", {}),
+        "power_cycle": ("instance_power_cycle", {"only_if_unhealthy": True}),
+        "reboot": ("instance_reboot", {"only_if_unhealthy": True, "after_power_cycle": True, "min_uptime": 600}),
+    }
+    results = {name: run_module(sim, module, **options).result for name, (module, options) in ladder.items()}
+    climbed = [name for name in ladder if results[name]["changed"]]
+    below = {"power_cycle": ["power_cycle"], "reboot": ["power_cycle", "reboot"], "breakers": ["breakers"], None: []}
+    assert climbed == below[rung], results
+    failed = [name for name in ladder if results[name].get("failed")]
+    assert failed == (["power_cycle"] if rung == "reboot" else []), "a rung that does not heal says so"
+    assert sim.call("GET", f"/v1/instances/{sim.instance(HOST)['id']}/health/deep?force=true")[1]["status"] == "healthy"
+
+
+def test_an_instance_that_is_being_redeployed_is_left_alone(sim: Simulator, kind: Kind) -> None:
+    sim.knobs(outcomes={HOST: "stuck"})
+    sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/runtime/redeploy")
+    sim.advance(1)
+    rollout = sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=1")[1][0]["id"]
+    sim.clear_journal()
+    for check in (True, False):
+        done = run_module(sim, kind.module, check=check)
+        assert done.result["failed"] and f"it is being redeployed by rollout {rollout}" in done.msg
+    assert posts(sim) == []
+    busy = run_module(sim, kind.module, during_rollout=True)
+    assert busy.result["failed"] and not busy.result["changed"] and busy.result["error"]["kind"] == "conflict"
+    assert "a deployment or restart is under way" in busy.msg
+    assert posts(sim) == [kind.operation]
+
+
+def test_a_key_of_a_user_may_not_reboot(sim: Simulator) -> None:
+    done = run_module(sim, "instance_reboot", key=sim.keys["user"])
+    assert done.result["failed"] and not done.result["changed"] and done.result["error"]["kind"] == "forbidden"
+    assert "/actions/reboot failed with HTTP 403" in done.msg and "role" in done.msg
+    assert posts(sim) == ["reboot"]
+
+
+# The answer is lost
+
+
+@pytest.mark.parametrize(
+    "fault", [{"reset_after": True}, {"commit_then_status": 500}, {"commit_then_status": 502, "html_body": True}]
+)
+def test_a_lost_answer_is_found_by_its_effect(sim: Simulator, kind: Kind, fault: dict[str, Any]) -> None:
+    sim.fault(operation=kind.operation, **fault)
+    result = run_module(sim, kind.module).result
+    assert not result.get("failed") and result["changed"], result
+    assert (result["reconciled"], result["restart_evidence"]) == ("executed", "boot_time")
+    assert result["action_id"], "from the list of actions"
+    assert posts(sim) == [kind.operation]
+
+
+@pytest.mark.parametrize("fault", [{"reset_before": True}, {"status": 500}])
+def test_a_call_that_was_not_carried_out_is_said_to_be_so(sim: Simulator, kind: Kind, fault: dict[str, Any]) -> None:
+    sim.fault(operation=kind.operation, **fault)
+    done = run_module(sim, kind.module)
+    assert done.result["failed"] and not done.result["changed"] and done.result["reconciled"] == "not_executed"
+    assert "It was not carried out" in done.msg and "diff" not in done.result
+    assert kind.absent_after <= sum(done.pauses) <= kind.absent_after + 5
+    assert posts(sim) == [kind.operation]
+
+
+def test_what_cannot_be_told_is_unknown(sim: Simulator, kind: Kind) -> None:
+    sim.fault(operation=kind.operation, reset_before=True)
+    sim.fault(operation="list_instance_actions", status=500, skip=1)
+    done = run_module(sim, kind.module)
+    assert done.result["failed"] and done.result["ambiguous"] and done.result["timed_out"] and done.result["changed"]
+    assert done.result["reconciled"] == "unknown" and done.result["error"]["ambiguous"]
+    assert posts(sim) == [kind.operation]
+
+
+def test_an_action_in_the_list_of_a_power_cycle_that_left_no_other_trace_is_followed(sim: Simulator) -> None:
+    sim.knobs(uptime_kind="host")
+    sim.fault(operation="power_cycle", reset_after=True)
+    result = run_module(sim, "instance_power_cycle").result
+    assert not result.get("failed"), result
+    assert (result["reconciled"], result["restart_evidence"]) == ("executed", "gap_only")
+
+
+def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
+    sim.fault(operation="power_cycle", reset_before=True, times=1)
+    done = run_module(sim, "instance_power_cycle", retry_if_absent=True)
+    assert not done.result.get("failed") and done.result["changed"], done.result
+    assert any("sent once more" in warning for warning in done.warnings)
+    assert posts(sim) == ["power_cycle"] * 2
+
+
+def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
+    sim.fault(operation="power_cycle", reset_before=True)
+    done = run_module(sim, "instance_power_cycle", retry_if_absent=True)
+    assert done.result["failed"] and done.result["reconciled"] == "not_executed"
+    assert posts(sim) == ["power_cycle"] * 2
+
+
+def test_retry_if_absent_sends_nothing_more_where_the_first_one_worked(sim: Simulator) -> None:
+    sim.fault(operation="power_cycle", reset_after=True)
+    result = run_module(sim, "instance_power_cycle", retry_if_absent=True).result
+    assert not result.get("failed") and result["reconciled"] == "executed"
+    assert posts(sim) == ["power_cycle"]
+
+
+# How it ends
+
+
+def test_a_restart_that_does_not_end_times_out_with_what_was_seen(sim: Simulator, kind: Kind) -> None:
+    sim.knobs(power_cycle_s=5000, reboot_s=5000)
+    done = run_module(sim, kind.module)
+    limit = {"power_cycle": 60, "reboot": 300}[kind.operation]
+    assert done.result["failed"] and done.result["timed_out"] and done.result["changed"]
+    assert f"within {limit} s nothing proved a restart: it does not answer with a live record" in done.msg
+    assert limit <= sum(done.pauses) <= limit + 5
+    assert done.result["health_after"]["cached"] is True
+    assert posts(sim) == [kind.operation]
+
+
+def test_an_instance_that_stays_ill_is_a_failure_unless_that_is_allowed(sim: Simulator, kind: Kind) -> None:
+    sim.knobs(disease={HOST: "incurable"})
+    done = run_module(sim, kind.module)
+    assert done.result["failed"] and done.result["timed_out"] and done.result["restart_evidence"] == "boot_time"
+    assert "restarted but was not healthy 3 times in a row" in done.msg and "its health is unhealthy." in done.msg
+    sim.advance(10_000)
+    allowed = run_module(sim, kind.module, require_healthy=False).result
+    assert not allowed.get("failed") and allowed["health_after"]["status"] != "healthy"
