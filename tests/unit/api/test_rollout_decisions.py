@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decisions about rollouts: which one was started, what a state takes, how targets ended, which may be retried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import counters
+from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+    Evidence,
+    after_transition,
+    ends,
+    grace_left,
+    in_words,
+    is_quiet,
+    new_fleet_rollouts,
+    selected,
+    started_rollout,
+    strings_in,
+    tally,
+    transition,
+    was_reopened,
+    why_not_retried,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+ROW = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        [
+            *("id", "scope", "status", "last_result_status", "created_at", "completed_at", "instance_id"),
+            *("celery_task_id", "error_message", "detail_json", "total_targets", "queued_targets"),
+        ],
+        JSON,
+    ),
+)
+STATES = st.sampled_from(["paused", "running", "cancelled"])
+WORDS = ["pending", "in_progress", "paused", "cancelling", "completed", "partial", "failed", "cancelled", "brewing"]
+NUMBERS = st.integers(min_value=0, max_value=9)
+
+
+def rollout(identity: str, **fields: Any) -> dict[str, Any]:
+    return {"id": identity, "scope": "fleet", "created_at": "2026-01-01T00:00:00Z", "total_targets": 2, **fields}
+
+
+def detail(identity: str, *tasks: str, **fields: Any) -> dict[str, Any]:
+    targets = [{"id": f"{identity}-{n}", "celery_task_id": t, "instance_id": f"i{n}"} for n, t in enumerate(tasks)]
+    return {"rollout": rollout(identity, **fields), "targets": targets}
+
+
+NOW = 1767225600.0
+CALLED = Evidence(frozenset({"old"}), NOW, 2, 3, frozenset({"t1", "t2"}))
+
+
+@given(row=ROW, rows=st.lists(ROW, max_size=4), state=STATES, force=st.booleans(), anything=JSON)
+def test_no_answer_makes_a_decision_raise(row: dict, rows: list[dict], state: str, force: bool, anything: Any) -> None:
+    evidence = Evidence(frozenset(), NOW, 1, 2, strings_in(anything))
+    new_fleet_rollouts(rows, evidence)
+    started_rollout([{"rollout": row, "targets": rows}, {"rollout": {}, "targets": []}], evidence)
+    assert transition(state, row, rows, force) in ("call", "already", "too_late")
+    after_transition(state, tally(row, rows), force)
+    is_quiet(row, rows)
+    in_words(ends(rows))
+    grace_left(rows, NOW, 60)
+    selected(rows, select="all")
+    why_not_retried(row)
+    was_reopened(row, row)
+
+
+# Which one was started
+
+
+def test_only_new_rollouts_of_the_fleet_come_in_question() -> None:
+    rows = [
+        rollout("new"),
+        rollout("old"),
+        rollout("single", scope="instance"),
+        rollout("earlier", created_at="2025-12-31T23:59:00Z"),
+        rollout("no time", created_at=None),
+        rollout("of one", scope="whatever", total_targets=1),
+    ]
+    assert [row["id"] for row in new_fleet_rollouts(rows, CALLED)] == ["new", "no time"]
+    alone = Evidence(CALLED.known_ids, NOW, enqueued=1)
+    assert "of one" in [row["id"] for row in new_fleet_rollouts(rows, alone)]
+
+
+def test_ids_win_over_instances_and_instances_over_counts() -> None:
+    ours, theirs = detail("a", "t1", "t2"), detail("b", "x1", "x2")
+    assert started_rollout([theirs, ours], CALLED).detail == ours
+    by_instance = Evidence(frozenset(), NOW, 2, 2, frozenset({"i0", "i1"}))
+    smaller = detail("c", "y1", "y2", "y3")
+    found = started_rollout([smaller, ours], by_instance)
+    assert (found.detail, found.match) == (ours, "exact")
+
+
+@given(st.permutations([detail("a", "x1"), detail("b", "x2", created_at="2026-01-01T00:00:09Z")]))
+def test_of_two_that_fit_equally_well_neither_is_taken(details: list[dict]) -> None:
+    found = started_rollout(details, Evidence(frozenset(), NOW, 2, 2))
+    assert found.detail is None and found.match is None
+    assert {row["id"] for row in found.candidates} == {"a", "b"}
+
+
+@given(details=st.lists(st.builds(detail, st.sampled_from("abc"), st.sampled_from(["t1", "x"])), max_size=4))
+def test_what_is_found_is_exact_by_ids_or_the_only_one(details: list[dict]) -> None:
+    found = started_rollout(details, CALLED)
+    with_our_task = [d for d in details if d["targets"][0]["celery_task_id"] == "t1"]
+    if found.match == "exact":
+        assert [found.detail] == with_our_task
+    elif found.match == "weak":
+        assert len(details) == 1
+    else:
+        assert len(details) != 1 and len(with_our_task) != 1
+
+
+@given(JSON)
+def test_the_texts_of_any_shape_are_found_without_its_keys(value: Any) -> None:
+    assert strings_in({"key": [value, "inside"]}) == strings_in(value) | {"inside"}
+
+
+# What a state takes
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("paused", "call call already too_late too_late too_late too_late too_late call"),
+        ("running", "already already call too_late too_late too_late too_late too_late already"),
+        ("cancelled", "call call call already too_late too_late too_late already call"),
+    ],
+)
+def test_what_each_status_takes(state: str, expected: str) -> None:
+    for word, step in zip(WORDS, expected.split(), strict=True):
+        under_way = word in ("pending", "in_progress", "brewing")
+        row = rollout("r", status=word, in_progress_targets=int(under_way))
+        assert transition(state, row, []) == step, word
+
+
+def test_a_forced_cancel_is_sent_as_long_as_something_is_in_progress() -> None:
+    row = rollout("r", status="cancelling", in_progress_targets=1)
+    assert transition("cancelled", row, [], force=False) == "already"
+    assert transition("cancelled", row, [], force=True) == "call"
+
+
+@given(state=STATES, force=st.booleans(), numbers=st.tuples(*[NUMBERS] * 6))
+def test_no_target_is_lost_by_a_transition(state: str, force: bool, numbers: tuple[int, ...]) -> None:
+    names = ("queued", "in_progress", "succeeded", "failed", "uncertain")
+    row = {f"{name}_targets": n for name, n in zip(names, numbers[:5], strict=True)}
+    before = counters({**row, "total_targets": sum(numbers)})
+    after = after_transition(state, before, force)
+    counted = {name: n for name, n in after.items() if name not in ("status", "total")}
+    assert sum(counted.values()) == after["total"] == before.total
+    assert state == "running" or after["queued"] == 0
+    if state == "cancelled":
+        assert (after["status"] == "cancelled") == (after["in_progress"] == 0)
+
+
+# How targets ended
+
+
+@given(st.lists(st.sampled_from(["succeeded", "failed", "uncertain", "cancelled", "skipped", "brewed"]), max_size=8))
+def test_every_target_has_one_end_and_only_good_ones_are_not_told(words: list[str]) -> None:
+    targets = [{"id": str(n), "status": word} for n, word in enumerate(words)]
+    found = ends(targets)
+    told = [int(row["id"]) for row in [*found.bad, *found.cancelled]]
+    assert sorted(told) == [n for n, word in enumerate(words) if word not in ("succeeded", "skipped")]
+    assert ends(targets, [row["id"] for row in found.uncertain]).uncertain == []
+
+
+def test_ends_are_told_with_the_first_five_instances_and_their_reasons() -> None:
+    rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
+    said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]))
+    assert said.startswith("of 8 targets 7 failed: instance i0 (no); ") and said.endswith(" and 2 more")
+
+
+def test_a_word_that_nobody_knows_is_quiet_only_when_nothing_can_move() -> None:
+    assert is_quiet({"status": "brewed"}, [{"status": "succeeded"}])
+    assert not is_quiet({"status": "brewed"}, [{"status": "succeeded"}, {"status": "queued"}])
+    assert not is_quiet({"status": "brewed", "queued_targets": 1}, [])
+    assert not is_quiet({"status": "paused"}, [{"status": "succeeded"}])
+
+
+@given(ago=st.integers(0, 200), grace=st.integers(0, 120))
+def test_the_grace_counts_from_when_the_target_was_lost(ago: int, grace: int) -> None:
+    lost = {"status": "uncertain", "completed_at": NOW - ago}
+    assert grace_left([lost], NOW, grace) == max(0, grace - ago)
+    assert grace_left([lost, {"status": "uncertain"}], NOW, grace) == grace
+    assert grace_left([{"status": "failed"}], NOW, grace) == 0
+
+
+# Which may be retried
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "anyhow", "retried"),
+    [
+        ("failed", None, False, True),
+        ("error", None, False, True),
+        ("uncertain", "not_applied", False, True),
+        ("uncertain", "succeeded", True, False),
+        ("uncertain", "superseded", True, False),
+        ("uncertain", "still_unknown", False, False),
+        ("uncertain", "still_unknown", True, True),
+        ("uncertain", None, False, False),
+        ("succeeded", None, True, False),
+        ("queued", None, True, False),
+        ("cancelled", None, True, False),
+        ("brewing", None, True, False),
+    ],
+)
+def test_only_what_failed_or_was_certainly_not_applied_is_retried(
+    status: str, verdict: str | None, anyhow: bool, retried: bool
+) -> None:
+    assert (why_not_retried({"status": status}, verdict, anyhow) is None) == retried
+
+
+@pytest.mark.parametrize(
+    ("change", "reopened"),
+    [
+        ({}, False),
+        ({"status": "error"}, False),
+        ({"status": "queued"}, True),
+        ({"celery_task_id": "t2"}, True),
+        ({"completed_at": "2026-01-01T00:09:00Z"}, True),
+        ({"detail_json": {"attempts": 2}}, True),
+    ],
+)
+def test_a_retry_shows_in_the_row(change: dict[str, Any], reopened: bool) -> None:
+    before = {"id": "1", "status": "failed", "celery_task_id": "t1", "completed_at": "x", "detail_json": None}
+    assert was_reopened(before, {**before, **change}) == reopened
