@@ -52,7 +52,7 @@ def _named_by_key(key: str, value: Any, owner: str) -> Iterator[tuple[str, bool]
         if _FLAG_KEYS & set(words):
             yield owner, value
     elif isinstance(value, list) and _FLAG_KEYS & set(words):
-        yield from ((_name(item, str(item)), True) for item in value)
+        yield from _listed_open(value, owner)
     else:
         yield from _breakers(value, owner)
 
@@ -65,9 +65,16 @@ def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
         return
     for key, value in _items(node, owner):
         if normalise(key) in _FLAG_KEYS and isinstance(value, list):
-            yield from ((_name(item, str(item)), True) for item in value)
+            yield from _listed_open(value, owner)
         else:
             yield from _breakers(value, owner if "breaker" in normalise(key) else key)
+
+
+def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
+    """The breakers of a list of the open ones; an empty one says that none is."""
+    yield from ((_name(item, str(item)), True) for item in names)
+    if not names:
+        yield owner, False
 
 
 def _state(node: Any) -> bool | None:
