@@ -31,6 +31,11 @@ def selected(context: Context) -> dict[str, str]:
     return chosen
 
 
+def in_words(selection: Mapping[str, str]) -> str:
+    """`` of conversation conv-1``, for a sentence; nothing for the whole instance."""
+    return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
+
+
 def read_memories(context: Context, selection: Mapping[str, str], limit: int = MEMORY_CAP) -> Listing:
     """The memories of the instance, or of one conversation or customer."""
     instance_id = context.params["instance_id"]

@@ -31,7 +31,8 @@ attributes:
     support: full
     details: Shows the memory that is stored, or the ids of those that go.
   idempotent:
-    support: full
+    support: partial
+    details: With O(on_truncated=store) a memory may be stored again by each run if the server does not list it.
 options:
   state:
     description:
@@ -187,22 +188,20 @@ from collections.abc import Mapping
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import (
-    Listing,
     body_of,
     find,
-    remains,
     says_something,
     scope_of,
-    slices,
-    strangers,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
     SHOWS_WITHIN,
+    in_words,
     read_for_change,
     read_until,
     selected,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
 
@@ -210,10 +209,7 @@ def run(context: Context) -> None:
     if context.params["state"] == "present":
         _store(context, _wanted(context))
     else:
-        _clear(context, _selection(context))
-
-
-# Storing
+        clear(context, _selection(context))
 
 
 def _wanted(context: Context) -> Record:
@@ -242,8 +238,8 @@ def _store(context: Context, body: Record) -> None:
         return
     if before.truncated:
         unknown = (
-            f"The server lists only {before.listed} memories{_of(scope)} of instance {instance_id}, and the one to "
-            "store is not among them; it may be there nevertheless."
+            f"The server lists only {before.listed} memories{in_words(scope)} of instance {instance_id}, and the one "
+            "to store is not among them; it may be there nevertheless."
         )
         if context.params["on_truncated"] == "fail":
             context.fail(f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store.")
@@ -284,9 +280,6 @@ def _store(context: Context, body: Record) -> None:
         )
 
 
-# Clearing
-
-
 def _selection(context: Context) -> dict[str, str]:
     """What to clear, from the options; all of the instance is an empty selection."""
     params = context.params
@@ -302,106 +295,6 @@ def _selection(context: Context) -> dict[str, str]:
     if not params["all"] and not selection:
         context.fail("state=absent needs conversation_id or customer_id, or all=true to clear the whole instance.")
     return selection
-
-
-def _clear(context: Context, selection: dict[str, str]) -> None:
-    instance_id = context.params["instance_id"]
-    before = read_for_change(context, selection)
-    context.result["memories_before"] = before.listed
-    _refuse_unsure(context, selection, before)
-    if before.listed == 0:
-        context.result.update(deleted=0, deleted_ids=[])
-        return
-    lost: ApiError | None = None
-    answer: Record | None = None
-    try:
-        answer = context.write(
-            lambda: context.client.clear_memories(instance_id, selection),
-            before={"count": before.listed, "ids": before.ids},
-            after={"count": 0, "ids": []},
-        )
-    except ApiError as error:
-        if not error.ambiguous:
-            raise
-        lost = error
-    context.result.update(deleted=before.listed, deleted_ids=before.ids)
-    if answer is None and lost is None:
-        return
-    if answer is not None:
-        context.result["status"] = answer.get("status")
-        said = number(answer.get("deleted"))
-        context.result["deleted"] = before.listed if said is None else int(said)
-    _verify_cleared(context, selection, before, lost)
-    if context.result["deleted"] > before.listed:
-        surplus = (
-            f"The server cleared {context.result['deleted']} memories of instance {instance_id}, but only "
-            f"{before.listed}{_of(selection)} had been listed."
-        )
-        if selection:
-            context.fail(
-                f"{surplus} Either some were stored in between, or it clears more than was selected. Compare with a "
-                "backup before you clear another one."
-            )
-        context.warn(f"{surplus} Some were stored in between.")
-
-
-def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
-    """Fail unless the list is the whole of what would go, and nothing else."""
-    instance_id, expected = context.params["instance_id"], context.params["expect_count"]
-    foreign = strangers(before.memories, selection)
-    if foreign:
-        context.fail(
-            f"Asked for the memories{_of(selection)} of instance {instance_id}, the server listed {len(foreign)} "
-            "others too, so it would clear others too. Nothing was cleared."
-        )
-    if before.truncated:
-        context.result["slices"] = slices(before.memories)
-        context.fail(
-            f"The server lists only {before.listed} memories{_of(selection)} of instance {instance_id} and there may "
-            "be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or customer_id, "
-            "those that were seen are in slices."
-        )
-    if expected is not None and before.listed not in (0, expected):
-        context.fail(
-            f"Instance {instance_id} has {before.listed} memories{_of(selection)}, but expect_count is {expected}. "
-            "Nothing was cleared. Back them up anew."
-        )
-
-
-def _verify_cleared(context: Context, selection: dict[str, str], before: Listing, lost: ApiError | None) -> None:
-    """Read the list again: nothing that was listed before may be left."""
-    instance_id = context.params["instance_id"]
-
-    def gone(now: Listing) -> bool:
-        return now.available and not now.truncated and remains(before, now)[0] == 0
-
-    waited = read_until(context, selection, gone, since=lost)
-    left, since = remains(before, waited.state)
-    context.result.update(remaining=waited.state.listed, truncated=waited.state.truncated)
-    if waited.done:
-        if since:
-            context.warn(
-                f"{since} memories{_of(selection)} of instance {instance_id} were stored since; they are kept."
-            )
-        return
-    still = set(waited.state.ids)
-    context.result["deleted_ids"] = [identity for identity in before.ids if identity not in still]
-    shown = f"After {SHOWS_WITHIN:.0f} s {left} of the {before.listed} memories{_of(selection)} are still listed"
-    if not waited.state.available:
-        shown = "The server says now that its memory is not available"
-    if lost is not None:
-        context.result["deleted"] = len(context.result["deleted_ids"])
-        context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
-    # An honest "none" of the server: nothing was changed.
-    context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
-    context.fail(
-        f"The server says that {context.result['deleted']} memories of instance {instance_id} were cleared. {shown}. "
-        "Look at them, then run this task again."
-    )
-
-
-def _of(selection: Mapping[str, str]) -> str:
-    return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
 
 
 OPERATION = Operation(
