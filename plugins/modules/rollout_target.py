@@ -94,13 +94,12 @@ EXAMPLES = r"""
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     instance_id: "{{ fleetops_instance_id }}"
 
-- name: Show what would be retried, uncertain targets of unknown effect included
+- name: Retry whatever did not succeed, uncertain targets of unknown effect included
   fleetops.agents.rollout_target:
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     select: all
     retry_unknown: true
-  check_mode: true
-  diff: true
+    max_failed: 1
 """
 
 RETURN = r"""
