@@ -109,7 +109,7 @@ options:
     type: int
     default: 20
   max_errors:
-    description: After this many failed reads in a row a soak is V(inconclusive).
+    description: After this many failed reads of one instance in a row a soak is V(inconclusive).
     type: int
     default: 4
   workers:
@@ -316,6 +316,7 @@ def _soak_and_audit(context: Context) -> list[gate.Check]:
 
 def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
     params, started = context.params, context.clock()
+    longest = params["soak"] + max(params["soak"], params["soak_reads"] * params["soak_interval"])
     soak = gate.Soak(params["soak_reads"])
     calls = [partial(FleetClient.get_deep_health, instance_id=str(i), force=True) for i in last.values()]
     while True:
@@ -323,8 +324,8 @@ def _soak(context: Context, last: Mapping[str, Any]) -> gate.Check:
         for name, health in readings.items():
             soak.take(name, health if health is None or health.get("cached") is False else None)
         waited = context.clock() - started
-        over = waited >= params["soak"] and (soak.steady(last) or waited >= params["soak"] * 2)
-        if soak.sick or over or soak.errors_in_a_row >= params["max_errors"]:
+        over = waited >= params["soak"] and (soak.steady(last) or waited >= longest)
+        if soak.sick or over or soak.unreadable(params["max_errors"]):
             return gate.soaked(soak, list(last), waited, params["max_errors"])
         context.sleep(params["soak_interval"])
 

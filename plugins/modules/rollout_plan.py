@@ -242,6 +242,7 @@ def run(context: Context) -> None:
         members,
         policy=policy,
         sizes=sizes,
+        batching={name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
         known=_durations(context),
         now=now,
         margin=params["window_margin"],
@@ -290,7 +291,15 @@ def _members(context: Context) -> tuple[list[Member], list[str]]:
         if isinstance(answer, ApiError) and answer.kind == "not_found":
             gone.append(name)
         elif isinstance(answer, dict):
-            members.append(member_of(name, instance_id, answer, redeploy_all=context.params["state"] == "redeployed"))
+            members.append(
+                member_of(
+                    name,
+                    instance_id,
+                    answer,
+                    redeploy_all=context.params["state"] == "redeployed",
+                    any_component=context.params["state"] == "updates",
+                )
+            )
         else:
             unread.append(answer)
             labels.append(f"{name} ({instance_id})")
@@ -310,11 +319,17 @@ def _members(context: Context) -> tuple[list[Member], list[str]]:
 
 
 def _durations(context: Context) -> dict[str, list[float]]:
-    """What recent redeploys took. A timeline that cannot be read makes the estimate poorer, not the plan wrong."""
+    """What recent redeploys took. A rollout that cannot be read makes the estimate poorer, not the plan wrong."""
     most = context.params["history"]
     if most == 0:
         return {}
-    recent = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
+    try:
+        recent = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
+    except ApiError as error:
+        if error.kind == "auth":
+            raise
+        context.warn(f"Durations are estimated by fallback_seconds, since the rollouts cannot be read: {error}")
+        return {}
     ids = [str(row["id"]) for row in recent if row.get("id") and rollout_is_terminal(row)][:most]
     calls = [partial(FleetClient.get_rollout_timeline, rollout_id=rollout_id) for rollout_id in ids]
     answers = in_pool(context.client, calls, workers=context.params["workers"])

@@ -127,7 +127,7 @@ from functools import partial
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import member_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import HOPELESS, NotCalled, in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._api.report import in_words, make_report
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
@@ -151,8 +151,13 @@ def run(context: Context) -> None:
 def _versions(context: Context) -> dict[str, str]:
     """Per instance whether its runtime is current by the server's report. A server that is silent spoils no report."""
     known = {name: str(i) for name, i in context.params["instances"].items() if name not in context.params["gone"]}
+    workers = max(1, context.params["workers"])
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for instance_id in known.values()]
-    answers = in_pool(context.client, calls, workers=max(1, context.params["workers"]))
+    # The first alone: if the key was refused, or the server is away, it is asked once and not by every worker.
+    answers = in_pool(context.client, calls[:1], workers=1)
+    hopeless = any(isinstance(answer, ApiError) and answer.kind in HOPELESS for answer in answers)
+    rest = calls[1:]
+    answers += [NotCalled() for _ in rest] if hopeless else in_pool(context.client, rest, workers=workers)
     unread = [answer for answer in answers if not isinstance(answer, dict)]
     if unread:
         first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")

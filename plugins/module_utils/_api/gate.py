@@ -168,12 +168,12 @@ def audit(
             f"The audit counters of {_list(lost)} went backwards or could not be read: there is no comparison.",
             facts,
         )
-    if min(sums[0].total, sums[1].total) < least_events:
+    if min(sums[0].total, sums[1].total) < max(1, least_events):
         return Check(
             "audit",
             INCONCLUSIVE,
             f"Too little traffic to compare: {sums[0].total} audit events of updated instances and {sums[1].total} of "
-            f"the others, {least_events} of each are needed.",
+            f"the others, {max(1, least_events)} of each are needed.",
             facts,
         )
     said = (
@@ -191,19 +191,24 @@ class Soak:
     needed: int
     in_a_row: dict[str, int] = field(default_factory=dict)
     sick: dict[str, str] = field(default_factory=dict)
-    errors_in_a_row: int = 0
+    errors_in_a_row: dict[str, int] = field(default_factory=dict)
 
     def take(self, name: str, health: Mapping[str, Any] | None) -> None:
         """One reading; None for a call that failed."""
         if health is None:
-            self.errors_in_a_row += 1
+            self.errors_in_a_row[name] = self.errors_in_a_row.get(name, 0) + 1
+            self.in_a_row[name] = 0
             return
-        self.errors_in_a_row = 0
+        self.errors_in_a_row[name] = 0
         if is_healthy(health):
             self.in_a_row[name] = self.in_a_row.get(name, 0) + 1
         else:
             self.in_a_row[name] = 0
             self.sick[name] = str(health.get("status"))
+
+    def unreadable(self, most_errors: int) -> list[str]:
+        """Who could not be read so many times in a row."""
+        return [name for name, errors in self.errors_in_a_row.items() if errors >= most_errors]
 
     def steady(self, names: Iterable[str]) -> bool:
         return all(self.in_a_row.get(name, 0) >= self.needed for name in names)
@@ -215,8 +220,9 @@ def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -
     if soak.sick:
         named = _list([f"{name} was {status}" for name, status in soak.sick.items()])
         return Check("soak", FAIL, f"Not steady after the redeploy: {named}.", facts)
-    if soak.errors_in_a_row >= most_errors or not soak.steady(names):
-        return Check("soak", INCONCLUSIVE, "The health of the last batch could not be read often enough.", facts)
+    unread = soak.unreadable(most_errors) or [name for name in names if not soak.steady([name])]
+    if unread:
+        return Check("soak", INCONCLUSIVE, f"The live health of {_list(unread)} could not be read often enough.", facts)
     return Check("soak", PASS, f"The last batch was healthy for {duration(seconds)}.", facts)
 
 

@@ -192,16 +192,17 @@ def fit(window: Window, now: float, expected: Sequence[Expected], margin: float)
 _PARTS = ("fleet", "policy", "versions")
 
 
-def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], sizes: Sequence[int]) -> str:
-    """What a plan was made of, as three short digests: the fleet and its order, the policy and batches, the versions.
+def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Mapping[str, Any]) -> str:
+    """What a plan was made of, as three digests: the fleet and its order, the policy and ``batching``, the versions.
 
+    ``batching``: the settings of batch_sizes, and not its sizes, which the versions change too with growth percent.
     Times are no part of it: the same plan an hour later has the same hash.
     """
     listed = list(members)
     window = [policy.get(f"maintenance_window_{end}_hour_utc") for end in ("start", "end")]
     parts = (
         [(m.name, m.instance_id) for m in listed],
-        [policy.get("max_parallel_rollouts"), window, list(sizes)],
+        [policy.get("max_parallel_rollouts"), window, sorted(batching.items())],
         [(m.instance_id, m.current, m.available, m.planned) for m in listed],
     )
     return "-".join(hashlib.sha256(json.dumps(part, default=str).encode()).hexdigest()[:10] for part in parts)
@@ -241,6 +242,7 @@ def make_plan(
     *,
     policy: Mapping[str, Any],
     sizes: Sequence[int],
+    batching: Mapping[str, Any],
     known: Mapping[str, Sequence[float]],
     now: float,
     margin: float = 300.0,
@@ -258,7 +260,7 @@ def make_plan(
         batches=batches,
         expected=expected,
         fit=fit(Window.of_policy(policy), now, expected, margin),
-        hash=plan_hash(members, policy, sizes),
+        hash=plan_hash(members, policy, batching),
         samples=sum(len(past) for past in known.values()),
         gone=list(gone),
     )

@@ -15,7 +15,7 @@ from .client import FleetClient
 from .errors import ApiError
 
 # After one of these every further call would fail alike: a wrong key is reported once, not 100 times.
-_HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected"})
+HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected"})
 
 Call = Callable[[FleetClient], Any]
 
@@ -41,7 +41,7 @@ def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list
         try:
             return call(own.client)
         except ApiError as failure:
-            if failure.kind in _HOPELESS:
+            if failure.kind in HOPELESS:
                 hopeless.set()
             return failure
 
