@@ -1,0 +1,115 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run did to each instance: each in one category, and where the server says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.report import (
+    CATEGORIES,
+    category_of,
+    in_words,
+    make_report,
+)
+
+NAMES = [f"agent-{n:03d}" for n in range(8)]
+VERDICTS = ["pass", "deferred", "inconclusive", "fail"]
+
+flags = st.booleans() | st.none()
+outcomes = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "failed": flags,
+        "unreachable": flags,
+        "skipped": flags,
+        "changed": flags,
+        "adopted": flags,
+        "ambiguous": flags,
+        "timed_out": flags,
+        "reconciled": st.sampled_from([None, "succeeded", "not_applied", "still_unknown", "superseded"]),
+        "target": st.sampled_from([None, {}, {"completed_at": None}, {"completed_at": "2026-01-01T00:00:00Z"}, "x"]),
+        "msg": st.none() | st.just("It went wrong."),
+    },
+)
+some = st.lists(st.sampled_from(NAMES), unique=True)
+
+
+@given(some, some, st.dictionaries(st.sampled_from(NAMES), outcomes), st.sampled_from(VERDICTS), some, st.data())
+def test_each_instance_is_in_exactly_one_category(
+    instances: list[str],
+    planned: list[str],
+    results: dict[str, Any],
+    verdict: str,
+    gone: list[str],
+    data: st.DataObject,
+) -> None:
+    said = {name: data.draw(st.sampled_from(["current", "outdated", "unknown"])) for name in instances}
+    report = make_report(instances, planned, results, verdict=verdict, gone=gone, server=said)
+    sorted_out = [name for category in CATEGORIES for name in report[category]]
+    assert sorted(sorted_out) == sorted(instances)
+    assert report["counts"] == {category: len(report[category]) for category in CATEGORIES}
+    assert set(report["gone"]) == set(gone) & set(instances)
+    assert set(report["why"]) == {*report["failed"], *report["uncertain"]}
+    assert all(report["why"].values())
+    # Deferred are those that would have had their turn, and only if nothing else stopped the run.
+    assert not (report["deferred"] and verdict != "deferred")
+    assert not (report["not_touched"] and verdict == "deferred")
+    assert all(name in planned for name in sorted_out if name not in {*report["gone"], *report["current"]})
+    for name in report["updated"]:
+        assert results[name].get("changed") or results[name].get("adopted")
+        assert (name in report["disagreements"]) == (said[name] == "outdated")
+    text = "\n".join(in_words(report, ["Because."] if verdict != "pass" else []))
+    assert all(name in text for name in instances)
+
+
+@pytest.mark.parametrize(
+    ("result", "category"),
+    [
+        (None, "not_touched"),
+        ({"skipped": True, "changed": False}, "not_touched"),
+        ({"changed": True}, "updated"),
+        ({"changed": False, "adopted": True}, "updated"),
+        ({"changed": False}, "current"),
+        ({"failed": True, "changed": True}, "failed"),
+        ({"unreachable": True}, "failed"),
+        ({"failed": True, "ambiguous": True}, "uncertain"),
+        ({"failed": True, "reconciled": "still_unknown"}, "uncertain"),
+        ({"failed": True, "reconciled": "superseded"}, "uncertain"),
+        ({"failed": True, "reconciled": "not_applied"}, "failed"),
+        # A wait that ran out leaves the redeploy running.
+        ({"failed": True, "timed_out": True, "target": {"completed_at": None}}, "uncertain"),
+        ({"failed": True, "timed_out": True, "target": {"completed_at": "2026-01-01T00:00:00Z"}}, "failed"),
+        ({"failed": True, "timed_out": True}, "failed"),
+    ],
+)
+def test_the_category_of_a_result(result: dict[str, Any] | None, category: str) -> None:
+    assert category_of(result) == category
+
+
+def test_a_failed_instance_that_the_server_calls_current_is_named() -> None:
+    report = make_report(
+        ["a", "b"], ["a", "b"], {"a": {"failed": True, "msg": "Gone."}}, verdict="fail", server={"a": "current"}
+    )
+    assert report["disagreements"] == {"a": "failed by the run, current by the server's version report"}
+    assert in_words(report, ["One failed."]) == [
+        "Stopped (fail): One failed.",
+        "Failed (1): a",
+        "  a: Gone.",
+        "Not touched (1): b",
+        "The server disagrees about a: failed by the run, current by the server's version report.",
+    ]
+
+
+def test_a_prediction_and_another_word_for_what_was_done() -> None:
+    report = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {}}, verdict="pass", server={})
+    assert in_words(report, [], acted="restarted", predicted=True) == [
+        "Would be restarted (1): a",
+        "Left alone, nothing to do (1): b",
+    ]
