@@ -114,15 +114,16 @@ def read_until(
     )
 
 
-def follow(context: Context, rollout_id: str) -> Record:
-    """The rollout (E4 body) at its end; fails with ``timed_out`` after wait_timeout and leaves it running."""
+def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
+    """The rollout (E4 body) at its end, or as soon as ``enough(detail)``; fails with ``timed_out`` after wait_timeout
+    and leaves it running."""
     quiet_since: float | None = None
 
     def ended(detail: Record) -> bool:
         nonlocal quiet_since
         remember(context, detail)
         rollout, targets = detail["rollout"], detail["targets"]
-        if rollout_is_terminal(rollout, targets):
+        if rollout_is_terminal(rollout, targets) or (enough is not None and enough(detail)):
             return True
         if not is_quiet(rollout, targets):
             quiet_since = None
@@ -165,7 +166,7 @@ def settle_uncertain(
     told = {row.get("target_id"): row for row in context.result.get("reconciled", ())}
     for target in lost(detail):
         target_id, instance_id = target.get("id"), target.get("instance_id")
-        verdict, evidence = _evidence_of(context, target)
+        verdict, evidence = evidence_of(context, target)
         verdicts[str(target_id)] = verdict
         told[target_id] = {
             "target_id": target_id,
@@ -177,8 +178,8 @@ def settle_uncertain(
     return detail, verdicts
 
 
-def _evidence_of(context: Context, target: Record) -> tuple[str, str]:
-    """What one uncertain target did: by the last start of the agent, the reported version, and the history."""
+def evidence_of(context: Context, target: Record) -> tuple[str, str]:
+    """What one uncertain target did, as a verdict of reconcile() and what it rests on."""
     client, instance_id = context.client, str(target.get("instance_id"))
     try:
         health: Record | None = client.get_deep_health(instance_id, force=True)

@@ -11,6 +11,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     number,
+    rollout_is_terminal,
     rollout_status,
     target_status,
 )
@@ -20,6 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy impo
 from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
     Evidence,
     ends,
+    grace_left,
     in_words,
     strings_in,
     tally,
@@ -28,12 +30,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
     SHOWS_WITHIN,
+    evidence_of,
     find_started,
     follow,
     remember,
     settle_uncertain,
     unfinished_fleet_rollouts,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rollout_steer import call_until_it_shows
 
 # A first start that is further away than this (seconds) was put off, not staggered.
 _PUT_OFF = 60.0
@@ -180,17 +184,76 @@ def _tell_delay(context: Context, detail: Record) -> None:
 
 
 def _see_it_through(context: Context) -> None:
-    """Wait for the end, find out what uncertain targets did, and judge."""
-    rollout_id = str(context.result["rollout_id"])
-    detail, verdicts = settle_uncertain(context, follow(context, rollout_id))
+    """Wait for the end, or stop the rollout once too many targets failed; find out what uncertain ones did; judge."""
+    rollout_id, on_too_many = str(context.result["rollout_id"]), context.params["on_too_many"]
+    detail = follow(context, rollout_id, None if on_too_many == "none" else _TooMany(context))
+    if not rollout_is_terminal(detail["rollout"], detail["targets"]) and on_too_many != "none":
+        _stop(context, detail)
+        detail = follow(context, rollout_id)
+    detail, verdicts = settle_uncertain(context, detail)
     remember(context, detail)
     rollout, targets = detail["rollout"], detail["targets"]
-    proved = {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"}
-    found, counted = ends(targets, proved), tally(rollout, targets)
+    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
+    counted = tally(rollout, targets)
+    bad = len(found.bad) if targets else counted.failed + counted.uncertain
+    too_many = bad > context.params["max_failed"]
     name = f"Fleet rollout {rollout_id}"
     if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
-        context.fail(f"{name} was cancelled: {in_words(found)}.")
-    bad = len(found.bad) if targets else counted.failed + counted.uncertain
-    if bad > context.params["max_failed"]:
+        context.fail(f"{name} was cancelled: {in_words(found)}.", too_many=too_many)
+    if too_many:
         told = in_words(found) if targets else f"{counted.failed} failed, {counted.uncertain} uncertain"
-        context.fail(f"{name} ended as {rollout.get('status')}: {told}.")
+        context.fail(f"{name} ended as {rollout.get('status')}: {told}.", too_many=True)
+
+
+class _TooMany:
+    """Whether more targets of a rollout under way failed than may. Asked with each look at it.
+
+    An uncertain one counts once its late result had its time and the evidence does not say that it succeeded.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._verdicts: dict[str, str] = {}
+
+    def __call__(self, detail: Record) -> bool:
+        context = self._context
+        if rollout_status(detail["rollout"].get("status")) in ("paused", "cancelling"):
+            return False
+        found = ends(detail["targets"], finished=False)
+        for row in found.uncertain:
+            left = grace_left([row], context.client.server_time, context.params["uncertain_grace"])
+            if str(row.get("id")) not in self._verdicts and left == 0:
+                self._verdicts[str(row.get("id"))] = evidence_of(context, row)[0]
+        lost = [row for row in found.uncertain if self._verdicts.get(str(row.get("id")), "succeeded") != "succeeded"]
+        return len(found.failed) + len(found.unknown) + len(lost) > context.params["max_failed"]
+
+
+def _stop(context: Context, detail: Record) -> None:
+    """Pause or cancel the rollout of which too many targets failed, and fail; one that just ended is left to judge."""
+    rollout_id, cancels = str(context.result["rollout_id"]), context.params["on_too_many"] == "cancel"
+    before = None if context.changed else detail["rollout"].get("status")
+    state = "cancelled" if cancels else "paused"
+    told = (
+        f"Too many targets of fleet rollout {rollout_id} failed ({in_words(ends(detail['targets'], finished=False))})"
+    )
+    try:
+        context.write(
+            lambda: call_until_it_shows(context, rollout_id, state),
+            before={"fleet_rollout": before},
+            after={"fleet_rollout": state},
+        )
+    except ApiError as error:
+        remember(context, context.client.get_rollout(rollout_id))
+        if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
+            return
+        context.fail(
+            f"{told}, but it could not be {state}: {error}",
+            too_many=True,
+            error=error.as_dict(),
+            ambiguous=error.ambiguous,
+        )
+    remember(context, context.client.get_rollout(rollout_id))
+    step = "" if cancels else " Resume it with state running, or cancel it."
+    context.fail(
+        f"{told}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
+    )

@@ -33,7 +33,7 @@ def steer(context: Context) -> None:
     before = tally(detail["rollout"], detail["targets"])
     try:
         context.write(
-            lambda: _call_until_it_shows(context, rollout_id),
+            lambda: call_until_it_shows(context, rollout_id, state, force),
             before={"status": rollout_status(detail["rollout"].get("status")), **before.as_dict()},
             after=after_transition(state, before, force),
         )
@@ -76,37 +76,41 @@ def _takes_a_call(context: Context, detail: Record) -> bool:
     return step == "call"
 
 
-def _send_call(context: Context, rollout_id: str) -> ApiError | None:
-    """One call of E5, E6 or E7; an unknown outcome comes back, to be looked up."""
-    client = context.client
-    try:
-        if context.params["state"] == "paused":
-            client.pause_rollout(rollout_id)
-        elif context.params["state"] == "running":
-            client.resume_rollout(rollout_id)
-        else:
-            client.cancel_rollout(rollout_id, force=context.params["force"])
-    except ApiError as error:
-        if not error.ambiguous:
-            raise
-        return error
-    return None
+def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bool = False) -> None:
+    """Call E5, E6 or E7; if the outcome is unknown and E4 shows that nothing was done, call once more (behaviour 2.5).
 
-
-def _call_until_it_shows(context: Context, rollout_id: str) -> None:
-    """Call; if the outcome is unknown and E4 shows that nothing was done, call once more (behaviour 2.5)."""
-    state, force = context.params["state"], context.params["force"]
+    Raises ApiError: a refusal, or an outcome that is unknown to the end.
+    """
 
     def shows(detail: Record) -> bool:
         remember(context, detail)
         return transition(state, detail["rollout"], detail["targets"], force) != "call"
 
+    unknown: ApiError | None = None
     for _attempt in range(2):
-        unknown = _send_call(context, rollout_id)
-        if unknown is None or read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
+        try:
+            _send_call(context, rollout_id, state, force)
+            return
+        except ApiError as error:
+            # The first call may have been carried out between the look and the second one.
+            if unknown is not None and error.kind == "conflict" and shows(context.client.get_rollout(rollout_id)):
+                return
+            if not error.ambiguous:
+                raise
+            unknown = error
+        if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
             return
     if unknown is not None:
         raise unknown
+
+
+def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> None:
+    if state == "paused":
+        context.client.pause_rollout(rollout_id)
+    elif state == "running":
+        context.client.resume_rollout(rollout_id)
+    else:
+        context.client.cancel_rollout(rollout_id, force=force)
 
 
 def _until_it_flips(context: Context, rollout_id: str) -> None:

@@ -94,6 +94,13 @@ options:
       - A cancelled rollout is always a failure.
     type: int
     default: 0
+  on_too_many:
+    description:
+      - What to do as soon as more targets than O(max_failed) have failed, while the rollout is still under way.
+      - V(none) lets it go on to its end; V(pause) and V(cancel) stop what has not started yet. The task fails.
+    type: str
+    choices: [none, pause, cancel]
+    default: none
   uncertain_grace:
     description: Seconds to wait for late results of V(uncertain) targets before the evidence is looked at.
     type: int
@@ -120,6 +127,11 @@ EXAMPLES = r"""
   fleetops.agents.rollout:
     only_if_outdated: "{{ groups['fleetops'] | map('extract', hostvars, 'fleetops_instance_id') | list }}"
     max_failed: 1
+
+- name: Roll out, and pause as soon as a third target has failed
+  fleetops.agents.rollout:
+    max_failed: 2
+    on_too_many: pause
 
 - name: Roll out at once, whatever the maintenance window says
   fleetops.agents.rollout:
@@ -229,6 +241,16 @@ candidates:
   type: list
   elements: dict
   sample: [{id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, initiated_from_ip: 203.0.113.77, total_targets: 24}]
+too_many:
+  description: Whether more targets than O(max_failed) failed.
+  returned: when the task failed because of its targets
+  type: bool
+  sample: true
+stopped:
+  description: Whether the rollout was paused or cancelled because of that (O(on_too_many)).
+  returned: when it was
+  type: bool
+  sample: true
 timed_out:
   description: Whether a wait ended before its goal was reached.
   returned: when it did
@@ -295,6 +317,7 @@ OPERATION = Operation(
         "only_if_outdated": {"type": "list", "elements": "str"},
         "force": {"type": "bool", "default": False},
         "max_failed": {"type": "int", "default": 0},
+        "on_too_many": {"type": "str", "choices": ["none", "pause", "cancel"], "default": "none"},
         "uncertain_grace": {"type": "int", "default": 60},
     },
     wait_timeout=3600,

@@ -281,6 +281,7 @@ def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -
     identity = sim.instance("agent-002")["id"]
     told = f"of 4 targets 1 failed: instance {identity} (bundle checksum mismatch on the agent)."
     assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
+    assert done.result["too_many"] and "stopped" not in done.result
 
 
 def test_so_many_may_fail(sim: Simulator) -> None:
@@ -289,6 +290,46 @@ def test_so_many_may_fail(sim: Simulator) -> None:
     put_to_rest(sim)
     sim.knobs(outcomes={"agent-002": "failed", "agent-003": "uncertain_not_applied"})
     assert run_task(sim, max_failed=1, uncertain_grace=0).result["failed"]
+
+
+@pytest.mark.parametrize(("how", "call"), [("pause", "paused"), ("cancel", "cancelled")])
+@pytest.mark.parametrize("outcome", ["failed", "uncertain_not_applied"])
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_rollout_is_stopped_once_too_many_have_failed(
+    sim: Simulator, how: str, call: str, outcome: str, adopted: bool
+) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-001": outcome})
+    if adopted:
+        started_by_another(sim)
+    done = run_task(sim, on_too_many=how, uncertain_grace=0)
+    assert done.result["failed"] and done.result["too_many"] and done.result["stopped"] and done.result["changed"]
+    assert f"so it was {call}; what was in progress goes on to its end." in done.msg
+    assert done.result["diff"] == {
+        "before": {"fleet_rollout": "in_progress" if adopted else None},
+        "after": {"fleet_rollout": call},
+    }
+    assert posts(sim) == ["start_fleet_rollout"] * (not adopted) + [f"{how}_rollout"]
+    words = [row["status"] for row in done.result["targets"]]
+    assert words.count("cancelled") >= 2, "what had not started was revoked"
+
+
+@pytest.mark.parametrize("outcomes", [{"agent-001": "failed"}, {"agent-001": "uncertain_applied"}])
+def test_a_rollout_is_not_stopped_for_what_may_fail_or_proves_to_have_succeeded(
+    sim: Simulator, outcomes: dict[str, Any]
+) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes=outcomes)
+    most = 1 if "failed" in outcomes.values() else 0
+    result = run_task(sim, on_too_many="pause", max_failed=most, uncertain_grace=0).result
+    assert not result.get("failed"), result
+    assert posts(sim) == ["start_fleet_rollout"]
+
+
+def test_one_that_cannot_be_stopped_says_so(sim: Simulator) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-001": "failed"})
+    sim.fault(operation="pause_rollout", status=403)
+    done = run_task(sim, on_too_many="pause")
+    assert done.result["failed"] and done.result["too_many"] and "stopped" not in done.result
+    assert "but it could not be paused: POST" in done.msg and done.result["error"]["kind"] == "forbidden"
 
 
 def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:

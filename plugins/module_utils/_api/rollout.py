@@ -199,12 +199,17 @@ class Ends:
         return [*self.failed, *self.uncertain, *self.unknown]
 
 
-def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = ()) -> Ends:
-    """The targets by their ends. ``proved``: the ids of uncertain targets that succeeded by the evidence."""
+def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, finished: bool = True) -> Ends:
+    """The targets by their ends. ``proved``: the ids of uncertain targets that succeeded by the evidence.
+
+    While the rollout is not ``finished``, targets that have not come to rest have no end yet.
+    """
     rows = [dict(t) for t in targets]
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
     for row in rows:
         word = target_status(row.get("status"))
+        if not finished and not target_is_terminal(row):
+            continue
         if word == "succeeded" or str(row.get("id")) in proved or normalise(row.get("status")) == "skipped":
             continue
         if word not in by_end:

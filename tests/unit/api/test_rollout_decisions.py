@@ -177,6 +177,13 @@ def test_every_target_has_one_end_and_only_good_ones_are_not_told(words: list[st
     assert ends(targets, [row["id"] for row in found.uncertain]).uncertain == []
 
 
+def test_what_is_under_way_has_no_end_yet() -> None:
+    rows = [{"id": "1", "status": "queued"}, {"id": "2", "status": "brewing"}, {"id": "3", "status": "failed"}]
+    found = ends(rows, finished=False)
+    assert [row["id"] for row in found.bad] == ["3"] and found.total == 3
+    assert in_words(found) == "of 3 targets 1 failed: instance None"
+
+
 def test_ends_are_told_with_the_first_five_instances_and_their_reasons() -> None:
     rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
     said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]))
