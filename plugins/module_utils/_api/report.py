@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .models import Record
+from .models import Record, target_is_terminal
 
 # In the order in which a person wants to read them.
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
@@ -28,11 +28,16 @@ def category_of(result: Mapping[str, Any] | None) -> str:
         return "not_touched"
     if result.get("failed") or result.get("unreachable"):
         unknown = result.get("ambiguous") or result.get("reconciled") in ("still_unknown", "superseded")
-        # A wait that ran out leaves the work running; a proof of health that ran out does not.
-        target = result.get("target")
-        open_work = bool(result.get("timed_out")) and isinstance(target, Mapping) and not target.get("completed_at")
-        return "uncertain" if unknown or open_work else "failed"
+        return "uncertain" if unknown or _still_runs(result) else "failed"
     return "updated" if result.get("changed") or result.get("adopted") else "current"
+
+
+def _still_runs(result: Mapping[str, Any]) -> bool:
+    """Whether a failed task left a redeploy behind of which no end is known: one that runs, or was accepted unseen."""
+    target = result.get("target")
+    if isinstance(target, Mapping):
+        return not target_is_terminal(target)
+    return bool(result.get("changed")) and "task_id" in result
 
 
 def make_report(

@@ -83,9 +83,14 @@ def test_each_instance_is_in_exactly_one_category(
         ({"failed": True, "reconciled": "still_unknown"}, "uncertain"),
         ({"failed": True, "reconciled": "superseded"}, "uncertain"),
         ({"failed": True, "reconciled": "not_applied"}, "failed"),
-        # A wait that ran out leaves the redeploy running.
-        ({"failed": True, "timed_out": True, "target": {"completed_at": None}}, "uncertain"),
-        ({"failed": True, "timed_out": True, "target": {"completed_at": "2026-01-01T00:00:00Z"}}, "failed"),
+        # A wait that ran out, and a key refused meanwhile, leave the redeploy running; a proof of health does not.
+        ({"failed": True, "timed_out": True, "target": {"status": "queued", "completed_at": None}}, "uncertain"),
+        ({"failed": True, "changed": True, "target": {"status": "in_progress"}}, "uncertain"),
+        ({"failed": True, "timed_out": True, "target": {"status": "succeeded"}}, "failed"),
+        ({"failed": True, "changed": True, "target": {"status": "failed"}}, "failed"),
+        # Accepted, but nothing of it appeared.
+        ({"failed": True, "changed": True, "task_id": None}, "uncertain"),
+        ({"failed": True, "changed": False, "task_id": "1"}, "failed"),
         ({"failed": True, "timed_out": True}, "failed"),
     ],
 )
