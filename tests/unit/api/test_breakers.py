@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped
 
+# A busy machine is no finding.
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.sampled_from(["openai", "anthropic", "mistral", "azure", "local"])
 OPEN = ["open", "OPEN", "half-open", "half_open", "Half Open", "tripped"]
 CLOSED = ["closed", "CLOSED", "ok"]
@@ -60,6 +62,7 @@ SHAPES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@CALM
 @given(states=STATES, deeper=st.lists(st.sampled_from(["agent", "llm", "checks"]), max_size=3))
 def test_the_open_ones_are_found_in_each_shape(shape: str, states: dict[str, str], deeper: list[str]) -> None:
     subsystems: Any = {"llm": SHAPES[shape](states), "disk": {"status": "healthy", "state": "open"}}
@@ -90,6 +93,7 @@ def test_single_shapes(subsystems: Any, expected: Breakers) -> None:
     assert breakers_of(subsystems) == expected
 
 
+@CALM
 @given(subsystems=ANYTHING)
 def test_any_record_is_taken(subsystems: Any) -> None:
     found = breakers_of(subsystems)
@@ -104,6 +108,7 @@ SUBSYSTEMS = st.dictionaries(
 )
 
 
+@CALM
 @given(before=SUBSYSTEMS, after=SUBSYSTEMS)
 def test_what_flipped_one_way_flips_back_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
     there = flipped({"subsystems": before}, {"subsystems": after})
@@ -115,6 +120,7 @@ def test_what_flipped_one_way_flips_back_the_other(before: dict[str, Any], after
     assert {*before} ^ {*after} <= {row["name"] for row in there}
 
 
+@CALM
 @given(before=ANYTHING, after=ANYTHING)
 def test_any_two_records_can_be_compared(before: Any, after: Any) -> None:
     for row in flipped({"subsystems": before}, {"subsystems": after}):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
@@ -24,6 +24,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.restart impor
     started_action,
 )
 
+# A busy machine is no finding.
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BORN = 1_700_000_000.0
 CALL = BORN + 5000.0
 # What a round of rounding may do to uptime_seconds.
@@ -45,6 +47,7 @@ def watched(samples: list[tuple[float, Any]], **start: Any) -> Watch:
     return watch
 
 
+@CALM
 @given(times=TIMES, skew=st.floats(-90, 90), rounding=st.lists(ROUNDING, min_size=25, max_size=25), data=st.data())
 def test_23_an_agent_that_never_restarted_is_never_said_to_have(
     times: list[float], skew: float, rounding: list[float], data: st.DataObject
@@ -65,6 +68,7 @@ def test_23_an_agent_that_never_restarted_is_never_said_to_have(
     assert watch.evidence(completed=True, settled=True) in ((None, "gap_only") if watch.down else (None,))
 
 
+@CALM
 @given(
     skew=st.floats(-90, 90),
     takes=st.floats(0.2, 300),
@@ -83,6 +87,7 @@ def test_a_live_record_after_the_restart_proves_it(
     assert watch.evidence(completed=False, settled=False) == ("boot_time" if known else "uptime")
 
 
+@CALM
 @given(uptime=st.floats(0, 1000), since=st.floats(0, 1000))
 def test_24_neither_the_cache_nor_an_older_record_counts(uptime: float, since: float) -> None:
     cached = record(CALL + since, CALL + since - uptime, cached=True)
@@ -115,6 +120,7 @@ def test_an_agent_is_untouched_only_while_it_answers_with_its_old_start() -> Non
     assert not watched([old, new], boot_before=BORN).untouched
 
 
+@CALM
 @given(
     health=st.fixed_dictionaries(
         {}, optional=dict.fromkeys(("status", "checked_at", "uptime_seconds", "cached", "subsystems"), ANYTHING)
@@ -130,6 +136,7 @@ def test_any_record_is_taken(health: dict[str, Any], start: dict[str, Any]) -> N
 # The list of actions
 
 
+@CALM
 @given(rows=ANYTHING | st.lists(st.dictionaries(st.sampled_from(["action", "status", "id", "created_at"]), ANYTHING)))
 def test_any_list_of_actions_is_taken(rows: Any) -> None:
     found = rows_of({"actions": rows})
@@ -178,6 +185,7 @@ def test_a_start_that_another_action_explains_is_no_reboot(explanation: str) -> 
     assert restarted_ago("reboot", fresh, [action("reboot", CALL, CALL + 2)], now, 600) == 98
 
 
+@CALM
 @given(ages=st.lists(st.floats(0, 5000), max_size=6), within=st.integers(1, 4000))
 def test_the_newest_completed_action_within_the_time_counts(ages: list[float], within: int) -> None:
     rows = [action("power-cycle", CALL - age - 1, CALL - age) for age in ages]
