@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
     ends,
     grace_left,
     in_words,
+    is_quiet,
     strings_in,
     tally,
 )
@@ -186,8 +187,9 @@ def _tell_delay(context: Context, detail: Record) -> None:
 def _see_it_through(context: Context) -> None:
     """Wait for the end, or stop the rollout once too many targets failed; find out what uncertain ones did; judge."""
     rollout_id, on_too_many = str(context.result["rollout_id"]), context.params["on_too_many"]
-    detail = follow(context, rollout_id, None if on_too_many == "none" else _TooMany(context))
-    if not rollout_is_terminal(detail["rollout"], detail["targets"]) and on_too_many != "none":
+    watch = None if on_too_many == "none" else _TooMany(context)
+    detail = follow(context, rollout_id, watch)
+    if watch is not None and watch.reached:
         _stop(context, detail)
         detail = follow(context, rollout_id)
     detail, verdicts = settle_uncertain(context, detail)
@@ -214,10 +216,12 @@ class _TooMany:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._verdicts: dict[str, str] = {}
+        self.reached = False
 
     def __call__(self, detail: Record) -> bool:
-        context = self._context
-        if rollout_status(detail["rollout"].get("status")) in ("paused", "cancelling"):
+        context, rollout = self._context, detail["rollout"]
+        stopping = rollout_status(rollout.get("status")) in ("paused", "cancelling")
+        if stopping or is_quiet(rollout, detail["targets"]):
             return False
         found = ends(detail["targets"], finished=False)
         for row in found.uncertain:
@@ -225,7 +229,8 @@ class _TooMany:
             if str(row.get("id")) not in self._verdicts and left == 0:
                 self._verdicts[str(row.get("id"))] = evidence_of(context, row)[0]
         lost = [row for row in found.uncertain if self._verdicts.get(str(row.get("id")), "succeeded") != "succeeded"]
-        return len(found.failed) + len(found.unknown) + len(lost) > context.params["max_failed"]
+        self.reached = len(found.failed) + len(found.unknown) + len(lost) > context.params["max_failed"]
+        return self.reached
 
 
 def _stop(context: Context, detail: Record) -> None:
@@ -250,7 +255,7 @@ def _stop(context: Context, detail: Record) -> None:
             f"{told}, but it could not be {state}: {error}",
             too_many=True,
             error=error.as_dict(),
-            ambiguous=error.ambiguous,
+            **({"ambiguous": True} if error.ambiguous else {}),
         )
     remember(context, context.client.get_rollout(rollout_id))
     step = "" if cancels else " Resume it with state running, or cancel it."
