@@ -143,8 +143,8 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     connection = None if options.no_api else load_api()
     if options.remove_loaded:
         settings = replace(settings, remove_loaded_spools=True)
-    bar = TerminalProgress(sys.stderr)
-    with contextlib.closing(bar):
+    progress_line = TerminalProgress(sys.stderr)
+    with contextlib.closing(progress_line):
         report = sync_once(
             settings,
             connection=connection,
@@ -155,7 +155,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
                 audit_events=options.audit_events,
                 instances=tuple(options.instance),
             ),
-            progress=silent if options.quiet else bar,
+            progress=silent if options.quiet else progress_line,
         )
     print(f"{settings.database}: {report.summary}.")
     for sentence in report.notes:

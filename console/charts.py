@@ -197,8 +197,8 @@ def _hover(targets: pd.DataFrame, layout: Layout, now: float) -> np.ndarray:
     for row, (host, status, created, countdown, error, start, end, is_open) in enumerate(columns):
         took = f"running for {duration(now - start)}, no end yet" if is_open else f"took {duration(end - start)}"
         lines = [f"<b>{plain(host)}</b>", plain(look(status).label), f"started {moment(start)} UTC", took]
-        if created == created and start - created >= 0.05:
-            planned = f" (countdown {duration(countdown)})" if countdown and countdown == countdown else ""
+        if pd.notna(created) and start - created >= 0.05:
+            planned = f" (countdown {duration(countdown)})" if countdown and pd.notna(countdown) else ""
             lines.append(f"waited {duration(start - created)}{planned}")
         if isinstance(error, str) and error:
             lines.append(plain(error))

@@ -104,12 +104,14 @@ def _sync() -> _Result:
     lock = _one_at_a_time()
     if not lock.acquire(blocking=False):
         return _Result(None, "Another sync is running; its result shows here as soon as it is stored.")
-    bar = st.progress(0.0, text="Starting")
+    progress_bar = st.progress(0.0, text="Starting")
     try:
 
         def progress(done: int, total: int | None, what: str) -> None:
             share = min(1.0, done / total) if total else 0.0
-            bar.progress(share, text=f"{what}: {done:,} of {total:,}" if total is not None else f"{what}: {done:,}")
+            progress_bar.progress(
+                share, text=f"{what}: {done:,} of {total:,}" if total is not None else f"{what}: {done:,}"
+            )
 
         spools = settings.spool_dir.is_dir() or settings.spool_dir_is_default
         report = sync_once(settings, connection=connection, spools=spools, progress=progress)
@@ -117,5 +119,5 @@ def _sync() -> _Result:
     except (StoreError, SettingsError) as error:
         return _Result(None, str(error))
     finally:
-        bar.empty()
+        progress_bar.empty()
         lock.release()

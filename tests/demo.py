@@ -147,5 +147,5 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     # A stop by the system ends the same way as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    signal.signal(signal.SIGTERM, lambda *_signal: (_never for _never in ()).throw(KeyboardInterrupt))
     sys.exit(main())

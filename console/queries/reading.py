@@ -126,12 +126,12 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     """Rows as a frame: ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as Python objects."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
-    columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in names]
+    columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
     frame = {}
     for name, values in zip(names, columns, strict=True):
         if name in numbers:
             frame[name] = pd.Series(values, dtype=float)
-        elif values and all(type(value) is int for value in values):
+        elif values and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             frame[name] = pd.Series(values, dtype="int64")
         else:
             # Not pandas' own text type: it turns None into NaN, which is true.

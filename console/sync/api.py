@@ -96,7 +96,7 @@ class _ApiSync:
         self._store, self._tenant, self._now = store, tenant, now
         self._options, self._progress = options, progress
         self._clients: SimpleQueue[FleetClient] = SimpleQueue()
-        self._all_clients = [client.clone() for _ in range(WORKERS)]
+        self._all_clients = [client.clone() for _dummy in range(WORKERS)]
         for each in self._all_clients:
             self._clients.put(each)
         self._stop = Event()

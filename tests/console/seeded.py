@@ -83,7 +83,7 @@ def scheduled(count: int, parallel: int, created: float, seed: int = 7) -> list[
     draw = random.Random(seed)
     free = [created + 2.0] * parallel
     spans = []
-    for _ in range(count):
+    for _dummy in range(count):
         slot = min(range(parallel), key=free.__getitem__)
         start = free[slot] + draw.uniform(0.2, 3.0)
         free[slot] = start + draw.uniform(20, 70)

@@ -55,7 +55,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            for _ in range(300):
+            for _dummy in range(300):
                 try:
                     urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
                     break
@@ -126,7 +126,7 @@ def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(add
     assert box is not None
     # The first cell of the first row: a canvas has no elements to click.
     at = {"x": 40, "y": 48}
-    for _ in range(20):
+    for _dummy in range(20):
         table.click(position=at)
         page.wait_for_timeout(500)
         if "/rollout?" in page.url:

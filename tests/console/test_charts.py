@@ -142,7 +142,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
 
 def test_the_same_figure_is_the_same_text() -> None:
     """Streamlit keeps a chart, and its zoom, while the JSON it is sent stays the same."""
-    one, two = (charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _ in range(2))
+    one, two = (charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _dummy in range(2))
     assert one == two
     assert json.loads(one)["layout"]["barmode"] == "overlay"
 

@@ -263,11 +263,11 @@ class _Terminal(io.StringIO):
 def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
     plain, terminal = io.StringIO(), _Terminal()
     for stream in (plain, terminal):
-        bar = TerminalProgress(stream)
+        shown = TerminalProgress(stream)
         for done in range(1001):
-            bar(done, 1000, "rollouts")
-        bar(3, None, "list")
-        bar.close()
+            shown(done, 1000, "rollouts")
+        shown(3, None, "list")
+        shown.close()
     assert plain.getvalue() == "rollouts: 0 of 1,000\nrollouts: 1,000 of 1,000\nlist: 3\n"
     drawn = terminal.getvalue()
     assert drawn.endswith("list 3\n")

@@ -60,7 +60,7 @@ def words(app: AppTest) -> str:
     said = []
     for kind in ("title", "header", "subheader", "caption", "text", "markdown", "code", "error", "warning", "info"):
         said += [str(element.value) for element in getattr(app, kind)]
-    said += [bar.proto.text for bar in app.get("progress")]
+    said += [shown.proto.text for shown in app.get("progress")]
     said += [f"{metric.label} {metric.value}" for metric in app.metric]
     said += [frame.value.to_csv() for frame in app.dataframe]
     return "\n".join(said)
@@ -114,7 +114,7 @@ def test_the_rollout_page_at_20000_targets_takes_under_300_ms_of_cpu_warm(
     assert not app.exception
     assert "Targets 20,000" in words(app)
     spent = []
-    for _ in range(3):
+    for _dummy in range(3):
         before = time.process_time()
         app.run()
         spent.append(time.process_time() - before)

@@ -69,7 +69,7 @@ def test_pages_of_targets_together_are_all_targets_once(database: Path) -> None:
 
 
 def test_problems_come_first_and_a_missing_time_keeps_its_text(database: Path) -> None:
-    page, _ = queries.target_page(database, TENANT, OPEN, queries.TargetFilter(), NOW)
+    page, _dummy = queries.target_page(database, TENANT, OPEN, queries.TargetFilter(), NOW)
     order = list(dict.fromkeys(page["status"]))
     assert order == ["uncertain", "in_progress", "queued", "succeeded"]
     odd = page[page["host"] == host_name(2)].iloc[0]
@@ -93,7 +93,7 @@ def test_a_window_keeps_what_ran_in_it_and_open_targets_run_to_now(database: Pat
 
 @pytest.mark.parametrize("sort", queries.TARGET_SORTS)
 def test_each_sort_orders_by_what_it_says(sort: str, database: Path) -> None:
-    page, _ = queries.target_page(database, TENANT, FLEET, queries.TargetFilter(sort=sort), NOW)
+    page, _dummy = queries.target_page(database, TENANT, FLEET, queries.TargetFilter(sort=sort), NOW)
     key = {
         "Problems first": (page["status"] != "failed").tolist(),
         "Start": page["started_at"].tolist(),

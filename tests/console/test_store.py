@@ -55,7 +55,7 @@ def read(status: str, targets: list[dict], at: float) -> RolloutRead:
 def test_four_processes_create_one_database(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     for attempt in range(3):
-        processes = [opening(path) for _ in range(4)]
+        processes = [opening(path) for _dummy in range(4)]
         assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
         assert [r["name"] for r in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")] == known_names()
         assert path.stat().st_mode & 0o777 == 0o600
@@ -73,7 +73,7 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
     old.conn.commit()
     old.close()
-    processes = [opening(path) for _ in range(4)]
+    processes = [opening(path) for _dummy in range(4)]
     assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
     new = tmp_path / "new.db"
     open_store(new).close()

@@ -360,7 +360,7 @@ def test_two_syncs_at_once_give_what_one_gives(sim: Simulator, database: Path) -
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=run) for _ in range(3)]
+    threads = [threading.Thread(target=run) for _dummy in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

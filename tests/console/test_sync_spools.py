@@ -311,7 +311,8 @@ def test_several_syncs_at_once_give_what_one_gives(spool: Path, tmp_path: Path) 
     crowd, alone = tmp_path / "crowd.db", tmp_path / "alone.db"
     command = [sys.executable, "-c", LOAD, str(crowd), str(spool)]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _dummy in range(3)
     ]
     answers = [p.communicate() for p in processes]
     assert [(p.returncode, a[1]) for p, a in zip(processes, answers, strict=True)] == [(0, "")] * 3

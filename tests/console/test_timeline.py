@@ -22,8 +22,8 @@ def array(values: list[float | None]) -> np.ndarray:
 
 @given(spans=st.lists(st.tuples(TIMES, st.floats(0, 100, allow_nan=False, width=32)), max_size=60))
 def test_slots_never_overlap_and_are_as_few_as_the_peak(spans: list[tuple[float, float]]) -> None:
-    start = array([s for s, _ in spans])
-    end = start + array([d for _, d in spans])
+    start = array([s for s, _dummy in spans])
+    end = start + array([d for _dummy, d in spans])
     slots = pack(start, end)
     until = occupied_until(start, end)
     peak = max((int(((start <= at) & (until > at)).sum()) for at in start), default=0)
@@ -49,8 +49,8 @@ def test_every_started_target_with_a_known_end_is_placed_once(rows: list[tuple])
 
 @given(spans=st.lists(st.tuples(TIMES, st.floats(1, 100, width=32)), min_size=1, max_size=40), bins=st.integers(1, 300))
 def test_the_image_shows_every_target_and_the_worst_wins(spans: list[tuple[float, float]], bins: int) -> None:
-    start = array([s for s, _ in spans])
-    end = start + array([d for _, d in spans])
+    start = array([s for s, _dummy in spans])
+    end = start + array([d for _dummy, d in spans])
     nothing = np.full(start.size, np.nan)
     layout = lay_out(start, start, end, nothing, np.zeros(start.size, dtype=bool), now=0.0)
     severity = (np.arange(start.size) % 3 + 1).astype(np.uint8)

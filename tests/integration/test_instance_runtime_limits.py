@@ -259,7 +259,7 @@ def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
         while sim.in_flight()["maximum"] < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
         sim.knobs(policy={"max_parallel_rollouts": 1})
-        results = [ended.get(timeout=60) for _ in workers]
+        results = [ended.get(timeout=60) for _dummy in workers]
         for worker in workers:
             worker.join(10)
         assert [(msg, changed) for _one, msg, changed in results] == [("", True)] * 7
@@ -293,7 +293,7 @@ def test_13_somebody_elses_redeploy_and_ours_that_are_not_listed_yet_count_toget
         ]
         for worker in workers:
             worker.start()
-        results = [ended.get(timeout=90) for _ in workers]
+        results = [ended.get(timeout=90) for _dummy in workers]
         for worker in workers:
             worker.join(10)
         assert [(msg, changed) for _identity, msg, changed in results] == [("", True)] * 4

@@ -220,7 +220,7 @@ def test_an_instance_that_is_gone_is_marked_and_not_lost(simulator: Simulator, l
 
 
 def test_instances_of_the_file_and_names_by_id(simulator: Simulator, list_fleet: Lister) -> None:
-    first, *_ = simulator.state()["instances"]
+    first, *_dummy = simulator.state()["instances"]
     instances = {"primary": {"instance_id": first["id"], "owner": "{{ 'lab' | upper }}"}}
     listing = list_fleet(simulator, instances=instances)
     assert listing.hosts == sorted([*hostnames(simulator)[1:], "primary"])

@@ -56,7 +56,7 @@ def batches(play: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[i
     def run(sim: Simulator, serial: str, *arguments: str, **options: Any) -> tuple[int, list[int], str]:
         show = {"ansible.builtin.debug": {"msg": "BATCH=[{{ ansible_play_batch | length }}]"}, "run_once": True}
         process = play(sim, {"serial": serial, "tasks": [show]}, *arguments, **options)
-        output, _ = process.communicate(timeout=120)
+        output, _dummy = process.communicate(timeout=120)
         return process.returncode, [int(size) for size in re.findall(r"BATCH=\[(\d+)\]", output)], output
 
     return run
@@ -161,7 +161,7 @@ def test_values_of_the_policy_in_a_task(simulator: Simulator, play: Callable[...
         },
         hosts="h1",
     )
-    output, _ = process.communicate(timeout=60)
+    output, _dummy = process.communicate(timeout=60)
     assert process.returncode == 0, output
 
 
@@ -193,7 +193,7 @@ def test_throttle_follows_a_policy_that_is_lowered_during_the_task(
     status, policy = simulator.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 1})
     lowered = time.time()
     assert status == 200, policy
-    output, _ = process.communicate(timeout=120)
+    output, _dummy = process.communicate(timeout=120)
     assert process.returncode == 0, output
 
     running, most_before, most_after, starts_after = 0, 0, 0, 0

@@ -342,7 +342,7 @@ def test_runs_at_once_do_not_touch_each_other(project: Path, tmp_path: Path) -> 
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(4)
+        for _dummy in range(4)
     ]
     assert [run.wait(timeout=300) for run in runs] == [0, 0, 0, 0]
     files = list((tmp_path / "spool").iterdir())

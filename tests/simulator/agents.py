@@ -26,7 +26,7 @@ def actions_of(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
         ids = Ids(f"{engine.seed}-action-ids-{instance.index}")
         span = max(0.0, engine.started - instance.born)
         instance.actions = []
-        for moment in sorted(instance.born + past.uniform(0, span) for _ in range(past.randint(0, 4))):
+        for moment in sorted(instance.born + past.uniform(0, span) for _dummy in range(past.randint(0, 4))):
             kind = past.choice(("power-cycle", "run-diagnostics", "clear-circuit-breakers"))
             row = _row(ids.take(), kind, moment, None)
             finish(row, moment + past.uniform(0.2, 3.0))

@@ -29,11 +29,11 @@ def build(world: World) -> Wire:
     return Wire(app, world, _operations())
 
 
-async def _refused(_: Request, refusal: Refused) -> JSONResponse:
+async def _refused(_dummy: Request, refusal: Refused) -> JSONResponse:
     return JSONResponse({"detail": refusal.detail}, refusal.status, refusal.headers)
 
 
-async def _not_allowed(request: Request, _: Exception) -> JSONResponse:
+async def _not_allowed(request: Request, _dummy: Exception) -> JSONResponse:
     """Every method of the path stands in Allow, not only those of the first route that matched."""
     allowed = sorted({method for method, pattern, _name in _operations() if pattern.match(request.url.path)})
     return JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": ", ".join(allowed)})

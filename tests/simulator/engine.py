@@ -69,7 +69,7 @@ class Engine:
                 break
             self.now = max(self.now, due)
             while self._events and self._events[0][0] <= self.now:
-                _, _, event, arguments = heapq.heappop(self._events)
+                _dummy, _dummy, event, arguments = heapq.heappop(self._events)
                 event(*arguments)
         self.now = max(self.now, moment)
 

@@ -97,7 +97,7 @@ class Fleet:
         self.instances: list[Instance] = []
         self.by_id: dict[str, Instance] = {}
         self._by_name: dict[str, Instance] = {}
-        for _ in range(size):
+        for _dummy in range(size):
             self.add(born)
 
     def __iter__(self) -> Iterator[Instance]:

@@ -35,7 +35,7 @@ def memories_of(engine: Engine, instance: Instance) -> list[dict[str, Any]]:
                 "customer_id": f"cust-{chance.randint(1, 3)}",
                 "created_at": moment,
             }
-            for moment in sorted(instance.born + chance.uniform(0, span) for _ in range(chance.randint(0, 12)))
+            for moment in sorted(instance.born + chance.uniform(0, span) for _dummy in range(chance.randint(0, 12)))
         ]
     return instance.memories
 

@@ -92,7 +92,7 @@ def start_fleet_rollout(engine: Engine, override_window: bool, ip: str | None) -
     skip_all, extra = _enforce_window(engine, override_window)
     chosen = [] if skip_all else [instance for instance in everything if _wanted(engine, instance)]
     rollout = _enqueue_fleet(engine, chosen, extra, ip) if chosen else None
-    for _ in range(int(engine.knobs.twin_rollouts) if chosen else 0):
+    for _dummy in range(int(engine.knobs.twin_rollouts) if chosen else 0):
         _enqueue_fleet(engine, chosen, extra, FOREIGN_IP)
     engine.advance_to(engine.now)
     return rollout, len(everything) - len(chosen), len(everything)
@@ -149,7 +149,7 @@ def apply_all(engine: Engine, instance: Instance, ip: str | None) -> tuple[list[
         for (component, slug), newest in engine.catalogue.newest.items()
         if instance.version(component, slug) != newest
     ]
-    runtime_wanted = any(component == "runtime" for component, _ in outdated)
+    runtime_wanted = any(component == "runtime" for component, _dummy in outdated)
     target = redeploy(engine, instance, ip) if runtime_wanted else None
     for component, slug in outdated:
         if component != "runtime":

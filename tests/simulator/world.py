@@ -136,7 +136,7 @@ class World:
             raise ValueError(f"the foreign fleet rollout was refused: {refusal}") from refusal
 
     def _set_insert_rollouts(self, count: int) -> None:
-        for _ in range(count):
+        for _dummy in range(count):
             insert_foreign(self.engine, self._chance)
 
     def _set_delete_rollouts(self, oldest: int) -> None:

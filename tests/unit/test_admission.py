@@ -80,7 +80,7 @@ def _sit(ready: Any, allowed: int, url: str = URL) -> None:
 
 
 def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> None:
-    inside, peak, rounds, looking = (FORK.Value("i", 0) for _ in range(4))
+    inside, peak, rounds, looking = (FORK.Value("i", 0) for _dummy in range(4))
     collision = FORK.Value("i", 0)
 
     def look() -> tuple[int, int]:
@@ -105,7 +105,7 @@ def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> No
                 rounds.value += 1
             admission.leave()
 
-    for process in [start(work) for _ in range(8)]:
+    for process in [start(work) for _dummy in range(8)]:
         process.join(60)
     assert rounds.value == 48, "somebody never got in, or broke"
     assert peak.value == 3
@@ -121,8 +121,8 @@ def test_what_is_in_flight_at_the_server_counts_whoever_started_it() -> None:
 
 def test_a_lowered_limit_holds_for_the_next_one(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
-    seated = [start(_sit, ready, 3) for _ in range(3)]
-    assert all(ready.acquire(timeout=20) for _ in seated)
+    seated = [start(_sit, ready, 3) for _dummy in range(3)]
+    assert all(ready.acquire(timeout=20) for _dummy in seated)
     assert not can_enter(lambda: (0, 3))
     assert can_enter(lambda: (0, 4))
     for left in (2, 1):

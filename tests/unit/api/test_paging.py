@@ -31,7 +31,7 @@ class MovingList:
                 if self.rows:
                     gone = self.rows.pop(position % len(self.rows))
                     self.old.discard(gone["id"])
-            for _ in range(inserts):
+            for _dummy in range(inserts):
                 self.inserted.append(f"new-{len(self.inserted)}")
                 self.rows.insert(0, {"id": self.inserted[-1]})
         self.reads += 1

@@ -29,7 +29,7 @@ def test_sizes_are_whole_numbers_from_one_to_the_limit(
     sizes = batch_sizes(limit, canary=canary, batch_max=batch_max, growth=growth)
     full = min(limit, batch_max or limit)
     assert sizes
-    assert all(type(size) is int and 1 <= size <= full for size in sizes)
+    assert all(isinstance(size, int) and 1 <= size <= full for size in sizes)
     assert sizes[-1] == full
     assert sizes == sorted(sizes)
     assert canary == 0 or sizes[0] == min(canary, full)

@@ -76,7 +76,7 @@ def documented_options(module: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     told = documentation(module)
     for name in told["extends_documentation_fragment"]:
-        fragment, _, part = name.removeprefix("fleetops.agents.").partition(".")
+        fragment, _dummy, part = name.removeprefix("fleetops.agents.").partition(".")
         text = getattr(
             importlib.import_module(f"{PACKAGE}.doc_fragments.{fragment}").ModuleDocFragment,
             part.upper() or "DOCUMENTATION",

@@ -48,7 +48,7 @@ def loaded(name: str) -> Any:
 def fragment(name: str) -> dict[str, Any]:
     """A documentation fragment by its name in extends_documentation_fragment: ours, or one of Ansible's."""
     home = PACKAGE if name.startswith("fleetops.agents.") else "ansible.plugins"
-    room, _, part = re.sub(r"^(fleetops\.agents|ansible\.builtin)\.", "", name).partition(".")
+    room, _dummy, part = re.sub(r"^(fleetops\.agents|ansible\.builtin)\.", "", name).partition(".")
     found = importlib.import_module(f"{home}.doc_fragments.{room}").ModuleDocFragment
     return yaml.safe_load(getattr(found, part.upper() or "DOCUMENTATION"))
 

@@ -45,9 +45,9 @@ def ask(sim: Simulator, method: str, path: str, body: Any = None, key: str | Non
                 received += piece
         except ConnectionResetError:
             reset = True
-    head, _, rest = received.partition(b"\r\n\r\n")
+    head, _dummy, rest = received.partition(b"\r\n\r\n")
     if not head:
         return Wired(None, {}, b"", reset)
     first, *others = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (other.partition(":") for other in others)}
+    headers = {name.lower(): value.strip() for name, _dummy, value in (other.partition(":") for other in others)}
     return Wired(int(first.split()[1]), headers, rest, reset)

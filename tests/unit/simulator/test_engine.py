@@ -28,7 +28,7 @@ def engine_of(size: int = 6, **knobs: Any) -> Engine:
 
 
 def fleet_rollout(engine: Engine) -> Rollout:
-    rollout, _, _ = orders.start_fleet_rollout(engine, False, None)
+    rollout, _dummy, _dummy = orders.start_fleet_rollout(engine, False, None)
     assert rollout is not None
     return rollout
 
@@ -69,7 +69,7 @@ def test_a_plan_goes_attempt_by_attempt_and_a_word_holds_for_ever() -> None:
     first.outcomes = ["failed", {"outcome": "failed", "error_message": "disk full", "duration_s": 3}]
     second.outcomes = "failed"
     ends = []
-    for _ in range(3):
+    for _dummy in range(3):
         one, two = orders.redeploy(engine, first, None), orders.redeploy(engine, second, None)
         wait(engine, 10)
         ends.append((one.status, one.error_message, two.status))

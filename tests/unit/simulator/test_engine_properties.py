@@ -134,7 +134,7 @@ class RolloutMachine(RuleBasedStateMachine):
         for rollout in self.engine.rollouts.values():
             if rollout.paused:
                 orders.resume(self.engine, rollout)
-        for _ in range(1000):
+        for _dummy in range(1000):
             self.engine.advance_to(self.engine.now + 100_000)
             stuck = [item.rollout for item in self._open() if item.status == "in_progress"]
             if not stuck:
@@ -175,7 +175,7 @@ def snapshot(engine: Engine) -> list[Any]:
 def test_one_jump_and_many_looks_give_the_same_state(
     seed: int, most: int, steps: list[float], late: float | None
 ) -> None:
-    engines = [engine_of(9, seed, outcome_shares=SHARES, late_result_s=late) for _ in range(2)]
+    engines = [engine_of(9, seed, outcome_shares=SHARES, late_result_s=late) for _dummy in range(2)]
     for engine in engines:
         engine.policy.force({"max_parallel_rollouts": most})
         orders.start_fleet_rollout(engine, False, None)

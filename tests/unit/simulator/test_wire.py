@@ -57,7 +57,7 @@ def test_retry_after_in_both_forms(sim: Simulator, status: int) -> None:
     sim.knobs(clock_skew_s=3600)
     for form in ("seconds", "date"):
         sim.fault(match="GET .*policy", status=status, retry_after=7, retry_after_form=form, times=1)
-    seconds, date = (ask(sim, "GET", POLICY) for _ in range(2))
+    seconds, date = (ask(sim, "GET", POLICY) for _dummy in range(2))
     assert (seconds.status, seconds.headers["retry-after"]) == (status, "7")
     wait = parsedate_to_datetime(date.headers["retry-after"]) - parsedate_to_datetime(date.headers["date"])
     assert date.status == status and wait.total_seconds() == pytest.approx(7, abs=1)
@@ -118,7 +118,7 @@ def test_plans_are_tried_in_order_and_by_count_instance_and_chance(sim: Simulato
     assert asked == [503, 500, 200, 200]
     sim.clear_faults()
     sim.fault(match="health", status=500, probability=0.5)
-    statuses = [ask(sim, "GET", health.format(first)).status for _ in range(60)]
+    statuses = [ask(sim, "GET", health.format(first)).status for _dummy in range(60)]
     assert 10 <= statuses.count(500) <= 50
 
 
