@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""playbooks/memory_backup.yml by the real ansible-playbook: save, lose, notice, store again; a part is no backup."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import running_simulator
+
+pytestmark = pytest.mark.playbook
+
+PLAYBOOK = "playbooks/memory_backup.yml"
+
+
+def test_what_is_saved_can_be_compared_and_stored_again(
+    tmp_path: Path, run_playbook: Callable[..., PlaybookRun]
+) -> None:
+    folder = tmp_path / "backup"
+    with running_simulator(instances=3, speed=40.0) as sim:
+
+        def play(action: str, *arguments: str) -> PlaybookRun:
+            settings = {"fleetops_memory_dir": str(folder), "fleetops_memory_action": action}
+            return run_playbook(sim, PLAYBOOK, *arguments, e=settings)
+
+        one = f"/v1/instances/{sim.instance('agent-002')['id']}/memory"
+
+        def contents() -> set[str]:
+            return {row["content"] for row in sim.call("GET", one)[1]["memories"]}
+
+        had = contents()
+        assert had
+        saved = play("save")
+        assert saved.rc == 0, saved.output
+        files = sorted(folder.iterdir())
+        assert [file.name.partition(".")[0] for file in files] == ["agent-001", "agent-002", "agent-003"]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert {row["content"] for row in json.loads(files[1].read_text())["memories"]} == had
+        assert play("save").total("changed") == 0
+        assert play("verify").rc == 0
+
+        sim.call("DELETE", one, {})
+        lost = play("verify")
+        assert lost.rc == 2 and "agent-002" in lost.output and "fleetops_memory_action=restore" in lost.output
+        sim.clear_journal()
+        foretold = play("restore", "--check")
+        assert foretold.total("changed") == 1 and sim.writes() == []
+        assert play("restore").rc == 0
+        assert contents() == had
+        assert play("restore").total("changed") == 0
+        assert play("verify").rc == 0
+
+
+def test_a_list_that_the_api_cuts_off_is_no_backup(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
+    folder = tmp_path / "backup"
+    with running_simulator(instances=2, speed=40.0) as sim:
+        one = f"/v1/instances/{sim.instance('agent-002')['id']}/memory"
+        for number in range(205):
+            sim.call("POST", one, {"content": f"fact {number}", "conversation_id": f"conv-{number % 2}"})
+        settings = {"fleetops_memory_dir": str(folder)}
+        refused = run_playbook(sim, PLAYBOOK, "--limit", "agent-002*", e=settings)
+        assert refused.rc == 2 and "this would be no backup" in refused.output
+        assert not folder.exists()
+        settings["fleetops_memory_conversation_id"] = "conv-1"
+        slices = run_playbook(sim, PLAYBOOK, "--limit", "agent-002*", e=settings)
+        assert slices.rc == 0, slices.output
+        (file,) = folder.iterdir()
+        assert file.name.endswith("-conv-1.json")

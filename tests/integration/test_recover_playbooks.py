@@ -1,0 +1,126 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""recover, power_cycle, reboot and repair in a rollout, by the real ansible-playbook: who is touched, and how far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1}
+# A fleet's minute passes in three seconds; what nothing heals is given up after a few.
+SPEED = 20.0
+QUICK |= {
+    "fleetops_recover_power_cycle_timeout": 4,
+    "fleetops_recover_reboot_timeout": 8,
+    "fleetops_recover_interval": 0.3,
+}
+LADDER = ["breakers", "power_cycle", "reboot"]
+
+
+def touched(sim: Simulator) -> list[tuple[str, str]]:
+    """What was done to whom, in order: (operation, short host name)."""
+    return [(row["operation_id"], row["instance"].partition(".")[0]) for row in sim.writes()]
+
+
+def report_of(run: PlaybookRun) -> dict[str, Any]:
+    """The report that the run gave by set_stats."""
+    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
+    return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
+
+
+def short(names: list[str]) -> list[str]:
+    return [name.partition(".")[0] for name in names]
+
+
+def test_17_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_alone(run_playbook: Run) -> None:
+    diseases = {"agent-002": "breakers", "agent-003": "process", "agent-004": "vps", "agent-006": "incurable"}
+    with running_simulator(instances=7, speed=SPEED, faults={"disease": diseases}) as sim:
+        assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 3})[0] == 200
+        sim.clear_journal()
+        foretold = run_playbook(sim, "playbooks/recover.yml", "--check", e={**QUICK, "fleetops_recover_rungs": LADDER})
+        assert foretold.rc == 0, foretold.output
+        assert touched(sim) == []
+        run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_recover_rungs": LADDER})
+        done = touched(sim)
+        state = {row["hostname"].partition(".")[0]: row["disease"] for row in sim.state()["instances"]}
+    assert run.rc == 2, run.output
+    by_host = {host: [operation for operation, touched_host in done if touched_host == host] for _, host in done}
+    assert by_host == {
+        "agent-002": ["clear_circuit_breakers"],
+        "agent-003": ["power_cycle"],
+        "agent-004": ["power_cycle", "reboot"],
+        "agent-006": ["power_cycle", "reboot"],
+    }
+    assert {host for host, disease in state.items() if disease != "none"} == {"agent-006"}
+    report = report_of(run)
+    assert short(report["failed"]) == ["agent-006"]
+    assert short(report["updated"]) == ["agent-002", "agent-003", "agent-004"]
+    assert short(report["current"]) == ["agent-001", "agent-005", "agent-007"]
+    assert "Still not healthy after breakers, power-cycle, reboot" in run.stdout
+
+
+def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> None:
+    with running_simulator(instances=5, speed=SPEED, faults={"disease": {"*": "process"}}) as sim:
+        settings = {**QUICK, "fleetops_recover_power_cycle_max": 2, "fleetops_max_failed": 9}
+        run = run_playbook(sim, "playbooks/recover.yml", e=settings)
+        done = touched(sim)
+    assert run.rc == 2, run.output
+    assert [operation for operation, _host in done if operation != "clear_circuit_breakers"] == ["power_cycle"] * 2
+    assert "the cap of this run for power_cycle is reached" in run.stdout
+
+
+def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
+    with running_simulator(instances=2, speed=SPEED, faults={"disease": {"agent-002": "vps"}}) as sim:
+        run = run_playbook(sim, "playbooks/recover.yml", e=QUICK)
+        done = touched(sim)
+        # What a power-cycle did not heal, the playbook that is named for it does.
+        rebooted = run_playbook(sim, "playbooks/reboot.yml", e={"fleetops_min_uptime": 0, **QUICK})
+        assert rebooted.rc == 0, rebooted.output
+        assert touched(sim)[len(done) :] == [("reboot", "agent-002")]
+        assert sim.instance("agent-002")["disease"] == "none"
+        assert short(report_of(rebooted)["updated"]) == ["agent-002"]
+    assert run.rc == 2, run.output
+    assert [operation for operation, _host in done] == ["power_cycle"]
+
+
+def test_a_power_cycle_of_healthy_agents_wants_to_be_asked_for_and_a_second_run_does_nothing(
+    simulator: Simulator, run_playbook: Run
+) -> None:
+    left_alone = run_playbook(simulator, "playbooks/power_cycle.yml", e=QUICK)
+    assert left_alone.rc == 0, left_alone.output
+    assert simulator.writes() == []
+    asked = {**QUICK, "fleetops_only_if_unhealthy": False, "fleetops_min_uptime": 7200}
+    first = run_playbook(simulator, "playbooks/power_cycle.yml", "--limit", "agent-00[1-3]*", e=asked)
+    assert first.rc == 0, first.output
+    assert sorted(touched(simulator)) == [("power_cycle", f"agent-00{n}") for n in (1, 2, 3)]
+    again = run_playbook(simulator, "playbooks/power_cycle.yml", "--limit", "agent-00[1-3]*", e=asked)
+    assert again.rc == 0 and again.total("changed") == 0, again.output
+    assert len(touched(simulator)) == 3
+
+
+def test_repair_within_a_rollout_heals_its_host_alone_and_an_unhealed_one_stops_the_run(run_playbook: Run) -> None:
+    sick = {"agent-002": "process", "agent-004": "incurable"}
+    with running_simulator(instances=6, speed=SPEED, faults={"unhealthy_after_deploy": sick}) as sim:
+        settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
+        done = touched(sim)
+    assert run.rc == 2, run.output
+    assert [host for operation, host in done if operation == "power_cycle"] == ["agent-002", "agent-004"]
+    assert {host for operation, host in done if operation == "redeploy_runtime"} == {
+        f"agent-00{n}" for n in range(1, 6)
+    }
+    report = report_of(run)
+    assert short(report["failed"]) == ["agent-004"]
+    assert short(report["updated"]) == ["agent-001", "agent-002", "agent-003", "agent-005"]
+    assert short(report["not_touched"]) == ["agent-006"]
