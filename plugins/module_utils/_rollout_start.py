@@ -154,7 +154,8 @@ def _answered(context: Context, answer: Record, known: frozenset[str], sent_at: 
     """What E2 said, into the result; an answer that nothing was enqueued is no change."""
     enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
     tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
-    context.result.update(enqueued=enqueued, skipped=skipped, total=total, tasks=tasks)
+    # Not "skipped": Ansible would take the whole task for skipped.
+    context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
     if enqueued == 0:
         context.changed, context.diff = False, None
         held_back = "" if context.params["override_window"] else closed_window(context)

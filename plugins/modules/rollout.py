@@ -177,7 +177,7 @@ enqueued:
   returned: when a rollout was started
   type: int
   sample: 22
-skipped:
+skipped_instances:
   description: How many instances the server left out; it does not say which or why.
   returned: when a rollout was started
   type: int

@@ -126,7 +126,7 @@ retried:
       instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
       was: failed
       error_message: bundle checksum mismatch on the agent
-skipped:
+skipped_targets:
   description: The targets that were meant but left alone, each with the C(reason).
   returned: always
   type: list
@@ -198,7 +198,7 @@ def run(context: Context) -> None:
     started = context.clock()
     if context.params["max_failed"] < 0:
         context.fail(f"max_failed is {context.params['max_failed']}: it must be 0 or more.")
-    context.result.update(rollout_id=context.params["rollout_id"], retried=[], skipped=[], targets=[])
+    context.result.update(rollout_id=context.params["rollout_id"], retried=[], skipped_targets=[], targets=[])
     try:
         _retry(context)
     finally:
@@ -247,7 +247,7 @@ def _chosen(context: Context) -> list[Record]:
 
 
 def _skip(context: Context, row: Record, reason: str) -> None:
-    context.result["skipped"].append(
+    context.result["skipped_targets"].append(
         {"target_id": row.get("id"), "instance_id": row.get("instance_id"), "reason": reason}
     )
 

@@ -70,7 +70,7 @@ def test_the_fleet_is_brought_to_the_published_runtime(sim: Simulator) -> None:
     result = run_task(sim).result
     assert not result.get("failed"), result
     assert result["changed"] and not result["adopted"]
-    assert (result["enqueued"], result["skipped"], result["total"]) == (4, 0, 4)
+    assert (result["enqueued"], result["skipped_instances"], result["total"]) == (4, 0, 4)
     assert result["match"] == "exact" and result["rollout"]["status"] == "completed"
     assert result["rollout_id"] == fleet_rollouts(sim)[-1]["id"] and len(fleet_rollouts(sim)) == before + 1
     assert {row["status"] for row in result["targets"]} == {"succeeded"} and len(result["targets"]) == 4
@@ -83,7 +83,7 @@ def test_a_fleet_that_is_current_is_no_change_and_nothing_is_waited_for(sim: Sim
     run_task(sim)
     done = run_task(sim)
     assert not done.result["changed"] and not done.result.get("failed") and "diff" not in done.result
-    assert (done.result["enqueued"], done.result["skipped"]) == (0, 4) and done.pauses == []
+    assert (done.result["enqueued"], done.result["skipped_instances"]) == (0, 4) and done.pauses == []
     assert done.msg == "The server enqueued no instance (0 of 4 instances enqueued)."
 
 
@@ -199,7 +199,7 @@ def test_a_redeploy_of_one_instance_is_no_fleet_rollout(sim: Simulator) -> None:
     sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
     result = run_task(sim).result
     assert result["changed"] and not result["adopted"] and not result.get("failed"), result
-    assert (result["enqueued"], result["skipped"]) == (3, 1)
+    assert (result["enqueued"], result["skipped_instances"]) == (3, 1)
 
 
 # The answer is lost, or says too little

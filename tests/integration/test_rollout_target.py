@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import PlaybookRun
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
 
@@ -63,9 +65,9 @@ def test_what_failed_is_retried_once_and_seen_through(sim: Simulator, bodies: st
     assert posts(sim) == []
     result = run_task(sim, rollout_id, select="failed").result
     assert result["changed"] and not result.get("failed"), result
-    for key in ("changed", "diff", "retried", "skipped"):
+    for key in ("changed", "diff", "retried", "skipped_targets"):
         assert foretold[key] == result[key], key
-    assert [row["was"] for row in result["retried"]] == ["failed", "failed"] and result["skipped"] == []
+    assert [row["was"] for row in result["retried"]] == ["failed", "failed"] and result["skipped_targets"] == []
     assert {row["status"] for row in result["targets"]} == {"succeeded"} and len(result["targets"]) == 2
     assert result["rollout"]["status"] == "completed" and posts(sim) == [CALL] * 2
 
@@ -84,7 +86,7 @@ def test_one_target_is_retried_and_no_other(sim: Simulator, by: str) -> None:
     assert [row["path"] for row in sim.writes()] == [f"{PATH}/{rollout_id}/targets/{target['id']}/retry"]
     again = run_task(sim, rollout_id, **chosen).result
     assert not again["changed"] and not again.get("failed")
-    assert [row["reason"] for row in again["skipped"]] == ["it has succeeded"]
+    assert [row["reason"] for row in again["skipped_targets"]] == ["it has succeeded"]
     assert target_of(sim, rollout_id, "agent-001")["status"] == "failed"
 
 
@@ -119,7 +121,7 @@ def test_what_is_under_way_or_cancelled_is_left_alone_with_a_reason(sim: Simulat
     sim.clear_journal()
     for host, reason in (("agent-001", "it is in_progress; only failed"), ("agent-004", "it was cancelled")):
         result = run_task(sim, rollout_id, target_id=target_of(sim, rollout_id, host)["id"]).result
-        assert not result["changed"] and result["skipped"][0]["reason"].startswith(reason)
+        assert not result["changed"] and result["skipped_targets"][0]["reason"].startswith(reason)
     assert posts(sim) == []
 
 
@@ -139,7 +141,7 @@ def test_7_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> 
     result = run_task(sim, rollout_id, select="uncertain", retry_unknown=True, check=check).result
     assert not result["changed"] and not result.get("failed"), result
     assert result["reconciled"][0]["verdict"] == "succeeded"
-    assert "the evidence says that it succeeded" in result["skipped"][0]["reason"]
+    assert "the evidence says that it succeeded" in result["skipped_targets"][0]["reason"]
     assert posts(sim) == [], "no E8"
 
 
@@ -157,7 +159,7 @@ def test_9_a_late_result_is_waited_for_and_nothing_is_retried(sim: Simulator) ->
         sim, {"agent-001": [{"outcome": "uncertain_applied", "late_result_s": 50, "duration_s": 5}]}, seconds=10
     )
     done = run_task(sim, rollout_id, select="uncertain")
-    assert not done.result["changed"] and done.result["skipped"][0]["reason"] == "it has succeeded"
+    assert not done.result["changed"] and done.result["skipped_targets"][0]["reason"] == "it has succeeded"
     assert 40 <= sum(done.pauses) <= 60 and posts(sim) == []
 
 
@@ -176,7 +178,7 @@ def test_one_of_which_nobody_knows_is_retried_only_if_asked(sim: Simulator, anyh
     assert result["reconciled"][0]["verdict"] == "still_unknown"
     assert posts(sim) == [CALL] * anyhow
     if not anyhow:
-        assert "set retry_unknown" in result["skipped"][0]["reason"]
+        assert "set retry_unknown" in result["skipped_targets"][0]["reason"]
 
 
 # The answer is lost
@@ -280,10 +282,40 @@ def test_one_that_somebody_else_retried_meanwhile_is_left_to_them(sim: Simulator
     result = run_task(sim, rollout_id, select="failed", during=during).result
     assert not result.get("failed"), result
     assert [row["instance_id"] for row in result["retried"]] == [sim.instance("agent-001")["id"]]
-    assert [row["target_id"] for row in result["skipped"]] == [theirs]
+    assert [row["target_id"] for row in result["skipped_targets"]] == [theirs]
 
 
 def test_28_check_mode_sends_nothing(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
     result = run_task(sim, rollout_id, select="all", check=True).result
     assert result["changed"] and len(result["retried"]) == 2 and sim.writes() == []
+
+
+def test_a_play_shows_changed_and_ok_though_instances_and_targets_were_left_out(
+    simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    play = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Redeploy one, so that the server leaves it out
+      fleetops.agents.instance_runtime:
+        instance_id: "{{ one }}"
+    - name: Roll out
+      fleetops.agents.rollout:
+        max_failed: 1
+      register: rolled
+    - name: Retry
+      fleetops.agents.rollout_target:
+        rollout_id: "{{ rolled.rollout_id }}"
+        select: failed
+    - name: Retry one that has succeeded
+      fleetops.agents.rollout_target:
+        rollout_id: "{{ rolled.rollout_id }}"
+        instance_id: "{{ rolled.targets[0].instance_id }}"
+"""
+    (tmp_path / "play.yml").write_text(play)
+    simulator.knobs(outcomes={"agent-002": ["failed"]})
+    done = run_playbook(simulator, tmp_path / "play.yml", e={"one": simulator.instance("agent-001")["id"]})
+    counts = {name: done.total(name) for name in ("ok", "changed", "skipped", "failed")}
+    assert counts == {"ok": 4, "changed": 3, "skipped": 0, "failed": 0}, done.output
