@@ -1,0 +1,296 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What rollout_gate says before a batch, with a real fleet behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.integration.test_rollout_plan import hour_of, hours, names_to_ids
+from tests.simulator.running import Simulator, running_simulator
+
+BUSY = {"audit_per_hour": 3600.0, "audit_error_share": 0.0, "audit_denied_share": 0.0, "audit_ingest_lag_s": 0.0}
+QUIET = {"audit_per_hour": 6.0, "audit_bad_versions": {}, "audit_retention_s": None}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=6, speed=0, arguments=("--start", "2026-11-24T12:00:00Z")) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator) -> Iterator[Simulator]:
+    put_to_rest(fleet)
+    fleet.knobs(**QUIET)
+    for instance_id in fleet.instance_ids:
+        # The stored record of an instance that was healed is only renewed by a live read.
+        fleet.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
+    fleet.clear_journal()
+    yield fleet
+    fleet.knobs(**QUIET)
+
+
+def ask(sim: Simulator, **options: Any) -> ModuleTask:
+    """The gate before the batch after agent-001 and agent-002."""
+    ids = names_to_ids(sim)
+    updated = {name: ids[name] for name in ("agent-001", "agent-002")}
+    waiting = {name: ids[name] for name in ids if name not in updated}
+    batch = {name: ids[name] for name in ("agent-003", "agent-004")}
+    return run_module(
+        sim,
+        "rollout_gate",
+        **{"next_batch": batch, "waiting": waiting, "updated": updated, "last_batch": ["agent-002"], **options},
+    )
+
+
+def check_of(done: ModuleTask, name: str) -> dict[str, Any]:
+    assert "checks" in done.result, done.msg
+    return next(check for check in done.result["checks"] if check["name"] == name)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_healthy_fleet_passes_and_nothing_is_written(sim: Simulator, check: bool) -> None:
+    done = ask(sim, check=check, soak=60)
+    assert (done.result["verdict"], done.result["go"], done.result["reasons"]) == ("pass", True, [])
+    assert [row["name"] for row in done.result["checks"]] == ["budget", "window", "foreign_rollout", "health", "soak"]
+    assert done.result["changed"] is False and posts(sim) == []
+    # Check mode waits for nothing.
+    assert (sum(done.pauses) >= 60) is not check
+    assert (sum(done.pauses) < 75) and (done.pauses == []) is check
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        ({"failed": ["agent-005"], "max_failed": 1}, "pass"),
+        ({"failed": ["agent-005", "agent-006"], "max_failed": 1}, "fail"),
+        ({"failed": ["agent-002"], "max_failed": 5}, "fail"),
+    ],
+)
+def test_the_budget(sim: Simulator, options: dict[str, Any], verdict: str) -> None:
+    assert ask(sim, **options).result["verdict"] == verdict
+
+
+# The window
+
+
+def test_a_closing_window_defers_what_is_left_and_refuses_a_first_batch(sim: Simulator) -> None:
+    now = hour_of(sim)
+    hours(sim, now, (now + 1) % 24)
+    left = 3600 - sim.state()["now"] % 3600
+    fits = {"expected_seconds": left - 400, "window_margin": 300}
+    assert ask(sim, **fits).result["verdict"] == "pass"
+    late = {"expected_seconds": left - 200, "window_margin": 300}
+    deferred = ask(sim, **late)
+    assert (deferred.result["verdict"], deferred.result["go"]) == ("deferred", False)
+    assert "so it would not end in time. It opens next at " in deferred.result["reasons"][0]
+    first = ask(sim, **late, updated={}, last_batch=[])
+    assert first.result["verdict"] == "fail"
+    assert ask(sim, **late, check=True).result["verdict"] == "pass"
+
+
+def test_a_closed_window_is_overridden_only_with_a_reason(sim: Simulator) -> None:
+    now = hour_of(sim)
+    hours(sim, (now + 2) % 24, (now + 3) % 24)
+    assert ask(sim).result["verdict"] == "deferred"
+    sim.clear_journal()
+    for reason in (None, "", "  "):
+        refused = ask(sim, override_window=True, override_reason=reason)
+        assert refused.msg == "override_window needs an override_reason: it is recorded with the run."
+    assert sim.journal() == []
+    done = ask(sim, override_window=True, override_reason="INC-4711: the old runtime leaks tokens")
+    assert done.result["verdict"] == "pass"
+    assert check_of(done, "window")["overridden"] is True
+    assert "INC-4711" in check_of(done, "window")["reason"]
+    # A reason alone overrides nothing.
+    assert ask(sim, override_reason="INC-4711").result["verdict"] == "deferred"
+
+
+# What the server does by itself, and what it does not answer
+
+
+def test_a_fleet_rollout_of_another_admin_stops_the_run(sim: Simulator) -> None:
+    sim.knobs(deploy_s=[600, 600], foreign_fleet=True)
+    done = ask(sim)
+    assert done.result["verdict"] == "fail"
+    assert "A fleet rollout is under way at the server: " in done.result["reasons"][0]
+    rollout = check_of(done, "foreign_rollout")["rollouts"][0]
+    assert any(row["id"] == rollout for row in sim.state()["rollouts"])
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_14_a_policy_that_was_switched_off_stops_the_run(sim: Simulator, limit: int | None) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": limit})
+    done = ask(sim)
+    assert done.result["verdict"] == "fail"
+    assert done.result["reasons"][0].startswith("The update policy's max_parallel_rollouts is ")
+
+
+@pytest.mark.parametrize("operation", ["get_fleet_update_policy", "list_fleet_rollouts"])
+def test_what_cannot_be_read_is_inconclusive(sim: Simulator, operation: str) -> None:
+    sim.fault(operation=operation, status=503)
+    done = ask(sim, retries=0)
+    assert done.result["verdict"] == "inconclusive"
+    assert "HTTP 503" in done.result["reasons"][0]
+
+
+def test_27_a_refused_key_fails_at_once(sim: Simulator) -> None:
+    done = ask(sim, key="wrong")
+    assert done.result["failed"] and "HTTP 401" in done.msg
+    assert len(sim.journal()) == 1
+
+
+# Health
+
+
+def test_the_share_of_healthy_instances(sim: Simulator) -> None:
+    sim.knobs(disease={"agent-005": "vps", "agent-006": "vps"})
+    for host in ("agent-005", "agent-006"):
+        sim.call("GET", f"/v1/instances/{sim.instance(host)['id']}/health/deep?force=true")
+    done = ask(sim, min_healthy_share=0.75)
+    assert done.result["verdict"] == "fail"
+    assert done.result["reasons"] == [
+        "4 of 6 instances asked are healthy, and 75% must be. Not healthy: agent-005, agent-006."
+    ]
+    assert ask(sim, min_healthy_share=0.6).result["verdict"] == "pass"
+    sim.clear_journal()
+    assert ask(sim, min_healthy_share=0).result["verdict"] == "pass"
+    assert sim.journal(operation_id="get_deep_health") == []
+
+
+def test_a_sample_of_the_fleet_is_asked(sim: Simulator) -> None:
+    done = ask(sim, health_sample=3)
+    assert (check_of(done, "health")["asked"], check_of(done, "health")["of"]) == (3, 6)
+    assert len({row["path"] for row in sim.journal(operation_id="get_deep_health")}) == 3
+
+
+def test_no_health_at_all_is_inconclusive(sim: Simulator) -> None:
+    sim.fault(operation="get_deep_health", status=503)
+    assert ask(sim, retries=0).result["verdict"] == "inconclusive"
+
+
+# Soak
+
+
+def test_an_instance_that_falls_ill_in_the_soak_fails_it_at_once(sim: Simulator) -> None:
+    def fall_ill(pause: int) -> None:
+        if pause == 3:
+            sim.knobs(disease={"agent-002": "process"})
+
+    done = ask(sim, soak=600, during=fall_ill)
+    assert done.result["verdict"] == "fail"
+    assert done.result["reasons"][0].startswith("Not steady after the redeploy: agent-002 was ")
+    assert sum(done.pauses) < 60
+
+
+def test_a_health_api_that_is_down_is_inconclusive_and_blames_nobody(sim: Simulator) -> None:
+    def break_down(pause: int) -> None:
+        if pause == 2:
+            sim.fault(operation="get_deep_health", status=503)
+
+    done = ask(sim, soak=600, retries=0, max_errors=4, during=break_down)
+    assert done.result["verdict"] == "inconclusive"
+    assert done.result["reasons"] == ["The live health of agent-002 could not be read often enough."]
+    assert len(done.pauses) == 5
+
+
+def test_a_few_failed_reads_are_forgiven(sim: Simulator) -> None:
+    def stumble(pause: int) -> None:
+        if pause == 2:
+            sim.fault(operation="get_deep_health", status=503, times=3)
+
+    assert ask(sim, soak=60, retries=0, during=stumble).result["verdict"] == "pass"
+
+
+def test_old_records_are_no_proof(sim: Simulator) -> None:
+    sim.knobs(force_always_cached=True)
+    assert ask(sim, soak=60).result["verdict"] == "inconclusive"
+
+
+def test_a_soak_shorter_than_its_reads_takes_as_long_as_they_do(sim: Simulator) -> None:
+    done = ask(sim, soak=1, soak_reads=3, soak_interval=5)
+    assert done.result["verdict"] == "pass"
+    assert done.result["waited_seconds"] == 10
+
+
+# Audit, with the instances that are not updated yet as the control group
+
+
+def busy(sim: Simulator) -> None:
+    for host in ("agent-001", "agent-002"):
+        assert run_module(sim, "instance_runtime", host).result["changed"]
+    for instance_id in sim.instance_ids:
+        # The next event of a quiet instance is minutes away.
+        sim.call("GET", f"/v1/instances/{instance_id}/runtime/audit/summary")
+    sim.knobs(**BUSY)
+    sim.advance(3600)
+    sim.clear_journal()
+
+
+def test_updated_instances_like_the_others_pass(sim: Simulator) -> None:
+    busy(sim)
+    done = ask(sim, soak=120, audit=True)
+    assert done.result["verdict"] == "pass", done.result["reasons"]
+    assert check_of(done, "audit")["updated"]["events"] >= 20
+    assert posts(sim) == []
+
+
+def test_a_bad_version_fails_against_the_control_group(sim: Simulator) -> None:
+    busy(sim)
+    sim.knobs(audit_bad_versions={sim.state()["newest_runtime"]: 0.4})
+    done = ask(sim, soak=120, audit=True)
+    assert done.result["verdict"] == "fail"
+    audit = check_of(done, "audit")
+    assert audit["updated"]["rate"] > 0.2 and audit["control"]["rate"] == 0
+    assert "of the updated instances' events are errors or denials, 0.0% of the others'" in done.result["reasons"][0]
+
+
+def test_errors_everywhere_are_not_the_new_version_s(sim: Simulator) -> None:
+    busy(sim)
+    sim.knobs(audit_error_share=0.4)
+    done = ask(sim, soak=300, audit=True, audit_max_difference=0.2)
+    assert done.result["verdict"] == "pass", done.result["reasons"]
+
+
+def test_too_little_traffic_is_inconclusive(sim: Simulator) -> None:
+    done = ask(sim, soak=60, audit=True)
+    assert done.result["verdict"] == "inconclusive"
+    assert done.result["reasons"][0].startswith("Too little traffic to compare: ")
+
+
+def test_26_counters_that_go_backwards_are_inconclusive(sim: Simulator) -> None:
+    busy(sim)
+
+    def forget(pause: int) -> None:
+        if pause == 5:
+            sim.knobs(audit_retention_s=1)
+
+    sim.advance(600)
+    done = ask(sim, soak=60, audit=True, during=forget)
+    assert done.result["verdict"] == "inconclusive"
+    assert "went backwards or could not be read" in done.result["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"audit": True}, "audit compares counters over the soak: give soak too."),
+        ({"next_batch": {}}, "next_batch is empty: there is nothing to ask about."),
+        ({"min_healthy_share": 75}, "min_healthy_share is 75.0: it must be from 0 to 1."),
+        ({"soak": -1}, "soak is -1.0: it must be 0 or more."),
+        ({"soak_interval": 0}, "soak_interval is 0.0: it must be above 0 seconds."),
+        ({"max_errors": 0}, "max_errors is 0: it must be 1 or more."),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_call(
+    sim: Simulator, options: dict[str, Any], sentence: str
+) -> None:
+    assert ask(sim, **options).msg == sentence
+    assert sim.journal() == []

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What rollout_plan says of a real fleet, and when it refuses to make a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+
+NOON = "2026-11-24T12:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=6, speed=0, arguments=("--start", NOON)) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator) -> Simulator:
+    put_to_rest(fleet)
+    return fleet
+
+
+def names_to_ids(sim: Simulator) -> dict[str, str]:
+    return {row["hostname"].partition(".")[0]: row["id"] for row in sim.state()["instances"]}
+
+
+def plan(sim: Simulator, **options: Any) -> ModuleTask:
+    return run_module(sim, "rollout_plan", **{"instances": names_to_ids(sim), **options})
+
+
+def hours(sim: Simulator, start: int, end: int, limit: int = 2) -> None:
+    sim.knobs(
+        policy={
+            "max_parallel_rollouts": limit,
+            "maintenance_window_start_hour_utc": start,
+            "maintenance_window_end_hour_utc": end,
+        }
+    )
+
+
+def hour_of(sim: Simulator) -> int:
+    return int(sim.state()["now"] // 3600) % 24
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simulator, check: bool) -> None:
+    result = plan(sim, check=check).result
+    assert not result.get("failed") and result["changed"] is False, result
+    assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2]
+    assert [batch["instances"] for batch in result["batches"]] == [
+        ["agent-001"],
+        ["agent-002", "agent-003"],
+        ["agent-004", "agent-005"],
+        ["agent-006"],
+    ]
+    assert result["planned"] == names_to_ids(sim)
+    newest = sim.state()["newest_runtime"]
+    assert {row["name"]: (row["current_version"], row["available_version"]) for row in result["instances"]} == {
+        name: (sim.instance(name)["runtime"], newest) for name in names_to_ids(sim)
+    }
+    assert result["expected"]["samples"] > 0
+    assert all(0 < batch["p50_seconds"] <= batch["p90_seconds"] for batch in result["batches"])
+    assert result["expected"]["starts_at"] < result["expected"]["ends_p50"] <= result["expected"]["ends_p90"]
+    assert result["window"] == {
+        "open": True,
+        "next_opening": None,
+        "closes_at": None,
+        "fits": "all",
+        "batches_that_fit": 4,
+    }
+    assert result["text"][-1] == f"Plan hash: {result['plan_hash']}"
+    assert posts(sim) == []
+
+
+def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) -> None:
+    for host in ("agent-001", "agent-004"):
+        assert run_module(sim, "instance_runtime", host).result["changed"]
+    result = plan(sim).result
+    assert result["skipped"] == ["agent-001", "agent-004"]
+    assert [batch["instances"] for batch in result["batches"]] == [
+        ["agent-002"],
+        ["agent-003", "agent-005"],
+        ["agent-006"],
+    ]
+    assert "Left alone, current already: agent-001, agent-004." in result["text"]
+    everything = plan(sim, state="redeployed").result
+    assert len(everything["planned"]) == 6 and everything["skipped"] == []
+    # The skills of a current runtime are out of date.
+    updates = sim.call("GET", f"/v1/instances/{sim.instance('agent-001')['id']}/updates/available")[1]
+    assert updates["total_available"] > 0
+    assert "agent-001" in plan(sim, state="updates").result["planned"]
+
+
+def test_gone_instances_are_named_and_left_out(sim: Simulator) -> None:
+    # An id that no instance has any more.
+    instances = {**names_to_ids(sim), "agent-099": "00000000-0000-4000-8000-000000000000"}
+    result = plan(sim, instances=instances).result
+    assert result["gone"] == ["agent-099"]
+    assert "agent-099" not in result["planned"] and len(result["planned"]) == 6
+    assert "Gone, and left out: agent-099." in result["text"]
+    alone = plan(sim, instances={"agent-099": instances["agent-099"]})
+    assert alone.msg == "The server knows none of these 1 instances any more: agent-099."
+
+
+def test_an_instance_that_cannot_be_read_makes_no_plan_and_is_named(sim: Simulator) -> None:
+    sick = sim.instance("agent-003")["id"]
+    sim.fault(match=f"GET /v1/instances/{sick}/updates/available", status=500)
+    done = plan(sim, retries=0)
+    assert done.result["failed"] and "batches" not in done.result
+    assert done.msg.startswith(f"There is no plan, since 1 of 6 instances cannot be read: agent-003 ({sick}): GET ")
+    assert "HTTP 500" in done.msg
+    assert posts(sim) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "calls"), [("get_rollout_timeline", "timeline"), ("list_fleet_rollouts", "rollouts")]
+)
+def test_durations_that_cannot_be_read_are_a_warning(sim: Simulator, operation: str, calls: str) -> None:
+    sim.fault(operation=operation, status=503)
+    done = plan(sim, retries=0, fallback_seconds=100, extra_seconds=20)
+    assert not done.result.get("failed"), done.msg
+    assert len(done.warnings) == 1 and calls in done.warnings[0]
+    assert done.result["expected"]["samples"] == 0
+    assert {batch["p90_seconds"] for batch in done.result["batches"]} == {120.0}
+
+
+def test_a_plan_is_accepted_by_its_hash_until_something_moves(sim: Simulator) -> None:
+    agreed = plan(sim).result["plan_hash"]
+    sim.advance(5000)
+    assert not plan(sim, plan_hash=agreed).result.get("failed")
+
+    sim.knobs(publish="9999.1.0")
+    done = plan(sim, plan_hash=agreed)
+    assert done.result["failed"] and done.result["moved"] == ["versions"]
+    assert done.msg == (
+        "This is not the plan that was agreed on: versions moved since. Nothing was done. "
+        f"Look at the new plan; its hash is {done.result['plan_hash']}."
+    )
+    hours(sim, 0, 0, limit=3)
+    assert plan(sim, plan_hash=agreed).result["moved"] == ["policy", "versions"]
+    fewer = dict(list(names_to_ids(sim).items())[:-1])
+    assert plan(sim, instances=fewer, plan_hash=agreed).result["moved"] == ["fleet", "policy", "versions"]
+    assert plan(sim, plan_hash="nonsense").result["moved"] == ["fleet", "policy", "versions"]
+    assert posts(sim) == []
+
+
+def test_what_fits_the_window_is_counted(sim: Simulator) -> None:
+    now = hour_of(sim)
+    hours(sim, now, (now + 1) % 24)
+    left = 3600 - sim.state()["now"] % 3600
+    # Two batches of 0.4 of what is left fit, the third one does not.
+    options = {"history": 0, "fallback_seconds": left * 0.4, "extra_seconds": 0, "window_margin": left * 0.1}
+    result = plan(sim, **options).result
+    assert result["window"]["fits"] == "part" and result["window"]["batches_that_fit"] == 2
+    assert "only 2 of 4 batches fit (3 of 6 instances)." in "\n".join(result["text"])
+    assert plan(sim, **{**options, "window_margin": left}).result["window"]["fits"] == "none"
+
+    hours(sim, (now + 2) % 24, (now + 3) % 24)
+    closed = plan(sim, history=0, fallback_seconds=60).result
+    assert closed["window"]["open"] is False and closed["window"]["fits"] == "all"
+    assert closed["expected"]["starts_at"] == closed["window"]["next_opening"]
+    assert "it opens next at" in "\n".join(closed["text"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "options", "sizes"),
+    [
+        (4, {"growth": "doubling"}, [1, 2, 3]),
+        (4, {"growth": "percent", "percent": 50, "canary": 0}, [3, 3]),
+        (9, {"batch_max": 2, "canary": 0}, [2, 2, 2]),
+        (1, {"canary": 4}, [1] * 6),
+    ],
+)
+def test_batches_by_growth(sim: Simulator, limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+    hours(sim, 0, 0, limit=limit)
+    assert [len(batch["instances"]) for batch in plan(sim, **options).result["batches"]] == sizes
+
+
+@pytest.mark.parametrize("limit", [0, -1, None])
+def test_14_a_policy_below_one_makes_no_plan(sim: Simulator, limit: Any) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": limit})
+    done = plan(sim)
+    assert done.msg.startswith("There is no plan: the update policy's max_parallel_rollouts is ")
+    assert done.msg.count(".") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"instances": {}}, "instances is empty: there is nothing to plan for. Does the inventory hold the fleet?"),
+        ({"instances": {"a": None}}, "These hosts have no instance id: a."),
+        ({"canary": -1}, "canary is -1: it must be 0 or more."),
+        ({"percent": 101}, "percent is 101: it must be 100 or less."),
+        ({"window_margin": -1}, "window_margin is -1.0: it must be 0 or more."),
+    ],
+)
+def test_numbers_that_make_no_plan_are_refused_before_any_call(
+    sim: Simulator, options: dict[str, Any], sentence: str
+) -> None:
+    assert plan(sim, **options).msg == sentence
+    assert sim.journal() == []
+
+
+def test_27_a_refused_key_is_tried_once(sim: Simulator) -> None:
+    done = plan(sim, key="wrong")
+    assert "HTTP 401" in done.msg
+    assert len(sim.journal()) == 1
