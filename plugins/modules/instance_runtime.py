@@ -193,54 +193,32 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission, AdmissionError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._admitted import (
+    ADMISSION_OPTIONS,
+    converge_admitted,
+    send_admitted,
+    until_listed,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
-    in_flight,
-    max_parallel_rollouts,
     runtime_component,
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
     SENT_OPTIONS,
-    Sent,
     find,
     follow,
     remember,
     send_redeploy,
+    until_manifest,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window
-
-
-class _OvertakenError(Exception):
-    """Somebody else acted on the instance while this task waited for admission."""
-
-
-# How long the version manifest may lag behind a redeploy that ended before the task began.
-_MANIFEST_WITHIN = 60.0
-# How long an accepted redeploy may take to appear in the list of rollouts.
-_LISTED_WITHIN = 30.0
 
 
 def run(context: Context) -> None:
-    started = context.clock()
-    context.result.update(instance_id=context.params["instance_id"], adopted=False)
-    admission = Admission(context.params["api_url"])
-    try:
-        while True:
-            try:
-                _converge(context, admission)
-                break
-            except _OvertakenError:
-                admission.leave()
-    finally:
-        admission.leave()
-        context.result["waited_seconds"] = round(context.clock() - started, 1)
+    converge_admitted(context, _converge)
 
 
 def _converge(context: Context, admission: Admission) -> None:
@@ -273,7 +251,7 @@ def _converge(context: Context, admission: Admission) -> None:
             return
     else:
         sent = context.write(
-            lambda: _send_admitted(context, history, admission),
+            lambda: send_admitted(context, history, admission, lambda: send_redeploy(context, history)),
             before={"runtime": before},
             after={"runtime": available},
         )
@@ -281,10 +259,11 @@ def _converge(context: Context, admission: Admission) -> None:
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
-        if context.params["admission"] == "policy":
-            _until_listed(context, target, admission)
+        until_listed(context, target, admission)
     if context.params["wait"]:
         follow(context, target)
+        runtime = runtime_component(context.client.get_available_updates(instance_id))
+        context.result["version_after"] = runtime.get("current_version")
 
 
 def _outdated(context: Context, runtime: Record) -> bool:
@@ -306,21 +285,13 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
     if stale is None:
         return updates
     done = target_status(stale.get("status")) == "succeeded"
-    instance_id = context.params["instance_id"]
     if not context.check_mode:
-        waited = wait_until(
-            lambda: context.client.get_available_updates(instance_id),
-            lambda seen: manifest_is_stale(seen, history) is None,
-            timeout=_MANIFEST_WITHIN,
-            interval=context.params["wait_interval"],
-            clock=context.clock,
-            sleep=context.sleep,
-        )
-        if waited.done or not done:
-            return waited.state
+        updates = until_manifest(context, lambda seen: manifest_is_stale(seen, history) is None)
+        if manifest_is_stale(updates, history) is None or not done:
+            return updates
         context.warn(
-            f"The server's version report of instance {instance_id} is older than its last successful redeploy "
-            f"({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
+            f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
+            f"redeploy ({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
         )
     if not done:
         return updates
@@ -329,84 +300,11 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
     return {**updates, "runtime": {**runtime, "current_version": runtime.get("available_version")}}
 
 
-def _send_admitted(context: Context, history: list[Record], admission: Admission) -> Sent:
-    """Wait for admission, then send the redeploy once. A server that is full or busy is asked again later."""
-    if context.params["admission"] == "none":
-        return send_redeploy(context, history)
-    known = {row.get("id") for row in history}
-    waited_already = False
-
-    def attempt() -> Sent | str:
-        nonlocal waited_already
-        try:
-            if not admission.enter(lambda: _look(context)):
-                waited_already = True
-                return "as many redeploys as max_parallel_rollouts allows are in flight"
-        except (AdmissionError, ValueError) as failure:
-            context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
-        if waited_already:
-            rows = context.client.list_instance_rollouts(context.params["instance_id"])
-            if any(row.get("id") not in known for row in rows):
-                raise _OvertakenError
-        waited_already = True
-        try:
-            return send_redeploy(context, history)
-        except ApiError as error:
-            admission.leave()
-            if error.kind not in ("conflict", "rate_limited"):
-                raise
-            return f"the server answered: {error.detail or error}"
-
-    waited = wait_until(
-        attempt,
-        lambda outcome: isinstance(outcome, Sent),
-        timeout=context.params["admission_timeout"],
-        interval=context.params["wait_interval"],
-        longest_interval=context.params["wait_interval"] * 2,
-        clock=context.clock,
-        sleep=context.sleep,
-    )
-    if isinstance(waited.state, Sent):
-        return waited.state
-    return context.fail(
-        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
-        f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
-        timed_out=True,
-    )
-
-
-def _until_listed(context: Context, target: Record, admission: Admission) -> None:
-    """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
-
-    One that stays unlisted is counted by its seat until the task ends.
-    """
-    rollout_id = target.get("rollout_id")
-    if not rollout_id:
-        return
-    waited = wait_until(
-        lambda: context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE),
-        lambda rows: any(row.get("id") == rollout_id for row in rows),
-        timeout=_LISTED_WITHIN,
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
-    )
-    if waited.done:
-        admission.listed()
-
-
-def _look(context: Context) -> tuple[int, int]:
-    """How many redeploys are in flight at the server, and how many may be."""
-    policy = context.client.get_fleet_update_policy()
-    return in_flight(context.client.open_fleet_rollouts()), max_parallel_rollouts(policy)
-
-
 OPERATION = Operation(
     run=run,
     options={
         "state": {"type": "str", "choices": ["latest", "redeployed"], "default": "latest"},
-        "admission": {"type": "str", "choices": ["policy", "none"], "default": "policy"},
-        "admission_timeout": {"type": "int", "default": 3600},
+        **ADMISSION_OPTIONS,
         **SENT_OPTIONS,
     },
     on_instance=True,

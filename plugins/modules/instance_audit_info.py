@@ -1,0 +1,189 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the runtime audit of one instance: events and their summary (E20, E21)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_audit_info
+short_description: Read the audit of an instance
+version_added: 0.2.0
+description:
+  - Reads the audit events of an instance, newest first, and the server's summary of all of them.
+  - The summary counts since ever and knows no time range. For one, read events with O(since).
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.info
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+  - fleetops.agents.listing
+options:
+  gather:
+    description: What to read.
+    type: list
+    elements: str
+    choices: [events, summary]
+    default: [events, summary]
+  since:
+    description:
+      - Keep only events of this time or later. ISO 8601, without a zone it is UTC.
+      - The API has no filter of time and does not say how it orders events, and an event may arrive late. So this
+        chooses among the events that O(limit) or O(all) read. RV(reaches_since) says whether they go back that far.
+    type: str
+  outcome:
+    description: Keep only events with one of these outcomes, for example V(error) and V(denied).
+    type: list
+    elements: str
+  source:
+    description: Keep only events of these sources.
+    type: list
+    elements: str
+  tool_name:
+    description: Keep only events of these tools.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+---
+- name: Read the newest events and the summary
+  fleetops.agents.instance_audit_info:
+    instance_id: "{{ fleetops_instance_id }}"
+  register: answer
+
+- name: Read all errors and denials of one day
+  fleetops.agents.instance_audit_info:
+    instance_id: "{{ fleetops_instance_id }}"
+    gather: [events]
+    all: true
+    since: "2026-11-23T00:00:00Z"
+    outcome: [error, denied]
+  register: answer
+
+- name: Read the summary alone
+  fleetops.agents.instance_audit_info:
+    instance_id: "{{ fleetops_instance_id }}"
+    gather: [summary]
+  register: answer
+"""
+
+RETURN = r"""
+---
+events:
+  description: The events as the server gives them.
+  returned: O(gather) contains V(events)
+  type: list
+  elements: dict
+  sample:
+    - id: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
+      event_ts: "2026-11-24T01:00:00+00:00"
+      event_type: tool_call
+      outcome: error
+      source: mcp_gateway
+      tool_name: find_customer
+summary:
+  description: The server's counts since ever.
+  returned: O(gather) contains V(summary)
+  type: dict
+  sample: {total_events: 120, success_events: 117, error_events: 2, denied_events: 1, by_source: {agent: 40}}
+truncated:
+  description: Whether there are more events than were read.
+  returned: O(gather) contains V(events)
+  type: bool
+  sample: false
+next_offset:
+  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  returned: O(gather) contains V(events)
+  type: int
+  sample: 20
+reaches_since:
+  description:
+    - Whether the events that were read go back to O(since). They do when there are no more, or the oldest is older.
+  returned: O(since) was given and events were read
+  type: bool
+  sample: true
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
+    Context,
+    Operation,
+    read_listing,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
+
+_FILTERS = ("outcome", "source", "tool_name")
+
+
+def run(context: Context) -> None:
+    since = context.params["since"]
+    start = parse_time(since)
+    if since and start is None:
+        context.fail(f"since is {since!r}: it must be a time such as 2026-11-23T00:00:00Z.")
+    if "events" in context.params["gather"]:
+        _events(context, start)
+    if "summary" in context.params["gather"]:
+        context.result["summary"] = context.client.get_audit_summary(context.params["instance_id"])
+
+
+def _events(context: Context, start: float | None) -> None:
+    client, instance_id = context.client, context.params["instance_id"]
+    rows, truncated, next_offset = read_listing(
+        context,
+        lambda limit, offset: client.list_audit_events(instance_id, limit=limit, offset=offset),
+        AUDIT_PAGE,
+    )
+    context.result.update(
+        events=[row for row in rows if _wanted(context, row, start)], truncated=truncated, next_offset=next_offset
+    )
+    if start is not None:
+        times = [at for row in rows if (at := parse_time(row.get("event_ts"))) is not None]
+        context.result["reaches_since"] = not truncated or (bool(times) and min(times) < start)
+
+
+def _wanted(context: Context, row: Record, start: float | None) -> bool:
+    """Whether an event passes the filters; one without a readable time is kept, so that none gets lost."""
+    at = parse_time(row.get("event_ts"))
+    if start is not None and at is not None and at < start:
+        return False
+    for name in _FILTERS:
+        words = context.params[name]
+        if words and normalise(row.get(name)) not in {normalise(word) for word in words}:
+            return False
+    return True
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "gather": {
+            "type": "list",
+            "elements": "str",
+            "choices": ["events", "summary"],
+            "default": ["events", "summary"],
+        },
+        "since": {"type": "str"},
+        "outcome": {"type": "list", "elements": "str"},
+        "source": {"type": "list", "elements": "str"},
+        "tool_name": {"type": "list", "elements": "str"},
+        **listing_spec(),
+    },
+    on_instance=True,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
