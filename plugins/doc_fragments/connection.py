@@ -35,7 +35,7 @@ options:
     type: path
   request_timeout:
     description:
-      - Seconds to wait for one answer.
+      - Seconds to wait for one answer. A restart, a run of diagnostics and a live health check are given at least 60 s.
       - If it is not set, the environment variable E(FLEETOPS_REQUEST_TIMEOUT) is used.
     type: float
     default: 30
@@ -96,7 +96,7 @@ options:
     vars:
       - name: fleetops_ca_path
   request_timeout:
-    description: Seconds to wait for one answer.
+    description: Seconds to wait for one answer. A live health check is given at least 60 s.
     type: float
     default: 30
     env:

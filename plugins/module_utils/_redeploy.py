@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
@@ -14,7 +15,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     is_healthy,
     is_live,
     parse_time,
-    runtime_component,
     target_is_terminal,
     target_status,
 )
@@ -29,7 +29,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._options import Sp
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
-_APPEARS_WITHIN = 30.0
+APPEARS_WITHIN = 30.0
+# How long the version manifest may lag behind what was done (behaviour 2.1, E25).
+_MANIFEST_WITHIN = 60.0
 
 # The options of a module that sends a redeploy and proves it. Times are in seconds.
 SENT_OPTIONS: Spec = {
@@ -42,30 +44,40 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A redeploy that was sent: what stood in the history before, and what the server answered."""
+    """A call that starts a redeploy: what stood in the history before, and what the server answered."""
 
     known_ids: frozenset[str]
     sent_at: float | None
     task_id: str | None = None
     ambiguous: ApiError | None = None
+    answer: Record = field(default_factory=dict)
 
 
-def send_redeploy(context: Context, history: list[Record]) -> Sent:
-    """Send E22 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
-    instance_id = context.params["instance_id"]
+def send_once(
+    context: Context, history: list[Record], call: Callable[[str], Record], *, task_key: str = "task_id"
+) -> Sent:
+    """Send ``call(instance_id)`` once. An unknown outcome is no failure yet: it is noted, to be looked up.
+
+    ``task_key`` is where the answer, and then the result, has the id of the redeploy.
+    """
     known = frozenset(str(row["id"]) for row in history if row.get("id"))
     sent = Sent(known, sent_at=context.client.server_time)
     try:
-        answer = context.client.redeploy_runtime(instance_id)
+        sent.answer = call(context.params["instance_id"])
     except ApiError as error:
         fail_if_refused(context, error)
         if not error.ambiguous:
             raise
         sent.ambiguous = error
         return sent
-    sent.task_id = answer.get("task_id") or None
-    context.result["task_id"] = sent.task_id
+    sent.task_id = sent.answer.get(task_key) or None
+    context.result[task_key] = sent.task_id
     return sent
+
+
+def send_redeploy(context: Context, history: list[Record]) -> Sent:
+    """Send E22 once."""
+    return send_once(context, history, context.client.redeploy_runtime)
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
@@ -78,7 +90,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         ),
         # A match by time alone may be another one's as long as the right row may still appear.
         lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
-        timeout=_APPEARS_WITHIN,
+        timeout=APPEARS_WITHIN,
         interval=min(1.0, context.params["wait_interval"]),
         longest_interval=2.0,
         clock=context.clock,
@@ -91,7 +103,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         return target
     if sent.ambiguous is None:
         return context.fail(
-            f"The redeploy of instance {instance_id} was accepted, but within {_APPEARS_WITHIN:.0f} s nothing of it "
+            f"The redeploy of instance {instance_id} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
             "appeared in the instance's history. It may still run; run this task again to follow it."
         )
     if once_more:
@@ -99,16 +111,16 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         again = send_redeploy(context, context.client.list_instance_rollouts(instance_id))
         return find(context, again, once_more=False)
     return context.fail(
-        f"{sent.ambiguous} Within {_APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
+        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
         f"{instance_id}. Run this task again, or set retry_if_absent.",
         ambiguous=True,
         error=sent.ambiguous.as_dict(),
     )
 
 
-def follow(context: Context, target: Record) -> None:
-    """Wait for the target's end and judge it."""
-    instance_id, name = context.params["instance_id"], f"The redeploy of instance {context.params['instance_id']}"
+def follow(context: Context, target: Record) -> Record:
+    """Wait for the target's end, judge it, and prove that the instance is well. Answers the target at its end."""
+    name = f"The redeploy of instance {context.params['instance_id']}"
     target = _until_terminal(context, target, context.params["wait_timeout"])
     if not target_is_terminal(target):
         held_back = closed_window(context) if target_status(target.get("status")) == "queued" else ""
@@ -126,10 +138,8 @@ def follow(context: Context, target: Record) -> None:
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
-    if context.params["healthy_reads"] > 0:
-        _prove_health(context, target)
-    runtime = runtime_component(context.client.get_available_updates(instance_id))
-    context.result["version_after"] = runtime.get("current_version")
+    prove_health(context, parse_time(target.get("completed_at")))
+    return target
 
 
 def _until_terminal(context: Context, target: Record, timeout: float) -> Record:
@@ -187,10 +197,11 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     )
 
 
-def _prove_health(context: Context, target: Record) -> None:
-    """Live health reads in a row, all newer than the redeploy's end."""
+def prove_health(context: Context, since: float | None, *, done: str = "redeployed") -> None:
+    """Live health reads in a row, ``healthy_reads`` of them, all newer than ``since`` (epoch seconds of the server)."""
     client, instance_id, needed = context.client, context.params["instance_id"], context.params["healthy_reads"]
-    completed = parse_time(target.get("completed_at"))
+    if needed <= 0:
+        return
     in_a_row = 0
     last: str = "no answer"
 
@@ -206,7 +217,7 @@ def _prove_health(context: Context, target: Record) -> None:
             return in_a_row
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))
-        fresh = is_live(health) and (completed is None or checked is None or checked >= completed)
+        fresh = is_live(health) and (since is None or checked is None or checked >= since)
         in_a_row = in_a_row + 1 if fresh and is_healthy(health) else 0
         last = f"its health is {health.get('status')}" + ("" if fresh else " by an old record")
         return in_a_row
@@ -222,7 +233,7 @@ def _prove_health(context: Context, target: Record) -> None:
     )
     if not waited.done:
         context.fail(
-            f"Instance {instance_id} was redeployed but was not healthy {needed} times in a row within "
+            f"Instance {instance_id} was {done} but was not healthy {needed} times in a row within "
             f"{context.params['healthy_timeout']} s: {last}.",
             timed_out=True,
         )
@@ -231,3 +242,15 @@ def _prove_health(context: Context, target: Record) -> None:
 def remember(context: Context, target: Record) -> None:
     """Keep the last known state of the target in the result."""
     context.result.update(target=target, target_id=target.get("id"), rollout_id=target.get("rollout_id"))
+
+
+def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record:
+    """The version manifest (E25) once it is ``enough``, or as it is after 60 s."""
+    return wait_until(
+        lambda: context.client.get_available_updates(context.params["instance_id"]),
+        enough,
+        timeout=_MANIFEST_WITHIN,
+        interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state

@@ -290,8 +290,8 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
         if manifest_is_stale(updates, history) is None or not done:
             return updates
         context.warn(
-            f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
-            f"redeploy ({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
+            f"The server's version report of instance {context.params['instance_id']} is older than its last "
+            f"successful redeploy ({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
         )
     if not done:
         return updates

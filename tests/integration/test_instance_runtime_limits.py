@@ -140,9 +140,18 @@ def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, mode: int)
 
 
 def test_21_a_server_that_says_full_for_ever_is_a_failure_that_says_so(sim: Simulator) -> None:
-    sim.fault(operation="redeploy_runtime", status=409, detail="not now, try tomorrow")
+    sim.fault(operation="redeploy_runtime", status=409, detail="busy, try tomorrow")
     done = run_task(sim, admission_timeout=30)
-    assert done.result["timed_out"] and "the server answered: not now, try tomorrow" in done.msg
+    assert done.result["timed_out"] and "the server answered: busy, try tomorrow" in done.msg
+
+
+def test_a_refusal_that_waiting_does_not_change_is_a_failure_at_once(sim: Simulator) -> None:
+    sim.knobs(stopped=["agent-001"])
+    done = run_task(sim)
+    sim.knobs(running=["agent-001"])
+    assert done.result["failed"] and not done.result["changed"] and "timed_out" not in done.result
+    assert done.result["error"]["kind"] == "conflict" and "409: Instance is not running." in done.msg
+    assert posts(sim) == ["redeploy_runtime"] and done.pauses == []
 
 
 def test_without_admission_the_server_decides(sim: Simulator) -> None:

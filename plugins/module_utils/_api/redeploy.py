@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,27 @@ from .models import Record, boot_time, is_healthy, parse_time, runtime_component
 
 # Server clocks are read with whole seconds, and a row may be written just before the answer's Date.
 CLOCK_SLACK = 5.0
+
+# What a server says that is full or busy now, and not of a state that no waiting changes (behaviour 2.6).
+_PASSES = re.compile(
+    r"\b(?:full|busy|limit(?:s|ed)?|max_?parallel\w*|capacity|concurren\w*|parallel|too many|slots?|queued?|ongoing"
+    r"|another (?:\w+ )?(?:rollout|redeploy|deploy\w*|update|restart|reboot|operation|action|task|job)"
+    r"|(?:in|under)[\s_-]?(?:progress|flight|way)|already (?:running|started)|(?:deploy|restart|reboot|updat)ing"
+    r"|(?:again|try) later|lock(?:ed)? by)\b",
+    re.IGNORECASE,
+)
+
+
+def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
+    """Whether a refusal (an ApiError's ``kind``, ``status``, ``detail``) may pass by waiting: full or busy.
+
+    A 409 says so by its text, and one without a text is taken for it; 423, 425 and 429 say so by themselves.
+    """
+    if kind == "rate_limited":
+        return True
+    if kind != "conflict":
+        return False
+    return status != 409 or not detail or bool(_PASSES.search(detail))
 
 
 def newest_first(targets: Sequence[Mapping[str, Any]]) -> list[Record]:
