@@ -137,7 +137,7 @@ instances:
       current_version: 4.18.2
       available_version: 4.19.0
       why: outdated
-skipped:
+left_alone:
   description: Names of the instances that are left alone because they are current.
   returned: success
   type: list
@@ -354,7 +354,7 @@ def _told(plan: Plan) -> Record:
         ],
         "planned": {member.name: member.instance_id for member in plan.planned},
         "instances": [describe(member) for member in plan.members],
-        "skipped": [member.name for member in plan.skipped],
+        "left_alone": [member.name for member in plan.skipped],
         "gone": plan.gone,
         "expected": {
             "starts_at": iso_time(plan.fit.starts_at),
