@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gates of playbooks/rolling_redeploy.yml by the real ansible-playbook: plan, stop, report, exit code.
+
+Numbers in names are rows of behaviour 3.5.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK, batches, redeploys
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+
+CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
+# Two hours before the window of the tests closes: three minutes of the wall.
+BEFORE_MIDNIGHT = ("--start", "2026-11-24T22:00:00Z")
+
+
+def short(names: Any) -> list[str]:
+    return sorted(name.split(".")[0] for name in names)
+
+
+def touched(sim: Simulator) -> list[str]:
+    return short(redeploys(sim))
+
+
+def report_of(run: PlaybookRun) -> dict[str, Any]:
+    """The report that set_stats gave to the run log, with short names."""
+    ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
+    assert ends, run.output
+    found = ends[-1]["artifact_data"]["fleetops_report"]
+    return {**found, **{category: short(found[category]) for category in CATEGORIES}}
+
+
+def with_newest(sim: Simulator) -> list[str]:
+    state = sim.state()
+    return short(row["hostname"] for row in state["instances"] if row["runtime"] == state["newest_runtime"])
+
+
+def plan_hash(run: PlaybookRun) -> str:
+    lines = [line for line in run.stdout.splitlines() if "Plan hash: " in line]
+    assert lines, run.output
+    return lines[0].rpartition("Plan hash: ")[2].strip('", ')
+
+
+def policy(sim: Simulator, **values: Any) -> None:
+    sim.knobs(policy=values)
+
+
+def hosts(*numbers: int) -> list[str]:
+    return [f"agent-{number:03d}" for number in numbers]
+
+
+def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
+    with running_simulator(instances=5, speed=40.0) as sim:
+        policy(sim, max_parallel_rollouts=3)
+        growing = {**QUICK, "fleetops_growth": "doubling"}
+        checked = run_playbook(sim, PLAYBOOK, "--check", e=growing)
+        assert checked.rc == 0, checked.output
+        assert sim.writes() == []
+        assert "5 instances: 5 to redeploy in 3 batches, at most 3 at once (max_parallel_rollouts)." in checked.stdout
+        assert "Would be updated (5): " in checked.stdout
+        assert report_of(checked)["check_mode"] is True
+        agreed = plan_hash(checked)
+
+        sim.knobs(publish="9999.1.0")
+        refused = run_playbook(sim, PLAYBOOK, e={**growing, "plan_hash": agreed})
+        assert refused.rc == 2
+        assert "This is not the plan that was agreed on: versions moved since. Nothing was done." in refused.stdout
+        assert sim.writes() == []
+        assert report_of(refused)["not_touched"] == hosts(1, 2, 3, 4, 5)
+
+        newer = report_of(run_playbook(sim, PLAYBOOK, "--check", e=growing))["plan_hash"]
+        accepted = run_playbook(sim, PLAYBOOK, e={**growing, "fleetops_plan_hash": newer})
+        assert accepted.rc == 0, accepted.output
+        assert batches(accepted)[-3:] == [hosts(1), hosts(2, 3), hosts(4, 5)]
+        found = report_of(accepted)
+        assert found["updated"] == with_newest(sim) == hosts(1, 2, 3, 4, 5)
+        assert (found["verdict"], found["plan_hash"], found["disagreements"]) == ("pass", newer, {})
+
+
+def test_11_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
+    with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
+        policy(
+            sim,
+            max_parallel_rollouts=2,
+            maintenance_window_start_hour_utc=22,
+            maintenance_window_end_hour_utc=0,
+        )
+        closing = closing_after(sim, 3)
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        closing.join()
+        assert run.rc == 0, run.output
+        assert touched(sim) == hosts(1, 2, 3)
+        found = report_of(run)
+        assert (found["verdict"], found["updated"], found["deferred"]) == ("deferred", hosts(1, 2, 3), hosts(4, 5))
+        assert "opens next at 2026-11-25 22:00 UTC." in run.stdout
+        assert "Deferred to the next maintenance window (2): " in run.stdout
+        assert found["updated"] == with_newest(sim)
+
+        # Of a run that has not begun, a closed window is a refusal, unless it is overridden for a reason.
+        sim.clear_journal()
+        sim.advance(3600)
+        early = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert early.rc == 2
+        assert "is closed; it opens next at 2026-11-25 22:00 UTC." in early.stdout
+        assert sim.writes() == []
+        unreasoned = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_override_window": True})
+        assert unreasoned.rc == 2
+        assert "override_window needs an override_reason" in unreasoned.stdout
+        assert sim.writes() == []
+        urgent = {"fleetops_override_window": True, "fleetops_override_reason": "INC-4711: the runtime leaks tokens"}
+        forced = run_playbook(sim, PLAYBOOK, e={**QUICK, **urgent})
+        assert forced.rc == 0, forced.output
+        assert report_of(forced)["override_reason"] == "INC-4711: the runtime leaks tokens"
+        assert touched(sim) == hosts(4, 5)
+
+
+def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
+    """Moves the clock to the window's last minutes, too few for another batch, once so many redeploys were sent."""
+
+    def watch() -> None:
+        deadline = time.monotonic() + 90
+        while len(redeploys(sim)) < redeployed and time.monotonic() < deadline:
+            time.sleep(0.05)
+        now = sim.state()["now"]
+        sim.advance(86400 - now % 86400 - 300)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_14_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
+    with running_simulator(instances=3, speed=40.0, knobs={"deploy_s": [4000, 4000]}) as sim:
+        policy(sim, max_parallel_rollouts=0)
+        off = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert off.rc == 2
+        assert "max_parallel_rollouts is 0: rollouts are switched off" in off.stdout
+        assert "Traceback" not in off.output
+        assert sim.writes() == []
+        assert report_of(off)["not_touched"] == hosts(1, 2, 3)
+
+        policy(sim, max_parallel_rollouts=2)
+        sim.knobs(foreign_fleet=True)
+        foreign = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert foreign.rc == 2
+        assert "A fleet rollout is under way at the server: " in foreign.stdout
+        assert sim.writes() == []
+
+
+def test_18_a_failed_canary_stops_whatever_the_budget_and_19_the_budget_counts_over_batches(run_playbook: Run) -> None:
+    with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
+        canary = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 5})
+        assert canary.rc == 2
+        assert touched(sim) == hosts(1)
+        found = report_of(canary)
+        assert (found["failed"], found["not_touched"]) == (hosts(1), hosts(2, 3, 4, 5, 6))
+        assert found["reasons"] == ["Every instance of the last batch failed (agent-001.fra1.fleet.example)."]
+        assert "bundle checksum mismatch on the agent" in next(iter(found["why"].values()))
+
+        # The canary is well now; agent-002 and agent-004 fail in different batches.
+        sim.clear_journal()
+        sim.knobs(outcomes={"agent-002": ["failed"], "agent-004": ["failed"]})
+        budget = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 1})
+        assert budget.rc == 2
+        assert touched(sim) == hosts(1, 2, 3, 4, 5)
+        found = report_of(budget)
+        assert (found["failed"], found["updated"], found["not_touched"]) == (hosts(2, 4), hosts(1, 3, 5), hosts(6))
+        assert found["updated"] == with_newest(sim)
+        assert "at most 1 may" in found["reasons"][0]
+        assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (1)")
+
+
+def test_27_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
+    with running_simulator(instances=8, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
+        expiry = threading.Thread(target=_expire_key_in_flight, args=(sim, 2))
+        expiry.start()
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 5})
+        expiry.join()
+        assert run.rc == 2, run.output
+        assert touched(sim) == hosts(1, 2, 3)
+        found = report_of(run)
+        # What was in flight is not known to have failed: the redeploys run on.
+        assert found["updated"] == hosts(1)
+        assert found["failed"] == []
+        assert found["uncertain"] == hosts(2, 3)
+        assert found["not_touched"] == hosts(4, 5, 6, 7, 8)
+        refused = sim.journal(status=401)
+        assert 1 <= len(refused) <= 4, [row["path"] for row in refused]
+        assert "Check api_key (FLEETOPS_API_KEY)" in run.stdout
+        assert sim.admin_key not in run.output
+
+
+def _expire_key_in_flight(sim: Simulator, in_flight: int) -> None:
+    deadline = time.monotonic() + 90
+    while sim.in_flight()["now"] < in_flight and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sim.knobs(key_expiry={"tenant_admin_override": 0})
+
+
+def test_no_traffic_is_inconclusive_and_ends_with_4(run_playbook: Run) -> None:
+    with running_simulator(instances=4, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
+        options = {"fleetops_audit_gate": True, "fleetops_soak": 1, "fleetops_soak_interval": 0.2}
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, **options})
+        assert run.rc == 4, run.output
+        assert touched(sim) == hosts(1)
+        found = report_of(run)
+        assert (found["verdict"], found["updated"]) == ("inconclusive", hosts(1))
+        assert found["not_touched"] == hosts(2, 3, 4)
+        assert "It could not be told whether to go on. Too little traffic to compare: 0 audit events" in run.stdout
+
+
+def test_batches_by_percent_and_a_fleet_that_falls_ill_stops_the_run(run_playbook: Run) -> None:
+    with running_simulator(instances=8, speed=40.0) as sim:
+        policy(sim, max_parallel_rollouts=4)
+        sick = threading.Thread(target=_fall_ill_after, args=(sim, 1, hosts(6, 7, 8)))
+        sick.start()
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_growth": "percent", "fleetops_batch_percent": 25})
+        sick.join()
+        assert run.rc == 2, run.output
+        assert "5 of 8 instances asked are healthy, and 75% must be." in run.stdout
+        assert batches(run)[0] == hosts(1)
+        assert touched(sim) == hosts(1)
+        assert report_of(run)["not_touched"] == hosts(2, 3, 4, 5, 6, 7, 8)
+
+        sim.knobs(disease={"*": "none"})
+        _look_at_all(sim)
+        sim.clear_journal()
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_growth": "percent", "fleetops_batch_percent": 30})
+        assert run.rc == 0, run.output
+        # 30 percent of the seven that are left.
+        assert [len(batch) for batch in batches(run)[-4:]] == [1, 2, 2, 2]
+        assert report_of(run)["current"] == hosts(1)
+        assert with_newest(sim) == hosts(*range(1, 9))
+
+
+def _fall_ill_after(sim: Simulator, redeployed: int, who: list[str]) -> None:
+    deadline = time.monotonic() + 90
+    while len(redeploys(sim)) < redeployed and time.monotonic() < deadline:
+        time.sleep(0.02)
+    sim.knobs(disease=dict.fromkeys(who, "incurable"))
+    _look_at_all(sim)
+
+
+def _look_at_all(sim: Simulator) -> None:
+    """Renew every stored health record."""
+    for instance_id in sim.instance_ids:
+        sim.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
