@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""fleet_rollout, update_policy, audit_report and apply_updates by the real ansible-playbook."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+ROLLOUT = "playbooks/fleet_rollout.yml"
+POLICY = "playbooks/update_policy.yml"
+QUICK = {"fleetops_wait_interval": 0.3, "fleetops_uncertain_grace": 0, "fleetops_healthy_reads": 1}
+
+
+def artifact(run: PlaybookRun, name: str) -> Any:
+    """What the run gave by set_stats, as AWX shows it."""
+    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
+    return stats[-1]["event_data"]["artifact_data"][name]
+
+
+def sent(sim: Simulator) -> list[str]:
+    return [row["operation_id"] for row in sim.writes()]
+
+
+def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Simulator, run_playbook: Run) -> None:
+    foretold = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
+    assert foretold.rc == 0 and foretold.total("changed") == 1, foretold.output
+    assert simulator.writes() == []
+    run = run_playbook(simulator, ROLLOUT, e=QUICK)
+    assert run.rc == 0, run.output
+    assert sent(simulator) == ["start_fleet_rollout"]
+    assert artifact(run, "fleetops_report")["rollout"]["succeeded_targets"] == 6
+    assert {row["runtime"] for row in simulator.state()["instances"]} == {simulator.state()["newest_runtime"]}
+
+
+def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts_it(run_playbook: Run) -> None:
+    faults = {"outcomes": {"agent-001": ["failed"], "agent-002": ["failed"]}, "deploy_s": [20, 25]}
+    with running_simulator(instances=8, speed=20.0, faults=faults) as sim:
+        run = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 1})
+        assert run.rc == 2, run.output
+        assert sent(sim) == ["start_fleet_rollout", "pause_rollout"]
+        assert "Too many targets of fleet rollout" in run.stdout and "so it was paused" in run.stdout
+        (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
+        assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
+        # Resumed by somebody: the same command follows it instead of starting a second one.
+        sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{rollout['id']}/resume")
+        again = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 2})
+        assert again.rc == 0, again.output
+        assert artifact(again, "fleetops_report")["adopted"] is True
+        assert sent(sim).count("start_fleet_rollout") == 1
+
+
+def test_what_failed_is_tried_once_more_if_that_is_wanted(run_playbook: Run) -> None:
+    outcomes = {"agent-002": ["failed"], "agent-003": ["uncertain_not_applied"], "agent-004": ["uncertain_applied"]}
+    with running_simulator(instances=5, speed=40.0, faults={"outcomes": outcomes}) as sim:
+        settings = {**QUICK, "fleetops_retry_failed": True, "fleetops_on_too_many": "none"}
+        run = run_playbook(sim, ROLLOUT, e=settings)
+        assert run.rc == 0, run.output
+        # The one that had worked all the same is not tried again.
+        assert sent(sim) == ["start_fleet_rollout", "retry_rollout_target", "retry_rollout_target"]
+        assert {row["runtime"] for row in sim.state()["instances"]} == {sim.state()["newest_runtime"]}
+
+
+def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook: Run) -> None:
+    shown = run_playbook(simulator, POLICY)
+    assert shown.rc == 0 and "At most 2 redeploys at once." in shown.stdout, shown.output
+    # As a survey of AWX gives it: everything is text, and what was left empty is empty text.
+    survey = {
+        "fleetops_max_parallel_rollouts": "5",
+        "fleetops_window_start_hour": "0",
+        "fleetops_window_end_hour": "6",
+        "fleetops_runtime_default": "",
+    }
+    foretold = run_playbook(simulator, POLICY, "--check", "--diff", e=survey)
+    assert foretold.rc == 0 and simulator.writes() == [], foretold.output
+    assert '+    "max_parallel_rollouts": 5' in foretold.stdout
+    run = run_playbook(simulator, POLICY, e=survey)
+    assert run.rc == 0, run.output
+    (row,) = simulator.writes()
+    assert row["body"] == {"max_parallel_rollouts": 5, "maintenance_window_end_hour_utc": 6}
+    assert artifact(run, "fleetops_policy")["max_parallel_rollouts"] == 5
+    assert run_playbook(simulator, POLICY, e=survey).total("changed") == 0
+    refused = run_playbook(simulator, POLICY, e={"fleetops_max_parallel_rollouts": 0})
+    assert refused.rc == 2 and "it must be 1 or more" in refused.output
+
+
+def test_the_audit_of_the_fleet_is_said_and_written(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    simulator.knobs(audit_error_share=0.3)
+    settings = {"fleetops_audit_dir": str(folder), "fleetops_audit_since": "2020-01-01"}
+    run = run_playbook(simulator, "playbooks/audit_report.yml", e=settings)
+    assert run.rc == 0, run.output
+    assert simulator.writes() == []
+    report = json.loads((folder / "audit.json").read_text())
+    rows = list(csv.DictReader((folder / "audit.csv").open()))
+    assert len(rows) == len(report["instances"]) == 6
+    for name in ("total_events", "error_events", "denied_events"):
+        assert (
+            report["totals"][name]
+            == sum(int(row[name]) for row in rows)
+            == artifact(run, "fleetops_audit")["totals"][name]
+        )
+    listed = [event for events in report["events"].values() for event in events]
+    assert listed and {event["outcome"] for event in listed} <= {"error", "denied"}
+    assert "# Audit of 6 instances" in (folder / "audit.md").read_text()
+
+
+def test_all_updates_in_batches_and_a_second_run_changes_nothing(simulator: Simulator, run_playbook: Run) -> None:
+    run = run_playbook(simulator, "playbooks/apply_updates.yml", e=QUICK)
+    assert run.rc == 0, run.output
+    assert sent(simulator) == ["apply_all_updates"] * 6
+    assert simulator.in_flight()["violations"] == []
+    assert artifact(run, "fleetops_report")["counts"]["updated"] == 6
+    simulator.clear_journal()
+    again = run_playbook(simulator, "playbooks/apply_updates.yml", e=QUICK)
+    assert again.rc == 0 and again.total("changed") == 0, again.output
+    assert simulator.writes() == []
