@@ -281,13 +281,17 @@ def _outdated(context: Context, runtime: Record) -> bool:
 
 def _fresh_manifest(context: Context, updates: Record, history: list[Record]) -> Record:
     """The version manifest once it is newer than the last redeploy; until then it asks for what was just done."""
-    stale = manifest_is_stale(updates, history)
+
+    def is_stale(seen: Record) -> Record | None:
+        return manifest_is_stale(seen, history, context.client.server_time)
+
+    stale = is_stale(updates)
     if stale is None:
         return updates
     done = target_status(stale.get("status")) == "succeeded"
     if not context.check_mode:
-        updates = until_manifest(context, lambda seen: manifest_is_stale(seen, history) is None)
-        if manifest_is_stale(updates, history) is None or not done:
+        updates = until_manifest(context, lambda seen: is_stale(seen) is None)
+        if is_stale(updates) is None or not done:
             return updates
         context.warn(
             f"The server's version report of instance {context.params['instance_id']} is older than its last "

@@ -14,6 +14,8 @@ from .models import Record, boot_time, is_healthy, parse_time, runtime_component
 
 # Server clocks are read with whole seconds, and a row may be written just before the answer's Date.
 CLOCK_SLACK = 5.0
+# How far a version manifest without a time may be behind, in seconds.
+_UNTIMED_LAG = 3600.0
 
 # What a server says that is full or busy now, and not of a state that no waiting changes (behaviour 2.6).
 _PASSES = re.compile(
@@ -47,17 +49,22 @@ def open_target(targets: Sequence[Mapping[str, Any]]) -> Record | None:
     return next((t for t in newest_first(targets) if not target_is_terminal(t)), None)
 
 
-def manifest_is_stale(updates: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> Record | None:
+def manifest_is_stale(
+    updates: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], now: float | None = None
+) -> Record | None:
     """The deployed target that the version manifest (E25) does not know of yet, or None.
 
     The manifest is refreshed by the server's health loop, so shortly after a redeploy it still names the old version.
+    One without a time is taken for older than a redeploy of the last hour only: ``now`` is the server's clock.
     """
     reported = parse_time(updates.get("versions_reported_at"))
     for target in newest_first(targets):
         word = target_status(target.get("status"))
         completed = parse_time(target.get("completed_at"))
         if word in ("succeeded", "uncertain") and completed is not None:
-            return target if reported is None or reported <= completed else None
+            if reported is None:
+                return target if now is None or now - completed <= _UNTIMED_LAG else None
+            return target if reported <= completed else None
         if word == "failed":
             return None
     return None

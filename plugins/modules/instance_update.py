@@ -1,0 +1,389 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Applies all updates of one instance, the runtime last, and proves it (E24; E3, E9, E16, E23, E25)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_update
+short_description: Apply all updates of an instance
+version_added: 0.2.0
+description:
+  - Applies all available updates of one running instance. The server reloads skills at once and redeploys the runtime
+    last. The module waits for the end, proves that the agent is well, and looks whether an update is left.
+  - A redeploy that is under way already is followed first, and what is left is applied then, so after a crash the same
+    task is simply run again.
+  - The call is sent once. If whether it was accepted is unknown, its effect is looked for in the instance's history
+    and versions.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+  - fleetops.agents.wait
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the version of each component that is updated, before and after.
+  idempotent:
+    support: full
+options:
+  state:
+    description: V(latest) applies all updates if the server reports that there are any.
+    type: str
+    choices: [latest]
+    default: latest
+  admission:
+    description:
+      - V(policy) starts the update of a runtime only when fewer than the policy's C(max_parallel_rollouts) redeploys
+        are in flight, whoever started them, and waits for that. The policy is read anew each time. Skills alone do not
+        wait.
+      - V(none) starts it at once and leaves the limit to the server.
+    type: str
+    choices: [policy, none]
+    default: policy
+  admission_timeout:
+    description: Seconds to wait for admission.
+    type: int
+    default: 3600
+  wait_timeout:
+    description:
+      - Seconds to wait for the redeploy of the runtime to end, once it is accepted.
+      - After them the task fails with RV(timed_out=true); the redeploy goes on and is adopted by the next run.
+    type: int
+    default: 900
+  healthy_reads:
+    description:
+      - How many live health checks in a row, O(wait_interval) apart, must be good after the update.
+      - V(0) skips the proof.
+    type: int
+    default: 3
+  healthy_timeout:
+    description: Seconds within which the instance must become healthy after the update.
+    type: int
+    default: 300
+  uncertain_grace:
+    description: Seconds to wait for a late result when the server says V(uncertain), before the evidence is looked at.
+    type: int
+    default: 60
+  retry_if_absent:
+    description:
+      - Whether to send the call a second time if the first one's outcome was unknown and no trace of it was found.
+    type: bool
+    default: false
+seealso:
+  - module: fleetops.agents.instance_update_info
+  - module: fleetops.agents.instance_runtime
+  - module: fleetops.agents.instance_health_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Apply all updates and prove that the agent is well
+  fleetops.agents.instance_update:
+    instance_id: "{{ fleetops_instance_id }}"
+
+- name: Start the updates and go on
+  fleetops.agents.instance_update:
+    instance_id: "{{ fleetops_instance_id }}"
+    wait: false
+
+- name: Give a slow instance more time
+  fleetops.agents.instance_update:
+    instance_id: "{{ fleetops_instance_id }}"
+    wait_timeout: 1800
+    healthy_reads: 5
+  register: updated
+
+- name: Say which skills were updated
+  ansible.builtin.debug:
+    msg: "{{ updated.skills_applied | join(', ') }}"
+"""
+
+RETURN = r"""
+---
+instance_id:
+  description: The instance.
+  returned: always
+  type: str
+  sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+before:
+  description: The version of each component before, by C(component/slug), as the server reported it.
+  returned: when the server gave its report
+  type: dict
+  sample: {runtime/agent-runtime: 4.18.2, skills/calendar: 1.4.0}
+after:
+  description:
+    - The version of each component after, as the server reported it last.
+    - In check mode, and where the server's report lags behind what was applied, the versions that were to be applied.
+  returned: when the server gave its report
+  type: dict
+  sample: {runtime/agent-runtime: 4.19.0, skills/calendar: 1.5.0}
+skills_applied:
+  description: The skills that were updated. They stay so if the redeploy of the runtime fails.
+  returned: always
+  type: list
+  elements: str
+  sample: [calendar]
+runtime_task_id:
+  description: The server's id of the runtime's redeploy, V(null) if it gave none.
+  returned: when the server answered the call
+  type: str
+  sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
+target:
+  description: The last known state of the redeploy's target, as the server gives it.
+  returned: when a redeploy was found
+  type: dict
+  sample: {id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, bundle_hash: 8d1f0a, error_message: null}
+target_id:
+  description: The id of RV(target).
+  returned: when a redeploy was found
+  type: str
+  sample: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+rollout_id:
+  description: The rollout that RV(target) belongs to.
+  returned: when a redeploy was found
+  type: str
+  sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
+match:
+  description: How the target was told from others, V(exact) by the task id, or V(weak) by its time alone.
+  returned: when the call started a redeploy
+  type: str
+  sample: exact
+adopted:
+  description: Whether a redeploy that somebody else had started was followed first.
+  returned: always
+  type: bool
+  sample: false
+bundle_hash:
+  description: The bundle that was deployed.
+  returned: when a redeploy ended
+  type: str
+  sample: 8d1f0a
+health:
+  description: The last live health record after the update.
+  returned: when the proof of health was asked for
+  type: dict
+  sample: {status: healthy, uptime_seconds: 12, cached: false}
+still_available:
+  description: The components that still wait for an update although all were applied.
+  returned: when there are any
+  type: list
+  elements: str
+  sample: [mcp_servers/crm]
+reconciled:
+  description:
+    - What an V(uncertain) redeploy really did, from the time of the last start, the reported version and the history.
+    - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
+  returned: when the server said V(uncertain)
+  type: str
+  sample: succeeded
+evidence:
+  description: What RV(reconciled) rests on.
+  returned: when the server said V(uncertain)
+  type: str
+  sample: "restarted since: yes, version is current: yes"
+timed_out:
+  description: Whether a wait ended before its goal was reached.
+  returned: when it did
+  type: bool
+  sample: true
+ambiguous:
+  description: Whether it is unknown if the server accepted the call.
+  returned: when it is
+  type: bool
+  sample: true
+waited_seconds:
+  description: Seconds from the start of the task until its end.
+  returned: always
+  type: float
+  sample: 41.7
+"""
+
+from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._admitted import (
+    ADMISSION_OPTIONS,
+    converge_admitted,
+    send_admitted,
+    until_listed,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, parse_time, target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import (
+    outdated,
+    reported_after,
+    runtime_waits,
+    versions,
+    waiting,
+    without_runtime,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._applied import find_applied, send_apply
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
+    SENT_OPTIONS,
+    Sent,
+    follow,
+    prove_health,
+    remember,
+    until_manifest,
+)
+
+
+def run(context: Context) -> None:
+    context.result["skills_applied"] = []
+    converge_admitted(context, _converge)
+
+
+def _converge(context: Context, admission: Admission) -> None:
+    client, instance_id = context.client, context.params["instance_id"]
+    updates = client.get_available_updates(instance_id)
+    context.result.setdefault("before", versions(updates))
+    context.result["after"] = versions(updates)
+    if _waiting(context, updates) == 0:
+        return
+    history = client.list_instance_rollouts(instance_id)
+    target = open_target(history)
+    if target is not None:
+        context.result["adopted"] = True
+        remember(context, target)
+        if context.check_mode:
+            updates = without_runtime(updates)
+        elif context.params["wait"]:
+            follow(context, target)
+            history = client.list_instance_rollouts(instance_id)
+            updates = client.get_available_updates(instance_id)
+        else:
+            context.warn(
+                f"A redeploy of instance {instance_id} is under way, and wait is false, so no further update was "
+                "applied. Run this task again once it has ended."
+            )
+            return
+    if target is None or not context.check_mode:
+        updates = _trusted(context, updates, history)
+    context.result["after"] = versions(updates)
+    if _waiting(context, updates) > 0:
+        _apply(context, updates, history, admission)
+
+
+def _waiting(context: Context, updates: Record) -> int:
+    """How many updates wait for being applied."""
+    number = waiting(updates)
+    if number is None:
+        context.fail(
+            f"The server does not say whether instance {context.params['instance_id']} has updates: it gives no "
+            "total_available and no versions that could be compared."
+        )
+    return number
+
+
+def _trusted(context: Context, updates: Record, history: list[Record]) -> Record:
+    """The version report once it is newer than the last redeploy; until then it asks for what was just done.
+
+    What a report lists that stays older than a successful redeploy is taken as done: applying it may redeploy again.
+    """
+    client = context.client
+
+    def stale(seen: Record) -> Record | None:
+        return manifest_is_stale(seen, history, client.server_time) if waiting(seen) != 0 else None
+
+    if (older := stale(updates)) is None:
+        return updates
+    done = target_status(older.get("status")) == "succeeded"
+    if not context.check_mode:
+        updates = until_manifest(context, lambda seen: stale(seen) is None)
+        if stale(updates) is None:
+            return updates
+    if not done:
+        return updates
+    context.warn(
+        f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
+        f"redeploy ({older.get('completed_at')}), so what it lists was taken as done and not applied: "
+        f"{_listed(updates)}. Run this task again once the report is newer."
+    )
+    return {**without_runtime(updates), "total_available": 0}
+
+
+def _listed(updates: Record) -> str:
+    """The updates that wait, for people."""
+    names = [f"{c.name} ({c.current} to {c.available})" for c in outdated(updates)]
+    return ", ".join(names) or f"{waiting(updates)} without a name"
+
+
+def _apply(context: Context, updates: Record, history: list[Record], admission: Admission) -> None:
+    wanted = outdated(updates)
+    with_runtime = runtime_waits(updates)
+
+    def send_when_admitted() -> Sent:
+        if with_runtime:
+            return send_admitted(context, history, admission, lambda: send_apply(context, history))
+        return send_apply(context, history)
+
+    sent = context.write(
+        send_when_admitted,
+        before={c.name: c.current for c in wanted} or {"total_available": waiting(updates)},
+        after={c.name: c.available for c in wanted} or {"total_available": 0},
+    )
+    if sent is None:
+        context.result["after"] = versions(updates, updated=True)
+        return
+    target = find_applied(context, sent, updates)
+    applied_at = context.client.server_time
+    if target is not None:
+        until_listed(context, target, admission)
+    if not context.params["wait"]:
+        return
+    if target is None:
+        prove_health(context, applied_at, done="updated")
+    else:
+        target = follow(context, target)
+        applied_at = max(applied_at or 0.0, parse_time(target.get("completed_at")) or 0.0)
+    _look_what_is_left(context, updates, applied_at)
+
+
+def _look_what_is_left(context: Context, updates: Record, applied_at: float | None) -> None:
+    """Read the versions again, newer than what was done. Nothing is taken for granted that they deny."""
+    instance_id = context.params["instance_id"]
+    seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))
+    if waiting(seen) == 0:
+        context.result["after"] = versions(seen)
+        return
+    if not reported_after(seen, applied_at):
+        context.result["after"] = versions(updates, updated=True)
+        context.warn(
+            f"The updates of instance {instance_id} were applied, but the server's version report is not newer yet "
+            f"({seen.get('versions_reported_at')}) and still lists {_listed(seen)}."
+        )
+        return
+    context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
+    context.fail(
+        f"All updates of instance {instance_id} were applied, but the server still lists {_listed(seen)}. "
+        "Look at these components before you run this task again."
+    )
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "state": {"type": "str", "choices": ["latest"], "default": "latest"},
+        **ADMISSION_OPTIONS,
+        **SENT_OPTIONS,
+    },
+    on_instance=True,
+    wait_timeout=900,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

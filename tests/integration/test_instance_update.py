@@ -1,0 +1,443 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_update does, said by the server's journal. Numbers in names are rows of behaviour 3.5."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+
+ONCE = ["apply_all_updates"]
+RUNTIME = "runtime/agent-runtime"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[tuple[Simulator, Iterator[str]]]:
+    # A clock that stands still until a task pauses. Skills are only ever updated, so each test has a fresh instance.
+    with running_simulator(instances=90, speed=0) as sim:
+        yield sim, (f"agent-{number:03d}" for number in itertools.count(3))
+
+
+@pytest.fixture
+def sim(fleet: tuple[Simulator, Iterator[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    put_to_rest(fleet[0])
+    fleet[0].knobs(apply_all_role="user")
+    return fleet[0]
+
+
+@pytest.fixture
+def host(sim: Simulator, fleet: tuple[Simulator, Iterator[str]]) -> str:
+    """An instance whose runtime and two of its skills wait for an update."""
+    return next(fleet[1])
+
+
+def run_task(sim: Simulator, host: str, /, **options: Any) -> ModuleTask:
+    return run_module(sim, "instance_update", host, **options)
+
+
+def redeploy_by_another(sim: Simulator, host: str) -> str:
+    status, answer = sim.call("POST", f"/v1/instances/{sim.instance(host)['id']}/runtime/redeploy")
+    assert status == 200
+    sim.clear_journal()
+    return str(answer["task_id"])
+
+
+def with_a_current_runtime(sim: Simulator, host: str) -> None:
+    """Only the skills of the instance wait."""
+    redeploy_by_another(sim, host)
+    sim.advance(100)
+
+
+def sound(done: ModuleTask) -> dict[str, Any]:
+    assert not done.result.get("failed"), done.result
+    return done.result
+
+
+# The straight way
+
+
+def test_all_updates_are_applied_and_health_is_proved(sim: Simulator, host: str) -> None:
+    old, new = sim.instance(host)["runtime"], sim.state()["newest_runtime"]
+    result = sound(run_task(sim, host))
+    assert result["changed"] and not result["adopted"]
+    skills = {"skills/calendar": ("1.4.0", "1.5.0"), "skills/mail-triage": ("2.0.1", "2.1.0")}
+    changes = {RUNTIME: (old, new), **skills}
+    for side, place in ((0, "before"), (1, "after")):
+        expected = {name: pair[side] for name, pair in changes.items()}
+        assert result["diff"][place] == expected
+        assert result[place].items() >= expected.items()
+        assert result[place]["mcp_servers/files"] == "1.1.0"
+    assert result["skills_applied"] == ["calendar", "mail-triage"]
+    assert result["match"] == "exact" and result["target"]["celery_task_id"] == result["runtime_task_id"]
+    assert result["target"]["status"] == "succeeded" and result["rollout_id"] == result["target"]["rollout_id"]
+    assert result["health"]["status"] == "healthy" and result["health"]["cached"] is False
+    assert posts(sim) == ONCE
+
+    sim.clear_journal()
+    again = sound(run_task(sim, host))
+    assert not again["changed"] and "diff" not in again and again["skills_applied"] == []
+    assert [row["operation_id"] for row in sim.journal()] == ["get_available_updates"]
+
+
+def test_skills_alone_start_no_redeploy_and_wait_for_no_admission(sim: Simulator, host: str) -> None:
+    with_a_current_runtime(sim, host)
+    sim.knobs(policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "stuck"})
+    redeploy_by_another(sim, "agent-002")
+    result = sound(run_task(sim, host, admission_timeout=0))
+    assert result["changed"] and result["skills_applied"] == ["calendar", "mail-triage"]
+    assert result["runtime_task_id"] is None and "target" not in result and "match" not in result
+    assert set(result["diff"]["after"]) == {"skills/calendar", "skills/mail-triage"}
+    assert result["health"]["status"] == "healthy"
+    assert posts(sim) == ONCE
+
+
+@pytest.mark.parametrize("state", ["outdated", "skills only", "current", "under way"])
+def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
+    if state == "skills only":
+        with_a_current_runtime(sim, host)
+    elif state == "current":
+        run_task(sim, host)
+    elif state == "under way":
+        redeploy_by_another(sim, host)
+    sim.clear_journal()
+    predicted = sound(run_task(sim, host, check=True))
+    assert posts(sim) == []
+    real = sound(run_task(sim, host))
+    for key in ("changed", "diff", "before", "after", "adopted"):
+        assert predicted.get(key) == real.get(key), key
+    assert posts(sim) == (ONCE if real["changed"] else [])
+
+
+def test_without_waiting_it_is_sent_and_found(sim: Simulator, host: str) -> None:
+    result = sound(run_task(sim, host, wait=False))
+    assert result["changed"] and result["target"]["status"] == "in_progress"
+    assert "health" not in result and result["skills_applied"] == ["calendar", "mail-triage"]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"status_words": "shouting", "timestamps": "naive"},
+        {"completed_at_empty": "text", "timestamps": "z"},
+        {"celery_task_id_null": True},
+        {"clock_skew_s": -90},
+        {"clock_skew_s": 90},
+    ],
+)
+def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, host: str, shape: dict[str, Any]) -> None:
+    sim.knobs(**shape)
+    result = sound(run_task(sim, host))
+    assert result["changed"] and posts(sim) == ONCE
+
+
+# One is under way already
+
+
+def test_an_open_redeploy_is_followed_first_and_what_is_left_is_applied(sim: Simulator, host: str) -> None:
+    task = redeploy_by_another(sim, host)
+    result = sound(run_task(sim, host))
+    assert result["adopted"] and result["changed"]
+    assert result["target"]["celery_task_id"] == task and result["target"]["status"] == "succeeded"
+    assert set(result["diff"]["before"]) == {"skills/calendar", "skills/mail-triage"}
+    assert result["skills_applied"] == ["calendar", "mail-triage"]
+    assert posts(sim) == ONCE and len(_redeploys(sim, host)) == 1
+
+
+def test_an_open_redeploy_is_not_doubled_when_nobody_waits(sim: Simulator, host: str) -> None:
+    redeploy_by_another(sim, host)
+    done = run_task(sim, host, wait=False)
+    assert sound(done)["adopted"] and not done.result["changed"]
+    assert "no further update was applied" in done.warnings[0]
+    assert posts(sim) == []
+
+
+def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim: Simulator, host: str) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 1})
+    redeploy_by_another(sim, "agent-002")
+    identity = sim.instance(host)["id"]
+
+    def during(pause: int) -> None:
+        if pause == 1:
+            sim.call("POST", f"/v1/instances/{identity}/runtime/redeploy")
+
+    result = sound(run_task(sim, host, during=during))
+    assert result["changed"] and set(result["diff"]["after"]) == {"skills/calendar", "skills/mail-triage"}
+    assert posts(sim) == ["redeploy_runtime", *ONCE], "the other one's, and the skills after it"
+    assert len(_redeploys(sim, host)) == 1
+
+
+def _redeploys(sim: Simulator, host: str) -> list[dict[str, Any]]:
+    """The instance's targets of this test, by the server's clock."""
+    rows = sim.call("GET", f"/v1/instances/{sim.instance(host)['id']}/runtime/rollouts")[1]
+    return [row for row in rows if row["rollout_scope"] == "instance" and row["detail_json"]["version"][0] == "9"]
+
+
+# The answer is lost
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"html_body": True}, {"empty_204": True}],
+)
+def test_1_a_lost_answer_is_looked_up_and_the_redeploy_followed(
+    sim: Simulator, host: str, fault: dict[str, Any]
+) -> None:
+    sim.fault(operation="apply_all_updates", **fault)
+    result = sound(run_task(sim, host))
+    assert result["changed"] and result["match"] == "weak" and result["target"]["status"] == "succeeded"
+    assert result["skills_applied"] == ["calendar", "mail-triage"]
+    assert posts(sim) == ONCE
+
+
+def test_1_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simulator, host: str) -> None:
+    with_a_current_runtime(sim, host)
+    sim.fault(operation="apply_all_updates", reset_after=True)
+    result = sound(run_task(sim, host))
+    assert result["changed"] and result["skills_applied"] == ["calendar", "mail-triage"] and "match" not in result
+    assert posts(sim) == ONCE
+
+
+@pytest.mark.parametrize("skills_only", [False, True])
+def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator, host: str, skills_only: bool) -> None:
+    if skills_only:
+        with_a_current_runtime(sim, host)
+    sim.fault(operation="apply_all_updates", reset_before=True)
+    done = run_task(sim, host)
+    assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
+    assert "nothing of it appeared" in done.msg and "retry_if_absent" in done.msg
+    assert done.result["skills_applied"] == []
+    assert 29 <= sum(done.pauses) <= 31
+    assert posts(sim) == ONCE
+
+
+def test_2_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> None:
+    sim.fault(operation="apply_all_updates", reset_before=True, times=1)
+    sim.fault(operation="apply_all_updates", reset_after=True)
+    done = run_task(sim, host, retry_if_absent=True)
+    assert sound(done)["changed"] and done.result["skills_applied"] == ["calendar", "mail-triage"]
+    assert any("sent once more" in warning for warning in done.warnings)
+    assert posts(sim) == ONCE * 2
+
+
+def test_2_retry_if_absent_does_not_go_on_for_ever(sim: Simulator, host: str) -> None:
+    sim.fault(operation="apply_all_updates", reset_before=True)
+    done = run_task(sim, host, retry_if_absent=True)
+    assert done.result["failed"] and done.result["ambiguous"]
+    assert posts(sim) == ONCE * 2
+
+
+def test_4_a_row_that_appears_late_is_found(sim: Simulator, host: str) -> None:
+    sim.knobs(list_lag_s=10)
+    result = sound(run_task(sim, host))
+    assert result["match"] == "exact" and posts(sim) == ONCE
+
+
+def test_4_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+    sim.knobs(list_lag_s=500)
+    done = run_task(sim, host)
+    assert done.result["failed"] and done.result["changed"]
+    assert "was accepted, but within 30 s nothing of it appeared" in done.msg
+    assert done.result["skills_applied"] == ["calendar", "mail-triage"]
+    assert posts(sim) == ONCE
+
+
+def test_5_without_a_task_id_the_redeploy_is_told_by_its_time(sim: Simulator, host: str) -> None:
+    sim.knobs(task_id_null=True)
+    result = sound(run_task(sim, host))
+    assert (result["match"], result["runtime_task_id"]) == ("weak", None)
+    assert result["target"]["status"] == "succeeded" and result["health"]["status"] == "healthy"
+
+
+# How it ends
+
+
+def test_a_failed_runtime_names_the_reason_and_the_skills_that_stay(sim: Simulator, host: str) -> None:
+    sim.knobs(outcomes={host: {"outcome": "failed", "error_message": "bundle checksum mismatch"}})
+    done = run_task(sim, host)
+    identity = sim.instance(host)["id"]
+    assert done.msg == f"The redeploy of instance {identity} failed: bundle checksum mismatch."
+    assert done.result["changed"] and done.result["skills_applied"] == ["calendar", "mail-triage"]
+    assert posts(sim) == ONCE
+
+    sim.clear_journal()
+    sim.knobs(outcomes={host: []})
+    again = sound(run_task(sim, host))
+    assert again["changed"] and set(again["diff"]["after"]) == {RUNTIME} and again["skills_applied"] == []
+
+
+def test_7_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator, host: str) -> None:
+    sim.knobs(outcomes={host: "uncertain_applied"})
+    result = sound(run_task(sim, host))
+    assert result["reconciled"] == "succeeded" and posts(sim) == ONCE
+
+
+def test_8_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+    sim.knobs(outcomes={host: "uncertain_not_applied"})
+    done = run_task(sim, host)
+    assert done.result["failed"] and done.result["reconciled"] == "not_applied"
+    assert "It was not sent again" in done.msg and posts(sim) == ONCE
+
+
+@pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
+def test_9_a_late_result_counts(sim: Simulator, host: str, outcome: str, ends: str) -> None:
+    sim.knobs(outcomes={host: {"outcome": outcome, "late_result_s": 40}})
+    result = run_task(sim, host).result
+    assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
+    assert "reconciled" not in result and posts(sim) == ONCE
+
+
+def test_10_a_stuck_redeploy_times_out_and_is_adopted_by_the_next_run(sim: Simulator, host: str) -> None:
+    sim.knobs(outcomes={host: "stuck"})
+    done = run_task(sim, host, wait_timeout=100)
+    assert done.result["failed"] and done.result["timed_out"] and done.result["target"]["status"] == "in_progress"
+    assert "did not end within 100 s; it is in_progress. It was left running" in done.msg
+    again = run_task(sim, host, wait_timeout=100)
+    assert again.result["adopted"] and again.result["timed_out"] and not again.result["changed"]
+    assert again.result["target_id"] == done.result["target_id"]
+    assert posts(sim) == ONCE, "no cancel, no SIGTERM, no second one"
+
+
+def test_unhealthy_after_the_update_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+    with_a_current_runtime(sim, host)
+    sim.knobs(disease={host: "incurable"})
+    done = run_task(sim, host, healthy_timeout=30)
+    assert done.result["failed"] and done.result["timed_out"] and done.result["skills_applied"]
+    assert "was updated but was not healthy 3 times in a row within 30 s: its health is" in done.msg
+
+
+# The report of versions
+
+
+def test_a_version_report_that_lags_a_little_is_waited_for(sim: Simulator, host: str) -> None:
+    sim.knobs(manifest_lag_s=40)
+    sim.advance(100)
+    done = run_task(sim, host)
+    assert sound(done)["after"][RUNTIME] == sim.state()["newest_runtime"] and done.warnings == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_version_report_that_lags_does_not_apply_again(sim: Simulator, host: str, check: bool) -> None:
+    sim.knobs(manifest_lag_s=6000)
+    sim.advance(7000)
+    first = run_task(sim, host)
+    assert sound(first)["changed"] and first.result["after"][RUNTIME] == sim.state()["newest_runtime"]
+    assert "version report is not newer yet" in first.warnings[0] and "skills/calendar" in first.warnings[0]
+    sim.clear_journal()
+    second = run_task(sim, host, check=check)
+    assert not sound(second)["changed"] and "Run this task again once the report is newer" in second.warnings[0]
+    assert posts(sim) == []
+
+
+# What it may not do
+
+
+@pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
+def test_12_a_closed_window_shows_the_same_way_however_the_server_says_it(
+    sim: Simulator, host: str, kind: object
+) -> None:
+    now = int(sim.state()["now"] // 3600) % 24
+    hours = {
+        "maintenance_window_start_hour_utc": (now + 5) % 24,
+        "maintenance_window_end_hour_utc": (now + 7) % 24,
+    }
+    sim.knobs(window_error=kind, window_applies_to="everything", policy=hours)
+    done = run_task(sim, host, wait_timeout=60)
+    assert done.result["failed"] and "UTC) is closed; it opens next at " in done.msg, done.msg
+    assert posts(sim) == ONCE, "asked once, not again and again until it opens"
+    if kind == "defer_countdown":
+        assert done.result["timed_out"] and "it is queued" in done.msg and done.result["skills_applied"]
+    else:
+        assert done.pauses == [] and not done.result["changed"]
+
+
+def test_a_role_that_may_not_is_one_sentence(sim: Simulator, host: str) -> None:
+    sim.knobs(apply_all_role="admin")
+    done = run_task(sim, host, key=sim.keys["user"])
+    assert done.result["error"]["kind"] == "forbidden" and "Admin role required" in done.msg
+    assert not done.result["changed"] and posts(sim) == ONCE
+    sim.knobs(apply_all_role="user")
+    assert sound(run_task(sim, host, key=sim.keys["user"]))["changed"]
+
+
+@pytest.mark.parametrize("mode", [409, 429, "queue", "none"])
+def test_13_a_full_fleet_is_waited_for(sim: Simulator, host: str, mode: object) -> None:
+    sim.knobs(max_parallel_mode=mode, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
+    redeploy_by_another(sim, "agent-002")
+    violations = len(sim.in_flight()["violations"])
+    result = sound(run_task(sim, host))
+    assert result["waited_seconds"] > 90 and posts(sim) == ONCE
+    assert len(sim.in_flight()["violations"]) == violations
+
+
+@pytest.mark.parametrize("mode", [409, 429])
+def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, host: str, mode: int) -> None:
+    sim.fault(operation="apply_all_updates", status=mode, retry_after=0, detail="full", times=6)
+    assert sound(run_task(sim, host))["changed"]
+    assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
+
+
+@pytest.mark.parametrize(("most", "said"), [(0, "is 0: rollouts are switched off"), (None, "no whole number")])
+def test_14_a_policy_without_a_number_refuses(sim: Simulator, host: str, most: object, said: str) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": most})
+    done = run_task(sim, host)
+    assert done.result["failed"] and said in done.msg and not done.result["changed"]
+    assert posts(sim) == []
+
+
+def test_without_admission_the_server_decides(sim: Simulator, host: str) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": 0})
+    sim.fault(operation="apply_all_updates", status=409, detail="full")
+    done = run_task(sim, host, admission="none")
+    assert done.result["error"]["kind"] == "conflict" and posts(sim) == ONCE
+
+
+# Answers that the simulator never gives
+
+
+def talk_to(answer: Any, **options: Any) -> tuple[ModuleTask, CrookedServer]:
+    """One run against a server whose ``answer(method, path)`` is a body."""
+    with crooked_server() as server:
+        server.answer = lambda method, path, headers: Said(answer(method, path.partition("?")[0]))
+        handle = Simulator(server.url, {"tenant_admin_override": "some-key"}, None)  # type: ignore[arg-type]
+        moments = iter(range(10_000))
+        handle.advance = lambda seconds: float(next(moments))  # type: ignore[method-assign]
+        return run_module(handle, "instance_update", instance_id="x", healthy_reads=0, **options), server
+
+
+@pytest.mark.parametrize("updates", [{}, {"total_available": None, "runtime": {"slug": "agent"}}, {"skills": "many"}])
+def test_an_answer_that_says_nothing_is_no_current_instance(updates: Any) -> None:
+    done, _server = talk_to(lambda method, path: updates)
+    assert done.result["failed"] and "does not say whether instance x has updates" in done.msg
+
+
+def test_an_update_that_stays_is_a_failure_that_names_it() -> None:
+    crm = {"slug": "crm", "current_version": "1", "available_version": "2", "has_update": True}
+    agent = {"slug": "agent", "current_version": "1", "available_version": "1", "has_update": False}
+    updates = {
+        "total_available": 1,
+        "runtime": agent,
+        "skills": None,
+        "mcp_servers": [crm],
+        "versions_reported_at": "2100-01-01T00:00:00",
+    }
+
+    def answer(method: str, path: str) -> Any:
+        if path.endswith("/updates/available"):
+            return updates
+        return [] if path.endswith("/rollouts") else {"skills_applied": None}
+
+    done, server = talk_to(answer)
+    assert done.result["failed"] and done.result["still_available"] == ["mcp_servers/crm"]
+    assert "the server still lists mcp_servers/crm (1 to 2)" in done.msg
+    assert [method for method, _path, _headers in server.seen].count("POST") == 1
