@@ -88,8 +88,9 @@ from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_lines import Clock, Head, head, members
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_origin import run_origin
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import core_result, dump, kept_result
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import dump, is_kept_whole, result_text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
     connection_secrets,
     environment_secrets,
@@ -99,10 +100,6 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool imp
 
 _LEAST_RESULT_LIMIT = 1024
 _RECAP = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
@@ -161,31 +158,34 @@ class CallbackModule(CallbackBase):
             self._warn(error)
 
     def _start(self, playbook: Any) -> None:
-        started = _now()
+        started = datetime.now(UTC)
         self._learn(environment_secrets(os.environ))
         self._run_id = str(uuid.uuid4())
         self._counter = 0
         self._dropped = 0
-        self._play: dict[str, Any] = {}
-        self._task: dict[str, Any] = {}
-        self._task_event: str | None = None
-        self._tasks: dict[str, tuple[dict[str, Any], str]] = {}
+        self._clock = Clock()
+        self._play_uuid: str | None = None
+        # Members of every event's data, as JSON: of the playbook, and of the playbook and the play.
+        self._of_playbook = self._of_play = ""
+        self._tasks: dict[str, Head] = {}
         self._seen: dict[str, int] = {}
-        self._started: dict[str, tuple[str, datetime]] = {}
+        self._started: dict[str, tuple[str, int, str]] = {}
         self._batches: dict[str, int] = {}
         self._uuid_start = str(uuid.uuid4())[:24]
-        self._playbook = {
-            "playbook": self._redactor.scrub(getattr(playbook, "_file_name", "???")),
-            "playbook_uuid": str(uuid.uuid4()),
-        }
+        self._playbook_uuid = str(uuid.uuid4())
+        name = self._redactor.scrub(getattr(playbook, "_file_name", "???"))
+        self._of_playbook = self._members({"playbook": name, "playbook_uuid": self._playbook_uuid})
+        self._of_play = self._of_playbook
+        self._task = head(None, self._of_playbook)
+        self._of_run = self._members({"pid": self._pid, "runner_ident": self._run_id})
         folder = self.get_option("spool_dir")
         self._spool = Spool(Path(folder) if folder else default_folder(os.environ), self._run_id, started)
         if self._spool.lock_error is not None:
             self._warn(self._spool.lock_error)
         origin = self._redactor.scrub(run_origin(self._run_id, started))
-        identity = self._playbook["playbook_uuid"]
+        said = self._members({"fleetops_run": origin})
         try:
-            self._emit("playbook_on_start", {**self._playbook, "fleetops_run": origin}, event_uuid=identity)
+            self._emit("playbook_on_start", head(None, self._of_playbook), said, event_uuid=self._playbook_uuid)
         except OSError as error:
             self._lost(error)
 
@@ -207,15 +207,13 @@ class CallbackModule(CallbackBase):
         batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
         play_uuid = self._unique(play_uuid)
         scrub = self._redactor.scrub
-        self._play = {"play": scrub(name), "play_uuid": play_uuid, "play_pattern": scrub(pattern)}
-        self._task, self._task_event = {}, None
-        data = {
-            "name": self._play["play"],
-            "pattern": self._play["play_pattern"],
-            "batch": batch,
-            "batch_hosts": [scrub(host.name) for host in hosts],
-        }
-        self._emit("playbook_on_play_start", data, event_uuid=play_uuid, parent=self._playbook["playbook_uuid"])
+        name, pattern = scrub(name), scrub(pattern)
+        of_play = self._members({"play": name, "play_uuid": play_uuid, "play_pattern": pattern})
+        self._play_uuid, self._of_play = play_uuid, self._of_playbook + of_play
+        self._task, self._tasks = head(None, self._of_play), {}
+        data = {"name": name, "pattern": pattern, "batch": batch, "batch_hosts": [scrub(host.name) for host in hosts]}
+        parent = head(self._playbook_uuid, self._of_play)
+        self._emit("playbook_on_play_start", parent, self._members(data), event_uuid=play_uuid)
 
     @staticmethod
     def _batch_hosts(play: Any) -> list[Any]:
@@ -235,17 +233,17 @@ class CallbackModule(CallbackBase):
 
     def _task_start(self, task: Any, is_conditional: bool, is_handler: bool) -> None:
         event_uuid = self._unique(str(task._uuid))
-        self._task = self._describe(task, event_uuid)
-        self._task_event = event_uuid
+        of_task = self._describe(task)
+        self._task = self._remember(task, of_task, event_uuid)
         data = {
-            **self._task,
             "name": self._redactor.scrub(task.get_name()),
             "is_conditional": is_conditional,
             "is_handler": is_handler,
         }
-        self._emit("playbook_on_task_start", data, event_uuid=event_uuid, parent=self._play.get("play_uuid"))
+        parent = head(self._play_uuid, self._of_play + of_task)
+        self._emit("playbook_on_task_start", parent, self._members(data), event_uuid=event_uuid)
 
-    def _describe(self, task: Any, event_uuid: str) -> dict[str, Any]:
+    def _describe(self, task: Any) -> str:
         """What every event of ``task`` says of it; worked out once a start, since names may be templates."""
         described = {
             "task": task.name or task.action,
@@ -261,9 +259,12 @@ class CallbackModule(CallbackBase):
             resolved = role.get_name()
             if resolved != role._role_name:
                 described["resolved_role"] = resolved
-        described = self._redactor.scrub(described)
-        self._tasks[described["task_uuid"]] = (described, event_uuid)
-        return described
+        return self._members(self._redactor.scrub(described))
+
+    def _remember(self, task: Any, of_task: str, event_uuid: str) -> Head:
+        loop = dump(self._redactor.scrub(task.loop_with), self._redactor)
+        made = self._tasks[task._uuid] = head(event_uuid, self._of_play + of_task, loop)
+        return made
 
     def _unique(self, identity: str) -> str:
         """Ansible repeats uuids in every batch and for handlers; events get a suffix, as ansible-runner's do."""
@@ -273,20 +274,19 @@ class CallbackModule(CallbackBase):
     @_recorded
     def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
         scrub = self._redactor.scrub
-        data = {**self._task, "host": self._host_name(host.get_name()), "handler": scrub(handler.get_name())}
-        self._emit("playbook_on_notify", data, parent=self._task_event)
+        said = self._members({"host": scrub(host.get_name()), "handler": scrub(handler.get_name())})
+        self._emit("playbook_on_notify", self._task, said)
 
     @_recorded
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._emit("playbook_on_no_hosts_matched", {}, parent=self._play.get("play_uuid"))
+        self._emit("playbook_on_no_hosts_matched", head(self._play_uuid, self._of_play))
 
     @_recorded
     def v2_playbook_on_no_hosts_remaining(self) -> None:
-        self._emit("playbook_on_no_hosts_remaining", {**self._task}, parent=self._task_event)
+        self._emit("playbook_on_no_hosts_remaining", self._task)
 
     @_recorded
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        self._play = {}
         recap = {name: dict(getattr(stats, name, None) or {}) for name in _RECAP}
         data: dict[str, Any] = {name: self._since_last_playbook(name, recap[name]) for name in _RECAP}
         data["processed"] = {host: 1 for counts in data.values() for host in counts}
@@ -294,7 +294,7 @@ class CallbackModule(CallbackBase):
         self._recap_before = recap
         data["artifact_data"] = self._artifacts((getattr(stats, "custom", None) or {}).get("_run", {}))
         try:
-            self._emit("playbook_on_stats", data, parent=self._playbook["playbook_uuid"])
+            self._emit("playbook_on_stats", head(self._playbook_uuid, self._of_playbook), self._members(data))
         finally:
             self._close()
 
@@ -311,10 +311,9 @@ class CallbackModule(CallbackBase):
 
     @_recorded
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        name = host.get_name()
-        self._started[name] = (str(task._uuid), _now())
-        described, parent = self._of_task(task)
-        self._emit("runner_on_start", {**described, "host": self._host_name(name)}, parent=parent)
+        micros, now = self._clock.now()
+        self._started[host.name] = (task._uuid, micros, now)
+        self._emit("runner_on_start", self._of_task(task), f'"host":{self._host_name(host.name)},', now)
 
     @_recorded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -322,7 +321,7 @@ class CallbackModule(CallbackBase):
 
     @_recorded
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._result("runner_on_failed", result, ignore_errors=bool(ignore_errors))
+        self._result("runner_on_failed", result, f'"ignore_errors":{"true" if ignore_errors else "false"},')
 
     @_recorded
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -348,83 +347,70 @@ class CallbackModule(CallbackBase):
     def v2_runner_retry(self, result: Any) -> None:
         self._item("runner_retry", result)
 
-    def _result(self, event: str, result: Any, **more: Any) -> None:
-        ended = _now()
+    def _result(self, event: str, result: Any, more: str = "") -> None:
+        ended, now = self._clock.now()
         host, task = result._host, result._task
-        described, parent = self._of_task(task)
-        task_uuid, started = self._started.get(host.get_name(), ("", None))
-        if task_uuid != described["task_uuid"]:
-            started = None  # a result of a task that was never announced, as of an include that failed
-        data = {
-            **described,
-            "host": self._host_name(host.get_name()),
-            "remote_addr": self._host_name(host.address),
-            "start": started.isoformat() if started else None,
-            "end": ended.isoformat() if started else None,
-            "duration": (ended - started).total_seconds() if started else None,
-            **more,
-        }
+        of_task = self._of_task(task)
+        task_uuid, started, start = self._started.get(host.name, ("", 0, ""))
+        if task_uuid == task._uuid:
+            times = f'"start":"{start}","end":"{now}","duration":{(ended - started) / 1_000_000},'
+        else:
+            # A result of a task that was never announced, as of an include that failed.
+            times = '"start":null,"end":null,"duration":null,'
+        said = f'"host":{self._host_name(host.name)},"remote_addr":{self._host_name(host.address)},{times}{more}'
         if event != "runner_on_unreachable":
-            data["event_loop"] = task.loop_with
+            said += f'"event_loop":{of_task.loop},'
         if event != "runner_on_skipped":
-            data["res"] = result._result
-        self._emit(event, data, parent=parent)
+            said += f'"res":{self._kept(event, result)},'
+        self._emit(event, of_task, said, now)
 
     def _item(self, event: str, result: Any) -> None:
-        described, parent = self._of_task(result._task)
-        host = self._host_name(result._host.get_name())
-        self._emit(event, {**described, "host": host, "res": result._result}, parent=parent)
+        said = f'"host":{self._host_name(result._host.name)},"res":{self._kept(event, result)},'
+        self._emit(event, self._of_task(result._task), said)
+
+    def _kept(self, event: str, result: Any) -> str:
+        # Of most results a few scalars are kept: for them, ansible-core 2.19 and later need not make its copy of it
+        # all in native types (_result), which costs more than the rest of the event.
+        data = getattr(result, "_return_data", None)
+        if data is None or is_kept_whole(data, event):
+            data = result._result
+        return result_text(data, event, self._limit, self._redactor)
 
     def _host_name(self, name: str) -> str:
-        """A host's name or address, scrubbed once."""
+        """A host's name or address as JSON, scrubbed once."""
         known = self._host_names.get(name)
         if known is None:
-            known = self._host_names[name] = self._redactor.text(name)
+            known = self._host_names[name] = dump(self._redactor.scrub(name), self._redactor)
         return known
 
-    def _of_task(self, task: Any) -> tuple[dict[str, Any], str]:
-        known = self._tasks.get(str(task._uuid))
-        return known if known is not None else (self._describe(task, str(task._uuid)), str(task._uuid))
+    def _of_task(self, task: Any) -> Head:
+        return self._tasks.get(task._uuid) or self._remember(task, self._describe(task), task._uuid)
 
     # Writing
 
-    def _emit(self, event: str, data: dict[str, Any], *, event_uuid: str = "", parent: str | None = None) -> None:
-        """Append one event. Raises OSError when it cannot be written; the counter then stays."""
+    def _members(self, data: Mapping[str, Any]) -> str:
+        return members(data, self._redactor)
+
+    def _emit(self, event: str, of_parent: Head, said: str = "", created: str = "", *, event_uuid: str = "") -> None:
+        """Append one event whose own data are the members ``said``.
+
+        Raises OSError when it cannot be written; the counter then stays.
+        """
         if self._spool is None:
             return
+        counter = self._counter + 1
         # Random numbers cost a system call each: one for the run and the counter make as unique a name.
-        event_uuid = event_uuid or f"{self._uuid_start}{self._counter + 1:012x}"
-        data = {**self._playbook, **self._play, **data, "uuid": event_uuid}
-        record: dict[str, Any] = {
-            "uuid": event_uuid,
-            "counter": self._counter + 1,
-            "event": event,
-            "created": _now().isoformat(),
-            "pid": self._pid,
-            "runner_ident": self._run_id,
-        }
-        if parent:
-            record["parent_uuid"] = parent
-        if self._dropped:
-            record["dropped_events"] = self._dropped
-        record["event_data"] = data
+        event_uuid = event_uuid or f"{self._uuid_start}{counter:012x}"
+        created = created or self._clock.now()[1]
+        dropped = f'"dropped_events":{self._dropped},' if self._dropped else ""
+        line = (
+            f'{{"uuid":"{event_uuid}","counter":{counter},"event":"{event}","created":"{created}",'
+            f'{self._of_run}{dropped}{of_parent.text}{said}"uuid":"{event_uuid}"}}}}'
+        )
         if event.startswith("playbook_"):
             self._spool.check_name()
-        self._spool.append(self._line(record).encode("ascii"))
-        self._counter += 1
-
-    def _line(self, record: dict[str, Any]) -> str:
-        data = record["event_data"]
-        result = data.get("res")
-        if result is None:
-            return dump(record, self._redactor)
-        try:
-            data["res"] = kept_result(result, record["event"], self._limit, self._redactor)
-            return dump(record, self._redactor)
-        except (TypeError, ValueError, RecursionError):
-            # A result that JSON cannot say (NaN, itself inside itself): what happened is still told.
-            data["res"] = {**core_result(result, self._redactor), "truncated": True}
-            return dump(record, self._redactor)
+        self._spool.append(line.encode("ascii"))
+        self._counter = counter
 
     def _learn(self, secrets: set[str]) -> None:
         if not secrets <= self._secrets:

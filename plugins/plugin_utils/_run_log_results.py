@@ -37,7 +37,7 @@ _IDS = (
     "enqueued",
     "total",
 )
-_CORE = _STATUS + _IDS
+_CORE = frozenset(_STATUS + _IDS)
 _LONGEST_ID = 256
 
 # Never kept, at any depth: a module's arguments and whole facts.
@@ -53,6 +53,7 @@ _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_s
 # Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
 _MARGIN = 16384
 _DEEPEST = 40
+_UNCHANGED = '{"changed":false}'
 
 
 def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Redactor) -> dict[str, Any]:
@@ -65,13 +66,31 @@ def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Red
     if _is_censored(result):
         return _censored(result)
     core = _core(result, redactor)
-    if event not in _FULL_EVENTS and not result.get("changed"):
+    if not is_kept_whole(result, event):
         return core
     if not any(isinstance(value, str) and len(value) > limit for value in result.values()):
         whole = redactor.scrub(_without_arguments(result, redactor))
         if len(dump(whole, redactor)) <= limit:
             return whole
     return _cut_down(result, core, limit, redactor)
+
+
+def is_kept_whole(result: Mapping[str, Any], event: str) -> bool:
+    """Whether more of ``result`` is stored than its status and ids."""
+    return (event in _FULL_EVENTS or bool(result.get("changed"))) and not _is_censored(result)
+
+
+def result_text(result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor) -> str:
+    """The ``res`` of an event as JSON; of a result that JSON cannot say, the status and ids alone."""
+    if result is None:
+        return "null"
+    try:
+        kept = kept_result(result, event, limit, redactor)
+        # What nearly every result comes to.
+        return _UNCHANGED if len(kept) == 1 and kept.get("changed") is False else dump(kept, redactor)
+    except (TypeError, ValueError, RecursionError):
+        # NaN, or itself inside itself.
+        return dump({**core_result(result, redactor), "truncated": True}, redactor)
 
 
 def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -124,9 +143,8 @@ def _censored(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _core(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
     kept = {}
-    for key in _CORE:
-        if key in result:
-            value = result[key]
+    for key, value in result.items():
+        if key in _CORE:
             if isinstance(value, str):
                 kept[key] = redactor.text(value)[:_LONGEST_ID]
             elif value is None or isinstance(value, (bool, int, float)):
