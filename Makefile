@@ -48,6 +48,10 @@ demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CO
 test: $(VENV)/.dev-ready  ## Every test, two at a time (TESTS=path and ARGS=-x narrow it down)
 	$(BIN)/python -m pytest -n 2 $(ARGS) $(or $(TESTS),tests)
 
+.PHONY: molecule
+molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each against a fleet of its own (SCENARIOS="rolling recover")
+	$(BIN)/python -m tests.molecule $(SCENARIOS)
+
 .PHONY: lint
 lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-docs, antsibull-changelog
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ FLEETS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(scenario: str) -> bool:
-    """Whether the scenario succeeded; its output goes to the terminal."""
+def run(scenario: str) -> tuple[bool, str]:
+    """Whether the scenario succeeded, and its output."""
     with (
         tempfile.TemporaryDirectory(prefix="fleetops-molecule-") as scratch,
         running_simulator(instances=4, speed=60.0, faults=FLEETS.get(scenario)) as sim,
@@ -44,8 +45,17 @@ def run(scenario: str) -> bool:
             "XDG_CACHE_HOME": scratch,
         }
         command = ["molecule", "--base-config", str(SCENARIOS / "config.yml"), "test", "--scenario-name", scenario]
-        done = subprocess.run(command, cwd=SCENARIOS.parent, env=environment, stdin=subprocess.DEVNULL, check=False)
-        return done.returncode == 0
+        done = subprocess.run(
+            command,
+            cwd=SCENARIOS.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode == 0, done.stdout
 
 
 def main() -> int:
@@ -55,10 +65,14 @@ def main() -> int:
     if unknown:
         print(f"There is no scenario {', '.join(unknown)}; there are {', '.join(known)}.", file=sys.stderr)
         return 1
-    failed = [scenario for scenario in wanted if not run(scenario)]
+    failed = []
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for scenario, (succeeded, output) in zip(wanted, pool.map(run, wanted), strict=True):
+            print(f"{'passed' if succeeded else 'FAILED'}: {scenario}", flush=True)
+            if not succeeded:
+                failed.append(scenario)
+                print(output, file=sys.stderr)
     print(f"{len(wanted) - len(failed)} passed, {len(failed)} failed")
-    for scenario in failed:
-        print(f"failed: {scenario}", file=sys.stderr)
     return 1 if failed else 0
 
 
