@@ -51,7 +51,9 @@ options:
     choices: [policy, none]
     default: policy
   admission_timeout:
-    description: Seconds to wait for admission.
+    description:
+      - Seconds to wait for admission, also by a server that answers that it is full or busy. Any other refusal ends the
+        task at once.
     type: int
     default: 3600
   wait_timeout:

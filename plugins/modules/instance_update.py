@@ -14,7 +14,8 @@ short_description: Apply all updates of an instance
 version_added: 0.2.0
 description:
   - Applies all available updates of one running instance. The server reloads skills at once and redeploys the runtime
-    last. The module waits for the end, proves that the agent is well, and looks whether an update is left.
+    last. The module waits for the end, proves that the agent is well, and looks whether an update is left; one that the
+    server still lists then is a failure that names it.
   - A redeploy that is under way already is followed first, and what is left is applied then, so after a crash the same
     task is simply run again.
   - The call is sent once. If whether it was accepted is unknown, its effect is looked for in the instance's history
@@ -51,7 +52,9 @@ options:
     choices: [policy, none]
     default: policy
   admission_timeout:
-    description: Seconds to wait for admission.
+    description:
+      - Seconds to wait for admission, also by a server that answers that it is full or busy. Any other refusal ends the
+        task at once.
     type: int
     default: 3600
   wait_timeout:
