@@ -73,6 +73,8 @@ Batches = Callable[..., tuple[int, list[int], str]]
         (4, "growth='doubling'", [1, 2, 4]),
         (50, "batch_max=3", [1, 3, 3]),
         (2, "canary=5", [2, 2, 2, 1]),
+        (9, "growth='percent', percent=45, of=7", [1, 3, 3]),
+        (2, "growth='percent', percent='90', of='7', canary=0", [2, 2, 2, 1]),
     ],
 )
 def test_serial_mirrors_the_policy(
@@ -105,6 +107,8 @@ def test_limit_check_mode_extra_variables_and_environment(simulator: Simulator, 
         ("{{ lookup('fleetops.agents.update_policy').max_parallel_rollouts }}", "rollouts are switched off"),
         ("{{ query('fleetops.agents.batches', canary=-1) }}", "canary must be a whole number of 0 or more, it is -1"),
         ("{{ query('fleetops.agents.batches', growth='wild') }}", "growth"),
+        ("{{ query('fleetops.agents.batches', growth='percent') }}", "growth=percent needs of"),
+        ("{{ query('fleetops.agents.batches', percent=101) }}", "percent must be 100 or less, it is 101"),
         ("{{ query('fleetops.agents.batches', 2) }}", "takes options only"),
         ("{{ lookup('fleetops.agents.update_policy', 'max_parallel') }}", "it has maintenance_window_end_hour_utc"),
     ],

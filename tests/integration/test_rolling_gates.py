@@ -81,6 +81,8 @@ def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_v
         assert refused.rc == 2
         assert "This is not the plan that was agreed on: versions moved since. Nothing was done." in refused.stdout
         assert sim.writes() == []
+        # The new plan is shown, so that somebody can agree on it.
+        assert plan_hash(refused) not in (agreed, "")
         assert report_of(refused)["not_touched"] == hosts(1, 2, 3, 4, 5)
 
         newer = report_of(run_playbook(sim, PLAYBOOK, "--check", e=growing))["plan_hash"]
@@ -214,6 +216,12 @@ def _expire_key_in_flight(sim: Simulator, in_flight: int) -> None:
 
 def test_no_traffic_is_inconclusive_and_ends_with_4(run_playbook: Run) -> None:
     with running_simulator(instances=4, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
+        # What makes no sense is refused before the canary, and not after it.
+        unsoaked = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_audit_gate": True})
+        assert unsoaked.rc == 2
+        assert "audit compares counters over the soak: give soak too." in unsoaked.stdout
+        assert sim.writes() == []
+
         options = {"fleetops_audit_gate": True, "fleetops_soak": 1, "fleetops_soak_interval": 0.2}
         run = run_playbook(sim, PLAYBOOK, e={**QUICK, **options})
         assert run.rc == 4, run.output
