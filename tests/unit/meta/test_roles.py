@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles and playbooks: their variables are specified, documented, and have the same default everywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+PAGE = ROOT / "docs" / "docsite" / "rst" / "playbooks.rst"
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def defaults(role: str) -> dict[str, Any]:
+    return load(ROOT / "roles" / role / "defaults" / "main.yml")
+
+
+def entry_points(role: str) -> dict[str, Any]:
+    return load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+
+
+def rendered(default: Any) -> Any:
+    """A default that is a template, as it is when nobody gave the variables that it reads."""
+    return jinja2.Template(default).render() if isinstance(default, str) else default
+
+
+def words(folder: Path) -> set[str]:
+    return {word for path in sorted(folder.glob("*.yml")) for word in re.findall(r"\bfleetops_\w+", path.read_text())}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_specifies_the_variables_of_its_defaults_and_no_others(role: str) -> None:
+    given = defaults(role)
+    assert [name for name in given if not name.startswith("fleetops_")] == []
+    assert entry_points(role)["main"]["options"].keys() == given.keys()
+    for name, entry in entry_points(role).items():
+        assert (ROOT / "roles" / role / "tasks" / f"{name}.yml").is_file(), name
+        assert {"short_description", "description", "author", "version_added"} <= entry.keys(), name
+        for variable, option in entry["options"].items():
+            assert {"type", "description"} <= option.keys(), (name, variable)
+            assert variable in given or (variable, name) == ("fleetops_result", "record")
+            assert rendered(option.get("default")) == rendered(given.get(variable)), (name, variable)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_every_variable_that_it_has(role: str) -> None:
+    folder = ROOT / "roles" / role
+    assert set(defaults(role)) <= words(folder / "tasks") | words(folder / "vars")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_readme_of_a_role_has_a_row_for_each_variable(role: str) -> None:
+    text = (ROOT / "roles" / role / "README.md").read_text()
+    assert re.findall(r"^\| `(fleetops_\w+)` \|", text, re.MULTILINE) == list(defaults(role))
+
+
+# What a caller may give to a playbook: what it reads with a default, and the variables of its roles but for those that
+# it sets itself so that the role does what this playbook is for.
+SET_BY_PLAYBOOKS = {"fleetops_plan_for", "fleetops_compare_versions", "fleetops_acted"}
+# Of no use where nothing is planned by versions, or not by the runtime's version alone.
+ONLY_FOR = {"fleetops_plan_hash": {"rolling_redeploy", "apply_updates"}, "fleetops_state": {"rolling_redeploy"}}
+# Results of tasks and facts, which a default only guards.
+INTERNAL = re.compile(r"fleetops_(why|last|rolled|retried|result|recovered|healed|policy|action|run)$")
+
+
+def variables(playbook: str) -> set[str]:
+    text = (ROOT / "playbooks" / f"{playbook}.yml").read_text()
+    read = set(re.findall(r"\b(fleetops_\w+)\s*\|\s*default\(", text))
+    of_roles = {name for role in set(re.findall(r"name: fleetops\.agents\.(\w+)", text)) for name in defaults(role)}
+    given = {name for name in read | of_roles if not INTERNAL.match(name)} - SET_BY_PLAYBOOKS
+    return {name for name in given if playbook in ONLY_FOR.get(name, {playbook})}
+
+
+def rows() -> dict[str, list[str]]:
+    """The page's table of variables: the cells of each row, by the variable's name."""
+    found: dict[str, list[str]] = {}
+    for row in re.split(r"^   \* - ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
+        cells = [cell.strip() for cell in re.split(r"\n     - ", row.split("\n\n")[0])]
+        found[cells[0].strip("`")] = cells[1:]
+    return {name: cells for name, cells in found.items() if name.startswith("fleetops_")}
+
+
+def test_the_page_of_the_playbooks_has_a_row_for_each_variable_that_names_the_playbooks_which_take_it() -> None:
+    takers: dict[str, set[str]] = {}
+    for playbook in PLAYBOOKS:
+        for name in variables(playbook):
+            takers.setdefault(name, set()).add(playbook)
+    rolling = {
+        p for p in PLAYBOOKS if "fleetops.agents.fleet_preflight" in (ROOT / "playbooks" / f"{p}.yml").read_text()
+    }
+    assert len(rolling) == 5
+    told = {
+        name: set(re.findall(r"``(\w+)``", cells[0])) | (rolling if cells[0].startswith("rolling") else set())
+        for name, cells in rows().items()
+    }
+    assert told == takers
+
+
+def test_the_page_has_a_section_for_each_playbook() -> None:
+    assert set(re.findall(r"^(\w+)\n-+$", PAGE.read_text(), re.MULTILINE)) >= set(PLAYBOOKS)
