@@ -85,7 +85,7 @@ def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) 
     for host in ("agent-001", "agent-004"):
         assert run_module(sim, "instance_runtime", host).result["changed"]
     result = plan(sim).result
-    assert result["skipped"] == ["agent-001", "agent-004"]
+    assert result["left_alone"] == ["agent-001", "agent-004"]
     assert [batch["instances"] for batch in result["batches"]] == [
         ["agent-002"],
         ["agent-003", "agent-005"],
@@ -93,7 +93,7 @@ def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) 
     ]
     assert "Left alone, current already: agent-001, agent-004." in result["text"]
     everything = plan(sim, state="redeployed").result
-    assert len(everything["planned"]) == 6 and everything["skipped"] == []
+    assert len(everything["planned"]) == 6 and everything["left_alone"] == []
     # The skills of a current runtime are out of date.
     updates = sim.call("GET", f"/v1/instances/{sim.instance('agent-001')['id']}/updates/available")[1]
     assert updates["total_available"] > 0
