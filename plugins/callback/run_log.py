@@ -262,7 +262,7 @@ class CallbackModule(CallbackBase):
         return self._members(self._redactor.scrub(described))
 
     def _remember(self, task: Any, of_task: str, event_uuid: str) -> Head:
-        loop = dump(self._redactor.scrub(task.loop_with), self._redactor)
+        loop = dump(self._redactor.scrub(getattr(task, "loop_with", None)), self._redactor)
         made = self._tasks[task._uuid] = head(event_uuid, self._of_play + of_task, loop)
         return made
 
