@@ -18,6 +18,7 @@ import yaml
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
 from ansible_collections.fleetops.agents.plugins.module_utils._options import ENVIRONMENT
+from tests.integration.module_table import TABLE, module_of
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -118,14 +119,16 @@ def test_a_module_is_documented_whole(module: str) -> None:
     fragments = told["extends_documentation_fragment"]
     assert "fleetops.agents.attributes" in fragments
     assert "fleetops.agents.connection" in fragments
-    if module.endswith("_info"):
+    # Those that write nothing share what is said of check mode, diff and idempotence.
+    if module.endswith("_info") or "fleetops.agents.attributes.info" in fragments:
         assert "fleetops.agents.attributes.info" in fragments
+        assert not {row.writes for case, row in TABLE.items() if module_of(case) == module if row.writes}
     else:
         assert {"check_mode", "diff_mode", "idempotent"} <= set(told["attributes"])
     examples = yaml.safe_load(loaded.EXAMPLES)
     assert len(examples) >= 3
     for task in examples:
-        words = set(task) - {"name", "register", "until", "retries", "delay", "when"}
+        words = set(task) - {"name", "register", "until", "retries", "delay", "when", "run_once"}
         assert all(word.startswith(("fleetops.agents.", "ansible.builtin.")) for word in words), task
         assert "api_key" not in str(task)
     for name, entry in yaml.safe_load(loaded.RETURN).items():
