@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """A change of some keys of a policy: only what differs is sent, and what the server took of it is read back."""
 
 from __future__ import annotations
@@ -8,48 +9,90 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import differing, is_value, moved
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 
 
 def patch(
     context: Context,
     what: str,
+    before: Record,
     wanted: Mapping[str, Any],
     *,
     read: Callable[[], Record],
-    send: Callable[[Record], object],
-    value_of: Callable[[Record, str], Any] = lambda policy, key: policy.get(key),
+    send: Callable[[Record], Record],
+    values: Callable[[Record], Record],
+    foretold: Callable[[Record, Record], Record],
 ) -> Record:
     """Bring the keys of ``wanted`` to their values; the policy as it is afterwards, in check mode as it would be.
 
-    ``read()`` gives the policy, ``send(changes)`` sends a PATCH, ``value_of(policy, key)`` finds a key's value in it.
-    ``what`` names the policy in sentences. Fails when the server did not take something, naming keys and values.
+    ``before`` is the policy as it was just read, ``read()`` reads it again, ``send(changes)`` sends a PATCH,
+    ``values(policy)`` finds the keys' values in it, ``foretold(policy, changes)`` is the policy as it will be.
+    ``what`` names the policy in sentences. Fills ``policy``, ``policy_before``, ``changed_keys`` and ``drift``. A
+    PATCH whose outcome is unknown is looked up. Fails with ``not_taken`` if the server did not take something.
     """
-    before = read()
-    changes = {key: value for key, value in wanted.items() if value_of(before, key) != value}
-    context.result.update(policy=before, policy_before=before, changed_keys=sorted(changes))
+    held = values(before)
+    changes = differing(held, wanted)
+    old = {key: held.get(key) for key in changes}
+    context.result.update(policy=before, policy_before=before, changed_keys=[], drift={})
     if not changes:
         return before
-    sent = context.write(
-        lambda: [send(changes)], before={key: value_of(before, key) for key in changes}, after=dict(changes)
-    )
-    if sent is None:
-        return {**before, **changes}
-    after = read()
+    lost: ApiError | None = None
+    try:
+        answer = context.write(lambda: send(changes), before=old, after=dict(changes))
+    except ApiError as error:
+        # A refusal too, if an earlier attempt may have been carried out before it.
+        if not error.ambiguous and error.attempts < 2:
+            raise
+        lost = error
+    else:
+        context.result["policy"] = foretold(before, changes) if answer is None else answer
+        if answer is None:
+            context.result["changed_keys"] = sorted(changes)
+            return context.result["policy"]
+    after = _read_back(context, what, read, lost)
+    _compare(context, what, held, values(after), changes, lost)
+    return after
+
+
+def _read_back(context: Context, what: str, read: Callable[[], Record], lost: ApiError | None) -> Record:
+    try:
+        after = read()
+    except ApiError as error:
+        if lost is not None:
+            context.changed = True
+            raise lost from error
+        context.fail(
+            f"The server accepted the change of {what}, but it could not be read back: {error}",
+            error=error.as_dict(),
+        )
     context.result["policy"] = after
-    not_taken = {
-        key: {"wanted": value, "is": value_of(after, key)}
-        for key, value in changes.items()
-        if value_of(after, key) != value
+    return after
+
+
+def _compare(context: Context, what: str, held: Record, now: Record, changes: Record, lost: ApiError | None) -> None:
+    """Say what became of ``changes``; ``lost`` is the error that came instead of an answer."""
+    not_taken = {key: {"wanted": changes[key], "is": now.get(key)} for key in differing(now, changes)}
+    changed = sorted(key for key in changes if key not in not_taken or not is_value(now.get(key), held.get(key)))
+    drift = moved(held, now, changes)
+    context.changed = bool(changed)
+    context.diff = {
+        "before": {key: held.get(key) for key in changed},
+        "after": {key: now.get(key) if key in not_taken else changes[key] for key in changed},
     }
+    context.result.update(changed_keys=changed, drift=drift)
+    if drift:
+        context.warn(f"Somebody else changed {what} at the same time: {', '.join(drift)}.")
+    if lost is not None and not changed:
+        raise lost
     if not_taken:
-        if len(not_taken) == len(changes) and all(value_of(after, key) == value_of(before, key) for key in changes):
-            context.changed = False
         told = "; ".join(f"{key} is {pair['is']!r}, not {pair['wanted']!r}" for key, pair in not_taken.items())
         context.fail(
-            f"The server accepted the change of {what}, but reading it back shows otherwise: {told}. "
+            f"A change of {what} was sent, but reading it back shows otherwise: {told}. "
             "Somebody else may have changed it at the same time, or the server does not know the key.",
             not_taken=not_taken,
         )
-    return after
+    if lost is not None:
+        context.warn(f"The answer to the change of {what} was lost; reading it back shows that it holds.")

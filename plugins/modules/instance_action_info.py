@@ -73,7 +73,7 @@ actions:
       status: completed
       duration_ms: 2100
 total:
-  description: How many actions the server says it has; V(null) if it does not say.
+  description: The server's count of actions, which may end at 100 too; V(null) if it gives none.
   returned: success
   type: int
   sample: 12
@@ -85,31 +85,30 @@ truncated:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import normalise, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import is_action
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
 
 def run(context: Context) -> None:
-    limit = context.params["limit"]
+    limit, kinds, wanted_id = (context.params[name] for name in ("limit", "action", "action_id"))
     if not 1 <= limit <= ACTIONS_CAP:
         context.fail(f"limit is {limit}: it must be from 1 to {ACTIONS_CAP}.")
-    answer = context.client.list_instance_actions(context.params["instance_id"], limit=limit)
-    listed = answer.get("actions")
+    # One more than asked tells whether there are more, whatever the server means by total.
+    answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
+    listed, total = answer.get("actions"), number(answer.get("total"))
     rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    total = number(answer.get("total"))
-    kinds = {normalise(kind) for kind in context.params["action"] or ()}
-    wanted_id = context.params["action_id"]
-    kept = [
-        row
-        for row in rows
-        if (not kinds or normalise(row.get("action")) in kinds)
-        and (wanted_id is None or str(row.get("action_id")) == wanted_id)
-    ]
     context.result.update(
-        actions=kept,
+        actions=[row for row in rows[:limit] if _wanted(row, kinds, wanted_id)],
         total=None if total is None else int(total),
-        truncated=len(rows) >= limit and (total is None or total > len(rows) or limit == ACTIONS_CAP),
+        truncated=len(rows) > limit or len(rows) >= ACTIONS_CAP or (total is not None and total > len(rows)),
     )
+
+
+def _wanted(row: Record, kinds: list[str] | None, wanted_id: str | None) -> bool:
+    if kinds and not is_action(row, *map(normalise, kinds)):
+        return False
+    return wanted_id is None or wanted_id in (str(row.get("action_id")), str(row.get("id")))
 
 
 OPERATION = Operation(

@@ -33,9 +33,13 @@ options:
     default: [events, summary]
   since:
     description:
-      - Keep only events of this time or later. ISO 8601, without a zone it is UTC.
+      - Keep only events of this time or later. ISO 8601, without a zone it is UTC. An event without a readable time is
+        kept.
       - The API has no filter of time and does not say how it orders events, and an event may arrive late. So this
         chooses among the events that O(limit) or O(all) read. RV(reaches_since) says whether they go back that far.
+      - With O(all), reading ends early where that loses nothing. The first page must be newest first, by the time of
+        the event or of its arrival, and an event must be reached that is more than five minutes older than this.
+        Otherwise the whole history is read.
     type: str
   outcome:
     description: Keep only events with one of these outcomes, for example V(error) and V(denied).
@@ -77,7 +81,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 events:
-  description: The events as the server gives them.
+  description: The events that pass the filters, as the server gives them.
   returned: O(gather) contains V(events)
   type: list
   elements: dict
@@ -94,7 +98,7 @@ summary:
   type: dict
   sample: {total_events: 120, success_events: 117, error_events: 2, denied_events: 1, by_source: {agent: 40}}
 truncated:
-  description: Whether there are more events than were read.
+  description: Whether there are more events than were read. With O(all) there are none, or none since O(since).
   returned: O(gather) contains V(events)
   type: bool
   sample: false
@@ -105,14 +109,17 @@ next_offset:
   sample: 20
 reaches_since:
   description:
-    - Whether the events that were read go back to O(since). They do when there are no more, or the oldest is older.
+    - Whether the events that were read go back to O(since). They do when there are no more, or when they are listed
+      newest first and reach an older one.
   returned: O(since) was given and events were read
   type: bool
   sample: true
 """
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.audit import end_of_walk, passes
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
     Context,
     Operation,
@@ -137,29 +144,27 @@ def run(context: Context) -> None:
 
 def _events(context: Context, start: float | None) -> None:
     client, instance_id = context.client, context.params["instance_id"]
-    rows, truncated, next_offset = read_listing(
-        context,
-        lambda limit, offset: client.list_audit_events(instance_id, limit=limit, offset=offset),
-        AUDIT_PAGE,
-    )
+    ahead: list[list[Record]] = []
+
+    def read_page(limit: int, offset: int) -> list[Record]:
+        return ahead.pop() if ahead else client.list_audit_events(instance_id, limit=limit, offset=offset)
+
+    if start is not None and context.params["all"] and context.params["offset"] >= 0:
+        offset = context.params["offset"]
+        first = read_page(AUDIT_PAGE, offset)
+        ahead.append(first)
+        rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=end_of_walk(first, start))
+        truncated, next_offset, reaches = False, None, True
+    else:
+        rows, truncated, next_offset = read_listing(context, read_page, AUDIT_PAGE)
+        ends = end_of_walk(rows, start) if start is not None else None
+        reaches = not truncated or (ends is not None and any(map(ends, rows)))
+    words = {name: context.params[name] or () for name in _FILTERS}
     context.result.update(
-        events=[row for row in rows if _wanted(context, row, start)], truncated=truncated, next_offset=next_offset
+        events=[row for row in rows if passes(row, start, words)], truncated=truncated, next_offset=next_offset
     )
     if start is not None:
-        times = [at for row in rows if (at := parse_time(row.get("event_ts"))) is not None]
-        context.result["reaches_since"] = not truncated or (bool(times) and min(times) < start)
-
-
-def _wanted(context: Context, row: Record, start: float | None) -> bool:
-    """Whether an event passes the filters; one without a readable time is kept, so that none gets lost."""
-    at = parse_time(row.get("event_ts"))
-    if start is not None and at is not None and at < start:
-        return False
-    for name in _FILTERS:
-        words = context.params[name]
-        if words and normalise(row.get(name)) not in {normalise(word) for word in words}:
-            return False
-    return True
+        context.result["reaches_since"] = reaches
 
 
 OPERATION = Operation(

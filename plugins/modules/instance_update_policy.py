@@ -31,7 +31,7 @@ attributes:
     details: Shows the overrides that change. V(inherit) is no override.
   idempotent:
     support: partial
-    details: With O(raw_body), which is always sent, nothing can be compared.
+    details: An O(raw_body) with keys that this module does not know is sent each time, since it cannot be compared.
 options:
   runtime:
     description:
@@ -49,7 +49,9 @@ options:
     type: str
     choices: [auto, notify, disabled, inherit]
   raw_body:
-    description: A body to send as it is, for keys of a newer server.
+    description:
+      - A body to send as it is, for keys of a newer server. V(null) takes an override away.
+      - What the server made of it is in RV(policy), but is not checked.
     type: dict
 seealso:
   - module: fleetops.agents.instance_update_info
@@ -76,6 +78,13 @@ EXAMPLES = r"""
     runtime: inherit
     skills: inherit
     mcp_servers: inherit
+
+- name: Send what only a newer server knows
+  fleetops.agents.instance_update_policy:
+    instance_id: "{{ fleetops_instance_id }}"
+    raw_body:
+      runtime: notify
+      runtime_channel: stable
 """
 
 RETURN = r"""
@@ -91,28 +100,42 @@ policy_before:
   type: dict
   sample: {runtime: notify, runtime_override: null, runtime_source: platform_default, runtime_auto_supported: true}
 changed_keys:
-  description: The components whose override was changed.
+  description: The components whose override was changed, or the keys of O(raw_body) that were sent.
   returned: success
   type: list
   elements: str
   sample: [runtime]
+drift:
+  description: The overrides of other components that somebody else changed at the same time, before and after.
+  returned: success
+  type: dict
+  sample: {skills: {before: null, after: disabled}}
 not_taken:
-  description: The components that the server did not take, each with what was wanted and what it is.
+  description: The components that read otherwise after the change, each with what was wanted and what it is.
   returned: failure because of that
   type: dict
-  sample: {skills: {wanted: auto, is: null}}
+  sample: {skills: {wanted: disabled, is: null}}
 """
 
+from collections.abc import Callable
+
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+    COMPONENTS,
+    auto_refused,
+    differing,
+    override_of,
+    overrides,
+    with_overrides,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
 
-_COMPONENTS = ("runtime", "skills", "mcp_servers")
 _MODES = ["auto", "notify", "disabled", "inherit"]
 
 
 def run(context: Context) -> None:
-    client, instance_id, raw = context.client, context.params["instance_id"], context.params["raw_body"]
+    client, instance_id = context.client, context.params["instance_id"]
 
     def read() -> Record:
         policy = client.get_available_updates(instance_id).get("update_policy")
@@ -121,54 +144,42 @@ def run(context: Context) -> None:
     def send(changes: Record) -> Record:
         return client.set_instance_update_policy(instance_id, changes)
 
-    if raw is not None:
-        before = read()
-        context.result.update(policy=before, policy_before=before, changed_keys=sorted(map(str, raw)))
-        context.write(lambda: [send(raw)], before=before, after={**before, **raw})
-        if not context.check_mode:
-            context.result["policy"] = read()
+    before = read()
+    context.result.update(policy=before, policy_before=before, changed_keys=[], drift={})
+    if context.params["raw_body"] is not None:
+        _send_raw(context, before, context.params["raw_body"], read, send)
         return
-    wanted = {name: _override(context.params[name]) for name in _COMPONENTS if context.params[name] is not None}
-    _refuse_what_is_not_supported(context, read(), wanted)
-    policy = patch(
+    wanted = {name: override_of(context.params[name]) for name in COMPONENTS if context.params[name] is not None}
+    cannot = auto_refused(before, differing(overrides(before), wanted))
+    if cannot:
+        context.fail(
+            f"The server does not support automatic updates of {' and '.join(cannot)} for instance {instance_id}; "
+            "nothing was sent. Use notify or disabled."
+        )
+    patch(
         context,
         f"the update policy of instance {instance_id}",
+        before,
         wanted,
         read=read,
         send=send,
-        value_of=lambda policy, name: policy.get(f"{name}_override") or None,
+        values=overrides,
+        foretold=with_overrides,
     )
-    if context.check_mode and context.changed:
-        policy = _foretold(
-            context.result["policy_before"], {name: wanted[name] for name in context.result["changed_keys"]}
-        )
-    context.result["policy"] = policy
 
 
-def _override(mode: str) -> str | None:
-    """The override that a mode stands for: inheriting is having none."""
-    return None if mode == "inherit" else mode
-
-
-def _refuse_what_is_not_supported(context: Context, policy: Record, wanted: Record) -> None:
-    """Refuse ``auto`` where the server says that it cannot; where it says nothing it is the judge."""
-    cannot = [name for name, mode in wanted.items() if mode == "auto" and policy.get(f"{name}_auto_supported") is False]
-    if cannot:
-        context.fail(
-            f"The server does not support automatic updates of {' and '.join(cannot)} for instance "
-            f"{context.params['instance_id']}; nothing was sent. Use notify or disabled.",
-            policy=policy,
-        )
-
-
-def _foretold(policy: Record, changes: Record) -> Record:
-    """The policy with other overrides; what an inherited mode will be is the server's to say."""
-    told = dict(policy)
-    for name, mode in changes.items():
-        told[f"{name}_override"] = mode
-        told[name] = mode
-        told[f"{name}_source"] = "instance_override" if mode else None
-    return told
+def _send_raw(
+    context: Context, before: Record, body: Record, read: Callable[[], Record], send: Callable[[Record], Record]
+) -> None:
+    """Send the body as it is, unless it says nothing but what holds already."""
+    held = overrides(before)
+    if all(name in held and held[name] == mode for name, mode in body.items()):
+        return
+    context.result["changed_keys"] = sorted(map(str, body))
+    answer = context.write(lambda: [send(body)], before={name: held.get(name) for name in body}, after=dict(body))
+    if answer is not None:
+        context.result["policy"] = answer[0]
+        context.result["policy"] = read()
 
 
 OPERATION = Operation(
@@ -181,8 +192,8 @@ OPERATION = Operation(
     },
     on_instance=True,
     rules={
-        "required_one_of": [(*_COMPONENTS, "raw_body")],
-        "mutually_exclusive": [(name, "raw_body") for name in _COMPONENTS],
+        "required_one_of": [(*COMPONENTS, "raw_body")],
+        "mutually_exclusive": [(name, "raw_body") for name in COMPONENTS],
     },
 )
 

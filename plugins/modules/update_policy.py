@@ -16,6 +16,7 @@ description:
   - Sets how many rollouts may run at once, the maintenance window, and the default per component.
   - Only what is given and differs is sent. Afterwards the policy is read back, and what the server did not take is a
     failure, not a success.
+  - If the server's answer gets lost, the same values are sent again and the policy is read back.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -37,7 +38,9 @@ options:
     description: The hour of the day (UTC, 0 to 23) at which the maintenance window opens.
     type: int
   maintenance_window_end_hour_utc:
-    description: The hour (UTC, 0 to 23) at which it closes. The same hour as the start means open all day.
+    description:
+      - The hour (UTC, 0 to 23) at which it closes. An end before the start is on the next day.
+      - The same hour as the start means open all day. A warning says so where only one of the two makes it so.
     type: int
   runtime_default:
     description: What happens with a new runtime, unless an instance has its own policy.
@@ -97,45 +100,56 @@ changed_keys:
   type: list
   elements: str
   sample: [max_parallel_rollouts]
+drift:
+  description: The keys that somebody else changed at the same time, with their values before and after.
+  returned: success
+  type: dict
+  sample: {skills_default: {before: notify, after: disabled}}
 not_taken:
-  description: The keys that the server did not take, each with what was wanted and what it is.
+  description: The keys that read otherwise after the change, each with what was wanted and what it is.
   returned: failure because of that
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
 """
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+    HOUR_KEYS,
+    TENANT_KEYS,
+    opened_by_one_hour,
+    tenant_values,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
 
 _MODES = ["auto", "notify", "disabled"]
-_KEYS = (
-    "max_parallel_rollouts",
-    "maintenance_window_start_hour_utc",
-    "maintenance_window_end_hour_utc",
-    "runtime_default",
-    "skills_default",
-    "mcp_servers_default",
-)
 
 
 def run(context: Context) -> None:
-    wanted = {key: context.params[key] for key in _KEYS if context.params[key] is not None}
+    wanted = {key: context.params[key] for key in TENANT_KEYS if context.params[key] is not None}
     if wanted.get("max_parallel_rollouts", 1) < 1:
         context.fail(
             f"max_parallel_rollouts is {wanted['max_parallel_rollouts']}: it must be 1 or more. "
             "To stop rollouts, close the maintenance window or disable the components."
         )
-    for key in ("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc"):
+    for key in HOUR_KEYS:
         if not 0 <= wanted.get(key, 0) <= 23:
             context.fail(f"{key} is {wanted[key]}: it must be an hour of the day, from 0 to 23.")
     client = context.client
-    context.result["policy"] = patch(
+    policy = patch(
         context,
         "the tenant's update policy",
+        client.get_fleet_update_policy(),
         wanted,
         read=client.get_fleet_update_policy,
         send=client.set_fleet_update_policy,
+        values=tenant_values,
+        foretold=lambda before, changes: {**before, **changes},
     )
+    if context.changed and opened_by_one_hour(policy, wanted):
+        context.warn(
+            f"The maintenance window now starts and ends at the same hour ({policy[HOUR_KEYS[0]]}), "
+            "which means open all day."
+        )
 
 
 OPERATION = Operation(
@@ -148,7 +162,7 @@ OPERATION = Operation(
         "skills_default": {"type": "str", "choices": _MODES},
         "mcp_servers_default": {"type": "str", "choices": _MODES},
     },
-    rules={"required_one_of": [_KEYS]},
+    rules={"required_one_of": [TENANT_KEYS]},
 )
 
 

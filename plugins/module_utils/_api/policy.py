@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Update policies of the tenant (E9, E10) and of one instance (E25, E26): what differs, and what will be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .models import Record, normalise, number
+
+COMPONENTS = ("runtime", "skills", "mcp_servers")
+HOUR_KEYS = ("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc")
+TENANT_KEYS = ("max_parallel_rollouts", *HOUR_KEYS, *(f"{component}_default" for component in COMPONENTS))
+
+
+def is_value(said: Any, wanted: str | int | None) -> bool:
+    """Whether what the server says is the wanted value, however it spells a word or a number."""
+    if wanted is None:
+        return said is None
+    if isinstance(wanted, str):
+        return isinstance(said, str) and normalise(said) == normalise(wanted)
+    return number(said) == wanted
+
+
+def differing(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> Record:
+    """The part of ``wanted`` that does not hold yet."""
+    return {key: value for key, value in wanted.items() if not is_value(values.get(key), value)}
+
+
+def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str, Any]) -> Record:
+    """What changed without having been sent: key -> ``before`` and ``after``."""
+    return {
+        key: {"before": before.get(key), "after": after.get(key)}
+        for key in sorted(before.keys() | after.keys())
+        if key not in sent and before.get(key) != after.get(key)
+    }
+
+
+def tenant_values(policy: Mapping[str, Any]) -> Record:
+    """The keys of E9 that can be set, None where the server does not give one."""
+    return {key: policy.get(key) for key in TENANT_KEYS}
+
+
+def overrides(policy: Mapping[str, Any]) -> Record:
+    """The overrides of an instance's policy (E25, E26) by component; None inherits."""
+    said = {component: policy.get(f"{component}_override") for component in COMPONENTS}
+    return {
+        component: mode if isinstance(mode, str) and normalise(mode) not in ("", "inherit") else None
+        for component, mode in said.items()
+    }
+
+
+def override_of(mode: str) -> str | None:
+    """The override that a mode stands for: inheriting is having none."""
+    return None if mode == "inherit" else mode
+
+
+def auto_refused(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
+    """The components for which ``auto`` is asked although the server says that it does not support it."""
+    return [name for name, mode in changes.items() if mode == "auto" and policy.get(f"{name}_auto_supported") is False]
+
+
+def with_overrides(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> Record:
+    """The instance's policy with other overrides. What it will then inherit is the server's to say: None."""
+    told = dict(policy)
+    for name, mode in changes.items():
+        told[f"{name}_override"] = mode
+        told[name] = mode
+        told[f"{name}_source"] = "instance_override" if mode else None
+    return told
+
+
+def opened_by_one_hour(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Whether a change of one hour of the window made it equal to the other, which opens the window all day."""
+    start, end = (number(policy.get(key)) for key in HOUR_KEYS)
+    return start is not None and start == end and len(changes.keys() & set(HOUR_KEYS)) == 1
