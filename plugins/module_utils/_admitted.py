@@ -81,9 +81,15 @@ def send_admitted(context: Context, history: list[Record], admission: Admission,
             return send()
         except ApiError as error:
             admission.leave()
-            if not may_pass(error.kind, error.status, error.detail):
+            if may_pass(error.kind, error.status, error.detail):
+                return f"the server answered: {error.detail or error}"
+            if error.kind != "conflict":
                 raise
-            return f"the server answered: {error.detail or error}"
+            return context.fail(
+                f"{str(error).rstrip('.')}. It is not about a full or busy server, so it was not asked again. Look at "
+                "the instance, and run this task again.",
+                error=error.as_dict(),
+            )
 
     waited = wait_until(
         attempt,

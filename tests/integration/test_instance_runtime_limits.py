@@ -150,7 +150,7 @@ def test_a_refusal_that_waiting_does_not_change_is_a_failure_at_once(sim: Simula
     done = run_task(sim)
     sim.knobs(running=["agent-001"])
     assert done.result["failed"] and not done.result["changed"] and "timed_out" not in done.result
-    assert done.result["error"]["kind"] == "conflict" and "Instance is not running." in done.msg
+    assert done.result["error"]["kind"] == "conflict" and "Instance is not running. It is not about" in done.msg
     assert posts(sim) == ["redeploy_runtime"] and done.pauses == []
 
 
