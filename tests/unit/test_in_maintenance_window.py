@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleetops.agents.plugins.test.in_maintenance_window import in_maintenance_window
@@ -46,6 +49,35 @@ def test_a_policy_alone_is_asked_about_now() -> None:
     hour = datetime.now(UTC).hour
     assert in_maintenance_window(policy(hour, (hour + 2) % 24))
     assert not in_maintenance_window(policy((hour + 5) % 24, (hour + 7) % 24))
+
+
+def test_a_policy_is_asked_about_another_time() -> None:
+    hours = policy(2, 4)
+    assert in_maintenance_window(hours, at="2026-11-24T02:00:00Z")
+    assert in_maintenance_window(hours, at="2026-11-24T04:59:00+02:00")
+    assert not in_maintenance_window(hours, at="2026-11-24T04:00:00")
+    assert not in_maintenance_window(hours, at=0)
+
+
+@pytest.mark.parametrize("spelled", [1795487400, 1795487400.5, "1795487400", " 1795487400.5 "])
+def test_epoch_seconds_may_be_text_as_facts_give_them(spelled: Any) -> None:
+    assert datetime.fromtimestamp(1795487400, UTC).hour == 2
+    assert in_maintenance_window(spelled, policy(2, 3)) and not in_maintenance_window(spelled, policy(3, 2))
+
+
+def test_two_policies_or_two_times_are_a_sentence() -> None:
+    with pytest.raises(AnsibleFilterError, match="two policies"):
+        in_maintenance_window(policy(1, 2), "2026-11-24T01:00:00Z")
+    with pytest.raises(AnsibleFilterError, match="two times"):
+        in_maintenance_window("2026-11-24T01:00:00Z", policy(1, 2), at="2026-11-24T02:00:00Z")
+
+
+def test_the_documentation_names_the_arguments() -> None:
+    path = Path(__file__).resolve().parents[2] / "plugins" / "test" / "in_maintenance_window.yml"
+    told = yaml.safe_load(path.read_text())
+    names = list(signature(in_maintenance_window).parameters)
+    assert set(told["DOCUMENTATION"]["options"]) == {"_input", *names[1:]}
+    assert len(yaml.safe_load(told["EXAMPLES"])) >= 3 and set(told["RETURN"]) == {"_value"}
 
 
 @pytest.mark.parametrize("hours", [policy(None, None), policy(7, 7), policy(24, 0), policy("no", 3)])

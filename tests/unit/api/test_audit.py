@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A walk through the audit may end early only if no event that is asked for comes later, whatever the order is."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.audit import CLOCKS_APART, end_of_walk, passes
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
+
+PAGE = 12
+# When it happened, and how much later it arrived; the agent's clock may be ahead a little.
+EVENTS = st.lists(st.tuples(st.integers(0, 100_000), st.integers(-int(CLOCKS_APART), 50_000)), max_size=80)
+ORDERS = ["event_ts", "ingested_at", "oldest first", "by arrival, oldest first", "none"]
+
+
+def listed(events: list[tuple[int, int]], order: str) -> list[dict[str, Any]]:
+    """The server's list, as the API might give it."""
+    rows = [
+        {"id": f"{number}", "event_ts": iso_time(at), "ingested_at": iso_time(at + lag), "at": at}
+        for number, (at, lag) in enumerate(events)
+    ]
+    if order == "none":
+        random.Random(len(rows)).shuffle(rows)
+        return rows
+    key = "ingested_at" if order in ("ingested_at", "by arrival, oldest first") else "event_ts"
+    return sorted(rows, key=lambda row: row[key], reverse=order in ("event_ts", "ingested_at"))
+
+
+@pytest.mark.parametrize("order", ORDERS[:4])
+@given(events=EVENTS, start=st.integers(0, 110_000))
+def test_no_event_is_lost_whatever_the_order(order: str, events: list[tuple[int, int]], start: int) -> None:
+    rows = listed(events, order)
+    until = end_of_walk(rows[:PAGE], start)
+    read = read_all(lambda limit, offset: rows[offset : offset + limit], page=PAGE, until=until)
+    wanted = {row["id"] for row in rows if row["at"] >= start}
+    assert wanted <= {row["id"] for row in read}
+    assert {row["id"] for row in read if passes(row, start, {})} == wanted
+
+
+@pytest.mark.parametrize("order", ORDERS[:2])
+def test_a_long_history_is_not_read_to_its_end(order: str) -> None:
+    rows = listed([(at * 1000, 20) for at in range(1000)], order)
+    calls: list[int] = []
+
+    def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
+        calls.append(offset)
+        return rows[offset : offset + limit]
+
+    read_all(fetch, page=PAGE, until=end_of_walk(rows[:PAGE], 990_000))
+    assert len(calls) <= 3
+
+
+@pytest.mark.parametrize("order", ORDERS[2:])
+def test_an_order_that_is_not_newest_first_ends_no_walk(order: str) -> None:
+    assert end_of_walk(listed([(at * 1000, 20) for at in range(PAGE)], order), 10**9) is None
+
+
+@pytest.mark.parametrize("times", [[], ["2026-01-01T00:00:00Z"], [None, None], ["2026-01-01"] * 3, ["soon", "late"]])
+def test_a_page_that_shows_no_order_ends_no_walk(times: list[Any]) -> None:
+    assert end_of_walk([{"event_ts": at} for at in times], 10**10) is None
+
+
+def test_filters_take_any_spelling_and_keep_what_has_no_time() -> None:
+    event = {"event_ts": None, "outcome": "Denied", "source": None, "tool_name": "find_customer"}
+    assert passes(event, 10.0, {"outcome": ["error", "denied"], "source": []})
+    assert not passes(event, None, {"source": ["agent"]})
+    assert passes({**event, "event_ts": "1970-01-01T00:00:10"}, 10.0, {})
+    assert not passes({**event, "event_ts": "1970-01-01T00:00:09"}, 10.0, {})
+    assert passes({"event_ts": 7}, None, {"outcome": []})

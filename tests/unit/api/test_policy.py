@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of an update policy differs, what was changed by somebody else, and what an override will make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+    COMPONENTS,
+    HOUR_KEYS,
+    TENANT_KEYS,
+    auto_refused,
+    differing,
+    is_value,
+    moved,
+    opened_by_one_hour,
+    override_of,
+    overrides,
+    tenant_values,
+    with_overrides,
+)
+
+MODES = st.sampled_from(["auto", "notify", "disabled"])
+ANYTHING = st.none() | st.booleans() | st.integers(0, 30) | st.floats() | MODES | st.text(max_size=5) | st.just([])
+TENANT = st.dictionaries(st.sampled_from([*TENANT_KEYS, "extra"]), ANYTHING)
+WANTED = st.fixed_dictionaries(
+    {}, optional={key: MODES if key.endswith("_default") else st.integers(0, 23) for key in TENANT_KEYS}
+)
+INSTANCE = st.dictionaries(
+    st.sampled_from([f"{name}{part}" for name in COMPONENTS for part in ("", "_override", "_source")]), ANYTHING
+)
+CHANGES = st.dictionaries(st.sampled_from(COMPONENTS), MODES | st.none())
+
+
+@given(policy=TENANT, wanted=WANTED)
+def test_what_was_changed_does_not_differ_any_more(policy: dict[str, Any], wanted: dict[str, Any]) -> None:
+    changes = differing(tenant_values(policy), wanted)
+    assert changes.items() <= wanted.items()
+    after = {**policy, **changes}
+    assert differing(tenant_values(after), wanted) == {}
+    assert all(is_value(after.get(key), value) for key, value in wanted.items())
+
+
+@given(policy=INSTANCE, changes=CHANGES)
+def test_the_foretold_policy_has_the_overrides_and_nothing_else_moves(
+    policy: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    told = with_overrides(policy, changes)
+    assert overrides(told) == {**overrides(policy), **changes}
+    others = {key: value for key, value in policy.items() if not key.startswith(tuple(changes))}
+    assert others.items() <= told.items()
+
+
+@given(before=TENANT, after=TENANT, sent=WANTED)
+def test_drift_is_what_moved_without_being_sent(
+    before: dict[str, Any], after: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    drift = moved(tenant_values(before), tenant_values(after), sent)
+    assert not drift.keys() & sent.keys()
+    assert moved(tenant_values(before), tenant_values(before), sent) == {}
+    for key in set(TENANT_KEYS) - set(sent) - set(drift):
+        assert before.get(key) == after.get(key)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "same"),
+    [
+        (2, 2, True),
+        (2.0, 2, True),
+        ("2", 2, True),
+        (None, 2, False),
+        (True, 1, False),
+        (False, 0, False),
+        ("Auto", "auto", True),
+        (" AUTO ", "auto", True),
+        (None, "auto", False),
+        (0, None, False),
+        (None, None, True),
+        ([], "auto", False),
+        ({}, 0, False),
+    ],
+)
+def test_a_value_is_the_wanted_one_however_it_is_spelled(said: Any, wanted: Any, same: bool) -> None:
+    assert is_value(said, wanted) is same
+
+
+@pytest.mark.parametrize("none", [None, "", "  ", "inherit", "Inherit", 0, False, []])
+def test_no_override_has_many_spellings(none: Any) -> None:
+    assert overrides({"runtime_override": none})["runtime"] is None is override_of("inherit")
+
+
+@pytest.mark.parametrize(("supported", "refused"), [(False, ["skills"]), (True, []), (None, []), ("no", [])])
+def test_auto_is_refused_only_where_the_server_says_no(supported: Any, refused: list[str]) -> None:
+    policy = {"skills_auto_supported": supported}
+    assert auto_refused(policy, {"skills": "auto", "runtime": "auto"}) == refused
+    assert auto_refused(policy, {"skills": "notify"}) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "given_keys", "opened"),
+    [(3, 3, HOUR_KEYS[:1], True), (3, 3, HOUR_KEYS, False), (3, 4, HOUR_KEYS[:1], False), (None, None, (), False)],
+)
+def test_one_hour_made_equal_to_the_other_opens_the_window(
+    start: Any, end: Any, given_keys: tuple[str, ...], opened: bool
+) -> None:
+    assert opened_by_one_hour(dict(zip(HOUR_KEYS, (start, end), strict=True)), dict.fromkeys(given_keys, 3)) is opened
