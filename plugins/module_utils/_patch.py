@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import differing, is_value, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import differing, moved
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 
 
@@ -75,7 +75,7 @@ def _read_back(context: Context, what: str, read: Callable[[], Record], lost: Ap
 def _compare(context: Context, what: str, held: Record, now: Record, changes: Record, lost: ApiError | None) -> None:
     """Say what became of ``changes``; ``lost`` is the error that came instead of an answer."""
     not_taken = {key: {"wanted": changes[key], "is": now.get(key)} for key in differing(now, changes)}
-    changed = sorted(key for key in changes if key not in not_taken or not is_value(now.get(key), held.get(key)))
+    changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
     drift = moved(held, now, changes)
     context.changed = bool(changed)
     context.diff = {
