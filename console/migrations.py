@@ -387,3 +387,108 @@ def _audit(db: Database) -> None:
         ) WITHOUT ROWID
         """,
     )
+
+
+@migrations(name="0004_instances")
+def _instances(db: Database) -> None:
+    """What was read of each instance itself: health, versions, actions, and the number of its memories."""
+    _run(
+        db,
+        # The newest of everything, one row an instance; a group of columns is NULL until its kind was read.
+        # health..trouble: E16. health: healthy, or the server's word normalised; trouble: sick subsystems and open
+        # breakers in words. runtime_current..policy_json: E25; outdated: how many components wait for an update.
+        # memories: E17, a number and never a content; memories_full: 1 when the API's list was cut there.
+        """
+        CREATE TABLE instance_state (
+          tenant TEXT NOT NULL,
+          instance_id TEXT NOT NULL,
+          health TEXT,
+          checked_at REAL,
+          uptime_s REAL,
+          trouble TEXT,
+          runtime_current TEXT,
+          runtime_available TEXT,
+          outdated INTEGER,
+          components_json TEXT,
+          policy_json TEXT,
+          memories INTEGER,
+          memories_full INTEGER,
+          PRIMARY KEY (tenant, instance_id)
+        ) WITHOUT ROWID
+        """,
+        # E16 as stored by the server. checked_at: when the server checked, or when it was read if it does not say.
+        """
+        CREATE TABLE health_checks (
+          tenant TEXT NOT NULL,
+          instance_id TEXT NOT NULL,
+          checked_at REAL NOT NULL,
+          checked_raw TEXT,
+          status TEXT NOT NULL,
+          status_raw TEXT,
+          cached INTEGER,
+          uptime_s REAL,
+          trouble TEXT,
+          subsystems_json TEXT,
+          PRIMARY KEY (tenant, instance_id, checked_at)
+        ) WITHOUT ROWID
+        """,
+        # E25; a row is added when the versions differ from the newest one stored. versions_json: component -> version.
+        """
+        CREATE TABLE instance_versions (
+          tenant TEXT NOT NULL,
+          instance_id TEXT NOT NULL,
+          taken_at REAL NOT NULL,
+          runtime TEXT,
+          versions_json TEXT NOT NULL,
+          PRIMARY KEY (tenant, instance_id, taken_at)
+        ) WITHOUT ROWID
+        """,
+        # E11, the newest 100 of each look; an action without an id is keyed by a hash of its word and time. More than
+        # 100 between two looks leave a gap in ingest_cursors (source actions).
+        """
+        CREATE TABLE instance_actions (
+          tenant TEXT NOT NULL,
+          instance_id TEXT NOT NULL,
+          action_id TEXT NOT NULL,
+          action TEXT,
+          status TEXT NOT NULL,
+          status_raw TEXT,
+          message TEXT,
+          actor TEXT,
+          created_at REAL,
+          created_raw TEXT,
+          completed_at REAL,
+          completed_raw TEXT,
+          duration_ms REAL,
+          detail_json TEXT,
+          PRIMARY KEY (tenant, instance_id, action_id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX instance_actions_time ON instance_actions (tenant, instance_id, created_at)",
+    )
+
+
+@migrations(name="0004_upkeep")
+def _upkeep(db: Database) -> None:
+    """What was done to keep the database: backups, prunings, and where pruned audits begin."""
+    _run(
+        db,
+        # kind: backup or prune. detail_json: the file and its bytes, or rows removed by table. Append only.
+        """
+        CREATE TABLE upkeep (
+          kind TEXT NOT NULL,
+          at REAL NOT NULL,
+          detail_json TEXT,
+          PRIMARY KEY (kind, at)
+        ) WITHOUT ROWID
+        """,
+        # Raw events before this time (start of a UTC day) were pruned; their days in audit_daily are final.
+        """
+        CREATE TABLE audit_floors (
+          tenant TEXT NOT NULL,
+          instance_id TEXT NOT NULL,
+          floor REAL NOT NULL,
+          PRIMARY KEY (tenant, instance_id)
+        ) WITHOUT ROWID
+        """,
+    )
