@@ -149,8 +149,9 @@ def _events(context: Context, start: float | None) -> None:
     def read_page(limit: int, offset: int) -> list[Record]:
         return ahead.pop() if ahead else client.list_audit_events(instance_id, limit=limit, offset=offset)
 
-    if start is not None and context.params["all"] and context.params["offset"] >= 0:
-        offset = context.params["offset"]
+    limit, offset = context.params["limit"], context.params["offset"]
+    # read_listing refuses numbers that are too small.
+    if start is not None and context.params["all"] and limit >= 1 and offset >= 0:
         first = read_page(AUDIT_PAGE, offset)
         ahead.append(first)
         rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=end_of_walk(first, start))
