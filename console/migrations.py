@@ -468,7 +468,7 @@ def _instances(db: Database) -> None:
     )
 
 
-@migrations(name="0004_upkeep")
+@migrations(name="0005_upkeep")
 def _upkeep(db: Database) -> None:
     """What was done to keep the database: backups, prunings, and where pruned audits begin."""
     _run(
