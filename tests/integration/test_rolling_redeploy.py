@@ -147,31 +147,48 @@ def test_14_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
         assert sim.writes() == []
 
 
-def test_16_kill_9_in_the_middle_and_a_plain_run_again_deploys_each_instance_once(
+def test_16_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_once(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> None:
-    with running_simulator(instances=5, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
-        command = ["ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK]
-        command += ["-e", "fleetops_wait_interval=0.2 fleetops_healthy_reads=2"]
-        victim = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]],
-            cwd=CHECKOUT,
-            env=playbook_environment(sim),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 60
-        while sum(redeploys(sim).values()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        os.killpg(victim.pid, signal.SIGKILL)
-        victim.wait()
-        assert sim.in_flight()["now"] >= 1, "nothing was in flight when the controller died"
+    with running_simulator(instances=7, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
+
+        def planned() -> bool:
+            return len(sim.journal(operation_id="get_available_updates")) >= 7
+
+        def sent_and_not_answered() -> bool:
+            return sum(redeploys(sim).values()) == 1 and sim.in_flight()["now"] == 1
+
+        def in_the_middle_of_a_batch() -> bool:
+            return sum(redeploys(sim).values()) >= 3 and sim.in_flight()["now"] >= 1
+
+        def between_batches() -> bool:
+            return sum(redeploys(sim).values()) >= 4 and sim.in_flight()["now"] == 0
+
+        # The answer to the first redeploy takes its time, so that the controller dies before it comes.
+        sim.fault(operation="redeploy_runtime", latency_after_s=3, times=1)
+        for moment in (planned, sent_and_not_answered, in_the_middle_of_a_batch, between_batches):
+            command = ["ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK]
+            command += ["-e", "fleetops_wait_interval=0.2 fleetops_healthy_reads=2"]
+            victim = subprocess.Popen(
+                [str(BIN / command[0]), *command[1:]],
+                cwd=CHECKOUT,
+                env=playbook_environment(sim),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            deadline = time.monotonic() + 90
+            while not moment() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert moment(), moment.__name__
+            os.killpg(victim.pid, signal.SIGKILL)
+            victim.wait()
 
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
         assert run.rc == 0, run.output
         assert set(redeploys(sim).values()) == {1}
-        assert len(redeploys(sim)) == 5
+        assert len(redeploys(sim)) == 7
+        assert sim.in_flight()["violations"] == []
 
 
 def test_27_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
