@@ -88,7 +88,9 @@ def _compare(context: Context, what: str, held: Record, now: Record, changes: Re
     if lost is not None and not changed:
         raise lost
     if not_taken:
-        told = "; ".join(f"{key} is {pair['is']!r}, not {pair['wanted']!r}" for key, pair in not_taken.items())
+        told = "; ".join(
+            f"{key} is {_shown(pair['is'])}, not {_shown(pair['wanted'])}" for key, pair in not_taken.items()
+        )
         context.fail(
             f"A change of {what} was sent, but reading it back shows otherwise: {told}. "
             "Somebody else may have changed it at the same time, or the server does not know the key.",
@@ -96,3 +98,7 @@ def _compare(context: Context, what: str, held: Record, now: Record, changes: Re
         )
     if lost is not None:
         context.warn(f"The answer to the change of {what} was lost; reading it back shows that it holds.")
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else repr(value)

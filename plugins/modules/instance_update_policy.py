@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets the update policy of one instance (E26; E25)."""
+"""Sets the update policy of one instance (E26; E25, and in check mode E9)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ description:
   - Overrides the tenant's update policy for one instance, per component, or lets it inherit again.
   - Only what is given and differs is sent. Afterwards the policy is read back, and what the server did not take is a
     failure, not a success.
+  - Where the server does not say what is overridden there is nothing to compare with, which is a failure too.
+    O(raw_body) is the way around it.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -90,7 +92,9 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 policy:
-  description: The instance's policy afterwards, as the server gives it; in check mode as it would be.
+  description:
+    - The instance's policy afterwards, as the server gives it; in check mode as it would be.
+    - In check mode the source of a mode that will be inherited is V(null). With O(raw_body) it is the policy before.
   returned: success
   type: dict
   sample: {runtime: auto, runtime_override: auto, runtime_source: instance_override, runtime_auto_supported: true}
@@ -119,6 +123,7 @@ not_taken:
 
 from collections.abc import Callable
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
     COMPONENTS,
@@ -126,6 +131,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     differing,
     override_of,
     overrides,
+    untold,
     with_overrides,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
@@ -156,6 +162,12 @@ def run(context: Context) -> None:
             f"The server does not support automatic updates of {' and '.join(cannot)} for instance {instance_id}; "
             "nothing was sent. Use notify or disabled."
         )
+    silent = untold(before, wanted)
+    if silent:
+        context.fail(
+            f"The server does not say whether instance {instance_id} overrides {' and '.join(silent)}; nothing was "
+            "sent. raw_body sends without a comparison."
+        )
     patch(
         context,
         f"the update policy of instance {instance_id}",
@@ -164,8 +176,18 @@ def run(context: Context) -> None:
         read=read,
         send=send,
         values=overrides,
-        foretold=with_overrides,
+        foretold=lambda policy, changes: with_overrides(policy, changes, _tenant(context, changes)),
     )
+
+
+def _tenant(context: Context, changes: Record) -> Record:
+    """The tenant's defaults, if something will inherit; a forecast goes without them where they cannot be read."""
+    if None not in changes.values():
+        return {}
+    try:
+        return context.client.get_fleet_update_policy()
+    except ApiError:
+        return {}
 
 
 def _send_raw(
@@ -173,7 +195,7 @@ def _send_raw(
 ) -> None:
     """Send the body as it is, unless it says nothing but what holds already."""
     held = overrides(before)
-    if all(name in held and held[name] == mode for name, mode in body.items()):
+    if all(name in held and held[name] == mode for name, mode in body.items()) and not untold(before, body):
         return
     context.result["changed_keys"] = sorted(map(str, body))
     answer = context.write(lambda: [send(body)], before={name: held.get(name) for name in body}, after=dict(body))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
-from tests.simulator.running import Simulator
+from tests.integration.module_table import HOST, TABLE, module_of
+from tests.integration.module_task import operation_of
+from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
@@ -25,6 +27,33 @@ CANARY = "canary-key-that-must-never-be-seen-0123456789"
 # What differs by nature: how the task was run, and how long it took.
 BY_NATURE = {"invocation", "waited_seconds", "ansible_facts", "exception", "failed_when_result", "warnings"}
 POLICY = "/v1/instances/fleet/updates/policy"
+# A check changes nothing, and the host has one sickness, which is of another kind.
+NOTHING_TO_CHANGE = {"instance_diagnostics", "instance_circuit_breakers"}
+# One row a module.
+ROWS = {case: row for case, row in TABLE.items() if case == module_of(case)}
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A fleet whose clock stands still, so that both ways see the same times."""
+    with running_simulator(instances=6, speed=0) as sim:
+        yield sim
+
+
+def every_module(sim: Simulator) -> dict[str, dict[str, Any]]:
+    """The task of each module's row, with a state that it has something to do on, and in check mode."""
+    for row in ROWS.values():
+        row.prepare(sim)
+    # Longer than the uptime that a restart is guarded by.
+    sim.advance(3600)
+    tasks = {}
+    for case, row in ROWS.items():
+        options = row.options(sim)
+        if operation_of(case).on_instance:
+            options["instance_id"] = sim.instance(HOST)["id"]
+        tasks[case] = {f"fleetops.agents.{case}": options, "check_mode": True, "diff": True}
+    sim.clear_journal()
+    return tasks
 
 
 def cases(sim: Simulator) -> dict[str, dict[str, Any]]:
@@ -111,13 +140,13 @@ def without(result: Any) -> Any:
 def test_both_ways_give_the_same(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
-    tasks = cases(simulator)
+    tasks = every_module(simulator) | cases(simulator)
     report = tmp_path / "results.json"
     playbook = tmp_path / "play.yml"
     playbook.write_text(yaml.safe_dump(play(tasks, report), sort_keys=False))
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("all: {hosts: {localhost: {}}}\n")
-    run = run_playbook(simulator, playbook, "-vvvv", inventory=inventory, timeout=300)
+    run = run_playbook(simulator, playbook, "-vvvv", inventory=inventory, timeout=600)
     assert run.rc == 0, run.output[-4000:]
     pairs = dict(zip(tasks, json.loads(report.read_text()), strict=True))
     for name, (here, there) in pairs.items():
@@ -125,6 +154,11 @@ def test_both_ways_give_the_same(
         assert "invocation" not in here, name
         assert without(here) == without(there), name
         assert "Traceback" not in str(here), name
+    for case, row in ROWS.items():
+        foretold = pairs[case][0]
+        assert not foretold.get("failed"), (case, foretold)
+        assert foretold["changed"] == (bool(row.writes) and case not in NOTHING_TO_CHANGE), case
+        assert ("diff" in foretold) == foretold["changed"], case
     assert not pairs["policy"][0].get("failed")
     assert pairs["redeploy in check mode"][0]["changed"] is True
     assert pairs["redeploy in check mode"][0]["diff"]["before"] != pairs["redeploy in check mode"][0]["diff"]["after"]

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .models import Record, normalise, number
@@ -45,12 +45,23 @@ def tenant_values(policy: Mapping[str, Any]) -> Record:
 
 
 def overrides(policy: Mapping[str, Any]) -> Record:
-    """The overrides of an instance's policy (E25, E26) by component; None inherits."""
-    said = {component: policy.get(f"{component}_override") for component in COMPONENTS}
-    return {
-        component: mode if isinstance(mode, str) and normalise(mode) not in ("", "inherit") else None
-        for component, mode in said.items()
-    }
+    """The overrides of an instance's policy (E25, E26) by component; None inherits.
+
+    Without the key ``<component>_override`` the mode is one if its source names the instance.
+    """
+    return {component: _override(policy, component) for component in COMPONENTS}
+
+
+def _override(policy: Mapping[str, Any], component: str) -> str | None:
+    key = f"{component}_override"
+    of_instance = "instance" in normalise(policy.get(f"{component}_source"))
+    said = policy.get(key, policy.get(component) if of_instance else None)
+    return said if isinstance(said, str) and normalise(said) not in ("", "inherit") else None
+
+
+def untold(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
+    """The components of which an instance's policy does not say whether they are overridden."""
+    return [c for c in components if f"{c}_override" not in policy and not normalise(policy.get(f"{c}_source"))]
 
 
 def override_of(mode: str) -> str | None:
@@ -63,12 +74,17 @@ def auto_refused(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> list[
     return [name for name, mode in changes.items() if mode == "auto" and policy.get(f"{name}_auto_supported") is False]
 
 
-def with_overrides(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> Record:
-    """The instance's policy with other overrides. What it will then inherit is the server's to say: None."""
+def with_overrides(
+    policy: Mapping[str, Any], changes: Mapping[str, Any], tenant: Mapping[str, Any] | None = None
+) -> Record:
+    """The instance's policy with other overrides; ``tenant`` (E9) says what is inherited, without it that is None.
+
+    Whether an inherited mode comes from the tenant or the platform is the server's to say: its source is None.
+    """
     told = dict(policy)
     for name, mode in changes.items():
         told[f"{name}_override"] = mode
-        told[name] = mode
+        told[name] = mode or (tenant or {}).get(f"{name}_default")
         told[f"{name}_source"] = "instance_override" if mode else None
     return told
 

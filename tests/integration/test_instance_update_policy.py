@@ -1,0 +1,246 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What instance_update_policy does, said by the server's journal, and what it makes of servers that say too little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
+from tests.simulator.running import Simulator, running_simulator
+from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+
+PATCH, READ = "set_instance_update_policy", "get_available_updates"
+COMPONENTS = ("runtime", "skills", "mcp_servers")
+ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=2, speed=0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(fleet: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    # A second attempt follows at once; how long it waits is tested with the client.
+    monkeypatch.setattr(ASIDE, 0.001)
+    put_to_rest(fleet)
+    fleet.knobs(overrides={"*": dict.fromkeys(COMPONENTS)}, policy={"runtime_default": "notify"})
+    return fleet
+
+
+@pytest.fixture(scope="module")
+def crooked() -> Iterator[CrookedServer]:
+    with crooked_server() as server:
+        yield server
+
+
+def run_task(sim: Simulator, host: str = "agent-001", **options: Any) -> ModuleTask:
+    return run_module(sim, "instance_update_policy", host, **options)
+
+
+def bodies(sim: Simulator) -> list[Any]:
+    return [row["body"] for row in sim.journal(operation_id=PATCH)]
+
+
+def on_server(sim: Simulator, host: str = "agent-001") -> dict[str, Any]:
+    status, updates = sim.call("GET", f"/v1/instances/{sim.instance(host)['id']}/updates/available")
+    assert status == 200
+    return dict(updates["update_policy"])
+
+
+# What is sent
+
+
+def test_only_what_is_given_and_differs_is_sent(sim: Simulator) -> None:
+    sim.knobs(overrides={"agent-001": {"skills": "disabled"}})
+    other = on_server(sim, "agent-002")
+    sim.clear_journal()
+    result = run_task(sim, runtime="auto", skills="disabled").result
+    assert not result.get("failed"), result
+    assert [row["operation_id"] for row in sim.journal()] == [READ, PATCH, READ]
+    assert bodies(sim) == [{"runtime": "auto"}]
+    assert result["changed"] and result["changed_keys"] == ["runtime"]
+    assert result["diff"] == {"before": {"runtime": None}, "after": {"runtime": "auto"}}
+    assert result["policy"] == on_server(sim)
+    assert (result["policy"]["runtime"], result["policy"]["runtime_source"]) == ("auto", "instance_override")
+    assert on_server(sim, "agent-002") == other
+
+
+def test_inherit_takes_the_override_away_once(sim: Simulator) -> None:
+    sim.knobs(overrides={"agent-001": dict.fromkeys(COMPONENTS, "disabled")})
+    result = run_task(sim, runtime="inherit", mcp_servers="inherit").result
+    assert result["changed"] and bodies(sim) == [{"runtime": None, "mcp_servers": None}]
+    assert result["policy"]["runtime_override"] is None and result["policy"]["runtime"] == "notify"
+    assert result["policy"]["skills_override"] == "disabled"
+    sim.clear_journal()
+    again = run_task(sim, runtime="inherit", mcp_servers="inherit").result
+    assert not again["changed"] and "diff" not in again and posts(sim) == []
+
+
+def test_an_inherited_mode_is_no_override_of_the_same_word(sim: Simulator) -> None:
+    assert on_server(sim)["runtime"] == "notify"
+    assert run_task(sim, runtime="notify").result["changed"]
+    assert on_server(sim)["runtime_override"] == "notify"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"runtime": "auto"},
+        {"runtime": "inherit", "skills": "disabled"},
+        {"runtime": "disabled"},
+        {"raw_body": {"runtime": "notify"}},
+        {"raw_body": {"runtime": "disabled"}},
+    ],
+)
+def test_check_mode_foretells_and_sends_nothing(sim: Simulator, wanted: dict[str, Any]) -> None:
+    # Not the platform's default, so that what is inherited must be read.
+    sim.knobs(overrides={"agent-001": {"runtime": "disabled"}}, policy={"runtime_default": "auto"})
+    foretold = run_task(sim, check=True, **wanted).result
+    assert posts(sim) == []
+    real = run_task(sim, **wanted).result
+    for key in ("changed", "diff", "policy_before", "changed_keys", "failed"):
+        assert foretold.get(key) == real.get(key), key
+    if "raw_body" not in wanted:
+        said = {key: value for key, value in foretold["policy"].items() if value is not None}
+        assert said.items() <= real["policy"].items()
+        assert {key for key in real["policy"] if key not in said} <= {
+            key for key in real["policy"] if key.endswith(("_source", "_override"))
+        }
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_auto_is_refused_where_the_server_cannot(sim: Simulator, check: bool) -> None:
+    done = run_task(sim, check=check, skills="auto", mcp_servers="auto", runtime="auto")
+    assert done.result["failed"] and not done.result["changed"]
+    assert "does not support automatic updates of skills and mcp_servers" in done.msg
+    assert sim.instance("agent-001")["id"] in done.msg and posts(sim) == []
+
+
+def test_a_refusal_of_the_server_is_a_sentence(sim: Simulator) -> None:
+    sim.fault(operation=PATCH, status=403)
+    done = run_task(sim, runtime="auto")
+    assert done.result["failed"] and not done.result["changed"] and "diff" not in done.result
+    assert "The key's role does not allow this" in done.msg and done.result["changed_keys"] == []
+
+
+# The answer is lost
+
+
+@pytest.mark.parametrize("fault", [{"reset_after": True}, {"commit_then_status": 502}, {"truncated_body": True}])
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_lost_answer_is_repeated_or_looked_up(sim: Simulator, fault: dict[str, Any], retries: int) -> None:
+    sim.fault(operation=PATCH, times=1, **fault)
+    done = run_task(sim, runtime="auto", retries=retries)
+    assert not done.result.get("failed") and done.result["changed"], done.result
+    assert bodies(sim) == [{"runtime": "auto"}] * (1 if retries == 0 else 2)
+    assert done.warnings
+    assert done.result["policy"] == on_server(sim)
+
+
+def test_what_did_not_arrive_is_no_change(sim: Simulator) -> None:
+    sim.fault(operation=PATCH, reset_before=True)
+    result = run_task(sim, runtime="auto", retries=0).result
+    assert result["failed"] and result["ambiguous"] and not result["changed"]
+
+
+# A body as it is
+
+
+def test_a_raw_body_is_sent_as_it_is(sim: Simulator) -> None:
+    body = {"runtime": "disabled", "runtime_channel": "stable"}
+    for _run in range(2):
+        result = run_task(sim, raw_body=body).result
+        assert result["changed"] and result["changed_keys"] == ["runtime", "runtime_channel"]
+        assert result["policy"] == on_server(sim)
+    assert bodies(sim) == [body, body], "a key that cannot be compared is sent each time"
+
+
+def test_a_raw_body_that_holds_already_is_not_sent(sim: Simulator) -> None:
+    assert run_task(sim, raw_body={"runtime": "disabled"}).result["changed"]
+    assert not run_task(sim, raw_body={"runtime": "disabled"}).result["changed"]
+    assert len(bodies(sim)) == 1
+
+
+# Servers that say too little
+
+
+def run_crooked(server: CrookedServer, policies: list[Any], **options: Any) -> ModuleTask:
+    """A task in front of a server whose E25 has the policy ``policies[0]`` before the PATCH and the last one after."""
+    held = [policies[0]]
+
+    def answer(method: str, path: str, headers: Mapping[str, str]) -> Said:
+        if method == "PATCH":
+            held.append(policies[-1])
+            return Said(held[-1])
+        return Said({"instance_id": ID, "update_policy": held[-1]})
+
+    server.seen.clear()
+    server.answer = answer
+    stranger: Any = server
+    stranger.admin_key = "k"
+    return run_module(stranger, "instance_update_policy", instance_id=ID, **options)
+
+
+def patches(server: CrookedServer) -> int:
+    return sum(method == "PATCH" for method, _path, _headers in server.seen)
+
+
+@pytest.mark.parametrize("policy", [None, {}, [], "notify", {"skills_override": None}, {"runtime": "notify"}])
+@pytest.mark.parametrize("mode", ["auto", "inherit"])
+def test_an_override_that_nobody_tells_is_not_guessed(crooked: CrookedServer, policy: Any, mode: str) -> None:
+    done = run_crooked(crooked, [policy], runtime=mode)
+    assert done.result["failed"] and f"does not say whether instance {ID} overrides runtime" in done.msg
+    assert patches(crooked) == 0
+    assert run_crooked(crooked, [policy], raw_body={"runtime": None}).result["changed"]
+    assert patches(crooked) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode"),
+    [
+        ({"runtime": "AUTO", "runtime_source": "Instance-Override"}, "auto"),
+        ({"runtime": "auto", "runtime_source": "tenant_default"}, "inherit"),
+        ({"runtime_override": "Disabled"}, "disabled"),
+        ({"runtime_override": ""}, "inherit"),
+        ({"runtime_override": "inherit"}, "inherit"),
+    ],
+)
+def test_other_ways_of_saying_it_are_understood(crooked: CrookedServer, policy: Any, mode: str) -> None:
+    result = run_crooked(crooked, [policy], runtime=mode).result
+    assert not result.get("failed") and not result["changed"], result
+    assert patches(crooked) == 0
+
+
+@pytest.mark.parametrize("supported", [True, None, "no"])
+def test_only_a_plain_no_refuses_auto(crooked: CrookedServer, supported: Any) -> None:
+    before = {"runtime_override": None, "runtime_auto_supported": supported}
+    result = run_crooked(crooked, [before, {**before, "runtime_override": "auto"}], runtime="auto").result
+    assert not result.get("failed") and result["changed"] and patches(crooked) == 1
+
+
+def test_a_server_that_does_not_clear_by_null_is_found_out(crooked: CrookedServer) -> None:
+    done = run_crooked(crooked, [{"runtime_override": "disabled"}], runtime="inherit")
+    assert done.result["failed"] and not done.result["changed"] and patches(crooked) == 1
+    assert done.result["not_taken"] == {"runtime": {"wanted": None, "is": "disabled"}}
+    assert "runtime is 'disabled', not unset" in done.msg
+
+
+def test_another_admin_at_the_same_time_is_told(crooked: CrookedServer) -> None:
+    before = {f"{name}_override": None for name in COMPONENTS}
+    after = {**before, "runtime_override": "auto", "skills_override": "disabled"}
+    done = run_crooked(crooked, [before, after], runtime="auto")
+    assert done.result["changed"] and done.result["changed_keys"] == ["runtime"]
+    assert done.result["drift"] == {"skills": {"before": None, "after": "disabled"}}
+    assert any("Somebody else changed" in warning for warning in done.warnings)
