@@ -492,3 +492,13 @@ def _upkeep(db: Database) -> None:
         ) WITHOUT ROWID
         """,
     )
+
+
+@migrations(name="0006_messages")
+def _messages(db: Database) -> None:
+    """Where else a message was seen: before, after, and first, without reading every target there is."""
+    _run(
+        db,
+        "CREATE INDEX rollout_targets_message ON rollout_targets (msg_fp, fp_version, created_at)"
+        " WHERE msg_fp IS NOT NULL",
+    )
