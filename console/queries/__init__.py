@@ -11,6 +11,16 @@ from __future__ import annotations
 
 from console.queries.attention import Freshness, attention, freshness, usual_seconds
 from console.queries.audit import audit_counts, audit_coverage
+from console.queries.causes import (
+    Cluster,
+    audit_at_the_time,
+    bundles,
+    failure_clusters,
+    previous_rollout,
+    runs_at_the_time,
+)
+from console.queries.compare import COMPARE_SORTS, KINDS, compared_page, compared_score
+from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent
 from console.queries.reading import LIST_PAGE, PAGE, SYNC, DatabaseProblem, NoDatabase, stamp
 from console.queries.rollouts import (
     TARGET_SORTS,
@@ -26,21 +36,31 @@ from console.queries.rollouts import (
 from console.queries.runs import batches, failures, in_flight, recap, results, run, runs
 
 __all__ = [
+    "COMPARE_SORTS",
+    "KINDS",
     "LIST_PAGE",
     "PAGE",
+    "SLOWEST_BY",
     "SYNC",
     "TARGET_SORTS",
+    "Cluster",
     "DatabaseProblem",
     "Freshness",
     "NoDatabase",
     "TargetFilter",
     "attention",
+    "audit_at_the_time",
     "audit_counts",
     "audit_coverage",
     "batches",
+    "bundles",
+    "compared_page",
+    "compared_score",
+    "failure_clusters",
     "failures",
     "freshness",
     "in_flight",
+    "previous_rollout",
     "recap",
     "results",
     "rollout",
@@ -48,10 +68,13 @@ __all__ = [
     "rollouts_of_run",
     "run",
     "runs",
+    "runs_at_the_time",
     "runs_of_rollout",
+    "slowest_targets",
     "stamp",
     "target_page",
     "targets_of",
     "targets_of_run",
+    "time_spent",
     "usual_seconds",
 ]
