@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -65,6 +66,18 @@ def test_a_role_reads_every_variable_that_it_has(role: str) -> None:
 def test_the_readme_of_a_role_has_a_row_for_each_variable(role: str) -> None:
     text = (ROOT / "roles" / role / "README.md").read_text()
     assert re.findall(r"^\| `(fleetops_\w+)` \|", text, re.MULTILINE) == list(defaults(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_takes_its_values_as_the_texts_that_a_survey_gives(role: str) -> None:
+    for name, entry in entry_points(role).items():
+        options = {variable: option for variable, option in entry["options"].items() if variable in defaults(role)}
+        texts = {variable: as_text(option.get("default")) for variable, option in options.items()}
+        assert ArgumentSpecValidator(options).validate(texts).error_messages == [], name
+
+
+def as_text(value: Any) -> str:
+    return "" if value is None else ",".join(value) if isinstance(value, list) else str(value)
 
 
 # What a caller may give to a playbook: what it reads with a default, and the variables of its roles but for those that
