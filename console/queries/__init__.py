@@ -13,6 +13,7 @@ from console.queries.attention import Freshness, attention, freshness, usual_sec
 from console.queries.audit import audit_counts, audit_coverage
 from console.queries.causes import (
     Cluster,
+    actions_at_the_time,
     audit_at_the_time,
     bundles,
     failure_clusters,
@@ -48,6 +49,7 @@ __all__ = [
     "Freshness",
     "NoDatabase",
     "TargetFilter",
+    "actions_at_the_time",
     "attention",
     "audit_at_the_time",
     "audit_counts",

@@ -17,7 +17,7 @@ from console.queries.reading import as_frame, dicts, one, reading
 
 HOSTS_NAMED = 6
 CLUSTERS_MOST = 50
-AUDITED_MOST = 2000
+INSTANCES_MOST = 2000
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def runs_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, las
         )
 
 
-_AUDITED = """
+_WHO = """
 WITH who AS MATERIALIZED (
   SELECT DISTINCT instance_id, hostname FROM (
     SELECT instance_id, hostname FROM rollout_targets
@@ -197,16 +197,16 @@ def audit_at_the_time(
     The counts: outcome, events. The events: event_ts, host, instance_id, outcome, source, event_type, tool_name, role.
     Of a big rollout the first 2,000 instances count, those with failed targets first.
     """
-    params = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": AUDITED_MOST}
+    params = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
     with reading(path) as conn:
         counts = as_frame(
             conn,
-            _AUDITED + "SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events " + _OF_THAT_TIME + " GROUP BY 1",
+            _WHO + "SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events " + _OF_THAT_TIME + " GROUP BY 1",
             params,
         )
         events = as_frame(
             conn,
-            _AUDITED
+            _WHO
             + "SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome,"
             + " e.source, e.event_type, e.tool_name, e.role"
             + _OF_THAT_TIME
@@ -215,3 +215,22 @@ def audit_at_the_time(
             ("event_ts",),
         )
     return counts, events
+
+
+def actions_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
+    """Stored actions on the rollout's instances between two times, newest first, at most 50: created_at, host,
+    instance_id, action, status, message, actor. Of a big rollout the same instances count as for the audit."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            _WHO
+            + """
+            SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
+                   substr(a.message, 1, 400) AS message, a.actor
+            FROM who CROSS JOIN instance_actions a
+              ON a.tenant = :tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
+            ORDER BY a.created_at DESC LIMIT 50
+            """,
+            {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST},
+            ("created_at",),
+        )

@@ -80,6 +80,11 @@ FROM pairs WHERE (:kinds = '[]' OR kind IN (SELECT value FROM json_each(:kinds))
 
 _WORST = "CASE kind " + " ".join(f"WHEN '{kind}' THEN {place}" for place, kind in enumerate(KINDS)) + " END"
 
+_SCORE = f"""
+SELECT kind, count(*) AS targets, avg(queue_more) AS queue_more, avg(countdown_more) AS countdown_more,
+       avg(run_more) AS run_more FROM pairs GROUP BY kind ORDER BY {_WORST}
+"""  # noqa: S608 - a fragment of ours
+
 COMPARE_SORTS = {
     "Problems first": f"ORDER BY {_WORST}, abs(run_more) DESC NULLS LAST, host",
     "Slower now": "ORDER BY run_more DESC NULLS LAST, host",
@@ -107,9 +112,7 @@ def compared_score(path: Path, a: Rollout, b: Rollout) -> pd.DataFrame:
     with reading(path) as conn:
         return as_frame(
             conn,
-            _PAIRS
-            + "SELECT kind, count(*) AS targets, avg(queue_more) AS queue_more, avg(countdown_more) AS countdown_more,"
-            + f" avg(run_more) AS run_more FROM pairs GROUP BY kind ORDER BY {_WORST}",
+            _PAIRS + _SCORE,
             _sides(a, b),
             ("queue_more", "countdown_more", "run_more"),
         )

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A frame as a file: CSV that no spreadsheet takes for formulas, JSON lines, Parquet. Pure.
+
+Columns named ``*_at`` or ``*_ts`` are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in CSV and
+JSON lines, timestamps in Parquet. What is unknown is empty, null and null.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+MOST = 100_000
+"""Rows in one file at most; the page says so where there are more."""
+
+# Spreadsheets take a cell that begins so for a formula. A quote before it makes it text.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file: its name on the button, the end of its name, its media type, and how a frame becomes bytes."""
+
+    name: str
+    suffix: str
+    mime: str
+    write: Callable[[pd.DataFrame], bytes]
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 with a line of column names. A text that begins like a formula gets a quote before it."""
+    plain = _with_times(frame, as_text=True)
+    for name in _texts(plain):
+        plain[name] = [_cell(value) for value in plain[name]]
+    return plain.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+
+
+def as_json_lines(frame: pd.DataFrame) -> bytes:
+    """One JSON object a row, UTF-8."""
+    plain = _with_times(frame, as_text=True)
+    if not len(plain):
+        return b""
+    text: str = plain.to_json(orient="records", lines=True, force_ascii=False)
+    return text.rstrip("\n").encode("utf-8", "replace") + b"\n"
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """Parquet. A column of mixed kinds, or one without any value, is text."""
+    plain = _with_times(frame, as_text=False)
+    for name in _texts(plain):
+        plain[name] = pd.Series([_text(value) for value in plain[name]], dtype="str")
+    file = io.BytesIO()
+    plain.to_parquet(file, index=False)
+    return file.getvalue()
+
+
+FORMATS = (
+    Format("CSV", "csv", "text/csv", as_csv),
+    Format("JSON lines", "jsonl", "application/x-ndjson", as_json_lines),
+    Format("Parquet", "parquet", "application/vnd.apache.parquet", as_parquet),
+)
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    return [str(name) for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])
+            and not pd.api.types.is_datetime64_any_dtype(frame[name])]  # fmt: skip
+
+
+def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
+    plain = frame.reset_index(drop=True)
+    for name in plain.columns:
+        if str(name).endswith(("_at", "_ts")) and pd.api.types.is_numeric_dtype(plain[name]):
+            # A number that is no time of these centuries stays empty rather than stopping the whole file.
+            times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
+            times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
+            plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
+    return plain
+
+
+def _cell(value: Any) -> Any:
+    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _text(value: Any) -> Any:
+    return None if value is None or value != value else str(value)
