@@ -35,6 +35,15 @@ FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RE
 """
 
 
+# What sync reads of each instance when it is told to: sync.instances.KINDS, which is not imported for --help.
+_DETAILS = {
+    "health": "the health that the server has stored",
+    "updates": "versions and available updates",
+    "actions": "the newest 100 actions",
+    "memory": "the number of memories, never their contents,",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One sentence, no usage block."""
@@ -92,8 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="read the audit of this instance only (host name or id; may be repeated)",
+        help="read the audit and the details of this instance only (host name or id; may be repeated)",
     )
+    for kind, what in _DETAILS.items():
+        sync.add_argument(f"--{kind}", action="store_true", help=f"read {what} too (one call an instance)")
+    sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
     sync.add_argument(
         "--remove-loaded", action="store_true", help="remove the run log of an ended run once it is stored whole"
     )
@@ -153,6 +165,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
                 rollouts=options.rollouts,
                 audit=not options.no_audit,
                 audit_events=options.audit_events,
+                details=tuple(kind for kind in _DETAILS if options.details or getattr(options, kind)),
                 instances=tuple(options.instance),
             ),
             progress=silent if options.quiet else progress_line,

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.database import BUSY_TIMEOUT, Row, StoreError, Tables, open_database
+from console.database import BUSY_TIMEOUT, Row, StoreError, open_database
+from console.instance_rows import InstanceRows, InstanceTables
 
 __all__ = [
     "Cursor",
@@ -86,7 +87,7 @@ def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEO
     return Store(db, file, busy_timeout)
 
 
-class Store(Tables):
+class Store(InstanceTables):
     """The open store. Use it from one thread, and as a context manager."""
 
     # Cursors
@@ -291,13 +292,22 @@ class Store(Tables):
             )
         return self._upsert("instances", ("tenant", "instance_id"), rows, first=("first_seen",), stamp=("updated_at",))
 
-    # Audit
+    # Instances
+
+    def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
+        """Store what one look at an instance said, and its cursor; returns how many rows were touched."""
+        with self._write():
+            touched = self._put_instance_rows(rows)
+            self._put_cursor(cursor)
+        return touched
 
     def instances(self, tenant: str) -> list[Row]:
         """The known instances of a tenant: instance_id and hostname, by name."""
         return self._rows(
             "SELECT instance_id, hostname FROM instances WHERE tenant = ? ORDER BY hostname, instance_id", (tenant,)
         )
+
+    # Audit
 
     def known_audit_ids(
         self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None

@@ -4,10 +4,10 @@
 
 """The API -> store: policy, rollouts with their targets, instances and audit. Reads only, and only what may be new.
 
-Rollouts: the newest are listed (E3); those that are new, were open, or stand elsewhere than stored are read whole
-(E4, then E1). Audit: for each instance the newest events until a known one (E20) and the summary (E21), two calls an
-instance as a rule. Up to 8 calls at once. What fails is named and does not stop the rest, unless it would fail for all
-(key, certificate, address).
+Rollouts: the newest are listed (E3); those that are new, were open, or stand elsewhere than stored are read whole (E4,
+then E1). Audit: for each instance the newest events until a known one (E20) and the summary (E21), two calls an
+instance as a rule. What else there is of each instance is read by instances.py, if it is asked for. Up to 8 calls at
+once. What fails is named and does not stop the rest, unless it would fail for all (key, certificate, address).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.client import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, number
 from console.store import Cursor, RolloutRead, Row, Store
+from console.sync.instances import InstanceSync
 from console.sync.progress import Progress, silent
 from console.sync.records import audit_row, policy_row, rollout_row, same_state, summary_row, target_rows, text
 
@@ -44,11 +45,13 @@ _KNOWN_IDS = 1000
 class ApiOptions:
     """``rollouts``: how many of the newest are looked at. ``audit_events``: how far back each instance's
     audit is read, in events; what lies nearer and is known is not read again.
-    ``instances``: ids or host names whose audit is read, all known ones if empty."""
+    ``details``: what else is read of each instance, words of ``instances.KINDS``, one call each.
+    ``instances``: ids or host names whose audit and details are read, all known ones if empty."""
 
     rollouts: int = 1000
     audit: bool = True
     audit_events: int = 500
+    details: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
 
 
@@ -60,6 +63,7 @@ class ApiReport:
     targets: int = 0
     instances: int = 0
     audit_events: int = 0
+    details: int = 0
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -95,6 +99,7 @@ class _ApiSync:
         self.report = ApiReport()
         self._store, self._tenant, self._now = store, tenant, now
         self._options, self._progress = options, progress
+        self._given = client
         self._clients: SimpleQueue[FleetClient] = SimpleQueue()
         self._all_clients = [client.clone() for _dummy in range(WORKERS)]
         for each in self._all_clients:
@@ -115,8 +120,12 @@ class _ApiSync:
         if not self.report.problems:
             cursor.last_ok_at = self._now()
         self._store.put_cursor(cursor)
-        if self._options.audit and not self._stop.is_set():
-            self._audit()
+        if (self._options.audit or self._options.details) and not self._stop.is_set():
+            chosen = self._chosen_instances()
+            if self._options.details:
+                self._details(chosen)
+            if self._options.audit and not self._stop.is_set():
+                self._audit(chosen)
 
     @contextmanager
     def _client(self) -> Iterator[FleetClient]:
@@ -224,8 +233,7 @@ class _ApiSync:
 
     # Audit
 
-    def _audit(self) -> None:
-        chosen = self._chosen_instances()
+    def _audit(self, chosen: list[Row]) -> None:
         names = {row["instance_id"]: row["hostname"] or row["instance_id"] for row in chosen}
         cursors = self._store.cursors("audit")
         ids = list(names)
@@ -246,6 +254,15 @@ class _ApiSync:
                     self._audit_result(instance_id, names[instance_id], cursor, had_events, future.result())
                     done += 1
                     self._progress(done, len(ids), "audit of instances")
+
+    def _details(self, chosen: list[Row]) -> None:
+        sync = InstanceSync(self._store, self._given, self._tenant, self._now)
+        sync.run(chosen, self._options.details, self._progress)
+        self.report.details = sync.read
+        self.report.notes += sync.notes
+        self.report.problems += sync.problems
+        if sync.hopeless:
+            self._stop.set()
 
     def _chosen_instances(self) -> list[Row]:
         known = self._store.instances(self._tenant)

@@ -50,6 +50,8 @@ class SyncReport:
             a = self.api
             parts.append(f"rollouts read {a.rollouts}, targets {a.targets}")
             parts.append(f"instances audited {a.instances}, new audit events {a.audit_events}")
+            if a.details:
+                parts.append(f"details of instances read {a.details}")
         return "; ".join(parts)
 
 
