@@ -78,7 +78,7 @@ total:
   type: int
   sample: 12
 truncated:
-  description: Whether there are more actions than were read.
+  description: Whether there are more actions than were read. With 100 of them there may be more, so it is V(true).
   returned: success
   type: bool
   sample: false
@@ -96,12 +96,13 @@ def run(context: Context) -> None:
         context.fail(f"limit is {limit}: it must be from 1 to {ACTIONS_CAP}.")
     # One more than asked tells whether there are more, whatever the server means by total.
     answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
-    listed, total = answer.get("actions"), number(answer.get("total"))
-    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    said, total = answer.get("actions"), number(answer.get("total"))
+    listed = said if isinstance(said, list) else []
+    rows = [row for row in listed[:limit] if isinstance(row, dict)]
     context.result.update(
-        actions=[row for row in rows[:limit] if _wanted(row, kinds, wanted_id)],
+        actions=[row for row in rows if _wanted(row, kinds, wanted_id)],
         total=None if total is None else int(total),
-        truncated=len(rows) > limit or len(rows) >= ACTIONS_CAP or (total is not None and total > len(rows)),
+        truncated=len(listed) > limit or len(listed) >= ACTIONS_CAP or (total is not None and total > len(listed)),
     )
 
 

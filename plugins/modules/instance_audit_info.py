@@ -134,7 +134,7 @@ _FILTERS = ("outcome", "source", "tool_name")
 def run(context: Context) -> None:
     since = context.params["since"]
     start = parse_time(since)
-    if since and start is None:
+    if since is not None and start is None:
         context.fail(f"since is {since!r}: it must be a time such as 2026-11-23T00:00:00Z.")
     if "events" in context.params["gather"]:
         _events(context, start)

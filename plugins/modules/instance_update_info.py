@@ -64,7 +64,10 @@ total_available:
   type: int
   sample: 1
 outdated:
-  description: The components with an update.
+  description:
+    - The components with an update. Their type is V(runtime), V(skills) or V(mcp_servers), the words of
+      M(fleetops.agents.instance_update_policy).
+    - Where the server does not say whether there is one, two versions that differ are one.
   returned: success
   type: list
   elements: dict
@@ -90,7 +93,8 @@ update_policy:
   sample: {runtime: notify, runtime_override: null, runtime_source: platform_default, runtime_auto_supported: true}
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, outdated_components, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import outdated
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
 
@@ -101,7 +105,15 @@ def run(context: Context) -> None:
     context.result.update(
         updates=updates,
         total_available=None if total is None else int(total),
-        outdated=outdated_components(updates),
+        outdated=[
+            {
+                "component_type": component.kind,
+                "slug": component.slug,
+                "current_version": component.current,
+                "available_version": component.available,
+            }
+            for component in outdated(updates)
+        ],
         versions_reported_at=updates.get("versions_reported_at"),
         manifest_age_seconds=None if now is None or reported is None else round(max(0.0, now - reported), 1),
         update_policy=policy if isinstance(policy, dict) else {},

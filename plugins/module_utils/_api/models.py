@@ -235,32 +235,6 @@ def runtime_component(updates: Mapping[str, Any]) -> Record:
     return dict(runtime) if isinstance(runtime, Mapping) else {}
 
 
-def outdated_components(updates: Mapping[str, Any]) -> list[Record]:
-    """The components with an update (E25): component_type, slug, current_version, available_version.
-
-    Where the server does not say ``has_update``, two known versions that differ are one.
-    """
-    rows: list[tuple[str, Any]] = [("runtime", updates.get("runtime"))]
-    for kind in ("skills", "mcp_servers"):
-        listed = updates.get(kind)
-        rows += [(kind, row) for row in listed] if isinstance(listed, list) else []
-    found = []
-    for kind, row in rows:
-        if not isinstance(row, Mapping):
-            continue
-        said, current, available = (row.get(key) for key in ("has_update", "current_version", "available_version"))
-        if said is True or (not isinstance(said, bool) and current and available and current != available):
-            found.append(
-                {
-                    "component_type": row.get("component_type") or kind,
-                    "slug": row.get("slug"),
-                    "current_version": current,
-                    "available_version": available,
-                }
-            )
-    return found
-
-
 def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     """``max_parallel_rollouts`` of E9 as a positive integer.
 

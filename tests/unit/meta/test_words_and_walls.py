@@ -26,7 +26,7 @@ PACKAGE = "ansible_collections.fleetops.agents.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 OTHERS = [
     f"{folder}.{path.stem}"
-    for folder in ("inventory", "lookup", "callback")
+    for folder in ("inventory", "lookup", "callback", "test")
     for path in sorted((ROOT / "plugins" / folder).glob("*.py"))
 ]
 
@@ -53,9 +53,18 @@ def fragment(name: str) -> dict[str, Any]:
     return yaml.safe_load(getattr(found, part.upper() or "DOCUMENTATION"))
 
 
+def texts(name: str) -> dict[str, str]:
+    """What a plugin says of itself, part by part: in its file, or beside it as Ansible wants of a test."""
+    beside = ROOT / "plugins" / f"{name.replace('.', '/')}.yml"
+    if not beside.is_file():
+        return {part: getattr(loaded(name), part, "") or "" for part in ("DOCUMENTATION", "EXAMPLES", "RETURN")}
+    parts = yaml.safe_load(beside.read_text())
+    return {part: said if isinstance(said, str) else yaml.safe_dump(said, width=9999) for part, said in parts.items()}
+
+
 def documentation(name: str) -> dict[str, Any]:
     """A plugin's documentation with the options of its fragments."""
-    told = yaml.safe_load(loaded(name).DOCUMENTATION)
+    told = yaml.safe_load(texts(name)["DOCUMENTATION"])
     options: dict[str, Any] = {}
     for used in told.get("extends_documentation_fragment", []):
         options |= fragment(used).get("options") or {}
@@ -135,13 +144,15 @@ def test_only_the_store_and_its_migrations_write_sql() -> None:
 def test_what_the_text_refers_to_exists(name: str) -> None:
     told = documentation(name)
     options = set(told["options"])
-    room = loaded(name)
-    text = f"{room.DOCUMENTATION}{getattr(room, 'RETURN', '')}"
+    said = texts(name)
+    text = said["DOCUMENTATION"] + said["RETURN"]
     assert set(re.findall(r"\bO\(([a-z_]+)", text)) <= options
-    returned = set(yaml.safe_load(getattr(room, "RETURN", "") or "{}") or {})
-    assert set(re.findall(r"\bRV\((?!ignore:)([a-z_]+)", text)) <= returned
-    for other in re.findall(r"fleetops\.agents\.(\w+)#(\w+)", text):
-        assert (ROOT / "plugins" / other[1] / f"{other[0]}.py").is_file(), other
+    returned = set(yaml.safe_load(said["RETURN"] or "{}") or {})
+    assert set(re.findall(r"\bRV\((?!ignore:|fleetops\.)([a-z_]+)", text)) <= returned
+    for other, kind in re.findall(r"fleetops\.agents\.(\w+)#(\w+)", text):
+        assert (ROOT / "plugins" / {"module": "modules"}.get(kind, kind) / f"{other}.py").is_file(), other
+    for other, key in re.findall(r"\bRV\(fleetops\.agents\.(\w+)#module:([a-z_]+)", text):
+        assert key in yaml.safe_load(texts(f"modules.{other}")["RETURN"]), (other, key)
     for entry in told.get("seealso", []):
         module = entry.get("module", "")
         assert not module.startswith("fleetops.agents.") or module.rpartition(".")[2] in MODULES, module
@@ -203,7 +214,7 @@ def test_the_newest_changelog_entry_is_the_version_or_fragments_wait() -> None:
     named = {entry["name"] for release in releases.values() for entry in release.get("modules", [])}
     assert set(MODULES) <= named or waiting
     for name in [f"modules.{module}" for module in MODULES] + OTHERS:
-        added = yaml.safe_load(loaded(name).DOCUMENTATION)["version_added"]
+        added = yaml.safe_load(texts(name)["DOCUMENTATION"])["version_added"]
         assert [int(part) for part in added.split(".")] <= [int(part) for part in version.split(".")], name
 
 
