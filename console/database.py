@@ -187,7 +187,7 @@ class Tables:
         with _errors(self.path, self._busy_timeout), _immediate(self._conn):
             yield
 
-    def _rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    def _rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         with _errors(self.path, self._busy_timeout):
             cursor = self._conn.execute(sql, params)
             names = [column[0] for column in cursor.description]
@@ -231,6 +231,13 @@ class Tables:
         gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
         self._conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
         self._upsert(table, keys, rows)
+
+    def _delete_some(self, table: str, keys: Sequence[str], where: str, params: Mapping[str, Any], most: int) -> int:
+        """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many went."""
+        names = ", ".join(keys)
+        # S608: names and condition come from this code, values are bound.
+        sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
+        return self._conn.execute(sql, {**params, "most": most}).rowcount
 
     def _add_if_new(self, table: str, scope: Sequence[str], row: Row) -> bool:
         facts = [c for c in row if c not in scope and c != "taken_at"]

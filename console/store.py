@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -343,11 +344,19 @@ class Store(InstanceTables):
                 (tenant, instance_id, json.dumps([e["id"] for e in events[start : start + 500]])),
             )
         }
-        new = {e["id"]: e for e in events if e["id"] not in known}
+        # What was pruned stays out; its day is counted already.
+        floor = self._audit_floor(tenant, instance_id)
+        new = {e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
         self._upsert("audit_events", ("tenant", "instance_id", "id"), list(new.values()))
         for day in {day_of(e["event_ts"]) for e in new.values()}:
             self._count_day(tenant, instance_id, day)
         return len(new)
+
+    def _audit_floor(self, tenant: str, instance_id: str) -> float:
+        found = self._conn.execute(
+            "SELECT floor FROM audit_floors WHERE tenant = ? AND instance_id = ?", (tenant, instance_id)
+        ).fetchone()
+        return float(found[0]) if found else -math.inf
 
     def _count_day(self, tenant: str, instance_id: str, day: str) -> None:
         self._conn.execute(

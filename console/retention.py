@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long the details of the record are kept, and which rows have outlived that. Pure: rules as data.
+
+Only details go: task results, raw audit events, single health checks. Runs with their recaps, rollouts with their
+targets, and the audit's daily counts stay for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+DAY = 86400.0
+# Of each instance, whatever their age: sync recognises by them where it stopped reading, and pages show the last state.
+NEWEST_AUDIT = 100
+NEWEST_HEALTH = 1
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Days that details are kept; None keeps them for good.
+
+    results: task results of runs in which all went well. failed_results: of all other ended runs.
+    """
+
+    results: int | None = 90
+    failed_results: int | None = 365
+    audit: int | None = 30
+    health: int | None = 30
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rows that may go: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+
+    ``match``: a column of the table, how it compares, and the column of ``scopes``. ``keys``: the table's key.
+    ``floors``: whether the edge of each scope is remembered, so that a later sync does not bring the rows back.
+    """
+
+    what: str
+    table: str
+    keys: tuple[str, ...]
+    scopes: str
+    match: tuple[tuple[str, str, str], ...]
+    params: dict[str, Any]
+    floors: bool = False
+
+    def where(self, scope: str) -> str:
+        """The match as SQL; ``scope`` is what stands before the scope's columns, as "s." or ":"."""
+        return " AND ".join(f"t.{column} {how} {scope}{name}" for column, how, name in self.match)
+
+
+_WENT_WELL = "status = 'successful' AND failed + unreachable = 0"
+_RUNS = """
+SELECT run_id FROM runs WHERE status <> 'running' AND {which}
+AND coalesce(ended_at, heartbeat_at, started_at) < :before
+"""
+# Whole days: the daily counts of a day are made from its raw events, all of them or none.
+_INSTANCES = """
+SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
+  SELECT tenant, instance_id, (
+    SELECT e.{time} FROM {table} e WHERE e.tenant = known.tenant AND e.instance_id = known.instance_id
+    AND e.{time} IS NOT NULL ORDER BY e.{time} DESC LIMIT 1 OFFSET {others}) AS newest
+  FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
+WHERE newest IS NOT NULL
+"""
+
+
+def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
+    """What ``retention`` lets go at ``now`` (epoch seconds)."""
+    found = []
+    for what, days, which in (
+        ("results of runs that went well", retention.results, _WENT_WELL),
+        ("results of other ended runs", retention.failed_results, f"NOT ({_WENT_WELL})"),
+    ):
+        if days is not None:
+            scopes, match = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
+            found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, match, {"before": now - days * DAY}))
+    for what, days, table, time, known, newest, key in (
+        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_daily", NEWEST_AUDIT, "id"),
+        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_HEALTH, "checked_at"),
+    ):
+        if days is not None:
+            scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
+            match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
+            keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
+            found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
+    return tuple(found)

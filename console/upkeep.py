@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeping the database: rows that have outlived the retention go, and copies are made while others read and write."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.database import BUSY_TIMEOUT, StoreError, Tables, open_database
+from console.migrations import known_names
+from console.retention import Rule
+from console.store import to_json
+
+# Rows that go in one transaction: a sync that waits for it waits well under a second.
+SLICE = 5000
+
+Told = Callable[[int, int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A backup that was made. ``note``: why its time could not be recorded, '' if it was."""
+
+    file: Path
+    size: int
+    note: str = ""
+
+
+def open_upkeep(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Upkeep:
+    """Open an existing database for its upkeep; an older one is migrated. Raises StoreError."""
+    if not path.exists():
+        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    db, file = open_database(path, busy_timeout, make_folder=False)
+    return Upkeep(db, file, busy_timeout)
+
+
+class Upkeep(Tables):
+    """The open database. Each slice of a pruning is one transaction; an interrupted one is finished by the next."""
+
+    def prune(self, rules: Sequence[Rule], now: float, told: Told, totals: Sequence[int]) -> dict[str, int]:
+        """Remove what the rules name and return how many rows went, by rule. ``totals``: how many are expected."""
+        gone = {}
+        for rule, total in zip(rules, totals, strict=True):
+            done = 0
+            for scope in self._rows(rule.scopes, rule.params):
+                if rule.floors:
+                    self._raise_floor(scope)
+                while count := self._remove(rule, scope):
+                    done += count
+                    told(done, max(done, total), rule.what)
+                    if count < SLICE:
+                        break
+            gone[rule.what] = done
+        if any(gone.values()):
+            self._give_back()
+            self.record("prune", now, gone)
+        return gone
+
+    def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
+        with self._write():
+            return self._delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
+
+    def _raise_floor(self, scope: dict[str, object]) -> None:
+        # Before the first row goes: until then its day can still be counted from raw events.
+        row = {"tenant": scope["tenant"], "instance_id": scope["instance_id"], "floor": scope["edge"]}
+        with self._write():
+            self._upsert("audit_floors", ("tenant", "instance_id"), [row])
+
+    def _give_back(self) -> None:
+        # The file shrinks by what is free; readers may be in the way, and the next pruning tries again.
+        with suppress(sqlite3.Error):
+            self._conn.execute("PRAGMA incremental_vacuum").fetchall()
+            self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def record(self, kind: str, at: float, detail: dict[str, object]) -> None:
+        """Remember that something was done: ``kind`` is backup or prune."""
+        with self._write():
+            self._upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+
+
+def back_up(path: Path, target: Path, now: float) -> Copy:
+    """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.
+
+    The copy is checked before it counts. The database itself is not migrated, so an older one can be copied first;
+    the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at ``target`` then.
+    """
+    if not path.is_file():
+        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError as error:
+        raise StoreError(f"{target} exists already and is not overwritten; name a new file.") from error
+    except OSError as error:
+        raise StoreError(f"The backup {target} cannot be created: {error.strerror or error}.") from error
+    try:
+        _copy(path, target)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"The database {path} could not be copied to {target}: {error}.") from error
+        raise
+    size = target.stat().st_size
+    return Copy(target, size, _note(path, target, size, now))
+
+
+def _copy(path: Path, target: Path) -> None:
+    source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+    try:
+        if not source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]:
+            raise StoreError(f"{path} is not the console's database; name its file with --db.")
+        # It takes an empty file for its target, and it leaves no write-ahead log beside it.
+        source.execute("VACUUM INTO ?", (str(target),))
+    finally:
+        source.close()
+    copy = sqlite3.connect(f"{target.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    finally:
+        copy.close()
+    if found != "ok":
+        raise StoreError(f"The copy {target} did not pass its check ({found}); the database may be damaged.")
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _note(path: Path, target: Path, size: int, now: float) -> str:
+    try:
+        if not _is_current(path):
+            return "The time of this backup is not recorded: the database is from an older or newer console."
+        with open_upkeep(path) as upkeep:
+            upkeep.record("backup", now, {"file": str(target.absolute()), "bytes": size})
+    except (StoreError, sqlite3.Error) as error:
+        return f"The time of this backup is not recorded. {error}"
+    return ""
+
+
+def _is_current(path: Path) -> bool:
+    conn = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+    try:
+        return bool(conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names()))
+    finally:
+        conn.close()
