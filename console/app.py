@@ -21,6 +21,7 @@ st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
         st.Page("app_pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
+        st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("app_pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
         st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
         st.Page("app_pages/rollout.py", title="Rollout", visibility="hidden"),

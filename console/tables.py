@@ -230,3 +230,92 @@ def tools(counts: pd.DataFrame) -> None:
     columns = {"tool_name": _text("tool", 260), "events": _count("events")}
     columns |= {str(n): _count(str(n) or "no outcome") for n in wide.columns if n not in ("tool_name", "events")}
     _show(wide, columns, "Audit events by tool", "tools")
+
+
+def bundles(found: pd.DataFrame) -> None:
+    """The bundles of a rollout's succeeded targets."""
+    columns = {
+        "bundle": _text("bundle", 260),
+        "targets": _count("targets"),
+        "first_host": _text("for example", 260),
+        "first": _text("first (UTC)", 160),
+        "last": _text("last (UTC)", 160),
+    }
+    frame = found.assign(first=_moments(found["first_at"]), last=_moments(found["last_at"]))
+    _show(frame, columns, "Bundles that succeeded targets got", "bundles")
+
+
+def phases(spent: pd.DataFrame) -> None:
+    """Where the time of a rollout's targets went."""
+    frame = spent.assign(**{name: _durations(spent[f"{name}_s"]) for name in ("total", "p50", "p95", "longest")})
+    columns = {
+        "phase": _text("phase", 110),
+        "share": st.column_config.ProgressColumn("share", format="percent", min_value=0, max_value=1, width=150),
+        "total": _text("all targets together", 150),
+        "p50": _text("half take up to", 120),
+        "p95": _text("95 % take up to", 120),
+        "longest": _text("longest", 110),
+        "longest_host": _text("of", 260),
+        "targets": _count("targets"),
+    }
+    _show(frame, columns, "Where the time of the targets went", "phases")
+
+
+def actions_around(found: pd.DataFrame) -> None:
+    """Actions on a rollout's hosts, newest first."""
+    columns = {
+        "at": _text("at (UTC)", 160),
+        "host": _text("host", 240),
+        "action": _text("action", 160),
+        "state": ui.status_column(width=120),
+        "actor": _text("by", 140),
+        "message": _text("message", 420),
+    }
+    frame = found.assign(at=_moments(found["created_at"]), state=ui.status_cells(found["status"]))
+    _show(frame, columns, "Actions on these hosts at that time", "actions_around")
+
+
+def audit_around(found: pd.DataFrame) -> None:
+    """Audit events of a rollout's hosts that did not succeed, newest first."""
+    columns = {
+        "at": _text("at (UTC)", 160),
+        "host": _text("host", 240),
+        "state": ui.status_column("outcome", 110),
+        "source": _text("source", 100),
+        "event_type": _text("event", 140),
+        "tool_name": _text("tool", 260),
+        "role": _text("role", 100),
+    }
+    frame = found.assign(at=_moments(found["event_ts"]), state=ui.status_cells(found["outcome"]))
+    _show(frame, columns, "Audit events that did not succeed at that time", "audit_around")
+
+
+def compared(found: pd.DataFrame) -> None:
+    """Targets of two rollouts, side by side."""
+    frame = found.assign(
+        before=ui.status_cells(found["status_a"]),
+        now=ui.status_cells(found["status_b"]),
+        **{f"{phase}_text": _changes(found, phase) for phase in ("queue", "countdown", "run")},
+        error=found["error_b"].where(found["error_b"].notna(), found["error_a"]),
+    )
+    columns = {
+        "host": _text("host", 240),
+        "kind": _text("then and now", 150),
+        "before": ui.status_column("before", 115),
+        "now": ui.status_column("now", 115),
+        "run_text": _text("run", 190),
+        "run_more": st.column_config.NumberColumn("run, more", format="%+.1f s", width=90),
+        "queue_text": _text("queue", 190),
+        "queue_more": st.column_config.NumberColumn("queue, more", format="%+.1f s", width=90),
+        "countdown_text": _text("countdown", 150),
+        "countdown_more": st.column_config.NumberColumn("countdown, more", format="%+.1f s", width=100),
+        "error": _text("error, of now or else of before", 420),
+        "instance_id": _text("instance", 280),
+    }
+    _show(frame, columns, "Targets of two rollouts", "compared")
+
+
+def _changes(found: pd.DataFrame, phase: str) -> list[str]:
+    """Seconds before and now: '38 s → 41 s'."""
+    pairs = zip(_durations(found[f"{phase}_a"]), _durations(found[f"{phase}_b"]), strict=True)
+    return [f"{before or '–'} → {now or '–'}" if before or now else "" for before, now in pairs]

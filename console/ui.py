@@ -29,6 +29,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 OVERVIEW, ROLLOUTS, ROLLOUT = "app_pages/overview.py", "app_pages/rollouts.py", "app_pages/rollout.py"
+COMPARE = "app_pages/compare.py"
 RUNS, RUN, AUDIT = "app_pages/runs.py", "app_pages/run.py", "app_pages/audit.py"
 
 REFRESH_SECONDS = 3.0

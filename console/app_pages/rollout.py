@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rollout: what came of it, its timeline, its targets."""
+"""One rollout: what came of it, its timeline, why it went so, its targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import charts, queries, tables, timeline_section, ui
+from console import charts, queries, share, tables, timeline_section, ui, why_section
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 ID = ui.wanted_id()
@@ -26,7 +26,9 @@ def body() -> None:
         fresh = ui.ask(queries.freshness)
         now = fresh.as_of(ui.clock()) if rollout["is_open"] else rollout["completed_at"] or fresh.as_of(ui.clock())
         header(rollout, now)
+        why_section.drift(rollout)
         window = timeline_section.show(queries.targets_of, rollout["tenant"], ID, now=now)
+        why_section.show(rollout, now)
         targets(rollout, window, now)
 
 
@@ -54,6 +56,14 @@ def header(rollout: dict[str, Any], now: float) -> None:
                 query_params={"id": run["run_id"]},
             )
             ui.line(tables.playbook_name(run["playbook"]), f"{charts.moment(run['started_at'])} UTC")
+    before = ui.ask(queries.previous_rollout, rollout["tenant"], ID)
+    if before:
+        st.page_link(
+            ui.COMPARE,
+            label="Compare with the rollout before",
+            icon=":material/compare_arrows:",
+            query_params={"a": before, "b": ID},
+        )
     waiting = rollout["queued"] + rollout["in_progress"]
     ui.metrics(
         [
@@ -84,7 +94,13 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     found, total = ui.paged("targets", lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
     place = " in the window" if window else ""
     of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
-    st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}")
+    with ui.row():
+        st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}", width="content")
+        share.share(
+            "targets",
+            total,
+            lambda path, most: queries.target_page(path, tenant, ID, wanted, now, size=most)[0],
+        )
     if total:
         tables.targets(found, now)
         ui.pager("targets", total, queries.PAGE)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queue, countdown and run of targets as stacked bars. Pure, as ``charts``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from console.charts import duration, plain
+from console.palette import ACCENT, DOUBT, FAINT, GRID, look
+
+# Queue and countdown differ by pattern too, not by shade alone.
+_PHASES = (("queue", "FAINT", ""), ("countdown", "FAINT", "/"), ("run", "ACCENT", ""))
+
+
+def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
+    """One bar a target, the first on top: its queue, countdown and run in seconds; a tick where its run usually ends.
+
+    targets: the frame of ``queries.slowest_targets``.
+    """
+    count = len(targets)
+    y = np.arange(1, count + 1)
+    mark = DOUBT.dark if theme == "dark" else DOUBT.light
+    colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
+    stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
+    names = [plain(name, 34, 1) for name in targets["host"]]
+    figure = go.Figure()
+    for phase, colour, pattern in _PHASES:
+        seconds = targets[f"{phase}_s"].to_numpy(float)
+        marker: dict[str, object] = {"color": colours[colour], "line": {"width": 0}}
+        if pattern:
+            marker["pattern"] = {"shape": pattern, "size": 6, "solidity": 0.25, "fgcolor": stroke}
+        figure.add_trace(
+            go.Bar(
+                orientation="h",
+                name=phase,
+                x=np.nan_to_num(seconds),
+                y=y,
+                width=np.full(count, 0.66),
+                marker=marker,
+                customdata=[
+                    f"{name}<br>{look(status).label}<br>{phase} {duration(s) or 'unknown'}"
+                    for name, status, s in zip(names, targets["status"], seconds, strict=True)
+                ],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    usual = targets["usual_s"].to_numpy(float)
+    known = np.isfinite(usual)
+    if known.any():
+        before = np.nan_to_num(targets["queue_s"].to_numpy(float)) + np.nan_to_num(
+            targets["countdown_s"].to_numpy(float)
+        )
+        figure.add_trace(
+            go.Scatter(
+                mode="markers",
+                name="usual end of the run",
+                x=(before + usual)[known],
+                y=y[known],
+                marker={
+                    "symbol": "line-ns",
+                    "size": 18,
+                    "line": {"width": 2, "color": look("uncertain").colour(theme)},
+                },
+                customdata=[f"usually runs {duration(s)}" for s in usual[known]],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=int(count * 26 + 92),
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", ticksuffix=" s")
+    figure.update_yaxes(
+        range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
+    )
+    return figure

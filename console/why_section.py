@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a rollout went as it did, on its page: failures by message, where the time went, and what else happened then.
+
+One of the three at a time, chosen by a control that is in the URL: what is not looked at is not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, phase_chart, queries, tables, ui
+from console.palette import look
+
+FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
+SHOWN = 4
+
+# The API's clock and the control node's are not one.
+BEFORE, AFTER = 60.0, 300.0
+
+
+def drift(rollout: dict[str, Any]) -> None:
+    """A warning when the succeeded targets did not all get the same bundle."""
+    found = ui.ask(queries.bundles, rollout["tenant"], rollout["rollout_id"])
+    if len(found) < 2:
+        return
+    with st.container(border=True, gap="xsmall"):
+        with ui.row():
+            st.badge("bundle drift", icon=":material/call_split:", color="orange")
+            st.text(
+                f"The targets that succeeded got {len(found):,} different bundles. "
+                "If that was not meant, roll out again to bring them to one."
+            )
+        tables.bundles(found)
+
+
+def show(rollout: dict[str, Any], now: float) -> None:
+    """The section "Why"."""
+    st.space("xsmall")
+    with ui.row():
+        st.subheader("Why", width="content")
+        chosen = st.segmented_control(
+            "Why",
+            [FAILURES, TIME, AROUND],
+            default=FAILURES,
+            required=True,
+            label_visibility="collapsed",
+            key="why",
+            bind="query-params",
+        )
+    if chosen == TIME:
+        _time(rollout, now)
+    elif chosen == AROUND:
+        _around(rollout, now)
+    else:
+        _failures(rollout)
+
+
+def _failures(rollout: dict[str, Any]) -> None:
+    clusters = ui.ask(queries.failure_clusters, rollout["tenant"], rollout["rollout_id"])
+    if not clusters:
+        with ui.row():
+            st.badge("none", icon=":material/check_circle:", color="green")
+            st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
+        return
+    new = sum(cluster.is_new for cluster in clusters)
+    kinds = f"{len(clusters):,} kind{'s' if len(clusters) != 1 else ''} of failure"
+    st.caption(f"{kinds}, {new:,} new in this rollout. Hosts, ids and numbers in a message make no difference.")
+    for cluster in clusters[:SHOWN]:
+        _cluster(cluster)
+    if len(clusters) > SHOWN:
+        with st.expander(f"{len(clusters) - SHOWN} more"):
+            for cluster in clusters[SHOWN:]:
+                _cluster(cluster)
+
+
+def _cluster(cluster: queries.Cluster) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with ui.row():
+            ui.badge(cluster.status)
+            st.text(f"{cluster.targets:,} target{'s' if cluster.targets != 1 else ''}")
+            if cluster.is_new:
+                st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
+            st.caption(_when(cluster), width="content")
+        st.code(cluster.message or "no message", language=None, wrap_lines=True)
+        more = cluster.targets - len(cluster.hosts)
+        ui.line(", ".join(cluster.hosts) + (f" and {more:,} more" if more else ""))
+
+
+def _when(cluster: queries.Cluster) -> str:
+    """First and last seen, here and elsewhere."""
+    first, last = charts.moment(cluster.first_at), charts.moment(cluster.last_at)
+    parts = [f"{first} UTC" if first == last else f"{first} to {last} UTC" if first else ""]
+    if cluster.before:
+        parts.append(
+            f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "
+            f"first {charts.moment(cluster.first_seen, '%Y-%m-%d')}, "
+            f"last {charts.moment(cluster.last_before, '%Y-%m-%d')}"
+        )
+    if cluster.later:
+        parts.append(f"again in {cluster.later:,} later one{'s' if cluster.later != 1 else ''}")
+    return " · ".join(part for part in parts if part)
+
+
+@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
+def _figure(slowest: pd.DataFrame, theme: str) -> str:
+    return ui.to_json(phase_chart.phase_bars(slowest, theme))
+
+
+def _time(rollout: dict[str, Any], now: float) -> None:
+    spent = ui.ask(queries.time_spent, rollout["tenant"], rollout["rollout_id"], now)
+    if not len(spent):
+        st.text("No target of this rollout has times yet.")
+        return
+    tables.phases(spent)
+    with ui.row():
+        st.markdown("**Slowest targets**", width="content")
+        by = st.segmented_control(
+            "Slowest by",
+            list(queries.SLOWEST_BY),
+            default="Run",
+            required=True,
+            label_visibility="collapsed",
+            key="slowest",
+            bind="query-params",
+        )
+    slowest = ui.ask(queries.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by or "Run")
+    if len(slowest):
+        ui.chart(_figure(slowest, ui.theme()), f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        st.caption(
+            "Queue is the wait beyond the scheduled countdown. "
+            + (
+                "The mark is where the run usually ends: the median of the instance's earlier rollouts."
+                if slowest["usual_s"].notna().any()
+                else "These instances have no earlier rollouts to compare with."
+            )
+        )
+
+
+def _around(rollout: dict[str, Any], now: float) -> None:
+    """Runs, actions and audit events of the rollout's hosts while it ran."""
+    tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
+    if rollout["created_at"] is None:
+        st.text("The API gave no start time for this rollout.")
+        return
+    first, last = rollout["created_at"] - BEFORE, (rollout["completed_at"] or now) + AFTER
+    st.caption(f"On this rollout's hosts, {charts.moment(first)} to {charts.moment(last)} UTC")
+
+    st.markdown("**Playbook runs**")
+    linked = ui.records(ui.ask(queries.runs_of_rollout, rollout_id))
+    near = ui.records(ui.ask(queries.runs_at_the_time, tenant, rollout_id, first, last))
+    for run in linked:
+        _run(run, "names this rollout")
+    for run in near:
+        _run(run, f"was at work on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+    if not linked and not near:
+        st.text("No stored run names this rollout or touched its hosts then.")
+
+    st.markdown("**Actions**")
+    actions = ui.ask(queries.actions_at_the_time, tenant, rollout_id, first, last)
+    if len(actions):
+        tables.actions_around(actions)
+    else:
+        st.text("No stored action on these hosts falls into this time.")
+
+    counts, events = ui.ask(queries.audit_at_the_time, tenant, rollout_id, first, last)
+    st.markdown("**Audit**")
+    if len(counts):
+        ui.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
+        if len(events):
+            tables.audit_around(events)
+        st.page_link(ui.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
+    else:
+        st.text("No stored audit event of these hosts falls into this time.")
+
+
+def _run(run: dict[str, Any], how: str) -> None:
+    with ui.row():
+        ui.badge(run["status"])
+        st.page_link(ui.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": run["run_id"]})
+        ui.line(tables.playbook_name(run["playbook"]), how, f"{charts.moment(run['started_at'])} UTC")
