@@ -63,7 +63,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
                 marker={
                     "symbol": "line-ns",
                     "size": 18,
-                    "line": {"width": 2, "color": look("uncertain").colour(theme)},
+                    "line": {"width": 2, "color": mark},
                 },
                 customdata=[f"usually runs {duration(s)}" for s in usual[known]],
                 hovertemplate="%{customdata}<extra></extra>",

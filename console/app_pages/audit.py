@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, tables, ui
+from console import charts, queries, share, tables, ui
 
 SPANS = {"7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 
@@ -44,7 +44,9 @@ def body() -> None:
                 width=320,
             )
         pivots(instance or "", SPANS[span or "30 days"])
-        st.subheader("By instance")
+        with ui.row():
+            st.subheader("By instance", width="content")
+            share.share("audit", len(covered), lambda path, most: queries.audit_coverage(path).head(most))
         tables.coverage(covered)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import queries, tables, ui
+from console import queries, share, tables, ui
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
 
@@ -30,7 +30,13 @@ def body() -> None:
             else:
                 ui.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [queries.SYNC])
             return
-        st.caption(f"{total:,} rollout{'s' if total != 1 else ''}")
+        with ui.row():
+            st.caption(f"{total:,} rollout{'s' if total != 1 else ''}", width="content")
+            share.share(
+                "rollouts",
+                total,
+                lambda path, most: queries.rollouts(path, tuple(statuses), scope, search, size=most)[0],
+            )
         tables.rollouts(found, fresh.as_of(ui.clock()), key="rollouts")
         ui.pager("rollouts", total, queries.LIST_PAGE)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, tables, timeline_section, ui
+from console import charts, queries, share, tables, timeline_section, ui
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
 ID = ui.wanted_id()
@@ -118,7 +118,11 @@ def results(batches: pd.DataFrame) -> None:
     found, total = ui.paged(
         "results", lambda n: ui.ask(queries.results, ID, tuple(statuses), search, play, n), queries.PAGE
     )
-    st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first")
+    with ui.row():
+        st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first", width="content")
+        share.share(
+            "results", total, lambda path, most: queries.results(path, ID, tuple(statuses), search, play, size=most)[0]
+        )
     if total:
         tables.results(found)
         ui.pager("results", total, queries.PAGE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import queries, tables, ui
+from console import queries, share, tables, ui
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
@@ -29,7 +29,9 @@ def body() -> None:
                     ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", queries.SYNC],
                 )
             return
-        st.caption(f"{total:,} run{'s' if total != 1 else ''}")
+        with ui.row():
+            st.caption(f"{total:,} run{'s' if total != 1 else ''}", width="content")
+            share.share("runs", total, lambda path, most: queries.runs(path, tuple(statuses), search, size=most)[0])
         tables.runs(found, key="runs")
         ui.pager("runs", total, queries.LIST_PAGE)
 

@@ -107,7 +107,10 @@ def failure_clusters(path: Path, tenant: str, rollout_id: str) -> list[Cluster]:
                     hosts=tuple(hosts[row["status"], row["cluster"]]),
                     first_at=row["first_at"],
                     last_at=row["last_at"],
-                    **{name: other.get(name) for name in ("before", "first_seen", "last_before", "later")},
+                    before=int(other.get("before") or 0),
+                    first_seen=other.get("first_seen"),
+                    last_before=other.get("last_before"),
+                    later=int(other.get("later") or 0),
                 )
             )
     return clusters
@@ -217,20 +220,22 @@ def audit_at_the_time(
     return counts, events
 
 
+_ACTIONS = """
+SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
+       substr(a.message, 1, 400) AS message, a.actor
+FROM who CROSS JOIN instance_actions a
+  ON a.tenant = :tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
+ORDER BY a.created_at DESC LIMIT 50
+"""
+
+
 def actions_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
     """Stored actions on the rollout's instances between two times, newest first, at most 50: created_at, host,
     instance_id, action, status, message, actor. Of a big rollout the same instances count as for the audit."""
     with reading(path) as conn:
         return as_frame(
             conn,
-            _WHO
-            + """
-            SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
-                   substr(a.message, 1, 400) AS message, a.actor
-            FROM who CROSS JOIN instance_actions a
-              ON a.tenant = :tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
-            ORDER BY a.created_at DESC LIMIT 50
-            """,
+            _WHO + _ACTIONS,
             {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST},
             ("created_at",),
         )
