@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console without a browser: `python -m console sync`, `runs`, `rollouts`, and `serve` to start the pages."""
+"""The console without a browser: `python -m console sync` and its twins of the pages; `serve` starts those."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from console.listing import FORMATS, listing
+from console.commands import check, lists, upkeep
+from console.commands.options import at_least_one, database_option, say
+from console.database import is_current
+from console.problem import DatabaseProblem
 from console.settings import Settings, SettingsError, load_api, load_settings
 from console.store import StoreError, open_store
 
@@ -28,6 +31,7 @@ exit codes:
   1    some of it could not be read; it is named on standard error, the rest is stored
   2    wrong usage or settings; nothing was done
   3    the database cannot be used
+       (check has codes of its own: see check --help)
   130  interrupted; what was stored until then stays, and the next sync goes on from there
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
@@ -57,16 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(database=options.db, spool_dir=getattr(options, "spool", None))
         return int(options.run(options, settings))
     except SettingsError as error:
-        return _say(error, USAGE)
-    except StoreError as error:
-        return _say(error, NO_DATABASE)
+        return say(error, USAGE)
+    except (StoreError, DatabaseProblem) as error:
+        return say(error, NO_DATABASE)
     except KeyboardInterrupt:
-        return _say("Interrupted. What was stored until now stays; the next sync goes on from there.", INTERRUPTED)
-
-
-def _say(sentence: object, code: int) -> int:
-    print(f"console: {sentence}", file=sys.stderr)
-    return code
+        return say("Interrupted. What was done until now stays; the same command goes on from there.", INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,17 +80,17 @@ def _parser() -> argparse.ArgumentParser:
 
     sync = commands.add_parser("sync", help="bring the database up to date", allow_abbrev=False)
     sync.set_defaults(run=_sync)
-    _database_option(sync)
+    database_option(sync)
     sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
     sync.add_argument("--no-spools", action="store_true", help="leave the run logs out")
     sync.add_argument("--no-api", action="store_true", help="leave the API out; no key is needed then")
     sync.add_argument("--no-audit", action="store_true", help="leave the audit out (it costs two calls an instance)")
     sync.add_argument(
-        "--rollouts", type=_at_least_one, default=1000, metavar="N", help="newest rollouts looked at (%(default)s)"
+        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts looked at (%(default)s)"
     )
     sync.add_argument(
         "--audit-events",
-        type=_at_least_one,
+        type=at_least_one,
         default=500,
         metavar="N",
         help="newest audit events read of each instance (%(default)s)",
@@ -113,28 +112,13 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
     serve.set_defaults(run=_serve)
-    _database_option(serve)
+    database_option(serve)
     serve.add_argument("--port", type=_port, default=8501, help="port on 127.0.0.1; 0 takes a free one (%(default)s)")
 
-    for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
-        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
-        lister.set_defaults(run=_list)
-        _database_option(lister)
-        lister.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
-        lister.add_argument("--limit", type=_at_least_one, default=20, metavar="N", help="at most (%(default)s)")
-        lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
+    lists.register(commands)
+    check.register(commands)
+    upkeep.register(commands)
     return parser
-
-
-def _database_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
-
-
-def _at_least_one(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return value
 
 
 def _port(text: str) -> int:
@@ -178,28 +162,11 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     return PARTLY if report.problems else OK
 
 
-_RUN_COLUMNS = "run_id playbook status started_at ended_at user hosts ok changed failed unreachable skipped"
-_ROLLOUT_COLUMNS = "rollout_id scope status created_at completed_at total succeeded failed uncertain cancelled"
-
-
-def _list(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: frames take a second to load.
-    from console import queries
-
-    of_runs = options.command == "runs"
-    read, columns = (queries.runs, _RUN_COLUMNS) if of_runs else (queries.rollouts, _ROLLOUT_COLUMNS)
-    try:
-        frame, _total = read(settings.database, tuple(options.status), size=options.limit)
-    except queries.DatabaseProblem as problem:
-        return _say(problem, NO_DATABASE)
-    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    sys.stdout.write(listing(rows, columns.split(), options.format))
-    return OK
-
-
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    # Pages only read: they find a database of this version, if only an empty one.
-    open_store(settings.database, make_folder=settings.database_is_default).close()
+    # Pages only read: they find a database of this version, if only an empty one. One that is there is left alone, so
+    # that a copy can be shown from a place that cannot be written.
+    if not is_current(settings.database):
+        open_store(settings.database, make_folder=settings.database_is_default).close()
     port = _free_port(options.port)
     app = Path(__file__).with_name("app.py")
     flags = {

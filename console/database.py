@@ -56,6 +56,21 @@ def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_fol
     return db, file
 
 
+def is_current(path: Path) -> bool:
+    """Whether ``path`` is a console's database of this version; looked at without any write."""
+    log = path.with_name(path.name + "-wal")
+    # Where no shared-memory file can be made, a database without a log can still be read.
+    for mode in ("mode=ro", "immutable=1") if not (log.exists() and log.stat().st_size) else ("mode=ro",):
+        with suppress(sqlite3.Error, OSError):
+            conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT)
+            try:
+                ours = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]
+                return bool(ours and conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names()))
+            finally:
+                conn.close()
+    return False
+
+
 def _create_private(file: Path) -> None:
     # SQLite gives -wal and -shm the mode of the database; an existing file keeps the mode its owner chose.
     with suppress(FileExistsError):

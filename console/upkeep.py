@@ -13,8 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.database import BUSY_TIMEOUT, StoreError, Tables, open_database
-from console.migrations import known_names
+from console.database import BUSY_TIMEOUT, StoreError, Tables, is_current, open_database
 from console.retention import Rule
 from console.store import to_json
 
@@ -132,18 +131,10 @@ def _copy(path: Path, target: Path) -> None:
 
 def _note(path: Path, target: Path, size: int, now: float) -> str:
     try:
-        if not _is_current(path):
+        if not is_current(path):
             return "The time of this backup is not recorded: the database is from an older or newer console."
         with open_upkeep(path) as upkeep:
             upkeep.record("backup", now, {"file": str(target.absolute()), "bytes": size})
     except (StoreError, sqlite3.Error) as error:
         return f"The time of this backup is not recorded. {error}"
     return ""
-
-
-def _is_current(path: Path) -> bool:
-    conn = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
-    try:
-        return bool(conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names()))
-    finally:
-        conn.close()

@@ -9,6 +9,7 @@ Raises DatabaseProblem, whose text is one sentence for the page.
 
 from __future__ import annotations
 
+from console.problem import DatabaseProblem, NoDatabase
 from console.queries.attention import Freshness, attention, freshness, usual_seconds
 from console.queries.audit import audit_counts, audit_coverage
 from console.queries.causes import (
@@ -22,7 +23,7 @@ from console.queries.causes import (
 )
 from console.queries.compare import COMPARE_SORTS, KINDS, compared_page, compared_score
 from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent
-from console.queries.reading import LIST_PAGE, PAGE, SYNC, DatabaseProblem, NoDatabase, stamp
+from console.queries.reading import LIST_PAGE, PAGE, SYNC, stamp
 from console.queries.rollouts import (
     TARGET_SORTS,
     TargetFilter,

@@ -13,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from console.queries.attention import freshness
 from console.queries.reading import LIST_PAGE, as_frame, reading
+from console.queries.stuck import StuckRules, stuck
 from console.retention import Retention, rules
 
 
@@ -111,3 +113,60 @@ def prunable(path: Path, retention: Retention, now: float) -> pd.DataFrame:
             sql = f"WITH s AS ({rule.scopes}) SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where('s.')}"  # noqa: S608
             found.append((rule.what, rule.table, rule.params["before"], conn.execute(sql, rule.params).fetchone()[0]))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Figures by which monitoring judges the record. Times are epoch seconds, None for never or none.
+
+    stuck: targets that do not move (rules of queries.stuck). uncertain, failed: targets of the last 14 days that are
+    the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
+    """
+
+    api_at: float | None
+    runs_at: float | None
+    oldest_open_at: float | None
+    stuck: int
+    uncertain: int
+    failed: int
+    lost: int
+    errors: int
+    backup_at: float | None
+
+
+def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
+    """The figures at ``now``."""
+    chosen = stuck_rules or StuckRules()
+    found = stuck(path, now, chosen)
+    fresh = freshness(path)
+    with reading(path) as conn:
+        oldest = conn.execute(
+            "SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r"
+            " ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id WHERE t.is_open = 1 AND r.status <> 'paused'"
+        ).fetchone()[0]
+        bad = dict(conn.execute(_NEWEST_BAD, {"since": now - chosen.recent}).fetchall())
+        errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]
+    moving = found[found["rule"].isin(["in progress", "queued"])]
+    return Vitals(
+        api_at=fresh.api_at,
+        runs_at=fresh.runs_at,
+        oldest_open_at=oldest,
+        stuck=int(moving["targets"].sum()),
+        uncertain=bad.get("uncertain", 0),
+        failed=bad.get("failed", 0),
+        lost=int((found["rule"] == "lost").sum()),
+        errors=errors,
+        backup_at=upkeep(path).backup_at,
+    )
+
+
+_NEWEST_BAD = """
+WITH recent AS (
+  SELECT tenant, rollout_id FROM rollouts
+  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT 500)
+SELECT t.status, count(*) FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
+  SELECT 1 FROM rollout_targets later
+  WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+GROUP BY t.status
+"""

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from console.migrations import known_names
+from console.problem import DatabaseProblem, NoDatabase
 
 BUSY_SECONDS = 3.0
 QUERY_SECONDS = 10.0
@@ -25,14 +26,7 @@ PAGE = 500
 LIST_PAGE = 100
 
 SYNC = "python -m console sync"
-
-
-class DatabaseProblem(Exception):
-    """The database cannot be read; the text says why and what to do."""
-
-
-class NoDatabase(DatabaseProblem):
-    """There is no database yet: nothing was ever synced."""
+MIGRATE = "python -m console migrate"
 
 
 def stamp(path: Path) -> tuple[int, ...]:
@@ -104,7 +98,10 @@ def _check_version(conn: sqlite3.Connection, path: Path) -> None:
             if conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise DatabaseProblem(f"{path} is not the console's database. Name its file in FLEETOPS_CONSOLE_DB.")
             raise NoDatabase(f"The database {path} is empty. Fill it with: {SYNC}")
-        raise DatabaseProblem(f"The database {path} is from an older console. Bring it up to date with: {SYNC}")
+        raise DatabaseProblem(
+            f"The database {path} is from an older console. Bring it up to date (a copy of it, if it is to stay as it"
+            f" is) with: {MIGRATE} --db FILE"
+        )
 
 
 def _problem(path: Path, error: Exception) -> DatabaseProblem:

@@ -128,7 +128,7 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
 def _row(
     rule: str, n: int, host: str | None, at: float | None, now: float, why: str, rollout_id: str = "", run_id: str = ""
 ) -> tuple[Any, ...]:
-    age = max(0.0, now - at) if at is not None else None
+    age = round(max(0.0, now - at)) if at is not None else None
     return rule, n, host, at, age, why, rollout_id or None, run_id or None
 
 

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that read: runs, rollouts, failures and stuck, as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from console.commands.options import at_least_one, database_option, duration, format_option
+from console.listing import listing
+from console.settings import Settings
+
+_RUNS = "run_id playbook status started_at ended_at user hosts ok changed failed unreachable skipped"
+_ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain cancelled"
+_FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
+_STUCK = "rule targets host since_at for_s why rollout_id run_id"
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
+        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
+        lister.set_defaults(run=_list)
+        _common(lister)
+        lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
+
+    failures = commands.add_parser(
+        "failures", help="failures of targets and playbook results by message, most first", allow_abbrev=False
+    )
+    failures.set_defaults(run=_failures)
+    _common(failures)
+    failures.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
+
+    stuck = commands.add_parser(
+        "stuck", help="what does not move though it should, and what nobody knows", allow_abbrev=False
+    )
+    stuck.set_defaults(run=_stuck)
+    _common(stuck)
+    stuck_options(stuck)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    database_option(parser)
+    format_option(parser)
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
+
+
+def stuck_options(parser: argparse.ArgumentParser) -> None:
+    """The rules of what is stuck."""
+    parser.add_argument(
+        "--slower",
+        type=at_least_one,
+        default=3,
+        metavar="N",
+        help="in progress: longer than N times the 95th percentile of its scope (%(default)s)",
+    )
+    parser.add_argument(
+        "--at-least",
+        type=duration,
+        default="10min",
+        metavar="TIME",
+        help="in progress: and longer than this (%(default)s)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=duration,
+        default="60s",
+        metavar="TIME",
+        help="queued: this long after its countdown, while the window is open and a slot is free (%(default)s)",
+    )
+
+
+def stuck_rules(options: argparse.Namespace) -> Any:
+    """The rules that the options name, as queries.StuckRules."""
+    from console.queries.stuck import StuckRules
+
+    return StuckRules(slower=options.slower, at_least=options.at_least, grace=options.grace)
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here and below: frames take a second to load.
+    from console import queries
+
+    of_runs = options.command == "runs"
+    read, columns = (queries.runs, _RUNS) if of_runs else (queries.rollouts, _ROLLOUTS)
+    frame, _total = read(settings.database, tuple(options.status), size=options.limit)
+    return _put(frame, columns, options)
+
+
+def _failures(options: argparse.Namespace, settings: Settings) -> int:
+    from console.queries.clusters import failure_clusters
+
+    since = time.time() - options.days * 86400.0 if options.days else 0.0
+    return _put(failure_clusters(settings.database, since, options.limit), _FAILURES, options)
+
+
+def _stuck(options: argparse.Namespace, settings: Settings) -> int:
+    from console.queries.stuck import stuck
+
+    frame = stuck(settings.database, float(int(time.time())), stuck_rules(options))
+    return _put(frame.head(options.limit), _STUCK, options)
+
+
+def _put(frame: Any, columns: str, options: argparse.Namespace) -> int:
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    sys.stdout.write(listing(rows, columns.split(), options.format))
+    return 0

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that keep the database: prune, backup and migrate."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from console.commands.options import database_option, days, format_option, say
+from console.limits import shown
+from console.listing import listing
+from console.retention import Retention, rules
+from console.settings import Settings
+
+_PRUNABLE = "what table before_at rows"
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    usual = Retention()
+    prune = commands.add_parser(
+        "prune",
+        help="remove details that have outlived their time",
+        description="Removes task results, raw audit events and health checks that are older than their retention, in"
+        " small steps while others use the database. Runs with their recaps, rollouts with their targets, the audit's"
+        " daily counts and the newest of each instance stay.",
+        allow_abbrev=False,
+    )
+    prune.set_defaults(run=_prune)
+    database_option(prune)
+    sure = prune.add_mutually_exclusive_group(required=True)
+    sure.add_argument("--dry-run", action="store_true", help="only count what would go")
+    sure.add_argument("--yes", action="store_true", help="remove it")
+    for name, default, what in (
+        ("--results", usual.results, "task results of runs that went well"),
+        ("--failed-results", usual.failed_results, "task results of all other ended runs"),
+        ("--audit", usual.audit, "raw audit events"),
+        ("--health", usual.health, "single health checks"),
+    ):
+        prune.add_argument(
+            name,
+            type=days,
+            default=default,
+            metavar="DAYS",
+            help=f"keep {what} so long; never removes none (%(default)s)",
+        )
+    format_option(prune)
+    prune.add_argument("--quiet", action="store_true", help="no progress")
+
+    backup = commands.add_parser(
+        "backup",
+        help="copy the database to a new file",
+        description="Copies one moment of the database while others use it (VACUUM INTO), checks the copy and records"
+        " its time. The copy is one file that any console of this version can show: name it with --db.",
+        allow_abbrev=False,
+    )
+    backup.set_defaults(run=_backup)
+    database_option(backup)
+    backup.add_argument("file", metavar="FILE", help="a new file; one that exists is never overwritten")
+
+    migrate = commands.add_parser("migrate", help="bring an older database up to this version", allow_abbrev=False)
+    migrate.set_defaults(run=_migrate)
+    database_option(migrate)
+
+
+def _prune(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: frames take a second to load.
+    from console.queries.keeping import prunable
+    from console.sync.progress import TerminalProgress, silent
+    from console.upkeep import open_upkeep
+
+    retention, now = Retention(options.results, options.failed_results, options.audit, options.health), time.time()
+    frame = prunable(settings.database, retention, now)
+    rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+    if options.dry_run:
+        sys.stdout.write(listing(rows, _PRUNABLE.split(), options.format))
+        return say(f"{sum(row['rows'] for row in rows):,} rows would go; nothing was removed.", 0)
+    shown_progress = TerminalProgress(sys.stderr)
+    with contextlib.closing(shown_progress), open_upkeep(settings.database) as upkeep:
+        told = silent if options.quiet else shown_progress
+        gone = upkeep.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
+    for row in rows:
+        row["rows"] = gone[row["what"]]
+    sys.stdout.write(listing(rows, _PRUNABLE.split(), options.format))
+    return 0
+
+
+def _backup(options: argparse.Namespace, settings: Settings) -> int:
+    from console.upkeep import back_up
+
+    copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
+    sys.stdout.write(f"{copy.file}: {shown(copy.size, 'bytes')}, a copy of {settings.database}.\n")
+    return say(f"note: {copy.note}", 0) if copy.note else 0
+
+
+def _migrate(options: argparse.Namespace, settings: Settings) -> int:
+    from console.upkeep import open_upkeep
+
+    open_upkeep(settings.database).close()
+    sys.stdout.write(f"{settings.database} is up to date.\n")
+    return 0

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which figures of the record monitoring judges, from where on they are too high, and how people read them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+HOUR, DAY, MIB = 3600.0, 86400.0, 1024.0 * 1024.0
+
+
+class Level(IntEnum):
+    """How bad; the numbers are the exit codes that monitoring knows."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From which value on a figure is a warning and critical; None is never."""
+
+    warning: float | None
+    critical: float | None
+
+    def level(self, value: float) -> Level:
+        """The level of a value."""
+        if self.critical is not None and value >= self.critical:
+            return Level.CRITICAL
+        return Level.WARNING if self.warning is not None and value >= self.warning else Level.OK
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is checked: its option, its unit (seconds, bytes or count), what it says, the limits unless told."""
+
+    name: str
+    unit: str
+    what: str
+    limits: Limits
+
+
+FIGURES = (
+    Figure("sync-age", "seconds", "time since the API was last read", Limits(DAY, 3 * DAY)),
+    Figure("run-log-age", "seconds", "time since run logs were last loaded", Limits(DAY, 3 * DAY)),
+    Figure("open-age", "seconds", "age of the oldest open target", Limits(12 * HOUR, DAY)),
+    Figure("stuck", "count", "stuck targets and rollouts", Limits(1, 10)),
+    Figure("uncertain", "count", "uncertain targets that nothing newer replaced", Limits(1, 10)),
+    Figure("failed", "count", "failed targets that nothing newer replaced", Limits(1, 10)),
+    Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
+    Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
+    Figure("backlog", "bytes", "run logs that wait to be loaded", Limits(MIB, 100 * MIB)),
+    Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
+)
+
+
+def shown(value: float, unit: str) -> str:
+    """A figure for people."""
+    if unit == "seconds":
+        for size, name in ((DAY, "d"), (HOUR, "h"), (60.0, "min")):
+            if value >= 2 * size:
+                return f"{value / size:.0f} {name}"
+        return f"{value:.0f} s"
+    if unit == "bytes":
+        return f"{value / MIB:,.0f} MiB" if value >= 10 * MIB or not value % MIB else f"{value / MIB:,.1f} MiB"
+    return f"{value:,.0f}"
