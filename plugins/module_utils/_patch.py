@@ -53,7 +53,7 @@ def patch(
             context.result["changed_keys"] = sorted(changes)
             return context.result["policy"]
     after = _read_back(context, what, read, lost)
-    _compare(context, what, held, values(after), changes, lost)
+    _compare(context, what, held, values(after), wanted, changes, lost)
     return after
 
 
@@ -72,9 +72,18 @@ def _read_back(context: Context, what: str, read: Callable[[], Record], lost: Ap
     return after
 
 
-def _compare(context: Context, what: str, held: Record, now: Record, changes: Record, lost: ApiError | None) -> None:
+def _compare(
+    context: Context,
+    what: str,
+    held: Record,
+    now: Record,
+    wanted: Mapping[str, Any],
+    changes: Record,
+    lost: ApiError | None,
+) -> None:
     """Say what became of ``changes``; ``lost`` is the error that came instead of an answer."""
-    not_taken = {key: {"wanted": changes[key], "is": now.get(key)} for key in differing(now, changes)}
+    # Of all that is wanted: somebody else may have changed what held already.
+    not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
     drift = moved(held, now, changes)
     context.changed = bool(changed)

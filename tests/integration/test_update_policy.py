@@ -250,6 +250,14 @@ def test_another_admin_at_the_same_time_is_told(crooked: CrookedServer) -> None:
     assert any("Somebody else changed" in warning and "skills_default" in warning for warning in done.warnings)
 
 
+def test_what_held_already_and_was_changed_meanwhile_is_no_success(crooked: CrookedServer) -> None:
+    after = {"max_parallel_rollouts": 4, "skills_default": "disabled"}
+    done = run_crooked(crooked, BEFORE, after, max_parallel_rollouts=4, skills_default="notify")
+    assert done.result["failed"] and done.result["changed"]
+    assert done.result["changed_keys"] == ["max_parallel_rollouts"]
+    assert done.result["not_taken"] == {"skills_default": {"wanted": "notify", "is": "disabled"}}
+
+
 @pytest.mark.parametrize("before", [{}, {"max_parallel_rollouts": None}, {"max_parallel_rollouts": True}])
 def test_a_server_that_never_tells_the_value_is_not_believed(crooked: CrookedServer, before: dict[str, Any]) -> None:
     result = run_crooked(crooked, before, before, max_parallel_rollouts=1).result
