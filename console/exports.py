@@ -9,6 +9,7 @@ JSON lines, timestamps in Parquet. What is unknown is empty, null and null.
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,11 +35,13 @@ class Format:
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
-    """UTF-8 with a line of column names. A text that begins like a formula gets a quote before it."""
+    """UTF-8 with a line of column names, texts in quotes. A text that begins like a formula gets a quote before it."""
     plain = _with_times(frame, as_text=True)
     for name in _texts(plain):
         plain[name] = [_cell(value) for value in plain[name]]
-    return plain.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
+    text: str = plain.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return text.encode("utf-8", "replace")
 
 
 def as_json_lines(frame: pd.DataFrame) -> bytes:

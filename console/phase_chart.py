@@ -13,11 +13,12 @@ from console.charts import duration, plain
 from console.palette import ACCENT, DOUBT, FAINT, GRID, look
 
 # Queue and countdown differ by pattern too, not by shade alone.
-_PHASES = (("queue", "FAINT", ""), ("countdown", "FAINT", "/"), ("run", "ACCENT", ""))
+# The server counts down first; what is left of the wait is queue.
+_PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
 
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
-    """One bar a target, the first on top: its queue, countdown and run in seconds; a tick where its run usually ends.
+    """One bar a target, the first on top: its countdown, queue and run in seconds; a tick where its run usually ends.
 
     targets: the frame of ``queries.slowest_targets``.
     """

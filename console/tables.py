@@ -304,12 +304,12 @@ def compared(found: pd.DataFrame) -> None:
         "before": ui.status_column("before", 115),
         "now": ui.status_column("now", 115),
         "run_text": _text("run", 190),
-        "run_more": st.column_config.NumberColumn("run, more", format="%+.1f s", width=90),
+        "run_more": st.column_config.NumberColumn("run, change", format="%+.1f s", width=90),
         "queue_text": _text("queue", 190),
-        "queue_more": st.column_config.NumberColumn("queue, more", format="%+.1f s", width=90),
+        "queue_more": st.column_config.NumberColumn("queue, change", format="%+.1f s", width=90),
         "countdown_text": _text("countdown", 150),
-        "countdown_more": st.column_config.NumberColumn("countdown, more", format="%+.1f s", width=100),
-        "error": _text("error, of now or else of before", 420),
+        "countdown_more": st.column_config.NumberColumn("countdown, change", format="%+.1f s", width=100),
+        "error": _text("error (now, else before)", 420),
         "instance_id": _text("instance", 280),
     }
     _show(frame, columns, "Targets of two rollouts", "compared")

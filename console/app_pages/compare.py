@@ -25,7 +25,11 @@ def body() -> None:
             # In the URL from the first moment: a link made of this page means these two for ever.
             later, earlier = list(choices)[:2]
             st.query_params.update(a=earlier, b=later)
-        a, b = side("a", "Before", choices), side("b", "Now", choices)
+        left, right = st.columns(2)
+        with left:
+            a = side("a", "Before", choices)
+        with right:
+            b = side("b", "Now", choices)
         if a is None or b is None:
             missing(a, b, bool(choices))
             return
@@ -84,7 +88,7 @@ def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:
 
 def score(a: Rollout, b: Rollout) -> None:
     """The box score: how many fared how, and how much longer they took."""
-    with st.container(horizontal=True, gap="small"):
+    with ui.row():
         for name, rollout in (("Open the one before", a), ("Open the one of now", b)):
             st.page_link(
                 ui.ROLLOUT,
@@ -92,16 +96,11 @@ def score(a: Rollout, b: Rollout) -> None:
                 icon=":material/arrow_forward:",
                 query_params={"id": rollout["rollout_id"]},
             )
-        st.page_link(
-            ui.COMPARE,
-            label="Swap",
-            icon=":material/swap_horiz:",
-            query_params={"a": b["rollout_id"], "b": a["rollout_id"]},
-        )
+        st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
     found = ui.ask(queries.compared_score, *keys(a, b))
     counts = dict(zip(found["kind"], found["targets"], strict=True))
     ui.metrics([(kind.capitalize(), f"{counts.get(kind, 0):,}") for kind in queries.KINDS if counts.get(kind)])
-    both = found[found["kind"] == "succeeded both times"]
+    both = found[found["kind"] == "both succeeded"]
     if len(both):
         means = [
             f"{phase} {signed(float(both[f'{phase}_more'].iloc[0]))}"
@@ -110,6 +109,11 @@ def score(a: Rollout, b: Rollout) -> None:
         ]
         if means:
             ui.line("Targets that succeeded both times, now against before, on average: " + ", ".join(means))
+
+
+def swap() -> None:
+    """Before becomes now."""
+    st.query_params.update(a=asked("b"), b=asked("a"))
 
 
 def signed(seconds: float) -> str:
@@ -124,7 +128,12 @@ def keys(a: Rollout, b: Rollout) -> tuple[tuple[str, str], tuple[str, str]]:
 def targets(a: Rollout, b: Rollout) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kinds = st.pills(
-            "Then and now", list(queries.KINDS), selection_mode="multi", key="compare_kind", bind="query-params"
+            "Then and now",
+            list(queries.KINDS),
+            selection_mode="multi",
+            key="compare_kind",
+            bind="query-params",
+            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in queries.KINDS.items()),
         )
         search = ui.search_box("compare", "Host or error contains")
         sort = st.segmented_control(

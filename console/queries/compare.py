@@ -22,7 +22,7 @@ KINDS = {
     "new failure": "failed or uncertain now, not before",
     "still failing": "failed or uncertain both times",
     "fixed": "failed or uncertain before, succeeded now",
-    "succeeded both times": "succeeded both times",
+    "both succeeded": "succeeded both times",
     "other": "open or cancelled in one of the two",
     "only before": "not in the later rollout",
     "only now": "not in the earlier rollout",
@@ -66,7 +66,7 @@ matched AS (
               WHEN status_b IN ('failed', 'uncertain') AND status_a IN ('failed', 'uncertain') THEN 'still failing'
               WHEN status_b IN ('failed', 'uncertain') THEN 'new failure'
               WHEN status_b = 'succeeded' AND status_a IN ('failed', 'uncertain') THEN 'fixed'
-              WHEN status_b = 'succeeded' AND status_a = 'succeeded' THEN 'succeeded both times'
+              WHEN status_b = 'succeeded' AND status_a = 'succeeded' THEN 'both succeeded'
               ELSE 'other' END AS kind
   FROM matched
 )
