@@ -84,6 +84,18 @@ LOOKS: dict[str, Look] = {
     "skipped": Look("skipped", OFF),
     "unreachable": Look("unreachable", CUT_OFF),
     "ignored": Look("failed, ignored", IGNORED),
+    # health of an instance
+    "healthy": Look("healthy", GOOD, 1),
+    "starting": Look("starting", BUSY, 4),
+    "degraded": Look("degraded", DOUBT, 5),
+    "unhealthy": Look("unhealthy", BAD, 6),
+    # versions of an instance, actions, the maintenance window
+    "current": Look("current", GOOD),
+    "outdated": Look("outdated", CHANGED),
+    "accepted": Look("accepted", WAITS),
+    "timeout": Look("timeout", DOUBT),
+    "open": Look("open", GOOD),
+    "closed": Look("closed", OFF),
     # audit events
     "success": Look("success", GOOD),
     "error": Look("error", BAD),

@@ -30,6 +30,7 @@ P = ParamSpec("P")
 
 OVERVIEW, ROLLOUTS, ROLLOUT = "app_pages/overview.py", "app_pages/rollouts.py", "app_pages/rollout.py"
 COMPARE = "app_pages/compare.py"
+INSTANCES, INSTANCE, POLICY = "app_pages/instances.py", "app_pages/instance.py", "app_pages/policy.py"
 RUNS, RUN, AUDIT = "app_pages/runs.py", "app_pages/run.py", "app_pages/audit.py"
 
 REFRESH_SECONDS = 3.0

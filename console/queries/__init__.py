@@ -22,7 +22,40 @@ from console.queries.causes import (
     runs_at_the_time,
 )
 from console.queries.compare import COMPARE_SORTS, KINDS, compared_page, compared_score
+from console.queries.instances import (
+    HEALTH_OTHER,
+    HEALTH_UNREAD,
+    HEALTH_WORDS,
+    INSTANCE_SORTS,
+    InstanceFilter,
+    health_checks,
+    instance,
+    instance_actions,
+    instance_page,
+    instance_tally,
+    instance_targets,
+    instance_usual,
+    instance_versions,
+    non_success_events,
+)
+from console.queries.keeping import (
+    Upkeep,
+    prunable,
+    source_troubles,
+    sources,
+    spool_positions,
+    table_sizes,
+    upkeep,
+)
 from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent
+from console.queries.policy import (
+    WindowNow,
+    outside_window,
+    override_runs,
+    policies,
+    policy_changes,
+    window_now,
+)
 from console.queries.reading import LIST_PAGE, PAGE, SYNC, stamp
 from console.queries.rollouts import (
     TARGET_SORTS,
@@ -36,9 +69,14 @@ from console.queries.rollouts import (
     targets_of_run,
 )
 from console.queries.runs import batches, failures, in_flight, recap, results, run, runs
+from console.queries.stuck import StuckRules, stuck
 
 __all__ = [
     "COMPARE_SORTS",
+    "HEALTH_OTHER",
+    "HEALTH_UNREAD",
+    "HEALTH_WORDS",
+    "INSTANCE_SORTS",
     "KINDS",
     "LIST_PAGE",
     "PAGE",
@@ -48,8 +86,12 @@ __all__ = [
     "Cluster",
     "DatabaseProblem",
     "Freshness",
+    "InstanceFilter",
     "NoDatabase",
+    "StuckRules",
     "TargetFilter",
+    "Upkeep",
+    "WindowNow",
     "actions_at_the_time",
     "attention",
     "audit_at_the_time",
@@ -62,8 +104,22 @@ __all__ = [
     "failure_clusters",
     "failures",
     "freshness",
+    "health_checks",
     "in_flight",
+    "instance",
+    "instance_actions",
+    "instance_page",
+    "instance_tally",
+    "instance_targets",
+    "instance_usual",
+    "instance_versions",
+    "non_success_events",
+    "outside_window",
+    "override_runs",
+    "policies",
+    "policy_changes",
     "previous_rollout",
+    "prunable",
     "recap",
     "results",
     "rollout",
@@ -74,10 +130,17 @@ __all__ = [
     "runs_at_the_time",
     "runs_of_rollout",
     "slowest_targets",
+    "source_troubles",
+    "sources",
+    "spool_positions",
     "stamp",
+    "stuck",
+    "table_sizes",
     "target_page",
     "targets_of",
     "targets_of_run",
     "time_spent",
+    "upkeep",
     "usual_seconds",
+    "window_now",
 ]

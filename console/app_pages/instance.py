@@ -1,0 +1,207 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One instance: what it runs and how it is, its health over time, actions, deploys, audit and versions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, health_bands, instance_charts, instance_tables, queries, ui
+from console.share import share
+
+ID = ui.wanted_id()
+SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
+OUTCOMES = ("success", "error", "denied")
+
+
+@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
+def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str) -> str:
+    bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
+    inside = [band for band in bands if band.end > span[0]]
+    return ui.to_json(instance_charts.health_strip(inside, span, theme))
+
+
+@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
+def times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str) -> str:
+    return ui.to_json(instance_charts.deploy_times(targets, (p50, p95), theme))
+
+
+def body() -> None:
+    with ui.database():
+        known = ui.ask(queries.instance, ID) if ID else None
+        if known is None:
+            st.title("Instance")
+            st.text(f"The database knows no instance {ID}." if ID else "No instance is chosen.")
+            st.page_link(ui.INSTANCES, label="All instances", icon=":material/dns:")
+            return
+        header(known)
+        health(known)
+        deploys(known)
+        actions(known)
+        audit(known)
+        versions(known)
+
+
+def header(known: dict[str, Any]) -> None:
+    with ui.row():
+        st.title(f"Instance {ui.short(known['instance_id'])}", width="content")
+        if known["health"]:
+            ui.badge(known["health"])
+        if known["outdated"]:
+            ui.badge("outdated")
+        share("instance")
+    ui.freshness()
+    ui.line(known["host"], known["instance_id"])
+    if known["problem"]:
+        with st.container(border=True):
+            st.badge("open problem", icon=":material/error:", color="red")
+            st.text(known["problem"])
+    full = " or more" if known["memories_full"] else ""
+    ui.metrics(
+        [
+            ("Runtime", known["runtime_current"] or "not read"),
+            ("Available", known["runtime_available"] or "not read"),
+            ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
+            ("Uptime", charts.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
+            ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
+        ]
+    )
+    deployed = charts.moment(known["bundle_at"])
+    ui.line(
+        f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
+        f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
+    )
+
+
+def to_read(sentence: str, known: dict[str, Any], flag: str) -> None:
+    """What to run where a kind was never read of this instance."""
+    st.text(sentence)
+    st.code(f"{queries.SYNC} {flag} --instance {known['instance_id']}", language="bash")
+
+
+def as_of(known: dict[str, Any], kind: str) -> str:
+    at = known[f"{kind}_at"]
+    return f"read {charts.moment(at, '%Y-%m-%d %H:%M')} UTC ({ui.ago(at)})" if at else ""
+
+
+def health(known: dict[str, Any]) -> None:
+    st.subheader("Health")
+    if not known["health_at"] and not known["health"]:
+        to_read("Its health was never read. This reads the record that the server has stored:", known, "--health")
+        return
+    span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
+    # Whole minutes, so that the figure is not made anew every second.
+    now = ui.clock() // 60 * 60
+    since = now - SPANS[span or "7 days"] * 86400
+    checks = ui.ask(queries.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
+    ui.chart(strip(checks, (since, now), ui.theme()), "Health of the instance over time", "health")
+    shown = int((checks["checked_at"] >= since).sum())
+    st.caption(
+        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A check holds until the next one, "
+        f"for {charts.duration(health_bands.usual_hold(checks['checked_at'].tolist()))} at most; "
+        "hatched is where nobody looked."
+    )
+    ui.line(f"checked {charts.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health"))
+    if known["trouble"]:
+        st.code(known["trouble"], language=None, wrap_lines=True)
+
+
+def deploys(known: dict[str, Any]) -> None:
+    st.subheader("Rollouts")
+    key = known["tenant"], known["instance_id"]
+    now = ui.ask(queries.freshness).as_of(ui.clock())
+    found, total = ui.paged("deploys", lambda n: ui.ask(queries.instance_targets, *key, now, n), queries.LIST_PAGE)
+    if not total:
+        st.text("No rollout target of this instance is stored.")
+        return
+    usual = ui.ask(queries.instance_usual, *key)
+    fleet = ui.ask(queries.usual_seconds)
+    said = (
+        f"Its {usual['n']:,} succeeded deploy{'s' if usual['n'] != 1 else ''} took {charts.duration(usual['p50'])} "
+        f"(p50) and {charts.duration(usual['p95'])} (p95)"
+        if usual["n"]
+        else "No deploy of it has succeeded yet"
+    )
+    st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
+    if found["took_s"].notna().sum() >= 2:
+        ui.chart(times(found, usual["p50"], usual["p95"], ui.theme()), "Duration of its deploys over time", "times")
+    instance_tables.deploys(found, usual["p50"], usual["p95"])
+    ui.pager("deploys", total, queries.LIST_PAGE)
+
+
+def actions(known: dict[str, Any]) -> None:
+    st.subheader("Actions")
+    if not known["actions_at"]:
+        to_read("Its actions were never read:", known, "--actions")
+        return
+    found, total = ui.paged(
+        "actions",
+        lambda n: ui.ask(queries.instance_actions, known["tenant"], known["instance_id"], n),
+        queries.LIST_PAGE,
+    )
+    ui.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
+    if known["gap_from"]:
+        st.badge("some are missing", icon=":material/help:", color="orange")
+        st.text(
+            f"Between {charts.moment(known['gap_from'])} and {charts.moment(known['gap_to'])} UTC there were more "
+            "actions than the API lists (100). Sync the actions more often."
+        )
+    if total:
+        instance_tables.actions(found)
+        ui.pager("actions", total, queries.LIST_PAGE)
+
+
+def audit(known: dict[str, Any]) -> None:
+    st.subheader("Audit")
+    counts = ui.ask(queries.audit_counts, "source", known["instance_id"])
+    if not len(counts):
+        if known["audit_at"]:
+            ui.line("no audit events", as_of(known, "audit"))
+        else:
+            to_read("Its audit was never read. Every sync reads it, unless it is told --no-audit:", known, "")
+        return
+    by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
+    other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
+    ui.metrics(
+        [(outcome.capitalize(), f"{by_outcome.get(outcome, 0):,}") for outcome in OUTCOMES]
+        + ([("Other", f"{other:,}")] if other else [])
+    )
+    with ui.row():
+        ui.line("ingested events, all time", as_of(known, "audit"))
+        st.page_link(
+            ui.AUDIT,
+            label="In the audit summary",
+            icon=":material/arrow_forward:",
+            query_params={"instance": known["instance_id"]},
+        )
+    found = ui.ask(queries.non_success_events, known["tenant"], known["instance_id"])
+    if len(found):
+        st.caption(f"The newest {len(found):,} that were no success")
+        instance_tables.events(found)
+    else:
+        st.text("Every ingested event was a success.")
+
+
+def versions(known: dict[str, Any]) -> None:
+    st.subheader("Versions")
+    if not known["updates_at"]:
+        to_read("Its versions were never read:", known, "--updates")
+        return
+    ui.line(as_of(known, "updates"))
+    rows = json.loads(known["components_json"]) if known["components_json"] else []
+    if rows:
+        instance_tables.components(rows)
+    else:
+        st.text("The server names no component of this instance.")
+    seen = ui.ask(queries.instance_versions, known["tenant"], known["instance_id"])
+    if len(seen) > 1:
+        st.caption("Versions seen over time")
+        instance_tables.versions(seen)
+
+
+ui.refreshing(body, ui.something_open())

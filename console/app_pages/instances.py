@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances: every instance that a rollout has named, with the newest of what is known of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console import instance_tables, queries, ui
+from console.share import share
+
+STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
+HEALTH = [*queries.HEALTH_WORDS, queries.HEALTH_OTHER, queries.HEALTH_UNREAD]
+ONLY = {"Open problem": "problem", "Update waiting": "outdated"}
+
+
+def body() -> None:
+    with ui.database():
+        ui.freshness()
+        tally = ui.ask(queries.instance_tally)
+        if not tally.get("total"):
+            ui.empty(
+                "No instances yet",
+                "The API has no list of instances: they appear here once a rollout that was read names them.",
+                [queries.SYNC],
+            )
+            return
+        figures(tally)
+        wanted = filters()
+        found, total = ui.paged("instances", lambda n: ui.ask(queries.instance_page, wanted, n), queries.LIST_PAGE)
+        of_all = f" of {tally['total']:,}" if total != tally["total"] else ""
+        with ui.row():
+            st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
+            share("instances", total, lambda path, most: queries.instance_page(path, wanted, 1, most)[0])
+        if total:
+            instance_tables.instances(found)
+            ui.pager("instances", total, queries.LIST_PAGE)
+        else:
+            st.text("No instance matches these filters.")
+
+
+def figures(tally: dict[str, int]) -> None:
+    ui.metrics(
+        [
+            ("Instances", f"{tally['total']:,}"),
+            ("Open problem", f"{tally['problems']:,}"),
+            ("Healthy", f"{tally['healthy']:,} of {tally['health_read']:,}" if tally["health_read"] else "not read"),
+            ("Update waiting", f"{tally['outdated']:,}" if tally["updates_read"] else "not read"),
+            ("Memories", f"{tally['memories']:,}" if tally["with_memory"] else "not read"),
+        ]
+    )
+    unread = [
+        flag
+        for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
+        if tally[read] < tally["total"]
+    ]
+    if unread:
+        with st.expander("Not everything was read of every instance", icon=":material/info:"):
+            st.text("Each of these costs one call an instance, so a sync reads them when it is told to:")
+            st.code(f"{queries.SYNC} {' '.join(unread)}", language="bash")
+
+
+def filters() -> queries.InstanceFilter:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        health = st.pills("Health", HEALTH, selection_mode="multi", key="instances_health", bind="query-params")
+        only = st.segmented_control("Only with", list(ONLY), key="instances_only", bind="query-params")
+        search = ui.search_box("instances", "Host, id or problem contains")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = ui.status_filter("instances", STATUSES)
+        sort = st.segmented_control(
+            "Sort",
+            list(queries.INSTANCE_SORTS),
+            default="Problems first",
+            required=True,
+            key="instances_sort",
+            bind="query-params",
+        )
+    return queries.InstanceFilter(
+        tuple(statuses), tuple(health), ONLY.get(only or "", ""), search, sort or "Problems first"
+    )
+
+
+st.title("Instances")
+ui.refreshing(body, ui.something_open())

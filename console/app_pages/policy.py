@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policy and window: may a rollout start now, under which limits, what changed, and who went past the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console import charts, instance_charts, instance_tables, queries, ui
+
+COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
+def strip(open_hours: tuple[bool, ...], now: float, theme: str) -> str:
+    return ui.to_json(instance_charts.window_strip(open_hours, now, theme))
+
+
+def body() -> None:
+    with ui.database():
+        ui.freshness()
+        policies = ui.ask(queries.policies)
+        if not policies:
+            ui.empty("No policy yet", "The tenant's update policy is read with every sync of the API:", [queries.SYNC])
+            return
+        policy = chosen(policies)
+        now = ui.clock() // 60 * 60
+        window(ui.ask(queries.window_now, policy["tenant"], now), now)
+        limits(policy)
+        changes(policy)
+        overrides(policy)
+
+
+def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
+    by_tenant = {policy["tenant"]: policy for policy in policies}
+    if len(by_tenant) == 1:
+        return policies[0]
+    tenant = st.selectbox("Tenant", list(by_tenant), key="tenant", bind="query-params", width=420)
+    return by_tenant.get(tenant or "", policies[0])
+
+
+def window(state: queries.WindowNow, now: float) -> None:
+    st.subheader("Maintenance window")
+    with ui.row():
+        ui.badge("open" if state.is_open else "closed")
+        ui.line(state.sentence)
+    if state.closes_at is not None:
+        ui.line(f"It closes in {charts.duration(state.closes_at - now)}, at {charts.moment(state.closes_at)} UTC.")
+    if state.opens_at is not None:
+        ui.line(f"It opens in {charts.duration(state.opens_at - now)}.")
+    ui.chart(strip(state.open_hours, now, ui.theme()), "The window over the 24 hours of a day in UTC", "window")
+    st.caption("The window binds fleet rollouts; the redeploy of one instance may start at any time.")
+
+
+def limits(policy: dict[str, Any]) -> None:
+    st.subheader("Limits and defaults")
+    most = policy["max_parallel_rollouts"]
+    ui.metrics(
+        [("Most at once", "unknown" if most is None else f"{most:,}")]
+        + [(name, policy[key] or "unknown") for name, key in COMPONENTS]
+    )
+    if most is None or most < 1:
+        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
+        st.text("max_parallel_rollouts is no number of at least 1, so this collection starts no rollout.")
+    st.caption(
+        "Most at once is max_parallel_rollouts. auto updates by itself, notify only tells, disabled does neither."
+    )
+
+
+def changes(policy: dict[str, Any]) -> None:
+    st.subheader("Changes seen")
+    found = ui.ask(queries.policy_changes, policy["tenant"])
+    if len(found):
+        instance_tables.policy_changes(found)
+        st.caption("The API tells only the present policy: a change lies between the two times.")
+    else:
+        ui.line(f"Unchanged since it was first seen, {charts.moment(policy['taken_at'])} UTC.")
+
+
+def overrides(policy: dict[str, Any]) -> None:
+    st.subheader("Outside the window")
+    found = ui.ask(queries.outside_window, policy["tenant"])
+    if len(found):
+        st.caption("Rollouts that began while the window was closed, newest first")
+        instance_tables.outside(found)
+        if found["assumed"].any():
+            st.caption("assumed: no policy had been seen by then, so the first one seen later is taken.")
+    else:
+        st.text("No stored fleet rollout began while the window was closed.")
+    runs = ui.ask(queries.override_runs)
+    if len(runs):
+        st.caption("Playbook runs whose report gives a reason for going past the window, newest first")
+        instance_tables.override_runs(runs)
+
+
+st.title("Policy and window")
+ui.refreshing(body, ui.something_open())

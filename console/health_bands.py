@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Single looks at a health become bands in time. Pure.
+
+A look says how things were at one moment. It is taken to hold until the next one, but never longer than ``hold``
+seconds: where nobody looked, nothing is known, and no band is drawn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+HOLD_LEAST, HOLD_MOST = 300.0, 6 * 3600.0
+
+
+class Band(NamedTuple):
+    """A stretch of one status, epoch seconds; ``looks`` is how many looks it rests on."""
+
+    start: float
+    end: float
+    status: str
+    looks: int
+
+
+def usual_hold(checked: Sequence[float]) -> float:
+    """Twice the usual time between two looks, within 5 minutes and 6 hours."""
+    gaps = [later - earlier for earlier, later in itertools.pairwise(checked) if later > earlier]
+    usual = 2 * statistics.median(gaps) if gaps else HOLD_LEAST
+    return min(max(usual, HOLD_LEAST), HOLD_MOST)
+
+
+def bands(checked: Sequence[float], statuses: Sequence[str], now: float, hold: float | None = None) -> list[Band]:
+    """The bands of looks in time order; neighbours of one status without a gap between them are one band."""
+    most = usual_hold(checked) if hold is None else hold
+    found: list[Band] = []
+    for position, (at, status) in enumerate(zip(checked, statuses, strict=True)):
+        until = checked[position + 1] if position + 1 < len(checked) else max(now, at)
+        band = Band(at, min(until, at + most), status, 1)
+        if found and found[-1].status == status and found[-1].end == at:
+            band = Band(found[-1].start, band.end, status, found.pop().looks + 1)
+        found.append(band)
+    return found

@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the pages Instances, Instance and Policy, in the manner of tables.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from console import charts, ui
+from console.tables import _count, _durations, _moments, _show, _text, playbook_name
+
+
+def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
+    return ui.status_cells([value if isinstance(value, str) and value else none for value in values])
+
+
+def instances(found: pd.DataFrame) -> None:
+    """Instances; a click on one opens it."""
+    frame = found.assign(
+        open=[ui.short(i) for i in found["instance_id"]],
+        health_word=_words(found["health"]),
+        last=_words(found["last_status"], "none"),
+        version=[
+            f"{current} → {available}" if waits > 0 and available and available != current else current or ""
+            for current, available, waits in zip(
+                found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
+            )
+        ],
+        deployed=_moments(found["bundle_at"]),
+        kept=[
+            "" if n != n else f"{int(n):,}{' or more' if full else ''}"
+            for n, full in zip(found["memories"], found["memories_full"], strict=True)
+        ],
+    )
+    columns = {
+        "open": ui.open_column("instance", "instances_open"),
+        "host": _text("host", 240),
+        "problem": _text("open problem", 260),
+        "last": ui.status_column("last rollout", 130),
+        "health_word": ui.status_column("health", 120),
+        "version": _text("runtime", 150),
+        "outdated": _count("updates waiting"),
+        "deployed": _text("last deploy (UTC)", 160),
+        "kept": _text("memories", 90),
+        "current_bundle": _text("bundle", 110),
+        "instance_id": _text("id", 290),
+    }
+    _show(frame, columns, "Instances", "instances")
+    ui.follow("instances_open", ui.INSTANCE, found["instance_id"].tolist())
+
+
+def actions(found: pd.DataFrame) -> None:
+    """Actions of one instance, newest first."""
+    frame = found.assign(
+        state=ui.status_cells(found["status"]),
+        at=[
+            charts.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
+        ],
+        took=_durations(found["took_s"]),
+    )
+    columns = {
+        "at": _text("asked for (UTC)", 160),
+        "action": _text("action", 190),
+        "state": ui.status_column(width=130),
+        "took": _text("took", 100),
+        "message": _text("message", 420),
+        "actor": _text("by", 140),
+        "action_id": _text("id", 280),
+    }
+    _show(frame, columns, "Actions of the instance, newest first", "actions")
+
+
+def deploys(found: pd.DataFrame, p50: float | None, p95: float | None) -> None:
+    """Rollout targets of one instance, newest first, each beside what is usual here; a click opens the rollout."""
+    frame = found.assign(
+        open=[ui.short(i) for i in found["rollout_id"]],
+        state=ui.status_cells(found["status"]),
+        started=_moments(found["started_at"].fillna(found["created_at"])),
+        took=_durations(found["took_s"]),
+        beside=[_beside(took, p50, p95) for took in found["took_s"]],
+    )
+    columns = {
+        "open": ui.open_column("rollout", "deploys_open"),
+        "state": ui.status_column(width=130),
+        "started": _text("started (UTC)", 160),
+        "took": _text("took", 110),
+        "beside": _text("beside its usual", 170),
+        "scope": _text("scope", 85),
+        "error": _text("error", 420),
+        "bundle_hash": _text("bundle", 110),
+    }
+    _show(frame, columns, "Rollout targets of the instance, newest first", "deploys")
+    ui.follow("deploys_open", ui.ROLLOUT, found["rollout_id"].tolist())
+
+
+def _beside(took: float, p50: float | None, p95: float | None) -> str:
+    if took != took or p50 is None or p95 is None:
+        return ""
+    if took > p95:
+        return f"slower than p95 by {charts.duration(took - p95)}"
+    return "slower than p50" if took > p50 else "within p50"
+
+
+def components(rows: list[dict[str, Any]]) -> None:
+    """Versions of one instance's components, those that wait for an update first."""
+    frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
+    words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
+    frame = frame.assign(state=ui.status_cells(words), order=[w != "outdated" for w in words])
+    frame = frame.sort_values(["order", "name"], kind="stable")
+    columns = {
+        "name": _text("component", 260),
+        "state": ui.status_column("version", 130),
+        "current": _text("running", 150),
+        "available": _text("available", 150),
+    }
+    _show(frame, columns, "Components and their versions", "components")
+
+
+def versions(found: pd.DataFrame) -> None:
+    """When which runtime was first seen on one instance, and what else changed then."""
+    told = [json.loads(text) for text in found["versions_json"]]
+    before = [*told[1:], None]
+    frame = found.assign(
+        seen=_moments(found["taken_at"]),
+        changed=[
+            "first look"
+            if old is None
+            else ", ".join(f"{name} {old.get(name) or '?'} → {now or 'gone'}" for name, now in _moved(old, new))
+            for old, new in zip(before, told, strict=True)
+        ],
+    )
+    columns = {
+        "seen": _text("first seen (UTC)", 160),
+        "runtime": _text("runtime", 130),
+        "changed": _text("change", 520),
+    }
+    _show(frame, columns, "Versions seen, newest first", "versions")
+
+
+def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+
+
+def events(found: pd.DataFrame) -> None:
+    """Audit events that were no success, newest first."""
+    frame = found.assign(state=ui.status_cells(found["outcome"]), at=_moments(found["event_ts"]))
+    columns = {
+        "at": _text("time (UTC)", 160),
+        "state": ui.status_column("outcome", 110),
+        "event_type": _text("event", 170),
+        "source": _text("source", 110),
+        "tool_name": _text("tool", 180),
+        "server_slug": _text("server", 140),
+        "role": _text("role", 100),
+        "conversation_id": _text("conversation", 250),
+        "request_id": _text("request", 250),
+    }
+    _show(frame, columns, "Audit events without success, newest first", "events")
+
+
+def policy_changes(found: pd.DataFrame) -> None:
+    """What changed in the policy and when it was seen."""
+    frame = found.assign(seen=_moments(found["seen_at"]), since=_moments(found["not_before"]))
+    columns = {
+        "seen": _text("seen (UTC)", 160),
+        "key": _text("setting", 290),
+        "before": _text("before", 150),
+        "after": _text("after", 150),
+        "since": _text("not before (UTC)", 160),
+    }
+    _show(frame, columns, "Changes of the policy, newest first", "policy_changes")
+
+
+def outside(found: pd.DataFrame) -> None:
+    """Rollouts started while the window was closed; a click opens one."""
+    frame = found.assign(
+        open=[ui.short(i) for i in found["rollout_id"]],
+        state=ui.status_cells(found["status"]),
+        started=_moments(found["created_at"]),
+        window=[h + (" (assumed)" if a else "") for h, a in zip(found["hours"], found["assumed"], strict=True)],
+        by=["playbook" if run else "" for run in found["run_id"]],
+    )
+    columns = {
+        "open": ui.open_column("rollout", "outside_open"),
+        "state": ui.status_column(width=130),
+        "started": _text("started (UTC)", 160),
+        "window": _text("window then", 250),
+        "reason": _text("reason given", 420),
+        "by": _text("started by", 90),
+    }
+    _show(frame, columns, "Rollouts started outside the maintenance window", "outside")
+    ui.follow("outside_open", ui.ROLLOUT, found["rollout_id"].tolist())
+
+
+def override_runs(found: pd.DataFrame) -> None:
+    """Playbook runs that gave a reason for overriding the window; a click opens one."""
+    frame = found.assign(
+        open=[ui.short(i) for i in found["run_id"]],
+        state=ui.status_cells(found["status"]),
+        name=[playbook_name(path) for path in found["playbook"]],
+        started=_moments(found["started_at"]),
+    )
+    columns = {
+        "open": ui.open_column("run", "override_runs_open"),
+        "state": ui.status_column(width=120),
+        "name": _text("playbook", 210),
+        "started": _text("started (UTC)", 160),
+        "reason": _text("reason given", 420),
+        "user": _text("user", 110),
+    }
+    _show(frame, columns, "Playbook runs that overrode the window", "override_runs")
+    ui.follow("override_runs_open", ui.RUN, found["run_id"].tolist())
