@@ -65,5 +65,7 @@ def shown(value: float, unit: str) -> str:
                 return f"{value / size:.0f} {name}"
         return f"{value:.0f} s"
     if unit == "bytes":
-        return f"{value / MIB:,.0f} MiB" if value >= 10 * MIB or not value % MIB else f"{value / MIB:,.1f} MiB"
+        size, name = (MIB, "MiB") if value >= MIB else (1024.0, "KiB")
+        # One decimal where it says something.
+        return f"{value / size:,.{int(value < 10 * size and bool(value % size))}f} {name}"
     return f"{value:,.0f}"

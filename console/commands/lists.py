@@ -92,10 +92,10 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _failures(options: argparse.Namespace, settings: Settings) -> int:
-    from console.queries.clusters import failure_clusters
+    from console.queries.clusters import failures_by_message
 
     since = time.time() - options.days * 86400.0 if options.days else 0.0
-    return _put(failure_clusters(settings.database, since, options.limit), _FAILURES, options)
+    return _put(failures_by_message(settings.database, since, options.limit), _FAILURES, options)
 
 
 def _stuck(options: argparse.Namespace, settings: Settings) -> int:

@@ -45,7 +45,7 @@ FROM ranked GROUP BY msg_fp, fp_version ORDER BY failures DESC, last_at DESC LIM
 """
 
 
-def failure_clusters(path: Path, since: float = 0.0, most: int = 100) -> pd.DataFrame:
+def failures_by_message(path: Path, since: float = 0.0, most: int = 100) -> pd.DataFrame:
     """Failures since a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), first_at, last_at,

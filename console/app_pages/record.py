@@ -1,0 +1,220 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record health: how fresh each source is, what is missing, what waits to be loaded, how big the database is, and what
+keeps it: backup and retention, each with its command."""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, queries, ui
+from console.backlog import Backlog, backlog
+from console.limits import shown
+from console.retention import Retention
+
+# Shown whole above the table, which cuts long ones.
+WHOLE_ERRORS = 3
+
+SOURCES = {
+    "api": "API: rollouts and policy",
+    "rollout": "API: rollouts not read whole",
+    "spool": "run logs",
+    "runner": "ansible-runner artifacts",
+    "awx": "AWX job events",
+    "audit": "audit events",
+    "actions": "instance actions",
+}
+
+
+def body() -> None:
+    with ui.database():
+        path = ui.settings().database
+        fresh = ui.freshness()
+        waiting = backlog(ui.settings().spool_dir, ui.ask(queries.spool_positions))
+        kept = ui.ask(queries.upkeep)
+        found = ui.ask(queries.sources)
+        size = sum(queries.stamp(path)[1::2])
+        ui.metrics(
+            [
+                ("Database", shown(size, "bytes")),
+                ("Run logs waiting", "none" if not waiting.files else shown(waiting.unread, "bytes")),
+                ("Sources with errors", f"{int(found['errors'].sum()):,}"),
+                ("Gaps", f"{int(found['gaps'].sum()):,}"),
+                ("Last backup", since(kept.backup_at)),
+            ]
+        )
+        if fresh.never:
+            ui.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
+        else:
+            sources(found)
+            troubles()
+        spools(waiting)
+        sizes()
+        backup(kept)
+        retention(kept)
+        st.subheader("Monitoring")
+        st.text("One line a figure; exit code 0, 1 or 2. From cron or a timer:")
+        st.code(command("check"), language="bash")
+
+
+def since(at: float | None) -> str:
+    """How long ago, short enough for a box of figures."""
+    return "never" if at is None else f"{shown(max(0.0, ui.clock() - at), 'seconds')} ago"
+
+
+def command(words: str) -> str:
+    """A command of the console for the database that is shown."""
+    verb, _space, rest = words.partition(" ")
+    return f"python -m console {verb} --db {shlex.quote(str(ui.settings().database.absolute()))} {rest}".rstrip()
+
+
+def sources(found: pd.DataFrame) -> None:
+    st.subheader("Data as of")
+    frame = found.assign(
+        name=[SOURCES.get(source, source) for source in found["source"]],
+        read=[charts.moment(at) for at in found["read_at"]],
+        oldest=[charts.moment(at) for at in found["oldest_at"]],
+    )
+    columns = {
+        "name": st.column_config.TextColumn("source", width=260),
+        "read": st.column_config.TextColumn("last read (UTC)", width=170),
+        "oldest": st.column_config.TextColumn("oldest part (UTC)", width=170),
+        **{
+            name: st.column_config.NumberColumn(title, format="localized", width=110)
+            for name, title in (
+                ("scopes", "parts"),
+                ("errors", "errors"),
+                ("gaps", "gaps"),
+                ("bad_lines", "lines skipped"),
+            )
+        },
+    }
+    table(frame, columns, "Sources of the record")
+
+
+def troubles() -> None:
+    found, total = ui.paged("troubles", lambda n: ui.ask(queries.source_troubles, n), queries.LIST_PAGE)
+    st.subheader("Missing")
+    if not total:
+        with ui.row():
+            st.badge("nothing missing", icon=":material/check_circle:", color="green")
+            st.text("The last sync read all it asked for, and no events lie between two syncs unread.")
+        return
+    with ui.row():
+        st.badge("incomplete", icon=":material/warning:", color="orange")
+        st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
+    for row in ui.records(found[found["last_error"].fillna("") != ""])[:WHOLE_ERRORS]:
+        st.code(row["last_error"], language=None, wrap_lines=True)
+    frame = found.assign(
+        name=[SOURCES.get(source, source) for source in found["source"]],
+        part=[
+            host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
+        ],
+        gap=[
+            f"{charts.moment(a)} to {charts.moment(b)}" if a == a else ""
+            for a, b in zip(found["gap_from"], found["gap_to"], strict=True)
+        ],
+        read=[charts.moment(at) for at in found["last_ok_at"]],
+    )
+    columns = {
+        "name": st.column_config.TextColumn("source", width=180),
+        "part": st.column_config.TextColumn("part", width=240),
+        "last_error": st.column_config.TextColumn("last error", width=420),
+        "gap": st.column_config.TextColumn("no events between (UTC)", width=300),
+        "bad_lines": st.column_config.NumberColumn("lines skipped", format="localized", width=100),
+        "read": st.column_config.TextColumn("last read well (UTC)", width=170),
+    }
+    table(frame, columns, "What could not be read")
+    ui.pager("troubles", total, queries.LIST_PAGE)
+    st.text("A sync tries again. A gap in the audit closes by reading further back:")
+    st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
+
+
+def spools(waiting: Backlog) -> None:
+    st.subheader("Run logs")
+    if waiting.problem:
+        st.text(f"{waiting.problem} A copied database can be reviewed without it.")
+    elif not waiting.files:
+        st.text(f"All of {ui.settings().spool_dir} is loaded.")
+    else:
+        files = f"{waiting.files:,} run logs" if waiting.files != 1 else "1 run log"
+        since = f", the oldest written {ui.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
+        folder, unread = ui.settings().spool_dir, shown(waiting.unread, "bytes")
+        st.text(f"{unread} of {files} in {folder} were read by no sync yet{since}.")
+        st.code(command("sync --no-api"), language="bash")
+
+
+def sizes() -> None:
+    found = ui.ask(queries.table_sizes)
+    found = found[found["rows"] > 0]
+    if not len(found):
+        return
+    st.subheader("Size by table")
+    most = float(found["bytes"].max())
+    columns = {
+        "table": st.column_config.TextColumn("table", width=220),
+        "rows": st.column_config.NumberColumn("rows", format="localized", width=130),
+        "bytes": st.column_config.ProgressColumn(
+            "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
+        ),
+    }
+    table(found, columns, "Tables of the database, biggest first")
+
+
+def backup(kept: queries.Upkeep) -> None:
+    st.subheader("Backup")
+    if kept.backup_at is None:
+        st.text("This database was never backed up.")
+    else:
+        size = kept.backup.get("bytes")
+        ui.line(
+            f"{charts.moment(kept.backup_at)} UTC ({ui.ago(kept.backup_at)})",
+            shown(float(size), "bytes") if isinstance(size, int | float) else "",
+            str(kept.backup.get("file") or ""),
+        )
+    st.text("A copy is one file; any console of this version shows it, without the API.")
+    name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(ui.clock()))
+    st.code(f"{command(f'backup {name}')}\npython -m console serve --db {name}", language="bash")
+
+
+def retention(kept: queries.Upkeep) -> None:
+    st.subheader("Retention")
+    usual = Retention()
+    st.text(
+        f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
+        f" events {usual.audit}, health checks {usual.health}. Runs, rollouts, targets and daily counts stay."
+    )
+    if kept.prune_at is not None:
+        gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
+        ui.line(f"Last pruned {charts.moment(kept.prune_at)} UTC ({ui.ago(kept.prune_at)})", f"{gone:,} rows")
+    # By the hour, so that the answer can be kept.
+    found = ui.ask(queries.prunable, usual, ui.clock() // 3600 * 3600)
+    found = found.assign(before=[charts.moment(at) for at in found["before_at"]])
+    columns = {
+        "what": st.column_config.TextColumn("what would go now", width=260),
+        "before": st.column_config.TextColumn("older than (UTC)", width=170),
+        "rows": st.column_config.NumberColumn("rows", format="localized", width=110),
+    }
+    table(found, columns, "What a pruning would remove")
+    st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
+
+
+def table(frame: pd.DataFrame, columns: dict[str, object], alt: str) -> None:
+    st.dataframe(
+        frame,
+        column_config=columns,
+        column_order=list(columns),
+        hide_index=True,
+        height="content" if len(frame) <= 18 else 19 * 33,
+        placeholder="",
+        alt=alt,
+    )
+
+
+st.title("Record health")
+body()
