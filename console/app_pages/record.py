@@ -27,7 +27,10 @@ SOURCES = {
     "runner": "ansible-runner artifacts",
     "awx": "AWX job events",
     "audit": "audit events",
-    "actions": "instance actions",
+    "health": "health of instances",
+    "updates": "versions of instances",
+    "actions": "actions of instances",
+    "memory": "memory counts of instances",
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.queries.reading import dicts, one, reading
+from console.queries.stuck import COLUMNS, StuckRules, shut_out, unmoved
 
 STALE_SECONDS = 24 * 3600.0
 STALE_OPEN_SECONDS = 10 * 60.0
@@ -48,7 +49,8 @@ def freshness(path: Path) -> Freshness:
             conn,
             """
             SELECT max(last_ok_at) FILTER (WHERE source = 'api') AS api_at,
-                   max(last_ok_at) FILTER (WHERE source NOT IN ('api', 'rollout', 'audit')) AS runs_at,
+                   max(last_ok_at) FILTER (WHERE source NOT IN
+                     ('api', 'rollout', 'audit', 'health', 'updates', 'actions', 'memory')) AS runs_at,
                    EXISTS (SELECT 1 FROM rollout_targets INDEXED BY rollout_targets_open WHERE is_open = 1)
                    OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS open_work
             FROM ingest_cursors
@@ -76,18 +78,6 @@ WITH recent AS (
 SELECT status, count(*) AS n, min(host) AS first_host, max(coalesce(completed_at, created_at)) AS at,
        substr(max(error_message), 1, 300) AS detail, max(rollout_id) AS rollout_id
 FROM bad GROUP BY status, coalesce(msg_fp, error_message, '') ORDER BY status = 'failed' DESC, n DESC LIMIT 20
-"""
-
-_STUCK_TARGETS = """
-SELECT t.status, count(*) AS n, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS first_host,
-       min(coalesce(t.started_at, t.created_at)) AS at, t.rollout_id
-FROM rollout_targets t INDEXED BY rollout_targets_open JOIN rollouts r USING (tenant, rollout_id)
-WHERE t.is_open = 1 AND r.status <> 'paused' AND (
-  (t.status = 'in_progress' AND t.started_at < :as_of - :stuck)
-  OR (t.status = 'queued' AND r.in_progress = 0
-      AND t.created_at + coalesce(t.countdown_s, 0) < :as_of - :stuck
-      AND r.updated_at < :as_of - :stuck))
-GROUP BY t.tenant, t.rollout_id, t.status ORDER BY at LIMIT 20
 """
 
 _BAD_RUNS = """
@@ -130,16 +120,12 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     as_of = fresh.as_of(now)
     rows: list[tuple[str, str, str, float | None, str, str]] = []
     with reading(path) as conn:
-        usual = _usual_seconds(conn) or 0.0
-        stuck = max(STUCK_SECONDS, 3 * usual)
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
             rows.append((r["status"], _counted(r), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
-        for r in dicts(conn, _STUCK_TARGETS, {"as_of": as_of, "stuck": stuck}):
-            word = "in progress" if r["status"] == "in_progress" else "waiting while nothing moves"
-            title = _counted(r, f"{word} for {_minutes(as_of - r['at'])}")
-            rows.append(
-                ("uncertain", title, "Longer than usual: it may be stuck.", r["at"], "rollout", r["rollout_id"])
-            )
+        rows += _unmoved(conn, as_of)
+        for r in shut_out(conn, now):
+            title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")
+            rows.append(("queued", title, r["why"], r["at"], "rollout", r["rollout_id"]))
         for r in dicts(
             conn, _BAD_RUNS, {"since": now - RECENT_SECONDS, "quiet": (fresh.runs_at or now) - STUCK_SECONDS}
         ):
@@ -164,6 +150,27 @@ def attention(path: Path, now: float) -> pd.DataFrame:
         if age > most:
             rows.append(("unknown", f"The API was last read {_minutes(age)} ago", "", fresh.api_at, "", ""))
     return pd.DataFrame(rows, columns=["status", "title", "detail", "at", "page", "id"])
+
+
+def _unmoved(conn: sqlite3.Connection, as_of: float) -> list[tuple[str, str, str, float | None, str, str]]:
+    """What is stuck, one entry a rollout and rule."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in unmoved(conn, as_of, StuckRules()):
+        one_row = dict(zip(COLUMNS, row, strict=True))
+        entry = found.setdefault((one_row["rollout_id"], one_row["rule"]), {**one_row, "n": 0})
+        entry["n"] += one_row["targets"]
+    said = {"in progress": "in progress for", "queued": "due and not started for"}
+    return [
+        (
+            "uncertain",
+            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {_minutes(e['for_s'] or 0)}"),
+            f"It may be stuck. {e['why']}",
+            e["since_at"],
+            "rollout",
+            rollout_id,
+        )
+        for (rollout_id, rule), e in list(found.items())[:20]
+    ]
 
 
 def _counted(row: dict[str, Any], what: str = "") -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
-from console.queries.attention import freshness
 from console.queries.reading import dicts, one, reading
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -75,6 +74,12 @@ _QUEUED = (
     " GROUP BY t.rollout_id ORDER BY due_at LIMIT 500"
 )
 
+_WAITING = (
+    "SELECT count(*) AS targets, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS host,"
+    f" min(t.created_at) AS at, t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued'"
+    " GROUP BY t.rollout_id ORDER BY at LIMIT 20"
+)
+
 _UNCERTAIN = """
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
@@ -104,17 +109,9 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
     """
     rules = rules or StuckRules()
-    as_of = freshness(path).as_of(now)
-    found: list[tuple[Any, ...]] = []
     with reading(path) as conn:
-        scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
-        usual = {scope or "": _p95(conn, scope) for scope in scopes}
-        limits = {scope: max(rules.at_least, rules.slower * (p95 or 0.0)) for scope, p95 in usual.items()}
-        for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": as_of}):
-            why = f"In progress longer than {r['most']:.0f} s, the most that is usual."
-            found.append(_row("in progress", 1, r["host"], r["started_at"], as_of, why, rollout_id=r["rollout_id"]))
-        for tenant in [row[0] for row in conn.execute("SELECT tenant FROM tenants ORDER BY tenant")]:
-            found += _queued(conn, tenant, as_of, rules)
+        read_at = conn.execute("SELECT max(last_ok_at) FROM ingest_cursors WHERE source = 'api'").fetchone()[0]
+        found = unmoved(conn, min(now, read_at) if read_at is not None else now, rules)
         since = now - rules.recent
         for r in dicts(conn, _UNCERTAIN, {"since": since}):
             why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
@@ -123,6 +120,30 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
             why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
             found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
     return pd.DataFrame(found, columns=COLUMNS)
+
+
+def unmoved(conn: sqlite3.Connection, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout."""
+    found: list[tuple[Any, ...]] = []
+    scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
+    limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
+    for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": as_of}):
+        why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
+        found.append(_row("in progress", 1, r["host"], r["started_at"], as_of, why, rollout_id=r["rollout_id"]))
+    for tenant in [row[0] for row in conn.execute("SELECT tenant FROM tenants ORDER BY tenant")]:
+        found += _queued(conn, tenant, as_of, rules)
+    return found
+
+
+def shut_out(conn: sqlite3.Connection, at: float) -> list[dict[str, Any]]:
+    """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
+    found = []
+    for tenant in [row[0] for row in conn.execute("SELECT tenant FROM tenants ORDER BY tenant")]:
+        window, _slots = _policy(conn, tenant)
+        if not window.is_open(at):
+            for r in dicts(conn, _WAITING, {"tenant": tenant}):
+                found.append({**r, "why": window.sentence(at)})
+    return found
 
 
 def _row(
@@ -138,15 +159,8 @@ def _p95(conn: sqlite3.Connection, scope: str | None) -> float | None:
 
 
 def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
-    policy = one(conn, "SELECT * FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant}) or {}
-    window = Window.of_policy(
-        {
-            "maintenance_window_start_hour_utc": policy.get("window_start_hour"),
-            "maintenance_window_end_hour_utc": policy.get("window_end_hour"),
-        }
-    )
+    window, slots = _policy(conn, tenant)
     opened = opened_at(window, as_of)
-    slots = policy.get("max_parallel_rollouts") or 1
     active = conn.execute(
         "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
         " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
@@ -160,3 +174,10 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
         _row("queued", r["n"], r["host"], r["due_at"], as_of, why, rollout_id=r["rollout_id"])
         for r in dicts(conn, _QUEUED, params)
     ]
+
+
+def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+    """The tenant's window and how many targets may run at a time; without a policy open all day, and one."""
+    policy = one(conn, "SELECT * FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant}) or {}
+    hours = {f"maintenance_window_{end}_hour_utc": policy.get(f"window_{end}_hour") for end in ("start", "end")}
+    return Window.of_policy(hours), policy.get("max_parallel_rollouts") or 1
