@@ -157,7 +157,7 @@ def _versions(context: Context) -> dict[str, str]:
     answers = in_pool(context.client, calls[:1], workers=1)
     hopeless = any(isinstance(answer, ApiError) and answer.kind in HOPELESS for answer in answers)
     rest = calls[1:]
-    answers += [NotCalled() for _ in rest] if hopeless else in_pool(context.client, rest, workers=workers)
+    answers += [NotCalled()] * len(rest) if hopeless else in_pool(context.client, rest, workers=workers)
     unread = [answer for answer in answers if not isinstance(answer, dict)]
     if unread:
         first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")

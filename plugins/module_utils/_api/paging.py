@@ -87,7 +87,8 @@ def _with_new_head(
         offset = 0
         while True:
             rows, ended = _upto(fetch(page, offset), until)
-            keyed = _keyed(rows, key)
+            # A row without an id would look new at each read.
+            keyed = _keyed([row for row in rows if _is_identity(row.get(key))], key)
             head = _merged(head, keyed)
             if ended or len(rows) < page or not found.keys().isdisjoint(keyed):
                 break
@@ -108,7 +109,11 @@ def _upto(rows: list[Record], until: Callable[[Record], bool] | None) -> tuple[l
 
 def _keyed(rows: list[Record], key: str) -> dict[Any, Record]:
     """Rows by id, in order. A row without a usable id is only equal to itself: shown twice is better than lost."""
-    return {(row[key] if isinstance(row.get(key), (str, int)) else id(row)): row for row in rows}
+    return {(row[key] if _is_identity(row.get(key)) else id(row)): row for row in rows}
+
+
+def _is_identity(value: Any) -> bool:
+    return isinstance(value, (str, int))
 
 
 def _merged(found: dict[Any, Record], page: dict[Any, Record]) -> dict[Any, Record]:
