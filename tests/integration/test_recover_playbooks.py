@@ -55,7 +55,7 @@ def test_17_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left
         done = touched(sim)
         state = {row["hostname"].partition(".")[0]: row["disease"] for row in sim.state()["instances"]}
     assert run.rc == 2, run.output
-    by_host = {host: [operation for operation, touched_host in done if touched_host == host] for _operation, host in done}
+    by_host = {name: [operation for operation, host in done if host == name] for _operation, name in done}
     assert by_host == {
         "agent-002": ["clear_circuit_breakers"],
         "agent-003": ["power_cycle"],
