@@ -64,7 +64,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
 
 
 def deploy_times(targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light") -> go.Figure:
-    """Each deploy's duration over time, by status; behind them the band from the usual (p50) to the slow (p95).
+    """Each deploy's duration over time, by status; behind them the band from the usual (p50) to the slow (p95), dotted.
 
     targets: columns started_at, took_s, status, error.
     """
@@ -72,6 +72,7 @@ def deploy_times(targets: pd.DataFrame, usual: tuple[float | None, float | None]
     p50, p95 = usual
     if p50 is not None and p95 is not None:
         figure.add_hrect(y0=p50, y1=p95, fillcolor=ACCENT[theme], opacity=0.12, line_width=0)
+    if p95 is not None:
         figure.add_hline(y=p95, line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
     known = targets[targets["took_s"].notna() & targets["started_at"].notna()]
     for word in sorted(known["status"].unique(), key=lambda w: (look(w).severity, w)):
@@ -138,7 +139,7 @@ def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -
         hovermode="closest",
     )
     figure.update_xaxes(
-        range=[0, 24],
+        range=[-0.3, 24.3],
         tickvals=list(range(0, 25, 3)),
         ticktext=[f"{hour:02d}:00" for hour in range(0, 25, 3)],
         showgrid=False,

@@ -31,7 +31,7 @@ def instances(found: pd.DataFrame) -> None:
                 found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
             )
         ],
-        deployed=_moments(found["bundle_at"]),
+        deployed=_moments(found["deployed_at"]),
         kept=[
             "" if n != n else f"{int(n):,}{' or more' if full else ''}"
             for n, full in zip(found["memories"], found["memories_full"], strict=True)
@@ -39,13 +39,13 @@ def instances(found: pd.DataFrame) -> None:
     )
     columns = {
         "open": ui.open_column("instance", "instances_open"),
-        "host": _text("host", 240),
-        "problem": _text("open problem", 260),
-        "last": ui.status_column("last rollout", 130),
-        "health_word": ui.status_column("health", 120),
-        "version": _text("runtime", 150),
-        "outdated": _count("updates waiting"),
-        "deployed": _text("last deploy (UTC)", 160),
+        "host": _text("host", 210),
+        "problem": _text("open problem", 230),
+        "last": ui.status_column("last rollout", 125),
+        "health_word": ui.status_column("health", 110),
+        "version": _text("runtime", 130),
+        "outdated": _count("updates"),
+        "deployed": _text("last deploy (UTC)", 155),
         "kept": _text("memories", 90),
         "current_bundle": _text("bundle", 110),
         "instance_id": _text("id", 290),
@@ -69,14 +69,17 @@ def actions(found: pd.DataFrame) -> None:
         "state": ui.status_column(width=130),
         "took": _text("took", 100),
         "message": _text("message", 420),
-        "actor": _text("by", 140),
+        **({"actor": _text("by", 140)} if found["actor"].notna().any() else {}),
         "action_id": _text("id", 280),
     }
     _show(frame, columns, "Actions of the instance, newest first", "actions")
 
 
-def deploys(found: pd.DataFrame, p50: float | None, p95: float | None) -> None:
-    """Rollout targets of one instance, newest first, each beside what is usual here; a click opens the rollout."""
+def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: str) -> None:
+    """Rollout targets of one instance, newest first, each beside what is usual; a click opens the rollout.
+
+    whose: whose p50 and p95 they are, "its" or "the fleet's".
+    """
     frame = found.assign(
         open=[ui.short(i) for i in found["rollout_id"]],
         state=ui.status_cells(found["status"]),
@@ -89,7 +92,7 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None) -> None:
         "state": ui.status_column(width=130),
         "started": _text("started (UTC)", 160),
         "took": _text("took", 110),
-        "beside": _text("beside its usual", 170),
+        "beside": _text(f"beside {whose} usual", 190),
         "scope": _text("scope", 85),
         "error": _text("error", 420),
         "bundle_hash": _text("bundle", 110),
@@ -99,11 +102,13 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None) -> None:
 
 
 def _beside(took: float, p50: float | None, p95: float | None) -> str:
-    if took != took or p50 is None or p95 is None:
+    if took != took or p95 is None:
         return ""
     if took > p95:
-        return f"slower than p95 by {charts.duration(took - p95)}"
-    return "slower than p50" if took > p50 else "within p50"
+        return f"p95 + {charts.duration(took - p95)}"
+    if p50 is None:
+        return "within p95"
+    return "p50 to p95" if took > p50 else "within p50"
 
 
 def components(rows: list[dict[str, Any]]) -> None:

@@ -172,13 +172,13 @@ def status_column(title: str = "status", width: Any = None) -> Any:
     return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
 
 
-def status_filter(of: str, options: Sequence[str]) -> list[str]:
+def status_filter(of: str, options: Sequence[str], label: str = "Status") -> list[str]:
     """Pills to choose statuses; the choice is in the URL, in the words on the pills. None chosen means all.
 
     ``of``: what is listed. It names the filters in the URL, so that those of one page never filter the next one.
     """
     words = {look(status).word: status for status in options}
-    chosen = st.pills("Status", list(words), selection_mode="multi", key=f"{of}_status", bind="query-params")
+    chosen = st.pills(label, list(words), selection_mode="multi", key=f"{of}_status", bind="query-params")
     return [words[word] for word in chosen]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pandas as pd
@@ -71,7 +72,7 @@ def header(known: dict[str, Any]) -> None:
             ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
         ]
     )
-    deployed = charts.moment(known["bundle_at"])
+    deployed = charts.moment(known["deployed_at"])
     ui.line(
         f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
@@ -81,7 +82,9 @@ def header(known: dict[str, Any]) -> None:
 def to_read(sentence: str, known: dict[str, Any], flag: str) -> None:
     """What to run where a kind was never read of this instance."""
     st.text(sentence)
-    st.code(f"{queries.SYNC} {flag} --instance {known['instance_id']}", language="bash")
+    # Quoted: the id is the server's, and the line is made to be pasted into a shell.
+    words = [queries.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
+    st.code(" ".join(words), language="bash")
 
 
 def as_of(known: dict[str, Any], kind: str) -> str:
@@ -121,16 +124,18 @@ def deploys(known: dict[str, Any]) -> None:
         return
     usual = ui.ask(queries.instance_usual, *key)
     fleet = ui.ask(queries.usual_seconds)
-    said = (
-        f"Its {usual['n']:,} succeeded deploy{'s' if usual['n'] != 1 else ''} took {charts.duration(usual['p50'])} "
-        f"(p50) and {charts.duration(usual['p95'])} (p95)"
-        if usual["n"]
-        else "No deploy of it has succeeded yet"
-    )
+    p50, p95, whose = usual["p50"], usual["p95"], "its"
+    if p95 is not None:
+        said = (
+            f"Its {usual['n']:,} succeeded deploys took {charts.duration(p50)} (p50) and {charts.duration(p95)} (p95)"
+        )
+    else:
+        said = f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {queries.USUAL_LEAST})"
+        p95, whose = fleet, "the fleet's"
     st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
     if found["took_s"].notna().sum() >= 2:
-        ui.chart(times(found, usual["p50"], usual["p95"], ui.theme()), "Duration of its deploys over time", "times")
-    instance_tables.deploys(found, usual["p50"], usual["p95"])
+        ui.chart(times(found, p50, p95, ui.theme()), "Duration of its deploys over time", "times")
+    instance_tables.deploys(found, p50, p95, whose)
     ui.pager("deploys", total, queries.LIST_PAGE)
 
 

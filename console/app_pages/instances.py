@@ -67,7 +67,7 @@ def filters() -> queries.InstanceFilter:
         only = st.segmented_control("Only with", list(ONLY), key="instances_only", bind="query-params")
         search = ui.search_box("instances", "Host, id or problem contains")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = ui.status_filter("instances", STATUSES)
+        statuses = ui.status_filter("instances", STATUSES, "Last rollout")
         sort = st.segmented_control(
             "Sort",
             list(queries.INSTANCE_SORTS),

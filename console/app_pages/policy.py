@@ -52,7 +52,9 @@ def window(state: queries.WindowNow, now: float) -> None:
     if state.opens_at is not None:
         ui.line(f"It opens in {charts.duration(state.opens_at - now)}.")
     ui.chart(strip(state.open_hours, now, ui.theme()), "The window over the 24 hours of a day in UTC", "window")
-    st.caption("The window binds fleet rollouts; the redeploy of one instance may start at any time.")
+    st.caption(
+        "The reference names the window for fleet rollouts alone, so the redeploy of one instance is not judged by it."
+    )
 
 
 def limits(policy: dict[str, Any]) -> None:

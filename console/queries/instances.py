@@ -17,6 +17,8 @@ from console.queries.reading import LIST_PAGE, as_frame, like, one, reading
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
 
+USUAL_LEAST = 4
+
 
 def _instances(where: str = "") -> str:
     """The table ``judged``: last_status is of the newest target, problem what a person should look at, '' for nothing.
@@ -29,7 +31,10 @@ WITH known AS (
          s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full,
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
-          ORDER BY t.created_at DESC LIMIT 1) AS last_status
+          ORDER BY t.created_at DESC LIMIT 1) AS last_status,
+         (SELECT t.completed_at FROM rollout_targets t INDEXED BY rollout_targets_instance
+          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status = 'succeeded'
+          ORDER BY t.created_at DESC LIMIT 1) AS deployed_at
   FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id)
   {where}
 ), judged AS (
@@ -58,8 +63,8 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
 INSTANCE_SORTS = {
     "Problems first": "ORDER BY problem = '', outdated > 0 DESC, host, instance_id",
     "Host": "ORDER BY host, instance_id",
-    "Oldest deploy": "ORDER BY bundle_at IS NOT NULL, bundle_at, host, instance_id",
-    "Newest deploy": "ORDER BY bundle_at IS NULL, bundle_at DESC, host, instance_id",
+    "Oldest deploy": "ORDER BY deployed_at IS NOT NULL, deployed_at, host, instance_id",
+    "Newest deploy": "ORDER BY deployed_at IS NULL, deployed_at DESC, host, instance_id",
 }
 
 
@@ -79,7 +84,7 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
-    current_bundle, bundle_at (the newest succeeded deploy), memories, memories_full.
+    current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full.
     """
     params = {
         "statuses": json.dumps(wanted.statuses),
@@ -94,12 +99,12 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
             conn,
             _instances()
             + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
-            runtime_available, outdated, current_bundle, bundle_at, memories, memories_full """
+            runtime_available, outdated, current_bundle, deployed_at, memories, memories_full """
             + _FILTER
             + sort
             + " LIMIT :size OFFSET :skip",
             {**params, "size": size, "skip": (page - 1) * size},
-            ("checked_at", "outdated", "bundle_at", "memories"),
+            ("checked_at", "outdated", "deployed_at", "memories"),
         )
     return frame, total
 
@@ -123,8 +128,8 @@ def instance_tally(path: Path) -> dict[str, int]:
 def instance(path: Path, wanted: str) -> dict[str, Any] | None:
     """Everything of one instance, by its id or host name; None if it is not known.
 
-    Beside the columns of instances and instance_state: last_status, problem, and when each kind was last read:
-    health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
+    Beside the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind was last
+    read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
     """
     with reading(path) as conn:
         key = one(
@@ -231,7 +236,10 @@ def instance_targets(
 
 
 def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200) -> dict[str, Any]:
-    """How long its succeeded deploys take, over the ``newest``: n, p50 and p95 in seconds (None without any)."""
+    """How long its succeeded deploys take, over the ``newest``: n, p50 and p95 in seconds.
+
+    Both are None for fewer than USUAL_LEAST deploys, which say nothing about what is usual.
+    """
     with reading(path) as conn:
         took = [
             row[0]
@@ -245,11 +253,12 @@ def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200)
             )
         ]
     took.sort()
+    enough = len(took) >= USUAL_LEAST
     return {
         "n": len(took),
-        "p50": took[(len(took) - 1) // 2] if took else None,
+        "p50": took[(len(took) - 1) // 2] if enough else None,
         # The smallest duration that at least 95 % do not exceed.
-        "p95": took[-(-len(took) * 95 // 100) - 1] if took else None,
+        "p95": took[-(-len(took) * 95 // 100) - 1] if enough else None,
     }
 
 
