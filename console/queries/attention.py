@@ -131,13 +131,13 @@ def attention(path: Path, now: float) -> pd.DataFrame:
         ):
             rows.append((r["status"], *_run_trouble(r, fresh.runs_at or now), r["started_at"], "run", r["run_id"]))
         for r in dicts(
-            conn, "SELECT scope, gap_from, gap_to FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
+            conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
         ):
             rows.append(
                 (
                     "unknown",
-                    "Audit events are missing",
-                    f"No events between two syncs: {r['scope']}",
+                    "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing",
+                    f"Between two syncs there were more than could be read: {r['scope']}",
                     r["gap_from"],
                     "",
                     "",

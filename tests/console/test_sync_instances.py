@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.__main__ import main
 from console.settings import ApiConnection, Settings
 from console.store import storable
 from console.sync.api import ApiOptions, ApiReport
@@ -148,6 +149,33 @@ def test_one_failing_instance_is_named_and_the_rest_is_stored(sim: Simulator, da
     assert [r["n"] for r in rows(database, "SELECT count(*) AS n FROM instance_state WHERE memories IS NOT NULL")] == [
         FLEET
     ]
+
+
+def test_the_command_reads_what_its_flags_name(
+    sim: Simulator, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in sim.environment().items():
+        monkeypatch.setenv(name, value)
+    plain = ["sync", "--db", str(database), "--no-spools", "--no-audit", "--quiet"]
+    assert main(plain) == 0
+    assert "details" not in capsys.readouterr().out
+    sim.clear_journal()
+    assert main([*plain, "--health", "--memory"]) == 0
+    asked = calls(sim)
+    assert (asked["get_deep_health"], asked["list_memories"], asked["list_instance_actions"]) == (FLEET, FLEET, 0)
+    assert f"details of instances read {2 * FLEET}" in capsys.readouterr().out
+    assert main([*plain, "--details"]) == 0
+    assert f"details of instances read {4 * FLEET}" in capsys.readouterr().out
+
+
+def test_a_key_that_is_refused_is_told_once(sim: Simulator, database: Path) -> None:
+    sync(sim, database, details=())
+    fault = {"match": "GET /v1/instances/.*/health/deep", "status": 401, "detail": "no", "times": 99}
+    assert sim.call("POST", "/_sim/faults", fault)[0] in (200, 201)
+    sim.clear_journal()
+    report = sync(sim, database, details=("health",), audit=True)
+    assert len(report.problems) == 1 and "401" in report.problems[0]
+    assert calls(sim)["list_audit_events"] == 0
 
 
 ANYTHING = st.recursive(
