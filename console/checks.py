@@ -85,19 +85,24 @@ def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
         lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
 
     put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
-    times = (
-        ("api_read", "When the API was last read.", vitals and vitals.api_at),
-        ("run_logs_loaded", "When run logs were last loaded.", vitals and vitals.runs_at),
-        ("oldest_open_target", "When the oldest open target was created.", vitals and vitals.oldest_open_at),
-        ("last_backup", "When the database was last backed up.", vitals and vitals.backup_at),
-        ("checked", "When these figures were made.", now),
-    )
+    times = [("checked", "When these figures were made.", float(now))]
+    if vitals is not None:
+        for name, helped, at in (
+            ("api_read", "When the API was last read.", vitals.api_at),
+            ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
+            ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
+            ("last_backup", "When the database was last backed up.", vitals.backup_at),
+        ):
+            times += [(name, helped, at)] if at is not None else []
     for name, helped, at in times:
-        if at is not None:
-            put(f"{name}_timestamp_seconds", helped, [("", at)])
+        put(f"{name}_timestamp_seconds", helped, [("", at)])
     figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
     for check in checks:
         if check.name in figures and check.value is not None:
             unit = "_bytes" if figures[check.name].unit == "bytes" else ""
-            put(check.name.replace("-", "_") + unit, figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".", [("", check.value)])
+            put(
+                check.name.replace("-", "_") + unit,
+                figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".",
+                [("", check.value)],
+            )
     return "\n".join(lines) + "\n"

@@ -77,8 +77,9 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
         ("results of other ended runs", retention.failed_results, f"NOT ({_WENT_WELL})"),
     ):
         if days is not None:
-            scopes, match = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
-            found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, match, {"before": now - days * DAY}))
+            before = {"before": now - days * DAY}
+            scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
+            found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, by_run, before))
     for what, days, table, time, known, newest, key in (
         ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_daily", NEWEST_AUDIT, "id"),
         ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_HEALTH, "checked_at"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Upkeep(Tables):
             self._conn.execute("PRAGMA incremental_vacuum").fetchall()
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def record(self, kind: str, at: float, detail: dict[str, object]) -> None:
+    def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
         """Remember that something was done: ``kind`` is backup or prune."""
         with self._write():
             self._upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -83,7 +84,7 @@ def sources(found: pd.DataFrame) -> None:
         read=[charts.moment(at) for at in found["read_at"]],
         oldest=[charts.moment(at) for at in found["oldest_at"]],
     )
-    columns = {
+    columns: dict[str, Any] = {
         "name": st.column_config.TextColumn("source", width=260),
         "read": st.column_config.TextColumn("last read (UTC)", width=170),
         "oldest": st.column_config.TextColumn("oldest part (UTC)", width=170),
@@ -124,7 +125,7 @@ def troubles() -> None:
         ],
         read=[charts.moment(at) for at in found["last_ok_at"]],
     )
-    columns = {
+    columns: dict[str, Any] = {
         "name": st.column_config.TextColumn("source", width=180),
         "part": st.column_config.TextColumn("part", width=240),
         "last_error": st.column_config.TextColumn("last error", width=420),
@@ -159,7 +160,7 @@ def sizes() -> None:
         return
     st.subheader("Size by table")
     most = float(found["bytes"].max())
-    columns = {
+    columns: dict[str, Any] = {
         "table": st.column_config.TextColumn("table", width=220),
         "rows": st.column_config.NumberColumn("rows", format="localized", width=130),
         "bytes": st.column_config.ProgressColumn(
@@ -198,7 +199,7 @@ def retention(kept: queries.Upkeep) -> None:
     # By the hour, so that the answer can be kept.
     found = ui.ask(queries.prunable, usual, ui.clock() // 3600 * 3600)
     found = found.assign(before=[charts.moment(at) for at in found["before_at"]])
-    columns = {
+    columns: dict[str, Any] = {
         "what": st.column_config.TextColumn("what would go now", width=260),
         "before": st.column_config.TextColumn("older than (UTC)", width=170),
         "rows": st.column_config.NumberColumn("rows", format="localized", width=110),
@@ -207,7 +208,7 @@ def retention(kept: queries.Upkeep) -> None:
     st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
 
 
-def table(frame: pd.DataFrame, columns: dict[str, object], alt: str) -> None:
+def table(frame: pd.DataFrame, columns: dict[str, Any], alt: str) -> None:
     st.dataframe(
         frame,
         column_config=columns,
