@@ -18,6 +18,10 @@ HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
 
 USUAL_LEAST = 4
+"""Fewer succeeded deploys than this say nothing about what is usual."""
+
+CHECKS_MOST = 50_000
+"""Health checks read at once: one a minute over 30 days, and some."""
 
 
 def _instances(where: str = "") -> str:
@@ -34,6 +38,7 @@ WITH known AS (
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
          (SELECT t.completed_at FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status = 'succeeded'
+            AND t.completed_at IS NOT NULL
           ORDER BY t.created_at DESC LIMIT 1) AS deployed_at
   FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id)
   {where}
@@ -166,7 +171,9 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
     return facts
 
 
-def health_checks(path: Path, tenant: str, instance_id: str, since: float = 0.0, most: int = 5000) -> pd.DataFrame:
+def health_checks(
+    path: Path, tenant: str, instance_id: str, since: float = 0.0, most: int = CHECKS_MOST
+) -> pd.DataFrame:
     """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     with reading(path) as conn:
         frame = as_frame(
