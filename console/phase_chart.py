@@ -18,13 +18,14 @@ _PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT"
 
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
-    """One bar a target, the first on top: its countdown, queue and run in seconds; a tick where its run usually ends.
+    """One bar a target, the first on top: its countdown, queue and run; a tick where its run usually ends.
 
     targets: the frame of ``queries.slowest_targets``.
     """
     count = len(targets)
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light
+    unit, scale = _unit(targets)
     colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
@@ -38,7 +39,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
             go.Bar(
                 orientation="h",
                 name=phase,
-                x=np.nan_to_num(seconds),
+                x=np.nan_to_num(seconds) / scale,
                 y=y,
                 width=np.full(count, 0.66),
                 marker=marker,
@@ -59,7 +60,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
             go.Scatter(
                 mode="markers",
                 name="usual end of the run",
-                x=(before + usual)[known],
+                x=((before + usual) / scale)[known],
                 y=y[known],
                 marker={
                     "symbol": "line-ns",
@@ -77,8 +78,14 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         hoverlabel={"align": "left"},
     )
-    figure.update_xaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", ticksuffix=" s")
+    figure.update_xaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", ticksuffix=f" {unit}")
     figure.update_yaxes(
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
     return figure
+
+
+def _unit(targets: pd.DataFrame) -> tuple[str, float]:
+    """The axis' unit and its seconds, so that its numbers stay small."""
+    longest = float(targets[["queue_s", "countdown_s", "run_s"]].fillna(0.0).sum(axis=1).max())
+    return ("h", 3600.0) if longest > 3 * 3600 else ("min", 60.0) if longest > 600 else ("s", 1.0)

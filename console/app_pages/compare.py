@@ -117,7 +117,9 @@ def swap() -> None:
 
 
 def signed(seconds: float) -> str:
-    """A difference for people: '+12 s', '-3 min 02 s'."""
+    """A difference for people: '+12 s', '-3 min 02 s', 'as before'."""
+    if abs(seconds) < 0.05:
+        return "as before"
     return ("+" if seconds >= 0 else "-") + charts.duration(abs(seconds))
 
 

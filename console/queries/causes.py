@@ -137,21 +137,32 @@ def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
         )
 
 
+_BEFORE_OF_FLEET = """
+SELECT rollout_id FROM rollouts
+WHERE tenant = :tenant AND created_at < :created AND scope IS :scope ORDER BY created_at DESC LIMIT 1
+"""
+
+_BEFORE_OF_INSTANCE = """
+SELECT b.rollout_id FROM rollout_targets a
+CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
+  ON b.tenant = a.tenant AND b.instance_id = a.instance_id AND b.created_at < :created
+CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS :scope
+WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT 1
+"""
+
+
 def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
-    """The id of the rollout before this one of the same scope (for one of an instance: of that instance)."""
+    """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
+    key = {"tenant": tenant, "id": rollout_id}
     with reading(path) as conn:
-        found = one(
+        mine = one(
             conn,
-            """
-            SELECT r.rollout_id FROM rollouts mine JOIN rollouts r
-              ON r.tenant = mine.tenant AND r.created_at < mine.created_at AND r.scope IS mine.scope
-            WHERE mine.tenant = :tenant AND mine.rollout_id = :id AND (mine.total <> 1 OR EXISTS (
-              SELECT 1 FROM rollout_targets a JOIN rollout_targets b USING (tenant, instance_id)
-              WHERE a.tenant = :tenant AND a.rollout_id = :id AND b.rollout_id = r.rollout_id))
-            ORDER BY r.created_at DESC LIMIT 1
-            """,
-            {"tenant": tenant, "id": rollout_id},
+            "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
+            key,
         )
+        if mine is None:
+            return None
+        found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
     return str(found["rollout_id"]) if found else None
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from console import queries
+from console.phase_chart import phase_bars
 from console.store import Cursor, open_store
 from console.sync.records import audit_row
 from console.sync.spools import sync_spools
@@ -142,6 +144,18 @@ def test_the_rollout_before_is_the_one_of_the_same_scope(database: Path, small: 
     assert {queries.previous_rollout(small, TENANT, i) for i in alone["rollout_id"]} == {None}
 
 
+def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_path: Path) -> None:
+    ids = [ident(n, 0x0D01 + n) for n in range(4)]
+    with open_store(tmp_path / "console.db") as store:
+        store.put_tenant(TENANT, NOW)
+        for order, (rollout, number) in enumerate(zip(ids, (1, 2, 1, 2), strict=True)):
+            created = NOW - 9000 + order * 100
+            one = target(number, rollout, "succeeded", created, created + 1, created + 2)
+            store.put_rollouts([rollout_read(rollout, [one], "completed", created, created + 2, scope="instance")])
+    found = [queries.previous_rollout(tmp_path / "console.db", TENANT, rollout) for rollout in ids]
+    assert found == [None, None, ids[0], ids[1]]
+
+
 def test_runs_and_audit_of_the_time_are_those_of_its_hosts(database: Path) -> None:
     first, last = NOW - 6060, NOW - 5600
     runs = queries.runs_at_the_time(database, TENANT, NEW, first, last)
@@ -183,3 +197,13 @@ def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.
     assert HOSTILE in [element.value for element in app.code]
     for element in [*app.markdown, *app.caption, *app.warning]:
         assert "<img" not in element.value and "](http" not in element.value
+
+
+def test_bars_escape_names_and_add_up_to_the_whole_time(database: Path) -> None:
+    slowest = queries.slowest_targets(database, TENANT, NEW, NOW, by="Whole").assign(host=HOSTILE)
+    figure = phase_bars(slowest, "dark")
+    assert figure.to_json().count("<img") == 0
+    ends = sum(np.asarray(trace.x) for trace in figure.data[:3])
+    assert ends.tolist() == slowest["whole_s"].tolist()
+    hours = phase_bars(slowest.assign(run_s=7200.0 * 2))
+    assert hours.layout.xaxis.ticksuffix == " h" and max(hours.data[2].x) == 4
