@@ -47,7 +47,8 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 x=[max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
                 y=[0] * len(part),
                 width=[0.9] * len(part),
-                marker={"color": style.colour(theme), "line": {"width": 0}},
+                # The line keeps a short band visible on a long axis.
+                marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
                     f"<b>{plain(style.word, 40, 1)}</b><br>{moment(band.start)} to {moment(band.end)} UTC"
                     f"<br>{duration(band.end - band.start)}, {band.looks} look{'s' if band.looks > 1 else ''}"
@@ -97,7 +98,9 @@ def deploy_times(targets: pd.DataFrame, usual: tuple[float | None, float | None]
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_layout(height=240, margin=_MARGIN, legend=_LEGEND, hovermode="closest", hoverlabel={"align": "left"})
+    figure.update_layout(
+        height=240, margin=_MARGIN, legend=_LEGEND, showlegend=True, hovermode="closest", hoverlabel={"align": "left"}
+    )
     figure.update_xaxes(type="date", showgrid=False, zeroline=False)
     figure.update_yaxes(
         gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
