@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from console.commands.options import at_least_one, database_option, duration, format_option
+from console.commands.options import at_least_one, database_option, duration, format_option, say
 from console.listing import listing
 from console.settings import Settings
 
@@ -87,25 +87,28 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
 
     of_runs = options.command == "runs"
     read, columns = (queries.runs, _RUNS) if of_runs else (queries.rollouts, _ROLLOUTS)
-    frame, _total = read(settings.database, tuple(options.status), size=options.limit)
-    return _put(frame, columns, options)
+    frame, total = read(settings.database, tuple(options.status), size=options.limit)
+    return _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
 
 
 def _failures(options: argparse.Namespace, settings: Settings) -> int:
     from console.queries.clusters import failures_by_message
 
     since = time.time() - options.days * 86400.0 if options.days else 0.0
-    return _put(failures_by_message(settings.database, since, options.limit), _FAILURES, options)
+    # One more than is shown tells whether there are more.
+    frame = failures_by_message(settings.database, since, options.limit + 1)
+    return _put(frame.head(options.limit), _FAILURES, options, "more" if len(frame) > options.limit else "")
 
 
 def _stuck(options: argparse.Namespace, settings: Settings) -> int:
     from console.queries.stuck import stuck
 
     frame = stuck(settings.database, float(int(time.time())), stuck_rules(options))
-    return _put(frame.head(options.limit), _STUCK, options)
+    return _put(frame.head(options.limit), _STUCK, options, f"{len(frame):,}" if len(frame) > options.limit else "")
 
 
-def _put(frame: Any, columns: str, options: argparse.Namespace) -> int:
+def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
+    """Write the rows; ``of``: how many there are if not all of them are among the rows."""
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     sys.stdout.write(listing(rows, columns.split(), options.format))
-    return 0
+    return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0

@@ -319,8 +319,11 @@ def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytes
     told = json.loads(capsys.readouterr().out)
     assert len(told) > 1
     assert main([command, "--format", "csv", "--limit", "1"]) == 0
-    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    said = capsys.readouterr()
+    (row,) = csv.DictReader(io.StringIO(said.out))
     assert set(row) == set(told[0])
+    # What the limit left out is told, beside the data.
+    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", said.err)
     assert main([command]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(told) + 1
