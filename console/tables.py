@@ -293,12 +293,14 @@ def audit_around(found: pd.DataFrame) -> None:
 def compared(found: pd.DataFrame) -> None:
     """Targets of two rollouts, side by side."""
     frame = found.assign(
+        open=[ui.short(i) if i else "" for i in found["instance_id"]],
         before=ui.status_cells(found["status_a"]),
         now=ui.status_cells(found["status_b"]),
         **{f"{phase}_text": _changes(found, phase) for phase in ("queue", "countdown", "run")},
         error=found["error_b"].where(found["error_b"].notna(), found["error_a"]),
     )
     columns = {
+        "open": ui.open_column("instance", "compared_open"),
         "host": _text("host", 240),
         "kind": _text("then and now", 150),
         "before": ui.status_column("before", 115),
@@ -313,6 +315,7 @@ def compared(found: pd.DataFrame) -> None:
         "instance_id": _text("instance", 280),
     }
     _show(frame, columns, "Targets of two rollouts", "compared")
+    ui.follow("compared_open", ui.INSTANCE, found["instance_id"].fillna("").tolist())
 
 
 def _changes(found: pd.DataFrame, phase: str) -> list[str]:

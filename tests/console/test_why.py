@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from console import queries
+from console.instance_rows import InstanceRows
 from console.phase_chart import phase_bars
 from console.store import Cursor, open_store
+from console.sync.instance_records import action_rows
 from console.sync.records import audit_row
 from console.sync.spools import sync_spools
 from tests.console.seeded import (
@@ -81,6 +83,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         store.put_audit(events, None, Cursor("audit", f"{TENANT}|{ident(1, 0xB0)}", last_ok_at=NOW))
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        told = {
+            "id": "a1",
+            "action": "power-cycle",
+            "status": "completed",
+            "created_at": iso(then + 3),
+            "message": HOSTILE,
+        }
+        rows = InstanceRows(actions=action_rows(TENANT, ident(2, 0xB0), {"actions": [told]}))
+        store.put_instance(rows, Cursor("actions", f"{TENANT}|{ident(2, 0xB0)}", last_ok_at=NOW))
         sync_spools(store, spools, now=lambda: NOW)
     return path
 
@@ -166,6 +177,9 @@ def test_runs_and_audit_of_the_time_are_those_of_its_hosts(database: Path) -> No
     assert dict(zip(counts["outcome"], counts["events"], strict=True)) == {"denied": 1, "success": 1}
     assert events[["host", "outcome"]].to_numpy().tolist() == [[host_name(1), "denied"]]
     assert not len(queries.audit_at_the_time(database, TENANT, LATER, first, last)[0])
+    actions = queries.actions_at_the_time(database, TENANT, NEW, first, last)
+    assert actions[["host", "action", "message"]].to_numpy().tolist() == [[host_name(2), "power-cycle", HOSTILE]]
+    assert not len(queries.actions_at_the_time(database, TENANT, NEW, NOW - 3000, NOW))
 
 
 def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +193,7 @@ def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, mo
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
     assert "usually ends" in said and "queue" in said
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
-    assert "was at work on 2 of its hosts" in said and "1 denied" in said
+    assert "was at work on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
 
 
 @pytest.mark.parametrize("why", ["Failures", "Where time went", "What else happened"])
