@@ -69,8 +69,10 @@ def main() -> int:
         )
         peak = sim.in_flight()["maximum"]
         say(f"The playbook ended with exit code {played.returncode}. Most redeploys in flight at once: {peak}.")
-        say("Loading the run and the server's record into the console's database: python -m console sync")
-        synced = subprocess.run([sys.executable, "-m", "console", "sync"], cwd=CHECKOUT, env=environment, check=False)
+        say("Loading the run and the server's record into the console's database: python -m console sync --details")
+        synced = subprocess.run(
+            [sys.executable, "-m", "console", "sync", "--details"], cwd=CHECKOUT, env=environment, check=False
+        )
         if synced.returncode != 0:
             return played.returncode or 2
         if show_console:
