@@ -27,7 +27,8 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -
         return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
     if form == "csv":
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(columns)
         writer.writerows([[_cell(row[column]) for column in columns] for row in plain])
         return text.getvalue()
