@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.simulator.running import Simulator, running_simulator
+
+# On a busy machine an example takes as long as it takes.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent

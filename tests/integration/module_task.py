@@ -24,6 +24,7 @@ AT_REST: dict[str, Any] = {
     "outcomes": {"*": []},
     "disease": {"*": "none"},
     "unhealthy_after_deploy": {"*": None},
+    "overrides": {"*": {"runtime": None, "skills": None, "mcp_servers": None}},
     "policy": {
         "maintenance_window_start_hour_utc": 0,
         "maintenance_window_end_hour_utc": 0,

@@ -106,7 +106,7 @@ def server() -> Iterator[CrookedServer]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(said=ANSWERS)
 def test_any_conforming_answer_gives_a_result_or_one_sentence(
     server: CrookedServer, module: str, said: dict[str, Any]

@@ -32,6 +32,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "no JSON": {"html_body": True},
     "half a body": {"truncated_body": True},
 }
+# Of a read nobody can tell whether it was executed, and half a body is no JSON either.
+OF_READS = ("422", "429 until a date", "500", "reset before", "no JSON")
 RESULT_OF_ERROR = {"kind", "status", "method", "path", "detail", "request_id", "ambiguous"}
 
 
@@ -154,6 +156,8 @@ def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(si
     row = TABLE[case]
     for operation in calls_of(sim, case):
         for name, fault in FAULTS.items():
+            if not ENDPOINTS[operation].writes and name not in OF_READS:
+                continue
             options = ready(sim, row)
             sim.fault(operation=operation, times=1, **fault)
             done = run(sim, case, options)
