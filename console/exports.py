@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -91,4 +92,4 @@ def _cell(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    return None if value is None or value != value else str(value)
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)

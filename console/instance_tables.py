@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,7 @@ def instances(found: pd.DataFrame) -> None:
         ],
         deployed=_moments(found["deployed_at"]),
         kept=[
-            "" if n != n else f"{int(n):,}{' or more' if full else ''}"
+            "" if math.isnan(n) else f"{int(n):,}{' or more' if full else ''}"
             for n, full in zip(found["memories"], found["memories_full"], strict=True)
         ],
     )
@@ -102,7 +103,7 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
 
 
 def _beside(took: float, p50: float | None, p95: float | None) -> str:
-    if took != took or p95 is None:
+    if math.isnan(took) or p95 is None:
         return ""
     if took > p95:
         return f"p95 + {charts.duration(took - p95)}"

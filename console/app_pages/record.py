@@ -120,8 +120,8 @@ def troubles() -> None:
             host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
         ],
         gap=[
-            f"{charts.moment(a)} to {charts.moment(b)}" if a == a else ""
-            for a, b in zip(found["gap_from"], found["gap_to"], strict=True)
+            f"{charts.moment(a)} to {charts.moment(b)}" if known else ""
+            for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
         ],
         read=[charts.moment(at) for at in found["last_ok_at"]],
     )

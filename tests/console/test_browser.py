@@ -6,96 +6,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.console.seeded import FLEET, HOSTILE, RUN, seed_small
+from tests.console.seeded import FLEET, HOSTILE, RUN
 
 pytestmark = pytest.mark.browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served console over a fleet of 24, on a free port."""
-    folder = tmp_path_factory.mktemp("served")
-    seed_small(folder / "console.db", folder / "runs", time.time())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
-    # Output goes to a file: a full pipe would stop the server.
-    with (folder / "console.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "console", "serve", "--port", str(port)],
-            cwd=CHECKOUT,
-            env={
-                **kept,
-                "FLEETOPS_CONSOLE_DB": str(folder / "console.db"),
-                "FLEETOPS_RUN_LOG_DIR": str(folder / "runs"),
-            },
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            for _dummy in range(300):
-                try:
-                    urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
-                    break
-                except (urllib.error.URLError, OSError):
-                    assert server.poll() is None, (folder / "console.log").read_text()
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(15)
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1400, "height": 1000})
-        browser.close()
-
-
-@pytest.fixture
-def watched(page: Page, address: str) -> Iterator[Page]:
-    """The page; in the end nothing has gone wrong in it and nothing has left the machine."""
-    troubles: list[str] = []
-    foreign: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on(
-        "console",
-        # Streamlit probes its health below each page's own path; those two answers of 404 are its habit.
-        lambda said: troubles.append(said.text) if said.type == "error" and "404" not in said.text else None,
-    )
-    own = (address, "ws://127.0.0.1", "data:", "blob:")
-    page.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
-    yield page
-    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
-    assert troubles == []
-    assert foreign == []
 
 
 # The first of this file on purpose: a deep link is the server's first visit. With the pages in a folder named `pages`

@@ -15,7 +15,9 @@ from console import queries
 from console.exports import MOST
 from console.store import Cursor, open_store
 from tests.console.seeded import FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, rollout_read, target
-from tests.console.test_pages import environment, opened, small, words  # noqa: F401 - fixtures
+from tests.console.test_pages import opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
 THEN, TODAY = ident(1, 0x0C01), ident(2, 0x0C02)
@@ -142,14 +144,14 @@ def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: p
     assert "Both are the same rollout" in words(app)
 
 
-def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "compare")
     assert not app.exception
     assert f"?a={FLEET}&b={OPEN}" in words(app)
 
 
 def test_unknown_rollouts_and_an_empty_database_are_said(
-    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path  # noqa: F811
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:  # fmt: skip
     app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
     assert not app.exception

@@ -41,7 +41,7 @@ def test_json_lines_and_parquet_hold_the_texts_as_they_are(texts: list[str | Non
     lines = as_json_lines(frame).decode().split("\n")[:-1]
     assert [json.loads(line)["host"] for line in lines] == texts
     back = pd.read_parquet(io.BytesIO(as_parquet(frame)))["host"]
-    assert [None if value != value or value is None else value for value in back] == texts
+    assert [value if isinstance(value, str) else None for value in back] == texts
 
 
 def test_times_are_utc_and_what_is_unknown_is_empty() -> None:

@@ -17,9 +17,9 @@ from console.store import Cursor, RunRows, open_store
 from console.sync.records import policy_row
 from tests.console.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
 from tests.console.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
-from tests.console.test_pages import environment, opened, words
+from tests.console.test_pages import opened, words
 
-__all__ = ["environment"]
+pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
 PAGES = ("instances", "instance", "policy")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -14,32 +13,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tests.console.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, seed_big, seed_small
+from tests.console.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN
 from tests.simulator.running import running_simulator
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
 PAGES = ("overview", "rollouts", "rollout", "runs", "run", "audit")
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small")
-    seed_small(folder / "console.db", folder / "runs", time.time())
-    return folder / "console.db"
-
-
-@pytest.fixture(scope="module")
-def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("big") / "console.db"
-    seed_big(path, time.time())
-    return path
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(tmp_path / "runs"))
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, database: Path, page: str, /, **query: str) -> AppTest:

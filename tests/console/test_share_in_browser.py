@@ -16,19 +16,18 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.console.seeded import FLEET, HOSTILE, OPEN
-from tests.console.test_browser import address, page, watched  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 
 
-def downloaded(page: Page, name: str) -> tuple[str, bytes]:  # noqa: F811
+def downloaded(page: Page, name: str) -> tuple[str, bytes]:
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_role("button", name=name, exact=True).click()
     return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
-def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:  # noqa: F811
-    page = watched  # noqa: F811
+def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
+    page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
     page.get_by_text("24 targets", exact=True).wait_for(timeout=60_000)
     page.locator(".js-plotly-plot .barlayer").first.wait_for(timeout=60_000)
@@ -55,8 +54,8 @@ def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(addre
     page.get_by_text("1 of 24 targets").wait_for(timeout=60_000)
 
 
-def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page) -> None:  # noqa: F811
-    page = watched  # noqa: F811
+def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page) -> None:
+    page = watched
     page.goto(f"{address}/rollout?id={OPEN}&why=Where+time+went")
     page.get_by_text("Slowest targets").wait_for(timeout=60_000)
     page.get_by_role("link", name="Compare with the rollout before").click()

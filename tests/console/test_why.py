@@ -33,7 +33,9 @@ from tests.console.seeded import (
     rollout_read,
     target,
 )
-from tests.console.test_pages import big, environment, opened, small, words  # noqa: F401 - fixtures
+from tests.console.test_pages import opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
 OLD, NEW, LATER = ident(1, 0x0A01), ident(2, 0x0A02), ident(3, 0x0A03)
@@ -132,10 +134,12 @@ def test_the_slowest_targets_know_what_is_usual_for_their_instance(database: Pat
     assert host_name(0) not in by_queue["host"].tolist()
 
 
-def test_an_open_target_counts_up_to_the_present(database: Path, small: Path) -> None:  # noqa: F811
-    early = queries.time_spent(small, TENANT, OPEN, NOW).set_index("phase")["total_s"]
-    late = queries.time_spent(small, TENANT, OPEN, NOW + 10).set_index("phase")["total_s"]
-    open_now, _dummy = queries.target_page(small, TENANT, OPEN, queries.TargetFilter(("in_progress", "queued")), NOW)
+def test_an_open_target_counts_up_to_the_present(database: Path, small: Path) -> None:
+    # The small record was made after this file was read.
+    now = time.time()
+    early = queries.time_spent(small, TENANT, OPEN, now).set_index("phase")["total_s"]
+    late = queries.time_spent(small, TENANT, OPEN, now + 10).set_index("phase")["total_s"]
+    open_now, _dummy = queries.target_page(small, TENANT, OPEN, queries.TargetFilter(("in_progress", "queued")), now)
     words_of = open_now["status"].tolist()
     assert late["run"] - early["run"] == pytest.approx(10 * words_of.count("in_progress"))
     assert late["queue"] - early["queue"] == pytest.approx(10 * words_of.count("queued"))
@@ -147,7 +151,7 @@ def test_drift_is_more_than_one_bundle_among_the_succeeded(database: Path) -> No
     assert not len(queries.bundles(database, TENANT, LATER))
 
 
-def test_the_rollout_before_is_the_one_of_the_same_scope(database: Path, small: Path) -> None:  # noqa: F811
+def test_the_rollout_before_is_the_one_of_the_same_scope(database: Path, small: Path) -> None:
     assert queries.previous_rollout(database, TENANT, NEW) == OLD
     assert queries.previous_rollout(database, TENANT, OLD) is None
     # Rollouts of one instance follow each other by instance: here each is the first of its own.
@@ -198,7 +202,7 @@ def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, mo
 
 @pytest.mark.parametrize("why", ["Failures", "Where time went", "What else happened"])
 def test_each_part_stands_at_24_and_at_20000_targets(
-    why: str, small: Path, big: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    why: str, small: Path, big: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     for path, rollout in ((small, FLEET), (small, OPEN), (big, BIG)):
         app = opened(monkeypatch, path, "rollout", id=rollout, why=why)
@@ -206,7 +210,7 @@ def test_each_part_stands_at_24_and_at_20000_targets(
         assert "Why" in words(app)
 
 
-def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "rollout", id=FLEET)
     assert HOSTILE in [element.value for element in app.code]
     for element in [*app.markdown, *app.caption, *app.warning]:

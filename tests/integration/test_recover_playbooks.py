@@ -109,7 +109,7 @@ def test_a_power_cycle_of_healthy_agents_wants_to_be_asked_for_and_a_second_run_
     assert len(touched(simulator)) == 3
 
 
-def test_repair_within_a_rollout_heals_its_host_alone_and_an_unhealed_one_stops_the_run(run_playbook: Run) -> None:
+def test_20_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(run_playbook: Run) -> None:
     sick = {"agent-002": "process", "agent-004": "incurable"}
     with running_simulator(instances=6, speed=SPEED, faults={"unhealthy_after_deploy": sick}) as sim:
         settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}

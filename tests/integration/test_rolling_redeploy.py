@@ -191,6 +191,28 @@ def test_16_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instanc
         assert sim.in_flight()["violations"] == []
 
 
+def test_15_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
+    run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
+) -> None:
+    """There is no lease: the second one adopts what the first one has under way, and both count what is in flight."""
+    with running_simulator(instances=6, speed=20.0, knobs={"deploy_s": [20, 30], "max_parallel_mode": "none"}) as sim:
+        command = ["ansible-playbook", "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK]
+        command += ["-e", "fleetops_wait_interval=0.2 fleetops_healthy_reads=2"]
+        other = subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=CHECKOUT,
+            env=playbook_environment(sim),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        run = run_playbook(sim, PLAYBOOK, e=QUICK)
+        assert other.wait(120) == 0
+        assert run.rc == 0, run.output
+        assert set(redeploys(sim).values()) == {1}
+        assert len(redeploys(sim)) == 6
+        assert sim.in_flight()["violations"] == []
+
+
 def test_27_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
     canary_key = "canary-key-that-must-never-be-seen-0123456789"
     run = run_playbook(simulator, PLAYBOOK, "-vvvv", e=QUICK, env={"FLEETOPS_API_KEY": canary_key})
