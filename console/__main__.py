@@ -177,6 +177,8 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
         "client.showErrorDetails": "none",
         "server.enableStaticServing": "false",
         "server.maxUploadSize": 1,
+        # No bare expression of a page is meant to be shown, and looking for them takes longer than compiling it.
+        "runner.magicEnabled": "false",
     }
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += [f"--{name}={value}" for name, value in flags.items()]

@@ -14,6 +14,9 @@ import streamlit as st
 if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
+from console.startup import settle
+
+settle()
 st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
 # Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.

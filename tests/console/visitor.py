@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A visitor of a served console without a browser: speaks Streamlit's WebSocket protocol and weighs what arrives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Element_pb2 import Element
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+
+@dataclass
+class Visit:
+    """One page as it arrived.
+
+    seconds: from the request to its end. script_seconds: from the first sign of the script to its end, as seen here.
+    sent: bytes of all messages. headings, texts: what the page says. errors: what it shows as an error.
+    """
+
+    seconds: float = 0.0
+    script_seconds: float = 0.0
+    sent: int = 0
+    headings: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+    fragment_id: str = ""
+
+    def take(self, element: Element) -> None:
+        kind = element.WhichOneof("type") or ""
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        if kind == "heading":
+            self.headings.append(element.heading.body)
+        elif kind == "text":
+            self.texts.append(element.text.body)
+        elif kind == "markdown":
+            self.texts.append(element.markdown.body)
+        elif kind == "exception":
+            self.errors.append(f"{element.exception.type}: {element.exception.message}")
+
+
+class Visitor:
+    """One session, from one tab. Use it as a context manager and from one thread."""
+
+    def __init__(self, url: str, timeout: float = 60.0) -> None:
+        self._timeout = timeout
+        self._line = connect(
+            url.replace("http://", "ws://") + "/_stcore/stream",
+            origin=url,
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
+            compression=None,
+        )
+        # As a browser does: a message it has seen comes as its hash alone.
+        self._seen: dict[str, ForwardMsg] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._line.close()
+
+    def open(self, page: str = "", query: str = "") -> Visit:
+        """Open a page by its path ('' is the first one) and query string. Raises TimeoutError when it does not end."""
+        request = BackMsg()
+        request.rerun_script.page_name = page
+        request.rerun_script.query_string = query
+        return self._run(request)
+
+    def refresh(self, visit: Visit, page: str, query: str = "") -> Visit:
+        """What the tab asks for by itself every few seconds while the page that it shows is live."""
+        request = BackMsg()
+        request.rerun_script.page_name = page
+        request.rerun_script.query_string = query
+        request.rerun_script.fragment_id = visit.fragment_id
+        request.rerun_script.is_auto_rerun = True
+        return self._run(request)
+
+    def _run(self, request: BackMsg) -> Visit:
+        request.rerun_script.context_info.color_scheme = "light"
+        request.rerun_script.context_info.timezone = "UTC"
+        request.rerun_script.cached_message_hashes.extend(self._seen)
+        visit, asked = Visit(), time.monotonic()
+        begun: float | None = None
+        self._line.send(request.SerializeToString())
+        while True:
+            data = self._line.recv(timeout=self._timeout - (time.monotonic() - asked))
+            now = time.monotonic()
+            assert isinstance(data, bytes)
+            visit.sent += len(data)
+            message = self._whole(ForwardMsg.FromString(data))
+            kind = message.WhichOneof("type")
+            if kind == "new_session":
+                begun = now
+                visit.headings, visit.texts, visit.errors, visit.kinds = [], [], [], {}
+            elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+                visit.take(message.delta.new_element)
+            elif kind == "auto_rerun":
+                visit.fragment_id = message.auto_rerun.fragment_id
+            elif kind == "page_not_found":
+                visit.errors.append("page not found")
+            elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                    visit.errors.append("the script does not compile")
+                visit.seconds, visit.script_seconds = now - asked, now - (begun or asked)
+                return visit
+
+    def _whole(self, message: ForwardMsg) -> ForwardMsg:
+        if message.WhichOneof("type") == "ref_hash":
+            whole = ForwardMsg()
+            whole.CopyFrom(self._seen[message.ref_hash])
+            return whole
+        if message.metadata.cacheable:
+            self._seen[message.hash] = message
+        return message
