@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbook runs: from run log spools, ansible-runner artifacts or AWX job events, keyed by (run_id, counter)."""
+
+from __future__ import annotations
+
+STATEMENTS = (
+    # source: callback, runner or awx. source_ref: the spool file's name, or the job.
+    # status: running, successful, failed, canceled, lost (no end, writer gone), unknown.
+    # heartbeat_at: the newest event's time. The recap columns are sums over run_hosts, `hosts` their number.
+    # dropped_events: counters up to last_counter that were never read (a corrupt line, a lost event).
+    """
+    CREATE TABLE runs (
+      run_id TEXT PRIMARY KEY,
+      source TEXT NOT NULL,
+      source_ref TEXT,
+      controller TEXT,
+      user TEXT,
+      playbook TEXT,
+      check_mode INTEGER,
+      diff_mode INTEGER,
+      limit_pattern TEXT,
+      tags_json TEXT,
+      skip_tags_json TEXT,
+      forks INTEGER,
+      ansible_version TEXT,
+      python_version TEXT,
+      collection_version TEXT,
+      job_id TEXT,
+      status TEXT NOT NULL,
+      started_at REAL,
+      ended_at REAL,
+      heartbeat_at REAL,
+      last_counter INTEGER NOT NULL DEFAULT 0,
+      events INTEGER NOT NULL DEFAULT 0,
+      dropped_events INTEGER NOT NULL DEFAULT 0,
+      hosts INTEGER NOT NULL DEFAULT 0,
+      ok INTEGER NOT NULL DEFAULT 0,
+      changed INTEGER NOT NULL DEFAULT 0,
+      failed INTEGER NOT NULL DEFAULT 0,
+      unreachable INTEGER NOT NULL DEFAULT 0,
+      skipped INTEGER NOT NULL DEFAULT 0,
+      rescued INTEGER NOT NULL DEFAULT 0,
+      ignored INTEGER NOT NULL DEFAULT 0,
+      stats_json TEXT,
+      meta_json TEXT
+    )
+    """,
+    "CREATE INDEX runs_started ON runs (started_at)",
+    "CREATE INDEX runs_open ON runs (status) WHERE ended_at IS NULL",
+    # kind: rollout, target, instance, task (a worker's task id) or action; ref: that id.
+    # counter and host: the first result of the run that names it (both empty for set_stats data).
+    """
+    CREATE TABLE run_links (
+      run_id TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      ref TEXT NOT NULL,
+      counter INTEGER,
+      host TEXT,
+      PRIMARY KEY (run_id, kind, ref)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX run_links_ref ON run_links (kind, ref)",
+    # One row a batch: Ansible starts the play anew for each (`serial`). play: 1, 2, ... over the playbook's plays;
+    # batch: 1, 2, ... within one play.
+    """
+    CREATE TABLE plays (
+      run_id TEXT NOT NULL,
+      counter INTEGER NOT NULL,
+      play_uuid TEXT,
+      play INTEGER NOT NULL,
+      batch INTEGER NOT NULL,
+      name TEXT,
+      pattern TEXT,
+      hosts INTEGER,
+      hosts_json TEXT,
+      started_at REAL,
+      PRIMARY KEY (run_id, counter)
+    ) WITHOUT ROWID
+    """,
+    # One row a task a batch. play_counter is the counter of its row in plays.
+    """
+    CREATE TABLE tasks (
+      run_id TEXT NOT NULL,
+      counter INTEGER NOT NULL,
+      play_counter INTEGER,
+      task_uuid TEXT,
+      name TEXT,
+      action TEXT,
+      role TEXT,
+      path TEXT,
+      is_handler INTEGER NOT NULL DEFAULT 0,
+      started_at REAL,
+      PRIMARY KEY (run_id, counter)
+    ) WITHOUT ROWID
+    """,
+    # kind: result (one a host and task), item (one of a loop) or retry (an attempt that will be repeated).
+    # status: ok, failed, ignored (failed with ignore_errors), unreachable, skipped, retry. changed: 0 or 1.
+    # msg_fp: fingerprint of msg, only for failed, ignored and unreachable.
+    # result_json: the whole result for what failed or changed, else the ids and durations it names.
+    """
+    CREATE TABLE host_results (
+      run_id TEXT NOT NULL,
+      counter INTEGER NOT NULL,
+      play_counter INTEGER,
+      task_counter INTEGER,
+      host TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      status TEXT NOT NULL,
+      changed INTEGER NOT NULL DEFAULT 0,
+      item TEXT,
+      attempt INTEGER,
+      started_at REAL,
+      ended_at REAL,
+      duration_s REAL,
+      msg TEXT,
+      msg_fp TEXT,
+      fp_version INTEGER,
+      result_json TEXT,
+      truncated INTEGER NOT NULL DEFAULT 0,
+      PRIMARY KEY (run_id, counter)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX host_results_host ON host_results (host, ended_at)",
+    "CREATE INDEX host_results_failed ON host_results (msg_fp, ended_at) WHERE status IN ('failed', 'unreachable')",
+    # final: 1 when the figures are Ansible's own recap, 0 when counted from the results so far.
+    """
+    CREATE TABLE run_hosts (
+      run_id TEXT NOT NULL,
+      host TEXT NOT NULL,
+      ok INTEGER NOT NULL DEFAULT 0,
+      changed INTEGER NOT NULL DEFAULT 0,
+      failed INTEGER NOT NULL DEFAULT 0,
+      unreachable INTEGER NOT NULL DEFAULT 0,
+      skipped INTEGER NOT NULL DEFAULT 0,
+      rescued INTEGER NOT NULL DEFAULT 0,
+      ignored INTEGER NOT NULL DEFAULT 0,
+      final INTEGER NOT NULL DEFAULT 0,
+      PRIMARY KEY (run_id, host)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX run_hosts_host ON run_hosts (host)",
+    # What a host was last seen starting and has not finished: live in a running run, the last words of a lost one.
+    """
+    CREATE TABLE run_in_flight (
+      run_id TEXT NOT NULL,
+      host TEXT NOT NULL,
+      counter INTEGER NOT NULL,
+      task_counter INTEGER,
+      started_at REAL,
+      PRIMARY KEY (run_id, host)
+    ) WITHOUT ROWID
+    """,
+    # How far each source is read. source: spool (scope: file name), api (scope: tenant), rollout
+    # (scope: tenant|rollout_id, only while its details could not be read) or audit (scope: tenant|instance_id).
+    # position: bytes read of a spool. state_json: what its reader must remember. bad_lines: lines skipped.
+    # last_ok_at: "data as of". last_error: one sentence, empty when the last try went well.
+    # gap_from, gap_to: newest event before and oldest event after a hole (event_ts).
+    """
+    CREATE TABLE ingest_cursors (
+      source TEXT NOT NULL,
+      scope TEXT NOT NULL,
+      position INTEGER,
+      bad_lines INTEGER NOT NULL DEFAULT 0,
+      state_json TEXT,
+      last_id TEXT,
+      last_ts REAL,
+      last_ok_at REAL,
+      last_error TEXT,
+      gap_from REAL,
+      gap_to REAL,
+      PRIMARY KEY (source, scope)
+    ) WITHOUT ROWID
+    """,
+)
