@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from console.schema import audit, instances, rollouts, runs, upkeep
+from console.schema import audit, console_audit, instances, rollouts, runs, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -69,3 +69,9 @@ def _messages(db: Database) -> None:
         "CREATE INDEX rollout_targets_message ON rollout_targets (msg_fp, fp_version, created_at)"
         " WHERE msg_fp IS NOT NULL",
     )
+
+
+@migrations(name="0007_console_audit")
+def _console_audit(db: Database) -> None:
+    """Who tried what from the console, why, and what came of it."""
+    _run(db, *console_audit.STATEMENTS)
