@@ -42,6 +42,7 @@ description:
     again. Only after a kill between handing an event over and noting that, this one event is told again, with the same
     C(meta.uuid) and C(repeated=true).
   - The API tells states, not changes. What came and went between two looks is not told.
+  - That an instance is not healthy while it is deployed, or within a minute after, is not told.
   - The API has no list of instances. Those that took part in the newest rollouts are known, and those of O(instances).
   - With a key that is wrong the source stops. While the API does not answer it keeps trying, and says so.
   - The guide lists the events with their fields; C(extensions/eda/schemas/fleet.json) is their JSON schema.
@@ -171,8 +172,8 @@ CLOSED_KEPT = 100
 DISCOVERY_FLEETS, DISCOVERY_SINGLES = 5, 45
 # An audit event that comes in later than this after a newer one is not told.
 AUDIT_LATENESS = 600.0
-# A deployment makes an agent unwell for a moment; after so many seconds it is no excuse any more.
-DEPLOY_GRACE = 900.0
+# A deployment makes an agent unwell: so many seconds from its start, or from its end, that is no news.
+DEPLOYING, SETTLING = 900.0, 60.0
 LONGEST_RETRY_AFTER, LONGEST_PAUSE, FEEDBACK_TIMEOUT = 120.0, 60.0, 60.0
 AT_ONCE, INSTANCES_AT_ONCE, LONGEST_TEXT = 4, 200, 2000
 
@@ -385,8 +386,22 @@ def prune(rollouts: Mapping[str, Record], floor: float | None) -> tuple[dict[str
 NEVER_CHECKED = {"state": None, "streak": 0, "checked_at": None}
 
 
-def health_step(known: Mapping[str, Any] | None, instance_id: str, health: Record | None, *, needed: int) -> Step:
+def excuse(target: Mapping[str, Any]) -> float | None:
+    """Until when (epoch s) this target of a rollout explains that its instance is not healthy; None if it does not."""
+    started, completed = epoch(target.get("started_at")), epoch(target.get("completed_at"))
+    if started is None:
+        return None
+    if target_status(target.get("status")) == "in_progress":
+        return started + DEPLOYING
+    return None if completed is None else completed + SETTLING
+
+
+def health_step(
+    known: Mapping[str, Any] | None, instance_id: str, health: Record | None, *, needed: int = 1, excused: float = 0
+) -> Step:
     """One reading of an instance's health; ``health`` None means that the server knows the instance no more.
+
+    ``needed``: checks in a row that must find it unwell. ``excused``: until then (epoch s) it may be unwell.
 
     ``known``: state (None, healthy, unhealthy, gone), streak of checks that found it unwell, checked_at of the newest.
     """
@@ -417,6 +432,8 @@ def health_step(known: Mapping[str, Any] | None, instance_id: str, health: Recor
         if old["state"] in (None, "healthy"):
             return Step(new, [])
         return Step(new, [event(HEALTH_EVENTS[1], iso(checked), occurrence, health=about, **subject)])
+    if now is not None and now < excused:
+        return Step(old, [])
     streak = old["streak"] + 1
     if old["state"] == "unhealthy" or streak < needed:
         return Step({"state": old["state"], "streak": streak, "checked_at": checked}, [])
@@ -874,8 +891,8 @@ class Follower:
     ) -> None:
         self._settings, self._mark, self._api = settings, mark, api
         self._queue, self._feedback = queue, feedback
-        # Instances that are being deployed right now: id -> epoch s of the start.
-        self._deploying: dict[str, float] = {}
+        # By instance: start of its newest deployment that was read, and until when that excuses it (epoch s).
+        self._excused: dict[str, tuple[float, float]] = {}
         self._warned: set[str] = set()
 
     async def run(self) -> None:
@@ -936,7 +953,7 @@ class Follower:
                 return
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
             steps[rollout_id] = step
-            self._note_instances(rollout_id, timeline, names)
+            self._note_instances(timeline, names)
 
         await _each([i for i in due if i not in unread], read)
         told = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
@@ -990,7 +1007,7 @@ class Follower:
             raise Unavailable(f"GET {path}: the answer is no timeline", answered=True)
         return answer
 
-    def _note_instances(self, rollout_id: str, timeline: Record, names: dict[str, str]) -> None:
+    def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
         for target in records(timeline["timeline"]):
             instance_id = words(target.get("instance_id"))
             if instance_id is None:
@@ -999,11 +1016,9 @@ class Follower:
                 names[instance_id] = hostname
             else:
                 names.setdefault(instance_id, instance_id)
-            started = epoch(target.get("started_at"))
-            if target_status(target.get("status")) == "in_progress" and started is not None:
-                self._deploying[instance_id] = started
-            elif self._deploying.get(instance_id) == started:
-                self._deploying.pop(instance_id, None)
+            started, until = epoch(target.get("started_at")), excuse(target)
+            if started is not None and until is not None and started >= self._excused.get(instance_id, (0.0,))[0]:
+                self._excused[instance_id] = (started, until)
 
     # Instances
 
@@ -1041,13 +1056,11 @@ class Follower:
         try:
             health = await self._api.get(f"/v1/instances/{instance_id}/health/deep", force=self._settings.live)
         except NotFound:
-            return health_step(known, instance_id, None, needed=1)
+            return health_step(known, instance_id, None)
         if not isinstance(health, dict):
             raise Unavailable(f"The health of instance {instance_id} is no object", answered=True)
-        started, checked = self._deploying.get(instance_id), epoch(health.get("checked_at"))
-        if started is not None and checked is not None and checked - started < DEPLOY_GRACE:
-            return Step(known or dict(NEVER_CHECKED), [])
-        return health_step(known, instance_id, health, needed=self._settings.unhealthy_after)
+        excused = self._excused.get(instance_id, (0.0, 0.0))[1]
+        return health_step(known, instance_id, health, needed=self._settings.unhealthy_after, excused=excused)
 
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
         past: Record = known or {"floor": None, "ids": {}}
