@@ -8,7 +8,11 @@ FLEETOPS_CONSOLE_DB          the database (default: $XDG_STATE_HOME/fleetops/con
 FLEETOPS_RUN_LOG_DIR         the folder of the run log's spools (default: $XDG_STATE_HOME/fleetops/runs)
 FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync removes the spool of an ended run once it is stored whole (default: false)
 FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT (30 s),
-FLEETOPS_RETRIES (3)         the API, needed by sync alone
+FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
+FLEETOPS_CONSOLE_LOGIN       a secrets file of Streamlit's with a section [auth]: every page then asks for a login
+FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
+FLEETOPS_CONSOLE_OPERATORS   who they are: verified e-mail addresses or subjects, separated by commas
+FLEETOPS_CONSOLE_OPERATOR_CLAIM  or what they have: a claim and its value, as in groups=operators
 
 A wrong value raises SettingsError, one sentence that names the variable; a key is never shown.
 """
@@ -50,6 +54,52 @@ class ApiConnection:
     ca_path: str | None = None
     request_timeout: float = 30.0
     retries: int = 3
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who may see the console and who may act from it.
+
+    ``login``: the file with Streamlit's section [auth]; with it every page asks for a login, without it nobody can act.
+    ``operators``: addresses or subjects that may act. ``operator_claim``: a claim and the value that makes an operator.
+    """
+
+    enabled: bool = False
+    login: Path | None = None
+    operators: frozenset[str] = frozenset()
+    operator_claim: tuple[str, str] | None = None
+
+
+def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
+    """The settings of login and acting. Raises SettingsError, also for acting that nobody could use."""
+    env = os.environ if environ is None else environ
+    enabled = _boolean(env, "FLEETOPS_CONSOLE_ACTIONS", default=False)
+    login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
+    operators = frozenset(filter(None, (part.strip() for part in env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(","))))
+    claim = _operator_claim(env)
+    if enabled and login is None:
+        raise SettingsError(
+            "FLEETOPS_CONSOLE_ACTIONS is on, but there is no login: name the file with Streamlit's section [auth]"
+            " in FLEETOPS_CONSOLE_LOGIN."
+        )
+    if enabled and not operators and claim is None:
+        raise SettingsError(
+            "FLEETOPS_CONSOLE_ACTIONS is on, but nobody may act: set FLEETOPS_CONSOLE_OPERATORS"
+            " or FLEETOPS_CONSOLE_OPERATOR_CLAIM."
+        )
+    return Acting(enabled, Path(login).expanduser() if login else None, operators, claim)
+
+
+def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:
+    text = _text(env, "FLEETOPS_CONSOLE_OPERATOR_CLAIM")
+    if text is None:
+        return None
+    name, _equals, value = (part.strip() for part in text.partition("="))
+    if not name or not value:
+        raise SettingsError(
+            f"FLEETOPS_CONSOLE_OPERATOR_CLAIM is {text!r}; it must be a claim and its value, as in groups=operators."
+        )
+    return name, value
 
 
 def load_settings(

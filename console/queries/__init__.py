@@ -10,6 +10,7 @@ Raises DatabaseProblem, whose text is one sentence for the page.
 from __future__ import annotations
 
 from console.problem import DatabaseProblem, NoDatabase
+from console.queries.acting import NO_OUTCOME, OUTCOMES, console_actions
 from console.queries.attention import Freshness, attention, freshness, usual_seconds
 from console.queries.audit import audit_counts, audit_coverage
 from console.queries.causes import (
@@ -80,6 +81,8 @@ __all__ = [
     "INSTANCE_SORTS",
     "KINDS",
     "LIST_PAGE",
+    "NO_OUTCOME",
+    "OUTCOMES",
     "PAGE",
     "SLOWEST_BY",
     "SYNC",
@@ -103,6 +106,7 @@ __all__ = [
     "bundles",
     "compared_page",
     "compared_score",
+    "console_actions",
     "failure_clusters",
     "failures",
     "freshness",
