@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from console.schema import audit, console_audit, instances, rollouts, runs, upkeep
+from console.schema import audit, audit_counts, console_audit, instances, rollouts, runs, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -75,3 +75,9 @@ def _messages(db: Database) -> None:
 def _console_audit(db: Database) -> None:
     """Who tried what from the console, why, and what came of it."""
     _run(db, *console_audit.STATEMENTS)
+
+
+@migrations(name="0008_audit_counts")
+def _audit_counts(db: Database) -> None:
+    """Audit events of the fleet counted by day and hour, and by server."""
+    _run(db, *audit_counts.STATEMENTS)

@@ -4,8 +4,8 @@
 
 """How long the details of the record are kept, and which rows have outlived that. Pure: rules as data.
 
-Only details go: task results, raw audit events, single health checks. Runs with their recaps, rollouts with their
-targets, and the audit's daily counts stay for good.
+Only details go: task results, raw audit events, single health checks, old actions and versions. Runs with their
+recaps, rollouts with their targets, and the audit's daily counts stay for good.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from typing import Any
 DAY = 86400.0
 # Of each instance, whatever their age: sync recognises by them where it stopped reading, and pages show the last state.
 NEWEST_AUDIT = 100
-NEWEST_HEALTH = 1
+NEWEST_ACTIONS = 100
+NEWEST_STATE = 1
 
 
 @dataclass(frozen=True)
 class Retention:
     """Days that details are kept; None keeps them for good.
 
-    results: task results of runs in which all went well. failed_results: of all other ended runs.
+    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events,
+    hourly counts and the API's own totals. versions: what an instance ran before its newest versions.
     """
 
     results: int | None = 90
     failed_results: int | None = 365
     audit: int | None = 30
     health: int | None = 30
+    actions: int | None = 365
+    versions: int | None = 365
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 8640
   FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
 WHERE newest IS NOT NULL
 """
+_HOURS = """
+SELECT 'hour' AS grain, strftime('%Y-%m-%dT%H', CAST(:before / 86400 AS INTEGER) * 86400, 'unixepoch') AS edge
+"""
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
@@ -81,12 +88,20 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
             scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
             found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, by_run, before))
     for what, days, table, time, known, newest, key in (
-        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_daily", NEWEST_AUDIT, "id"),
-        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_HEALTH, "checked_at"),
+        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT, "id"),
+        ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE, "taken_at"),
+        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_STATE, "checked_at"),
+        ("actions", retention.actions, "instance_actions", "created_at", "instances", NEWEST_ACTIONS, "action_id"),
+        ("versions", retention.versions, "instance_versions", "taken_at", "instances", NEWEST_STATE, "taken_at"),
     ):
         if days is not None:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
             match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
             keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
             found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
+    if retention.audit is not None:
+        by_hour = (("grain", "=", "grain"), ("bucket", "<", "edge"))
+        key_of_counts = ("grain", "dimension", "bucket", "value", "outcome", "tenant")
+        before = {"before": now - retention.audit * DAY}
+        found.append(Rule("hourly counts of the audit", "audit_counts", key_of_counts, _HOURS, by_hour, before))
     return tuple(found)

@@ -10,17 +10,15 @@ nothing. Each method is one transaction. Errors are StoreError, one sentence eac
 
 from __future__ import annotations
 
-import calendar
 import json
-import math
 import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from console.database import BUSY_TIMEOUT, Row, StoreError, open_database
 from console.instance_rows import InstanceRows, InstanceTables
+from console.store_audit import AuditTables, day_of
 
 __all__ = [
     "Cursor",
@@ -88,7 +86,7 @@ def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEO
     return Store(db, file, busy_timeout)
 
 
-class Store(InstanceTables):
+class Store(InstanceTables, AuditTables):
     """The open store. Use it from one thread, and as a context manager."""
 
     # Cursors
@@ -310,21 +308,10 @@ class Store(InstanceTables):
 
     # Audit
 
-    def known_audit_ids(
-        self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None
-    ) -> set[str]:
-        """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
-        found = self._rows(
-            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ? AND (? IS NULL OR event_ts <= ?)"
-            " ORDER BY event_ts DESC LIMIT ?",
-            (tenant, instance_id, not_after, not_after, newest),
-        )
-        return {row["id"] for row in found}
-
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance (known ids are left alone), its summary if it differs, and the cursor.
 
-        Returns how many events are new. The daily counts of the days they fall on are made anew.
+        Returns how many events are new; the counts of the pages grow with them.
         """
         with self._write():
             added = self._add_events(events) if events else 0
@@ -332,53 +319,6 @@ class Store(InstanceTables):
                 self._add_if_new("audit_summaries", ("tenant", "instance_id"), summary)
             self._put_cursor(cursor)
         return added
-
-    def _add_events(self, events: Sequence[Row]) -> int:
-        tenant, instance_id = events[0]["tenant"], events[0]["instance_id"]
-        known = {
-            row[0]
-            for start in range(0, len(events), 500)
-            for row in self._conn.execute(
-                "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
-                " AND id IN (SELECT value FROM json_each(?))",
-                (tenant, instance_id, json.dumps([e["id"] for e in events[start : start + 500]])),
-            )
-        }
-        # What was pruned stays out; its day is counted already.
-        floor = self._audit_floor(tenant, instance_id)
-        new = {e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
-        self._upsert("audit_events", ("tenant", "instance_id", "id"), list(new.values()))
-        for day in {day_of(e["event_ts"]) for e in new.values()}:
-            self._count_day(tenant, instance_id, day)
-        return len(new)
-
-    def _audit_floor(self, tenant: str, instance_id: str) -> float:
-        found = self._conn.execute(
-            "SELECT floor FROM audit_floors WHERE tenant = ? AND instance_id = ?", (tenant, instance_id)
-        ).fetchone()
-        return float(found[0]) if found else -math.inf
-
-    def _count_day(self, tenant: str, instance_id: str, day: str) -> None:
-        self._conn.execute(
-            "DELETE FROM audit_daily WHERE tenant = ? AND instance_id = ? AND day = ?", (tenant, instance_id, day)
-        )
-        begin = calendar.timegm(time.strptime(day, "%Y-%m-%d")) if day else None
-        span = "event_ts >= :begin AND event_ts < :begin + 86400" if day else "event_ts IS NULL"
-        # S608: `span` is one of the two texts above.
-        self._conn.execute(
-            f"""
-            INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, n)
-            SELECT tenant, instance_id, :day, coalesce(source, ''), coalesce(outcome, ''),
-                   coalesce(role, ''), coalesce(tool_name, ''), count(*)
-            FROM audit_events WHERE tenant = :tenant AND instance_id = :instance AND {span} GROUP BY 4, 5, 6, 7
-            """,  # noqa: S608
-            {"tenant": tenant, "instance": instance_id, "day": day, "begin": begin},
-        )
-
-
-def day_of(ts: float | None) -> str:
-    """The UTC day (YYYY-MM-DD) of a time, '' for none."""
-    return time.strftime("%Y-%m-%d", time.gmtime(ts)) if ts is not None else ""
 
 
 def to_json(value: Any) -> str:

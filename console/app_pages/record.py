@@ -191,7 +191,8 @@ def retention(kept: queries.Upkeep) -> None:
     usual = Retention()
     st.text(
         f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
-        f" events {usual.audit}, health checks {usual.health}. Runs, rollouts, targets and daily counts stay."
+        f" events {usual.audit}, health checks {usual.health}, actions {usual.actions}, former versions"
+        f" {usual.versions}. Runs, rollouts, targets and daily counts stay, and the newest of each instance."
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))

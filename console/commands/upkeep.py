@@ -27,9 +27,9 @@ def register(commands: Any) -> None:
     prune = commands.add_parser(
         "prune",
         help="remove details that have outlived their time",
-        description="Removes task results, raw audit events and health checks that are older than their retention, in"
-        " small steps while others use the database. Runs with their recaps, rollouts with their targets, the audit's"
-        " daily counts and the newest of each instance stay.",
+        description="Removes task results, raw audit events, health checks, actions and former versions that are older"
+        " than their retention, in small steps while others use the database. Runs with their recaps, rollouts with"
+        " their targets, the audit's daily counts and the newest of each instance stay.",
         allow_abbrev=False,
     )
     prune.set_defaults(run=_prune)
@@ -40,8 +40,10 @@ def register(commands: Any) -> None:
     for name, default, what in (
         ("--results", usual.results, "task results of runs that went well"),
         ("--failed-results", usual.failed_results, "task results of all other ended runs"),
-        ("--audit", usual.audit, "raw audit events"),
+        ("--audit", usual.audit, "raw audit events, hourly counts and the API's own totals"),
         ("--health", usual.health, "single health checks"),
+        ("--actions", usual.actions, "actions of instances"),
+        ("--versions", usual.versions, "what instances ran before their newest versions"),
     ):
         prune.add_argument(
             name,
@@ -75,7 +77,8 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     from console.sync.progress import TerminalProgress, silent
     from console.upkeep import open_upkeep
 
-    retention, now = Retention(options.results, options.failed_results, options.audit, options.health), time.time()
+    chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
+    retention, now = Retention(**chosen), time.time()
     frame = prunable(settings.database, retention, now)
     rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     if options.dry_run:

@@ -35,7 +35,7 @@ from tests.console.seeded import FLEET, RUN, TENANT, fleet_rollout, ident, iso, 
 
 NOW = 1795514400.0
 CHECKOUT = Path(__file__).resolve().parents[2]
-NEVER = Retention(None, None, None, None)
+NEVER = Retention(None, None, None, None, None, None)
 
 
 def put_run(path: Path, run_id: str, status: str, age_days: float, results: int, **more: object) -> None:
@@ -92,7 +92,11 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
         "results of runs that went well": 20,
         "results of other ended runs": 20,
         "raw audit events": 0,
+        "totals of the audit": 0,
         "health checks": 0,
+        "actions": 0,
+        "versions": 0,
+        "hourly counts of the audit": 0,
     }
     assert left(path) == {"fresh": 20, "failed": 20, "lost": 5, "running": 5}
     after = dump(path)
@@ -149,12 +153,12 @@ def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
     put_events(path, instance, ages)
 
     def stop(done: int, total: int | None, what: str) -> None:
-        assert (total, what) == (300, "raw audit events")
+        assert (total, what) == (300, "raw audit events"), what
         if done >= 100:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), open_upkeep(path) as opened:
-        opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0])
+        opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
     # What went stays out, though the pruning is not through.
     assert put_events(path, instance, ages) == 0
     assert daily(path) == len(ages)
@@ -173,6 +177,37 @@ def test_the_newest_health_check_of_an_instance_stays(tmp_path: Path) -> None:
         )
     assert prune(path, Retention())["health checks"] == 3
     assert rows(path, "SELECT count(*) AS n FROM health_checks") == [{"n": 3}]
+
+
+def test_old_actions_and_former_versions_go_and_the_newest_of_each_instance_stay(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_rollouts([fleet_rollout(FLEET, 2, 2, NOW - 500)])
+    with sqlite3.connect(path) as conn:
+        # 130 of the first instance, the youngest 370 days old; one of the second and one without a time.
+        conn.executemany(
+            "INSERT INTO instance_actions (tenant, instance_id, action_id, status, created_at)"
+            " VALUES (?, ?, ?, 'completed', ?)",
+            [(TENANT, ident(0, 0xB0), f"a{n}", NOW - (370 + n) * DAY) for n in range(130)]
+            + [(TENANT, ident(1, 0xB0), "b", NOW - 900 * DAY), (TENANT, ident(1, 0xB0), "c", None)],
+        )
+        for table, columns in (
+            ("instance_versions", "versions_json"),
+            ("audit_summaries", "total, success, error, denied"),
+        ):
+            marks = ", ".join("?" * (columns.count(",") + 1))
+            conn.executemany(
+                f"INSERT INTO {table} (tenant, instance_id, taken_at, {columns}) VALUES (?, ?, ?, {marks})",
+                [(TENANT, ident(n, 0xB0), NOW - age * DAY, *[1] * (columns.count(",") + 1))
+                 for n, ages in enumerate(((1, 29, 400, 500), (700, 800))) for age in ages],
+            )  # fmt: skip
+    gone = prune(path, Retention())
+    assert (gone["actions"], gone["versions"], gone["totals of the audit"]) == (30, 3, 3)
+    left_over = rows(path, "SELECT instance_id, count(*) AS n, min(created_at) AS at FROM instance_actions GROUP BY 1")
+    assert sorted((row["n"], row["at"]) for row in left_over) == [(2, NOW - 900 * DAY), (100, NOW - 469 * DAY)]
+    assert rows(path, "SELECT max(taken_at) AS at FROM instance_versions WHERE instance_id = ?", ident(1, 0xB0)) == [
+        {"at": NOW - 700 * DAY}
+    ]
 
 
 def test_never_keeps_everything(tmp_path: Path) -> None:
@@ -207,7 +242,7 @@ def test_prune_wants_yes_or_a_dry_run(
         assert complaint in capsys.readouterr().err
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
     said = capsys.readouterr()
-    assert [row["rows"] for row in json.loads(said.out)] == [20, 0, 0, 0]
+    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 7]
     assert "20 rows would go; nothing was removed" in said.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
