@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from console.schema import audit, audit_counts, console_audit, instances, rollouts, runs, upkeep
+from console.schema import audit, audit_counts, console_audit, instances, jobs, rollouts, runs, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -81,3 +81,9 @@ def _console_audit(db: Database) -> None:
 def _audit_counts(db: Database) -> None:
     """Audit events of the fleet counted by day and hour, and by server."""
     _run(db, *audit_counts.STATEMENTS)
+
+
+@migrations(name="0009_run_jobs")
+def _run_jobs(db: Database) -> None:
+    """The jobs of AWX and ansible-runner that ran playbooks, and which run shows each."""
+    _run(db, *jobs.STATEMENTS)
