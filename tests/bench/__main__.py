@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 missed = 0
-for script in sorted(Path(__file__).parent.glob("*_cost.py")):
+for script in sorted(Path(__file__).parent.glob("[a-z]*.py")):
     print(f"\n== {script.stem}", flush=True)
     missed += subprocess.run([sys.executable, str(script)], check=False).returncode != 0
 sys.exit(missed)

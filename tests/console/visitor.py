@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 
 @dataclass
@@ -52,12 +53,15 @@ class Visitor:
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self._timeout = timeout
-        self._line = connect(
-            url.replace("http://", "ws://") + "/_stcore/stream",
-            origin=url,
-            subprotocols=[Subprotocol("streamlit")],
-            max_size=None,
-            compression=None,
+        self._until_left = ExitStack()
+        self._line = self._until_left.enter_context(
+            connect(
+                url.replace("http://", "ws://") + "/_stcore/stream",
+                origin=Origin(url),
+                subprotocols=[Subprotocol("streamlit")],
+                max_size=None,
+                compression=None,
+            )
         )
         # As a browser does: a message it has seen comes as its hash alone.
         self._seen: dict[str, ForwardMsg] = {}
@@ -68,7 +72,7 @@ class Visitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._line.close()
+        self._until_left.close()
 
     def open(self, page: str = "", query: str = "") -> Visit:
         """Open a page by its path ('' is the first one) and query string. Raises TimeoutError when it does not end."""

@@ -1,0 +1,280 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Benchmark: what Overview, Rollout and Audit cost as the record grows, on the server, on the line and in a browser.
+
+    .venv/bin/python tests/bench/console_cost.py [--rounds 5] [--scale 1.0]
+
+For each size a database is seeded through the store and served by ``python -m console serve``:
+
+query      CPU ms of the page's queries, nothing cached (in this process, the same page by AppTest)
+first run  ms of the script's run in the server when the database has just changed, so that nothing is cached
+next run   ms of the script's run for the next session
+CPU        CPU ms of the server for such a first run and for such a next one
+sent       KiB over the WebSocket, to a session that has seen nothing yet
+visible    s from the address to the page's figures in a headless Chromium with a warm cache, and until its chart or
+           table is drawn
+
+Walls are the least of the rounds, in which the pages take turns: other work on the machine only adds. CPU seconds are
+means. Exits with 1 when a goal is missed (see GOALS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
+from streamlit.testing.v1 import AppTest  # noqa: E402
+
+from console import queries  # noqa: E402
+from tests.console.conftest import FLAGS  # noqa: E402
+from tests.console.seeded import BIG, TENANT, fleet_rollout  # noqa: E402
+from tests.console.seeded_audit import seed_audit  # noqa: E402
+from tests.console.served import Served, serving  # noqa: E402
+from tests.console.visitor import Visit, Visitor  # noqa: E402
+
+SIZES = ((20, 1_000), (2_000, 100_000), (20_000, 1_000_000))
+"""Targets of the one big rollout (and instances), and audit events."""
+
+GOALS = """\
+Rollout at 20,000 targets: drawn in under 3 times the time of an empty page, run under 300 ms, at most 1 MB sent
+Audit of 1,000,000 events: under 200 ms of query time
+growth: from 2,000 to 20,000 targets at most 10 times (run, query, sent, drawn)"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, how it is asked for, and how a browser knows that its figures are there and that it is drawn."""
+
+    name: str
+    path: str
+    query: str
+    figures: str
+    drawn: str
+
+
+EMPTY = Page("empty", "rollout", "", "text=No rollout is chosen.", "text=No rollout is chosen.")
+PAGES = (
+    Page("Overview", "", "", "[data-testid=stHeading] >> text=Newest rollouts", "[data-testid=stDataFrame] canvas"),
+    Page("Rollout", "rollout", f"id={BIG}", "[data-testid=stMetric]", ".js-plotly-plot .xtick"),
+    Page("Audit", "audit", "", "[data-testid=stMetric]", ".js-plotly-plot .xtick"),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds but for ``sent`` (bytes)."""
+
+    query: float
+    first_run: float
+    next_run: float
+    first_cpu: float
+    next_cpu: float
+    sent: int
+    figures: float
+    drawn: float
+
+
+def seed(path: Path, targets: int, events: int) -> None:
+    """One rollout of ``targets`` instances, and ``events`` audit events of them."""
+    from console.store import Cursor, open_store
+
+    now = time.time()
+    with open_store(path) as store:
+        store.put_tenant(TENANT, now)
+        store.put_rollouts([fleet_rollout(BIG, targets, max(2, min(50, targets // 10)), now - 30000)])
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=now))
+    seed_audit(path, events=events, instances=targets)
+
+
+def query_seconds(database: Path, page: Page, told: dict[str, float]) -> float:
+    """CPU seconds that the page's queries took, by one run of the page in this process; ``told``: by query."""
+    told.clear()
+
+    def timed(query: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(query)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            # The script runs in a thread of its own; what one query asks another is counted once, for the outer one.
+            before = time.thread_time()
+            try:
+                return query(*args, **kwargs)
+            finally:
+                told[query.__name__] = told.get(query.__name__, 0.0) + time.thread_time() - before
+
+        return run
+
+    names = [n for n in queries.__all__ if callable(getattr(queries, n)) and not isinstance(getattr(queries, n), type)]
+    plain = {name: getattr(queries, name) for name in names}
+    os.environ["FLEETOPS_CONSOLE_DB"] = str(database)
+    touch(database)
+    try:
+        for name, query in plain.items():
+            setattr(queries, name, timed(query))
+        app = AppTest.from_file(str(ROOT / "console" / "app.py"), default_timeout=120)
+        for name, _equals, value in [page.query.partition("=")] if page.query else []:
+            app.query_params[name] = value
+        app.switch_page(f"app_pages/{page.path or 'overview'}.py").run()
+        if app.exception:
+            raise SystemExit(f"{page.name} failed: {app.exception[0].message}")
+    finally:
+        for name, query in plain.items():
+            setattr(queries, name, query)
+    return sum(told.values())
+
+
+def touch(database: Path) -> None:
+    """What a sync leaves behind: the pages take the database for changed and read it anew."""
+    os.utime(database)
+
+
+def visit(server: Served, page: Page) -> tuple[Visit, float]:
+    """A new session's visit, and what CPU seconds the server took for it."""
+    with Visitor(server.url) as visitor:
+        before = server.cpu()
+        seen = visitor.open(page.path, page.query)
+        spent = server.cpu() - before
+    if seen.errors:
+        raise SystemExit(f"{page.name} failed: {seen.errors}\n{server.log.read_text()[-2000:]}")
+    return seen, spent
+
+
+def visible(context: BrowserContext, server: Served, page: Page) -> tuple[float, float]:
+    """Seconds until the page's figures are visible, and until it is drawn."""
+    tab = context.new_page()
+    begun = time.monotonic()
+    tab.goto(f"{server.url}/{page.path}?{page.query}", wait_until="commit")
+    tab.locator(page.figures).first.wait_for(timeout=60_000)
+    figures = time.monotonic() - begun
+    tab.locator(page.drawn).first.wait_for(timeout=60_000)
+    drawn = time.monotonic() - begun
+    tab.close()
+    return figures, drawn
+
+
+def measure(
+    context: BrowserContext, server: Served, database: Path, rounds: int, told: dict[str, dict[str, float]]
+) -> dict[str, Cost]:
+    """The costs of every page; they take turns, so that a machine that slows down favours none."""
+    first: dict[str, list[tuple[Visit, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
+    again: dict[str, list[tuple[Visit, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
+    seen: dict[str, list[tuple[float, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
+    asked = {page.name: query_seconds(database, page, told.setdefault(page.name, {})) for page in (EMPTY, *PAGES)}
+    for page in (EMPTY, *PAGES):
+        visit(server, page)
+        visible(context, server, page)
+    for _round in range(rounds):
+        for page in (EMPTY, *PAGES):
+            touch(database)
+            first[page.name].append(visit(server, page))
+            again[page.name].append(visit(server, page))
+            touch(database)
+            seen[page.name].append(visible(context, server, page))
+    return {
+        page.name: Cost(
+            asked[page.name],
+            min(one.script_seconds for one, _cpu in first[page.name]),
+            min(one.script_seconds for one, _cpu in again[page.name]),
+            statistics.mean(cpu for _one, cpu in first[page.name]),
+            statistics.mean(cpu for _one, cpu in again[page.name]),
+            max(one.sent for one, _cpu in first[page.name]),
+            min(figures for figures, _drawn in seen[page.name]),
+            min(drawn for _figures, drawn in seen[page.name]),
+        )
+        for page in (EMPTY, *PAGES)
+    }
+
+
+HEAD = (
+    f"{'page':<10}{'targets':>8}{'events':>10}{'query':>8}{'first run':>11}{'next run':>10}{'CPU':>11}"
+    f"{'sent':>8}{'visible':>9}{'drawn':>7}{'/ empty':>9}"
+)
+
+
+def line(name: str, size: tuple[int, int], cost: Cost, empty: Cost) -> str:
+    return (
+        f"{name:<10}{size[0]:>8,}{size[1]:>10,}{cost.query * 1000:>8.0f}{cost.first_run * 1000:>11.0f}"
+        f"{cost.next_run * 1000:>10.0f}{f'{cost.first_cpu * 1000:.0f} / {cost.next_cpu * 1000:.0f}':>11}"
+        f"{cost.sent / 1024:>8.0f}{cost.figures:>9.2f}{cost.drawn:>7.2f}{cost.drawn / empty.drawn:>9.1f}"
+    )
+
+
+def missed(costs: dict[tuple[str, int], Cost]) -> list[str]:
+    """Sentences about the goals that were not met, of the two biggest sizes."""
+    small, big = (size[0] for size in SIZES[-2:])
+    rollout, empty = costs["Rollout", big], costs["empty", big]
+    said = []
+    if rollout.drawn >= 3 * empty.drawn:
+        said.append(f"Rollout was drawn in {rollout.drawn / empty.drawn:.1f} times the time of an empty page, not 3")
+    if rollout.first_run >= 0.3:
+        said.append(f"Rollout's run took {rollout.first_run * 1000:.0f} ms, not 300")
+    if rollout.sent > 1024 * 1024:
+        said.append(f"Rollout sent {rollout.sent / 1024:.0f} KiB, not 1024")
+    if costs["Audit", big].query >= 0.2:
+        said.append(f"Audit's queries took {costs['Audit', big].query * 1000:.0f} ms, not 200")
+    for page in PAGES:
+        for what in ("query", "first_run", "sent", "drawn"):
+            before, after = getattr(costs[page.name, small], what), getattr(costs[page.name, big], what)
+            if after > 10 * before:
+                said.append(f"{page.name}: {what} grew {after / before:.1f} times where the record grew 10 times")
+    return said
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0, help="all sizes times this; goals are for 1 (%(default)s)")
+    parser.add_argument("--queries", action="store_true", help="tell the time of each query too")
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("Chromium is missing: apt-get install chromium")
+    for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
+        del os.environ[name]
+    # The pages run in this process too, where Streamlit warns of its absent server.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").disabled = True
+    costs: dict[tuple[str, int], Cost] = {}
+    print(f"{arguments.rounds} rounds; ms (query, runs, CPU first / next), KiB, s; load {os.getloadavg()[0]:.1f}")
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        for targets, events in SIZES:
+            scaled = (max(2, int(targets * arguments.scale)), max(10, int(events * arguments.scale)))
+            folder = Path(name) / str(targets)
+            (folder / "runs").mkdir(parents=True)
+            os.environ["FLEETOPS_RUN_LOG_DIR"] = str(folder / "runs")
+            database = folder / "console.db"
+            seed(database, *scaled)
+            told: dict[str, dict[str, float]] = {}
+            with serving(database, folder / "runs") as server, browser.new_context() as context:
+                found = measure(context, server, database, arguments.rounds, told)
+            for page, cost in found.items():
+                costs[page, targets] = cost
+                print(line(page, scaled, cost, found["empty"]), flush=True)
+                if arguments.queries:
+                    print("".join(f"{'':10}{n:<24}{s * 1000:>6.1f}\n" for n, s in told[page].items()), end="")
+        browser.close()
+    print(f"goals:\n{GOALS}")
+    failed = missed(costs) if arguments.scale == 1 else []
+    for sentence in failed:
+        print(f"missed: {sentence}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Benchmark: twenty sessions of the console at once, while syncs from a live simulator write its database.
+
+    .venv/bin/python tests/bench/console_sessions.py [--sessions 20] [--turns 12] [--targets 2000]
+
+Every session opens pages in turn without a pause, which is far more than people do. Exits with 1 when a page did not
+arrive or showed an error, when a sync failed, or when half of the pages took longer than 2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from console.store import open_store  # noqa: E402
+from tests.console.crowd import Crowd, Stop, Syncs, syncing, visit_all  # noqa: E402
+from tests.console.seeded import BIG, RUN, TENANT, fleet_rollout, ident, seed_small  # noqa: E402
+from tests.console.served import serving  # noqa: E402
+from tests.simulator.running import running_simulator  # noqa: E402
+
+MEDIAN_MOST = 2.0
+
+AGENT = ident(0, 0xB0)
+
+STOPS = (
+    Stop("", "", "Overview"),
+    Stop("rollouts", "", "Rollouts"),
+    Stop("rollout", f"id={BIG}", f"Rollout {BIG[:8]}"),
+    Stop("instances", "", "Instances"),
+    Stop("instance", f"id={AGENT}", f"Instance {AGENT[:8]}"),
+    Stop("runs", "", "Playbook runs"),
+    Stop("run", f"id={RUN}", f"Run {RUN[:8]}"),
+    Stop("audit", "", "Audit summary"),
+    Stop("policy", "", "Policy and window"),
+    Stop("record", "", "Record health"),
+)
+
+
+def run(folder: Path, sessions: int, turns: int, targets: int) -> tuple[Crowd, Crowd, Syncs]:
+    """Seed, serve, and let first one session come alone and then all at once with the syncs."""
+    database, spools = folder / "console.db", folder / "runs"
+    now = time.time()
+    seed_small(database, spools, now)
+    with open_store(database) as store:
+        store.put_rollouts([fleet_rollout(BIG, targets, max(2, min(50, targets // 10)), now - 30000)])
+        store.put_tenant(TENANT, now)
+    with running_simulator(instances=100, speed=10.0) as simulator, serving(database, spools) as server:
+        simulator.call("POST", "/v1/instances/fleet/runtime/rollout")
+        visit_all(server, STOPS, sessions=1, turns=len(STOPS))
+        alone = visit_all(server, STOPS, sessions=1, turns=turns)
+        with syncing(database, spools, simulator.environment()) as syncs:
+            crowd = visit_all(server, STOPS, sessions=sessions, turns=turns)
+    return alone, crowd, syncs
+
+
+def row(name: str, times: list[float]) -> str:
+    """Count, median, 95th percentile and most of some seconds."""
+    return (
+        f"{name:<22}{len(times):>7}{statistics.median(times):>9.2f}"
+        f"{times[min(len(times) - 1, len(times) * 95 // 100)]:>7.2f}{times[-1]:>7.2f}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=18)
+    parser.add_argument("--targets", type=int, default=2000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        alone, crowd, syncs = run(Path(name), arguments.sessions, arguments.turns, arguments.targets)
+    print(f"{crowd.sessions} sessions at once, {os.cpu_count()} cores, load now {os.getloadavg()[0]:.1f}")
+    print(f"{'page':<22}{'visits':>7}{'median s':>9}{'p95':>7}{'most':>7}")
+    for heading, times in crowd.seconds.items():
+        print(row(heading, sorted(times)))
+    print(row("all", crowd.arrived))
+    print(row("all, one session alone", alone.arrived))
+    print(f"pages a second          {len(crowd.arrived) / crowd.wall:.1f} ({crowd.wall:.0f} s)")
+    print(f"server's CPU            {crowd.cpu / len(crowd.arrived) * 1000:.0f} ms a page, {crowd.cpu:.1f} s in all")
+    each, grown = crowd.grown / crowd.sessions / 1e6, crowd.grown / 1e6
+    print(f"memory                  {each:.1f} MB a session, {grown:.0f} MB in all")
+    print(f"syncs beside            {syncs.count}")
+    failed = [*crowd.troubles, *syncs.troubles]
+    if not syncs.count:
+        failed.append("no sync came through")
+    if statistics.median(crowd.arrived or [0.0]) > MEDIAN_MOST:
+        failed.append(f"half of the pages took longer than {MEDIAN_MOST:g} s")
+    for sentence in failed[:20]:
+        print(f"failed: {sentence}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
