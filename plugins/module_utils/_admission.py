@@ -24,8 +24,10 @@ from pathlib import Path
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 
 # Byte 0 is the turn, 1 to 1023 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
+# From byte 2048 on each instance has one, of a task that is about to redeploy it or does.
 _TURN = 0
 _SEATS = 1024
+_INSTANCES = 2 * _SEATS
 
 
 class AdmissionError(Exception):
@@ -43,6 +45,11 @@ class Admission:
         self._name = f"{hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]}.lock"
         self._descriptor: int | None = None
         self._seat: int | None = None
+
+    def claim(self, instance_id: str) -> bool:
+        """Keep other tasks of this machine from redeploying the instance until ``leave()``; False if one does."""
+        number = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:6], "big")
+        return _try_lock(self._open(), _INSTANCES + number)
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
         """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.

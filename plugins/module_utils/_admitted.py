@@ -61,22 +61,21 @@ def send_admitted(context: Context, history: list[Record], admission: Admission,
     """
     if context.params["admission"] == "none":
         return send()
+    instance_id = context.params["instance_id"]
     known = {row.get("id") for row in history}
-    waited_already = False
 
     def attempt() -> Sent | str:
-        nonlocal waited_already
         try:
-            if not admission.enter(lambda: _look(context)):
-                waited_already = True
+            claimed = admission.claim(instance_id)
+            if claimed and not admission.enter(lambda: _look(context)):
                 return "as many redeploys as max_parallel_rollouts allows are in flight"
         except (AdmissionError, ValueError) as failure:
-            context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
-        if waited_already:
-            rows = context.client.list_instance_rollouts(context.params["instance_id"])
-            if any(row.get("id") not in known for row in rows):
-                raise OvertakenError
-        waited_already = True
+            context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
+        # The history was read before the claim: another controller may have been faster.
+        if any(row.get("id") not in known for row in context.client.list_instance_rollouts(instance_id)):
+            raise OvertakenError
+        if not claimed:
+            return "another task on this machine is redeploying it"
         try:
             return send()
         except ApiError as error:
@@ -103,7 +102,7 @@ def send_admitted(context: Context, history: list[Record], admission: Admission,
     if isinstance(waited.state, Sent):
         return waited.state
     return context.fail(
-        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        f"Instance {instance_id} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
         f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )

@@ -237,3 +237,23 @@ def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, mo
     assert admission.enter(lambda: (0, 1))
     admission.leave()
     assert [path.name for path in (own_folder / "tmp").iterdir()] == [f"fleetops-agents-{os.geteuid()}"]
+
+
+def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Callable[..., BaseProcess]) -> None:
+    def claims(ready: Any) -> None:
+        admission = Admission(URL)
+        assert admission.claim("agent-1") and admission.claim("agent-1"), "a claim may be repeated"
+        ready.release()
+        time.sleep(60)
+
+    ready = FORK.Semaphore(0)
+    other = start(claims, ready)
+    assert ready.acquire(timeout=20)
+    ours = Admission(URL)
+    assert not ours.claim("agent-1")
+    assert ours.claim("agent-2")
+    assert ours.enter(lambda: (0, 1)), "a claim is no seat"
+    other.kill()
+    other.join()
+    assert ours.claim("agent-1")
+    ours.leave()
