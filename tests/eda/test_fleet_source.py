@@ -1,0 +1,343 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event source against the simulator: what it tells, once over restarts and kills, and what it does in trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.eda.following import CHECKOUT, EXTENSION, Event, Killed, Rules, arguments, following, look, source, until
+from tests.simulator.running import Simulator, running_simulator
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads((EXTENSION / "schemas" / "fleet.json").read_text()))
+SourceError = source["SourceError"]
+FLEET = "/v1/instances/fleet/runtime"
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    """Six instances; each test starts with a look, so what other tests left is the past."""
+    with running_simulator(instances=6, speed=1.0) as simulator:
+        yield simulator
+
+
+@pytest.fixture(autouse=True)
+def quiet(sim: Simulator) -> Iterator[None]:
+    """No faults and no knobs are left of a test; all that is under way is over."""
+    yield
+    sim.clear_faults()
+    sim.knobs(list_lag_s=0, outcomes={"*": []}, disease={"*": "none"}, audit_per_hour=6)
+    for _batch in range(4):
+        sim.advance(120)
+
+
+def fleet_rollout(sim: Simulator, version: str) -> None:
+    sim.knobs(publish=version)
+    assert sim.call("POST", f"{FLEET}/rollout?override_window=true")[0] == 200
+
+
+def newest(sim: Simulator) -> str:
+    return sim.call("GET", f"{FLEET}/rollouts?limit=1&offset=0")[1][0]["id"]
+
+
+def targets_of(sim: Simulator, rollout_id: str) -> dict[str, Any]:
+    """Targets by instance."""
+    return {row["instance_id"]: row for row in sim.call("GET", f"{FLEET}/rollouts/{rollout_id}")[1]["targets"]}
+
+
+def follow(args: dict[str, Any], script: Any) -> Rules:
+    """Run ``await script(task, rules)`` while the source runs; each event it told is valid."""
+
+    async def run() -> Rules:
+        rules = Rules()
+        async with following(args, rules) as task:
+            await script(task, rules)
+        return rules
+
+    rules = asyncio.run(run())
+    for event in rules.events:
+        SCHEMA.validate(event)
+        assert event["meta"]["uuid"] == event["id"]
+    return rules
+
+
+def ids(events: list[Event]) -> list[str]:
+    return [event["id"] for event in events]
+
+
+def test_a_rollout_from_start_to_retry_is_told_once_over_restarts(sim: Simulator, tmp_path: Path) -> None:
+    args = arguments(sim, tmp_path / "mark", events=list(source["EVENTS"]))
+    sim.knobs(outcomes={"agent-001": ["failed"], "agent-002": ["uncertain_not_applied"]})
+
+    async def first(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+        assert rules.events == []
+        fleet_rollout(sim, "9.1.0")
+        await look(task, sim)
+        assert sim.call("POST", f"{FLEET}/rollouts/{newest(sim)}/pause")[0] == 200
+        await look(task, sim)
+        assert sim.call("POST", f"{FLEET}/rollouts/{newest(sim)}/resume")[0] == 200
+        for _batch in range(8):
+            await look(task, sim)
+            sim.advance(20)
+        await look(task, sim)
+
+    rules = follow(args, first)
+    rollout = newest(sim)
+    types = [word for word in rules.types() if not word.startswith("instance.")]
+    assert types[:3] == ["rollout.started", "rollout.paused", "rollout.resumed"]
+    assert sorted(types[3:-1]) == ["target.failed"] + 4 * ["target.succeeded"] + ["target.uncertain"]
+    assert types[-1] == "rollout.finished"
+    ended = rules.events[-1]
+    assert ended["rollout"]["id"] == rollout
+    assert ended["rollout"]["status"] == "partial"
+    assert (ended["rollout"]["targets"]["failed"], ended["rollout"]["targets"]["uncertain"]) == (1, 1)
+    failed = next(event for event in rules.events if event["type"] == "fleetops.target.failed")
+    hostname = sim.instance("agent-001")["hostname"]
+    assert failed["instance"] == {"id": sim.instance("agent-001")["id"], "name": hostname}
+    assert failed["meta"]["hosts"] == hostname
+    assert failed["target"]["failures"] == 1
+    assert "checksum" in failed["target"]["error_message"]
+
+    # While nobody follows, the failed one is retried, and fails again.
+    sim.knobs(outcomes={"agent-001": ["failed", "failed", "failed", "failed"]})
+    assert sim.call("POST", f"{FLEET}/rollouts/{rollout}/targets/{failed['target']['id']}/retry")[0] == 200
+    sim.advance(60)
+
+    async def second(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+
+    again = follow(args, second)
+    assert again.types() == ["target.failed", "rollout.finished"]
+    assert again.events[0]["target"]["failures"] == 2
+    assert not set(ids(again.events)) & set(ids(rules.events))
+    assert follow(args, second).events == []
+
+
+def test_health_is_told_when_it_turns_and_not_while_it_is_deployed(sim: Simulator, tmp_path: Path) -> None:
+    args = arguments(sim, tmp_path / "mark", live=True, unhealthy_after=2)
+    sick = sim.instance("agent-003")
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+        # A deployment restarts the agent: for a while it is degraded, and that is no news.
+        assert sim.call("POST", f"/v1/instances/{sim.instance('agent-004')['id']}/runtime/redeploy")[0] == 200
+        for _second in range(15):
+            sim.advance(2)
+            await look(task, sim)
+        sim.knobs(disease={"agent-003": "process"})
+        await until(task, lambda: "instance.unhealthy" in rules.types())
+        assert sim.call("POST", f"/v1/instances/{sick['id']}/actions/power-cycle")[0] == 200
+        sim.advance(10)
+        await until(task, lambda: "instance.healthy" in rules.types())
+        sim.knobs(gone=["agent-006"])
+        await until(task, lambda: "instance.gone" in rules.types())
+
+    rules = follow(args, script)
+    health = [event for event in rules.events if event["type"].startswith("fleetops.instance.")]
+    assert [event["type"] for event in health] == [f"fleetops.instance.{w}" for w in ("unhealthy", "healthy", "gone")]
+    assert health[0]["instance"] == health[1]["instance"] == {"id": sick["id"], "name": sick["hostname"]}
+    assert (health[0]["health"]["status"], health[0]["health"]["unwell"]) == ("unhealthy", ["worker"])
+    assert sim.call("GET", f"/v1/instances/{health[2]['instance']['id']}/health/deep")[0] == 404
+
+
+def test_a_rollout_that_shows_up_late_below_newer_ones_is_told(sim: Simulator, tmp_path: Path) -> None:
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+        sim.knobs(list_lag_s=300)
+        assert sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")[0] == 200
+        sim.knobs(list_lag_s=0)
+        sim.advance(5)
+        assert sim.call("POST", f"/v1/instances/{sim.instance('agent-002')['id']}/runtime/redeploy")[0] == 200
+        sim.advance(100)
+        await look(task, sim)
+        assert rules.types() == ["rollout.started", "rollout.finished"]
+        sim.advance(300)
+        await look(task, sim)
+
+    rules = follow(arguments(sim, tmp_path / "mark", events=list(source["ROLLOUT_EVENTS"])), script)
+    assert rules.types() == ["rollout.started", "rollout.finished"] * 2
+    created = [event["rollout"]["created_at"] for event in rules.events]
+    assert created[2] < created[0]
+
+
+def test_audit_events_are_told_once_although_some_come_in_late(sim: Simulator, tmp_path: Path) -> None:
+    args = arguments(sim, tmp_path / "mark", events=["fleetops.audit.event"])
+    instance = sim.instance("agent-002")["id"]
+
+    def now_there() -> set[str]:
+        rows: list[Event] = []
+        while page := sim.call("GET", f"/v1/instances/{instance}/runtime/audit?limit=500&offset={len(rows)}")[1]:
+            rows += page
+        return {row["id"] for row in rows if row["outcome"] in ("error", "denied")}
+
+    async def one_look(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+
+    follow(args, one_look)
+    before = now_there()
+    sim.knobs(audit_per_hour=400, audit_error_share=0.3, audit_ingest_lag_s=60)
+    told: list[Event] = []
+    for _restart in range(3):
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            for _minute in range(4):
+                sim.advance(90)
+                await look(task, sim)
+
+        told += follow(args, script).events
+    sim.knobs(audit_per_hour=0)
+    sim.advance(0)
+    told += follow(args, one_look).events
+    mine = [event["audit"]["id"] for event in told if event["instance"]["id"] == instance]
+    assert len(mine) == len(set(mine)) > 10
+    assert set(mine) == now_there() - before
+
+
+def test_whenever_it_is_killed_nothing_is_lost_and_what_is_told_twice_says_so(sim: Simulator, tmp_path: Path) -> None:
+    """Killed at each of its hand-overs, before and after the event is in the queue."""
+    args = arguments(sim, tmp_path / "mark", events=[e for e in source["EVENTS"] if "rollout" in e or "target" in e])
+    whole = arguments(sim, tmp_path / "undisturbed", events=args["events"])
+
+    async def first(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+
+    follow(args, first)
+    follow(whole, first)
+    sim.knobs(outcomes={"agent-005": ["failed", "failed", "failed", "failed", "failed", "failed"]})
+    fleet_rollout(sim, "9.2.0")
+    for _batch in range(6):
+        sim.advance(60)
+    expected = follow(whole, first).events
+    assert len(expected) == 7
+
+    async def die(place: str) -> list[Event]:
+        rules = Rules((1, place))
+        with pytest.raises(Killed):
+            async with following(args, rules) as task:
+                await task
+        return rules.events
+
+    told: list[Event] = []
+    for _event in expected:
+        assert asyncio.run(die("before")) == []
+        told += asyncio.run(die("after"))
+    told += follow(args, first).events
+    fresh = [event for event in told if not event["repeated"]]
+    assert len(ids(fresh)) == len(set(ids(fresh)))
+    assert list(dict.fromkeys(ids(told))) == ids(expected)
+
+
+def test_a_real_kill(sim: Simulator, tmp_path: Path) -> None:
+    args = arguments(sim, tmp_path / "mark", events=["fleetops.rollout.started", "fleetops.rollout.finished"])
+    told = tmp_path / "told"
+
+    async def first(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+
+    follow(args, first)
+
+    def lines() -> list[Event]:
+        return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+
+    for kill in (True, False):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.eda.following", str(told)],
+            cwd=CHECKOUT,
+            env={**os.environ, "SOURCE_ARGUMENTS": json.dumps(args)},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            sim.knobs(insert_rollouts=10)
+            expected = 10 if kill else 40
+            end = time.monotonic() + 20
+            while len({event["id"] for event in lines()}) < expected and time.monotonic() < end:
+                time.sleep(0.001)
+        finally:
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            process.wait(10)
+    known = {event["rollout"]["id"] for event in lines()}
+    assert len(known) == 20
+    assert len({event["id"] for event in lines()}) == 40
+    # At most one was under way, and whether it arrived is not known.
+    assert len(lines()) - 40 <= sum(event["repeated"] for event in lines()) <= 1
+
+
+def test_the_rule_engine_confirms_each_event(sim: Simulator, tmp_path: Path) -> None:
+    """With feedback an event is noted as told when the engine has taken it, and the next one follows then."""
+    args = arguments(sim, tmp_path / "mark", feedback=True, events=list(source["ROLLOUT_EVENTS"]))
+
+    async def run(confirm: int, insert: int = 0) -> list[Event]:
+        rules, feedback = Rules(), asyncio.Queue[Event]()
+        async with following({**args, "eda_feedback_queue": feedback}, rules) as task:
+            if insert:
+                await look(task, sim)
+                sim.knobs(insert_rollouts=insert)
+            for number in range(1, confirm + 1):
+                await until(task, lambda n=number: len(rules.events) >= n)  # type: ignore[misc]
+                await asyncio.sleep(0.05)
+                assert len(rules.events) == number
+                await feedback.put(rules.events[-1])
+            await until(task, lambda: len(rules.events) > confirm)
+        return rules.events
+
+    first = asyncio.run(run(1, insert=1))
+    second = asyncio.run(run(0))
+    assert [event["type"] for event in first] == ["fleetops.rollout.started", "fleetops.rollout.finished"]
+    assert [event["repeated"] for event in second] == [True]
+    assert second[0]["id"] == first[1]["id"]
+
+
+def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
+    sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    args = arguments(sim, tmp_path / "mark", events=[*source["ROLLOUT_EVENTS"], "fleetops.instance.unhealthy"])
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+        sim.clear_journal()
+        sim.fault(operation="list_fleet_rollouts", status=429, retry_after=1, times=1)
+        sim.fault(operation="list_fleet_rollouts", status=503, detail="maintenance", times=1)
+        sim.fault(operation="get_rollout_timeline", html_body=True, times=1)
+        sim.fault(operation="get_deep_health", reset_before=True, times=1)
+        sim.knobs(insert_rollouts=1)
+        await until(task, lambda: "rollout.finished" in rules.types())
+        await look(task, sim)
+
+    rules = follow(args, script)
+    assert rules.types() == ["rollout.started", "rollout.finished"]
+    rows = sim.journal(operation_id="list_fleet_rollouts")
+    refused = next(n for n, row in enumerate(rows) if row["status"] == 429)
+    said = caplog.text
+    assert rows[refused + 1]["status"] == 503
+    assert "HTTP 429; all calls wait for 1 s" in said
+    assert "HTTP 503: maintenance. Trying again in 1 s (failure 1)." in said
+    assert "the answer is not JSON. The rest goes on." in said
+    assert "The API answers again after" in said
+    assert args["api_key"] not in said
+
+
+def test_a_wrong_key_ends_it_with_one_sentence(sim: Simulator, tmp_path: Path) -> None:
+    args = arguments(sim, tmp_path / "mark", api_key="wrong-key-of-somebody")
+    with pytest.raises(SourceError) as refusal:
+        asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
+    assert str(refusal.value) == (
+        f"GET {FLEET}/rollouts failed with HTTP 401: Invalid or missing API key. Check api_key (FLEETOPS_API_KEY): it"
+        " is missing, wrong, expired or of another tenant."
+    )
+    assert not (tmp_path / "mark").exists()

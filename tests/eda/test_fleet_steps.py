@@ -1,0 +1,278 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event source's pure steps, its options, its watermark file, and answers that the simulator never gives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.eda.following import EXTENSION, Event, Rules, following, source, until
+from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+
+SourceError = source["SourceError"]
+GOOD = {"api_url": "https://fleet.example.com/v1/instances", "api_key": "key-of-a-test"}
+DAY = "2026-11-24T"
+
+
+def moment(minute: int) -> str:
+    return f"{DAY}{minute // 60:02d}:{minute % 60:02d}:00+00:00"
+
+
+# Rollouts
+
+ENDS = ("succeeded", "failed", "uncertain", "cancelled")
+# What becomes of a target from one minute to the next; a retry opens it again.
+FATES = st.lists(st.sampled_from((*ENDS, "queued", "in_progress")), min_size=1, max_size=12)
+
+
+def timeline(fates: list[list[str]], minute: int) -> dict[str, Any]:
+    """The timeline at a minute: each target has the state of its newest change."""
+    rows = []
+    for number, fate in enumerate(fates):
+        at = min(minute, len(fate) - 1)
+        # A target that has succeeded stays so.
+        at = fate.index("succeeded") if "succeeded" in fate[: at + 1] else at
+        status = fate[at]
+        while at > 0 and fate[at - 1] == status:
+            at -= 1
+        ended = moment(at) if status in ENDS else None
+        rows.append({"target_id": f"t{number}", "instance_id": f"i{number}", "status": status, "completed_at": ended})
+    moving = any(row["status"] in ("queued", "in_progress") for row in rows)
+    status = "in_progress" if moving else "partial"
+    return {"rollout_id": "r", "status": status, "completed_at": None if moving else moment(minute), "timeline": rows}
+
+
+@given(st.lists(FATES, min_size=1, max_size=4), st.lists(st.integers(0, 14), min_size=1, max_size=10))
+def test_every_result_that_a_look_sees_is_told_exactly_once(fates: list[list[str]], minutes: list[int]) -> None:
+    known: dict[str, Any] | None = None
+    told: list[Event] = []
+    seen: set[tuple[str, str, str]] = set()
+    last: dict[str, tuple[str, str | None]] = {}
+    expected = 0
+    for minute in sorted(minutes):
+        view = timeline(fates, minute)
+        step = source["rollout_step"](known, {"id": "r"}, view)
+        # What is known goes through the file, and the same look again tells nothing.
+        known = json.loads(json.dumps(step.known))
+        assert source["rollout_step"](known, {"id": "r"}, view).events == []
+        told += step.events
+        for row in view["timeline"]:
+            state = (row["status"], row["completed_at"])
+            if row["status"] in ("succeeded", "failed", "uncertain") and last.get(row["target_id"]) != state:
+                expected += 1
+                seen.add((row["target_id"], *state))
+            last[row["target_id"]] = state
+    results = [event for event in told if "target" in event]
+    assert len(results) == expected
+    assert {(e["target"]["id"], e["target"]["status"], e["target"]["completed_at"]) for e in results} == {
+        (target, status, source["iso"](at) if at else None) for target, status, at in seen
+    }
+    assert len({event["id"] for event in told}) == len(told)
+    own = [event["type"] for event in told if "target" not in event]
+    assert own[0] == "fleetops.rollout.started"
+    assert own.count("fleetops.rollout.started") == 1
+
+
+def test_a_late_result_is_of_the_same_attempt() -> None:
+    target = {"target_id": "t", "started_at": moment(1), "status": "uncertain", "completed_at": moment(2)}
+    view = {"rollout_id": "r", "status": "failed", "completed_at": moment(2), "timeline": [target]}
+    first = source["rollout_step"](None, {"id": "r"}, view)
+    target.update(status="failed", completed_at=moment(3))
+    late = source["rollout_step"](first.known, {"id": "r"}, view)
+    target.update(status="failed", started_at=moment(4), completed_at=moment(5))
+    retried = source["rollout_step"](late.known, {"id": "r"}, view)
+    failures = [e["target"]["failures"] for step in (first, late, retried) for e in step.events if "target" in e]
+    assert failures == [1, 1, 2]
+
+
+def test_words_of_another_dialect_and_strange_rows() -> None:
+    rows = [{"target_id": "t", "status": "SUCCESS", "completed_at": ""}, {"status": "failed"}, "no row"]
+    view = {"status": "Completed-With Errors", "completed_at": "", "timeline": rows}
+    step = source["rollout_step"](None, {"id": "r"}, view)
+    assert [event["type"].rpartition(".")[2] for event in step.events] == ["started", "succeeded", "finished"]
+    assert step.events[-1]["rollout"]["status"] == "partial"
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 3))
+def test_health_is_told_in_turns(readings: list[bool], needed: int) -> None:
+    known, told, bad = None, [], 0
+    expected = "healthy"
+    turns = []
+    for minute, well in enumerate(readings):
+        health = {"status": "healthy" if well else "degraded", "checked_at": moment(minute)}
+        for _twice in range(2):
+            step = source["health_step"](known, "i", health, needed=needed)
+            known = json.loads(json.dumps(step.known))
+            told += [event["type"].rpartition(".")[2] for event in step.events]
+        bad = 0 if well else bad + 1
+        now = "healthy" if well else "unhealthy" if bad >= needed else expected
+        if now != expected:
+            turns.append(now)
+        expected = now
+    assert told == turns
+
+
+@given(st.lists(st.integers(0, 1400), min_size=1, max_size=40, unique=True), st.data())
+def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.DataObject) -> None:
+    """Each look sees what was ingested so far, newest first; none is later than ten minutes behind a newer one."""
+    rows = [{"id": f"e{minute}", "event_ts": moment(minute), "outcome": "error"} for minute in sorted(minutes)]
+    known: dict[str, Any] = {"floor": None, "ids": {}}
+    told: list[str] = []
+    seen: list[dict[str, Any]] = []
+    while rows:
+        near = [row for row in rows if source["epoch"](row["event_ts"]) - source["epoch"](rows[0]["event_ts"]) < 600]
+        row = data.draw(st.sampled_from(near))
+        rows.remove(row)
+        seen.insert(0, row)
+        if data.draw(st.booleans()) or not rows:
+            step = source["audit_step"](known, "i", seen, ["error"])
+            known = json.loads(json.dumps(step.known))
+            told += [event["audit"]["id"] for event in step.events]
+    assert sorted(told) == sorted(row["id"] for row in seen)
+
+
+# Options and the watermark file
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("interval", 0, "interval is 0: it must be a number from 0.01 to 86400."),
+        ("unhealthy_after", "twice", "unhealthy_after is 'twice': it must be a number from 1 to 86400."),
+        ("live", "perhaps", "live is 'perhaps': it must be true or false."),
+        ("events", ["fleetops.moon"], "events: there is no type fleetops.moon; there are fleetops.rollout.started,"),
+        ("events", "fleetops.audit.event", "events must be a list of words."),
+        ("start_from", "yesterday", "start_from is 'yesterday': it must be now or earliest."),
+        ("instances", ["a"], "instances must map names to ids."),
+        ("api_key", "key\n", "api_key holds a blank at an end, a line break"),
+        ("api_key", "", "api_key is empty: set it, or FLEETOPS_API_KEY in the environment."),
+        ("api_url", "fleet.example.com", "api_url must look like https://fleet.example.com,"),
+        ("api_url", "https://me:secret@fleet.example.com", "api_url must look like https://fleet.example.com,"),
+        ("ca_path", "/nowhere.pem", "ca_path /nowhere.pem holds no certificates that can be read."),
+        ("intervall", 3, "There is no option intervall; there are api_url,"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told_in_one_sentence(
+    option: str, value: Any, sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("FLEETOPS_API_KEY", raising=False)
+    args = {**GOOD, "watermark": str(tmp_path / "mark"), option: value}
+    with pytest.raises(SourceError) as refusal:
+        asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
+    assert str(refusal.value).startswith(sentence)
+    assert "secret" not in str(refusal.value)
+
+
+def test_documentation_and_code_agree() -> None:
+    documented = yaml.safe_load(source["DOCUMENTATION"])["options"]
+    settings = source["read_settings"](GOOD, {})
+    assert set(documented) == set(settings._fields) | {"feedback"}
+    for name, option in documented.items():
+        if "default" in option and name not in ("feedback", "watermark"):
+            value = getattr(settings, name)
+            assert (sorted(value) if name == "events" else list(value) if isinstance(value, tuple) else value) == (
+                sorted(option["default"]) if name == "events" else option["default"]
+            )
+    assert settings.api_url == "https://fleet.example.com"
+    schema = json.loads((EXTENSION / "schemas" / "fleet.json").read_text())
+    kinds = [kind for case in schema["oneOf"] for kind in case["properties"]["type"].get("enum", [])]
+    kinds += [case["properties"]["type"]["const"] for case in schema["oneOf"] if "const" in case["properties"]["type"]]
+    assert sorted(kinds) == sorted(source["EVENTS"])
+    for example in yaml.safe_load(source["EXAMPLES"]):
+        source["read_settings"]({**GOOD, **example["fleetops.agents.fleet"]}, {})
+
+
+def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    mark, watermark = tmp_path / "mark", source["Watermark"]
+
+    def refusal() -> str:
+        with pytest.raises(SourceError) as problem, watermark(mark, "https://here"):
+            pass
+        return str(problem.value)
+
+    mark.write_text('{"format": 1, "known"')
+    assert f"The watermark file {mark} is not readable (" in refusal()
+    assert "move it away to start anew from now." in refusal()
+    mark.write_text('{"format": 2}')
+    assert "its format is not known to this version" in refusal()
+    mark.write_text('{"format": 1, "api_url": "https://there", "known": {}, "outbox": []}')
+    assert refusal() == (
+        f"The watermark file {mark} belongs to https://there, not to https://here; name another (watermark)."
+    )
+    with watermark(mark, "https://there"):
+        assert "is in use by another ansible-rulebook; give each its own" in refusal()
+    assert mark.read_text().endswith('"outbox": []}')
+    folder = tmp_path / "file" / "mark"
+    folder.parent.write_text("")
+    with pytest.raises(SourceError, match=r"cannot be used: (Not a directory|File exists)"):
+        watermark(folder, "https://here").__enter__()
+
+
+# Answers that the simulator never gives
+
+
+def refusal_of(room: CrookedServer, tmp_path: Path, **more: Any) -> str:
+    args = {"api_url": room.url, "api_key": "key-of-a-test", "watermark": str(tmp_path / "mark"), **more}
+    with pytest.raises(SourceError) as refusal:
+        asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
+    return str(refusal.value)
+
+
+def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> None:
+    with crooked_server() as room:
+        room.says(None, 302, Location="https://elsewhere.example.com")
+        assert "was redirected, and the key goes nowhere else" in refusal_of(room, tmp_path)
+        room.says({"detail": "no role for key-of-a-test"}, 403)
+        assert "HTTP 403: no role for ***. The key's role does not allow it." in refusal_of(room, tmp_path)
+        room.says({"detail": "Not Found"}, 404)
+        assert "serves no instance ops API." in refusal_of(room, tmp_path)
+
+        row = {"id": "r", "status": "failed", "created_at": moment(1), "completed_at": moment(2), "total_targets": 1}
+        told = {"target_id": "t", "instance_id": "i", "instance_hostname": "key-of-a-test", "status": "failed"}
+        told["error_message"] = "sent key-of-a-test" + "!" * 5000
+
+        def answer(method: str, path: str, headers: Any) -> Said:
+            return Said({**row, "timeline": [told]} if "timeline" in path else [row])
+
+        room.answer = answer
+        args = {"api_url": room.url, "api_key": "key-of-a-test", "watermark": str(tmp_path / "mark")}
+        args |= {"start_from": "earliest", "events": ["fleetops.target.failed"]}
+
+        async def run() -> Rules:
+            rules = Rules()
+            async with following(args, rules) as task:
+                await until(task, lambda: rules.events)
+            return rules
+
+        (event,) = asyncio.run(run()).events
+        assert len(event["target"]["error_message"]) == 2000
+        assert "key-of-a-test" not in json.dumps(event) + (tmp_path / "mark").read_text()
+        assert all(headers["X-Api-Key"] == "key-of-a-test" for _method, _path, headers in room.seen)
+
+
+def test_tls_is_checked(tmp_path: Path) -> None:
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=fleet"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with crooked_server(context) as room:
+        room.says({"detail": "no"}, 401)
+        said = refusal_of(room, tmp_path)
+        assert said.startswith(f"The certificate of {room.url} was refused: self-signed certificate")
+        assert said.endswith("Check it, ca_path or validate_certs.")
+        assert room.seen == []
+        assert "HTTP 401" in refusal_of(room, tmp_path, ca_path=str(tmp_path / "cert.pem"))
+        assert "HTTP 401" in refusal_of(room, tmp_path, validate_certs="no")
