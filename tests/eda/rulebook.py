@@ -1,0 +1,145 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`make rulebook`: the sample rulebook in the real ansible-rulebook, against a fleet with two sick agents.
+
+Shows that one run of recover heals both and touches nobody else, that a failed target is retried once, that the rollout
+is reported, and that a second ansible-rulebook is told nothing that the first one was. Ends with 1 and the output of
+ansible-rulebook when something of that is not so. .ci/rulebook finds Java and calls this.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.simulator.running import Simulator, running_simulator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BIN = CHECKOUT / ".venv" / "rulebook" / "bin"
+INVENTORIES = CHECKOUT / "inventories" / "demo"
+SICK = ("agent-002", "agent-004")
+QUICK = {"fleetops_interval": 1, "fleetops_instance_interval": 2, "fleetops_live": True}
+
+
+class Unmet(Exception):
+    """What was expected and did not happen."""
+
+
+def environment(sim: Simulator, scratch: Path) -> dict[str, str]:
+    """Of a controller that knows this fleet and nothing of HOME."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "SIM_"))}
+    return {
+        **kept,
+        **sim.environment(),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "ANSIBLE_CONFIG": str(INVENTORIES / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".venv" / "collections"),
+        "FLEETOPS_RUN_LOG_DIR": str(scratch / "runs"),
+        "FLEETOPS_EDA_WATERMARK": str(scratch / "watermark.json"),
+    }
+
+
+@contextmanager
+def rulebook(sim: Simulator, scratch: Path, output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """ansible-rulebook with the sample rulebook until the block ends; all that it says goes to ``output``."""
+    variables = scratch / "vars.json"
+    variables.write_text(json.dumps(QUICK))
+    command = [str(BIN / "ansible-rulebook"), "--rulebook", "fleetops.agents.fleet", "--print-events"]
+    command += ["-i", str(INVENTORIES / "demo.fleet.yml"), "--vars", str(variables)]
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=scratch, env=environment(sim, scratch), stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for(what: str, process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float = 120) -> None:
+    started = time.monotonic()
+    while not condition():
+        if process.poll() is not None:
+            raise Unmet(f"{what}: ansible-rulebook ended with {process.returncode} before")
+        if time.monotonic() - started > seconds:
+            raise Unmet(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.2)
+    print(f"{time.monotonic() - started:5.1f} s  {what}", flush=True)
+
+
+def expect(what: str, met: bool) -> None:
+    if not met:
+        raise Unmet(what)
+    print(f"         {what}", flush=True)
+
+
+def show(sim: Simulator, scratch: Path, first: Path, second: Path) -> None:
+    ids = {name: sim.instance(name)["id"] for name in SICK}
+    with rulebook(sim, scratch, first) as process:
+        wait_for("both sick agents are told of", process, lambda: first.read_text().count("instance.unhealthy") == 2)
+        wait_for("both are healed", process, lambda: all(sim.instance(n)["disease"] == "none" for n in SICK))
+        wait_for("the run of recover is over", process, lambda: first.read_text().count("PLAY RECAP") == 1)
+        text = first.read_text()
+        expect("one run of the playbook did it", text.count("PLAY [Look before the repair]") == 1)
+        writes = sorted(row["path"] for row in sim.writes())
+        wanted = sorted(f"/v1/instances/{i}/actions/power-cycle" for i in ids.values())
+        expect("it power-cycled these two and nobody else", writes == wanted)
+
+        assert sim.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] == 200
+        wait_for("the rollout is reported", process, lambda: "ended as partial" in first.read_text())
+        wait_for("after the retry again", process, lambda: "ended as completed" in first.read_text())
+        wait_for("with the audit", process, lambda: "# Audit of 5 instances" in first.read_text())
+        retries = [row for row in sim.writes() if row["path"].endswith("/retry")]
+        expect("the failed target was retried once", len(retries) == 1)
+        # The last event is handed over before its action ends, but not the last look.
+        time.sleep(3)
+    with rulebook(sim, scratch, second) as process:
+        last = max(row["seq"] for row in sim.journal())
+        wait_for(
+            "a second ansible-rulebook has looked at all",
+            process,
+            lambda: len(sim.journal(operation_id="get_deep_health", since=last)) >= 10,
+        )
+        expect("it was told nothing anew", "received event" not in second.read_text())
+    expect("the key is in no output", not any(sim.admin_key in log.read_text() for log in (first, second)))
+
+
+def main() -> int:
+    started = time.monotonic()
+    diseases = dict.fromkeys(SICK, "process")
+    with (
+        tempfile.TemporaryDirectory(prefix="fleetops-rulebook-") as folder,
+        running_simulator(
+            instances=5, speed=20.0, faults={"disease": diseases, "outcomes": {"agent-001": ["failed"]}}
+        ) as sim,
+    ):
+        first, second = Path(folder) / "first.log", Path(folder) / "second.log"
+        try:
+            show(sim, Path(folder), first, second)
+        except Unmet as problem:
+            for log in (first, second):
+                print(log.read_text() if log.exists() else "", file=sys.stderr)
+            print(f"FAILED: {problem}", file=sys.stderr)
+            return 1
+    print(f"The sample rulebook works in ansible-rulebook, {time.monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
