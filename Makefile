@@ -81,6 +81,10 @@ importer: $(VENV)/.dev-ready $(VENV)/.importer-ready  ## Build the tarball and i
 docs: $(VENV)/.dev-ready  ## The HTML reference of all modules and plugins, in docs/_build/html
 	@.ci/docs
 
+.PHONY: ee
+ee: $(VENV)/.dev-ready  ## The execution environment's files, and everything in clean environments made from them alone
+	@.ci/ee
+
 .PHONY: bench
 bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory against static YAML, run log on against off
 	$(BIN)/python -m tests.bench
