@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NoReturn
 
-from console.commands import check, lists, upkeep
+from console.commands import check, lists, serve, upkeep
 from console.commands.options import at_least_one, database_option, say
-from console.database import is_current
 from console.problem import DatabaseProblem
 from console.settings import Settings, SettingsError, load_api, load_settings
-from console.store import StoreError, open_store
+from console.store import StoreError
 
 OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -36,6 +32,8 @@ exit codes:
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
+serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
+FLEETOPS_CONSOLE_OPERATOR_CLAIM.
 """
 
 
@@ -110,22 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     sync.add_argument("--quiet", action="store_true", help="no progress")
 
-    serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
-    serve.set_defaults(run=_serve)
-    database_option(serve)
-    serve.add_argument("--port", type=_port, default=8501, help="port on 127.0.0.1; 0 takes a free one (%(default)s)")
-
+    serve.register(commands)
     lists.register(commands)
     check.register(commands)
     upkeep.register(commands)
     return parser
-
-
-def _port(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
-    return value
 
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
@@ -160,47 +147,6 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     for sentence in report.problems:
         print(f"console: {sentence}", file=sys.stderr)
     return PARTLY if report.problems else OK
-
-
-def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    # Pages only read: they find a database of this version, if only an empty one. One that is there is left alone, so
-    # that a copy can be shown from a place that cannot be written.
-    if not is_current(settings.database):
-        open_store(settings.database, make_folder=settings.database_is_default).close()
-    port = _free_port(options.port)
-    app = Path(__file__).with_name("app.py")
-    flags = {
-        "server.address": "127.0.0.1",
-        "server.port": port,
-        "server.headless": "true",
-        "browser.gatherUsageStats": "false",
-        "client.showErrorDetails": "none",
-        "server.enableStaticServing": "false",
-        "server.maxUploadSize": 1,
-        # No bare expression of a page is meant to be shown, and looking for them takes longer than compiling it.
-        "runner.magicEnabled": "false",
-    }
-    command = [sys.executable, "-m", "streamlit", "run", str(app)]
-    command += [f"--{name}={value}" for name, value in flags.items()]
-    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
-    # The checkout, from which the pages import `console`.
-    paths = [str(app.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    print(f"The console is at http://127.0.0.1:{port} (Ctrl-C stops it).", flush=True)
-    # Streamlit takes this process over, so that signals reach it.
-    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
-
-
-def _free_port(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SettingsError(
-                f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}); give another with --port."
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

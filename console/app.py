@@ -14,13 +14,14 @@ import streamlit as st
 if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
+from console import sign_in
 from console.startup import settle
 
 settle()
 st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
 # Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.
-st.navigation(
+sign_in.pages(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
         st.Page("app_pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
@@ -28,11 +29,11 @@ st.navigation(
         st.Page("app_pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
         st.Page("app_pages/instances.py", title="Instances", icon=":material/dns:"),
         st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
+        st.Page("app_pages/actions.py", title="Console actions", icon=":material/admin_panel_settings:"),
         st.Page("app_pages/policy.py", title="Policy and window", icon=":material/event_available:"),
         st.Page("app_pages/record.py", title="Record health", icon=":material/database:"),
         st.Page("app_pages/instance.py", title="Instance", visibility="hidden"),
         st.Page("app_pages/rollout.py", title="Rollout", visibility="hidden"),
         st.Page("app_pages/run.py", title="Run", visibility="hidden"),
-    ],
-    position="top",
+    ]
 ).run()

@@ -96,6 +96,10 @@ LOOKS: dict[str, Look] = {
     "timeout": Look("timeout", DOUBT),
     "open": Look("open", GOOD),
     "closed": Look("closed", OFF),
+    # what was tried from the console
+    "done": Look("done", GOOD),
+    "refused": Look("refused", OFF),
+    "no outcome": Look("no outcome", CUT_OFF),
     # audit events
     "success": Look("success", GOOD),
     "error": Look("error", BAD),

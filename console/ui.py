@@ -32,6 +32,7 @@ OVERVIEW, ROLLOUTS, ROLLOUT = "app_pages/overview.py", "app_pages/rollouts.py", 
 COMPARE = "app_pages/compare.py"
 INSTANCES, INSTANCE, POLICY = "app_pages/instances.py", "app_pages/instance.py", "app_pages/policy.py"
 RUNS, RUN, AUDIT = "app_pages/runs.py", "app_pages/run.py", "app_pages/audit.py"
+ACTED = "app_pages/actions.py"
 
 REFRESH_SECONDS = 3.0
 

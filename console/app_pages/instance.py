@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, health_bands, instance_charts, instance_tables, queries, ui
+from console import acting_section, charts, health_bands, instance_charts, instance_tables, queries, ui
 from console.share import share
 
 ID = ui.wanted_id()
@@ -58,6 +58,7 @@ def header(known: dict[str, Any]) -> None:
         share("instance")
     ui.freshness()
     ui.line(known["host"], known["instance_id"])
+    acting_section.for_instance(known)
     if known["problem"]:
         with st.container(border=True):
             st.badge("open problem", icon=":material/error:", color="red")
@@ -210,3 +211,4 @@ def versions(known: dict[str, Any]) -> None:
 
 
 ui.refreshing(body, ui.something_open())
+acting_section.confirmation(ID)

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import charts, queries, share, tables, timeline_section, ui, why_section
+from console import acting_section, charts, queries, share, tables, timeline_section, ui, why_section
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 ID = ui.wanted_id()
@@ -39,6 +39,7 @@ def header(rollout: dict[str, Any], now: float) -> None:
         if rollout["is_open"]:
             st.badge("live", icon=":material/autorenew:", color="blue")
     ui.freshness()
+    acting_section.for_rollout(rollout)
     created, done = rollout["created_at"], rollout["completed_at"]
     ui.line(
         f"scope {rollout['scope'] or 'unknown'}",
@@ -109,3 +110,4 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
 
 
 ui.refreshing(body, ui.something_open(rollout_id=ID))
+acting_section.confirmation(ID)

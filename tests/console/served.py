@@ -39,15 +39,22 @@ class Served:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def serving(database: Path, spools: Path, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Serve ``database`` on a free port until the block ends; of this project's variables it has only these.
+def serving(
+    database: Path, spools: Path, environment: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Served]:
+    """Serve ``database`` on ``port`` or a free one until the block ends; of this project's variables it has only these.
 
     Raises RuntimeError with the log when the server ends early or is not there within 60 s.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
     own = {"FLEETOPS_CONSOLE_DB": str(database), "FLEETOPS_RUN_LOG_DIR": str(spools)}
     log = database.with_suffix(".log")

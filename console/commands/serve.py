@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m console serve`: the pages, on this machine alone unless there is a login."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from console.acting.login import Login, is_loopback, load_login
+from console.commands.options import database_option
+from console.database import is_current
+from console.settings import Settings, SettingsError, load_acting
+from console.store import open_store
+
+LOOPBACK = "127.0.0.1"
+_APP = Path(__file__).parents[1] / "app.py"
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
+    serve.set_defaults(run=run)
+    database_option(serve)
+    serve.add_argument("--port", type=_port, default=8501, help="port; 0 takes a free one (%(default)s)")
+    serve.add_argument(
+        "--address",
+        type=_address,
+        default=LOOPBACK,
+        help="address to listen on; one that other machines reach needs a login, FLEETOPS_CONSOLE_LOGIN (%(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+    return value
+
+
+def _address(text: str) -> str:
+    # Sockets take an empty address for all there are.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an address is empty")
+    return text.strip()
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Make this process the server; it does not come back. Raises SettingsError and StoreError before that."""
+    acting = load_acting()
+    login = load_login(acting.login) if acting.login else None
+    if login is None and not is_loopback(options.address):
+        raise SettingsError(
+            f"Other machines reach {options.address}, and there is no login: "
+            f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
+        )
+    # Pages only read: they find a database of this version, if only an empty one. One that is there is left alone, so
+    # that a copy can be shown from a place that cannot be written.
+    if not is_current(settings.database):
+        open_store(settings.database, make_folder=settings.database_is_default).close()
+    port = _free_port(options.address, options.port)
+    command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
+    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # The checkout, from which the pages import `console`.
+    paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    sys.stdout.write(f"The console is at http://{options.address}:{port} (Ctrl-C stops it).\n")
+    sys.stdout.flush()
+    # Streamlit takes this process over, so that signals reach it.
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def _flags(address: str, port: int, login: Login | None) -> list[str]:
+    flags = {
+        "server.address": address,
+        "server.port": port,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+        "client.showErrorDetails": "none",
+        "server.enableStaticServing": "false",
+        "server.maxUploadSize": 1,
+        # No bare expression of a page is meant to be shown, and looking for them takes longer than compiling it.
+        "runner.magicEnabled": "false",
+        # Who is signed in is for the login to say, never for a header.
+        "server.trustedUserHeaders": "{}",
+    }
+    if login is not None:
+        flags["secrets.files"] = str(login.file)
+        # The name that browsers use; the console answers to no other but this machine's own.
+        flags["browser.serverAddress"] = login.host
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    hosts = {"localhost", LOOPBACK, login.host} if login is not None else set()
+    return given + [f"--server.allowedHosts={host}" for host in sorted(hosts)]
+
+
+def _free_port(address: str, port: int) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} of {address} cannot be used ({error.strerror}); give another with --port."
+            ) from error
+        return int(probe.getsockname()[1])

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Signing in and acting in a real headless Chromium: a local login provider, the served console, the API's double."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from console.settings import ApiConnection, Settings
+from console.sync.once import sync_once
+from tests.console.oidc_provider import CLIENT_ID, CLIENT_SECRET, running_provider
+from tests.console.served import free_port, serving
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.browser
+
+ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
+PEOPLE = {
+    "operator": {"sub": "p-1", "email": "ops@example.com", "email_verified": True, "groups": ["fleet-operators"]},
+    "viewer": {"sub": "p-2", "email": "eve@example.com", "email_verified": True, "groups": ["staff"]},
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A console with a login over a rollout under way. ``secrets``: texts that no browser may ever get."""
+
+    url: str
+    fleet: Simulator
+    rollout_id: str
+    secrets: tuple[str, ...]
+
+    def status(self) -> str:
+        return self.fleet.call("GET", f"{ROLLOUTS}/{self.rollout_id}")[1]["rollout"]["status"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("acting")) as site:
+        yield site
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[Site]:
+    """A console with a login, its provider and the API's double, until the block ends."""
+    port, cookie_secret = free_port(), secrets.token_urlsafe(48)
+    # Nothing moves by itself: what is queued stays so.
+    with running_simulator(instances=6, speed=0.0) as fleet, running_provider(PEOPLE) as provider:
+        assert fleet.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] < 300
+        fleet.advance(2)
+        rollout_id = fleet.call("GET", ROLLOUTS)[1][0]["id"]
+        settings = Settings(folder / "console.db", folder / "runs", spool_dir_is_default=True)
+        assert sync_once(settings, connection=ApiConnection(fleet.url, fleet.admin_key)).problems == []
+        fleet.clear_journal()
+        login = folder / "login.toml"
+        login.touch(0o600)
+        login.write_text(
+            f'[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "{cookie_secret}"\n'
+            f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
+            f'server_metadata_url = "{provider.issuer}/.well-known/openid-configuration"\n'
+        )
+        environment = {
+            **fleet.environment(),
+            "FLEETOPS_CONSOLE_LOGIN": str(login),
+            "FLEETOPS_CONSOLE_ACTIONS": "on",
+            "FLEETOPS_CONSOLE_OPERATOR_CLAIM": "groups=fleet-operators",
+        }
+        with serving(settings.database, settings.spool_dir, environment, port) as served:
+            kept = (fleet.admin_key, cookie_secret, CLIENT_SECRET)
+            yield Site(served.url, fleet, rollout_id, kept)
+            log = served.log.read_text()
+            assert not [secret for secret in kept if secret in log]
+            assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def heard(page: Page, site: Site) -> Iterator[Page]:
+    """The page; in the end no secret has come to the browser, in no message and in no text."""
+    frames: list[bytes] = []
+
+    def listen(line: WebSocket) -> None:
+        line.on("framereceived", lambda data: frames.append(data if isinstance(data, bytes) else data.encode()))
+
+    page.on("websocket", listen)
+    yield page
+    got = b"".join(frames) + page.content().encode()
+    assert frames
+    assert not [secret for secret in site.secrets if secret.encode() in got]
+
+
+def sign_in(page: Page, site: Site, person: str, path: str) -> None:
+    page.goto(site.url + path)
+    page.get_by_role("button", name="Sign in").click(timeout=60_000)
+    page.get_by_role("link", name=person).click(timeout=30_000)
+    page.get_by_role("heading", name="Overview").wait_for(timeout=60_000)
+    page.goto(site.url + path)
+
+
+def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
+    page = heard
+    page.goto(f"{site.url}/rollout?id={site.rollout_id}")
+    page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
+    assert site.rollout_id[:8] not in page.locator("body").inner_text()
+    sign_in(page, site, "viewer", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("heading", name=f"Rollout {site.rollout_id[:8]}").wait_for(timeout=60_000)
+    for action in ("Pause", "Resume", "Cancel", "Retry"):
+        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled()
+    page.get_by_text("your login is not one of the operators'").wait_for()
+    page.get_by_role("button", name="Pause", exact=True).click(force=True)
+    page.wait_for_timeout(500)
+    assert page.get_by_role("dialog").count() == 0
+    assert site.fleet.writes() == []
+
+
+def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard: Page) -> None:
+    page = heard
+    sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("button", name="Pause", exact=True).click(timeout=60_000)
+    dialog = page.get_by_role("dialog")
+    send = dialog.get_by_test_id("stBaseButton-primary")
+    dialog.get_by_text("until the rollout is resumed").wait_for(timeout=30_000)
+    queued = sum(
+        row["status"] == "queued" for row in site.fleet.call("GET", f"{ROLLOUTS}/{site.rollout_id}")[1]["targets"]
+    )
+    expect(send).to_contain_text(f"Pause: {queued} targets")
+    # Without a reason nothing is sent, and that is recorded too.
+    send.click()
+    dialog.get_by_text("A reason is missing").wait_for(timeout=30_000)
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    expect(dialog).to_have_count(0)
+    assert site.fleet.writes() == []
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    dialog.get_by_label("Reason").fill("the new bundle <b>fails</b>")
+    dialog.get_by_label("Reason").press("Tab")
+    send.click()
+    dialog.get_by_text("The server accepted it. The rollout is paused.").wait_for(timeout=30_000)
+    assert site.status() == "paused"
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog.get_by_text("Terminate what is in progress").click()
+    dialog.get_by_label("Reason").fill("give up")
+    dialog.get_by_label("Type").fill("no")
+    dialog.get_by_label("Type").press("Tab")
+    send.click()
+    dialog.get_by_text(f"Force wants the name typed: {site.rollout_id[:8]}.").wait_for(timeout=30_000)
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
+
+    page.get_by_role("link", name="Record of actions").click()
+    page.get_by_role("heading", name="Console actions").wait_for(timeout=30_000)
+    page.get_by_text("3 actions", exact=True).wait_for()
+    page.get_by_test_id("stTopNavSection").filter(has_text="ops@example.com").click()
+    page.get_by_test_id("stTopNavDropdownLink").click()
+    page.get_by_role("heading", name="Sign out").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
