@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The button that syncs: what it can read with the settings at hand, its progress, and what came of it."""
+"""The button that syncs: what it can read and what of it is wanted, its progress, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import streamlit as st
 from console import ui
 from console.settings import ApiConnection, SettingsError, load_api
 from console.store import StoreError
+from console.sync.api import ApiOptions
+from console.sync.instances import KINDS
 from console.sync.once import SyncReport, sync_once
 
 _RESULT = "sync_result"
+_DETAILS = "sync_details"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,27 @@ def button() -> bool:
             st.caption("Nothing to sync from", width="content", help=f"`{why}`")
             st.button("Sync now", icon=":material/sync:", disabled=True)
         return False
-    what = "run logs and the API" if connection else "run logs only"
-    return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads {what} into the database.")
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        if connection:
+            _choice_of_details()
+        what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
+        return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads into the database: {what}.")
+
+
+def _details() -> tuple[str, ...]:
+    """The chosen words of KINDS, in their order."""
+    return tuple(kind for kind in KINDS if kind in (st.session_state.get(_DETAILS) or ()))
+
+
+def _choice_of_details() -> None:
+    """What a sync reads of each instance beside rollouts and audit; nothing until it is chosen."""
+    with st.popover("What to read", type="tertiary"):
+        st.text("Always: run logs, rollouts, the policy, new audit events.")
+        st.pills("Of each instance too", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
+        st.caption(
+            "One call an instance each. Health is what the server has stored: nothing is measured. "
+            "Of memories only the number is kept."
+        )
 
 
 def show(pressed: bool) -> None:
@@ -114,7 +136,8 @@ def _sync() -> _Result:
             )
 
         spools = settings.spool_dir.is_dir() or settings.spool_dir_is_default
-        report = sync_once(settings, connection=connection, spools=spools, progress=progress)
+        wanted = ApiOptions(details=_details())
+        report = sync_once(settings, connection=connection, spools=spools, api_options=wanted, progress=progress)
         return _Result(report, without_api=why)
     except (StoreError, SettingsError) as error:
         return _Result(None, str(error))

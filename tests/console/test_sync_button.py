@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The button that syncs: what it is told to read of each instance, and the bar that shows how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.testing.v1 import AppTest
+
+from console import queries
+from tests.simulator.running import running_simulator
+
+APP = str(Path(__file__).resolve().parents[2] / "console" / "app.py")
+
+
+def test_the_chosen_details_of_instances_are_read_and_each_step_moves_the_bar(
+    environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = tmp_path / "console.db"
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    told: list[str] = []
+    plain: Callable[..., Any] = DeltaGenerator.progress
+
+    def listening(self: DeltaGenerator, value: float, text: str | None = None, **more: Any) -> Any:
+        told.append(f"{value:.1f} {text}")
+        return plain(self, value, text, **more)
+
+    monkeypatch.setattr(DeltaGenerator, "progress", listening)
+    with running_simulator(instances=4) as sim:
+        for name, value in sim.environment().items():
+            monkeypatch.setenv(name, value)
+        assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
+        app = AppTest.from_file(APP, default_timeout=120).run()
+        press(app)
+        assert queries.instance_tally(database)["health_read"] == 0
+        app.pills(key="sync_details").select("health").select("memory").run()
+        press(app)
+        assert not app.exception
+        assert len(sim.journal(operation_id="get_deep_health")) == 4
+        assert sim.journal(operation_id="get_available_updates") == []
+    tally = queries.instance_tally(database)
+    assert (tally["total"], tally["health_read"], tally["with_memory"], tally["updates_read"]) == (4, 4, 4, 0)
+    assert any("details of instances read 8" in text.value for text in app.text)
+    assert any(said.startswith("1.0 rollouts: ") for said in told)
+    assert {"1.0 audit of instances: 4 of 4", "1.0 health, memory: 4 of 4"} <= set(told)
+    # It is gone once the sync has ended.
+    assert not app.get("progress")
+
+
+def press(app: AppTest) -> None:
+    next(button for button in app.button if button.label == "Sync now").click().run()
