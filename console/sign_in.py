@@ -35,7 +35,9 @@ def visitor() -> Identity:
 def pages(shown: list[StreamlitPage]) -> StreamlitPage:
     """The page to run, of those that are shown: the one in the address, or for now the one that asks for a login."""
     if acting().login is None:
-        if not is_loopback(st.get_option("server.address") or ""):
+        # Set by serve, and by the settings beside app.py for who starts Streamlit by hand.
+        address = st.get_option("server.address")
+        if address and not is_loopback(address):
             return _instead(shown, _not_alone)
         return st.navigation(shown, position="top")
     who = visitor()
