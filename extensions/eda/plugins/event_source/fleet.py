@@ -35,7 +35,7 @@ DOCUMENTATION = r"""
 short_description: Follow the rollouts, the health and the audit of a fleet
 author:
   - The fleetops.agents contributors (@fleetops)
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Asks the instance ops API again and again what has changed, and tells each change as one event.
   - What was told is kept in a watermark file, so nothing is told twice or left out when ansible-rulebook is started
@@ -354,6 +354,7 @@ def _target_step(
 def _target_event(
     target: Mapping[str, Any], status: str, target_id: str, failures: int, rollout: Mapping[str, Any]
 ) -> Record:
+    duration = target.get("duration_seconds")
     return event(
         f"fleetops.target.{status}",
         iso(target.get("completed_at")),
@@ -365,7 +366,7 @@ def _target_event(
             "error_message": words(target.get("error_message")),
             "started_at": iso(target.get("started_at")),
             "completed_at": iso(target.get("completed_at")),
-            "duration_seconds": target.get("duration_seconds"),
+            "duration_seconds": duration if isinstance(duration, int | float) else None,
             "failures": failures,
         },
         instance={"id": words(target.get("instance_id"))},
@@ -802,6 +803,11 @@ class Api:
             raise Unavailable(sentence, answered=False) from None
         except TimeoutError:
             raise Unavailable(f"GET {path}: no answer within the time limit", answered=False) from None
+        except aiohttp.ClientConnectorError as problem:
+            doubt = "" if self._answered else " Is api_url (FLEETOPS_API_URL) right?"
+            reason = problem.os_error.strerror or problem.os_error
+            sentence = f"No connection to {self._settings.api_url} ({reason}).{doubt}"
+            raise Unavailable(sentence, answered=False) from None
         except (aiohttp.ClientError, OSError) as problem:
             raise Unavailable(
                 f"GET {path}: {self._scrubbed(problem) or type(problem).__name__}", answered=False
@@ -913,7 +919,7 @@ class Follower:
                 failures += 1
                 pause = min(2.0 ** (failures - 1), LONGEST_PAUSE) * (0.75 + 0.25 * random.random())  # noqa: S311
                 next_instances = 0.0
-                log.warning("%s. Trying again in %.0f s (failure %s).", str(problem).rstrip("."), pause, failures)
+                log.warning("%s Trying again in %.0f s (failure %s).", _ended(problem), pause, failures)
             await asyncio.sleep(pause)
 
     # Rollouts
@@ -1085,7 +1091,7 @@ class Follower:
             if len(self._warned) > 1000:
                 self._warned.clear()
             self._warned.add(sentence)
-            log.warning("%s. The rest goes on.", sentence.rstrip("."))
+            log.warning("%s The rest goes on.", _ended(sentence))
 
     # Handing over
 
@@ -1126,6 +1132,11 @@ class Follower:
             log.warning("ansible-rulebook did not confirm the event %s within %.0f s.", event_id, FEEDBACK_TIMEOUT)
 
 
+def _ended(sentence: object) -> str:
+    text = str(sentence)
+    return text if text.endswith((".", "?", "!")) else text + "."
+
+
 def _unread_rollout(row: Mapping[str, Any], phase: str) -> Record:
     """What is known of a rollout of which only the list's row was read; what its timeline says first is no news."""
     created, mark = epoch(row.get("created_at")), list_mark(row)
@@ -1155,10 +1166,14 @@ async def _each(items: Iterable[str], call: Callable[[str], Awaitable[None]]) ->
 
 async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
     """Follow the fleet until cancelled. Raises SourceError with one sentence for what stays wrong."""
-    settings = read_settings(args, os.environ)
-    with Watermark(settings.watermark, settings.api_url) as mark:
-        async with Api(settings) as api:
-            await Follower(settings, mark, api, queue, args.get("eda_feedback_queue")).run()
+    try:
+        settings = read_settings(args, os.environ)
+        with Watermark(settings.watermark, settings.api_url) as mark:
+            async with Api(settings) as api:
+                await Follower(settings, mark, api, queue, args.get("eda_feedback_queue")).run()
+    except SourceError as problem:
+        # ansible-rulebook prints where an exception came from, and this one is for people.
+        raise problem.with_traceback(None) from None
 
 
 if __name__ == "__main__":
