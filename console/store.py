@@ -18,6 +18,7 @@ from typing import Any
 
 from console.database import BUSY_TIMEOUT, Row, StoreError, open_database
 from console.instance_rows import InstanceRows, InstanceTables
+from console.job_tables import JobTables
 from console.store_audit import AuditTables, day_of
 
 __all__ = [
@@ -86,7 +87,7 @@ def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEO
     return Store(db, file, busy_timeout)
 
 
-class Store(InstanceTables, AuditTables):
+class Store(InstanceTables, AuditTables, JobTables):
     """The open store. Use it from one thread, and as a context manager."""
 
     # Cursors
@@ -119,31 +120,39 @@ class Store(InstanceTables, AuditTables):
 
     # Playbook runs
 
-    def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None) -> bool:
+    def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
         """Store a stretch of a run's events and the cursor behind it, in one transaction.
 
         ``after``: the cursor's stored position this stretch begins at (None: there was no cursor). Returns False and
         stores nothing when another sync has moved the cursor meanwhile: read it again and go on from there.
+        ``job``: the row of run_jobs that these events are of. If the callback has recorded the same run, its row stays
+        the only one (``shown_by`` tells) and the events are left out.
         """
-        run_id = rows.run["run_id"]
         with self._write():
             stored = self._conn.execute(
                 "SELECT position FROM ingest_cursors WHERE source = ? AND scope = ?", (cursor.source, cursor.scope)
             ).fetchone()
             if (stored[0] if stored else None) != after:
                 return False
-            self._upsert("runs", ("run_id",), [rows.run])
-            for table, part in (("plays", rows.plays), ("tasks", rows.tasks), ("host_results", rows.results)):
-                self._upsert(table, ("run_id", "counter"), part)
-            self._put_links(rows.links)
-            self._replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)
-            if rows.hosts:
-                self._replace("run_hosts", {"run_id": run_id}, ("run_id", "host"), rows.hosts)
-            elif rows.results:
-                self._count_hosts(run_id)
-            self._sum_recap(run_id)
+            if job is None or self._put_job(job) == rows.run["run_id"]:
+                self._put_run_rows(rows)
+            if rows.run["source"] == "callback":
+                self._claim_jobs(rows.run)
             self._put_cursor(cursor)
         return True
+
+    def _put_run_rows(self, rows: RunRows) -> None:
+        run_id = rows.run["run_id"]
+        self._upsert("runs", ("run_id",), [rows.run])
+        for table, part in (("plays", rows.plays), ("tasks", rows.tasks), ("host_results", rows.results)):
+            self._upsert(table, ("run_id", "counter"), part)
+        self._put_links(rows.links)
+        self._replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)
+        if rows.hosts:
+            self._replace("run_hosts", {"run_id": run_id}, ("run_id", "host"), rows.hosts)
+        elif rows.results:
+            self._count_hosts(run_id)
+        self._sum_recap(run_id)
 
     def _put_links(self, links: Sequence[Row]) -> None:
         self._conn.executemany(

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""AWX -> store: its ended jobs with their events, in the order in which they ended.
+
+A job's events are pulled once AWX has processed them all (``event_processing_finished``, which only the detail says),
+in stretches by counter, so that an import that is cut off goes on with the next event. A job that the callback inside
+it has recorded too gives its facts only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from console.store import Cursor, Store
+from console.sync.awx_client import AwxClient, AwxError
+from console.sync.job_facts import Job, awx_job, awx_key
+from console.sync.job_import import ImportReport, JobImport, Outrun
+from console.sync.progress import Progress, silent
+
+SOURCE = "awx"
+# A job may be listed a little after one that ended later.
+_OVERLAP_S = 600.0
+# How long one sync waits, over all jobs, for AWX to process events; and when it takes what is there.
+WAIT_S = 30.0
+_WAIT_STEP_S = 2.0
+_TAKE_ANYWAY_S = 86400.0
+_FINAL = "successful,failed,error,canceled"
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are imported: of this project, template and label (by name), not older than ``days``."""
+
+    project: str | None = None
+    template: str | None = None
+    label: str | None = None
+    days: int | None = None
+
+    def query(self) -> dict[str, str]:
+        """The filters in AWX's words."""
+        given = {"project__name": self.project, "job_template__name": self.template, "labels__name": self.label}
+        return {name: value for name, value in given.items() if value}
+
+
+def sync_awx(
+    store: Store,
+    client: AwxClient,
+    *,
+    now: Callable[[], float],
+    wanted: JobFilter | None = None,
+    redactor: Redactor | None = None,
+    progress: Progress = silent,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ImportReport:
+    """Import the ended jobs that are new. What cannot be read is in the report; the next sync goes on there.
+
+    Raises StoreError when the database cannot be used.
+    """
+    pull = _Pull(store, client, now, redactor or Redactor(), sleep)
+    report, wanted = pull.report, wanted or JobFilter()
+    scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
+    cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
+    try:
+        pull.run(wanted, cursor, progress)
+    except AwxError as error:
+        report.problems.append(str(error))
+    cursor.last_error = " ".join(report.problems) or None
+    if not report.problems:
+        cursor.last_ok_at = now()
+    store.put_cursor(cursor)
+    return report
+
+
+class _Pull:
+    """One import: the client, the store, and how much waiting is left."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: AwxClient,
+        now: Callable[[], float],
+        redactor: Redactor,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store, self._client, self._now = store, client, now
+        self._redactor, self._sleep, self._patience = redactor, sleep, WAIT_S
+        self.report = ImportReport(f"AWX {client.origin}")
+
+    def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
+        """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
+        listed = self._listed(wanted, cursor)
+        known = self._store.complete_jobs(self._client.origin)
+        whole_so_far = True
+        for done, record in enumerate(listed):
+            progress(done, len(listed), "jobs of AWX")
+            if awx_key(self._client.origin, record.get("id")) in known:
+                self.report.known += 1
+            else:
+                whole_so_far = self._take(record) and whole_so_far
+            ended = parse_time(record.get("finished"))
+            if whole_so_far and ended is not None:
+                cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
+        progress(len(listed), len(listed), "jobs of AWX")
+
+    def _listed(self, wanted: JobFilter, cursor: Cursor) -> list[dict[str, Any]]:
+        query: dict[str, Any] = {"status__in": _FINAL, "order_by": "finished", **wanted.query()}
+        since = cursor.last_ts - _OVERLAP_S if cursor.last_ts is not None else None
+        if wanted.days is not None:
+            since = max(since or 0.0, self._now() - wanted.days * 86400.0)
+        if since is not None:
+            query["finished__gte"] = iso_time(since)
+        return [record for _count, page in self._client.pages("/jobs/", **query) for record in page]
+
+    def _take(self, record: Mapping[str, Any]) -> bool:
+        """Import one job; returns whether it is stored whole. A failure that others would share is raised."""
+        name = f"Job {record.get('id')} of AWX"
+        try:
+            detail = self._processed(record)
+            if detail is None:
+                self.report.waiting += 1
+                self.report.notes.append(
+                    f"{name} has ended, but AWX still processes its events; the next sync takes it."
+                )
+                return False
+            return self._import(awx_job(self._client.origin, detail), name)
+        except Outrun:
+            self.report.notes.append(f"{name} is being imported by another sync; it was left to that one.")
+        except AwxError as error:
+            if not error.of_one_job:
+                raise
+            self.report.problems.append(str(error))
+        return False
+
+    def _processed(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A job's detail once all its events can be read; None if that takes too long."""
+        ended = parse_time(record.get("finished"))
+        while True:
+            detail = self._client.get(f"/jobs/{record.get('id')}/")
+            too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
+            if detail.get("event_processing_finished") is not False or too_old:
+                return detail
+            if self._patience <= 0:
+                return None
+            self._patience -= _WAIT_STEP_S
+            self._sleep(_WAIT_STEP_S)
+
+    def _import(self, job: Job, name: str) -> bool:
+        load = JobImport(self._store, job, name, self._redactor)
+        if load.cursor is None:
+            # The job first: if the callback has recorded its run, no event need be pulled.
+            load.put([], position=0, complete=False)
+        more = not load.joined
+        while more:
+            path, at = f"/jobs/{job.job_id}/job_events/", load.position
+            _count, page = next(self._client.pages(path, order_by="counter", counter__gt=at))
+            counters = [c for record in page if isinstance(c := record.get("counter"), int) and c > at]
+            if page and not counters:
+                raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
+            if page:
+                load.put(page, position=max(counters), complete=False)
+            more = bool(page) and not load.joined
+        load.put([], position=load.position, complete=True)
+        load.tell(self.report)
+        return True
