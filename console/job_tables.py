@@ -95,10 +95,10 @@ class JobTables(Tables):
               AND run_id IN (job, :run_id) AND started_at - :slack <= :started_at
               AND coalesce(finished_at, 1e12) + :slack >= :started_at
             """,
-            {**run, "slack": SLACK},
+            {name: run.get(name) for name in ("run_id", "job_id", "started_at")} | {"slack": SLACK},
         )
         for job in found:
-            if _same_playbook(run["playbook"], job["playbook"]):
+            if _same_playbook(run.get("playbook"), job["playbook"]):
                 job["run_id"] = run["run_id"]
                 self._upsert("run_jobs", ("job",), [job])
                 self._drop_run(job["job"])
