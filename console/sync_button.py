@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from console import ui
 from console.settings import ApiConnection, SettingsError, load_api
@@ -76,16 +77,13 @@ def _choice_of_details() -> None:
         )
 
 
-def show(pressed: bool) -> None:
-    """Sync if the button was pressed, with a progress bar; then say what was loaded and what failed."""
-    if pressed:
-        st.session_state[_RESULT] = _sync()
-        # The rest of the page is drawn from the new data.
-        st.rerun()
+def show() -> DeltaGenerator:
+    """Say what the last sync loaded and what failed; returns its place, which the next one's bar takes."""
+    place = st.empty()
     result: _Result | None = st.session_state.get(_RESULT)
     if result is None:
-        return
-    with st.container(border=True):
+        return place
+    with place.container(border=True):
         if result.report is None:
             st.badge("sync failed", icon=":material/error:", color="red")
             st.text(result.error)
@@ -103,6 +101,13 @@ def show(pressed: bool) -> None:
         if st.button("Dismiss", type="tertiary"):
             del st.session_state[_RESULT]
             st.rerun()
+    return place
+
+
+def sync(place: DeltaGenerator) -> None:
+    """Sync with a bar in ``place``, then draw the page anew. Called last, so that the page stays while it goes on."""
+    st.session_state[_RESULT] = _sync(place)
+    st.rerun()
 
 
 def what_to_set() -> None:
@@ -120,13 +125,13 @@ def what_to_set() -> None:
             )
 
 
-def _sync() -> _Result:
+def _sync(place: DeltaGenerator) -> _Result:
     connection, why = _api()
     settings = ui.settings()
     lock = _one_at_a_time()
     if not lock.acquire(blocking=False):
         return _Result(None, "Another sync is running; its result shows here as soon as it is stored.")
-    progress_bar = st.progress(0.0, text="Starting")
+    progress_bar = place.progress(0.0, text="Starting")
     try:
 
         def progress(done: int, total: int | None, what: str) -> None:

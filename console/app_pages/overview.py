@@ -80,6 +80,8 @@ def entry(item: dict[str, Any]) -> None:
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Overview", width="content")
     pressed = sync_button.button()
-sync_button.show(pressed)
+place = sync_button.show()
 ui.refreshing(body, ui.something_open())
 sync_button.what_to_set()
+if pressed:
+    sync_button.sync(place)
