@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from console.commands import check, lists, serve, upkeep
+from console.commands import check, imports, lists, serve, upkeep
 from console.commands.options import at_least_one, database_option, say
 from console.problem import DatabaseProblem
 from console.settings import Settings, SettingsError, load_api, load_settings
@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "--remove-loaded", action="store_true", help="remove the run log of an ended run once it is stored whole"
     )
     sync.add_argument("--quiet", action="store_true", help="no progress")
+    imports.register(sync, _Parser)
 
     serve.register(commands)
     lists.register(commands)

@@ -125,9 +125,7 @@ class _Pull:
             detail = self._processed(record)
             if detail is None:
                 self.report.waiting += 1
-                self.report.notes.append(
-                    f"{name} has ended, but AWX still processes its events; the next sync takes it."
-                )
+                self.report.notes.append(f"{name} has ended; AWX still processes its events, the next sync takes them.")
                 return False
             return self._import(awx_job(self._client.origin, detail), name)
         except Outrun:
