@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import duration, plain
+from console.charts import axis_unit, duration, plain
 from console.palette import ACCENT, DOUBT, FAINT, GRID, look
 
 # Queue and countdown differ by pattern too, not by shade alone.
@@ -25,7 +25,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
     count = len(targets)
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light
-    unit, scale = _unit(targets)
+    unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_look in _PHASES]].fillna(0.0).sum(axis=1).max()))
     colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
@@ -83,9 +83,3 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
     return figure
-
-
-def _unit(targets: pd.DataFrame) -> tuple[str, float]:
-    """The axis' unit and its seconds, so that its numbers stay small."""
-    longest = float(targets[["queue_s", "countdown_s", "run_s"]].fillna(0.0).sum(axis=1).max())
-    return ("h", 3600.0) if longest > 3 * 3600 else ("min", 60.0) if longest > 600 else ("s", 1.0)

@@ -118,31 +118,6 @@ def runs(found: pd.DataFrame, key: str) -> None:
     ui.follow(f"{key}_open", ui.RUN, found["run_id"].tolist())
 
 
-def targets(found: pd.DataFrame, now: float) -> None:
-    """Targets of a rollout with their times and errors."""
-    frame = found.assign(
-        state=ui.status_cells(found["status"]),
-        started=_moments(found["started_at"]),
-        waited=_durations(found["waited_s"]),
-        error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
-    )
-    longest = found["took_s"].max()
-    columns = {
-        "host": _text("host", 240),
-        "state": ui.status_column(width=120),
-        "started": _text("started (UTC)", 160),
-        "took_s": st.column_config.ProgressColumn(
-            "took", format="%d s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
-        ),
-        "waited": _text("waited", 90),
-        "error": _text("error", 420),
-        "last_result_status": _text("last result", 100),
-        "bundle_hash": _text("bundle", 110),
-        "instance_id": _text("instance", 280),
-    }
-    _show(frame, columns, "Targets of the rollout", "targets")
-
-
 def batches(found: pd.DataFrame) -> None:
     """The batches of a run, in order."""
     frame = found.assign(

@@ -10,6 +10,8 @@ the peak concurrency, whatever the size of the fleet. All times are seconds sinc
 from __future__ import annotations
 
 import heapq
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +61,38 @@ class Layout:
         if not placed.any():
             return None
         return float(self.start[placed].min()), float(self.end[placed].max())
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How long a run phase usually takes: median and 95th percentile in seconds, NaN when too little is known.
+
+    p50, p95, deploys: one entry a target, of its instance's earlier succeeded deploys. fleet_*: one figure for all.
+    """
+
+    p50: Floats
+    p95: Floats
+    deploys: Ints
+    fleet_p50: float = math.nan
+    fleet_p95: float = math.nan
+    fleet_deploys: int = 0
+
+    def any(self, rows: Bools) -> bool:
+        """Whether there is something to expect for any of ``rows``."""
+        return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
+
+    def sentences(self, row: int, took: float, say: Callable[[float], str]) -> list[str]:
+        """What is usual for a target that took so many seconds, in words; ``say`` puts seconds into words."""
+        lines = []
+        known = (
+            ("usual here", self.p50[row], self.p95[row], int(self.deploys[row])),
+            ("usual in the fleet", self.fleet_p50, self.fleet_p95, self.fleet_deploys),
+        )
+        for name, p50, p95, deploys in known:
+            if math.isfinite(p95):
+                more = ", longer than that" if took > p95 else ""
+                lines.append(f"{name}: half within {say(p50)}, 95 % within {say(p95)} ({deploys:,} deploys){more}")
+        return lines
 
 
 def occupied_until(start: Floats, end: Floats) -> Floats:

@@ -5,26 +5,32 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, ui
-from console.timeline import Layout, in_window, lay_out
+from console import charts, queries, selection, timeline_chart, ui
+from console.timeline import Layout, Usual, in_window, lay_out
+from console.timeline_chart import CLOCK, Axis, View
 
 HELP = (
-    "Every row is a slot: one of the places in which the server works at the same time. A target takes the first "
-    "free one, so there are as many rows as targets were ever in progress at once. A thin bar is the wait before it. "
-    "Hover a bar for its target; drag to zoom, double-click to go back."
+    "A thick bar is the work on a target, the thin one before it its wait: the countdown, then the queue. In slots "
+    "every row is one of the places in which the server works at the same time, and a target takes the first free "
+    "one; so there are as many rows as targets were ever in progress at once. The strips below a bar run from where "
+    "half of the earlier runs were over to where 95 % were. Click a bar to select its target, once more to take it "
+    "away; several at once with the box tool above the chart. Drag to zoom, double-click to go back."
 )
 
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
+TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
+BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class Timeline:
         excused = (words == "queued") | ((words == "cancelled") & never)
         return int((~self.layout.placed & ~excused.to_numpy()).sum())
 
+    def rows_of(self, ids: tuple[str, ...]) -> tuple[int, ...]:
+        """The rows of the targets with these ids, in the frame's order."""
+        return tuple(np.flatnonzero(self.targets["target_id"].isin(ids).to_numpy()).tolist()) if ids else ()
+
 
 def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
     layout = lay_out(
@@ -60,6 +70,16 @@ def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
 
 
 Source = tuple[str, tuple[Any, ...]]
+Key = tuple[str, tuple[int, ...], Source, float]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Which rollouts are earlier ones, for what is usual: those of a tenant that were created before one of them."""
+
+    tenant: str
+    rollout_id: str
+    created_at: float | None
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
@@ -68,27 +88,59 @@ def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float) -> 
     return _arrange(getattr(queries, name)(Path(path), *args), now)
 
 
+@st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
+def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, earlier: Earlier) -> Usual | None:
+    """What is usual for each target of a short timeline; for a long one for its open targets."""
+    if earlier.created_at is None:
+        return None
+    timeline = _timeline(path, stamp, source, now)
+    instances = timeline.targets["instance_id"]
+    asked = instances if len(instances) <= timeline_chart.ROWS_MOST else instances[timeline.layout.open]
+    ids = tuple(asked.dropna().tolist()[: timeline_chart.BARS_MOST])
+    found = queries.usual_runs(Path(path), earlier.tenant, earlier.rollout_id, earlier.created_at, ids)
+    known = found.set_index("instance_id")
+    own = known.reindex(instances)
+    fleet = ui.records(found[found["instance_id"] == ""])
+    return Usual(
+        own["p50_s"].to_numpy(float),
+        own["p95_s"].to_numpy(float),
+        own["deploys"].fillna(0).to_numpy(np.int64),
+        *((fleet[0]["p50_s"], fleet[0]["p95_s"], fleet[0]["deploys"]) if fleet else ()),
+    )
+
+
 @st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
 def _figure(
     path: str,
     stamp: tuple[int, ...],
     source: Source,
     now: float,
-    kind: str,
+    kind: Literal["bars", "image"],
+    earlier: Earlier | None,
     theme: str,
-    rows: charts.Rows,
+    rows: timeline_chart.Rows,
+    axis: Axis,
     window: tuple[float, float] | None,
+    selected: tuple[int, ...],
 ) -> str:
-    timeline = _timeline(path, stamp, source, now)
+    key = (path, stamp, source, now)
+    timeline = _timeline(*key)
+    usual = _usual(*key, earlier) if kind == "bars" and earlier is not None else None
+    view = View(theme, rows, axis, window, selected, usual)
     if kind == "image":
-        return ui.to_json(charts.timeline_image(timeline.targets, timeline.layout, theme, window))
-    return ui.to_json(charts.timeline_bars(timeline.targets, timeline.layout, now, theme, rows, window))
+        return ui.to_json(timeline_chart.timeline_image(timeline.targets, timeline.layout, view))
+    return ui.to_json(timeline_chart.timeline_bars(timeline.targets, timeline.layout, now, view))
 
 
-def show(query: Callable[..., pd.DataFrame], *args: Any, now: float) -> tuple[float, float] | None:
-    """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all."""
+def show(
+    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None, selectable: bool = False
+) -> tuple[float, float] | None:
+    """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
+
+    earlier: shows what is usual, by those rollouts. selectable: a click changes the page's selection.
+    """
     path = ui.settings().database
-    key: tuple[str, tuple[int, ...], Source, float] = (str(path), queries.stamp(path), (query.__name__, args), now)
+    key: Key = (str(path), queries.stamp(path), (query.__name__, args), now)
     timeline = _timeline(*key)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
@@ -97,46 +149,112 @@ def show(query: Callable[..., pd.DataFrame], *args: Any, now: float) -> tuple[fl
     if bounds is None:
         _notes(timeline)
         return None
-    rows: charts.Rows = "slots"
-    if len(timeline.targets) <= charts.ROWS_MOST:
-        with head:
-            chosen = st.segmented_control(
-                "Rows",
-                [PER_SLOT, PER_TARGET],
-                default=PER_SLOT,
-                required=True,
-                label_visibility="collapsed",
-                key="rows",
-                bind="query-params",
-            )
-        rows = "targets" if chosen == PER_TARGET else "slots"
+    few = len(timeline.targets) <= timeline_chart.ROWS_MOST
+    with head:
+        per_target = few and _switch("Rows", (PER_TARGET, PER_SLOT), "rows") == PER_TARGET
+        elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
+    axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
+    chosen = timeline.rows_of(selection.selected()) if selectable else ()
+    ids = timeline.targets["target_id"].tolist() if selectable else None
+
+    def draw(kind: Literal["bars", "image"], name: str, alt: str, window: tuple[float, float] | None) -> None:
+        rows: timeline_chart.Rows = "targets" if per_target else "slots"
+        figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen)
+        picked = None
+        if kind == "image":
+            picked = lambda: _boxed(name, axis, bounds, _most(timeline, bounds))  # noqa: E731
+        elif ids is not None:
+            picked = lambda: _clicked(name, ids)  # noqa: E731
+        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"))
+
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
-    if count <= charts.BARS_MOST:
-        ui.chart(_figure(*key, "bars", ui.theme(), rows, None), alt, "timeline")
-        _notes(timeline, rows)
+    if few:
+        draw("bars", BARS, alt, None)
+        _notes(timeline, per_target)
         return None
-    # The slider stands below the image but decides what the image marks.
+    # The slider stands below the picture but decides what it marks.
     picture = st.container()
     window = _window(timeline, bounds)
-    with picture:
-        ui.chart(_figure(*key, "image", ui.theme(), "slots", window), alt, "timeline")
-    _notes(timeline)
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
-    if 0 < inside <= charts.BARS_MOST:
-        title = f"Timeline of the {inside} targets in the window"
-        ui.chart(_figure(*key, "bars", ui.theme(), "slots", window), title, "timeline_window")
+    with picture:
+        if count <= timeline_chart.BARS_MOST:
+            draw("bars", BARS, alt, window)
+        else:
+            draw("image", IMAGE, alt, window)
+    _notes(timeline)
+    if count <= timeline_chart.BARS_MOST:
+        return window
+    if 0 < inside <= timeline_chart.BARS_MOST:
+        draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window", window)
     else:
         st.caption(
-            f"{inside:,} targets in the window. Narrow it to {charts.BARS_MOST:,} or fewer to see each one as a bar."
+            f"{inside:,} targets in the window. Narrow it to {timeline_chart.BARS_MOST:,} or fewer, with the slider or "
+            "by dragging over the picture, to see each one as a bar."
         )
     return window
 
 
-def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, float] | None:
-    """The window slider, in seconds after the first start; None when it covers everything."""
+def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
+    """One of two, the first by default; in the URL."""
+    return st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        required=True,
+        label_visibility="collapsed",
+        key=key,
+        bind="query-params",
+    )
+
+
+def _origin(timeline: Timeline, bounds: tuple[float, float]) -> float:
+    """Where elapsed time begins: when the first target was created, else when the first one started."""
+    return float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
+
+
+def _chart(
+    figure_json: str, alt: str, key: str, picked: Callable[[], None] | None, modes: Literal["box"] | tuple[str, ...]
+) -> None:
+    figure = json.loads(figure_json)
+    # The same click after another change is a new event to the browser only in a new chart.
+    figure["layout"]["meta"] = {"changes": selection.changes()}
+    config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
+    more: dict[str, Any] = {}
+    if picked is not None:
+        more = {"on_select": picked, "selection_mode": modes}
+        config["displayModeBar"] = True
+    # Said outright, the place is kept free while the chart loads.
+    st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
+
+
+def _clicked(key: str, ids: list[str]) -> None:
+    """Bars were clicked or boxed; their rows are in the points."""
+    points = st.session_state[key]["selection"]["points"]
+    clicked = [ids[point["customdata"]] for point in points if point.get("customdata") is not None]
+    if clicked:
+        selection.select(selection.after_click(selection.selected(), clicked))
+
+
+def _boxed(key: str, axis: Axis, bounds: tuple[float, float], most: int) -> None:
+    """A stretch of the picture was dragged over: it becomes the window."""
+    boxes = st.session_state[key]["selection"]["box"]
+    if boxes:
+        first, last = sorted(axis.seconds(place) - bounds[0] for place in boxes[-1]["x"])
+        low = int(np.clip(math.floor(first), 0, most - 1))
+        st.session_state["window"] = (low, int(np.clip(math.ceil(last), low + 1, most)))
+        selection.touch()
+
+
+def _most(timeline: Timeline, bounds: tuple[float, float]) -> int:
+    """Where the slider ends, in seconds after the first start."""
     # While the rollout grows the slider's end moves in steps, so that the chosen window survives a refresh.
     step = 600 if timeline.layout.open.any() else 1
-    most = max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
+    return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
+
+
+def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, float] | None:
+    """The window slider, in seconds after the first start; None when it covers everything."""
+    most = _most(timeline, bounds)
     first, last = st.slider(
         "Window, in seconds after the first start",
         0,
@@ -144,7 +262,7 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         (0, most),
         key="window",
         bind="query-params",
-        help="The bars below and the table show the targets that were in progress within the window.",
+        help="The bars and the table show the targets that were in progress within the window.",
     )
     if (first, last) == (0, most):
         return None
@@ -153,13 +271,13 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
     return window
 
 
-def _notes(timeline: Timeline, rows: charts.Rows = "slots") -> None:
+def _notes(timeline: Timeline, per_target: bool = False) -> None:
     """What the picture does not show."""
     notes = []
     if np.any(timeline.layout.open):
         until = charts.moment(timeline.now, "%H:%M:%S")
         notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until} UTC")
-    if timeline.waiting and rows == "slots":
+    if timeline.waiting and not per_target:
         notes.append(f"{timeline.waiting:,} still waiting, without a bar")
     if timeline.without_times:
         plural = "s" if timeline.without_times > 1 else ""

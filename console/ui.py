@@ -21,7 +21,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console import charts, queries
+from console import charts, live, queries
 from console.palette import LOOKS, look
 from console.settings import Settings, SettingsError, load_settings
 
@@ -33,8 +33,6 @@ COMPARE = "app_pages/compare.py"
 INSTANCES, INSTANCE, POLICY = "app_pages/instances.py", "app_pages/instance.py", "app_pages/policy.py"
 RUNS, RUN, AUDIT = "app_pages/runs.py", "app_pages/run.py", "app_pages/audit.py"
 ACTED = "app_pages/actions.py"
-
-REFRESH_SECONDS = 3.0
 
 
 def settings() -> Settings:
@@ -109,8 +107,8 @@ def clock() -> float:
 
 
 def refreshing(body: Callable[[], None], is_open: bool) -> None:
-    """Draw ``body``; draw it again every few seconds while something is open, and never otherwise."""
-    st.fragment(body, run_every=REFRESH_SECONDS if is_open else None)()
+    """Draw ``body``; draw it again every few seconds while something is open and the tab is visible."""
+    live.refreshing(body, lambda: is_open)
 
 
 def theme() -> str:

@@ -9,7 +9,19 @@ from typing import Any
 
 import streamlit as st
 
-from console import acting_section, charts, queries, share, tables, timeline_section, ui, why_section
+from console import (
+    acting_section,
+    charts,
+    live,
+    queries,
+    selection,
+    share,
+    tables,
+    target_table,
+    timeline_section,
+    ui,
+    why_section,
+)
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 ID = ui.wanted_id()
@@ -27,7 +39,10 @@ def body() -> None:
         now = fresh.as_of(ui.clock()) if rollout["is_open"] else rollout["completed_at"] or fresh.as_of(ui.clock())
         header(rollout, now)
         why_section.drift(rollout)
-        window = timeline_section.show(queries.targets_of, rollout["tenant"], ID, now=now)
+        earlier = timeline_section.Earlier(rollout["tenant"], ID, rollout["created_at"])
+        window = timeline_section.show(
+            queries.targets_of, rollout["tenant"], ID, now=now, earlier=earlier, selectable=True
+        )
         why_section.show(rollout, now)
         targets(rollout, window, now)
 
@@ -90,7 +105,8 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
         sort = st.segmented_control(
             "Sort", list(queries.TARGET_SORTS), default="Problems first", required=True, key="sort", bind="query-params"
         )
-    wanted = queries.TargetFilter(tuple(statuses), search, window, sort or "Problems first")
+    only = selected_ones()
+    wanted = queries.TargetFilter(tuple(statuses), search, window, sort or "Problems first", only)
     tenant = rollout["tenant"]
     found, total = ui.paged("targets", lambda n: ui.ask(queries.target_page, tenant, ID, wanted, now, n), queries.PAGE)
     place = " in the window" if window else ""
@@ -103,11 +119,27 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
             lambda path, most: queries.target_page(path, tenant, ID, wanted, now, size=most)[0],
         )
     if total:
-        tables.targets(found, now)
+        target_table.show(found)
         ui.pager("targets", total, queries.PAGE)
-    elif statuses or search or window:
+    elif statuses or search or window or only:
         st.text("No target matches these filters.")
 
 
-ui.refreshing(body, ui.something_open(rollout_id=ID))
+def selected_ones() -> tuple[str, ...] | None:
+    """What is selected and what can be done with it; returns the ids if the table shall show nothing else."""
+    chosen = selection.selected()
+    if not chosen:
+        return None
+    with ui.row():
+        more = selection.left_out()
+        st.caption(
+            f"{len(chosen):,} selected" + (f", the most there can be; {more:,} left out" if more else ""),
+            width="content",
+        )
+        alone = st.toggle("Selected only", key="selected_only", bind="query-params")
+        st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)
+    return chosen if alone else None
+
+
+live.refreshing(body, lambda: ui.something_open(rollout_id=ID))
 acting_section.confirmation(ID)

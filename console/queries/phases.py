@@ -9,12 +9,15 @@ Each is NULL while it is not known. An open phase runs to ``:now``.
 
 from __future__ import annotations
 
+import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from console.queries.instances import USUAL_LEAST
 from console.queries.reading import as_frame, reading
 
 _WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'queued' THEN :now END) - t.created_at)"
@@ -96,3 +99,51 @@ def slowest_targets(
             ).fetchall()
             usual.append(statistics.median(row[0] for row in before) if before else np.nan)
     return frame.assign(usual_s=pd.Series(usual, dtype=float))
+
+
+_EARLIER = """
+    h.tenant = :tenant AND h.created_at < :before AND h.rollout_id <> :id AND h.status = 'succeeded'
+    AND h.completed_at >= h.started_at
+"""
+
+
+def usual_runs(
+    path: Path, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str], history: int = 50
+) -> pd.DataFrame:
+    """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
+
+    One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
+    over its ``history`` newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
+    """
+    key = {"tenant": tenant, "id": rollout_id, "before": before}
+    with reading(path) as conn:
+        fleet = conn.execute(
+            f"""
+            WITH newest AS (SELECT rollout_id FROM rollouts WHERE tenant = :tenant AND created_at < :before
+              ORDER BY created_at DESC LIMIT 200)
+            SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
+            WHERE h.rollout_id = newest.rollout_id AND {_EARLIER} LIMIT 2000
+            """,  # noqa: S608 - the fragment above
+            key,
+        ).fetchall()
+        found = conn.execute(
+            f"""
+            SELECT instance_id, took FROM (
+              SELECT h.instance_id, h.completed_at - h.started_at AS took,
+                     row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
+              FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
+              WHERE h.instance_id = i.value AND {_EARLIER})
+            WHERE age <= :history ORDER BY instance_id
+            """,  # noqa: S608 - the fragment above
+            {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": history},
+        ).fetchall()
+    took: dict[str, list[float]] = {"": [row[0] for row in fleet]}
+    for instance_id, seconds in found:
+        took.setdefault(instance_id, []).append(seconds)
+    rows = []
+    for instance_id, runs in took.items():
+        if len(runs) >= USUAL_LEAST:
+            runs.sort()
+            # The smallest durations that half, and 95 %, of the runs do not exceed.
+            rows.append((instance_id, len(runs), runs[(len(runs) - 1) // 2], runs[-(-len(runs) * 95 // 100) - 1]))
+    return pd.DataFrame(rows, columns=["instance_id", "deploys", "p50_s", "p95_s"])

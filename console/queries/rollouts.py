@@ -120,6 +120,7 @@ WHERE t.tenant = :tenant AND t.rollout_id = :id
        OR t.error_message LIKE :like ESCAPE '\\')
   AND (:first IS NULL OR (t.started_at <= :last
        AND coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) >= :first))
+  AND (:only IS NULL OR t.target_id IN (SELECT value FROM json_each(:only)))
 """
 
 TARGET_SORTS = {
@@ -135,12 +136,16 @@ TARGET_SORTS = {
 
 @dataclass(frozen=True)
 class TargetFilter:
-    """Which targets the table shows. window: epoch seconds; a target counts if its run phase touches it."""
+    """Which targets the table shows. window: epoch seconds; a target counts if its run phase touches it.
+
+    only: ids of targets, None for all.
+    """
 
     statuses: tuple[str, ...] = ()
     search: str = ""
     window: tuple[float, float] | None = None
     sort: str = "Problems first"
+    only: tuple[str, ...] | None = None
 
 
 def target_page(
@@ -160,6 +165,7 @@ def target_page(
         "first": first,
         "last": last,
         "now": now,
+        "only": None if wanted.only is None else json.dumps(wanted.only),
     }
     columns = (
         _TARGET_COLUMNS

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import charts
+from console import charts, timeline_chart
 from console.palette import LOOKS, look
-from console.timeline import Layout, lay_out
+from console.timeline import Layout, Usual, lay_out
+from console.timeline_chart import Axis, View
 from tests.console.seeded import HOSTILE
 
 NAN = float("nan")
@@ -53,7 +54,7 @@ def bars(figure: go.Figure, word: str) -> Any:
 
 
 def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() -> None:
-    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     good = bars(figure, "succeeded")
     assert list(good.base) == [(T0 + 10) * 1000]
     assert list(good.x) == [60_000]
@@ -71,20 +72,20 @@ def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
     words = ("succeeded", "failed", "uncertain", "in_progress", "queued", "cancelled")
     assert len({LOOKS[word].tone.sign for word in words}) == len(words)
     assert LOOKS["uncertain"].pattern and LOOKS["uncertain"].pattern != LOOKS["in_progress"].pattern
-    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     assert {"? uncertain 1", "✕ failed 1", "✓ succeeded 1"} <= {trace.name for trace in figure.data}
 
 
 def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
-    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, rows="targets")
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(rows="targets"))
     count, queue = bars(figure, "countdown"), bars(figure, "waiting")
-    assert set(count.width) == set(queue.width) == {charts.WAIT}
-    assert max(count.width) < charts.BAR
+    assert set(count.width) == set(queue.width) == {timeline_chart.WAIT}
+    assert max(count.width) < timeline_chart.BAR
     # Countdown 4 s for each, 30 s for the queued one; then the queue until the start, or now.
     assert sorted(count.x) == [4000, 4000, 4000, 4000, 30_000]
     assert sorted(queue.x) == [6000, 8000, 56_000, 70_000, 71_000]
     # In slots the wait is cut off where the slot was busy: never over another bar.
-    slots = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    slots = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     layout = arranged(FOUR, NOW)
     for name in ("countdown", "waiting"):
         for trace in [t for t in slots.data if t.name == name]:
@@ -94,7 +95,7 @@ def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
 
 
 def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
-    figure = charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     label = bars(figure, "failed").text[0]
     assert label.startswith("<b>e</b><br>✕ failed<br>started 2026-11-18 ")
     assert "took 5.0 s" in label
@@ -125,7 +126,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
         }
     )
     layout = arranged(frame, NOW)
-    figure = charts.timeline_image(frame, layout, window=(T0 + 100, T0 + 200))
+    figure = timeline_chart.timeline_image(frame, layout, View(window=(T0 + 100, T0 + 200)))
     image = np.asarray(figure.data[0].z)
     assert image.dtype == np.uint8 and image.shape == (layout.slots, 1200) == (15, 1200)
     assert image.max() == LOOKS["failed"].severity
@@ -136,21 +137,21 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     # Each severity has a colour of its own, and idle cells have none.
     scale = dict(figure.data[0].colorscale)
     assert scale[0.0] == "rgba(0,0,0,0)"
-    part = charts.timeline_bars(frame, layout, NOW, window=(T0 + 100, T0 + 200))
+    part = timeline_chart.timeline_bars(frame, layout, NOW, View(window=(T0 + 100, T0 + 200)))
     assert sum(len(t.x) for t in part.data if t.hoverinfo != "skip") == 66
 
 
 def test_the_same_figure_is_the_same_text() -> None:
     """Streamlit keeps a chart, and its zoom, while the JSON it is sent stays the same."""
-    one, two = (charts.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _dummy in range(2))
+    one, two = (timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _dummy in range(2))
     assert one == two
     assert json.loads(one)["layout"]["barmode"] == "overlay"
 
 
 def test_nothing_to_show_is_a_figure_all_the_same() -> None:
     none = FOUR[FOUR["status"] == "queued"].reset_index(drop=True)
-    assert len(charts.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
-    assert len(charts.timeline_image(none, arranged(none, NOW)).data) >= 1
+    assert len(timeline_chart.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
+    assert len(timeline_chart.timeline_image(none, arranged(none, NOW)).data) >= 1
 
 
 def test_audit_charts_keep_every_count_and_escape_names() -> None:

@@ -109,7 +109,7 @@ def test_the_address_restores_filters_and_the_choice_of_rows(small: Path, monkey
     )
     assert not app.exception
     assert "1 of 24 targets" in words(app)
-    assert app.dataframe[-1].value["status"].tolist() == ["uncertain"]
+    assert app.dataframe[-1].value["state"].tolist() == [["? uncertain"]]
     app = opened(monkeypatch, small, "run", id=RUN, results_status="failed")
     assert "1 result, failures first" in words(app)
 
@@ -128,9 +128,9 @@ def test_a_window_in_the_address_narrows_the_table_and_shows_bars(big: Path, mon
 
 def test_the_table_of_20000_targets_is_paged(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, big, "rollout", id=BIG, sort="Start")
-    first = app.dataframe[-1].value["target_id"].tolist()
+    first = app.dataframe[-1].value["host"].tolist()
     app = opened(monkeypatch, big, "rollout", id=BIG, sort="Start", targets_page="40")
-    last = app.dataframe[-1].value["target_id"].tolist()
+    last = app.dataframe[-1].value["host"].tolist()
     assert len(first) == len(last) == 500
     assert not set(first) & set(last)
 

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of a rollout's targets: times, errors, a way to the instance, the selection it shares with the chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console import charts, selection, tables, ui
+
+KEY = "targets"
+
+
+def show(found: pd.DataFrame) -> None:
+    """One page of ``queries.target_page``. A tick selects a target, a click on its instance opens that page."""
+    ids = found["target_id"].tolist()
+    _tick(ids)
+    longest = found["took_s"].max()
+    frame = found.assign(
+        open=[ui.short(i) if i else "" for i in found["instance_id"]],
+        state=ui.status_cells(found["status"]),
+        started=[charts.moment(at) for at in found["started_at"]],
+        waited=[charts.duration(seconds) for seconds in found["waited_s"]],
+        error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
+    )
+    columns: dict[str, Any] = {
+        "open": ui.open_column("instance", f"{KEY}_open"),
+        "host": _text("host", 240),
+        "state": ui.status_column(width=120),
+        "started": _text("started (UTC)", 160),
+        "took_s": st.column_config.ProgressColumn(
+            "took", format="%d s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
+        ),
+        "waited": _text("waited", 90),
+        "error": _text("error", 420),
+        "last_result_status": _text("last result", 100),
+        "bundle_hash": _text("bundle", 110),
+        "instance_id": _text("instance id", 280),
+    }
+    # What is not shown is not sent either: a page of 500 rows is most of what this page weighs.
+    st.dataframe(
+        frame[list(columns)],
+        column_config=columns,
+        hide_index=True,
+        height="content" if len(frame) <= tables.MOST_ROWS else (tables.MOST_ROWS + 1) * tables.ROW,
+        placeholder="",
+        alt="Targets of the rollout",
+        key=KEY,
+        on_select=lambda: _ticked(ids),
+        selection_mode="multi-row",
+    )
+    ui.follow(f"{KEY}_open", ui.INSTANCE, found["instance_id"].fillna("").tolist())
+
+
+def _text(title: str, width: int) -> Any:
+    return st.column_config.TextColumn(title, width=width)
+
+
+def _tick(ids: list[str]) -> None:
+    """Tick the rows that are selected, wherever that was done. The table itself knows rows by their number only."""
+    chosen = set(selection.selected())
+    rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
+    if _rows() != rows:
+        st.session_state[KEY] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+
+
+def _ticked(ids: list[str]) -> None:
+    ticked = [ids[row] for row in _rows() if row < len(ids)]
+    selection.select(selection.after_boxes(selection.selected(), ids, ticked))
+
+
+def _rows() -> list[int]:
+    state = st.session_state.get(KEY) or {}
+    return list(state.get("selection", {}).get("rows", []))

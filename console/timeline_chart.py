@@ -1,0 +1,384 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The timeline of a rollout as Plotly figures: a bar a target, or one image of a big rollout. Pure, as ``charts``.
+
+Rows of the frame are known to the browser by their number (``customdata``), which is how a click names its target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from console.charts import axis_unit, duration, moment, plain
+from console.palette import ACCENT, FAINT, GRID, INK, Look, look
+from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window, worst_image
+
+BARS_MOST = 1500
+"""Up to this many targets each one is a bar of its own; above, the browser's page gets slow and the picture useless."""
+
+ROWS_MOST = 200
+"""Up to this many targets each one has a row of its own; above, they share the slots they ran in."""
+
+BINS = 1200
+BAR, WAIT = 0.78, 0.2
+# Where the usual end is shown, the bar is thinner and makes room for two strips below it.
+SLIM, LIFT = 0.56, -0.14
+STRIPS = (0.19, 0.3)
+STRIP = 0.1
+# Plotly has fill patterns for bars alone; these are the symbols most like them.
+SIGNS = {"x": "x-thin", "/": "line-ne"}
+
+Rows = Literal["slots", "targets"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands on the x axis. Without an origin the time of day in UTC (epoch milliseconds), else what has elapsed
+    since the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
+
+    origin: float | None = None
+    unit: str = "s"
+    size: float = 1.0
+
+    @staticmethod
+    def elapsed(first: float, last: float) -> Axis:
+        """The axis of what has elapsed since ``first``, in a unit that suits the time up to ``last``."""
+        return Axis(first, *axis_unit(last - first))
+
+    def at(self, seconds: Any) -> Any:
+        """Epoch seconds as a place on the axis."""
+        return seconds * 1000 if self.origin is None else (seconds - self.origin) / self.size
+
+    def long(self, seconds: Any) -> Any:
+        """A duration in seconds as a length on the axis."""
+        return seconds * 1000 if self.origin is None else seconds / self.size
+
+    def seconds(self, place: str | float) -> float:
+        """The other way: what the browser says of a place (a date as text, or a number), as epoch seconds."""
+        if self.origin is None:
+            unit = "ms" if isinstance(place, int | float) else None
+            return float(pd.Timestamp(place, tz="UTC", unit=unit).timestamp())
+        return self.origin + float(place) * self.size
+
+
+CLOCK = Axis()
+
+
+@dataclass(frozen=True)
+class View:
+    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
+    selected, how long a run phase usually takes."""
+
+    theme: str = "light"
+    rows: Rows = "slots"
+    axis: Axis = CLOCK
+    window: tuple[float, float] | None = None
+    selected: tuple[int, ...] = ()
+    usual: Usual | None = None
+
+
+def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View = View()) -> go.Figure:
+    """One bar a target, one trace a status; before it a thin pale bar for its wait (countdown, then queue).
+
+    targets: the frame of ``queries.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
+    and shows the whole wait, open ones to ``now``; 'slots' shows the wait as far as the slot was free. Below a bar
+    lie two strips, from the median to the 95th percentile of the run: of this instance and of the fleet; in slots
+    only of runs that are open.
+    """
+    axis, theme = view.axis, view.theme
+    shown = layout.placed if view.window is None else in_window(layout, *view.window)
+    figure = go.Figure()
+    if view.rows == "targets":
+        order = np.argsort(np.where(layout.placed, layout.start, np.inf), kind="stable")
+        place = np.empty(len(targets), dtype=np.int64)
+        place[order] = np.arange(1, len(targets) + 1)
+        created = targets["created_at"].to_numpy(float)
+        waiting = np.isfinite(created) & (layout.placed | (targets["status"] == "queued").to_numpy())
+        wait_from, wait_until = created, np.where(layout.placed, layout.start, now)
+        names = [plain(name, 34, 1) for name in targets["host"].to_numpy()[order]]
+        height = int(np.clip(2200 / max(len(targets), 1), 11, 20))
+        ticks: dict[str, Any] = {"tickvals": np.arange(1, len(targets) + 1), "ticktext": names}
+        ticks |= {"tickfont": {"size": 9}} if height < 15 else {}
+        count, title, expected = len(targets), None, shown
+    else:
+        place = layout.slot + 1
+        waiting, wait_from, wait_until = shown, layout.wait_from, layout.wait_until
+        ticks = {"dtick": 1} if layout.slots <= 20 else {}
+        height, count, title, expected = 27, layout.slots, "slot", shown & layout.open
+    until = layout.end.copy()
+    y, thick = place.astype(float), BAR
+    if view.usual is not None and view.usual.any(expected):
+        y, thick = y + LIFT, SLIM
+        until = np.fmax(until, _add_usual(figure, place, layout, expected, view.usual, view))
+    _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, view)
+    hover = _hover(targets, layout, now, view.usual)
+    for status, rows_of in _by_status(targets["status"].to_numpy(), shown):
+        style = look(status)
+        figure.add_trace(
+            go.Bar(
+                orientation="h",
+                name=f"{style.label} {len(rows_of):,}",
+                base=axis.at(layout.start[rows_of]),
+                x=axis.long(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
+                y=y[rows_of],
+                # Without a width Plotly computes one per trace and a rare status gets bars of several slots.
+                width=np.full(len(rows_of), thick),
+                marker=_marker(style, theme),
+                customdata=rows_of.astype(np.int32),
+                text=hover[rows_of],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    chosen = np.array([row for row in view.selected if shown[row]], dtype=np.int64)
+    if chosen.size:
+        _add_outlines(figure, layout, y, chosen, thick, view)
+    if layout.open.any():
+        figure.add_vline(x=axis.at(now), line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
+    bounds = view.window or _whole(layout, wait_from, waiting, until)
+    return _style_timeline(figure, view, bounds, count, title, ticks, height)
+
+
+def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = View()) -> go.Figure:
+    """All targets of a big rollout as one image of slots x 1,200 time bins; the worst outcome wins a cell.
+
+    A cell has a colour alone: so targets whose status has a pattern (uncertain, in progress) carry a sign too, up to
+    BARS_MOST of them, and those selected a frame.
+    """
+    axis, theme = view.axis, view.theme
+    bounds = layout.bounds or (0.0, 1.0)
+    words = targets["status"].to_numpy()
+    styles = {word: look(word) for word in pd.unique(words)}
+    severity = np.zeros(len(words), dtype=np.uint8)
+    for word, style in styles.items():
+        severity[words == word] = style.severity
+    image = worst_image(layout, severity, *bounds, bins=BINS)
+    step = (bounds[1] - bounds[0]) / image.shape[1]
+    worst = max([style.severity for style in styles.values()], default=1)
+    colours = {style.severity: style.colour(theme) for style in styles.values()}
+    scale: list[tuple[float, str]] = []
+    for level in range(worst + 1):
+        colour = colours.get(level, "rgba(0,0,0,0)")
+        scale += [(level / (worst + 1), colour), ((level + 1) / (worst + 1), colour)]
+    where = "%{x|%H:%M:%S} UTC" if axis.origin is None else "%{x:.2f} " + axis.unit
+    figure = go.Figure(
+        go.Heatmap(
+            z=image,
+            x0=axis.at(bounds[0] + step / 2),
+            dx=axis.long(step),
+            y0=1,
+            dy=1,
+            zmin=-0.5,
+            zmax=worst + 0.5,
+            colorscale=scale,
+            showscale=False,
+            ygap=1,
+            hovertemplate=f"slot %{{y}}, {where}<extra></extra>",
+        )
+    )
+    for word, rows_of in _by_status(words, layout.placed):
+        style = look(word)
+        # A legend entry: the image itself has none.
+        figure.add_trace(
+            go.Bar(x=[None], y=[None], name=f"{style.label} {len(rows_of):,}", marker_color=style.colour(theme))
+        )
+        if style.pattern in SIGNS and len(rows_of) <= BARS_MOST:
+            figure.add_trace(_signs(targets, layout, rows_of, view, SIGNS[style.pattern], 5))
+    chosen = np.array([row for row in view.selected if layout.placed[row]], dtype=np.int64)
+    if chosen.size:
+        figure.add_trace(_signs(targets, layout, chosen, view, "square-open", 9))
+    if view.window is not None and view.window != bounds:
+        figure.add_vrect(
+            x0=axis.at(view.window[0]),
+            x1=axis.at(view.window[1]),
+            line={"color": ACCENT[theme], "width": 1.5},
+            fillcolor="rgba(0,0,0,0)",
+        )
+    figure = _style_timeline(figure, view, bounds, layout.slots, "slot", {}, 9)
+    # A drag over the image chooses the window.
+    return figure.update_layout(dragmode="select")
+
+
+def _signs(targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, symbol: str, size: int) -> go.Scatter:
+    """A sign in the middle of each target's cells, with its host and status on hover."""
+    ink = {"color": INK[view.theme], "width": 1.2}
+    names = [
+        f"{plain(host)}<br>{plain(look(status).label)}"
+        for host, status in zip(targets["host"].to_numpy()[rows], targets["status"].to_numpy()[rows], strict=True)
+    ]
+    return go.Scatter(
+        mode="markers",
+        showlegend=False,
+        x=view.axis.at((layout.start[rows] + layout.end[rows]) / 2),
+        y=layout.slot[rows] + 1,
+        marker={"symbol": symbol, "size": size, "color": INK[view.theme], "line": ink},
+        text=names,
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _by_status(words: Sequence[str] | np.ndarray, shown: Bools) -> list[tuple[str, Ints]]:
+    """Rows of each status, harmless first, so that the bad ones are drawn last and lie on top."""
+    found = [(word, np.flatnonzero(shown & (np.asarray(words) == word))) for word in pd.unique(np.asarray(words))]
+    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (look(pair[0]).severity, pair[0]))
+
+
+def _marker(style: Look, theme: str) -> dict[str, object]:
+    colour = style.colour(theme)
+    marker: dict[str, object] = {"color": colour, "line": {"width": 0}}
+    if style.pattern:
+        stroke = "rgba(0,0,0,0.55)" if theme == "light" else "rgba(0,0,0,0.7)"
+        marker["pattern"] = {"shape": style.pattern, "size": 7, "solidity": 0.22, "fgcolor": stroke, "bgcolor": colour}
+    return marker
+
+
+def _hover(targets: pd.DataFrame, layout: Layout, now: float, usual: Usual | None) -> np.ndarray:
+    """One label a target: name, status, start, took, what is usual, wait, error."""
+    labels = np.empty(len(targets), dtype=object)
+    columns = zip(
+        targets["host"].to_list(),
+        targets["status"].to_list(),
+        targets["created_at"].to_list(),
+        targets["countdown_s"].to_list(),
+        targets["error"].to_list(),
+        layout.start.tolist(),
+        layout.end.tolist(),
+        layout.open.tolist(),
+        strict=True,
+    )
+    for row, (host, status, created, countdown, error, start, end, is_open) in enumerate(columns):
+        if np.isnan(start):
+            labels[row] = ""
+            continue
+        took = f"running for {duration(now - start)}, no end yet" if is_open else f"took {duration(end - start)}"
+        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), f"started {moment(start)} UTC", took]
+        if usual is not None:
+            lines += usual.sentences(row, end - start, duration)
+        if pd.notna(created) and start - created >= 0.05:
+            planned = f" (countdown {duration(countdown)})" if countdown and pd.notna(countdown) else ""
+            lines.append(f"waited {duration(start - created)}{planned}")
+        if isinstance(error, str) and error:
+            lines.append(plain(error))
+        labels[row] = "<br>".join(lines)
+    return labels
+
+
+def _add_waits(
+    figure: go.Figure, y: Floats, shown: Bools, begin: Floats, until: Floats, planned: Floats, view: View
+) -> None:
+    """The thin bars before the run phase: the planned countdown in the accent colour, the queue after it in grey."""
+    border = np.clip(np.where(np.isfinite(planned), planned, begin), begin, until)
+    phases = (("countdown", begin, border, ACCENT[view.theme]), ("waiting", border, until, FAINT[view.theme]))
+    for name, first, last, colour in phases:
+        _add_thin(figure, name, y, np.flatnonzero(shown & (last > first)), first, last, WAIT, colour, 0.55, view)
+
+
+def _add_usual(figure: go.Figure, place: Ints, layout: Layout, expected: Bools, usual: Usual, view: View) -> Floats:
+    """The strips from median to 95th percentile; returns where the last strip of each open target ends."""
+    until = np.full(place.size, np.nan)
+    bands = (
+        ("usual end here", usual.p50, usual.p95, ACCENT[view.theme], STRIPS[0], 0.8),
+        ("usual end, fleet", usual.fleet_p50, usual.fleet_p95, INK[view.theme], STRIPS[1], 0.35),
+    )
+    for name, p50, p95, colour, below, opacity in bands:
+        first, last = layout.start + p50, layout.start + np.maximum(p95, p50 + 0.2)
+        rows = np.flatnonzero(expected & np.isfinite(last))
+        _add_thin(figure, name, place.astype(float) + below, rows, first, last, STRIP, colour, opacity, view)
+        until = np.fmax(until, np.where(expected & layout.open, last, np.nan))
+    return until
+
+
+def _add_thin(
+    figure: go.Figure, name: str, y: Floats, rows: Ints, first: Floats, last: Floats, width: float, colour: str,
+    opacity: float, view: View,
+) -> None:  # fmt: skip
+    """A trace of thin bars that answer neither hover nor click."""
+    if not rows.size:
+        return
+    figure.add_trace(
+        go.Bar(
+            orientation="h",
+            name=name,
+            base=view.axis.at(first[rows]),
+            x=view.axis.long(last[rows] - first[rows]),
+            y=y[rows],
+            width=np.full(rows.size, width),
+            marker={"color": colour, "opacity": opacity, "line": {"width": 0}},
+            hoverinfo="skip",
+        )
+    )
+
+
+def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, view: View) -> None:
+    """A frame around each selected bar. Plotly's own look of a selection goes with every new figure."""
+    figure.add_trace(
+        go.Bar(
+            orientation="h",
+            name=f"selected {rows.size:,}",
+            base=view.axis.at(layout.start[rows]),
+            x=view.axis.long(np.maximum(layout.end[rows] - layout.start[rows], 0.0)),
+            y=y[rows],
+            width=np.full(rows.size, thick + 0.1),
+            marker={"color": "rgba(0,0,0,0)", "line": {"color": INK[view.theme], "width": 2}},
+            hoverinfo="skip",
+        )
+    )
+
+
+def _whole(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:
+    begins = wait_from[waiting & np.isfinite(wait_from)]
+    bounds = layout.bounds
+    if bounds is None:
+        return None
+    last = float(np.nanmax(until)) if np.isfinite(until).any() else bounds[1]
+    return (min(bounds[0], float(begins.min())) if begins.size else bounds[0]), max(bounds[1], last)
+
+
+def _style_timeline(
+    figure: go.Figure,
+    view: View,
+    bounds: tuple[float, float] | None,
+    count: int,
+    title: str | None,
+    ticks: dict[str, Any],
+    row_height: int,
+) -> go.Figure:
+    axis, grid = view.axis, GRID[view.theme]
+    height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
+    figure.update_layout(
+        barmode="overlay",
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None},
+        hoverlabel={"align": "left"},
+        hovermode="closest",
+        dragmode="zoom",
+        # The reader's zoom outlives a new figure; another window or axis begins anew.
+        uirevision=f"{view.window} {axis} {view.rows}",
+        selectionrevision=str(hash(view.selected)),
+    )
+    if axis.origin is None:
+        figure.update_xaxes(type="date", gridcolor=grid, zeroline=False, tickformatstops=_CLOCK)
+    else:
+        figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
+    if bounds is not None:
+        pad = max((bounds[1] - bounds[0]) * 0.005, 0.5)
+        figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
+    figure.update_yaxes(
+        range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=True, **ticks
+    )
+    return figure
+
+
+_CLOCK = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%b %-d"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%b %-d"},
+    {"dtickrange": [86_400_000, None], "value": "%b %-d\n%Y"},
+]
