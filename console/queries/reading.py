@@ -128,7 +128,7 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     for name, values in zip(names, columns, strict=True):
         if name in numbers:
             frame[name] = pd.Series(values, dtype=float)
-        elif values and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        elif set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
         else:
             # Not pandas' own text type: it turns None into NaN, which is true.
