@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -58,6 +59,8 @@ def _instead(shown: list[StreamlitPage], body: Callable[[], None]) -> StreamlitP
 def _ask() -> None:
     st.title("fleetops console")
     st.text("Sign in to see the fleet's rollouts.")
+    if urlsplit(st.context.url or "").path.strip("/"):
+        st.text("The login leads to the first page: open your link once more after it.")
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.browser
 
+HOSTILE = "![x](http://203.0.113.9/x) :green-badge[up] <img src=x>"
 ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
 PEOPLE = {
     "operator": {"sub": "p-1", "email": "ops@example.com", "email_verified": True, "groups": ["fleet-operators"]},
@@ -60,6 +62,11 @@ def running_site(folder: Path) -> Iterator[Site]:
         rollout_id = fleet.call("GET", ROLLOUTS)[1][0]["id"]
         settings = Settings(folder / "console.db", folder / "runs", spool_dir_is_default=True)
         assert sync_once(settings, connection=ApiConnection(fleet.url, fleet.admin_key)).problems == []
+        with sqlite3.connect(settings.database) as conn:
+            conn.execute(
+                "UPDATE rollout_targets SET hostname = ? WHERE instance_id = ?", (HOSTILE, fleet.instance_ids[0])
+            )
+            conn.execute("UPDATE instances SET hostname = ? WHERE instance_id = ?", (HOSTILE, fleet.instance_ids[0]))
         fleet.clear_journal()
         login = folder / "login.toml"
         login.touch(0o600)
@@ -109,6 +116,7 @@ def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> 
     page = heard
     page.goto(f"{site.url}/rollout?id={site.rollout_id}")
     page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
+    page.get_by_text("open your link once more").wait_for()
     assert site.rollout_id[:8] not in page.locator("body").inner_text()
     sign_in(page, site, "viewer", f"/rollout?id={site.rollout_id}")
     page.get_by_role("heading", name=f"Rollout {site.rollout_id[:8]}").wait_for(timeout=60_000)
@@ -157,7 +165,16 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
 
-    page.get_by_role("link", name="Record of actions").click()
+    page.goto(f"{site.url}/instance?id={site.fleet.instance_ids[0]}")
+    page.get_by_role("button", name="Power-cycle").click(timeout=60_000)
+    dialog.get_by_text("The instance is being redeployed").wait_for(timeout=30_000)
+    expect(send).to_be_disabled()
+    assert HOSTILE in dialog.inner_text()
+    assert page.locator("img[src*='203.0.113.9'], img[src='x'], a[href*='203.0.113.9']").count() == 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+    page.goto(f"{site.url}/actions?acted_q={site.rollout_id}")
     page.get_by_role("heading", name="Console actions").wait_for(timeout=30_000)
     page.get_by_text("3 actions", exact=True).wait_for()
     page.get_by_test_id("stTopNavSection").filter(has_text="ops@example.com").click()
