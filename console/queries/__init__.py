@@ -12,7 +12,19 @@ from __future__ import annotations
 from console.problem import DatabaseProblem, NoDatabase
 from console.queries.acting import NO_OUTCOME, OUTCOMES, console_actions
 from console.queries.attention import Freshness, attention, freshness, usual_seconds
-from console.queries.audit import audit_counts, audit_coverage
+from console.queries.audit import (
+    AUDIT_DIMENSIONS,
+    AuditCell,
+    AuditSpan,
+    AuditTotals,
+    audit_counts,
+    audit_coverage,
+    audit_events,
+    audit_instances,
+    audit_over_time,
+    audit_totals,
+    span_of,
+)
 from console.queries.causes import (
     Cluster,
     actions_at_the_time,
@@ -49,7 +61,7 @@ from console.queries.keeping import (
     table_sizes,
     upkeep,
 )
-from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent, usual_runs
+from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent
 from console.queries.policy import (
     WindowNow,
     outside_window,
@@ -74,6 +86,7 @@ from console.queries.runs import batches, failures, in_flight, recap, results, r
 from console.queries.stuck import StuckRules, stuck
 
 __all__ = [
+    "AUDIT_DIMENSIONS",
     "COMPARE_SORTS",
     "HEALTH_OTHER",
     "HEALTH_UNREAD",
@@ -88,6 +101,9 @@ __all__ = [
     "SYNC",
     "TARGET_SORTS",
     "USUAL_LEAST",
+    "AuditCell",
+    "AuditSpan",
+    "AuditTotals",
     "Cluster",
     "DatabaseProblem",
     "Freshness",
@@ -102,6 +118,10 @@ __all__ = [
     "audit_at_the_time",
     "audit_counts",
     "audit_coverage",
+    "audit_events",
+    "audit_instances",
+    "audit_over_time",
+    "audit_totals",
     "batches",
     "bundles",
     "compared_page",
@@ -138,6 +158,7 @@ __all__ = [
     "slowest_targets",
     "source_troubles",
     "sources",
+    "span_of",
     "spool_positions",
     "stamp",
     "stuck",
@@ -147,7 +168,6 @@ __all__ = [
     "targets_of_run",
     "time_spent",
     "upkeep",
-    "usual_runs",
     "usual_seconds",
     "window_now",
 ]

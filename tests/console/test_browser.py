@@ -69,6 +69,27 @@ def test_hostile_text_does_nothing_in_a_browser(address: str, watched: Page) -> 
     page.get_by_text(HOSTILE).first.wait_for(timeout=60_000)
 
 
+def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: Page) -> None:
+    page = watched
+    page.goto(f"{address}/audit?span=All")
+    page.get_by_text("1,200 events, newest first").wait_for(timeout=60_000)
+    table = page.locator(".st-key-pivot_source [data-testid=stDataFrame]")
+    table.locator("canvas").first.wait_for(timeout=60_000)
+    for _dummy in range(20):
+        # The first row's column of what was denied.
+        table.click(position={"x": 660, "y": 50})
+        page.wait_for_timeout(500)
+        if "audit_outcome=" in page.url:
+            break
+    assert "audit_source=mcp" in page.url and "audit_outcome=denied" in page.url
+    page.get_by_text("1,200 events, newest first").wait_for(state="hidden", timeout=30_000)
+    shared = page.url
+    shown = page.get_by_text("events, newest first").inner_text()
+    page.goto("about:blank")
+    page.goto(shared)
+    page.get_by_text(shown, exact=True).wait_for(timeout=60_000)
+
+
 def test_the_server_listens_on_loopback_alone_and_refuses_foreign_names(address: str) -> None:
     port = int(address.rpartition(":")[2])
     listening = Path("/proc/net/tcp").read_text()

@@ -120,7 +120,7 @@ def test_a_pruned_day_keeps_its_counts_and_a_late_sync_does_not_bring_its_events
     assert put_events(path, instance, ages) == 0
     assert put_events(path, instance, [40.05, 0.5], prefix="late") == 1
     assert daily(path) == len(ages) + 1
-    assert queries.audit_coverage(path)["ours"].tolist() == [len(ages) + 1]
+    assert queries.audit_coverage(path)[0]["ours"].tolist() == [len(ages) + 1]
 
 
 @settings(max_examples=25, deadline=None)
