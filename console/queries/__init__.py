@@ -61,7 +61,7 @@ from console.queries.keeping import (
     table_sizes,
     upkeep,
 )
-from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent
+from console.queries.phases import SLOWEST_BY, slowest_targets, time_spent, usual_runs
 from console.queries.policy import (
     WindowNow,
     outside_window,
@@ -168,6 +168,7 @@ __all__ = [
     "targets_of_run",
     "time_spent",
     "upkeep",
+    "usual_runs",
     "usual_seconds",
     "window_now",
 ]
