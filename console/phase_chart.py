@@ -44,7 +44,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
                 width=np.full(count, 0.66),
                 marker=marker,
                 customdata=[
-                    f"{name}<br>{look(status).label}<br>{phase} {duration(s) or 'unknown'}"
+                    f"{name}<br>{plain(look(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
                     for name, status, s in zip(names, targets["status"], seconds, strict=True)
                 ],
                 hovertemplate="%{customdata}<extra></extra>",

@@ -124,7 +124,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
         figure.add_trace(
             go.Bar(
                 orientation="h",
-                name=f"{style.label} {len(rows_of):,}",
+                name=f"{plain(style.label, 40, 1)} {len(rows_of):,}",
                 base=axis.at(layout.start[rows_of]),
                 x=axis.long(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
                 y=y[rows_of],
@@ -187,7 +187,12 @@ def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = View()) -
         style = look(word)
         # A legend entry: the image itself has none.
         figure.add_trace(
-            go.Bar(x=[None], y=[None], name=f"{style.label} {len(rows_of):,}", marker_color=style.colour(theme))
+            go.Bar(
+                x=[None],
+                y=[None],
+                name=f"{plain(style.label, 40, 1)} {len(rows_of):,}",
+                marker_color=style.colour(theme),
+            )
         )
         if style.pattern in SIGNS and len(rows_of) <= BARS_MOST:
             figure.add_trace(_signs(targets, layout, rows_of, view, SIGNS[style.pattern], 5))
