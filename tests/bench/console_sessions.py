@@ -4,10 +4,10 @@
 
 """Benchmark: twenty sessions of the console at once, while syncs from a live simulator write its database.
 
-    .venv/bin/python tests/bench/console_sessions.py [--sessions 20] [--turns 12] [--targets 2000]
+    .venv/bin/python tests/bench/console_sessions.py [--sessions 20] [--turns 12] [--pause 1]
 
-Every session opens pages in turn without a pause, which is far more than people do. Exits with 1 when a page did not
-arrive or showed an error, when a sync failed, or when half of the pages took longer than 2 s.
+Every session opens pages in turn, a second after each other, which is far more than people do. Exits with 1 when a
+page did not arrive or showed an error, when a sync failed, or when half of the pages took longer than 2 s.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ STOPS = (
 )
 
 
-def run(folder: Path, sessions: int, turns: int, targets: int) -> tuple[Crowd, Crowd, Syncs]:
+def run(folder: Path, sessions: int, turns: int, pause: float, targets: int) -> tuple[Crowd, Crowd, Syncs]:
     """Seed, serve, and let first one session come alone and then all at once with the syncs."""
     database, spools = folder / "console.db", folder / "runs"
     now = time.time()
@@ -60,7 +60,7 @@ def run(folder: Path, sessions: int, turns: int, targets: int) -> tuple[Crowd, C
         visit_all(server, STOPS, sessions=1, turns=len(STOPS))
         alone = visit_all(server, STOPS, sessions=1, turns=turns)
         with syncing(database, spools, simulator.environment()) as syncs:
-            crowd = visit_all(server, STOPS, sessions=sessions, turns=turns)
+            crowd = visit_all(server, STOPS, sessions=sessions, turns=turns, pause=pause)
     return alone, crowd, syncs
 
 
@@ -75,12 +75,14 @@ def row(name: str, times: list[float]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=20)
-    parser.add_argument("--turns", type=int, default=18)
+    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between the pages of a session (%(default)g)")
     parser.add_argument("--targets", type=int, default=2000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        alone, crowd, syncs = run(Path(name), arguments.sessions, arguments.turns, arguments.targets)
-    print(f"{crowd.sessions} sessions at once, {os.cpu_count()} cores, load now {os.getloadavg()[0]:.1f}")
+        alone, crowd, syncs = run(Path(name), arguments.sessions, arguments.turns, arguments.pause, arguments.targets)
+    crowded = f"{crowd.sessions} sessions, {arguments.pause:g} s between their pages"
+    print(f"{crowded}; {os.cpu_count()} cores, load now {os.getloadavg()[0]:.1f}")
     print(f"{'page':<22}{'visits':>7}{'median s':>9}{'p95':>7}{'most':>7}")
     for heading, times in crowd.seconds.items():
         print(row(heading, sorted(times)))

@@ -49,8 +49,10 @@ class Crowd:
         return sorted(one for times in self.seconds.values() for one in times)
 
 
-def visit_all(server: Served, stops: Sequence[Stop], *, sessions: int, turns: int, timeout: float = 60.0) -> Crowd:
-    """Let ``sessions`` visitors come at once and open ``turns`` pages each, one after the other, without a pause.
+def visit_all(
+    server: Served, stops: Sequence[Stop], *, sessions: int, turns: int, pause: float = 0.0, timeout: float = 60.0
+) -> Crowd:
+    """Let ``sessions`` visitors come at once and open ``turns`` pages each, one ``pause`` seconds after the other.
 
     Each begins at another of ``stops``. After a live page comes what its tab asks for by itself.
     """
@@ -63,6 +65,7 @@ def visit_all(server: Served, stops: Sequence[Stop], *, sessions: int, turns: in
                 ready.wait()
                 for turn in range(turns):
                     open_one(visitor, stops[(number + turn) % len(stops)])
+                    time.sleep(pause)
                 done.wait()
                 leave.wait()
         except threading.BrokenBarrierError:
