@@ -53,7 +53,7 @@ class Killed(BaseException):
 
 
 def arguments(sim: Simulator, watermark: Path, **more: Any) -> dict[str, Any]:
-    quick = {"interval": 0.05, "instance_interval": 0.01, "max_rate": 5000}
+    quick = {"interval": 0.1, "instance_interval": 0.01, "max_rate": 5000}
     return {"api_url": sim.url, "api_key": sim.keys["user"], "watermark": str(watermark), **quick, **more}
 
 
@@ -76,7 +76,7 @@ async def until(task: asyncio.Task[None], condition: Callable[[], Any], seconds:
         if task.done():
             await task
         assert asyncio.get_running_loop().time() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.03)
 
 
 async def look(task: asyncio.Task[None], sim: Simulator) -> None:

@@ -15,6 +15,7 @@ import email.utils
 import fcntl
 import json
 import logging
+import math
 import os
 import random
 import re
@@ -24,6 +25,7 @@ import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -883,7 +885,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = (when - now).total_seconds()
         except (TypeError, ValueError, IndexError, OverflowError):
             return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER) if seconds == seconds else None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 # The loop
@@ -1029,34 +1031,28 @@ class Follower:
     # Instances
 
     async def _look_at_instances(self) -> None:
-        wants_health = self._settings.wants(*HEALTH_EVENTS)
-        wants_audit = self._settings.wants(AUDIT_EVENT)
-        if not wants_health and not wants_audit:
+        if not self._settings.wants(*HEALTH_EVENTS, AUDIT_EVENT):
             return
         ids = sorted(host_names(self._mark.known["names"], self._settings.instances))
         for start in range(0, len(ids), INSTANCES_AT_ONCE):
             health, audit = dict(self._mark.known.get("health", {})), dict(self._mark.known.get("audit", {}))
             told: list[Record] = []
-
-            async def read(
-                instance_id: str, health: Record = health, audit: Record = audit, told: list[Record] = told
-            ) -> None:
-                try:
-                    if wants_health:
-                        step = await self._health(instance_id, health.get(instance_id))
-                        health[instance_id] = step.known
-                        told += step.events
-                    if wants_audit and health.get(instance_id, {}).get("state") != "gone":
-                        step = await self._audit(instance_id, audit.get(instance_id))
-                        audit[instance_id] = step.known
-                        told += step.events
-                except Unavailable as problem:
-                    if not problem.answered:
-                        raise
-                    self._warn_once(str(problem))
-
-            await _each(ids[start : start + INSTANCES_AT_ONCE], read)
+            await _each(ids[start : start + INSTANCES_AT_ONCE], partial(self._look_at_instance, health, audit, told))
             await self._tell({**self._mark.known, "health": health, "audit": audit}, told)
+
+    async def _look_at_instance(self, health: Record, audit: Record, told: list[Record], instance_id: str) -> None:
+        """What is known of an instance now goes into ``health`` and ``audit``, what there is to tell into ``told``."""
+        try:
+            if self._settings.wants(*HEALTH_EVENTS):
+                health[instance_id], events = await self._health(instance_id, health.get(instance_id))
+                told += events
+            if self._settings.wants(AUDIT_EVENT) and health.get(instance_id, {}).get("state") != "gone":
+                audit[instance_id], events = await self._audit(instance_id, audit.get(instance_id))
+                told += events
+        except Unavailable as problem:
+            if not problem.answered:
+                raise
+            self._warn_once(str(problem))
 
     async def _health(self, instance_id: str, known: Record | None) -> Step:
         try:
