@@ -76,7 +76,7 @@ class JobReader(RunReader):
 
     def feed(self, event: Any) -> None:
         """Take in one event. Raises EventError, and changes nothing, if it is none."""
-        event = as_run_log(event, self._redactor)
+        event = self._timed(as_run_log(event, self._redactor))
         super().feed(event)
         name, data = event["event"], event.get("event_data")
         if name not in KNOWN:
@@ -90,6 +90,23 @@ class JobReader(RunReader):
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping):
             self._see(data.get("host") or event.get("host_name"))
+
+    def _timed(self, event: Any) -> Any:
+        """The event, without times that are another task's.
+
+        ansible-runner gives a result whose task was never started on its host (a meta task) the start of the host's
+        task before it.
+        """
+        data = event.get("event_data") if isinstance(event, Mapping) else None
+        if not isinstance(data, Mapping) or not data.get("host") or not data.get("task_uuid"):
+            return event
+        announced = self.state.setdefault("announced", {})
+        host, task = str(data["host"]), str(data["task_uuid"])
+        if event.get("event") == "runner_on_start":
+            announced[host] = task
+        elif "start" in data and announced.get(host) != task:
+            return {**event, "event_data": {**data, "start": None, "end": None, "duration": None}}
+        return event
 
     def _see(self, host: Any) -> None:
         """Note a host of the current batch; its play's row is told anew."""
