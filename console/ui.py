@@ -215,7 +215,15 @@ def metrics(values: Sequence[tuple[str, str]]) -> None:
     """Boxes of figures side by side, wrapping on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
-            st.metric(name, value, border=True, width=150)
+            st.metric(name, literal(value), border=True, width=150)
+
+
+def literal(text: str) -> str:
+    """Machine text for a place where Streamlit reads Markdown: as code, unless it is a figure or plain words."""
+    if not text or (re.fullmatch(r"[^\W_]+([ .,+%-]+[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
+        return text
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}"
 
 
 def line(*parts: str) -> None:
