@@ -967,7 +967,8 @@ class Follower:
         told = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
         rollouts, floor = prune({**rollouts, **{i: step.known for i, step in steps.items()}}, floor)
         fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
-        await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
+        if fresh != known:
+            await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
 
     async def _listed(
         self, rollouts: Mapping[str, Record], floor: float | None, first: bool
@@ -1033,12 +1034,20 @@ class Follower:
     async def _look_at_instances(self) -> None:
         if not self._settings.wants(*HEALTH_EVENTS, AUDIT_EVENT):
             return
+        new = False
         ids = sorted(host_names(self._mark.known["names"], self._settings.instances))
         for start in range(0, len(ids), INSTANCES_AT_ONCE):
             health, audit = dict(self._mark.known.get("health", {})), dict(self._mark.known.get("audit", {}))
             told: list[Record] = []
             await _each(ids[start : start + INSTANCES_AT_ONCE], partial(self._look_at_instance, health, audit, told))
-            await self._tell({**self._mark.known, "health": health, "audit": audit}, told)
+            known = {**self._mark.known, "health": health, "audit": audit}
+            new = new or any(
+                known[part].keys() != self._mark.known.get(part, {}).keys() for part in ("health", "audit")
+            )
+            await self._tell(known, told, note=bool(told))
+        if new:
+            # What was met for the first time counts from now on, although there was nothing to tell.
+            await self._tell(self._mark.known, [])
 
     async def _look_at_instance(self, health: Record, audit: Record, told: list[Record], instance_id: str) -> None:
         """What is known of an instance now goes into ``health`` and ``audit``, what there is to tell into ``told``."""
@@ -1091,13 +1100,16 @@ class Follower:
 
     # Handing over
 
-    async def _tell(self, known: Record, events: list[Record]) -> None:
-        """Note what is known and what follows from it, as one; then hand the events over."""
-        wanted = [row for row in events if row["type"] in self._settings.events]
-        if not wanted and known == self._mark.known:
-            return
-        names = host_names(known["names"], self._settings.instances)
+    async def _tell(self, known: Record, events: list[Record], *, note: bool = True) -> None:
+        """Note what is known and what follows from it, as one; then hand the events over.
+
+        Without ``note`` it is kept in memory only, for what a later look would find again.
+        """
         self._mark.known = known
+        if not note:
+            return
+        wanted = [row for row in events if row["type"] in self._settings.events]
+        names = host_names(known["names"], self._settings.instances)
         self._mark.commit([addressed(row, names) for row in wanted])
         await self._deliver()
 
