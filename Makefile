@@ -85,8 +85,22 @@ docs: $(VENV)/.dev-ready  ## The HTML reference of all modules and plugins, in d
 ee: $(VENV)/.dev-ready  ## The execution environment's files, and everything in clean environments made from them alone
 	@.ci/ee
 
+# In an environment of its own, as its engine's packages are nobody else's.
+$(VENV)/.rulebook-ready: tests/requirements-rulebook.txt | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/rulebook
+	$(VENV)/rulebook/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-rulebook.txt
+	@touch $@
+
+.PHONY: rulebook
+rulebook: $(VENV)/.dev-ready $(VENV)/.rulebook-ready  ## The sample rulebook in the real ansible-rulebook (needs Java 17)
+	@.ci/rulebook
+
+.PHONY: shots
+shots: $(VENV)/.dev-ready  ## The console's pages as pictures for the documentation, light and dark
+	$(BIN)/python -m tests.shots
+
 .PHONY: bench
-bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory against static YAML, run log on against off
+bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory, run log, and the console's pages and sessions
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean
