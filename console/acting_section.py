@@ -23,6 +23,8 @@ from console.acting.decision import FORCED, REASON_MOST, STEERING, Intent, Seen,
 from console.acting.send import Attempt, Outcome, act, look
 from console.settings import ApiConnection, SettingsError, load_api
 from console.store import StoreError
+from console.sync.api import ApiOptions
+from console.sync.once import sync_once
 
 ICONS = {
     "pause": ":material/pause:",
@@ -33,6 +35,8 @@ ICONS = {
 }
 # Targets that the choice for a retry offers.
 CHOICES_MOST = 500
+# The newest rollouts that are looked at after an action; open ones among them are read whole.
+SYNCED_ROLLOUTS = 100
 
 _OPEN = "acting_confirmation"
 
@@ -205,11 +209,36 @@ def _send(
 def _say(outcome: Outcome) -> None:
     ui.badge(outcome.word)
     st.text(outcome.sentence)
-    if outcome.word == "done":
-        st.caption("The pages show it after the next sync.")
-    if st.button("Close", key="act_close"):
+    with ui.row():
+        closed = st.button("Close", key="act_close")
+        # What was refused has changed nothing that a page could show.
+        synced = outcome.word != "refused" and st.button(
+            "Sync and close", icon=":material/sync:", type="primary", key="act_sync", help="Reads what is open anew."
+        )
+    if synced and not _synced():
+        return
+    if synced or closed:
         _close()
         st.rerun()
+
+
+def _synced() -> bool:
+    """Read the newest rollouts, so that the page shows what was done; False if something of it failed."""
+    connection, _no_api = _connection()
+    try:
+        with st.spinner("Reading the rollouts"):
+            report = sync_once(
+                ui.settings(),
+                connection=connection,
+                spools=False,
+                api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
+            )
+    except (StoreError, SettingsError) as error:
+        st.text(str(error))
+        return False
+    for sentence in report.problems:
+        st.text(sentence)
+    return not report.problems
 
 
 def _connection() -> tuple[ApiConnection | None, str]:

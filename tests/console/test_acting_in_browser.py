@@ -37,6 +37,7 @@ class Site:
     """A console with a login over a rollout under way. ``secrets``: texts that no browser may ever get."""
 
     url: str
+    database: Path
     fleet: Simulator
     rollout_id: str
     secrets: tuple[str, ...]
@@ -62,11 +63,6 @@ def running_site(folder: Path) -> Iterator[Site]:
         rollout_id = fleet.call("GET", ROLLOUTS)[1][0]["id"]
         settings = Settings(folder / "console.db", folder / "runs", spool_dir_is_default=True)
         assert sync_once(settings, connection=ApiConnection(fleet.url, fleet.admin_key)).problems == []
-        with sqlite3.connect(settings.database) as conn:
-            conn.execute(
-                "UPDATE rollout_targets SET hostname = ? WHERE instance_id = ?", (HOSTILE, fleet.instance_ids[0])
-            )
-            conn.execute("UPDATE instances SET hostname = ? WHERE instance_id = ?", (HOSTILE, fleet.instance_ids[0]))
         fleet.clear_journal()
         login = folder / "login.toml"
         login.touch(0o600)
@@ -83,7 +79,7 @@ def running_site(folder: Path) -> Iterator[Site]:
         }
         with serving(settings.database, settings.spool_dir, environment, port) as served:
             kept = (fleet.admin_key, cookie_secret, CLIENT_SECRET)
-            yield Site(served.url, fleet, rollout_id, kept)
+            yield Site(served.url, settings.database, fleet, rollout_id, kept)
             log = served.log.read_text()
             assert not [secret for secret in kept if secret in log]
             assert "Traceback" not in log, log
@@ -121,7 +117,7 @@ def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> 
     sign_in(page, site, "viewer", f"/rollout?id={site.rollout_id}")
     page.get_by_role("heading", name=f"Rollout {site.rollout_id[:8]}").wait_for(timeout=60_000)
     for action in ("Pause", "Resume", "Cancel", "Retry"):
-        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled()
+        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled(timeout=30_000)
     page.get_by_text("your login is not one of the operators'").wait_for()
     page.get_by_role("button", name="Pause", exact=True).click(force=True)
     page.wait_for_timeout(500)
@@ -139,12 +135,12 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     queued = sum(
         row["status"] == "queued" for row in site.fleet.call("GET", f"{ROLLOUTS}/{site.rollout_id}")[1]["targets"]
     )
-    expect(send).to_contain_text(f"Pause: {queued} targets")
+    expect(send).to_contain_text(f"Pause: {queued} targets", timeout=30_000)
     # Without a reason nothing is sent, and that is recorded too.
     send.click()
     dialog.get_by_text("A reason is missing").wait_for(timeout=30_000)
     dialog.get_by_role("button", name="Close", exact=True).last.click()
-    expect(dialog).to_have_count(0)
+    expect(dialog).to_have_count(0, timeout=30_000)
     assert site.fleet.writes() == []
 
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -153,7 +149,9 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     send.click()
     dialog.get_by_text("The server accepted it. The rollout is paused.").wait_for(timeout=30_000)
     assert site.status() == "paused"
-    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    dialog.get_by_role("button", name="Sync and close").click()
+    expect(dialog).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled(timeout=30_000)
 
     page.get_by_role("button", name="Cancel", exact=True).click()
     dialog.get_by_text("Terminate what is in progress").click()
@@ -165,14 +163,18 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
 
-    page.goto(f"{site.url}/instance?id={site.fleet.instance_ids[0]}")
+    instance_id = site.fleet.instance_ids[0]
+    with sqlite3.connect(site.database) as conn:
+        conn.execute("UPDATE rollout_targets SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
+        conn.execute("UPDATE instances SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
+    page.goto(f"{site.url}/instance?id={instance_id}")
     page.get_by_role("button", name="Power-cycle").click(timeout=60_000)
     dialog.get_by_text("The instance is being redeployed").wait_for(timeout=30_000)
-    expect(send).to_be_disabled()
+    expect(send).to_be_disabled(timeout=30_000)
     assert HOSTILE in dialog.inner_text()
     assert page.locator("img[src*='203.0.113.9'], img[src='x'], a[href*='203.0.113.9']").count() == 0
     page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    expect(dialog).to_have_count(0, timeout=30_000)
 
     page.goto(f"{site.url}/actions?acted_q={site.rollout_id}")
     page.get_by_role("heading", name="Console actions").wait_for(timeout=30_000)
