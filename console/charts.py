@@ -22,7 +22,10 @@ from console.palette import GRID, look
 
 def plain(text: object, width: int = 64, lines: int = 4) -> str:
     """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
-    rows = textwrap.wrap(str(text), width) or [""]
+    # A word on its own needs no wrapping, and a chart has hundreds of them.
+    word = str(text)
+    whole = len(word) <= width and word.isprintable() and " " not in word
+    rows = [word] if whole else textwrap.wrap(word, width) or [""]
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1] + " …"]
     return "<br>".join(html.escape(row, quote=False) for row in rows)
