@@ -130,7 +130,9 @@ def chart(figure_json: str, alt: str, key: str) -> None:
 
 
 def to_json(figure: go.Figure) -> str:
-    """A figure as JSON, for a cache."""
+    """A figure as JSON, for a cache. Left is Plotly's own template: Plotly puts it back in when the figure is drawn."""
+    # Read back from JSON it would be checked piece by piece, 20 ms at each run of the page.
+    figure.layout.template = None
     text: str = figure.to_json()
     return text
 
