@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from console import charts, ui
-from console.tables import _count, _durations, _moments, _show, _text, playbook_name
+from console import charts, columns, ui
 
 
 def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
@@ -32,26 +31,26 @@ def instances(found: pd.DataFrame) -> None:
                 found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
             )
         ],
-        deployed=_moments(found["deployed_at"]),
+        deployed=columns.moments(found["deployed_at"]),
         kept=[
             "" if math.isnan(n) else f"{int(n):,}{' or more' if full else ''}"
             for n, full in zip(found["memories"], found["memories_full"], strict=True)
         ],
     )
-    columns = {
+    shown = {
         "open": ui.open_column("instance", "instances_open"),
-        "host": _text("host", 210),
-        "problem": _text("open problem", 230),
+        "host": columns.text("host", 210),
+        "problem": columns.text("open problem", 230),
         "last": ui.status_column("last rollout", 125),
         "health_word": ui.status_column("health", 110),
-        "version": _text("runtime", 130),
-        "outdated": _count("updates"),
-        "deployed": _text("last deploy (UTC)", 155),
-        "kept": _text("memories", 90),
-        "current_bundle": _text("bundle", 110),
-        "instance_id": _text("id", 290),
+        "version": columns.text("runtime", 130),
+        "outdated": columns.count("updates"),
+        "deployed": columns.text("last deploy (UTC)", 155),
+        "kept": columns.text("memories", 90),
+        "current_bundle": columns.text("bundle", 110),
+        "instance_id": columns.text("id", 290),
     }
-    _show(frame, columns, "Instances", "instances")
+    columns.show(frame, shown, "Instances", "instances")
     ui.follow("instances_open", ui.INSTANCE, found["instance_id"].tolist())
 
 
@@ -62,18 +61,18 @@ def actions(found: pd.DataFrame) -> None:
         at=[
             charts.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
         ],
-        took=_durations(found["took_s"]),
+        took=columns.durations(found["took_s"]),
     )
-    columns = {
-        "at": _text("asked for (UTC)", 160),
-        "action": _text("action", 190),
+    shown = {
+        "at": columns.text("asked for (UTC)", 160),
+        "action": columns.text("action", 190),
         "state": ui.status_column(width=130),
-        "took": _text("took", 100),
-        "message": _text("message", 420),
-        **({"actor": _text("by", 140)} if found["actor"].notna().any() else {}),
-        "action_id": _text("id", 280),
+        "took": columns.text("took", 100),
+        "message": columns.text("message", 420),
+        **({"actor": columns.text("by", 140)} if found["actor"].notna().any() else {}),
+        "action_id": columns.text("id", 280),
     }
-    _show(frame, columns, "Actions of the instance, newest first", "actions")
+    columns.show(frame, shown, "Actions of the instance, newest first", "actions")
 
 
 def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: str) -> None:
@@ -84,21 +83,21 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
     frame = found.assign(
         open=[ui.short(i) for i in found["rollout_id"]],
         state=ui.status_cells(found["status"]),
-        started=_moments(found["started_at"].fillna(found["created_at"])),
-        took=_durations(found["took_s"]),
+        started=columns.moments(found["started_at"].fillna(found["created_at"])),
+        took=columns.durations(found["took_s"]),
         beside=[_beside(took, p50, p95) for took in found["took_s"]],
     )
-    columns = {
+    shown = {
         "open": ui.open_column("rollout", "deploys_open"),
         "state": ui.status_column(width=130),
-        "started": _text("started (UTC)", 160),
-        "took": _text("took", 110),
-        "beside": _text(f"beside {whose} usual", 190),
-        "scope": _text("scope", 85),
-        "error": _text("error", 420),
-        "bundle_hash": _text("bundle", 110),
+        "started": columns.text("started (UTC)", 160),
+        "took": columns.text("took", 110),
+        "beside": columns.text(f"beside {whose} usual", 190),
+        "scope": columns.text("scope", 85),
+        "error": columns.text("error", 420),
+        "bundle_hash": columns.text("bundle", 110),
     }
-    _show(frame, columns, "Rollout targets of the instance, newest first", "deploys")
+    columns.show(frame, shown, "Rollout targets of the instance, newest first", "deploys")
     ui.follow("deploys_open", ui.ROLLOUT, found["rollout_id"].tolist())
 
 
@@ -118,13 +117,13 @@ def components(rows: list[dict[str, Any]]) -> None:
     words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
     frame = frame.assign(state=ui.status_cells(words), order=[w != "outdated" for w in words])
     frame = frame.sort_values(["order", "name"], kind="stable")
-    columns = {
-        "name": _text("component", 260),
+    shown = {
+        "name": columns.text("component", 260),
         "state": ui.status_column("version", 130),
-        "current": _text("running", 150),
-        "available": _text("available", 150),
+        "current": columns.text("running", 150),
+        "available": columns.text("available", 150),
     }
-    _show(frame, columns, "Components and their versions", "components")
+    columns.show(frame, shown, "Components and their versions", "components")
 
 
 def versions(found: pd.DataFrame) -> None:
@@ -132,7 +131,7 @@ def versions(found: pd.DataFrame) -> None:
     told = [json.loads(text) for text in found["versions_json"]]
     before = [*told[1:], None]
     frame = found.assign(
-        seen=_moments(found["taken_at"]),
+        seen=columns.moments(found["taken_at"]),
         changed=[
             "first look"
             if old is None
@@ -140,12 +139,12 @@ def versions(found: pd.DataFrame) -> None:
             for old, new in zip(before, told, strict=True)
         ],
     )
-    columns = {
-        "seen": _text("first seen (UTC)", 160),
-        "runtime": _text("runtime", 130),
-        "changed": _text("change", 520),
+    shown = {
+        "seen": columns.text("first seen (UTC)", 160),
+        "runtime": columns.text("runtime", 130),
+        "changed": columns.text("change", 520),
     }
-    _show(frame, columns, "Versions seen, newest first", "versions")
+    columns.show(frame, shown, "Versions seen, newest first", "versions")
 
 
 def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -154,32 +153,32 @@ def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def events(found: pd.DataFrame) -> None:
     """Audit events that were no success, newest first."""
-    frame = found.assign(state=ui.status_cells(found["outcome"]), at=_moments(found["event_ts"]))
-    columns = {
-        "at": _text("time (UTC)", 160),
+    frame = found.assign(state=ui.status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
+    shown = {
+        "at": columns.text("time (UTC)", 160),
         "state": ui.status_column("outcome", 110),
-        "event_type": _text("event", 170),
-        "source": _text("source", 110),
-        "tool_name": _text("tool", 180),
-        "server_slug": _text("server", 140),
-        "role": _text("role", 100),
-        "conversation_id": _text("conversation", 250),
-        "request_id": _text("request", 250),
+        "event_type": columns.text("event", 170),
+        "source": columns.text("source", 110),
+        "tool_name": columns.text("tool", 180),
+        "server_slug": columns.text("server", 140),
+        "role": columns.text("role", 100),
+        "conversation_id": columns.text("conversation", 250),
+        "request_id": columns.text("request", 250),
     }
-    _show(frame, columns, "Audit events without success, newest first", "events")
+    columns.show(frame, shown, "Audit events without success, newest first", "events")
 
 
 def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
-    frame = found.assign(seen=_moments(found["seen_at"]), since=_moments(found["not_before"]))
-    columns = {
-        "seen": _text("seen (UTC)", 160),
-        "key": _text("setting", 290),
-        "before": _text("before", 150),
-        "after": _text("after", 150),
-        "since": _text("not before (UTC)", 160),
+    frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before"]))
+    shown = {
+        "seen": columns.text("seen (UTC)", 160),
+        "key": columns.text("setting", 290),
+        "before": columns.text("before", 150),
+        "after": columns.text("after", 150),
+        "since": columns.text("not before (UTC)", 160),
     }
-    _show(frame, columns, "Changes of the policy, newest first", "policy_changes")
+    columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
 
 
 def outside(found: pd.DataFrame) -> None:
@@ -187,19 +186,19 @@ def outside(found: pd.DataFrame) -> None:
     frame = found.assign(
         open=[ui.short(i) for i in found["rollout_id"]],
         state=ui.status_cells(found["status"]),
-        started=_moments(found["created_at"]),
+        started=columns.moments(found["created_at"]),
         window=[h + (" (assumed)" if a else "") for h, a in zip(found["hours"], found["assumed"], strict=True)],
         by=["playbook" if run else "" for run in found["run_id"]],
     )
-    columns = {
+    shown = {
         "open": ui.open_column("rollout", "outside_open"),
         "state": ui.status_column(width=130),
-        "started": _text("started (UTC)", 160),
-        "window": _text("window then", 250),
-        "reason": _text("reason given", 420),
-        "by": _text("started by", 90),
+        "started": columns.text("started (UTC)", 160),
+        "window": columns.text("window then", 250),
+        "reason": columns.text("reason given", 420),
+        "by": columns.text("started by", 90),
     }
-    _show(frame, columns, "Rollouts started outside the maintenance window", "outside")
+    columns.show(frame, shown, "Rollouts started outside the maintenance window", "outside")
     ui.follow("outside_open", ui.ROLLOUT, found["rollout_id"].tolist())
 
 
@@ -208,16 +207,16 @@ def override_runs(found: pd.DataFrame) -> None:
     frame = found.assign(
         open=[ui.short(i) for i in found["run_id"]],
         state=ui.status_cells(found["status"]),
-        name=[playbook_name(path) for path in found["playbook"]],
-        started=_moments(found["started_at"]),
+        name=[columns.playbook_name(path) for path in found["playbook"]],
+        started=columns.moments(found["started_at"]),
     )
-    columns = {
+    shown = {
         "open": ui.open_column("run", "override_runs_open"),
         "state": ui.status_column(width=120),
-        "name": _text("playbook", 210),
-        "started": _text("started (UTC)", 160),
-        "reason": _text("reason given", 420),
-        "user": _text("user", 110),
+        "name": columns.text("playbook", 210),
+        "started": columns.text("started (UTC)", 160),
+        "reason": columns.text("reason given", 420),
+        "user": columns.text("user", 110),
     }
-    _show(frame, columns, "Playbook runs that overrode the window", "override_runs")
+    columns.show(frame, shown, "Playbook runs that overrode the window", "override_runs")
     ui.follow("override_runs_open", ui.RUN, found["run_id"].tolist())

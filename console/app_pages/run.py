@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, share, tables, timeline_section, ui
+from console import charts, moment_section, queries, run_tables, share, tables, timeline_section, ui
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
+GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 ID = ui.wanted_id()
 
 
@@ -30,10 +31,9 @@ def body() -> None:
         rollouts(run)
         if len(batches):
             st.subheader("Batches")
-            tables.batches(batches)
-        st.subheader("Recap by host")
-        tables.recap(ui.ask(queries.recap, ID))
-        results(batches)
+            run_tables.batches(batches)
+        details(batches)
+        moment_section.show(run, ui.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ def failures(run: dict[str, Any]) -> None:
                 ui.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
-        st.caption("More in the results below, failures first.")
+        st.caption(f"More under {RESULTS} below, failures first.")
     flying = ui.ask(queries.in_flight, ID)
     if len(flying) and run["status"] in ("running", "lost"):
         st.subheader("Under way" if run["status"] == "running" else "Last seen doing")
@@ -99,8 +99,67 @@ def rollouts(run: dict[str, Any]) -> None:
         tables.rollouts(linked, now, key="run_rollouts")
 
 
+def details(batches: pd.DataFrame) -> None:
+    """Every result, as one of four tables; the others are not read."""
+    st.space("xsmall")
+    # An address that filters the results means that table.
+    filtered = any(name.startswith("results_") for name in st.query_params)
+    with ui.row():
+        st.subheader("Details", width="content")
+        chosen = st.segmented_control(
+            "Details",
+            [GRID, TASKS, RECAP, RESULTS],
+            default=RESULTS if filtered else GRID,
+            required=True,
+            label_visibility="collapsed",
+            key="details",
+            bind="query-params",
+        )
+    if chosen == TASKS:
+        tasks()
+    elif chosen == RECAP:
+        recap()
+    elif chosen == RESULTS:
+        results(batches)
+    else:
+        grid()
+
+
+def grid() -> None:
+    search = ui.search_box("grid", "Host contains")
+    tasks_of_run = ui.ask(queries.run_tasks, ID)
+    found, total = ui.paged("grid", lambda n: ui.ask(queries.run_grid, ID, search, n), queries.LIST_PAGE)
+    with ui.row():
+        more = len(tasks_of_run) - queries.TASKS_MOST
+        st.caption(
+            f"{total:,} host{'s' if total != 1 else ''}, those in trouble first"
+            + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
+            width="content",
+        )
+        share.share("grid", total, lambda path, most: queries.run_grid(path, ID, search, 1, most)[0])
+    if total:
+        run_tables.grid(found, tasks_of_run)
+        ui.pager("grid", total, queries.LIST_PAGE)
+
+
+def tasks() -> None:
+    found = ui.ask(queries.run_tasks, ID)
+    with ui.row():
+        st.caption(f"{len(found):,} task{'s' if len(found) != 1 else ''}, all batches together", width="content")
+        share.share("tasks", len(found), lambda path, most: queries.run_tasks(path, ID).head(most))
+    if len(found):
+        run_tables.tasks(found)
+
+
+def recap() -> None:
+    found = ui.ask(queries.recap, ID)
+    with ui.row():
+        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, those in trouble first", width="content")
+        share.share("recap", len(found), lambda path, most: queries.recap(path, ID).head(most))
+    run_tables.recap(found)
+
+
 def results(batches: pd.DataFrame) -> None:
-    st.subheader("Results")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = ui.status_filter("results", STATUSES)
         names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in ui.records(batches)}
@@ -124,7 +183,7 @@ def results(batches: pd.DataFrame) -> None:
             "results", total, lambda path, most: queries.results(path, ID, tuple(statuses), search, play, size=most)[0]
         )
     if total:
-        tables.results(found)
+        run_tables.results(found)
         ui.pager("results", total, queries.PAGE)
 
 

@@ -82,6 +82,8 @@ from console.queries.rollouts import (
     targets_of,
     targets_of_run,
 )
+from console.queries.run_grid import TASKS_MOST, run_grid, run_tasks
+from console.queries.run_moment import actions_beside_run, audit_beside_run, rollouts_beside_run
 from console.queries.runs import batches, failures, in_flight, recap, results, run, runs
 from console.queries.stuck import StuckRules, stuck
 
@@ -100,6 +102,7 @@ __all__ = [
     "SLOWEST_BY",
     "SYNC",
     "TARGET_SORTS",
+    "TASKS_MOST",
     "USUAL_LEAST",
     "AuditCell",
     "AuditSpan",
@@ -114,8 +117,10 @@ __all__ = [
     "Upkeep",
     "WindowNow",
     "actions_at_the_time",
+    "actions_beside_run",
     "attention",
     "audit_at_the_time",
+    "audit_beside_run",
     "audit_counts",
     "audit_coverage",
     "audit_events",
@@ -150,8 +155,11 @@ __all__ = [
     "results",
     "rollout",
     "rollouts",
+    "rollouts_beside_run",
     "rollouts_of_run",
     "run",
+    "run_grid",
+    "run_tasks",
     "runs",
     "runs_at_the_time",
     "runs_of_rollout",

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What else happened on a run's hosts while it was at work: rollouts, actions and audit events on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console import charts, queries, run_tables, tables, ui
+from console.palette import look
+
+# The API's clock and the control node's are not one.
+BEFORE, AFTER = 60.0, 300.0
+
+
+def show(run: dict[str, Any], now: float) -> None:
+    """The section "What else happened" of a run; what is not asked for is not read."""
+    st.space("xsmall")
+    if not st.toggle("What else happened on these hosts", key="beside", bind="query-params"):
+        return
+    if run["started_at"] is None:
+        st.text("This run gave no time of its start.")
+        return
+    run_id = run["run_id"]
+    last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
+    first, last = run["started_at"] - BEFORE, last + AFTER
+    st.caption(f"On this run's hosts, {charts.moment(first)} to {charts.moment(last)} UTC")
+
+    st.markdown("**Other rollouts**")
+    others = ui.ask(queries.rollouts_beside_run, run_id, first, last)
+    if len(others):
+        run_tables.rollouts_beside(others)
+    else:
+        st.text("No other stored rollout was at work on these hosts then.")
+
+    st.markdown("**Actions**")
+    actions = ui.ask(queries.actions_beside_run, run_id, first, last)
+    if len(actions):
+        tables.actions_around(actions)
+    else:
+        st.text("No stored action on these hosts falls into this time.")
+
+    counts, events = ui.ask(queries.audit_beside_run, run_id, first, last)
+    st.markdown("**Audit**")
+    if len(counts):
+        ui.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
+        if len(events):
+            tables.audit_around(events)
+        st.page_link(ui.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
+    else:
+        st.text("No stored audit event of these hosts falls into this time.")
