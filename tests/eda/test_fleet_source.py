@@ -332,6 +332,33 @@ def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
     assert args["api_key"] not in said
 
 
+def test_a_past_that_cannot_be_read_at_first_is_no_news_later(sim: Simulator, tmp_path: Path) -> None:
+    sim.fault(operation="get_rollout_timeline", status=500, times=6)
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+        await look(task, sim)
+        assert sim.journal(operation_id="get_rollout_timeline", status=500)
+        sim.knobs(insert_rollouts=1)
+        await look(task, sim)
+
+    events = [*source["ROLLOUT_EVENTS"], *source["TARGET_EVENTS"]]
+    told = follow(arguments(sim, tmp_path / "mark", events=events), script).types()
+    assert (told[0], told[-1]) == ("rollout.started", "rollout.finished")
+    assert told.count("rollout.started") == told.count("rollout.finished") == 1
+
+
+def test_the_past_is_told_when_asked_for(sim: Simulator, tmp_path: Path) -> None:
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await look(task, sim)
+
+    args = arguments(sim, tmp_path / "mark", start_from="earliest", events=["fleetops.rollout.finished"])
+    listed = sim.call("GET", f"{FLEET}/rollouts?limit=100&offset=0")[1]
+    told = follow(args, script).events
+    assert {event["rollout"]["id"] for event in told} == {row["id"] for row in listed if row["completed_at"]}
+    assert [event["rollout"]["created_at"] for event in told] == sorted(e["rollout"]["created_at"] for e in told)
+
+
 def test_a_wrong_key_ends_it_with_one_sentence(sim: Simulator, tmp_path: Path) -> None:
     args = arguments(sim, tmp_path / "mark", api_key="wrong-key-of-somebody")
     with pytest.raises(SourceError) as refusal:

@@ -949,13 +949,14 @@ class Follower:
                 timeline = await self._timeline(rollout_id)
             except NotFound:
                 log.warning("Rollout %s is gone from the API; it is followed no more.", rollout_id)
-                steps[rollout_id] = Step(_unread_rollout(row, "finished"), [])
+                gone = _unread_rollout(row, "finished")
+                steps[rollout_id] = Step({**gone, "created": old["created"] if old else gone["created"]}, [])
                 return
             except Unavailable as problem:
                 if not problem.answered:
                     raise
                 self._warn_once(str(problem))
-                if first:
+                if first and self._settings.start_from == "now":
                     # When it can be read, it is not news but the past.
                     steps[rollout_id] = Step(_unread_rollout(row, "open"), [])
                 return
