@@ -31,6 +31,8 @@ _OVERLAP_S = 600.0
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
 _TAKE_ANYWAY_S = 86400.0
+# Events stored in one transaction: what a cut-off import may have to pull again is less, it stores what it has.
+STRETCH = 2000
 _FINAL = "successful,failed,error,canceled"
 
 
@@ -154,16 +156,29 @@ class _Pull:
         if load.cursor is None:
             # The job first: if the callback has recorded its run, no event need be pulled.
             load.put([], position=0, complete=False)
-        more = not load.joined
+        pulled: list[dict[str, Any]] = []
+        at, more = load.position, not load.joined
         while more:
-            path, at = f"/jobs/{job.job_id}/job_events/", load.position
-            _count, page = next(self._client.pages(path, order_by="counter", counter__gt=at))
-            counters = [c for record in page if isinstance(c := record.get("counter"), int) and c > at]
-            if page and not counters:
-                raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
-            if page:
-                load.put(page, position=max(counters), complete=False)
+            try:
+                page, at = self._events(job, name, at)
+            except AwxError:
+                if pulled:
+                    load.put(pulled, position=at, complete=False)
+                raise
+            pulled += page
+            if pulled and (len(pulled) >= STRETCH or not page):
+                load.put(pulled, position=at, complete=False)
+                pulled = []
             more = bool(page) and not load.joined
         load.put([], position=load.position, complete=True)
         load.tell(self.report)
         return True
+
+    def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        """The next page of a job's events, and the counter that it reaches; empty at the end."""
+        path = f"/jobs/{job.job_id}/job_events/"
+        _count, page = next(self._client.pages(path, order_by="counter", counter__gt=after))
+        reached = max((c for record in page if isinstance(c := record.get("counter"), int)), default=after)
+        if page and reached <= after:
+            raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
+        return page, reached

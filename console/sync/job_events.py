@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import core_result, kept_result
-from console.store import to_json
+from console.store import RunRows, to_json
 from console.sync.events import RESULT_MOST, RunReader
 from console.sync.job_facts import Job
 
@@ -68,6 +68,7 @@ class JobReader(RunReader):
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
         super().__init__(job.key, source=job.source, source_ref=job.url or job.name, state=state, redactor=redactor)
         self.unknown: Counter[str] = Counter()
+        self._batch_grew = False
 
     @property
     def first_play(self) -> str | None:
@@ -77,6 +78,8 @@ class JobReader(RunReader):
     def feed(self, event: Any) -> None:
         """Take in one event. Raises EventError, and changes nothing, if it is none."""
         event = self._timed(as_run_log(event, self._redactor))
+        if isinstance(event, Mapping) and event.get("event") == "playbook_on_play_start":
+            self._close_batch()
         super().feed(event)
         name, data = event["event"], event.get("event_data")
         if name not in KNOWN:
@@ -86,7 +89,7 @@ class JobReader(RunReader):
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
         if name == "playbook_on_play_start":
             self.state["batch"] = batch = self._rows.plays[-1]
-            self.state["batch_hosts"] = []
+            self.state["batch_hosts"] = {}
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping):
             self._see(data.get("host") or event.get("host_name"))
@@ -109,14 +112,25 @@ class JobReader(RunReader):
         return event
 
     def _see(self, host: Any) -> None:
-        """Note a host of the current batch; its play's row is told anew."""
-        hosts, batch = self.state.get("batch_hosts"), self.state.get("batch")
-        if not host or hosts is None or batch is None or str(host) in hosts:
+        """Note a host of the current batch."""
+        hosts = self.state.get("batch_hosts")
+        if not host or hosts is None or str(host) in hosts:
             return
-        hosts.append(str(host))
-        batch["hosts"], batch["hosts_json"] = len(hosts), to_json(sorted(hosts))
-        if not any(row is batch for row in self._rows.plays):
-            self._rows.plays.append(batch)
+        hosts[str(host)] = True
+        self._batch_grew = True
+
+    def take(self) -> RunRows:
+        """The rows since the last take, with the run's own row as it is now."""
+        self._close_batch()
+        return super().take()
+
+    def _close_batch(self) -> None:
+        """Tell the current batch's row anew, if hosts were seen in it since it was told."""
+        batch = self.state.get("batch")
+        if not self._batch_grew or batch is None:
+            return
+        hosts, self._batch_grew = self.state["batch_hosts"], False
+        self._rows.plays.append({**batch, "hosts": len(hosts), "hosts_json": to_json(sorted(hosts))})
 
     def settle(self, job: Job) -> None:
         """Add to the run's row what only the job knows; a job that has ended says how."""
