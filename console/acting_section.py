@@ -201,7 +201,7 @@ def _send(
                 attempt, enabled=sign_in.acting().enabled, database=ui.settings().database, connection=connection
             )
     except StoreError as error:
-        ui.problem("The record cannot be written", f"Look at the record before you try again. {error}")
+        ui.problem("The record cannot be written", str(error))
         return
     st.rerun(scope="fragment")
 

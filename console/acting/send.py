@@ -24,8 +24,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import has_failed, rows_of
 from console.acting.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
 from console.acting.identity import Identity
-from console.acting.ledger import open_ledger
-from console.database import Row
+from console.acting.ledger import Ledger, open_ledger
+from console.database import Row, StoreError
 from console.settings import ApiConnection, SettingsError
 from console.store import storable
 
@@ -80,26 +80,46 @@ def act(
     Raises StoreError when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt stands
     in the record without one).
     """
-    with open_ledger(database) as ledger:
-        if not ledger.begin(_attempt_row(attempt, now())):
-            known = ledger.outcome(attempt.attempt_id)
-            if known is None:
-                return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
-            kept = (known[name] for name in ("outcome", "detail", "targets", "http_status", "request_id"))
-            return Outcome(*kept)
+    with _ledger(database, attempt, now()) as (ledger, is_new):
+        if not is_new:
+            return _known(ledger.outcome(attempt.attempt_id))
         outcome = _carried_out(attempt, enabled, connection, sleep)
-        ledger.end(
-            {
-                "attempt_id": attempt.attempt_id,
-                "at": now(),
-                "targets": outcome.touches,
-                "outcome": outcome.word,
-                "detail": storable(outcome.sentence),
-                "http_status": outcome.http_status,
-                "request_id": outcome.request_id,
-            }
-        )
+        row = {
+            "attempt_id": attempt.attempt_id,
+            "at": now(),
+            "targets": outcome.touches,
+            "outcome": outcome.word,
+            "detail": storable(outcome.sentence),
+            "http_status": outcome.http_status,
+            "request_id": outcome.request_id,
+        }
+        try:
+            ledger.end(row)
+        except StoreError as error:
+            raise StoreError(f"Its outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}") from error
     return outcome
+
+
+@contextmanager
+def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
+    """The ledger with the attempt in it, and whether it is new there."""
+    try:
+        ledger = open_ledger(database)
+    except StoreError as error:
+        raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+    with ledger:
+        try:
+            is_new = ledger.begin(_attempt_row(attempt, at))
+        except StoreError as error:
+            raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+        yield ledger, is_new
+
+
+def _known(row: Row | None) -> Outcome:
+    """What came of an attempt that was begun before."""
+    if row is None:
+        return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
+    return Outcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
 
 
 def _attempt_row(attempt: Attempt, at: float) -> Row:

@@ -69,7 +69,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     # The checkout, from which the pages import `console`.
     paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
-    sys.stdout.write(f"The console is at http://{options.address}:{port} (Ctrl-C stops it).\n")
+    host = f"[{options.address}]" if ":" in options.address else options.address
+    sys.stdout.write(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
     sys.stdout.flush()
     # Streamlit takes this process over, so that signals reach it.
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from console import queries
 from console.acting.decision import Intent, Seen, judge, why_more, why_refused
@@ -25,6 +26,7 @@ from console.settings import Acting, ApiConnection, SettingsError, load_acting
 from console.store import StoreError, open_store
 from tests.simulator.running import Simulator, running_simulator
 
+CONSOLE = Path(__file__).resolve().parents[2] / "console"
 OPERATORS = Acting(True, Path("login.toml"), frozenset({"Ops@example.com", "sub-7"}), ("realm.roles", "operator"))
 CLAIMS = {"is_logged_in": True, "iss": "https://id.example", "sub": "sub-1", "iat": 1000.0}
 OPERATOR = Identity("https://id.example", "sub-7", "ops@example.com", "operator", "")
@@ -315,9 +317,22 @@ def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Pat
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for broken in (tmp_path / "none.db", tmp_path / "torn.db"):
         (tmp_path / "torn.db").write_bytes(b"no database" * 100)
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="Nothing was sent, because it cannot be recorded"):
             send(fleet, broken, intent)
     assert fleet.writes() == []
+
+
+def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: Simulator, database: Path) -> None:
+    rollout_id = started(fleet)
+    with sqlite3.connect(database) as conn:
+        conn.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON console_audit WHEN NEW.phase = 'outcome'"
+            " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+    with pytest.raises(StoreError, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
+        send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
+    assert len(fleet.writes()) == 1
+    assert list(queries.console_actions(database)[0]["outcome"]) == [queries.NO_OUTCOME]
 
 
 # The record
@@ -336,3 +351,26 @@ def test_the_record_of_actions_joins_both_rows(database: Path) -> None:
     assert queries.console_actions(database, ("done",))[1] == 1
     assert queries.console_actions(database, search="CANCEL")[1] == 1
     assert queries.console_actions(database, search="%")[1] == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(path: Path) -> AppTest:
+        monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
+        app = AppTest.from_file(str(CONSOLE / "app.py"), default_timeout=60)
+        app.switch_page("app_pages/actions.py")
+        app.run()
+        assert not app.exception
+        return app
+
+    assert "python -m console sync" in str([code.value for code in opened(tmp_path / "none.db").code])
+    assert "Nothing was ever tried" in str([text.value for text in opened(database).text])
+    hostile = "![x](http://203.0.113.9/x) :green-badge[done]"
+    with open_ledger(database) as kept:
+        kept.begin({"attempt_id": "a", "at": time.time(), "user": hostile, "action": "pause", "reason": hostile})
+    app = opened(database)
+    (frame,) = app.dataframe
+    assert list(frame.value["reason"]) == [hostile]
+    assert list(frame.value["outcome"]) == [queries.NO_OUTCOME]
+    others = [*app.markdown, *app.caption, *app.title]
+    assert not [said.value for said in others if "203.0.113.9" in said.value]

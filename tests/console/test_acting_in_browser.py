@@ -20,6 +20,8 @@ from console.settings import ApiConnection, Settings
 from console.sync.once import sync_once
 from tests.console.oidc_provider import CLIENT_ID, CLIENT_SECRET, running_provider
 from tests.console.served import free_port, serving
+from tests.console.test_browser import upgrade_answer
+from tests.console.visitor import Visitor
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.browser
@@ -106,6 +108,16 @@ def sign_in(page: Page, site: Site, person: str, path: str) -> None:
     page.get_by_role("link", name=person).click(timeout=30_000)
     page.get_by_role("heading", name="Overview").wait_for(timeout=60_000)
     page.goto(site.url + path)
+
+
+def test_without_a_login_every_page_is_the_one_that_asks_for_it(site: Site) -> None:
+    with Visitor(site.url) as visitor:
+        for page in ("", "rollout", "instance", "actions", "audit", "record"):
+            visit = visitor.open(page, f"id={site.rollout_id}")
+            assert (visit.headings, visit.errors) == (["fleetops console"], []), page
+            assert site.rollout_id[:8] not in str(visit.texts)
+    port = int(site.url.rpartition(":")[2])
+    assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
 
 
 def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
