@@ -9,10 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from console import charts, queries, sync_button, tables, ui
+from console import charts, queries, share, sync_button, tables, ui
 
 NEWEST = 8
 SHOWN = 6
+# Of each kind of entry: its page, the link's words, and what its id is in that page's address.
+LINKS = {
+    "rollout": (ui.ROLLOUT, "Open rollout", "id"),
+    "run": (ui.RUN, "Open run", "id"),
+    "instance": (ui.INSTANCE, "Open instance", "id"),
+    "instances": (ui.INSTANCES, "Open instances", "instances_health"),
+}
 
 
 def body() -> None:
@@ -44,12 +51,19 @@ def body() -> None:
 
 
 def attention(fresh: queries.Freshness) -> None:
-    items = ui.records(ui.ask(queries.attention, ui.clock() // 60 * 60))
-    st.subheader("Needs attention")
+    now = ui.clock() // 60 * 60
+    items = ui.records(ui.ask(queries.attention, now))
+    with ui.row():
+        st.subheader("Needs attention", width="content")
+        share.share(
+            "attention",
+            len(items),
+            lambda path, most: queries.attention(path, now).head(most).rename(columns={"at": "since_at"}),
+        )
     if not items:
         with ui.row():
             st.badge("all quiet", icon=":material/check_circle:", color="green")
-            st.text("Nothing failed, stuck, lost or stale.")
+            st.text("Nothing failed, stuck, sick, lost or stale.")
         return
     for item in items[:SHOWN]:
         entry(item)
@@ -65,16 +79,20 @@ def entry(item: dict[str, Any]) -> None:
         with ui.row():
             ui.badge(item["status"])
             st.text(item["title"])
-            if item["at"] == item["at"] and item["at"] is not None:
-                st.caption(f"{charts.moment(item['at'], '%Y-%m-%d %H:%M')} UTC", width="content")
-            if item["page"] == "rollout":
-                st.page_link(
-                    ui.ROLLOUT, label="Open rollout", icon=":material/arrow_forward:", query_params={"id": item["id"]}
-                )
-            elif item["page"] == "run":
-                st.page_link(ui.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": item["id"]})
+            since = charts.moment(item["at"], "%Y-%m-%d %H:%M")
+            if since:
+                st.caption(f"{since} UTC", width="content")
+            if item["page"]:
+                target, label, key = LINKS[item["page"]]
+                st.page_link(target, label=label, icon=":material/arrow_forward:", query_params={key: _named(item)})
         if item["detail"]:
             st.code(item["detail"], language=None, wrap_lines=True)
+
+
+def _named(item: dict[str, Any]) -> str:
+    """The entry's id as its page's address has it: the list of instances knows rarer healths by one word."""
+    known = item["page"] != "instances" or item["id"] in queries.HEALTH_WORDS
+    return str(item["id"]) if known else queries.HEALTH_OTHER
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

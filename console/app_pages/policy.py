@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import charts, instance_charts, instance_tables, queries, ui
+from console import charts, instance_charts, instance_tables, queries, share, ui
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
 
@@ -73,8 +73,11 @@ def limits(policy: dict[str, Any]) -> None:
 
 
 def changes(policy: dict[str, Any]) -> None:
-    st.subheader("Changes seen")
-    found = ui.ask(queries.policy_changes, policy["tenant"])
+    tenant = policy["tenant"]
+    found = ui.ask(queries.policy_changes, tenant)
+    with ui.row():
+        st.subheader("Changes seen", width="content")
+        share.share("policy-changes", len(found), lambda path, most: queries.policy_changes(path, tenant).head(most))
     if len(found):
         instance_tables.policy_changes(found)
         st.caption("The API tells only the present policy: a change lies between the two times.")
@@ -83,8 +86,13 @@ def changes(policy: dict[str, Any]) -> None:
 
 
 def overrides(policy: dict[str, Any]) -> None:
-    st.subheader("Outside the window")
-    found = ui.ask(queries.outside_window, policy["tenant"])
+    tenant = policy["tenant"]
+    found = ui.ask(queries.outside_window, tenant)
+    with ui.row():
+        st.subheader("Outside the window", width="content")
+        share.share(
+            "outside-window", len(found), lambda path, most: queries.outside_window(path, tenant, min(most, 5000))
+        )
     if len(found):
         st.caption("Rollouts that began while the window was closed, newest first")
         instance_tables.outside(found)

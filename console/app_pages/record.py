@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, ui
+from console import charts, queries, share, ui
 from console.backlog import Backlog, backlog
 from console.limits import shown
 from console.retention import Retention
@@ -78,7 +78,9 @@ def command(words: str) -> str:
 
 
 def sources(found: pd.DataFrame) -> None:
-    st.subheader("Data as of")
+    with ui.row():
+        st.subheader("Data as of", width="content")
+        share.share("sources", len(found), lambda path, most: queries.sources(path).head(most))
     frame = found.assign(
         name=[SOURCES.get(source, source) for source in found["source"]],
         read=[charts.moment(at) for at in found["read_at"]],
@@ -112,6 +114,7 @@ def troubles() -> None:
     with ui.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
         st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
+        share.share("missing", total, lambda path, most: queries.source_troubles(path, 1, most)[0])
     for row in ui.records(found[found["last_error"].fillna("") != ""])[:WHOLE_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     frame = found.assign(

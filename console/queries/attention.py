@@ -77,7 +77,16 @@ WITH recent AS (
 )
 SELECT status, count(*) AS n, min(host) AS first_host, max(coalesce(completed_at, created_at)) AS at,
        substr(max(error_message), 1, 300) AS detail, max(rollout_id) AS rollout_id
-FROM bad GROUP BY status, coalesce(msg_fp, error_message, '') ORDER BY status = 'failed' DESC, n DESC LIMIT 20
+FROM bad GROUP BY status, coalesce(msg_fp, error_message, '') ORDER BY status = 'uncertain' DESC, n DESC LIMIT 20
+"""
+
+# The columns beside min() are those of its row.
+_SICK = """
+SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, s.checked_at,
+       min(coalesce(i.hostname, s.instance_id)) AS first_host
+FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
+WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', '')
+GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 20
 """
 
 _BAD_RUNS = """
@@ -110,19 +119,24 @@ def _usual_seconds(conn: sqlite3.Connection) -> float | None:
     return float(row[0]) if row else None
 
 
-def attention(path: Path, now: float) -> pd.DataFrame:
-    """What a person should look at, worst first.
+Entry = tuple[str, str, str, float | None, str, str]
 
-    Columns: status (a word of the palette), title, detail (machine text or ''), at, page ('rollout', 'run' or ''), id.
-    A failed target counts while it is the newest of its instance; a failed run until the playbook succeeds later.
+
+def attention(path: Path, now: float) -> pd.DataFrame:
+    """What a person should look at: stuck, uncertain, failed, sick, shut out by the window, bad runs, stale data.
+
+    Columns: status (a word of the palette), title, detail (machine text or ''), at, page ('rollout', 'run', 'instance',
+    'instances' or ''), id (of the page; for 'instances' the health that they have in common).
+    A failed target counts while it is the newest of its instance; a failed run until the playbook succeeds later; an
+    instance is sick by its newest health check, whenever that was.
     """
     fresh = freshness(path)
-    as_of = fresh.as_of(now)
-    rows: list[tuple[str, str, str, float | None, str, str]] = []
+    rows: list[Entry] = []
     with reading(path) as conn:
+        rows += _unmoved(conn, fresh.as_of(now))
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
             rows.append((r["status"], _counted(r), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
-        rows += _unmoved(conn, as_of)
+        rows += _sick(conn)
         for r in shut_out(conn, now):
             title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")
             rows.append(("queued", title, r["why"], r["at"], "rollout", r["rollout_id"]))
@@ -130,29 +144,47 @@ def attention(path: Path, now: float) -> pd.DataFrame:
             conn, _BAD_RUNS, {"since": now - RECENT_SECONDS, "quiet": (fresh.runs_at or now) - STUCK_SECONDS}
         ):
             rows.append((r["status"], *_run_trouble(r, fresh.runs_at or now), r["started_at"], "run", r["run_id"]))
-        for r in dicts(
-            conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
-        ):
-            rows.append(
-                (
-                    "unknown",
-                    "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing",
-                    f"Between two syncs there were more than could be read: {r['scope']}",
-                    r["gap_from"],
-                    "",
-                    "",
-                )
-            )
-    for error in fresh.errors:
-        rows.append(("error", "The last sync could not read everything", error, fresh.api_at or fresh.runs_at, "", ""))
+        gaps = _gaps(conn)
+    return pd.DataFrame(rows + _stale(fresh, now) + gaps, columns=["status", "title", "detail", "at", "page", "id"])
+
+
+def _sick(conn: sqlite3.Connection) -> list[Entry]:
+    found: list[Entry] = []
+    for r in dicts(conn, _SICK, {}):
+        where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", r["health"])
+        found.append((r["health"], _counted(r), r["trouble"], r["checked_at"], *where))
+    return found
+
+
+def _stale(fresh: Freshness, now: float) -> list[Entry]:
+    found: list[Entry] = [
+        ("error", "The last sync could not read everything", error, fresh.api_at or fresh.runs_at, "", "")
+        for error in fresh.errors
+    ]
     if fresh.api_at is not None:
         age, most = now - fresh.api_at, STALE_OPEN_SECONDS if fresh.open_work else STALE_SECONDS
         if age > most:
-            rows.append(("unknown", f"The API was last read {_minutes(age)} ago", "", fresh.api_at, "", ""))
-    return pd.DataFrame(rows, columns=["status", "title", "detail", "at", "page", "id"])
+            found.append(("unknown", f"The API was last read {_minutes(age)} ago", "", fresh.api_at, "", ""))
+    return found
 
 
-def _unmoved(conn: sqlite3.Connection, as_of: float) -> list[tuple[str, str, str, float | None, str, str]]:
+def _gaps(conn: sqlite3.Connection) -> list[Entry]:
+    return [
+        (
+            "unknown",
+            "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing",
+            f"Between two syncs there were more than could be read: {r['scope']}",
+            r["gap_from"],
+            "",
+            "",
+        )
+        for r in dicts(
+            conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
+        )
+    ]
+
+
+def _unmoved(conn: sqlite3.Connection, as_of: float) -> list[Entry]:
     """What is stuck, one entry a rollout and rule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in unmoved(conn, as_of, StuckRules()):

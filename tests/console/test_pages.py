@@ -238,3 +238,11 @@ def test_a_database_of_a_newer_console_is_refused_clearly(
     app = opened(monkeypatch, newer, "overview")
     assert not app.exception
     assert "newer" in words(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "rollouts", "runs", "run", "audit", "record"])
+def test_every_page_can_be_shared(page: str, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, small, page, id=RUN)
+    assert not app.exception
+    assert "Link to this view, filters and page included" in words(app)
+    assert app.get("download_button")

@@ -18,6 +18,7 @@ import pytest
 from console import queries
 from console.queries import reading
 from console.store import Cursor, open_store
+from console.sync.instance_records import health_rows
 from tests.console.seeded import (
     FLEET,
     LOST,
@@ -28,6 +29,7 @@ from tests.console.seeded import (
     fleet_rollout,
     host_name,
     ident,
+    iso,
     rollout_read,
     seed_small,
     target,
@@ -168,6 +170,31 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     found = queries.attention(path, NOW + 86400)
     assert "The API was last read 24 h ago" in found["title"].tolist()
     assert "GET /v1/x answered 403" in found["detail"].tolist()
+
+
+def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path: Path) -> None:
+    path, rollout = tmp_path / "console.db", ident(1, 0xAD)
+    bad = [target(n, rollout, word, NOW - 900, NOW - 800, NOW - 700, error_message="x")
+           for n, word in enumerate(["failed", "uncertain", *["succeeded"] * 6])]  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW - 2 * 86400))
+        store.put_rollouts([rollout_read(rollout, bad, "failed", NOW - 900, NOW - 700)])
+        for number, (word, trouble) in enumerate(
+            [("degraded", "memory: degraded")] * 3 + [("unhealthy", None), ("on fire", None), ("healthy", None)]
+        ):
+            sick = {"memory": "degraded"} if trouble else {}
+            checked = {"status": word, "checked_at": iso(NOW - number), "subsystems": sick}
+            rows = health_rows(TENANT, ident(number, 0xB0), checked, NOW)
+            store.put_instance(rows, Cursor("health", f"{TENANT}|{number}"))
+    found = queries.attention(path, NOW)
+    assert found["status"].tolist() == ["uncertain", "failed", "unhealthy", "degraded", "on_fire", "unknown"]
+    sick = found[2:5]
+    assert sick["title"].tolist() == [host_name(3), f"{host_name(0)} and 2 more instances", host_name(4)]
+    assert sick[["page", "id"]].to_numpy().tolist() == [
+        ["instance", ident(3, 0xB0)], ["instances", "degraded"], ["instance", ident(4, 0xB0)]
+    ]  # fmt: skip
+    assert "memory" in sick["detail"].tolist()[1]
 
 
 def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
