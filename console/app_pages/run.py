@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, moment_section, queries, run_tables, share, tables, timeline_section, ui
+from console import charts, job_section, moment_section, queries, run_tables, share, tables, timeline_section, ui
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
 GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
@@ -26,6 +26,7 @@ def body() -> None:
             st.page_link(ui.RUNS, label="All playbook runs", icon=":material/play_circle:")
             return
         header(run)
+        job_section.show(ID)
         failures(run)
         batches = ui.ask(queries.batches, ID)
         rollouts(run)

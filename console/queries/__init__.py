@@ -52,6 +52,7 @@ from console.queries.instances import (
     instance_versions,
     non_success_events,
 )
+from console.queries.jobs import jobs_of_run, relaunches_of_run
 from console.queries.keeping import (
     Upkeep,
     prunable,
@@ -144,6 +145,7 @@ __all__ = [
     "instance_targets",
     "instance_usual",
     "instance_versions",
+    "jobs_of_run",
     "non_success_events",
     "outside_window",
     "override_runs",
@@ -152,6 +154,7 @@ __all__ = [
     "previous_rollout",
     "prunable",
     "recap",
+    "relaunches_of_run",
     "results",
     "rollout",
     "rollouts",

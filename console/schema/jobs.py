@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 STATEMENTS = (
-    # One row a job. job: awx-<server>-<id>, or runner-<ident>-<start of its first event's uuid>.
+    # One row a job. job: <id>-awx-<server>, or <ident>-runner-<start of its first event's uuid>.
     # run_id: the run that shows it: of the same name, or the callback's own record of the same run.
     # origin: AWX's address, or "runner". job_id: as the run log of a callback inside the job knows it (JOB_ID).
     # first_play: uuid of the first play, by which a callback's record without a job id is known as the same run.

@@ -66,10 +66,10 @@ class Job:
 
 
 def awx_key(origin: str, job_id: Any) -> str:
-    """The name of an AWX job in the database."""
+    """The name of an AWX job in the database; pages show the beginning of it."""
     parts = urlsplit(origin)
     server = (parts.netloc + parts.path).replace(":", "-").replace("/", "-")
-    return f"awx-{server}-{job_id}"
+    return f"{job_id}-awx-{server}"
 
 
 def awx_job(origin: str, detail: Mapping[str, Any]) -> Job:

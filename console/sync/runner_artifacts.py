@@ -103,7 +103,7 @@ class _Run:
         rc = self._text("rc").strip()
         code = int(rc) if re.fullmatch(r"-?\d{1,9}", rc) else None
         job = runner_job(
-            f"runner-{folder.name}-{mark}", folder.name, self._text("status").strip(), code, command, environment
+            f"{folder.name}-runner-{mark}", folder.name, self._text("status").strip(), code, command, environment
         )
         if not job.ended and now - self._changed_at() > LOST_AFTER_S:
             job = replace(job, status="lost")

@@ -21,6 +21,7 @@ from awxkit.api.client import Connection
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
 from console.settings import SettingsError
@@ -29,6 +30,7 @@ from console.sync.awx import JobFilter, sync_awx
 from console.sync.awx_client import AwxClient, AwxConnection, load_awx
 from console.sync.job_import import ImportReport
 from console.sync.spools import sync_spools
+from tests.conftest import CHECKOUT
 from tests.console.facts import dump, rows, wrong_types
 from tests.console.fake_awx import TOKEN, FakeAwx, recorded, running_awx
 
@@ -185,6 +187,28 @@ def test_relaunches_censored_results_and_events_of_an_unknown_kind(awx: FakeAwx,
     bad = rows(database, "SELECT * FROM host_results WHERE run_id = ? AND status = 'failed'", job["job"])[0]
     assert bad["msg"].startswith("the output has been hidden")
     assert "canary-7" not in str(dump(database))
+
+
+def test_the_runs_page_names_the_job_and_links_relaunches(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awx.add(2, 5, later_s=600, launch_type="relaunch", job_explanation="**why** <b>not</b>")
+    load(awx, database)
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    runs = {row["job_id"]: row["run_id"] for row in rows(database, "SELECT * FROM run_jobs")}
+    for job, label in (("5", "Relaunched from"), ("2", "Relaunched as job 5")):
+        page = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+        page.switch_page("app_pages/run.py")
+        page.query_params["id"] = runs[job]
+        page.run()
+        assert not page.exception
+        said = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
+        assert f"AWX job {job}" in said
+        assert "project Fleet playbooks" in said
+        assert ("**why** <b>not</b>" in said) is (job == "5")
+        links = [element.proto for element in page.get("page_link")]
+        assert label in [link.label for link in links]
+        assert f"id={runs['2' if job == '5' else '5']}" in [link.query_string for link in links if link.label == label]
 
 
 def spool_of_job_2(folder: Path, *, last: int = 26) -> str:
