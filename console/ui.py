@@ -106,9 +106,9 @@ def clock() -> float:
     return float(int(time.time()))
 
 
-def refreshing(body: Callable[[], None], is_open: bool) -> None:
-    """Draw ``body``; draw it again every few seconds while something is open and the tab is visible."""
-    live.refreshing(body, lambda: is_open)
+def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
+    """Draw ``body``; draw it again every few seconds while ``is_open()`` and the tab is visible."""
+    live.refreshing(body, is_open)
 
 
 def theme() -> str:

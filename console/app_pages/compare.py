@@ -159,4 +159,4 @@ def targets(a: Rollout, b: Rollout) -> None:
 
 
 st.title("Compare two rollouts")
-ui.refreshing(body, any(ui.something_open(rollout_id=asked(name)) for name in ("a", "b") if asked(name)))
+ui.refreshing(body, lambda: any(ui.something_open(rollout_id=asked(name)) for name in ("a", "b") if asked(name)))

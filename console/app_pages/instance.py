@@ -210,5 +210,5 @@ def versions(known: dict[str, Any]) -> None:
         instance_tables.versions(seen)
 
 
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)
 acting_section.confirmation(ID)

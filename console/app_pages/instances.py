@@ -82,4 +82,4 @@ def filters() -> queries.InstanceFilter:
 
 
 st.title("Instances")
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)

@@ -99,7 +99,7 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     st.title("Overview", width="content")
     pressed = sync_button.button()
 place = sync_button.show()
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)
 sync_button.what_to_set()
 if pressed:
     sync_button.sync(place)

@@ -107,4 +107,4 @@ def overrides(policy: dict[str, Any]) -> None:
 
 
 st.title("Policy and window")
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)

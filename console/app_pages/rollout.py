@@ -12,7 +12,6 @@ import streamlit as st
 from console import (
     acting_section,
     charts,
-    live,
     queries,
     selection,
     share,
@@ -141,5 +140,5 @@ def selected_ones() -> tuple[str, ...] | None:
     return chosen if alone else None
 
 
-live.refreshing(body, lambda: ui.something_open(rollout_id=ID))
+ui.refreshing(body, lambda: ui.something_open(rollout_id=ID))
 acting_section.confirmation(ID)

@@ -42,4 +42,4 @@ def body() -> None:
 
 
 st.title("Rollouts")
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)

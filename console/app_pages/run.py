@@ -188,4 +188,4 @@ def results(batches: pd.DataFrame) -> None:
         ui.pager("results", total, queries.PAGE)
 
 
-ui.refreshing(body, ui.something_open(run_id=ID))
+ui.refreshing(body, lambda: ui.something_open(run_id=ID))

@@ -37,4 +37,4 @@ def body() -> None:
 
 
 st.title("Playbook runs")
-ui.refreshing(body, ui.something_open())
+ui.refreshing(body, ui.something_open)
