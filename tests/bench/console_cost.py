@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
+import math
 import os
 import shutil
 import sys
@@ -157,8 +158,10 @@ def visit(server: Served, page: Page) -> tuple[Visit, float]:
     return seen, spent
 
 
-def visible(context: BrowserContext, server: Served, page: Page) -> tuple[float, float]:
-    """Seconds until the page's figures are visible, and until it is drawn."""
+def visible(context: BrowserContext | None, server: Served, page: Page) -> tuple[float, float]:
+    """Seconds until the page's figures are visible, and until it is drawn; NaN without a browser."""
+    if context is None:
+        return math.nan, math.nan
     tab = context.new_page()
     begun = time.monotonic()
     tab.goto(f"{server.url}/{page.path}?{page.query}", wait_until="commit")
@@ -171,7 +174,7 @@ def visible(context: BrowserContext, server: Served, page: Page) -> tuple[float,
 
 
 def measure(
-    context: BrowserContext, server: Served, database: Path, rounds: int, told: dict[str, dict[str, float]]
+    context: BrowserContext | None, server: Served, database: Path, rounds: int, told: dict[str, dict[str, float]]
 ) -> dict[str, Cost]:
     """The costs of every page; they take turns, so that a machine that slows down favours none."""
     first: dict[str, list[tuple[Visit, float]]] = {page.name: [] for page in (EMPTY, *PAGES)}
@@ -242,6 +245,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="all sizes times this; goals are for 1 (%(default)s)")
+    parser.add_argument("--server-only", action="store_true", help="leave the browser out")
     parser.add_argument("--keep", metavar="DIR", help="keep the seeded databases there and use them again")
     parser.add_argument("--queries", action="store_true", help="tell the time of each query too")
     arguments = parser.parse_args()
@@ -267,7 +271,8 @@ def main() -> int:
                 seed(database, *scaled)
             told: dict[str, dict[str, float]] = {}
             with serving(database, folder / "runs") as server, browser.new_context() as context:
-                found = measure(context, server, database, arguments.rounds, told)
+                shown = None if arguments.server_only else context
+                found = measure(shown, server, database, arguments.rounds, told)
             for page, cost in found.items():
                 costs[page, targets] = cost
                 print(line(page, scaled, cost, found["empty"]), flush=True)
