@@ -88,7 +88,9 @@ def test_every_playbook_has_a_template_that_imports_it() -> None:
     assert sorted(path.stem for path in (PATTERN / "playbooks").iterdir()) == PLAYBOOKS
     for playbook in PLAYBOOKS:
         [imported] = yaml.safe_load((PATTERN / "playbooks" / f"{playbook}.yml").read_text())
-        assert imported["ansible.builtin.import_playbook"] == f"fleetops.agents.{playbook}"
+        # By its path: galaxy-importer's lint does not find the collection's own playbooks by their full names.
+        path = PATTERN / "playbooks" / imported["ansible.builtin.import_playbook"]
+        assert path.resolve() == ROOT / "playbooks" / f"{playbook}.yml"
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "localhost,"]
     done = subprocess.run(
         [*command, *sorted(map(str, (PATTERN / "playbooks").glob("*.yml")))],
