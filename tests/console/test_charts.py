@@ -141,6 +141,65 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     assert sum(len(t.x) for t in part.data if t.hoverinfo != "skip") == 66
 
 
+def test_what_is_usual_lies_below_the_bar_and_stands_in_its_label() -> None:
+    layout = arranged(FOUR, NOW)
+    own, none = np.array([30.0, NAN, 20.0, NAN, NAN]), np.full(5, NAN)
+    deploys = np.array([12, 0, 7, 0, 0])
+    usual = Usual(own, own + 20, deploys, 25.0, 60.0, 90)
+    figure = timeline_chart.timeline_bars(FOUR, layout, NOW, View(rows="targets", usual=usual))
+    here, fleet = bars(figure, "usual end here"), bars(figure, "usual end, fleet")
+    # From the median to the 95th percentile after the start, in rows of their own below the bars'.
+    assert sorted(here.base) == [(T0 + 40) * 1000, (T0 + 80) * 1000] and list(here.x) == [20_000, 20_000]
+    assert len(fleet.x) == 4 and set(fleet.x) == {35_000}
+    good = bars(figure, "succeeded")
+    assert here.y[0] - here.width[0] / 2 > good.y[0] + good.width[0] / 2 - 0.001
+    assert "usual here: half within 30 s, 95 % within 50 s (12 deploys), longer than that" in good.text[0]
+    assert "usual in the fleet: half within 25 s, 95 % within 1 min 00 s (90 deploys)" in bars(figure, "failed").text[0]
+    # The axis goes on to where the open run should be over.
+    assert figure.layout.xaxis.range[1] >= (T0 + 60 + 60) * 1000
+    # In slots only what is open has something to expect; without a history nothing has.
+    slots = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=usual))
+    assert list(bars(slots, "usual end here").base) == [(T0 + 80) * 1000]
+    nothing = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=Usual(none, none, deploys * 0)))
+    assert not any("usual" in trace.name for trace in nothing.data)
+
+
+def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
+    layout = arranged(FOUR, NOW)
+    axis = Axis.elapsed(T0, T0 + 100)
+    clock, elapsed = (timeline_chart.timeline_bars(FOUR, layout, NOW, View(axis=a)) for a in (Axis(), axis))
+    for one, two in zip(clock.data, elapsed.data, strict=True):
+        for name in ("base", "x"):
+            ours, theirs = (np.array(trace[name], dtype=float) for trace in (one, two))
+            assert np.allclose(ours / 1000 - (T0 if name == "base" else 0), theirs)
+    assert (elapsed.layout.xaxis.type, elapsed.layout.xaxis.ticksuffix) == ("linear", " s")
+    assert [shape.x0 for shape in elapsed.layout.shapes] == [100]
+    # What the browser says of a place is the time it was drawn for.
+    assert Axis.elapsed(T0, T0 + 9000).seconds(1.5) == T0 + 90
+    assert Axis().seconds(charts.moment(T0 + 1) + ".25") == T0 + 1.25
+    assert Axis().seconds((T0 + 2) * 1000) == T0 + 2
+
+
+def test_selected_bars_have_a_frame_and_every_bar_knows_its_row() -> None:
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(selected=(0, 4, 3)))
+    frame = bars(figure, "selected 2")
+    # The queued one has no bar.
+    assert list(frame.base) == [(T0 + 10) * 1000, (T0 + 75) * 1000]
+    assert frame.marker.color == "rgba(0,0,0,0)" and frame.hoverinfo == "skip"
+    rows = [int(row) for trace in figure.data if trace.customdata is not None for row in trace.customdata]
+    assert sorted(rows) == [0, 1, 2, 4]
+    assert bars(figure, "failed").customdata[0] == 4
+
+
+def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> None:
+    layout = arranged(FOUR, NOW)
+    figure = timeline_chart.timeline_image(FOUR, layout, View(selected=(0,)))
+    signs = {trace.marker.symbol: trace for trace in figure.data if trace.type == "scatter"}
+    assert set(signs) == {"x-thin", "line-ne", "square-open"}
+    assert list(signs["x-thin"].text) == ["b<br>? uncertain"]
+    assert list(signs["x-thin"].x) == [(T0 + 31) * 1000] and list(signs["square-open"].text) == ["a<br>✓ succeeded"]
+
+
 def test_the_same_figure_is_the_same_text() -> None:
     """Streamlit keeps a chart, and its zoom, while the JSON it is sent stays the same."""
     one, two = (timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW).to_json() for _dummy in range(2))
