@@ -62,13 +62,22 @@ def _bucket(grain: Grain, at: float) -> str:
     return time.strftime("%Y-%m-%d" if grain == "day" else "%Y-%m-%dT%H", time.gmtime(at))
 
 
+# From what is there and not from all instances, most of which may have no audit. Of the API's figures the newest count:
+# beside max() SQLite takes the other columns from the row that has it.
 _COVERED = """
-FROM (SELECT tenant, instance_id FROM audit_held UNION SELECT tenant, instance_id FROM instances) known
-LEFT JOIN audit_held h USING (tenant, instance_id)
-LEFT JOIN audit_summaries s ON s.tenant = known.tenant AND s.instance_id = known.instance_id AND s.taken_at = (
-  SELECT max(taken_at) FROM audit_summaries n WHERE n.tenant = known.tenant AND n.instance_id = known.instance_id)
-LEFT JOIN ingest_cursors c ON c.source = 'audit' AND c.scope = known.tenant || '|' || known.instance_id
-WHERE h.events > 0 OR s.total IS NOT NULL
+FROM (
+  SELECT tenant, instance_id, max(events) AS events, max(total) AS total, max(success) AS success, max(error) AS error,
+         max(denied) AS denied, max(taken_at) AS taken_at
+  FROM (
+    SELECT tenant, instance_id, events, NULL AS total, NULL AS success, NULL AS error, NULL AS denied, NULL AS taken_at
+    FROM audit_held WHERE events > 0
+    UNION ALL
+    SELECT tenant, instance_id, NULL, total, success, error, denied, taken_at FROM (
+      SELECT tenant, instance_id, max(taken_at) AS taken_at, total, success, error, denied
+      FROM audit_summaries GROUP BY tenant, instance_id)
+    WHERE total IS NOT NULL)
+  GROUP BY tenant, instance_id) k
+LEFT JOIN ingest_cursors c ON c.source = 'audit' AND c.scope = k.tenant || '|' || k.instance_id
 """
 
 
@@ -90,9 +99,9 @@ def audit_totals(path: Path) -> AuditTotals:
     with reading(path) as conn:
         row = one(
             conn,
-            "SELECT count(*) AS instances, coalesce(sum(h.events), 0) AS held, coalesce(sum(s.total), 0) AS total,"
-            " coalesce(sum(s.success), 0) AS success, coalesce(sum(s.error), 0) AS error,"
-            " coalesce(sum(s.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
+            "SELECT count(*) AS instances, coalesce(sum(k.events), 0) AS held, coalesce(sum(k.total), 0) AS total,"
+            " coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
+            " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
             {},
         )
     return AuditTotals(**row) if row else AuditTotals(0, 0, 0, 0, 0, 0, 0)
@@ -110,12 +119,12 @@ def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd
             conn,
             f"""
             SELECT coalesce((SELECT hostname FROM instances i
-                             WHERE i.tenant = known.tenant AND i.instance_id = known.instance_id),
-                            known.instance_id) AS host, known.instance_id, coalesce(h.events, 0) AS ours,
-                   s.total, s.success, s.error, s.denied, s.taken_at, c.gap_from, c.gap_to
+                             WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
+                            k.instance_id) AS host, k.instance_id, coalesce(k.events, 0) AS ours,
+                   k.total, k.success, k.error, k.denied, k.taken_at, c.gap_from, c.gap_to
             {_COVERED}
-            ORDER BY c.gap_from IS NULL, round(coalesce(h.events, 0) * 100.0 / s.total) ASC NULLS LAST,
-                     s.error + s.denied DESC NULLS LAST, host LIMIT :size OFFSET :skip
+            ORDER BY c.gap_from IS NULL, round(coalesce(k.events, 0) * 100.0 / k.total) ASC NULLS LAST,
+                     k.error + k.denied DESC NULLS LAST, host LIMIT :size OFFSET :skip
             """,  # noqa: S608 - the text above
             {"size": size, "skip": (page - 1) * size},
             ("ours", "total", "success", "error", "denied", "taken_at", "gap_from", "gap_to"),
