@@ -58,6 +58,7 @@ lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-do
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p ansible_collections.fleetops.agents.plugins.module_utils \
 	  -p ansible_collections.fleetops.agents.plugins.modules -p console
+	$(BIN)/mypy --ignore-missing-imports extensions/eda/plugins/event_source/fleet.py
 	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/ansible-lint --profile production --offline --strict
@@ -85,10 +86,11 @@ docs: $(VENV)/.dev-ready  ## The HTML reference of all modules and plugins, in d
 ee: $(VENV)/.dev-ready  ## The execution environment's files, and everything in clean environments made from them alone
 	@.ci/ee
 
-# In an environment of its own, as its engine's packages are nobody else's.
-$(VENV)/.rulebook-ready: tests/requirements-rulebook.txt | $(BIN)/python
+# In an environment of its own: ansible-rulebook brings a rule engine that needs Java.
+$(VENV)/.rulebook-ready: tests/requirements-rulebook.txt tests/constraints-rulebook.txt | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)/rulebook
-	$(VENV)/rulebook/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-rulebook.txt
+	$(VENV)/rulebook/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c tests/constraints-rulebook.txt -r tests/requirements-rulebook.txt
 	@touch $@
 
 .PHONY: rulebook
