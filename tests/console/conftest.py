@@ -88,9 +88,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server.wait(15)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open an asyncio loop runs in this thread, and other modules' tests start their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a process; each test has a page of its own."""
+    """One Chromium for all tests of a module; each test has a page of its own."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("Chromium is missing: apt-get install chromium")
