@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The timeline in a browser: chart, table and address share one selection; a page is live only while it is seen."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, TimeoutError, expect
+
+from console.live import REFRESH_SECONDS
+from console.store import open_store
+from tests.console.seeded import BIG, FLEET, OPEN, fleet_rollout, ident, seed_big, seed_small
+from tests.console.served import serving
+
+pytestmark = pytest.mark.browser
+
+BAR = ".js-plotly-plot .barlayer .point path"
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("record")
+    now = time.time()
+    seed_small(folder / "console.db", folder / "runs", now)
+    with open_store(folder / "console.db") as store:
+        store.put_rollouts([fleet_rollout(ident(20, 0x11), 24, 2, now - 20_000)])
+    seed_big(folder / "console.db", now, 2_000)
+    return folder / "console.db"
+
+
+@pytest.fixture(scope="module")
+def address(record: Path) -> Iterator[str]:
+    """A served console over a fleet of 24 and a rollout of 2,000."""
+    with serving(record, record.parent / "runs") as served:
+        yield served.url
+
+
+def bar_of(page: Page, host: str) -> Locator:
+    """The thick bar of a target, found by the text that hovering shows."""
+    page.locator(BAR).first.wait_for(timeout=90_000)
+    number = page.evaluate(
+        """host => {
+          const drawn = document.querySelector('.js-plotly-plot')._fullData.filter(trace => trace.type === 'bar')
+          const labels = drawn.flatMap(trace => Array.from(trace.y, (_y, point) => trace.text?.[point] ?? ''))
+          return labels.findIndex(label => label.includes(host))
+        }""",
+        host,
+    )
+    assert number >= 0, f"{host} has no bar"
+    return page.locator(BAR).nth(number)
+
+
+def click(page: Page, bar: Locator) -> None:
+    box = bar.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def ticked(page: Page) -> list[str]:
+    """The hosts of the rows that are ticked, of those the table shows."""
+    return page.locator("[data-testid=stDataFrame] tr[aria-selected=true]").evaluate_all(
+        "rows => rows.map(row => row.children[1].textContent)"
+    )
+
+
+def framed(page: Page) -> int:
+    """How many bars of the chart have the frame of the selection."""
+    return page.evaluate(
+        """() => (document.querySelector('.js-plotly-plot')?._fullData ?? [])
+             .filter(trace => trace.name.startsWith('selected')).map(trace => trace.width)
+             .reduce((sum, width) => sum + (width.length ?? 0), 0)"""
+    )
+
+
+def in_address(page: Page) -> list[str]:
+    return parse_qs(urlsplit(page.url).query).get("selected", [])
+
+
+def settled(page: Page, count: int) -> None:
+    """Wait until chart, table and address all show so many targets as selected."""
+    if count:
+        page.get_by_text(f"{count} selected", exact=True).wait_for(timeout=90_000)
+    else:
+        page.get_by_text(re.compile(r"^\d+ selected$")).wait_for(state="hidden", timeout=90_000)
+    deadline = time.monotonic() + 90
+    while not (framed(page) == len(ticked(page)) == len(in_address(page)) == count):
+        assert time.monotonic() < deadline, (framed(page), ticked(page), page.url)
+        page.wait_for_timeout(100)
+
+
+def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(address: str, watched: Page) -> None:
+    page = watched
+    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.goto(f"{address}/rollout?id={FLEET}&axis=Elapsed&sort=Start")
+    # A click in the chart ticks the table's row.
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 1)
+    assert [host[:11] for host in ticked(page)] == ["agent-00001"]
+    # A tick in the table frames the chart's bar.
+    page.locator("[data-testid=stDataFrame]").first.click(position={"x": 18, "y": 48 + 2 * 33})
+    settled(page, 2)
+    assert [host[:11] for host in ticked(page)] == ["agent-00001", "agent-00002"]
+    # The same click again takes away what it added.
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 1)
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 2)
+    # A box in the chart adds all that it touches.
+    page.locator("[data-title='Box Select']").first.click()
+    first, last = bar_of(page, "agent-00004.").bounding_box(), bar_of(page, "agent-00006.").bounding_box()
+    assert first is not None and last is not None
+    page.mouse.move(first["x"] - 4, first["y"] - 2)
+    page.mouse.down()
+    page.mouse.move(last["x"] + last["width"] + 4, last["y"] + last["height"] + 2, steps=4)
+    page.mouse.up()
+    settled(page, 5)
+
+    link, chosen = page.url, ticked(page)
+    page.goto("about:blank")
+    page.goto(link)
+    settled(page, 5)
+    assert ticked(page) == chosen and page.url == link
+    assert page.locator(".js-plotly-plot .xaxislayer-above text").last.text_content() == "500 s"
+
+    page.get_by_text("Selected only").click()
+    page.get_by_text("5 of 24 targets").wait_for(timeout=90_000)
+    page.get_by_test_id("stBaseButton-tertiary").filter(has_text="Clear selection").click()
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    settled(page, 0)
+
+
+def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_leads_to_its_instance(
+    address: str, watched: Page
+) -> None:
+    page = watched
+    page.goto(f"{address}/rollout?id={BIG}")
+    picture = page.locator(".js-plotly-plot .nsewdrag").first
+    picture.wait_for(timeout=90_000)
+    page.get_by_text("2,000 targets", exact=True).wait_for(timeout=90_000)
+    inside = page.get_by_text(re.compile(r"of 2,000 targets in the window"))
+    for _dummy in range(6):
+        # A chart that is still settling may miss a drag.
+        box = picture.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 90, steps=4)
+        page.mouse.up()
+        with contextlib.suppress(TimeoutError):
+            inside.wait_for(timeout=10_000)
+            break
+    page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=90_000)
+    page.locator(".js-plotly-plot").nth(1).wait_for(timeout=90_000)
+
+    page.goto(f"{address}/rollout?id={FLEET}&targets_q=agent-00003")
+    page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.locator("canvas").first.wait_for(timeout=90_000)
+    for _dummy in range(20):
+        table.click(position={"x": 80, "y": 48})
+        page.wait_for_timeout(500)
+        if "/instance?" in page.url:
+            break
+    assert f"/instance?id={ident(3, 0xB0)}" in page.url
+    page.get_by_role("heading", name=f"Instance {ident(3, 0xB0)[:8]}").wait_for(timeout=90_000)
+
+
+def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
+    address: str, record: Path, watched: Page
+) -> None:
+    page = watched
+    asked: list[float] = []
+    page.on("websocket", lambda line: line.on("framesent", lambda _frame: asked.append(time.monotonic())))
+    page.goto(f"{address}/rollout?id={OPEN}")
+    live = page.locator(".stMarkdownBadge", has_text="live")
+    live.wait_for(timeout=90_000)
+
+    def goes_on() -> None:
+        """Wait until the page has asked for itself twice more."""
+        goal, deadline = len(asked) + 2, time.monotonic() + 90
+        while len(asked) < goal:
+            assert time.monotonic() < deadline, "the page does not refresh itself"
+            page.wait_for_timeout(100)
+
+    def rests() -> None:
+        """Wait until the page has asked for nothing over one and a half of its intervals; it must come soon."""
+        deadline = time.monotonic() + 60
+        while not asked or time.monotonic() - asked[-1] < 1.5 * REFRESH_SECONDS:
+            assert time.monotonic() < deadline, "the page goes on asking"
+            page.wait_for_timeout(100)
+
+    def seen(state: str) -> None:
+        page.evaluate(
+            """state => {
+              Object.defineProperty(document, 'visibilityState', {get: () => state, configurable: true})
+              document.dispatchEvent(new Event('visibilitychange'))
+            }""",
+            state,
+        )
+
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    goes_on()
+    seen("hidden")
+    rests()
+    seen("visible")
+    goes_on()
+
+    with open_store(record) as store:
+        # Read later than what is stored of it, as the store takes nothing older.
+        store.put_rollouts([fleet_rollout(OPEN, 24, 3, time.time() - 100)])
+    expect(live).to_be_hidden(timeout=90_000)
+    assert "API data as of" in (page.locator("[data-testid=stCaptionContainer]").first.text_content() or "")
+    rests()
