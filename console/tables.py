@@ -9,9 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from console import columns, ui
-from console.columns import MOST_ROWS as MOST_ROWS
-from console.columns import ROW as ROW
-from console.columns import playbook_name as playbook_name
 
 
 def rollouts(found: pd.DataFrame, now: float, key: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, selection, tables, ui
+from console import charts, selection, ui
+from console.columns import MOST_ROWS, ROW
 
 KEY = "targets"
 
@@ -46,7 +47,7 @@ def show(found: pd.DataFrame) -> None:
         frame[list(columns)],
         column_config=columns,
         hide_index=True,
-        height="content" if len(frame) <= tables.MOST_ROWS else (tables.MOST_ROWS + 1) * tables.ROW,
+        height="content" if len(frame) <= MOST_ROWS else (MOST_ROWS + 1) * ROW,
         placeholder="",
         alt="Targets of the rollout",
         key=KEY,

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,9 +164,9 @@ def show(
         figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen)
         picked = None
         if kind == "image":
-            picked = lambda: _boxed(name, axis, bounds, _most(timeline, bounds))  # noqa: E731
+            picked = partial(_boxed, name, axis, bounds, _most(timeline, bounds))
         elif ids is not None:
-            picked = lambda: _clicked(name, ids)  # noqa: E731
+            picked = partial(_clicked, name, ids)
         _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"))
 
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"

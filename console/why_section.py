@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, phase_chart, queries, tables, ui
+from console import charts, columns, phase_chart, queries, tables, ui
 from console.palette import look
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
@@ -182,4 +182,4 @@ def _run(run: dict[str, Any], how: str) -> None:
     with ui.row():
         ui.badge(run["status"])
         st.page_link(ui.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": run["run_id"]})
-        ui.line(tables.playbook_name(run["playbook"]), how, f"{charts.moment(run['started_at'])} UTC")
+        ui.line(columns.playbook_name(run["playbook"]), how, f"{charts.moment(run['started_at'])} UTC")

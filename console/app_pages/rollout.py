@@ -12,10 +12,10 @@ import streamlit as st
 from console import (
     acting_section,
     charts,
+    columns,
     queries,
     selection,
     share,
-    tables,
     target_table,
     timeline_section,
     ui,
@@ -70,7 +70,7 @@ def header(rollout: dict[str, Any], now: float) -> None:
                 icon=":material/arrow_forward:",
                 query_params={"id": run["run_id"]},
             )
-            ui.line(tables.playbook_name(run["playbook"]), f"{charts.moment(run['started_at'])} UTC")
+            ui.line(columns.playbook_name(run["playbook"]), f"{charts.moment(run['started_at'])} UTC")
     before = ui.ask(queries.previous_rollout, rollout["tenant"], ID)
     if before:
         st.page_link(

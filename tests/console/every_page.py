@@ -52,8 +52,8 @@ class Tab:
         self.page, self.address = page, address
         self.troubles: list[str] = []
         page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
-        page.on("requestfailed", lambda asked: self._failed(asked))
-        page.on("request", lambda asked: self._asked(asked))
+        page.on("requestfailed", self._failed)
+        page.on("request", self._asked)
         page.on(
             "console",
             lambda said: (

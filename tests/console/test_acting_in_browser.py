@@ -81,10 +81,12 @@ def running_site(folder: Path) -> Iterator[Site]:
         }
         with serving(settings.database, settings.spool_dir, environment, port) as served:
             kept = (fleet.admin_key, cookie_secret, CLIENT_SECRET)
-            yield Site(served.url, settings.database, fleet, rollout_id, kept)
-            log = served.log.read_text()
-            assert not [secret for secret in kept if secret in log]
-            assert "Traceback" not in log, log
+            try:
+                yield Site(served.url, settings.database, fleet, rollout_id, kept)
+            finally:
+                log = served.log.read_text()
+                assert not [secret for secret in kept if secret in log]
+                assert "Traceback" not in log, log
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched:
     bars = page.locator(".js-plotly-plot .barlayer .point path")
     bars.first.wait_for(timeout=60_000)
     # Of the bars of runs: the thin one before each is its waiting, which has no label.
-    boxes = [box for box in (bar.bounding_box() for bar in bars.all()) if box and box["height"] > 8]
+    boxes = [box for box in (one.bounding_box() for one in bars.all()) if box and box["height"] > 8]
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext")

@@ -80,12 +80,13 @@ def of_another_program(database: Path) -> None:
 
 
 def newer(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as conn, conn:
+    with closing(sqlite3.connect(database)) as conn:
         conn.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
             "SELECT migration_set, '9999_later', applied_at FROM _sqlite_migrations LIMIT 1"
         )
         conn.execute("PRAGMA user_version = 9999")
+        conn.commit()
 
 
 def whole(database: Path) -> None:

@@ -59,8 +59,8 @@ def bar_of(page: Page, host: str) -> Locator:
     return page.locator(BAR).nth(number)
 
 
-def click(page: Page, bar: Locator) -> None:
-    box = bar.bounding_box()
+def click(page: Page, drawn: Locator) -> None:
+    box = drawn.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
