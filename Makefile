@@ -45,8 +45,8 @@ demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CO
 	@$(BIN)/python -m tests.demo
 
 .PHONY: test
-test: $(VENV)/.dev-ready  ## Every test, two at a time (TESTS=path and ARGS=-x narrow it down)
-	$(BIN)/python -m pytest -n 2 $(ARGS) $(or $(TESTS),tests)
+test: $(VENV)/.dev-ready  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it down)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: molecule
 molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each against a fleet of its own (SCENARIOS="rolling recover")

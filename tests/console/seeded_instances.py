@@ -63,11 +63,11 @@ def actions(number: int, now: float, count: int) -> InstanceRows:
 
 
 def policy(now: float, **changed: Any) -> dict[str, Any]:
-    """A window from three hours ago to one hour from now, so that it is open."""
+    """A window from three hours ago to two hours from now, so that it is open also when the hour turns."""
     hour = int(now // 3600) % 24
     return {
         "maintenance_window_start_hour_utc": (hour - 3) % 24,
-        "maintenance_window_end_hour_utc": (hour + 1) % 24,
+        "maintenance_window_end_hour_utc": (hour + 2) % 24,
         "max_parallel_rollouts": 2,
         "runtime_default": "notify",
         "skills_default": "notify",
