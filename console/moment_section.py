@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from console import charts, queries, run_tables, tables, ui
@@ -36,14 +37,19 @@ def show(run: dict[str, Any], now: float) -> None:
     else:
         st.text("No other stored rollout was at work on these hosts then.")
 
+    acted_and_audited(
+        ui.ask(queries.actions_beside_run, run_id, first, last), *ui.ask(queries.audit_beside_run, run_id, first, last)
+    )
+
+
+def acted_and_audited(actions: pd.DataFrame, counts: pd.DataFrame, events: pd.DataFrame) -> None:
+    """Actions and audit of some hosts in some time; the frames are those of queries."""
     st.markdown("**Actions**")
-    actions = ui.ask(queries.actions_beside_run, run_id, first, last)
     if len(actions):
         tables.actions_around(actions)
     else:
         st.text("No stored action on these hosts falls into this time.")
 
-    counts, events = ui.ask(queries.audit_beside_run, run_id, first, last)
     st.markdown("**Audit**")
     if len(counts):
         ui.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))

@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, columns, phase_chart, queries, tables, ui
-from console.palette import look
+from console import charts, columns, moment_section, phase_chart, queries, tables, ui
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 SHOWN = 4
@@ -160,22 +159,10 @@ def _around(rollout: dict[str, Any], now: float) -> None:
     if not linked and not near:
         st.text("No stored run names this rollout or touched its hosts then.")
 
-    st.markdown("**Actions**")
-    actions = ui.ask(queries.actions_at_the_time, tenant, rollout_id, first, last)
-    if len(actions):
-        tables.actions_around(actions)
-    else:
-        st.text("No stored action on these hosts falls into this time.")
-
-    counts, events = ui.ask(queries.audit_at_the_time, tenant, rollout_id, first, last)
-    st.markdown("**Audit**")
-    if len(counts):
-        ui.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
-        if len(events):
-            tables.audit_around(events)
-        st.page_link(ui.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
-    else:
-        st.text("No stored audit event of these hosts falls into this time.")
+    moment_section.acted_and_audited(
+        ui.ask(queries.actions_at_the_time, tenant, rollout_id, first, last),
+        *ui.ask(queries.audit_at_the_time, tenant, rollout_id, first, last),
+    )
 
 
 def _run(run: dict[str, Any], how: str) -> None:
