@@ -44,6 +44,7 @@ class Look:
 
 ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
 FAINT = {"light": "#c9ced6", "dark": "#4a5160"}
+PAGE = {"light": "#ffffff", "dark": "#14171c"}
 INK = {"light": "#1d2430", "dark": "#eef1f5"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 

@@ -1,90 +1,32 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a rollout as Plotly figures: a bar a target, or one image of a big rollout. Pure, as ``charts``.
+"""The timeline of a rollout with a bar a target. Pure, as ``charts``.
 
 Rows of the frame are known to the browser by their number (``customdata``), which is how a click names its target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import axis_unit, duration, moment, plain
-from console.palette import ACCENT, FAINT, GRID, INK, Look, look
-from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window, worst_image
+from console.charts import duration, moment, plain
+from console.palette import ACCENT, FAINT, INK, Look, look
+from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window
+from console.timeline_view import WHOLE, View, by_status, dress
 
-BARS_MOST = 1500
-"""Up to this many targets each one is a bar of its own; above, the browser's page gets slow and the picture useless."""
-
-ROWS_MOST = 200
-"""Up to this many targets each one has a row of its own; above, they share the slots they ran in."""
-
-BINS = 1200
 BAR, WAIT = 0.78, 0.2
 # Where the usual end is shown, the bar is thinner and makes room for two strips below it.
 SLIM, LIFT = 0.56, -0.14
 STRIPS = (0.19, 0.3)
 STRIP = 0.1
-# Plotly has fill patterns for bars alone; these are the symbols most like them.
-SIGNS = {"x": "x-thin", "/": "line-ne"}
-
-Rows = Literal["slots", "targets"]
 
 
-@dataclass(frozen=True)
-class Axis:
-    """What stands on the x axis. Without an origin the time of day in UTC (epoch milliseconds), else what has elapsed
-    since the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
-
-    origin: float | None = None
-    unit: str = "s"
-    size: float = 1.0
-
-    @staticmethod
-    def elapsed(first: float, last: float) -> Axis:
-        """The axis of what has elapsed since ``first``, in a unit that suits the time up to ``last``."""
-        return Axis(first, *axis_unit(last - first))
-
-    def at(self, seconds: Any) -> Any:
-        """Epoch seconds as a place on the axis."""
-        return seconds * 1000 if self.origin is None else (seconds - self.origin) / self.size
-
-    def long(self, seconds: Any) -> Any:
-        """A duration in seconds as a length on the axis."""
-        return seconds * 1000 if self.origin is None else seconds / self.size
-
-    def seconds(self, place: str | float) -> float:
-        """The other way: what the browser says of a place (a date as text, or a number), as epoch seconds."""
-        if self.origin is None:
-            unit = "ms" if isinstance(place, int | float) else None
-            return float(pd.Timestamp(place, tz="UTC", unit=unit).timestamp())
-        return self.origin + float(place) * self.size
-
-
-CLOCK = Axis()
-
-
-@dataclass(frozen=True)
-class View:
-    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
-    selected, how long a run phase usually takes."""
-
-    theme: str = "light"
-    rows: Rows = "slots"
-    axis: Axis = CLOCK
-    window: tuple[float, float] | None = None
-    selected: tuple[int, ...] = ()
-    usual: Usual | None = None
-
-
-def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View = View()) -> go.Figure:
+def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View = WHOLE) -> go.Figure:
     """One bar a target, one trace a status; before it a thin pale bar for its wait (countdown, then queue).
 
     targets: the frame of ``queries.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
@@ -119,7 +61,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
         until = np.fmax(until, _add_usual(figure, place, layout, expected, view.usual, view))
     _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, view)
     hover = _hover(targets, layout, now, view.usual)
-    for status, rows_of in _by_status(targets["status"].to_numpy(), shown):
+    for status, rows_of in by_status(targets["status"].to_numpy(), shown):
         style = look(status)
         figure.add_trace(
             go.Bar(
@@ -143,96 +85,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
     if layout.open.any():
         figure.add_vline(x=axis.at(now), line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
     bounds = view.window or _whole(layout, wait_from, waiting, until)
-    return _style_timeline(figure, view, bounds, count, title, ticks, height)
-
-
-def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = View()) -> go.Figure:
-    """All targets of a big rollout as one image of slots x 1,200 time bins; the worst outcome wins a cell.
-
-    A cell has a colour alone: so targets whose status has a pattern (uncertain, in progress) carry a sign too, up to
-    BARS_MOST of them, and those selected a frame.
-    """
-    axis, theme = view.axis, view.theme
-    bounds = layout.bounds or (0.0, 1.0)
-    words = targets["status"].to_numpy()
-    styles = {word: look(word) for word in pd.unique(words)}
-    severity = np.zeros(len(words), dtype=np.uint8)
-    for word, style in styles.items():
-        severity[words == word] = style.severity
-    image = worst_image(layout, severity, *bounds, bins=BINS)
-    step = (bounds[1] - bounds[0]) / image.shape[1]
-    worst = max([style.severity for style in styles.values()], default=1)
-    colours = {style.severity: style.colour(theme) for style in styles.values()}
-    scale: list[tuple[float, str]] = []
-    for level in range(worst + 1):
-        colour = colours.get(level, "rgba(0,0,0,0)")
-        scale += [(level / (worst + 1), colour), ((level + 1) / (worst + 1), colour)]
-    where = "%{x|%H:%M:%S} UTC" if axis.origin is None else "%{x:.2f} " + axis.unit
-    figure = go.Figure(
-        go.Heatmap(
-            z=image,
-            x0=axis.at(bounds[0] + step / 2),
-            dx=axis.long(step),
-            y0=1,
-            dy=1,
-            zmin=-0.5,
-            zmax=worst + 0.5,
-            colorscale=scale,
-            showscale=False,
-            ygap=1,
-            hovertemplate=f"slot %{{y}}, {where}<extra></extra>",
-        )
-    )
-    for word, rows_of in _by_status(words, layout.placed):
-        style = look(word)
-        # A legend entry: the image itself has none.
-        figure.add_trace(
-            go.Bar(
-                x=[None],
-                y=[None],
-                name=f"{plain(style.label, 40, 1)} {len(rows_of):,}",
-                marker_color=style.colour(theme),
-            )
-        )
-        if style.pattern in SIGNS and len(rows_of) <= BARS_MOST:
-            figure.add_trace(_signs(targets, layout, rows_of, view, SIGNS[style.pattern], 5))
-    chosen = np.array([row for row in view.selected if layout.placed[row]], dtype=np.int64)
-    if chosen.size:
-        figure.add_trace(_signs(targets, layout, chosen, view, "square-open", 9))
-    if view.window is not None and view.window != bounds:
-        figure.add_vrect(
-            x0=axis.at(view.window[0]),
-            x1=axis.at(view.window[1]),
-            line={"color": ACCENT[theme], "width": 1.5},
-            fillcolor="rgba(0,0,0,0)",
-        )
-    figure = _style_timeline(figure, view, bounds, layout.slots, "slot", {}, 9)
-    # A drag over the image chooses the window.
-    return figure.update_layout(dragmode="select")
-
-
-def _signs(targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, symbol: str, size: int) -> go.Scatter:
-    """A sign in the middle of each target's cells, with its host and status on hover."""
-    ink = {"color": INK[view.theme], "width": 1.2}
-    names = [
-        f"{plain(host)}<br>{plain(look(status).label)}"
-        for host, status in zip(targets["host"].to_numpy()[rows], targets["status"].to_numpy()[rows], strict=True)
-    ]
-    return go.Scatter(
-        mode="markers",
-        showlegend=False,
-        x=view.axis.at((layout.start[rows] + layout.end[rows]) / 2),
-        y=layout.slot[rows] + 1,
-        marker={"symbol": symbol, "size": size, "color": INK[view.theme], "line": ink},
-        text=names,
-        hovertemplate="%{text}<extra></extra>",
-    )
-
-
-def _by_status(words: Sequence[str] | np.ndarray, shown: Bools) -> list[tuple[str, Ints]]:
-    """Rows of each status, harmless first, so that the bad ones are drawn last and lie on top."""
-    found = [(word, np.flatnonzero(shown & (np.asarray(words) == word))) for word in pd.unique(np.asarray(words))]
-    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (look(pair[0]).severity, pair[0]))
+    return dress(figure, view, bounds, count, title, ticks, height)
 
 
 def _marker(style: Look, theme: str) -> dict[str, object]:
@@ -344,46 +197,3 @@ def _whole(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> 
         return None
     last = float(np.nanmax(until)) if np.isfinite(until).any() else bounds[1]
     return (min(bounds[0], float(begins.min())) if begins.size else bounds[0]), max(bounds[1], last)
-
-
-def _style_timeline(
-    figure: go.Figure,
-    view: View,
-    bounds: tuple[float, float] | None,
-    count: int,
-    title: str | None,
-    ticks: dict[str, Any],
-    row_height: int,
-) -> go.Figure:
-    axis, grid = view.axis, GRID[view.theme]
-    height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
-    figure.update_layout(
-        barmode="overlay",
-        height=height,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None},
-        hoverlabel={"align": "left"},
-        hovermode="closest",
-        dragmode="zoom",
-        # The reader's zoom outlives a new figure; another window or axis begins anew.
-        uirevision=f"{view.window} {axis} {view.rows}",
-        selectionrevision=str(hash(view.selected)),
-    )
-    if axis.origin is None:
-        figure.update_xaxes(type="date", gridcolor=grid, zeroline=False, tickformatstops=_CLOCK)
-    else:
-        figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
-    if bounds is not None:
-        pad = max((bounds[1] - bounds[0]) * 0.005, 0.5)
-        figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
-    figure.update_yaxes(
-        range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=True, **ticks
-    )
-    return figure
-
-
-_CLOCK = [
-    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%b %-d"},
-    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%b %-d"},
-    {"dtickrange": [86_400_000, None], "value": "%b %-d\n%Y"},
-]

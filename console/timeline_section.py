@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, selection, timeline_chart, ui
+from console import charts, queries, selection, timeline_view, ui
 from console.timeline import Layout, Usual, in_window, lay_out
-from console.timeline_chart import CLOCK, Axis, View
+from console.timeline_chart import timeline_bars
+from console.timeline_image import timeline_image
+from console.timeline_view import CLOCK, Axis, View
 
 HELP = (
     "A thick bar is the work on a target, the thin one before it its wait: the countdown, then the queue. In slots "
@@ -97,8 +99,8 @@ def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, earlie
         return None
     timeline = _timeline(path, stamp, source, now)
     instances = timeline.targets["instance_id"]
-    asked = instances if len(instances) <= timeline_chart.ROWS_MOST else instances[timeline.layout.open]
-    ids = tuple(asked.dropna().tolist()[: timeline_chart.BARS_MOST])
+    asked = instances if len(instances) <= timeline_view.ROWS_MOST else instances[timeline.layout.open]
+    ids = tuple(asked.dropna().tolist()[: timeline_view.BARS_MOST])
     found = queries.usual_runs(Path(path), earlier.tenant, earlier.rollout_id, earlier.created_at, ids)
     known = found.set_index("instance_id")
     own = known.reindex(instances)
@@ -120,7 +122,7 @@ def _figure(
     kind: Literal["bars", "image"],
     earlier: Earlier | None,
     theme: str,
-    rows: timeline_chart.Rows,
+    rows: timeline_view.Rows,
     axis: Axis,
     window: tuple[float, float] | None,
     selected: tuple[int, ...],
@@ -130,8 +132,8 @@ def _figure(
     usual = _usual(*key, earlier) if kind == "bars" and earlier is not None else None
     view = View(theme, rows, axis, window, selected, usual)
     if kind == "image":
-        return ui.to_json(timeline_chart.timeline_image(timeline.targets, timeline.layout, view))
-    return ui.to_json(timeline_chart.timeline_bars(timeline.targets, timeline.layout, now, view))
+        return ui.to_json(timeline_image(timeline.targets, timeline.layout, view))
+    return ui.to_json(timeline_bars(timeline.targets, timeline.layout, now, view))
 
 
 def show(
@@ -151,7 +153,7 @@ def show(
     if bounds is None:
         _notes(timeline)
         return None
-    few = len(timeline.targets) <= timeline_chart.ROWS_MOST
+    few = len(timeline.targets) <= timeline_view.ROWS_MOST
     with head:
         per_target = few and _switch("Rows", (PER_TARGET, PER_SLOT), "rows") == PER_TARGET
         elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
@@ -160,7 +162,7 @@ def show(
     ids = timeline.targets["target_id"].tolist() if selectable else None
 
     def draw(kind: Literal["bars", "image"], name: str, alt: str, window: tuple[float, float] | None) -> None:
-        rows: timeline_chart.Rows = "targets" if per_target else "slots"
+        rows: timeline_view.Rows = "targets" if per_target else "slots"
         figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen)
         picked = None
         if kind == "image":
@@ -179,18 +181,18 @@ def show(
     window = _window(timeline, bounds)
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     with picture:
-        if count <= timeline_chart.BARS_MOST:
+        if count <= timeline_view.BARS_MOST:
             draw("bars", BARS, alt, window)
         else:
             draw("image", IMAGE, alt, window)
     _notes(timeline)
-    if count <= timeline_chart.BARS_MOST:
+    if count <= timeline_view.BARS_MOST:
         return window
-    if 0 < inside <= timeline_chart.BARS_MOST:
+    if 0 < inside <= timeline_view.BARS_MOST:
         draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window", window)
     else:
         st.caption(
-            f"{inside:,} targets in the window. Narrow it to {timeline_chart.BARS_MOST:,} or fewer, with the slider or "
+            f"{inside:,} targets in the window. Narrow it to {timeline_view.BARS_MOST:,} or fewer, with the slider or "
             "by dragging over the picture, to see each one as a bar."
         )
     return window

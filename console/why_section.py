@@ -85,7 +85,7 @@ def _cluster(cluster: queries.Cluster) -> None:
             if cluster.is_new:
                 st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
             st.caption(_when(cluster), width="content")
-        st.code(cluster.message or "no message", language=None, wrap_lines=True)
+        st.text(cluster.message or "no message")
         more = cluster.targets - len(cluster.hosts)
         ui.line(", ".join(cluster.hosts) + (f" and {more:,} more" if more else ""))
 

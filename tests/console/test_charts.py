@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import audit_chart, charts, timeline_chart
+from console import audit_chart, charts, timeline_chart, timeline_image
 from console.palette import LOOKS, look
 from console.timeline import Layout, Usual, lay_out
-from console.timeline_chart import Axis, View
+from console.timeline_view import Axis, View
 from tests.console.seeded import HOSTILE
 
 NAN = float("nan")
@@ -126,7 +126,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
         }
     )
     layout = arranged(frame, NOW)
-    figure = timeline_chart.timeline_image(frame, layout, View(window=(T0 + 100, T0 + 200)))
+    figure = timeline_image.timeline_image(frame, layout, View(window=(T0 + 100, T0 + 200)))
     image = np.asarray(figure.data[0].z)
     assert image.dtype == np.uint8 and image.shape == (layout.slots, 1200) == (15, 1200)
     assert image.max() == LOOKS["failed"].severity
@@ -193,11 +193,17 @@ def test_selected_bars_have_a_frame_and_every_bar_knows_its_row() -> None:
 
 def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> None:
     layout = arranged(FOUR, NOW)
-    figure = timeline_chart.timeline_image(FOUR, layout, View(selected=(0,)))
-    signs = {trace.marker.symbol: trace for trace in figure.data if trace.type == "scatter"}
-    assert set(signs) == {"x-thin", "line-ne", "square-open"}
-    assert list(signs["x-thin"].text) == ["b<br>? uncertain"]
-    assert list(signs["x-thin"].x) == [(T0 + 31) * 1000] and list(signs["square-open"].text) == ["a<br>✓ succeeded"]
+    figure = timeline_image.timeline_image(FOUR, layout, View(selected=(0,)))
+    drawn = [trace for trace in figure.data if trace.type == "scatter"]
+    # Signs are strokes through the middle of what they mark; the other line is what lies between the slots.
+    signs = {trace.text[0]: trace for trace in drawn if trace.mode == "lines" and trace.text is not None}
+    assert set(signs) == {"b<br>? uncertain", "c<br>▶ in progress"}
+    uncertain = signs["b<br>? uncertain"]
+    assert list(uncertain.x[1::4]) == [(T0 + 31) * 1000] * 2 and list(uncertain.y[1::4]) == [layout.slot[1] + 1] * 2
+    for name, strokes in (("b<br>? uncertain", 2), ("c<br>▶ in progress", 1)):
+        assert np.isnan(signs[name].x[3::4]).sum() == strokes and set(signs[name].text) == {name}
+    frames = [trace for trace in drawn if trace.mode == "markers"]
+    assert [list(trace.text) for trace in frames] == [["a<br>✓ succeeded"]]
 
 
 def test_the_same_figure_is_the_same_text() -> None:
@@ -210,7 +216,7 @@ def test_the_same_figure_is_the_same_text() -> None:
 def test_nothing_to_show_is_a_figure_all_the_same() -> None:
     none = FOUR[FOUR["status"] == "queued"].reset_index(drop=True)
     assert len(timeline_chart.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
-    assert len(timeline_chart.timeline_image(none, arranged(none, NOW)).data) >= 1
+    assert len(timeline_image.timeline_image(none, arranged(none, NOW)).data) >= 1
 
 
 def test_the_audit_chart_keeps_every_count_and_an_odd_outcome() -> None:

@@ -212,7 +212,7 @@ def test_each_part_stands_at_24_and_at_20000_targets(
 
 def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "rollout", id=FLEET)
-    assert HOSTILE in [element.value for element in app.code]
+    assert HOSTILE in [element.value for element in app.text]
     for element in [*app.markdown, *app.caption, *app.warning]:
         assert "<img" not in element.value and "](http" not in element.value
 
