@@ -14,17 +14,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import (
-    ACTIONS_CAP,
-    FleetClient,
-    connect,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError as ClientSettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import has_failed, rows_of
 from console.acting.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
 from console.acting.identity import Identity
 from console.acting.ledger import Ledger, open_ledger
+from console.api_client import open_client
 from console.database import Row, StoreError
 from console.settings import ApiConnection, SettingsError
 from console.store import storable
@@ -249,19 +245,7 @@ def _look(client: FleetClient, intent: Intent) -> Seen:
 
 @contextmanager
 def _client(connection: ApiConnection, intent: Intent, *, read_only: bool) -> Iterator[FleetClient]:
-    try:
-        client = connect(
-            connection.api_url,
-            connection.api_key,
-            validate_certs=connection.validate_certs,
-            ca_path=connection.ca_path,
-            request_timeout=connection.request_timeout,
-            retries=connection.retries,
-            read_only=read_only,
-        )
-    except ClientSettingsError as error:
-        raise SettingsError(str(error)) from error
-    with closing(client):
+    with closing(open_client(connection, read_only=read_only)) as client:
         # A database may hold other tenants' records, or be a copy from elsewhere.
         if client.transport.settings.api_url != intent.tenant:
             raise SettingsError(

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, share, ui
+from console import columns, queries, share, ui
 
 
 def body() -> None:
@@ -39,34 +37,26 @@ def body() -> None:
 
 def table(found: pd.DataFrame) -> None:
     frame = found.assign(
-        when=[charts.moment(at) for at in found["at"]],
+        when=columns.moments(found["at"]),
         what=[
             f"{action}{' (force)' if force else ''}"
             for action, force in zip(found["action"], found["force"], strict=True)
         ],
         came=ui.status_cells(found["outcome"]),
     )
-    columns: dict[str, Any] = {
-        "when": st.column_config.TextColumn("at (UTC)", width=150),
-        "user": st.column_config.TextColumn("who", width=160),
-        "what": st.column_config.TextColumn("action", width=110),
-        "name": st.column_config.TextColumn("on", width=100),
-        "targets": st.column_config.NumberColumn("targets", format="localized", width=65),
+    shown = {
+        "when": columns.text("at (UTC)", 150),
+        "user": columns.text("who", 160),
+        "what": columns.text("action", 110),
+        "name": columns.text("on", 100),
+        "targets": columns.count("targets", 65),
         "came": ui.status_column("outcome", width=100),
-        "reason": st.column_config.TextColumn("reason", width=210),
-        "detail": st.column_config.TextColumn("what came of it", width=420),
+        "reason": columns.text("reason", 210),
+        "detail": columns.text("what came of it", 420),
         "http_status": st.column_config.NumberColumn("HTTP", format="%d", width=60),
-        "request_id": st.column_config.TextColumn("request id", width=110),
+        "request_id": columns.text("request id", 110),
     }
-    st.dataframe(
-        frame,
-        column_config=columns,
-        column_order=list(columns),
-        hide_index=True,
-        height="content" if len(frame) <= 18 else 19 * 33,
-        placeholder="",
-        alt="Actions tried from the console",
-    )
+    columns.show(frame, shown, "Actions tried from the console")
 
 
 st.title("Console actions")

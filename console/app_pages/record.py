@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, share, ui
+from console import charts, columns, queries, share, ui
 from console.backlog import Backlog, backlog
 from console.limits import shown
 from console.retention import Retention
@@ -83,15 +82,15 @@ def sources(found: pd.DataFrame) -> None:
         share.share("sources", len(found), lambda path, most: queries.sources(path).head(most))
     frame = found.assign(
         name=[SOURCES.get(source, source) for source in found["source"]],
-        read=[charts.moment(at) for at in found["read_at"]],
-        oldest=[charts.moment(at) for at in found["oldest_at"]],
+        read=columns.moments(found["read_at"]),
+        oldest=columns.moments(found["oldest_at"]),
     )
-    columns: dict[str, Any] = {
-        "name": st.column_config.TextColumn("source", width=260),
-        "read": st.column_config.TextColumn("last read (UTC)", width=170),
-        "oldest": st.column_config.TextColumn("oldest part (UTC)", width=170),
+    listed = {
+        "name": columns.text("source", 260),
+        "read": columns.text("last read (UTC)", 170),
+        "oldest": columns.text("oldest part (UTC)", 170),
         **{
-            name: st.column_config.NumberColumn(title, format="localized", width=110)
+            name: columns.count(title, 110)
             for name, title in (
                 ("scopes", "parts"),
                 ("errors", "errors"),
@@ -100,7 +99,7 @@ def sources(found: pd.DataFrame) -> None:
             )
         },
     }
-    table(frame, columns, "Sources of the record")
+    columns.show(frame, listed, "Sources of the record")
 
 
 def troubles() -> None:
@@ -126,17 +125,17 @@ def troubles() -> None:
             f"{charts.moment(a)} to {charts.moment(b)}" if known else ""
             for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
         ],
-        read=[charts.moment(at) for at in found["last_ok_at"]],
+        read=columns.moments(found["last_ok_at"]),
     )
-    columns: dict[str, Any] = {
-        "name": st.column_config.TextColumn("source", width=180),
-        "part": st.column_config.TextColumn("part", width=240),
-        "last_error": st.column_config.TextColumn("last error", width=420),
-        "gap": st.column_config.TextColumn("no events between (UTC)", width=300),
-        "bad_lines": st.column_config.NumberColumn("lines skipped", format="localized", width=100),
-        "read": st.column_config.TextColumn("last read well (UTC)", width=170),
+    listed = {
+        "name": columns.text("source", 180),
+        "part": columns.text("part", 240),
+        "last_error": columns.text("last error", 420),
+        "gap": columns.text("no events between (UTC)", 300),
+        "bad_lines": columns.count("lines skipped", 100),
+        "read": columns.text("last read well (UTC)", 170),
     }
-    table(frame, columns, "What could not be read")
+    columns.show(frame, listed, "What could not be read")
     ui.pager("troubles", total, queries.LIST_PAGE)
     st.text("A sync tries again. A gap in the audit closes by reading further back:")
     st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
@@ -163,14 +162,14 @@ def sizes() -> None:
         return
     st.subheader("Size by table")
     most = float(found["bytes"].max())
-    columns: dict[str, Any] = {
-        "table": st.column_config.TextColumn("table", width=220),
-        "rows": st.column_config.NumberColumn("rows", format="localized", width=130),
+    listed = {
+        "table": columns.text("table", 220),
+        "rows": columns.count("rows", 130),
         "bytes": st.column_config.ProgressColumn(
             "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
         ),
     }
-    table(found, columns, "Tables of the database, biggest first")
+    columns.show(found, listed, "Tables of the database, biggest first")
 
 
 def backup(kept: queries.Upkeep) -> None:
@@ -202,26 +201,14 @@ def retention(kept: queries.Upkeep) -> None:
         ui.line(f"Last pruned {charts.moment(kept.prune_at)} UTC ({ui.ago(kept.prune_at)})", f"{gone:,} rows")
     # By the hour, so that the answer can be kept.
     found = ui.ask(queries.prunable, usual, ui.clock() // 3600 * 3600)
-    found = found.assign(before=[charts.moment(at) for at in found["before_at"]])
-    columns: dict[str, Any] = {
-        "what": st.column_config.TextColumn("what would go now", width=260),
-        "before": st.column_config.TextColumn("older than (UTC)", width=170),
-        "rows": st.column_config.NumberColumn("rows", format="localized", width=110),
+    found = found.assign(before=columns.moments(found["before_at"]))
+    listed = {
+        "what": columns.text("what would go now", 260),
+        "before": columns.text("older than (UTC)", 170),
+        "rows": columns.count("rows", 110),
     }
-    table(found, columns, "What a pruning would remove")
+    columns.show(found, listed, "What a pruning would remove")
     st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
-
-
-def table(frame: pd.DataFrame, columns: dict[str, Any], alt: str) -> None:
-    st.dataframe(
-        frame,
-        column_config=columns,
-        column_order=list(columns),
-        hide_index=True,
-        height="content" if len(frame) <= 18 else 19 * 33,
-        placeholder="",
-        alt=alt,
-    )
 
 
 st.title("Record health")

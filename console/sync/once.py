@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError as ClientSettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from console.settings import ApiConnection, Settings, SettingsError
+from console.api_client import open_client
+from console.settings import ApiConnection, Settings
 from console.store import open_store
 from console.sync.api import ApiOptions, ApiReport, sync_api
 from console.sync.progress import Progress, silent
@@ -69,7 +68,7 @@ def sync_once(
     Raises StoreError when the database cannot be used and SettingsError when the connection cannot; whatever else goes
     wrong is in the report, and the rest is stored.
     """
-    client = _client(connection) if connection else None
+    client = open_client(connection, read_only=True) if connection else None
     report = SyncReport()
     with open_store(settings.database, make_folder=settings.database_is_default) as store:
         if spools:
@@ -88,18 +87,3 @@ def sync_once(
             report.api = sync_api(store, client, tenant, now=now, options=api_options, progress=progress)
             client.close()
     return report
-
-
-def _client(connection: ApiConnection) -> FleetClient:
-    try:
-        return connect(
-            connection.api_url,
-            connection.api_key,
-            validate_certs=connection.validate_certs,
-            ca_path=connection.ca_path,
-            request_timeout=connection.request_timeout,
-            retries=connection.retries,
-            read_only=True,
-        )
-    except ClientSettingsError as error:
-        raise SettingsError(str(error)) from error
