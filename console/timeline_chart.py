@@ -18,6 +18,7 @@ from console.charts import duration, moment, plain
 from console.palette import ACCENT, FAINT, INK, Look, look
 from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window
 from console.timeline_view import WHOLE, View, by_status, dress
+from console.zone import local
 
 BAR, WAIT = 0.78, 0.2
 # Where the usual end is shown, the bar is thinner and makes room for two strips below it.
@@ -60,7 +61,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
         y, thick = y + LIFT, SLIM
         until = np.fmax(until, _add_usual(figure, place, layout, expected, view.usual, view))
     _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, view)
-    hover = _hover(targets, layout, now, view.usual)
+    hover = _hover(targets, layout, shown, now, view)
     for status, rows_of in by_status(targets["status"].to_numpy(), shown):
         style = look(status)
         figure.add_trace(
@@ -97,8 +98,8 @@ def _marker(style: Look, theme: str) -> dict[str, object]:
     return marker
 
 
-def _hover(targets: pd.DataFrame, layout: Layout, now: float, usual: Usual | None) -> np.ndarray:
-    """One label a target: name, status, start, took, what is usual, wait, error."""
+def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, view: View) -> np.ndarray:
+    """One label a target that is shown: name, status, start, took, what is usual, wait, error."""
     labels = np.empty(len(targets), dtype=object)
     columns = zip(
         targets["host"].to_list(),
@@ -112,13 +113,14 @@ def _hover(targets: pd.DataFrame, layout: Layout, now: float, usual: Usual | Non
         strict=True,
     )
     for row, (host, status, created, countdown, error, start, end, is_open) in enumerate(columns):
-        if np.isnan(start):
-            labels[row] = ""
+        if not shown[row]:
             continue
         took = f"running for {duration(now - start)}, no end yet" if is_open else f"took {duration(end - start)}"
-        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), f"started {moment(start)} UTC", took]
-        if usual is not None:
-            lines += usual.sentences(row, end - start, duration)
+        there = local(view.zone, start)
+        started = f"started {moment(start)} UTC" + (f"<br>({there})" if there else "")
+        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), started, took]
+        if view.usual is not None:
+            lines += view.usual.sentences(row, end - start, duration)
         if pd.notna(created) and start - created >= 0.05:
             planned = f" (countdown {duration(countdown)})" if countdown and pd.notna(countdown) else ""
             lines.append(f"waited {duration(start - created)}{planned}")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, selection, timeline_view, ui
+from console import charts, queries, selection, timeline_view, ui, zoom
 from console.timeline import Layout, Usual, in_window, lay_out
 from console.timeline_chart import timeline_bars
 from console.timeline_image import timeline_image
@@ -34,6 +34,10 @@ HELP = (
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
 BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
+
+WINDOW = "window"
+WINDOW_FROM = 11
+"""From so many targets with a bar on the window's slider is always there."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,12 @@ def _figure(
     axis: Axis,
     window: tuple[float, float] | None,
     selected: tuple[int, ...],
+    zone: str,
 ) -> str:
     key = (path, stamp, source, now)
     timeline = _timeline(*key)
     usual = _usual(*key, earlier) if kind == "bars" and earlier is not None else None
-    view = View(theme, rows, axis, window, selected, usual)
+    view = View(theme, rows, axis, window, selected, usual, zone)
     if kind == "image":
         return ui.to_json(timeline_image(timeline.targets, timeline.layout, view))
     return ui.to_json(timeline_bars(timeline.targets, timeline.layout, now, view))
@@ -160,32 +165,33 @@ def show(
     axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
     chosen = timeline.rows_of(selection.selected()) if selectable else ()
     ids = timeline.targets["target_id"].tolist() if selectable else None
+    take = partial(_take, axis, bounds, _most(timeline, bounds))
+    with head:
+        zoom.listen(take)
 
     def draw(kind: Literal["bars", "image"], name: str, alt: str, window: tuple[float, float] | None) -> None:
         rows: timeline_view.Rows = "targets" if per_target else "slots"
-        figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen)
+        # The image writes no time of its own, so that all viewers share it.
+        zone = ui.viewer_zone() if kind == "bars" else ""
+        figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen, zone)
         picked = None
         if kind == "image":
-            picked = partial(_boxed, name, axis, bounds, _most(timeline, bounds))
+            picked = partial(_boxed, name, take)
         elif ids is not None:
             picked = partial(_clicked, name, ids)
         _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"))
 
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
-    if few:
-        draw("bars", BARS, alt, None)
-        _notes(timeline, per_target)
-        return None
     # The slider stands below the picture but decides what it marks.
     picture = st.container()
-    window = _window(timeline, bounds)
+    window = _window(timeline, bounds) if _offered(count) else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     with picture:
         if count <= timeline_view.BARS_MOST:
             draw("bars", BARS, alt, window)
         else:
             draw("image", IMAGE, alt, window)
-    _notes(timeline)
+    _notes(timeline, per_target)
     if count <= timeline_view.BARS_MOST:
         return window
     if 0 < inside <= timeline_view.BARS_MOST:
@@ -220,8 +226,9 @@ def _chart(
     figure_json: str, alt: str, key: str, picked: Callable[[], None] | None, modes: Literal["box"] | tuple[str, ...]
 ) -> None:
     figure = json.loads(figure_json)
-    # The same click after another change is a new event to the browser only in a new chart.
-    figure["layout"]["meta"] = {"changes": selection.changes()}
+    # The same click after another change is a new event to the browser only in a new chart. Its zoom would be lost
+    # with the chart, as at each refresh: so a zoom sets the window.
+    figure["layout"]["meta"] = {"changes": selection.changes(), **zoom.MARK}
     config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
     more: dict[str, Any] = {}
     if picked is not None:
@@ -239,14 +246,27 @@ def _clicked(key: str, ids: list[str]) -> None:
         selection.select(selection.after_click(selection.selected(), clicked))
 
 
-def _boxed(key: str, axis: Axis, bounds: tuple[float, float], most: int) -> None:
+def _boxed(key: str, take: Callable[[list[Any]], None]) -> None:
     """A stretch of the picture was dragged over: it becomes the window."""
     boxes = st.session_state[key]["selection"]["box"]
     if boxes:
-        first, last = sorted(axis.seconds(place) - bounds[0] for place in boxes[-1]["x"])
-        low = int(np.clip(math.floor(first), 0, most - 1))
-        st.session_state["window"] = (low, int(np.clip(math.ceil(last), low + 1, most)))
-        selection.touch()
+        take(boxes[-1]["x"])
+
+
+def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any]) -> None:
+    """Make the stretch between two places of the axis the window, in whole seconds; all without a place."""
+    long = bounds[1] - bounds[0]
+    first, last = sorted(axis.seconds(place) - bounds[0] for place in places) if places else (0.0, long)
+    if first <= 0 and last >= long:
+        first, last = 0, most
+    low = int(np.clip(math.floor(first), 0, most - 1))
+    st.session_state[WINDOW] = (low, int(np.clip(math.ceil(last), low + 1, most)))
+    selection.touch()
+
+
+def _offered(count: int) -> bool:
+    """Whether the window's slider is shown: not where a few bars need none, until somebody zooms."""
+    return count >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
 
 
 def _most(timeline: Timeline, bounds: tuple[float, float]) -> int:
@@ -264,7 +284,7 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         0,
         most,
         (0, most),
-        key="window",
+        key=WINDOW,
         bind="query-params",
         help="The bars and the table show the targets that were in progress within the window.",
     )

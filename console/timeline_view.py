@@ -63,7 +63,7 @@ CLOCK = Axis()
 @dataclass(frozen=True)
 class View:
     """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
-    selected, how long a run phase usually takes."""
+    selected, how long a run phase usually takes, the viewer's zone ('': none beside UTC)."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -71,6 +71,7 @@ class View:
     window: tuple[float, float] | None = None
     selected: tuple[int, ...] = ()
     usual: Usual | None = None
+    zone: str = ""
 
 
 WHOLE = View()

@@ -24,6 +24,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console import charts, live, queries
 from console.palette import LOOKS, look
 from console.settings import Settings, SettingsError, load_settings
+from console.zone import known, local
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -86,12 +87,10 @@ def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def freshness() -> queries.Freshness:
     """How fresh the data is, as a line on the page."""
     fresh = ask(queries.freshness)
-    parts = [
-        f"{name} as of {charts.moment(at)} UTC ({ago(at)})"
-        for name, at in (("API data", fresh.api_at), ("run logs", fresh.runs_at))
-        if at is not None
-    ]
-    st.caption(" · ".join(parts) if parts else "never synced")
+    looks = [(name, at) for name, at in (("API data", fresh.api_at), ("run logs", fresh.runs_at)) if at is not None]
+    parts = [f"{name} as of {charts.moment(at)} UTC ({ago(at)})" for name, at in looks]
+    there = [f"{name} as of {local_time(at)}" for name, at in looks if local_time(at)]
+    st.caption(" · ".join(parts) if parts else "never synced", help=" · ".join(there) or None)
     return fresh
 
 
@@ -114,6 +113,16 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 def theme() -> str:
     """'light' or 'dark', as the browser shows the page."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def viewer_zone() -> str:
+    """The viewer's time zone as the browser names it; '' for UTC, or a name that the time zone database has not."""
+    return known(st.context.timezone)
+
+
+def local_time(*moments: float | None) -> str | None:
+    """Moments in the viewer's zone, as the help of an element that writes them in UTC; None where UTC says it all."""
+    return local(viewer_zone(), *moments) or None
 
 
 def chart(figure_json: str, alt: str, key: str) -> None:
@@ -228,9 +237,9 @@ def literal(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def line(*parts: str) -> None:
-    """One quiet line of machine text, empty parts left out."""
-    st.text(" · ".join(part for part in parts if part))
+def line(*parts: str, moments: Sequence[float | None] = ()) -> None:
+    """One quiet line of machine text, empty parts left out. moments: those it writes, for the zone on hover."""
+    st.text(" · ".join(part for part in parts if part), help=local_time(*moments))
 
 
 def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
