@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from console.charts import plain
 from console.palette import GRID, look
+from console.zone import local
 
 KNOWN = ("success", "denied", "error")
 SPARK_MOST = 120
@@ -21,23 +25,29 @@ def outcome_order(outcome: str) -> tuple[int, str]:
     return (KNOWN.index(outcome) if outcome in KNOWN else len(KNOWN), outcome)
 
 
-def over_time(counts: pd.DataFrame, theme: str = "light") -> go.Figure:
-    """Events a bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events."""
+def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
+    """Events a bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
+
+    zone: the viewer's, in which an hour's start is named on hover; a day of UTC is no day there.
+    """
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
     hourly = len(named) > 0 and len(str(named["bucket"].iloc[0])) > 10
-    pattern = "%Y-%m-%d %H:00" if hourly else "%Y-%m-%d"
+    pattern = "%Y-%m-%d %H:00} UTC" if hourly else "%Y-%m-%d}"
     figure = go.Figure()
     for outcome in sorted(summed["outcome"].unique(), key=outcome_order):
         part = summed[summed["outcome"] == outcome]
         style = look(outcome)
+        there = _hours_there(part["bucket"], zone) if hourly else []
         figure.add_trace(
             go.Bar(
                 x=[f"{b[:10]} {b[11:]}:00" if hourly else b for b in part["bucket"]],
                 y=part["events"].tolist(),
                 name=plain(style.label, 40, 1),
                 marker_color=style.colour(theme),
-                hovertemplate="%{x|" + pattern + "}: %{y:,} " + plain(style.word, 40, 1) + "<extra></extra>",
+                customdata=there or None,
+                hovertemplate="%{x|"
+                + f"{pattern}: %{{y:,}} {plain(style.word, 40, 1)}{'%{customdata}' if there else ''}<extra></extra>",
             )
         )
     buckets = summed["bucket"].nunique()
@@ -52,6 +62,14 @@ def over_time(counts: pd.DataFrame, theme: str = "light") -> go.Figure:
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
     return figure
+
+
+def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
+    """The start of each hour in the viewer's zone, as a further line of its label; [] without a zone."""
+    if not zone:
+        return []
+    begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
+    return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
 
 
 def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:

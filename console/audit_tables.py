@@ -65,7 +65,7 @@ def events(found: pd.DataFrame) -> None:
         open=[ui.short(i) for i in found["instance_id"]],
     )
     shown: dict[str, Any] = {
-        "at": columns.text("at (UTC)", 160),
+        "at": columns.utc("at"),
         "state": ui.status_column("outcome", 110),
         "source": columns.text("source", 90),
         "event_type": columns.text("event", 120),
@@ -99,7 +99,7 @@ def coverage(found: pd.DataFrame) -> None:
         "success": columns.count("success"),
         "error": columns.count("error"),
         "denied": columns.count("denied"),
-        "gap": columns.text("missing between (UTC)", 320),
-        "taken": columns.text("API figures of (UTC)", 160),
+        "gap": columns.utc("missing between", 320),
+        "taken": columns.utc("API figures of"),
     }
     columns.show(frame, shown, "Audit coverage by instance", "coverage", 12)

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from console.zone import local
+
 
 def plain(text: object, width: int = 64, lines: int = 4) -> str:
     """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
@@ -47,6 +49,12 @@ def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
     if seconds is None or not np.isfinite(seconds):
         return ""
     return datetime.fromtimestamp(seconds, UTC).strftime(pattern)
+
+
+def moments(zone: str, *times: float) -> str:
+    """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
+    text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
+    return f"{text}<br>({there})" if there else text
 
 
 def axis_unit(longest: float) -> tuple[str, float]:

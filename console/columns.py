@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts
+from console import charts, ui
+from console.zone import offset
 
 # Pixels a row at the theme's font size.
 ROW = 33
@@ -51,6 +52,13 @@ def durations(values: Iterable[float]) -> list[str]:
 def text(title: str, width: Any = None) -> Any:
     """A column of plain texts."""
     return st.column_config.TextColumn(title, width=width)
+
+
+def utc(title: str, width: Any = 160) -> Any:
+    """A column of :func:`moments`; on hover its head says what the viewer's own zone is beside UTC."""
+    zone = ui.viewer_zone()
+    own = f"UTC. Yours: {zone}, now {offset(zone, ui.clock())}." if zone else None
+    return st.column_config.TextColumn(f"{title} (UTC)", width=width, help=own)
 
 
 def count(title: str, width: Any = "small") -> Any:

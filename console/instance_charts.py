@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import duration, moment, plain
+from console.charts import duration, moment, moments, plain
 from console.health_bands import Band
 from console.palette import ACCENT, FAINT, GRID, look
 
@@ -18,8 +18,11 @@ _MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 _LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None}
 
 
-def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light") -> go.Figure:
-    """Bands of health over ``span`` (epoch seconds). What no look covers shows the hatched ground."""
+def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
+    """Bands of health over ``span`` (epoch seconds). What no look covers shows the hatched ground.
+
+    zone: the viewer's, named on hover beside UTC.
+    """
     figure = go.Figure(
         go.Bar(
             orientation="h",
@@ -50,7 +53,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 # The line keeps a short band visible on a long axis.
                 marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
-                    f"<b>{plain(style.word, 40, 1)}</b><br>{moment(band.start)} to {moment(band.end)} UTC"
+                    f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
                     f"<br>{duration(band.end - band.start)}, {band.looks} look{'s' if band.looks > 1 else ''}"
                     for band in part
                 ],
@@ -64,10 +67,12 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
     return figure
 
 
-def deploy_times(targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light") -> go.Figure:
+def deploy_times(
+    targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light", zone: str = ""
+) -> go.Figure:
     """Each deploy's duration over time, by status; behind them the band from the usual (p50) to the slow (p95), dotted.
 
-    targets: columns started_at, took_s, status, error.
+    targets: columns started_at, took_s, status, error. zone: as of :func:`health_strip`.
     """
     figure = go.Figure()
     p50, p95 = usual
@@ -91,7 +96,7 @@ def deploy_times(targets: pd.DataFrame, usual: tuple[float | None, float | None]
                     "symbol": "circle" if style.severity <= 1 else "x" if style.severity >= 6 else "diamond",
                 },
                 text=[
-                    f"<b>{plain(style.word, 40, 1)}</b>, took {duration(took)}<br>{moment(at)} UTC"
+                    f"<b>{plain(style.word, 40, 1)}</b>, took {duration(took)}<br>{moments(zone, at)}"
                     + (f"<br>{plain(error)}" if error else "")
                     for took, at, error in zip(part["took_s"], part["started_at"], errors, strict=True)
                 ],

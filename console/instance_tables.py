@@ -45,7 +45,7 @@ def instances(found: pd.DataFrame) -> None:
         "health_word": ui.status_column("health", 110),
         "version": columns.text("runtime", 130),
         "outdated": columns.count("updates"),
-        "deployed": columns.text("last deploy (UTC)", 155),
+        "deployed": columns.utc("last deploy", 155),
         "kept": columns.text("memories", 90),
         "current_bundle": columns.text("bundle", 110),
         "instance_id": columns.text("id", 290),
@@ -64,7 +64,7 @@ def actions(found: pd.DataFrame) -> None:
         took=columns.durations(found["took_s"]),
     )
     shown = {
-        "at": columns.text("asked for (UTC)", 160),
+        "at": columns.utc("asked for"),
         "action": columns.text("action", 190),
         "state": ui.status_column(width=130),
         "took": columns.text("took", 100),
@@ -90,7 +90,7 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
     shown = {
         "open": ui.open_column("rollout", "deploys_open"),
         "state": ui.status_column(width=130),
-        "started": columns.text("started (UTC)", 160),
+        "started": columns.utc("started"),
         "took": columns.text("took", 110),
         "beside": columns.text(f"beside {whose} usual", 190),
         "scope": columns.text("scope", 85),
@@ -140,7 +140,7 @@ def versions(found: pd.DataFrame) -> None:
         ],
     )
     shown = {
-        "seen": columns.text("first seen (UTC)", 160),
+        "seen": columns.utc("first seen"),
         "runtime": columns.text("runtime", 130),
         "changed": columns.text("change", 520),
     }
@@ -155,7 +155,7 @@ def events(found: pd.DataFrame) -> None:
     """Audit events that were no success, newest first."""
     frame = found.assign(state=ui.status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
     shown = {
-        "at": columns.text("time (UTC)", 160),
+        "at": columns.utc("time"),
         "state": ui.status_column("outcome", 110),
         "event_type": columns.text("event", 170),
         "source": columns.text("source", 110),
@@ -172,11 +172,11 @@ def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
     frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before"]))
     shown = {
-        "seen": columns.text("seen (UTC)", 160),
+        "seen": columns.utc("seen"),
         "key": columns.text("setting", 290),
         "before": columns.text("before", 150),
         "after": columns.text("after", 150),
-        "since": columns.text("not before (UTC)", 160),
+        "since": columns.utc("not before"),
     }
     columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
 
@@ -193,7 +193,7 @@ def outside(found: pd.DataFrame) -> None:
     shown = {
         "open": ui.open_column("rollout", "outside_open"),
         "state": ui.status_column(width=130),
-        "started": columns.text("started (UTC)", 160),
+        "started": columns.utc("started"),
         "window": columns.text("window then", 250),
         "reason": columns.text("reason given", 420),
         "by": columns.text("started by", 90),
@@ -214,7 +214,7 @@ def override_runs(found: pd.DataFrame) -> None:
         "open": ui.open_column("run", "override_runs_open"),
         "state": ui.status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.text("started (UTC)", 160),
+        "started": columns.utc("started"),
         "reason": columns.text("reason given", 420),
         "user": columns.text("user", 110),
     }

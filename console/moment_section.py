@@ -28,7 +28,8 @@ def show(run: dict[str, Any], now: float) -> None:
     run_id = run["run_id"]
     last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
     first, last = run["started_at"] - BEFORE, last + AFTER
-    st.caption(f"On this run's hosts, {charts.moment(first)} to {charts.moment(last)} UTC")
+    around = f"On this run's hosts, {charts.moment(first)} to {charts.moment(last)} UTC"
+    st.caption(around, help=ui.local_time(first, last))
 
     st.markdown("**Other rollouts**")
     others = ui.ask(queries.rollouts_beside_run, run_id, first, last)

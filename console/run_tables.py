@@ -40,7 +40,7 @@ def batches(found: pd.DataFrame) -> None:
         "label": columns.text("play", 220),
         "hosts": columns.count("hosts"),
         "failed": columns.count("failed hosts"),
-        "started": columns.text("started (UTC)", 160),
+        "started": columns.utc("started"),
         "took": columns.text("took", 100),
         "host_names": columns.text("in this batch", 520),
     }
@@ -103,7 +103,7 @@ def results(found: pd.DataFrame) -> None:
         "msg": columns.text("message", 420),
         "batch": columns.count("batch"),
         "took": columns.text("took", 85),
-        "ended": columns.text("ended (UTC)", 160),
+        "ended": columns.utc("ended"),
         "role": columns.text("role", 120),
         "item": columns.text("item", 100),
         "action": columns.text("module", 200),
@@ -122,8 +122,8 @@ def rollouts_beside(found: pd.DataFrame) -> None:
     shown = {
         "open": ui.open_column("rollout", "beside_open"),
         "state": ui.status_column(width=130),
-        "started": columns.text("started (UTC)", 160),
-        "ended": columns.text("ended (UTC)", 160),
+        "started": columns.utc("started"),
+        "ended": columns.utc("ended"),
         "hosts": columns.count("of its hosts"),
         "scope": columns.text("scope", 85),
     }

@@ -26,7 +26,7 @@ def rollouts(found: pd.DataFrame, now: float, key: str) -> None:
     shown = {
         "open": ui.open_column("rollout", f"{key}_open"),
         "state": ui.status_column(width=130),
-        "created": columns.text("started (UTC)", 160),
+        "created": columns.utc("started"),
         "what": columns.text("targets", 230),
         "succeeded": columns.count("succeeded"),
         "failed": columns.count("failed"),
@@ -58,7 +58,7 @@ def runs(found: pd.DataFrame, key: str) -> None:
         "open": ui.open_column("run", f"{key}_open"),
         "state": ui.status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.text("started (UTC)", 160),
+        "started": columns.utc("started"),
         "took": columns.text("took", 100),
         "hosts": columns.count("hosts"),
         "ok": columns.count("ok"),
@@ -77,8 +77,8 @@ def bundles(found: pd.DataFrame) -> None:
         "bundle": columns.text("bundle", 260),
         "targets": columns.count("targets"),
         "first_host": columns.text("for example", 260),
-        "first": columns.text("first (UTC)", 160),
-        "last": columns.text("last (UTC)", 160),
+        "first": columns.utc("first"),
+        "last": columns.utc("last"),
     }
     frame = found.assign(first=columns.moments(found["first_at"]), last=columns.moments(found["last_at"]))
     columns.show(frame, shown, "Bundles that succeeded targets got", "bundles")
@@ -103,7 +103,7 @@ def phases(spent: pd.DataFrame) -> None:
 def actions_around(found: pd.DataFrame) -> None:
     """Actions on a rollout's hosts, newest first."""
     shown = {
-        "at": columns.text("at (UTC)", 160),
+        "at": columns.utc("at"),
         "host": columns.text("host", 240),
         "action": columns.text("action", 160),
         "state": ui.status_column(width=120),
@@ -117,7 +117,7 @@ def actions_around(found: pd.DataFrame) -> None:
 def audit_around(found: pd.DataFrame) -> None:
     """Audit events of a rollout's hosts that did not succeed, newest first."""
     shown = {
-        "at": columns.text("at (UTC)", 160),
+        "at": columns.utc("at"),
         "host": columns.text("host", 240),
         "state": ui.status_column("outcome", 110),
         "source": columns.text("source", 100),

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from console import charts, selection, ui
-from console.columns import MOST_ROWS, ROW
+from console.columns import MOST_ROWS, ROW, utc
 
 KEY = "targets"
 
@@ -32,7 +32,7 @@ def show(found: pd.DataFrame) -> None:
         "open": ui.open_column("instance", f"{KEY}_open"),
         "host": _text("host", 240),
         "state": ui.status_column(width=120),
-        "started": _text("started (UTC)", 160),
+        "started": utc("started"),
         "took_s": st.column_config.ProgressColumn(
             "took", format="%d s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
         ),

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import duration, moment, plain
+from console.charts import duration, moments, plain
 from console.palette import ACCENT, FAINT, INK, Look, look
 from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window
 from console.timeline_view import WHOLE, View, by_status, dress
-from console.zone import local
 
 BAR, WAIT = 0.78, 0.2
 # Where the usual end is shown, the bar is thinner and makes room for two strips below it.
@@ -116,9 +115,7 @@ def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, view
         if not shown[row]:
             continue
         took = f"running for {duration(now - start)}, no end yet" if is_open else f"took {duration(end - start)}"
-        there = local(view.zone, start)
-        started = f"started {moment(start)} UTC" + (f"<br>({there})" if there else "")
-        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), started, took]
+        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), f"started {moments(view.zone, start)}", took]
         if view.usual is not None:
             lines += view.usual.sentences(row, end - start, duration)
         if pd.notna(created) and start - created >= 0.05:

@@ -147,7 +147,8 @@ def _around(rollout: dict[str, Any], now: float) -> None:
         st.text("The API gave no start time for this rollout.")
         return
     first, last = rollout["created_at"] - BEFORE, (rollout["completed_at"] or now) + AFTER
-    st.caption(f"On this rollout's hosts, {charts.moment(first)} to {charts.moment(last)} UTC")
+    around = f"On this rollout's hosts, {charts.moment(first)} to {charts.moment(last)} UTC"
+    st.caption(around, help=ui.local_time(first, last))
 
     st.markdown("**Playbook runs**")
     linked = ui.records(ui.ask(queries.runs_of_rollout, rollout_id))

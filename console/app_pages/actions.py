@@ -45,7 +45,7 @@ def table(found: pd.DataFrame) -> None:
         came=ui.status_cells(found["outcome"]),
     )
     shown = {
-        "when": columns.text("at (UTC)", 150),
+        "when": columns.utc("at", 150),
         "user": columns.text("who", 160),
         "what": columns.text("action", 110),
         "name": columns.text("on", 100),

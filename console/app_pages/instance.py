@@ -21,15 +21,15 @@ OUTCOMES = ("success", "error", "denied")
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str) -> str:
+def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
     bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
     inside = [band for band in bands if band.end > span[0]]
-    return ui.to_json(instance_charts.health_strip(inside, span, theme))
+    return ui.to_json(instance_charts.health_strip(inside, span, theme, zone))
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str) -> str:
-    return ui.to_json(instance_charts.deploy_times(targets, (p50, p95), theme))
+def times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
+    return ui.to_json(instance_charts.deploy_times(targets, (p50, p95), theme, zone))
 
 
 def body() -> None:
@@ -77,6 +77,7 @@ def header(known: dict[str, Any]) -> None:
     ui.line(
         f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
+        moments=[known["deployed_at"]],
     )
 
 
@@ -103,7 +104,8 @@ def health(known: dict[str, Any]) -> None:
     now = ui.clock() // 60 * 60
     since = now - SPANS[span or "7 days"] * 86400
     checks = ui.ask(queries.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
-    ui.chart(strip(checks, (since, now), ui.theme()), "Health of the instance over time", "health")
+    figure = strip(checks, (since, now), ui.theme(), ui.viewer_zone())
+    ui.chart(figure, "Health of the instance over time", "health")
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
         f"{shown:,} check{'s' if shown != 1 else ''} in this time. A check holds until the next one, "
@@ -135,7 +137,7 @@ def deploys(known: dict[str, Any]) -> None:
         p95, whose = fleet, "the fleet's"
     st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
     if found["took_s"].notna().sum() >= 2:
-        ui.chart(times(found, p50, p95, ui.theme()), "Duration of its deploys over time", "times")
+        ui.chart(times(found, p50, p95, ui.theme(), ui.viewer_zone()), "Duration of its deploys over time", "times")
     instance_tables.deploys(found, p50, p95, whose)
     ui.pager("deploys", total, queries.LIST_PAGE)
 

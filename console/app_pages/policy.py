@@ -48,7 +48,8 @@ def window(state: queries.WindowNow, now: float) -> None:
         ui.badge("open" if state.is_open else "closed")
         ui.line(state.sentence)
     if state.closes_at is not None:
-        ui.line(f"It closes in {charts.duration(state.closes_at - now)}, at {charts.moment(state.closes_at)} UTC.")
+        closes = f"It closes in {charts.duration(state.closes_at - now)}, at {charts.moment(state.closes_at)} UTC."
+        ui.line(closes, moments=[state.closes_at])
     if state.opens_at is not None:
         ui.line(f"It opens in {charts.duration(state.opens_at - now)}.")
     ui.chart(strip(state.open_hours, now, ui.theme()), "The window over the 24 hours of a day in UTC", "window")

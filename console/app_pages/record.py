@@ -87,8 +87,8 @@ def sources(found: pd.DataFrame) -> None:
     )
     listed = {
         "name": columns.text("source", 260),
-        "read": columns.text("last read (UTC)", 170),
-        "oldest": columns.text("oldest part (UTC)", 170),
+        "read": columns.utc("last read", 170),
+        "oldest": columns.utc("oldest part", 170),
         **{
             name: columns.count(title, 110)
             for name, title in (
@@ -131,9 +131,9 @@ def troubles() -> None:
         "name": columns.text("source", 180),
         "part": columns.text("part", 240),
         "last_error": columns.text("last error", 420),
-        "gap": columns.text("no events between (UTC)", 300),
+        "gap": columns.utc("no events between", 300),
         "bad_lines": columns.count("lines skipped", 100),
-        "read": columns.text("last read well (UTC)", 170),
+        "read": columns.utc("last read well", 170),
     }
     columns.show(frame, listed, "What could not be read")
     ui.pager("troubles", total, queries.LIST_PAGE)
@@ -204,7 +204,7 @@ def retention(kept: queries.Upkeep) -> None:
     found = found.assign(before=columns.moments(found["before_at"]))
     listed = {
         "what": columns.text("what would go now", 260),
-        "before": columns.text("older than (UTC)", 170),
+        "before": columns.utc("older than", 170),
         "rows": columns.count("rows", 110),
     }
     columns.show(found, listed, "What a pruning would remove")

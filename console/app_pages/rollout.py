@@ -60,6 +60,7 @@ def header(rollout: dict[str, Any], now: float) -> None:
         f"{charts.moment(created)} to {charts.moment(done) or 'now'} UTC" if created else "",
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
+        moments=[created, done],
     )
     for run in ui.records(ui.ask(queries.runs_of_rollout, ID)):
         with ui.row():

@@ -51,6 +51,7 @@ def header(run: dict[str, Any]) -> None:
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
         f"{charts.moment(run['started_at'])} to {charts.moment(run['ended_at']) or 'now'} UTC",
         ID,
+        moments=[run["started_at"], run["ended_at"]],
     )
     if run["status"] == "lost":
         ui.problem("Lost", f"The process ended without a recap; its last sign of life was {charts.moment(ended)} UTC.")
