@@ -63,7 +63,7 @@ def two_big(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.put_tenant(TENANT, NOW)
         for rollout, count, created, bad in ((THEN, 20_000, NOW - 90_000, 0.05), (TODAY, 20_001, NOW - 40_000, 0.02)):
             read = fleet_rollout(rollout, count, 50, created, bad)
-            # As in seed_big: matched by host name then, which is the slower way.
+            # Without ids they are matched by host name, which is the slower way.
             for row in read.targets or ():
                 row["instance_id"] = None
             store.put_rollouts([read])

@@ -135,6 +135,19 @@ def test_the_table_of_20000_targets_is_paged(big: Path, monkeypatch: pytest.Monk
     assert not set(first) & set(last)
 
 
+def test_each_of_20000_targets_leads_to_its_instance(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = opened(monkeypatch, big, "rollout", id=BIG, targets_page="40").dataframe[-1].value
+    assert table["open"].tolist() == [instance_id[:8] for instance_id in table["instance_id"]]
+    assert table["instance_id"].is_unique
+    host, instance_id = table[["host", "instance_id"]].iloc[-1]
+    app = opened(monkeypatch, big, "instance", id=instance_id)
+    assert not app.exception
+    assert host in words(app) and BIG[:8] in words(app)
+    app = opened(monkeypatch, big, "instances")
+    assert not app.exception
+    assert "20,000 instances" in words(app)
+
+
 def test_targets_without_times_are_counted_and_stay_in_the_table(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = words(opened(monkeypatch, small, "rollout", id=OPEN))
     assert "1 target without times is only in the table" in said
