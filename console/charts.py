@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import textwrap
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -55,6 +56,21 @@ def moments(zone: str, *times: float) -> str:
     """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
     text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
     return f"{text}<br>({there})" if there else text
+
+
+def place(seconds: float) -> str:
+    """Epoch seconds as a place on a Plotly axis of dates, to the millisecond: as a number it would stand where the
+    clock of the browser's own zone is then, not UTC's."""
+    return str(np.datetime64(round(seconds * 1000), "ms"))
+
+
+def places(seconds: Iterable[float]) -> list[str | None]:
+    """:func:`place` of each, None for NaN."""
+    times = np.array(list(seconds), dtype=float)
+    known = np.isfinite(times)
+    dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")
+    written = np.datetime_as_string(dates).tolist()
+    return written if known.all() else [date if told else None for date, told in zip(written, known, strict=True)]
 
 
 def axis_unit(longest: float) -> tuple[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import duration, moment, moments, plain
+from console.charts import duration, moment, moments, place, places, plain
 from console.health_bands import Band
 from console.palette import ACCENT, FAINT, GRID, look
 
@@ -27,7 +27,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
         go.Bar(
             orientation="h",
             name="· not looked at",
-            base=[span[0] * 1000],
+            base=[place(span[0])],
             x=[(span[1] - span[0]) * 1000],
             y=[0],
             width=[0.9],
@@ -46,7 +46,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
             go.Bar(
                 orientation="h",
                 name=plain(style.label, 40, 1),
-                base=[max(band.start, span[0]) * 1000 for band in part],
+                base=places(max(band.start, span[0]) for band in part),
                 x=[max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
                 y=[0] * len(part),
                 width=[0.9] * len(part),
@@ -62,7 +62,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
             )
         )
     figure.update_layout(barmode="overlay", height=128, margin=_MARGIN, legend=_LEGEND, hovermode="closest")
-    figure.update_xaxes(type="date", range=[at * 1000 for at in span], showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
     return figure
 
@@ -88,7 +88,7 @@ def deploy_times(
             go.Scatter(
                 mode="markers",
                 name=plain(style.label, 40, 1),
-                x=(part["started_at"] * 1000).tolist(),
+                x=places(part["started_at"]),
                 y=part["took_s"].tolist(),
                 marker={
                     "color": style.colour(theme),
