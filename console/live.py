@@ -17,13 +17,18 @@ REFRESH_SECONDS = 3.0
 
 _KEY = "tab"
 
-# Says nothing until the tab is hidden for the first time: most pages cost no extra run.
+# Its script comes after the page's: a tab may be hidden by then, or have been opened so. Streamlit calls it anew when
+# data changes, without ending the former call.
 _WATCH = """
-export default function (component) {
-  const { setStateValue } = component
-  const tell = () => setStateValue("hidden", document.visibilityState === "hidden")
+export default function ({ data, parentElement, setStateValue }) {
+  const isHidden = () => document.visibilityState === "hidden"
+  const tell = () => setStateValue("hidden", isHidden())
+  const end = () => document.removeEventListener("visibilitychange", parentElement.tell)
+  end()
+  parentElement.tell = tell
   document.addEventListener("visibilitychange", tell)
-  return () => document.removeEventListener("visibilitychange", tell)
+  if (isHidden() !== data.hidden) tell()
+  return end
 }
 """
 
@@ -44,4 +49,6 @@ def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
 
     hidden = bool((st.session_state.get(_KEY) or {}).get("hidden", False))
     st.fragment(watched, run_every=None if hidden else REFRESH_SECONDS)()
-    st.components.v2.component("fleetops_tab", js=_WATCH)(key=_KEY, height=1, on_hidden_change=lambda: None)
+    st.components.v2.component("fleetops_tab", js=_WATCH)(
+        key=_KEY, data={"hidden": hidden}, height=1, on_hidden_change=lambda: None
+    )
