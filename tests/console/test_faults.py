@@ -6,16 +6,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
 
+from console import ui
 from console.__main__ import main
+from console.commands import check, lists
 from console.queries import reading
 from console.store import StoreError, open_store
 from tests.console.every_page import declared_pages
@@ -45,6 +51,61 @@ def copy(seeded: Path, tmp_path: Path) -> Path:
     with closing(sqlite3.connect(seeded)) as source, closing(sqlite3.connect(tmp_path / "console.db")) as target:
         source.backup(target)
     return tmp_path / "console.db"
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still for pages and commands, so that what they say twice is the same."""
+    moment = time.time()
+    clock = SimpleNamespace(time=lambda: moment)
+    for room in (ui, check, lists):
+        monkeypatch.setattr(room, "time", clock)
+
+
+@contextmanager
+def bound_by_modes() -> Iterator[None]:
+    """Root obeys the modes of files as every account does: in this thread, and in those that it starts meanwhile."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # _LINUX_CAPABILITY_VERSION_3 and this thread; effective, permitted and inheritable, twice 32 bits.
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    kept = sets[0]
+    # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    sets[0] &= ~0b110
+    assert libc.capset(header, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = kept
+        assert libc.capset(header, sets) == 0
+
+
+@contextmanager
+def read_only(database: Path, file: int, folder: int, *, pending: bool = False) -> Iterator[None]:
+    """The database and its folder with these modes, which count. It stands alone there, or beside a ``pending`` log."""
+    beside = [database.with_name(database.name + end) for end in ("-wal", "-shm")]
+    for left_over in beside:
+        left_over.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        if pending:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("UPDATE runs SET user = user")
+            writer.execute("COMMIT")
+            assert beside[0].stat().st_size
+        for place, mode in ((database, file), *((log, 0o444) for log in beside if pending), (database.parent, folder)):
+            place.chmod(mode)
+        before = sorted(path.name for path in database.parent.iterdir())
+        try:
+            with bound_by_modes():
+                for mode, write in ((file, database.open), (folder, (database.parent / "new").open)):
+                    if not mode & 0o200:
+                        with pytest.raises(PermissionError):
+                            write("a")
+                yield
+            assert folder & 0o200 or sorted(path.name for path in database.parent.iterdir()) == before
+        finally:
+            database.parent.chmod(0o700)
+            database.chmod(0o600)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +199,69 @@ def test_each_command_says_what_is_wrong_with_the_database(
         told = [line for line in (said.err + said.out).splitlines() if str(copy) in line]
         assert len(told) == 1, said
         assert "Traceback" not in said.err
+
+
+READ_ONLY: list[dict[str, Any]] = [
+    {"file": 0o444, "folder": 0o755},
+    {"file": 0o644, "folder": 0o555},
+    {"file": 0o444, "folder": 0o555},
+    {"file": 0o444, "folder": 0o555, "pending": True},
+]
+
+
+@pytest.mark.usefixtures("noon")
+def test_each_page_shows_all_of_a_database_that_cannot_be_written(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def each_page() -> Iterator[tuple[str, str]]:
+        # Answers are kept for as long as the file is the same.
+        st.cache_data.clear()
+        for page in declared_pages():
+            app = opened(monkeypatch, copy, page, **({"id": IDS[page]} if page in IDS else {}))
+            assert not app.exception, page
+            # The log of a writer at work is part of the size.
+            yield page, re.sub(r"^Database .*", "", words(app), flags=re.M)
+
+    good = dict(each_page())
+    for page, word in (("overview", "Needs attention"), ("run", "What failed"), ("instances", host_name(1))):
+        assert word in good[page]
+    assert "cannot be read" not in "".join(good.values())
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            for page, said in each_page():
+                assert said == good[page], f"{page}, {state}"
+
+
+@pytest.mark.usefixtures("noon")
+def test_each_command_tells_all_of_a_database_that_cannot_be_written(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def each_command() -> dict[str, tuple[int, str, str]]:
+        told = {}
+        for command in ("check", "stuck", "failures", "rollouts", "runs"):
+            code = main([command, "--db", str(copy)])
+            told[command] = (code, *capsys.readouterr())
+        return told
+
+    good = each_command()
+    assert [code for code, _told, _complaints in good.values()] == [1, 0, 0, 0, 0]
+    assert all(told for _code, told, _complaints in good.values())
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            assert each_command() == good, state
+
+
+def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(spools))
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            app = synced(opened(monkeypatch, copy, "overview"))
+        assert not app.exception
+        said = words(app)
+        assert "sync failed" in said and f"The database {copy} cannot be written" in said, state
+        assert "Needs attention" in said and "Newest rollouts" in said
 
 
 def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
