@@ -44,7 +44,11 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    # Lines and tabs are data; the rest would drive the terminal that shows the file.
+    text = "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

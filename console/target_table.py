@@ -34,7 +34,7 @@ def show(found: pd.DataFrame) -> None:
         "state": ui.status_column(width=120),
         "started": utc("started"),
         "took_s": st.column_config.ProgressColumn(
-            "took", format="%d s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
+            "took", format="%.0f s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
         ),
         "waited": _text("waited", 90),
         "error": _text("error", 420),

@@ -226,7 +226,7 @@ def metrics(values: Sequence[tuple[str, str]]) -> None:
     """Boxes of figures side by side, wrapping on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
-            st.metric(name, literal(value), border=True, width=150)
+            st.metric(name, literal(value), border=True, width=max(150, 40 + 14 * len(value)))
 
 
 def literal(text: str) -> str:
@@ -245,7 +245,8 @@ def line(*parts: str, moments: Sequence[float | None] = ()) -> None:
 def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
     """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
     wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
-    page = int(wanted) if wanted.isdecimal() else 1
+    # Nine digits are more pages than any list has, and fewer than the database can count.
+    page = int(wanted[:9]) if wanted.isdecimal() else 1
     found, total = fetch(max(1, page))
     if page > 1 and not len(found) and total:
         # The filters left fewer pages than the address asks for.

@@ -47,7 +47,7 @@ def figures(tally: dict[str, int]) -> None:
             ("Open problem", f"{tally['problems']:,}"),
             ("Healthy", f"{tally['healthy']:,} of {tally['health_read']:,}" if tally["health_read"] else "not read"),
             ("Update waiting", f"{tally['outdated']:,}" if tally["updates_read"] else "not read"),
-            ("Memories", f"{tally['memories']:,}" if tally["with_memory"] else "not read"),
+            ("Memories", memories(tally)),
         ]
     )
     unread = [
@@ -59,6 +59,14 @@ def figures(tally: dict[str, int]) -> None:
         with st.expander("Not everything was read of every instance", icon=":material/info:"):
             st.text("Each of these costs one call an instance, so a sync reads them when it is told to:")
             st.code(f"{queries.SYNC} {' '.join(unread)}", language="bash")
+
+
+def memories(tally: dict[str, int]) -> str:
+    """How many there are, and in how many instances where not all were read."""
+    if not tally["with_memory"]:
+        return "not read"
+    count = f"{tally['memories']:,}{'+' if tally['memories_full'] else ''}"
+    return count if tally["with_memory"] == tally["total"] else f"{count} in {tally['with_memory']:,}"
 
 
 def filters() -> queries.InstanceFilter:

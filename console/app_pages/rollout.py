@@ -23,6 +23,7 @@ from console import (
 )
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
+LIVE_SECONDS = 120.0
 ID = ui.wanted_id()
 
 
@@ -50,7 +51,8 @@ def header(rollout: dict[str, Any], now: float) -> None:
     with ui.row():
         st.title(f"Rollout {ui.short(ID)}", width="content")
         ui.badge(rollout["status"])
-        if rollout["is_open"]:
+        # Drawn anew all the time, but nothing new comes unless somebody syncs.
+        if rollout["is_open"] and ui.clock() - now < LIVE_SECONDS:
             st.badge("live", icon=":material/autorenew:", color="blue")
     ui.freshness()
     acting_section.for_rollout(rollout)

@@ -15,7 +15,8 @@ from console.listing import listing
 from console.settings import Settings
 
 _RUNS = "run_id playbook status started_at ended_at user hosts ok changed failed unreachable skipped"
-_ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain cancelled"
+_ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain"
+_ROLLOUTS += " in_progress queued cancelled"
 _FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
 _STUCK = "rule targets host since_at for_s why rollout_id run_id"
 
@@ -88,7 +89,12 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     of_runs = options.command == "runs"
     read, columns = (queries.runs, _RUNS) if of_runs else (queries.rollouts, _ROLLOUTS)
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
-    return _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
+    code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
+    if options.status and not total:
+        known = queries.statuses(settings.database, options.command)
+        there = f"there are: {', '.join(known)}" if known else "there are none at all"
+        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
+    return code
 
 
 def _failures(options: argparse.Namespace, settings: Settings) -> int:

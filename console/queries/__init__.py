@@ -85,7 +85,7 @@ from console.queries.rollouts import (
 )
 from console.queries.run_grid import TASKS_MOST, run_grid, run_tasks
 from console.queries.run_moment import actions_beside_run, audit_beside_run, rollouts_beside_run
-from console.queries.runs import batches, failures, in_flight, recap, results, run, runs
+from console.queries.runs import batches, failures, in_flight, recap, results, run, runs, statuses
 from console.queries.stuck import StuckRules, stuck
 
 __all__ = [
@@ -172,6 +172,7 @@ __all__ = [
     "span_of",
     "spool_positions",
     "stamp",
+    "statuses",
     "stuck",
     "table_sizes",
     "target_page",

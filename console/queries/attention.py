@@ -64,6 +64,7 @@ def freshness(path: Path) -> Freshness:
     return Freshness(row["api_at"], row["runs_at"], tuple(str(r[0]) for r in failed), bool(row["open_work"]))
 
 
+# Alike failures of several rollouts are one entry; it leads to the rollout with most of them, and names one of its hosts.
 _BAD_TARGETS = """
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
@@ -74,10 +75,16 @@ WITH recent AS (
   WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
     SELECT 1 FROM rollout_targets later
     WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+), by_rollout AS (
+  SELECT status, coalesce(msg_fp, error_message, '') AS kind, rollout_id, count(*) AS targets, min(host) AS first_host,
+         max(coalesce(completed_at, created_at)) AS at, substr(max(error_message), 1, 300) AS detail
+  FROM bad GROUP BY status, kind, tenant, rollout_id
+), ranked AS (
+  SELECT *, sum(targets) OVER alike AS n, count(*) OVER alike AS rollouts,
+         row_number() OVER (PARTITION BY status, kind ORDER BY targets DESC, at DESC, rollout_id) AS place
+  FROM by_rollout WINDOW alike AS (PARTITION BY status, kind)
 )
-SELECT status, count(*) AS n, min(host) AS first_host, max(coalesce(completed_at, created_at)) AS at,
-       substr(max(error_message), 1, 300) AS detail, max(rollout_id) AS rollout_id
-FROM bad GROUP BY status, coalesce(msg_fp, error_message, '') ORDER BY status = 'uncertain' DESC, n DESC LIMIT 20
+SELECT * FROM ranked WHERE place = 1 ORDER BY status = 'uncertain' DESC, n DESC LIMIT 20
 """
 
 # The columns beside min() are those of its row.
@@ -135,7 +142,8 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     with reading(path) as conn:
         rows += _unmoved(conn, fresh.as_of(now))
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
-            rows.append((r["status"], _counted(r), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
+            where = f"in {r['rollouts']:,} rollouts" if r["rollouts"] > 1 else ""
+            rows.append((r["status"], _counted(r, where), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
         rows += _sick(conn)
         for r in shut_out(conn, now):
             title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")

@@ -118,13 +118,14 @@ _TALLY = """
 SELECT count(*) AS total, count(health) AS health_read, coalesce(sum(health = 'healthy'), 0) AS healthy,
        count(outdated) AS updates_read, coalesce(sum(outdated > 0), 0) AS outdated,
        coalesce(sum(problem <> ''), 0) AS problems, count(memories) AS with_memory,
-       coalesce(sum(memories), 0) AS memories
+       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full
 FROM judged
 """
 
 
 def instance_tally(path: Path) -> dict[str, int]:
-    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory, memories."""
+    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory; and memories: how
+    many they have, at least that many where memories_full is not 0: instances that have more than a sync counts."""
     with reading(path) as conn:
         row = one(conn, _instances() + _TALLY, {})
     return row or {}

@@ -35,6 +35,14 @@ def runs(
     return frame, total
 
 
+def statuses(path: Path, of: str) -> list[str]:
+    """The words that stand as a status in the record. of: 'runs' or 'rollouts'."""
+    table = {"runs": "runs", "rollouts": "rollouts"}[of]
+    with reading(path) as conn:
+        found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
+        return [str(row[0]) for row in found]
+
+
 def run(path: Path, run_id: str) -> dict[str, Any] | None:
     """Everything stored of one playbook run, None if it is not known."""
     with reading(path) as conn:

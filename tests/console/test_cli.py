@@ -246,11 +246,14 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     ]
     assert main(["runs", "--format", "csv", "--limit", "1"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (row["run_id"], row["playbook"], row["ended_at"]) == ("r1", "'" + hostile, "")
+    assert (row["run_id"], row["playbook"], row["ended_at"]) == ("r1", "'" + hostile.replace("\x1b", "?"), "")
     assert main(["runs", "--status", "failed"]) == 0
     table = capsys.readouterr().out
     assert [line.split()[0] for line in table.splitlines()] == ["run_id", "r1"]
     assert "\x1b" not in table
+    assert main(["runs", "--status", "faild", "--status", "lost"]) == 0
+    note = "console: note: no runs with the status faild or lost; there are: failed, successful.\n"
+    assert capsys.readouterr().err == note
     assert main(["rollouts"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
 

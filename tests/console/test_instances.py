@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def test_the_list_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "last rollout uncertain" in shown["problem"].tolist()
     assert NAME in shown["host"].tolist()
     assert "200 or more" in shown["kept"].tolist()
+    # Of the instance with 200 the API told no more; and not every instance was asked.
+    (memories,) = [metric.value for metric in app.metric if metric.label == "Memories"]
+    assert re.fullmatch(r"[2-9]\d\d\+ in \d+", memories)
     assert "2.4.0 → 2.5.0" in shown["version"].tolist()
 
 

@@ -133,6 +133,11 @@ def test_the_table_of_20000_targets_is_paged(big: Path, monkeypatch: pytest.Monk
     last = app.dataframe[-1].value["host"].tolist()
     assert len(first) == len(last) == 500
     assert not set(first) & set(last)
+    # An address from elsewhere: what is no page is the first one, and beyond the last one is the last.
+    for page, rows in (("9" * 40, last), ("0", first), ("-1", first), ("\u0664", None), ("x", first)):
+        app = opened(monkeypatch, big, "rollout", id=BIG, sort="Start", targets_page=page)
+        assert not app.exception
+        assert rows is None or app.dataframe[-1].value["host"].tolist() == rows
 
 
 def test_each_of_20000_targets_leads_to_its_instance(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:

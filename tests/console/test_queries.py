@@ -197,6 +197,22 @@ def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path:
     assert "memory" in sick["detail"].tolist()[1]
 
 
+def test_one_entry_for_alike_failures_leads_where_most_of_them_are(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        # The bigger one is older, and neither its id nor its hosts stand first.
+        for number, ago, hosts in ((3, 900, (1,)), (2, 1900, (4, 5, 6)), (1, 2900, (7, 0))):
+            created = NOW - ago
+            bad = [target(n, ident(number, 0xAE), "failed", created, created, created + 9, error_message=REASON)
+                   for n in hosts]  # fmt: skip
+            store.put_rollouts([rollout_read(ident(number, 0xAE), bad, "failed", created, created + 9)])
+    (found,) = queries.attention(path, NOW).itertuples()
+    assert found.title == f"{host_name(4)} and 5 more instances: in 3 rollouts"
+    assert (found.page, found.id, found.at) == ("rollout", ident(2, 0xAE), NOW - 1891)
+
+
 def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
     path, rollout = tmp_path / "console.db", ident(1, 0xAD)
     targets = [
