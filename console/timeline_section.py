@@ -28,7 +28,8 @@ HELP = (
     "every row is one of the places in which the server works at the same time, and a target takes the first free "
     "one; so there are as many rows as targets were ever in progress at once. The strips below a bar run from where "
     "half of the earlier runs were over to where 95 % were. Click a bar to select its target, once more to take it "
-    "away; several at once with the box tool above the chart. Drag to zoom, double-click to go back."
+    "away; several at once with the box tool above the chart. Drag to zoom, double-click to go back: the zoom is the "
+    "window below, which is in the address and narrows the table too."
 )
 
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
@@ -37,7 +38,7 @@ BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
 
 WINDOW = "window"
 WINDOW_FROM = 11
-"""From so many targets with a bar on the window's slider is always there."""
+"""From so many targets on the window's slider is always there."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def show(
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     # The slider stands below the picture but decides what it marks.
     picture = st.container()
-    window = _window(timeline, bounds) if _offered(count) else None
+    window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     with picture:
         if count <= timeline_view.BARS_MOST:
@@ -226,10 +227,14 @@ def _chart(
     figure_json: str, alt: str, key: str, picked: Callable[[], None] | None, modes: Literal["box"] | tuple[str, ...]
 ) -> None:
     figure = json.loads(figure_json)
-    # The same click after another change is a new event to the browser only in a new chart. Its zoom would be lost
-    # with the chart, as at each refresh: so a zoom sets the window.
-    figure["layout"]["meta"] = {"changes": selection.changes(), **zoom.MARK}
+    boxed = modes == "box"
+    # The same click after another change is a new event to the browser only in a new chart. A zoom would be lost with
+    # the old one, as at each refresh: so it sets the window.
+    figure["layout"]["meta"] = {"changes": selection.changes(), **zoom.mark(boxed)}
     config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
+    if boxed:
+        # The picture always shows everything.
+        config["modeBarButtonsToRemove"] += ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
     more: dict[str, Any] = {}
     if picked is not None:
         more = {"on_select": picked, "selection_mode": modes}
@@ -254,11 +259,18 @@ def _boxed(key: str, take: Callable[[list[Any]], None]) -> None:
 
 
 def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any]) -> None:
-    """Make the stretch between two places of the axis the window, in whole seconds; all without a place."""
-    long = bounds[1] - bounds[0]
-    first, last = sorted(axis.seconds(place) - bounds[0] for place in places) if places else (0.0, long)
-    if first <= 0 and last >= long:
-        first, last = 0, most
+    """Make the stretch between two places of the axis the window, in whole seconds.
+
+    All without a place, or when it is the window again, which is what the chart's own reset gives.
+    """
+    now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
+    drawn = (now[0], long if now[1] == most else now[1])
+    first, last = sorted(axis.seconds(place) - bounds[0] for place in places) if places else drawn
+    if np.allclose((first, last), drawn, rtol=0, atol=1e-3):
+        first, last = 0.0, long
+    if last >= long:
+        # So it grows with an open rollout, up to the end of the slider.
+        last = most
     low = int(np.clip(math.floor(first), 0, most - 1))
     st.session_state[WINDOW] = (low, int(np.clip(math.ceil(last), low + 1, most)))
     selection.touch()
@@ -288,11 +300,10 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         bind="query-params",
         help="The bars and the table show the targets that were in progress within the window.",
     )
-    if (first, last) == (0, most):
-        return None
-    window = (bounds[0] + first, bounds[0] + last)
+    window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
+    # Said also of everything, so that nothing below jumps.
     st.caption(f"{charts.moment(window[0])} to {charts.moment(window[1], '%H:%M:%S')} UTC")
-    return window
+    return None if (first, last) == (0, most) else window
 
 
 def _notes(timeline: Timeline, per_target: bool = False) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.charts import axis_unit
+from console.charts import axis_unit, place, places
 from console.palette import GRID, look
 from console.timeline import Bools, Ints, Usual
 
@@ -29,8 +29,8 @@ Rows = Literal["slots", "targets"]
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands on the x axis. Without an origin the time of day in UTC (epoch milliseconds), else what has elapsed
-    since the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
+    """What stands on the x axis. Without an origin the time of day in UTC (dates as text), else what has elapsed since
+    the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
 
     origin: float | None = None
     unit: str = "s"
@@ -42,19 +42,21 @@ class Axis:
         return Axis(first, *axis_unit(last - first))
 
     def at(self, seconds: Any) -> Any:
-        """Epoch seconds as a place on the axis."""
-        return seconds * 1000 if self.origin is None else (seconds - self.origin) / self.size
+        """Epoch seconds as a place on the axis; an array as that of each."""
+        if self.origin is not None:
+            return (seconds - self.origin) / self.size
+        return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
 
     def long(self, seconds: Any) -> Any:
         """A duration in seconds as a length on the axis."""
         return seconds * 1000 if self.origin is None else seconds / self.size
 
-    def seconds(self, place: str | float) -> float:
+    def seconds(self, told: str | float) -> float:
         """The other way: what the browser says of a place (a date as text, or a number), as epoch seconds."""
         if self.origin is None:
-            unit = "ms" if isinstance(place, int | float) else None
-            return float(pd.Timestamp(place, tz="UTC", unit=unit).timestamp())
-        return self.origin + float(place) * self.size
+            unit = "ms" if isinstance(told, int | float) else None
+            return float(pd.Timestamp(told, tz="UTC", unit=unit).timestamp())
+        return self.origin + float(told) * self.size
 
 
 CLOCK = Axis()
@@ -114,7 +116,8 @@ def dress(
     else:
         figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
     if bounds is not None:
-        pad = max((bounds[1] - bounds[0]) * 0.005, 0.5)
+        # A window is drawn as it is: what the chart's reset gives back is the same one.
+        pad = 0.0 if bounds == view.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
         figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
     figure.update_xaxes(automargin=not known)
     figure.update_yaxes(
