@@ -170,7 +170,7 @@ def events(found: pd.DataFrame) -> None:
 
 def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
-    frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before"]))
+    frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
     shown = {
         "seen": columns.utc("seen"),
         "key": columns.text("setting", 290),

@@ -51,6 +51,7 @@ GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 GOOD = Tone("#9ccab0", "#3f7a5d", "green", ":material/check_circle:", "✓")
 BAD = Tone("#c8303c", "#e5606a", "red", ":material/cancel:", "✕")
 DOUBT = Tone("#d39a2d", "#dba94a", "orange", ":material/help:", "?")
+STUCK = Tone("#d39a2d", "#dba94a", "orange", ":material/hourglass_disabled:", "!")
 BUSY = Tone("#7fa6da", "#5b86c4", "blue", ":material/sync:", "▶")
 WAITS = Tone("#c9ced6", "#5a6272", "gray", ":material/schedule:", "○")
 OFF = Tone("#a9b0bb", "#737c8c", "gray", ":material/block:", "–")
@@ -68,6 +69,8 @@ LOOKS: dict[str, Look] = {
     "in_progress": Look("in progress", BUSY, 4, "/"),
     "uncertain": Look("uncertain", DOUBT, 5, "x"),
     "failed": Look("failed", BAD, 6),
+    # a target that does not move though it should
+    "stuck": Look("stuck", STUCK),
     # rollouts
     "pending": Look("pending", WAITS),
     "paused": Look("paused", PAUSED),

@@ -17,10 +17,11 @@ from console.palette import ACCENT, DOUBT, FAINT, GRID, look
 _PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
 
 
-def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
-    """One bar a target, the first on top: its countdown, queue and run; a tick where its run usually ends.
+def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
+    """One bar a target, the first on top: its countdown, queue and run; a tick where its usual run would end.
 
-    targets: the frame of ``queries.slowest_targets``.
+    targets: the frame of ``queries.slowest_targets``. first: the phase that the bars begin with, so that their order by
+    it can be seen; in the order of time without one.
     """
     count = len(targets)
     y = np.arange(1, count + 1)
@@ -30,7 +31,8 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
     figure = go.Figure()
-    for phase, colour, pattern in _PHASES:
+    phases = sorted(_PHASES, key=lambda phase: phase[0] != first)
+    for phase, colour, pattern in phases:
         seconds = targets[f"{phase}_s"].to_numpy(float)
         marker: dict[str, object] = {"color": colours[colour], "line": {"width": 0}}
         if pattern:
@@ -53,13 +55,12 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light") -> go.Figure:
     usual = targets["usual_s"].to_numpy(float)
     known = np.isfinite(usual)
     if known.any():
-        before = np.nan_to_num(targets["queue_s"].to_numpy(float)) + np.nan_to_num(
-            targets["countdown_s"].to_numpy(float)
-        )
+        ahead = [name for name, *_look in phases[: [name for name, *_look in phases].index("run")]]
+        before = targets[[f"{name}_s" for name in ahead]].fillna(0.0).sum(axis=1).to_numpy(float)
         figure.add_trace(
             go.Scatter(
                 mode="markers",
-                name="usual end of the run",
+                name="usual run",
                 x=((before + usual) / scale)[known],
                 y=y[known],
                 marker={

@@ -63,6 +63,12 @@ def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
     columns.show(frame, shown, "Status of each host at each task, hosts in trouble first", "grid", 25)
 
 
+def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+    """The grid for a file: its columns of tasks by number and name, as two tasks may have one name."""
+    names = {place: f"{int(place) + 1} {tasks['task'].iloc[int(place)] or 'no name'}" for place in found.columns[2:]}
+    return found.rename(columns=names)
+
+
 def tasks(found: pd.DataFrame) -> None:
     """The tasks of a run in their order, with their hosts counted by status."""
     frame = found.assign(longest=columns.durations(found["longest_s"]))

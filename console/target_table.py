@@ -21,6 +21,7 @@ def show(found: pd.DataFrame) -> None:
     ids = found["target_id"].tolist()
     _tick(ids)
     longest = found["took_s"].max()
+    full = float(longest) if longest and longest > 0 else 1.0
     frame = found.assign(
         open=[ui.short(i) if i else "" for i in found["instance_id"]],
         state=ui.status_cells(found["status"]),
@@ -33,9 +34,7 @@ def show(found: pd.DataFrame) -> None:
         "host": _text("host", 240),
         "state": ui.status_column(width=120),
         "started": utc("started"),
-        "took_s": st.column_config.ProgressColumn(
-            "took", format="%.0f s", min_value=0, max_value=float(longest) if longest and longest > 0 else 1.0, width=150
-        ),
+        "took_s": st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150),
         "waited": _text("waited", 90),
         "error": _text("error", 420),
         "last_result_status": _text("last result", 100),

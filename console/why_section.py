@@ -106,8 +106,8 @@ def _when(cluster: queries.Cluster) -> str:
 
 
 @st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
-def _figure(slowest: pd.DataFrame, theme: str) -> str:
-    return ui.to_json(phase_chart.phase_bars(slowest, theme))
+def _figure(slowest: pd.DataFrame, theme: str, first: str) -> str:
+    return ui.to_json(phase_chart.phase_bars(slowest, theme, first))
 
 
 def _time(rollout: dict[str, Any], now: float) -> None:
@@ -127,13 +127,15 @@ def _time(rollout: dict[str, Any], now: float) -> None:
             key="slowest",
             bind="query-params",
         )
-    slowest = ui.ask(queries.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by or "Run")
+    by = by or "Run"
+    slowest = ui.ask(queries.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
     if len(slowest):
-        ui.chart(_figure(slowest, ui.theme()), f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        figure = _figure(slowest, ui.theme(), by.lower())
+        ui.chart(figure, f"The {len(slowest)} slowest targets by phase", "slowest_targets")
         st.caption(
             "Queue is the wait beyond the scheduled countdown. "
             + (
-                "The mark is where the run usually ends: the median of the instance's earlier rollouts."
+                "The mark is how long a run usually takes: the median of the instance's earlier rollouts."
                 if slowest["usual_s"].notna().any()
                 else "These instances have no earlier rollouts to compare with."
             )

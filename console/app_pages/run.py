@@ -138,7 +138,11 @@ def grid() -> None:
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        share.share("grid", total, lambda path, most: queries.run_grid(path, ID, search, 1, most)[0])
+        share.share(
+            "grid",
+            total,
+            lambda path, most: run_tables.named(queries.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
+        )
     if total:
         run_tables.grid(found, tasks_of_run)
         ui.pager("grid", total, queries.LIST_PAGE)

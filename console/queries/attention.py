@@ -64,7 +64,7 @@ def freshness(path: Path) -> Freshness:
     return Freshness(row["api_at"], row["runs_at"], tuple(str(r[0]) for r in failed), bool(row["open_work"]))
 
 
-# Alike failures of several rollouts are one entry; it leads to the rollout with most of them, and names one of its hosts.
+# Alike failures of several rollouts are one entry; it leads where most of them are, and names one of the hosts there.
 _BAD_TARGETS = """
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
@@ -202,7 +202,7 @@ def _unmoved(conn: sqlite3.Connection, as_of: float) -> list[Entry]:
     said = {"in progress": "in progress for", "queued": "due and not started for"}
     return [
         (
-            "uncertain",
+            "stuck",
             _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {_minutes(e['for_s'] or 0)}"),
             f"It may be stuck. {e['why']}",
             e["since_at"],

@@ -62,10 +62,10 @@ def window_now(path: Path, tenant: str, now: float) -> WindowNow:
 
 
 def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
-    """What changed in a tenant's policy, newest first: seen_at, not_before (the look before), key, before, after.
+    """What changed in a tenant's policy, newest first: seen_at, not_before_at (the look before), key, before, after.
 
     Values are text as JSON writes them. The API tells only the present policy, so this is what the console saw, and a
-    change lies somewhere between not_before and seen_at.
+    change lies somewhere between not_before_at and seen_at.
     """
     with reading(path) as conn:
         rows = dicts(
@@ -73,7 +73,7 @@ def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
             "SELECT taken_at, raw_json FROM policies WHERE tenant = :tenant ORDER BY taken_at DESC LIMIT :most",
             {"tenant": tenant, "most": _CHANGES_MOST},
         )
-    return pd.DataFrame(changes_of(rows[::-1])[::-1], columns=["seen_at", "not_before", "key", "before", "after"])
+    return pd.DataFrame(changes_of(rows[::-1])[::-1], columns=["seen_at", "not_before_at", "key", "before", "after"])
 
 
 def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, str, str]]:

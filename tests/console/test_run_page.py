@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console import queries
+from console import queries, run_tables
 from console.instance_rows import InstanceRows
 from console.store import Cursor, RunRows, open_store
 from console.sync.instance_records import action_rows
@@ -97,6 +97,10 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
     found, total = queries.run_grid(rolling, "r", search=host_name(9))
     assert (total, found["6"].tolist()) == (1, ["ok"])
     assert queries.run_grid(rolling, "r", search="100%")[1] == 0
+    # In a file the columns of tasks have their names, with a number, as two tasks may have one.
+    tasks = queries.run_tasks(rolling, "r")
+    titles = list(run_tables.named(found, tasks).columns)
+    assert titles == ["host", "outcome", *(f"{n} {name or 'no name'}" for n, name in enumerate(tasks["task"], 1))]
 
 
 def test_what_else_happened_on_the_hosts_of_a_run(rolling: Path) -> None:

@@ -195,7 +195,7 @@ def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, mo
         assert phrase in said, f"{phrase!r} is not on the page:\n{said[:3000]}"
     assert "different bundles" not in words(opened(monkeypatch, database, "rollout", id=OLD))
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
-    assert "usually ends" in said and "queue" in said
+    assert "usually takes" in said and "queue" in said
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
     assert "was at work on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
 
@@ -225,3 +225,7 @@ def test_bars_escape_names_and_add_up_to_the_whole_time(database: Path) -> None:
     assert ends.tolist() == slowest["whole_s"].tolist()
     hours = phase_bars(slowest.assign(run_s=7200.0 * 2))
     assert hours.layout.xaxis.ticksuffix == " h" and max(hours.data[2].x) == 4
+    # The phase that the bars are ordered by stands first in each.
+    sorted_by = phase_bars(slowest.assign(usual_s=7.0), first="run")
+    assert [trace.name for trace in sorted_by.data] == ["run", "countdown", "queue", "usual run"]
+    assert set(sorted_by.data[3].x) == {7.0}
