@@ -21,7 +21,7 @@ settle()
 st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
 # Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.
-sign_in.pages(
+sign_in.run(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
         st.Page("app_pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
@@ -36,4 +36,4 @@ sign_in.pages(
         st.Page("app_pages/rollout.py", title="Rollout", visibility="hidden"),
         st.Page("app_pages/run.py", title="Run", visibility="hidden"),
     ]
-).run()
+)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from console import ui
+from console import ui, way_back
 from console.acting.identity import Identity, identity
 from console.acting.login import is_loopback
 from console.settings import Acting, SettingsError, load_acting
@@ -33,34 +33,38 @@ def visitor() -> Identity:
     return identity(st.user.to_dict(), acting(), time.time())
 
 
-def pages(shown: list[StreamlitPage]) -> StreamlitPage:
-    """The page to run, of those that are shown: the one in the address, or for now the one that asks for a login."""
+def run(shown: list[StreamlitPage]) -> None:
+    """Run, of the pages that are shown, the one in the address, or for now the one that asks for a login."""
     if acting().login is None:
         # Set by serve, and by the settings beside app.py for who starts Streamlit by hand.
         address = st.get_option("server.address")
         if address and not is_loopback(address):
-            return _instead(shown, _not_alone)
-        return st.navigation(shown, position="top")
+            _instead(shown, _not_alone)
+        st.navigation(shown, position="top").run()
+        return
     who = visitor()
     if who.role == "nobody":
-        return _instead(shown, _ask)
+        _instead(shown, _ask)
     leave = st.Page(_leave, title="Sign out", icon=":material/logout:", url_path="sign-out")
     # The name is the login provider's: what could be markup is left out.
-    return st.navigation({"": shown, re.sub(r"[^\w.@+ -]", "", who.name) or "Account": [leave]}, position="top")
+    account = re.sub(r"[^\w.@+ -]", "", who.name) or "Account"
+    page = st.navigation({"": shown, account: [leave]}, position="top")
+    way_back.follow(page.url_path)
+    page.run()
+    way_back.take(page.url_path)
 
 
-def _instead(shown: list[StreamlitPage], body: Callable[[], None]) -> StreamlitPage:
+def _instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:
     # The pages stay known, or Streamlit would say that the address has none; but none of them runs.
-    st.navigation(shown, position="hidden")
-    body()
+    page = st.navigation(shown, position="hidden")
+    body(page.url_path)
     st.stop()
 
 
-def _ask() -> None:
+def _ask(page: str) -> None:
     st.title("fleetops console")
     st.text("Sign in to see the fleet's rollouts.")
-    if urlsplit(st.context.url or "").path.strip("/"):
-        st.text("The login leads to the first page: open your link once more after it.")
+    way_back.keep(page)
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 
@@ -70,7 +74,7 @@ def _leave() -> None:
     st.button("Sign out", icon=":material/logout:", type="primary", on_click=st.logout)
 
 
-def _not_alone() -> None:
+def _not_alone(_page: str) -> None:
     ui.problem(
         "Not shown",
         "Other machines reach this address, and there is no login: start it with python -m console serve,"
