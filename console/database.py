@@ -56,6 +56,13 @@ def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_fol
     return db, file
 
 
+def open_existing(path: Path, busy_timeout: float) -> tuple[Database, Path]:
+    """As open_database, but a database that is not there is none to be made. Raises StoreError."""
+    if not path.exists():
+        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    return open_database(path, busy_timeout, make_folder=False)
+
+
 def is_current(path: Path) -> bool:
     """Whether ``path`` is a console's database of this version; looked at without any write."""
     log = path.with_name(path.name + "-wal")

@@ -51,6 +51,12 @@ class Cursor:
     gap_from: float | None = None
     gap_to: float | None = None
 
+    def note(self, at: float, problems: Sequence[str]) -> None:
+        """How a look at the source ended: with these problems, or well at ``at``."""
+        self.last_error = " ".join(problems) or None
+        if not problems:
+            self.last_ok_at = at
+
 
 @dataclass
 class RunRows:

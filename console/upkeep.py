@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.database import BUSY_TIMEOUT, StoreError, Tables, is_current, open_database
+from console.database import BUSY_TIMEOUT, StoreError, Tables, is_current, open_existing
 from console.retention import Rule
 from console.store import to_json
 
@@ -34,10 +34,7 @@ class Copy:
 
 def open_upkeep(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Upkeep:
     """Open an existing database for its upkeep; an older one is migrated. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
-    db, file = open_database(path, busy_timeout, make_folder=False)
-    return Upkeep(db, file, busy_timeout)
+    return Upkeep(*open_existing(path, busy_timeout), busy_timeout)
 
 
 class Upkeep(Tables):

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from console.database import BUSY_TIMEOUT, Row, StoreError, Tables, open_database
+from console.database import BUSY_TIMEOUT, Row, Tables, open_existing
 
 _KEY = ("attempt_id", "phase")
 
 
 def open_ledger(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Ledger:
     """Open an existing database for its ledger; an older one is migrated. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
-    db, file = open_database(path, busy_timeout, make_folder=False)
-    return Ledger(db, file, busy_timeout)
+    return Ledger(*open_existing(path, busy_timeout), busy_timeout)
 
 
 class Ledger(Tables):

@@ -116,9 +116,7 @@ class _ApiSync:
         self._policy()
         if not self._stop.is_set():
             self._rollouts(cursor.last_ok_at)
-        cursor.last_error = " ".join(self.report.problems) or None
-        if not self.report.problems:
-            cursor.last_ok_at = self._now()
+        cursor.note(self._now(), self.report.problems)
         self._store.put_cursor(cursor)
         if (self._options.audit or self._options.details) and not self._stop.is_set():
             chosen = self._chosen_instances()

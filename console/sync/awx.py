@@ -73,9 +73,7 @@ def sync_awx(
         pull.run(wanted, cursor, progress)
     except AwxError as error:
         report.problems.append(str(error))
-    cursor.last_error = " ".join(report.problems) or None
-    if not report.problems:
-        cursor.last_ok_at = now()
+    cursor.note(now(), report.problems)
     store.put_cursor(cursor)
     return report
 

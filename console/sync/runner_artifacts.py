@@ -63,9 +63,7 @@ def sync_runner(
     progress(len(found), len(found), "runs of ansible-runner")
     scope = str(folder.resolve())
     cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
-    cursor.last_error = " ".join(report.problems) or None
-    if not report.problems:
-        cursor.last_ok_at = now()
+    cursor.note(now(), report.problems)
     store.put_cursor(cursor)
     return report
 

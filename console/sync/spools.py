@@ -93,9 +93,7 @@ def sync_spools(
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
     folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
-    folder_cursor.last_error = " ".join(report.problems) or None
-    if not report.problems:
-        folder_cursor.last_ok_at = now()
+    folder_cursor.note(now(), report.problems)
     store.put_cursor(folder_cursor)
     return report
 
