@@ -56,6 +56,8 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
             found.append(Check(figure.name, level, sentence, None))
             continue
         sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {shown(value, figure.unit)}"
+        if figure.name == "sync-age" and vitals.api_tenant:
+            sentence += f" at {vitals.api_tenant}"
         found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
     return found
 
@@ -88,7 +90,7 @@ def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
     times = [("checked", "When these figures were made.", float(now))]
     if vitals is not None:
         for name, helped, at in (
-            ("api_read", "When the API was last read.", vitals.api_at),
+            ("api_read", "When the API was last read, that of the tenant furthest behind.", vitals.api_at),
             ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
             ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
             ("last_backup", "When the database was last backed up.", vitals.backup_at),

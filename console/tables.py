@@ -8,12 +8,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console import columns, ui
+from console import columns, queries, ui
 
 
-def rollouts(found: pd.DataFrame, now: float, key: str) -> None:
-    """Rollouts; a click on one opens it."""
-    end = found["completed_at"].where(found["is_open"] == 0, found["completed_at"].fillna(now))
+def rollouts(found: pd.DataFrame, fresh: queries.Freshness, key: str) -> None:
+    """Rollouts; a click on one opens it. An open one has taken the time until its tenant was last read."""
+    seen = pd.Series([fresh.as_of(ui.clock(), tenant) for tenant in found["tenant"]], index=found.index, dtype=float)
+    end = found["completed_at"].where(found["is_open"] == 0, found["completed_at"].fillna(seen))
     frame = found.assign(
         open=[ui.short(i) for i in found["rollout_id"]],
         state=ui.status_cells(found["status"]),

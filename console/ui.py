@@ -84,13 +84,18 @@ def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return answer
 
 
-def freshness() -> queries.Freshness:
-    """How fresh the data is, as a line on the page."""
+def freshness(tenant: str = "") -> queries.Freshness:
+    """How fresh the data is, as a line on the page: of one tenant, or of the one that was read longest ago."""
     fresh = ask(queries.freshness)
-    looks = [(name, at) for name, at in (("API data", fresh.api_at), ("run logs", fresh.runs_at)) if at is not None]
-    parts = [f"{name} as of {charts.moment(at)} UTC ({ago(at)})" for name, at in looks]
-    there = [f"{name} as of {local_time(at)}" for name, at in looks if local_time(at)]
-    st.caption(" · ".join(parts) if parts else "never synced", help=" · ".join(there) or None)
+    read = [at for at, look in fresh.read if tenant in ("", look.tenant)]
+    oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
+    looks = [("API data", read[0], oldest)] if read else []
+    looks += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
+    parts = [f"{name} as of {charts.moment(at)} UTC ({ago(at)}{more})" for name, at, more in looks] or ["never synced"]
+    if fresh.copied_at is not None:
+        parts.insert(0, f"Copy of {charts.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
+    there = [f"{name} as of {local_time(at)}" for name, at, _more in looks if local_time(at)]
+    st.caption(" · ".join(parts), help=" · ".join(there) or None)
     return fresh
 
 

@@ -56,7 +56,7 @@ def header(known: dict[str, Any]) -> None:
         if known["outdated"]:
             ui.badge("outdated")
         share("instance")
-    ui.freshness()
+    ui.freshness(known["tenant"])
     ui.line(known["host"], known["instance_id"])
     acting_section.for_instance(known)
     if known["problem"]:
@@ -120,7 +120,7 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     st.subheader("Rollouts")
     key = known["tenant"], known["instance_id"]
-    now = ui.ask(queries.freshness).as_of(ui.clock())
+    now = ui.ask(queries.freshness).as_of(ui.clock(), known["tenant"])
     found, total = ui.paged("deploys", lambda n: ui.ask(queries.instance_targets, *key, now, n), queries.LIST_PAGE)
     if not total:
         st.text("No rollout target of this instance is stored.")

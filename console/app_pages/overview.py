@@ -38,7 +38,7 @@ def body() -> None:
         attention(fresh)
         st.subheader("Newest rollouts")
         if rollouts_total:
-            tables.rollouts(rollouts, fresh.as_of(ui.clock()), key="newest_rollouts")
+            tables.rollouts(rollouts, fresh, key="newest_rollouts")
             st.page_link(ui.ROLLOUTS, label=f"All rollouts ({rollouts_total:,})", icon=":material/arrow_forward:")
         else:
             st.text("No rollout was read from the API yet.")

@@ -35,8 +35,8 @@ def body() -> None:
             st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
             st.page_link(ui.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
             return
-        fresh = ui.ask(queries.freshness)
-        now = fresh.as_of(ui.clock()) if rollout["is_open"] else rollout["completed_at"] or fresh.as_of(ui.clock())
+        seen = ui.ask(queries.freshness).as_of(ui.clock(), rollout["tenant"])
+        now = seen if rollout["is_open"] else rollout["completed_at"] or seen
         header(rollout, now)
         why_section.drift(rollout)
         earlier = timeline_section.Earlier(rollout["tenant"], ID, rollout["created_at"])
@@ -54,7 +54,7 @@ def header(rollout: dict[str, Any], now: float) -> None:
         # Drawn anew all the time, but nothing new comes unless somebody syncs.
         if rollout["is_open"] and ui.clock() - now < LIVE_SECONDS:
             st.badge("live", icon=":material/autorenew:", color="blue")
-    ui.freshness()
+    ui.freshness(rollout["tenant"])
     acting_section.for_rollout(rollout)
     created, done = rollout["created_at"], rollout["completed_at"]
     ui.line(

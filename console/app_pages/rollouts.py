@@ -37,7 +37,7 @@ def body() -> None:
                 total,
                 lambda path, most: queries.rollouts(path, tuple(statuses), scope, search, size=most)[0],
             )
-        tables.rollouts(found, fresh.as_of(ui.clock()), key="rollouts")
+        tables.rollouts(found, fresh, key="rollouts")
         ui.pager("rollouts", total, queries.LIST_PAGE)
 
 

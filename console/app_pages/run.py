@@ -95,10 +95,12 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     fresh = ui.ask(queries.freshness)
-    now = fresh.as_of(ui.clock()) if linked["is_open"].any() else float(linked["completed_at"].max())
+    # One axis for all: where it runs into the present, that of the tenant that was read longest ago.
+    waiting = linked["tenant"][linked["is_open"] != 0]
+    now = min((fresh.as_of(ui.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
     timeline_section.show(queries.targets_of_run, ID, now=now)
     with st.expander(f"The {len(linked):,} rollout{'s' if len(linked) > 1 else ''} that this run started"):
-        tables.rollouts(linked, now, key="run_rollouts")
+        tables.rollouts(linked, fresh, key="run_rollouts")
 
 
 def details(batches: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from console.problem import DatabaseProblem, NoDatabase
 from console.queries.acting import NO_OUTCOME, OUTCOMES, console_actions
-from console.queries.attention import Freshness, attention, freshness, usual_seconds
+from console.queries.attention import attention, usual_seconds
 from console.queries.audit import (
     AUDIT_DIMENSIONS,
     AuditCell,
@@ -35,6 +35,7 @@ from console.queries.causes import (
     runs_at_the_time,
 )
 from console.queries.compare import COMPARE_SORTS, KINDS, compared_page, compared_score
+from console.queries.freshness import Freshness, freshness
 from console.queries.instances import (
     HEALTH_OTHER,
     HEALTH_UNREAD,

@@ -1,67 +1,22 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fresh the database is, and what a person should look at first."""
+"""What a person should look at first."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from console.queries.reading import dicts, one, reading
+from console.queries.freshness import Freshness, freshness
+from console.queries.reading import dicts, reading
 from console.queries.stuck import COLUMNS, StuckRules, shut_out, unmoved
 
-STALE_SECONDS = 24 * 3600.0
-STALE_OPEN_SECONDS = 10 * 60.0
 STUCK_SECONDS = 600.0
 RECENT_SECONDS = 14 * 86400.0
-
-
-@dataclass(frozen=True)
-class Freshness:
-    """When the console last looked. api_at and runs_at: newest successful look, None for never.
-
-    errors: what the last look could not read, one sentence each. open_work: something is still under way.
-    """
-
-    api_at: float | None
-    runs_at: float | None
-    errors: tuple[str, ...]
-    open_work: bool
-
-    @property
-    def never(self) -> bool:
-        return self.api_at is None and self.runs_at is None
-
-    def as_of(self, now: float) -> float:
-        """The time up to which rollouts are known; ``now`` if the API was never read."""
-        return min(now, self.api_at) if self.api_at is not None else now
-
-
-def freshness(path: Path) -> Freshness:
-    """When API and run logs were last read, and what failed."""
-    with reading(path) as conn:
-        row = one(
-            conn,
-            """
-            SELECT max(last_ok_at) FILTER (WHERE source = 'api') AS api_at,
-                   max(last_ok_at) FILTER (WHERE source NOT IN
-                     ('api', 'rollout', 'audit', 'health', 'updates', 'actions', 'memory')) AS runs_at,
-                   EXISTS (SELECT 1 FROM rollout_targets INDEXED BY rollout_targets_open WHERE is_open = 1)
-                   OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS open_work
-            FROM ingest_cursors
-            """,
-            {},
-        )
-        failed = conn.execute(
-            "SELECT last_error FROM ingest_cursors WHERE last_error <> '' ORDER BY source, scope LIMIT 20"
-        ).fetchall()
-    assert row is not None  # noqa: S101 - an aggregate always has a row
-    return Freshness(row["api_at"], row["runs_at"], tuple(str(r[0]) for r in failed), bool(row["open_work"]))
 
 
 # Alike failures of several rollouts are one entry; it leads where most of them are, and names one of the hosts there.
@@ -140,7 +95,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     fresh = freshness(path)
     rows: list[Entry] = []
     with reading(path) as conn:
-        rows += _unmoved(conn, fresh.as_of(now))
+        rows += _unmoved(conn, fresh, now)
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
             where = f"in {r['rollouts']:,} rollouts" if r["rollouts"] > 1 else ""
             rows.append((r["status"], _counted(r, where), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
@@ -165,14 +120,19 @@ def _sick(conn: sqlite3.Connection) -> list[Entry]:
 
 
 def _stale(fresh: Freshness, now: float) -> list[Entry]:
+    newest = fresh.read[-1][0] if fresh.read else fresh.runs_at
     found: list[Entry] = [
-        ("error", "The last sync could not read everything", error, fresh.api_at or fresh.runs_at, "", "")
-        for error in fresh.errors
+        ("error", "The last sync could not read everything", error, newest, "", "") for error in fresh.errors
     ]
-    if fresh.api_at is not None:
-        age, most = now - fresh.api_at, STALE_OPEN_SECONDS if fresh.open_work else STALE_SECONDS
-        if age > most:
-            found.append(("unknown", f"The API was last read {_minutes(age)} ago", "", fresh.api_at, "", ""))
+    stale = fresh.stale(now)
+    # One tenant with open work and one without stand for all.
+    for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
+        if looks:
+            whose = f"{looks[0].tenant}: the" if len(fresh.looks) > 1 else "The"
+            title = f"{whose} API was last read {_minutes(now - (looks[0].at or 0))} ago"
+            others = len(looks) - 1
+            were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read lately either."
+            found.append(("unknown", title, were if others else "", looks[0].at, "", ""))
     return found
 
 
@@ -192,10 +152,10 @@ def _gaps(conn: sqlite3.Connection) -> list[Entry]:
     ]
 
 
-def _unmoved(conn: sqlite3.Connection, as_of: float) -> list[Entry]:
+def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Entry]:
     """What is stuck, one entry a rollout and rule."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in unmoved(conn, as_of, StuckRules()):
+    for row in unmoved(conn, fresh, now, StuckRules()):
         one_row = dict(zip(COLUMNS, row, strict=True))
         entry = found.setdefault((one_row["rollout_id"], one_row["rule"]), {**one_row, "n": 0})
         entry["n"] += one_row["targets"]

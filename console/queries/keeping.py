@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from console.queries.attention import freshness
+from console.queries.freshness import freshness_of
 from console.queries.reading import LIST_PAGE, as_frame, reading
 from console.queries.stuck import StuckRules, stuck
 from console.retention import Retention, rules
@@ -119,6 +119,8 @@ def prunable(path: Path, retention: Retention, now: float) -> pd.DataFrame:
 class Vitals:
     """Figures by which monitoring judges the record. Times are epoch seconds, None for never or none.
 
+    api_at: of the tenant that is behind (queries.freshness); api_tenant: which, '' where there is but one.
+
     stuck: targets that do not move (rules of queries.stuck). uncertain, failed: targets of the last 14 days that are
     the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
     """
@@ -132,14 +134,15 @@ class Vitals:
     lost: int
     errors: int
     backup_at: float | None
+    api_tenant: str = ""
 
 
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
     """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
     found = stuck(path, now, chosen)
-    fresh = freshness(path)
     with reading(path) as conn:
+        fresh = freshness_of(conn)
         oldest = conn.execute(
             "SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r"
             " ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id WHERE t.is_open = 1 AND r.status <> 'paused'"
@@ -147,8 +150,9 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         bad = dict(conn.execute(_NEWEST_BAD, {"since": now - chosen.recent}).fetchall())
         errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]
     moving = found[found["rule"].isin(["in progress", "queued"])]
+    behind = fresh.behind(now)
     return Vitals(
-        api_at=fresh.api_at,
+        api_at=behind.at if behind else None,
         runs_at=fresh.runs_at,
         oldest_open_at=oldest,
         stuck=int(moving["targets"].sum()),
@@ -157,6 +161,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         lost=int((found["rule"] == "lost").sum()),
         errors=errors,
         backup_at=upkeep(path).backup_at,
+        api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
+from console.queries.freshness import Freshness, freshness_of
 from console.queries.reading import dicts, one, reading
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -61,10 +62,15 @@ WHERE t.is_open = 1 AND r.status <> 'paused'
 
 _SLOW = (
     """
-SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most
+SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
+       a.value AS as_of
 """
-    + _OPEN.replace("WHERE", "CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '') WHERE")
-    + "AND t.status = 'in_progress' AND t.started_at < :as_of - l.value ORDER BY t.started_at LIMIT 500"
+    + _OPEN.replace(
+        "WHERE",
+        "CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')"
+        " CROSS JOIN json_each(:as_of) a ON a.key = t.tenant WHERE",
+    )
+    + "AND t.status = 'in_progress' AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500"
 )
 
 _DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
@@ -103,15 +109,14 @@ ORDER BY at DESC LIMIT 500
 
 
 def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
-    """What is stuck as of the newest look at the API, at most 500 of each rule.
+    """What is stuck as of the newest look at its tenant's API, at most 500 of each rule.
 
     Columns: rule (in progress, queued, uncertain, lost), targets (how many; 0 for a run), host (the first one, or the
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
     """
     rules = rules or StuckRules()
     with reading(path) as conn:
-        read_at = conn.execute("SELECT max(last_ok_at) FROM ingest_cursors WHERE source = 'api'").fetchone()[0]
-        found = unmoved(conn, min(now, read_at) if read_at is not None else now, rules)
+        found = unmoved(conn, freshness_of(conn), now, rules)
         since = now - rules.recent
         for r in dicts(conn, _UNCERTAIN, {"since": since}):
             why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
@@ -122,16 +127,20 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def unmoved(conn: sqlite3.Connection, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
-    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout."""
+def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout.
+
+    Each is judged as of the newest look at its own tenant.
+    """
     found: list[tuple[Any, ...]] = []
+    as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
-    for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": as_of}):
+    for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
         why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
-        found.append(_row("in progress", 1, r["host"], r["started_at"], as_of, why, rollout_id=r["rollout_id"]))
-    for tenant in [row[0] for row in conn.execute("SELECT tenant FROM tenants ORDER BY tenant")]:
-        found += _queued(conn, tenant, as_of, rules)
+        found.append(_row("in progress", 1, r["host"], r["started_at"], r["as_of"], why, rollout_id=r["rollout_id"]))
+    for tenant, at in as_of.items():
+        found += _queued(conn, tenant, at, rules)
     return found
 
 
