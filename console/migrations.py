@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from console.schema import audit, audit_counts, console_audit, instances, jobs, rollouts, runs, upkeep
+from console.schema import audit, audit_counts, audit_newest, console_audit, instances, jobs, rollouts, runs, upkeep
 
 migrations = Migrations("fleetops-console")
 
@@ -87,3 +87,9 @@ def _audit_counts(db: Database) -> None:
 def _run_jobs(db: Database) -> None:
     """The jobs of AWX and ansible-runner that ran playbooks, and which run shows each."""
     _run(db, *jobs.STATEMENTS)
+
+
+@migrations(name="0010_audit_newest")
+def _audit_newest(db: Database) -> None:
+    """Audit events of all instances by time, and the API's newest figures beside what is held of each."""
+    _run(db, *audit_newest.STATEMENTS)

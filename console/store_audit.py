@@ -4,22 +4,22 @@
 
 """The store's part for audits: raw events, and the counts that are kept of them in the same transaction.
 
-A raw event is added once and never changed, so the counts of the fleet grow by what is new; the daily counts of an
-instance are made anew for each day that got an event.
+A raw event is added once and never changed, so all counts grow by what is new. An hour that is counted is counted
+whole: where pruning took its counts and left some of its events, those are counted again with the first new one.
 """
 
 from __future__ import annotations
 
-import calendar
 import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from console.database import Row, Tables
 
 DIMENSIONS = ("source", "role", "tool_name", "server_slug")
+HOUR, DAY = 3600, 86400
 
 
 class AuditTables(Tables):
@@ -51,11 +51,11 @@ class AuditTables(Tables):
         floor = self._audit_floor(tenant, instance_id)
         new = {e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
         self._upsert("audit_events", ("tenant", "instance_id", "id"), list(new.values()))
-        for day in {day_of(e["event_ts"]) for e in new.values()}:
-            self._count_day(tenant, instance_id, day)
+        self._count_days(tenant, instance_id, list(new.values()))
         self._count_fleet(tenant, list(new.values()))
         self._conn.execute(
-            "INSERT INTO audit_held VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
+            "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET events = events + excluded.events",
             (tenant, instance_id, len(new)),
         )
         return len(new)
@@ -66,39 +66,89 @@ class AuditTables(Tables):
         ).fetchone()
         return float(found[0]) if found else -math.inf
 
-    def _count_day(self, tenant: str, instance_id: str, day: str) -> None:
-        self._conn.execute(
-            "DELETE FROM audit_daily WHERE tenant = ? AND instance_id = ? AND day = ?", (tenant, instance_id, day)
+    def _count_days(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
+        by_day = Counter(
+            (
+                None if e["event_ts"] is None else int(e["event_ts"] // DAY * DAY),
+                e["source"] or "",
+                e["outcome"] or "",
+                e["role"] or "",
+                e["tool_name"] or "",
+                e["server_slug"] or "",
+            )
+            for e in new
         )
-        begin = calendar.timegm(time.strptime(day, "%Y-%m-%d")) if day else None
-        span = "event_ts >= :begin AND event_ts < :begin + 86400" if day else "event_ts IS NULL"
-        # S608: `span` is one of the two texts above.
-        self._conn.execute(
-            f"""
-            INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, server_slug, n)
-            SELECT tenant, instance_id, :day, coalesce(source, ''), coalesce(outcome, ''), coalesce(role, ''),
-                   coalesce(tool_name, ''), coalesce(server_slug, ''), count(*)
-            FROM audit_events WHERE tenant = :tenant AND instance_id = :instance AND {span} GROUP BY 4, 5, 6, 7, 8
-            """,  # noqa: S608
-            {"tenant": tenant, "instance": instance_id, "day": day, "begin": begin},
+        days = {begin: day_of(begin) for begin in {key[0] for key in by_day}}
+        self._conn.executemany(
+            "INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, server_slug, n)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in by_day.items()],
         )
 
     def _count_fleet(self, tenant: str, new: Sequence[Row]) -> None:
-        counted: Counter[tuple[str, str, str, str, str]] = Counter()
+        by_hour: Counter[tuple[int | None, str, str, str]] = Counter()
+        sizes: Counter[int] = Counter()
         for event in new:
-            buckets = [("day", day_of(event["event_ts"]))]
-            if event["event_ts"] is not None:
-                buckets.append(("hour", time.strftime("%Y-%m-%dT%H", time.gmtime(event["event_ts"]))))
-            for grain, bucket in buckets:
-                for name in DIMENSIONS:
-                    counted[grain, name, bucket, event[name] or "", event["outcome"] or ""] += 1
+            ts, outcome = event["event_ts"], event["outcome"] or ""
+            begin = None if ts is None else int(ts // HOUR * HOUR)
+            if begin is not None:
+                sizes[begin] += 1
+            for name in DIMENSIONS:
+                by_hour[begin, name, event[name] or "", outcome] += 1
+        cut_off = self._cut_off(sizes)
+        days = {begin: day_of(begin) for begin in (None, *sizes)}
+        hours = {begin: hour_of(begin) for begin in sizes if begin not in cut_off}
+        counted: Counter[tuple[str, str, str, str, str]] = Counter()
+        for (begin, name, value, outcome), n in by_hour.items():
+            counted["day", name, days[begin], value, outcome] += n
+            if begin in hours:
+                counted["hour", name, hours[begin], value, outcome] = n
         self._conn.executemany(
             "INSERT INTO audit_counts (grain, dimension, bucket, value, outcome, tenant, n)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
             [(*key, tenant, n) for key, n in counted.items()],
         )
+        for begin in cut_off:
+            self._count_hour(begin)
+
+    def _cut_off(self, begins: Mapping[int, int]) -> set[int]:
+        """Those hours (their begin, and how many events are new) whose counts were pruned, but not all raw events."""
+        found = self._conn.execute(
+            """
+            SELECT hour.value ->> 0 AS begin FROM json_each(?) hour
+            WHERE NOT EXISTS (SELECT 1 FROM audit_counts c WHERE c.grain = 'hour' AND c.dimension = 'source'
+                              AND c.bucket = strftime('%Y-%m-%dT%H', hour.value ->> 0, 'unixepoch'))
+              AND hour.value ->> 1 < (
+                SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
+                WHERE e.event_ts >= hour.value ->> 0 AND e.event_ts < (hour.value ->> 0) + 3600)
+            """,
+            (json.dumps(list(begins.items())),),
+        )
+        return {int(row[0]) for row in found}
+
+    def _count_hour(self, begin: int) -> None:
+        bucket = hour_of(begin)
+        for name in DIMENSIONS:
+            self._conn.execute(
+                "DELETE FROM audit_counts WHERE grain = 'hour' AND dimension = ? AND bucket = ?", (name, bucket)
+            )
+            # S608: `name` is one of the dimensions.
+            self._conn.execute(
+                f"""
+                INSERT INTO audit_counts (grain, dimension, bucket, value, outcome, tenant, n)
+                SELECT 'hour', '{name}', :bucket, coalesce({name}, ''), coalesce(outcome, ''), tenant, count(*)
+                FROM audit_events INDEXED BY audit_events_newest
+                WHERE event_ts >= :begin AND event_ts < :begin + 3600 GROUP BY 4, 5, 6
+                """,  # noqa: S608
+                {"bucket": bucket, "begin": begin},
+            )
 
 
 def day_of(ts: float | None) -> str:
     """The UTC day (YYYY-MM-DD) of a time, '' for none."""
     return time.strftime("%Y-%m-%d", time.gmtime(ts)) if ts is not None else ""
+
+
+def hour_of(ts: float) -> str:
+    """The UTC hour (YYYY-MM-DDTHH) of a time."""
+    return time.strftime("%Y-%m-%dT%H", time.gmtime(ts))

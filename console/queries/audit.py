@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,22 +62,11 @@ def _bucket(grain: Grain, at: float) -> str:
     return time.strftime("%Y-%m-%d" if grain == "day" else "%Y-%m-%dT%H", time.gmtime(at))
 
 
-# From what is there and not from all instances, most of which may have no audit. Of the API's figures the newest count:
-# beside max() SQLite takes the other columns from the row that has it.
+# From what is there and not from all instances, most of which may have no audit.
 _COVERED = """
-FROM (
-  SELECT tenant, instance_id, max(events) AS events, max(total) AS total, max(success) AS success, max(error) AS error,
-         max(denied) AS denied, max(taken_at) AS taken_at
-  FROM (
-    SELECT tenant, instance_id, events, NULL AS total, NULL AS success, NULL AS error, NULL AS denied, NULL AS taken_at
-    FROM audit_held WHERE events > 0
-    UNION ALL
-    SELECT tenant, instance_id, NULL, total, success, error, denied, taken_at FROM (
-      SELECT tenant, instance_id, max(taken_at) AS taken_at, total, success, error, denied
-      FROM audit_summaries GROUP BY tenant, instance_id)
-    WHERE total IS NOT NULL)
-  GROUP BY tenant, instance_id) k
+FROM audit_held k
 LEFT JOIN ingest_cursors c ON c.source = 'audit' AND c.scope = k.tenant || '|' || k.instance_id
+WHERE k.events > 0 OR k.total IS NOT NULL
 """
 
 
@@ -114,16 +103,16 @@ def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd
     gap_from and gap_to (between these times more happened than could be read). Unknown figures are empty.
     """
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + _COVERED).fetchone()[0]
+        total = conn.execute("SELECT count(*) FROM audit_held WHERE events > 0 OR total IS NOT NULL").fetchone()[0]
         frame = as_frame(
             conn,
             f"""
             SELECT coalesce((SELECT hostname FROM instances i
                              WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
-                            k.instance_id) AS host, k.instance_id, coalesce(k.events, 0) AS ours,
+                            k.instance_id) AS host, k.instance_id, k.events AS ours,
                    k.total, k.success, k.error, k.denied, k.taken_at, c.gap_from, c.gap_to
             {_COVERED}
-            ORDER BY c.gap_from IS NULL, round(coalesce(k.events, 0) * 100.0 / k.total) ASC NULLS LAST,
+            ORDER BY c.gap_from IS NULL, round(k.events * 100.0 / k.total) ASC NULLS LAST,
                      k.error + k.denied DESC NULLS LAST, host LIMIT :size OFFSET :skip
             """,  # noqa: S608 - the text above
             {"size": size, "skip": (page - 1) * size},
@@ -194,7 +183,7 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 
 
 def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
-    """One page of the raw events of a cell, newest first; and how many there are, as the hourly counts say.
+    """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,
     request_id, id. Events without a time are in no list. Of the fleet only those hours are read that the page needs.
@@ -202,79 +191,97 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is no dimension of the audit")
     first, last = _limits(cell)
-    params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last}
     skip = (page - 1) * size
-    # S608: `by` is one of the dimensions.
-    wanted = f"""
-        (:value IS NULL OR coalesce(e.{cell.by}, '') = :value)
-        AND (:outcome IS NULL OR coalesce(e.outcome, '') = :outcome)"""
-    named = "LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id"
+    params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last, "size": size}
     with reading(path) as conn:
         if cell.span.instance_id:
-            of_one = f"""
+            found = f"""
                 FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
-                  AND e.event_ts >= :first AND e.event_ts < :last {named}
-                WHERE h.instance_id = :instance AND {wanted}"""
-            params["instance"] = cell.span.instance_id
-            total = conn.execute("SELECT count(*) " + of_one, params).fetchone()[0]
-            sql = _EVENT + of_one + " ORDER BY e.event_ts DESC, e.id LIMIT :size OFFSET :skip"
-            return as_frame(conn, sql, {**params, "size": size, "skip": skip}, ("event_ts",)), total
-        hours = _hours(conn, cell, first, last)
-        total = sum(n for _begin_of, n in hours)
-        chosen, before = [], 0
-        for begin, n in hours:
-            if before + n > skip and before < skip + size:
-                chosen.append((begin, before))
-            before += n
-        # S608: `by` is one of the dimensions.
+                  AND e.event_ts >= :first AND e.event_ts < :last
+                WHERE h.instance_id = :instance AND {_wanted(cell.by)}"""
+            params |= {"instance": cell.span.instance_id, "skip": skip}
+            total = conn.execute("SELECT count(*) " + found, params).fetchone()[0]
+        else:
+            hours = _hours(conn, cell, params)
+            total = sum(hours.values())
+            chosen, before = _hours_of_page(hours, skip, size)
+            found = f"""
+                FROM json_each(:hours) hour CROSS JOIN audit_events e INDEXED BY audit_events_newest
+                  ON e.event_ts >= hour.value AND e.event_ts < hour.value + {HOUR}
+                WHERE {_wanted(cell.by)}"""
+            params |= {"hours": json.dumps(chosen), "skip": skip - before}
+        # The keys first: SQLite would read each row that the index leaves out, too.
+        # S608: the texts above and one of the dimensions.
         sql = f"""{_EVENT}
-            FROM json_each(:looks) look CROSS JOIN audit_events e
-              ON e.tenant = look.value ->> 0 AND e.instance_id = look.value ->> 1
-              AND e.event_ts >= look.value ->> 2 AND e.event_ts < (look.value ->> 2) + 3600 {named}
-            WHERE {wanted} ORDER BY e.event_ts DESC, e.id LIMIT :size OFFSET :skip"""
-        params["looks"] = json.dumps(_looks(conn, cell, [begin for begin, _before in chosen]))
-        params |= {"size": size, "skip": skip - chosen[0][1] if chosen else 0}
+            FROM (
+              SELECT e.tenant, e.instance_id, e.id {found}
+              ORDER BY e.event_ts DESC, e.id, e.instance_id LIMIT :size OFFSET :skip) k
+            CROSS JOIN audit_events e ON e.tenant = k.tenant AND e.instance_id = k.instance_id AND e.id = k.id
+            LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id
+            ORDER BY e.event_ts DESC, e.id, e.instance_id"""
         return as_frame(conn, sql, params, ("event_ts",)), total
 
 
-def _hours(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float) -> list[tuple[int, int]]:
+def _wanted(by: str) -> str:
+    return f"""(:value IS NULL OR coalesce(e.{by}, '') = :value)
+        AND (:outcome IS NULL OR coalesce(e.outcome, '') = :outcome)"""
+
+
+def _hours_of_page(hours: Mapping[int, int], skip: int, size: int) -> tuple[list[int], int]:
+    """The hours, newest first, in which ``size`` events after ``skip`` lie; and how many events are in newer ones."""
+    chosen: list[int] = []
+    passed = before = 0
+    for begin, n in hours.items():
+        if passed + n > skip and passed < skip + size:
+            before = before if chosen else passed
+            chosen.append(begin)
+        passed += n
+    return chosen, before
+
+
+def _hours(conn: sqlite3.Connection, cell: AuditCell, params: Mapping[str, Any]) -> dict[int, int]:
     """The hours that hold events of the cell, newest first: their begin and how many."""
+    # Any dimension counts all events; that of the fewest words is read soonest.
+    by = cell.by if cell.value is not None else "source"
     found = conn.execute(
         """
         SELECT CAST(strftime('%s', bucket || ':00:00') AS INTEGER) AS begin, sum(n) FROM audit_counts
         WHERE grain = 'hour' AND dimension = :by AND bucket >= :since AND bucket < :until
           AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
-        GROUP BY bucket ORDER BY bucket DESC
+        GROUP BY bucket
         """,
         {
-            "by": cell.by,
-            "since": _bucket("hour", first) if first > 0 else "",
-            "until": _bucket("hour", last) if last < _FAR else "~",
-            "value": cell.value,
-            "outcome": cell.outcome,
+            **params,
+            "by": by,
+            "since": _bucket("hour", params["first"]) if params["first"] > -_FAR else "",
+            "until": _bucket("hour", params["last"]) if params["last"] < _FAR else "~",
         },
     )
-    return [(int(begin), int(n)) for begin, n in found if begin is not None]
+    hours = {int(begin): int(n) for begin, n in found if begin is not None}
+    # S608: the text below and one of the dimensions.
+    left = conn.execute(_UNCOUNTED + f"SELECT begin, ({_OF_HOUR} AND {_wanted(by)}) FROM uncounted", params)  # noqa: S608
+    hours |= {begin: n for begin, n in left if n}
+    return dict(sorted(hours.items(), reverse=True))
 
 
-def _looks(conn: sqlite3.Connection, cell: AuditCell, hours: Sequence[int]) -> list[tuple[str, str, int]]:
-    """Where events of the cell can be in these hours: tenant, instance_id and hour, by the daily counts.
-
-    Apart from the query that reads them: joined in one, SQLite makes a Bloom filter of all events first.
-    """
-    of_day: dict[str, list[int]] = {}
-    for begin in hours:
-        of_day.setdefault(_bucket("day", begin), []).append(begin)
-    found = conn.execute(
-        f"""
-        SELECT DISTINCT h.tenant, h.instance_id, d.day
-        FROM json_each(:days) x CROSS JOIN audit_held h CROSS JOIN audit_daily d
-          ON d.tenant = h.tenant AND d.instance_id = h.instance_id AND d.day = x.value
-        WHERE (:value IS NULL OR d.{cell.by} = :value) AND (:outcome IS NULL OR d.outcome = :outcome)
-        """,  # noqa: S608 - one of the dimensions
-        {"days": json.dumps(list(of_day)), "value": cell.value, "outcome": cell.outcome},
-    )
-    return [(tenant, instance_id, begin) for tenant, instance_id, day in found for begin in of_day[day]]
+# Pruning takes the counts of all old hours, but leaves the newest events of each instance. Walked from hour to hour.
+_OF_HOUR = f"""
+SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
+WHERE e.event_ts >= begin AND e.event_ts < begin + {HOUR}"""  # noqa: S608
+_NEXT = f"""
+(SELECT whole - (whole % {HOUR} + {HOUR}) % {HOUR} FROM (
+  SELECT CAST(event_ts AS INTEGER) - (event_ts < CAST(event_ts AS INTEGER)) AS whole
+  FROM audit_events INDEXED BY audit_events_newest WHERE event_ts >= :first AND event_ts < {{before}}
+  ORDER BY event_ts DESC LIMIT 1))"""  # noqa: S608
+_UNCOUNTED = f"""
+WITH RECURSIVE hour (begin) AS (
+  SELECT {_NEXT.format(before=":last")}
+  UNION ALL SELECT {_NEXT.format(before="hour.begin")} FROM hour WHERE begin IS NOT NULL),
+uncounted AS (
+  SELECT begin FROM hour WHERE begin IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM audit_counts
+    WHERE grain = 'hour' AND dimension = 'source' AND bucket = strftime('%Y-%m-%dT%H', begin, 'unixepoch')))
+"""  # noqa: S608
 
 
 _FAR = 1e18

@@ -36,7 +36,8 @@ _FILL_COUNTS = (
         """  # noqa: S608 - the names above
         for name in DIMENSIONS
     ),
-    "INSERT INTO audit_held SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id",
+    "INSERT INTO audit_held (tenant, instance_id, events)"
+    " SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id",
 )
 
 FILL = (_FILL_DAILY, *_FILL_COUNTS)

@@ -56,10 +56,16 @@ SIZES = ((20, 1_000), (2_000, 100_000), (20_000, 1_000_000))
 AUDITED = 200
 """At most so many instances have the audit events; what the page reads of each grows with their number."""
 
+SPREAD = (20_000, 1_000_000)
+"""Targets and instances that share so many audit events, in a database of its own."""
+
 GOALS = """\
 Rollout at 20,000 targets: drawn in under 3 times the time of an empty page, run under 300 ms, at most 1 MB sent
-Audit of 1,000,000 events: under 200 ms of query time
+Audit of 1,000,000 events, of 200 and of 20,000 instances: under 200 ms of query time
 growth: from 2,000 to 20,000 targets at most 10 times (query, CPU, sent, drawn)"""
+
+
+SPREAD_NAME = f"Audit, {SPREAD[0]:,} instances"
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,8 @@ class Cost:
     drawn: float
 
 
-def seed(path: Path, targets: int, events: int) -> None:
-    """One rollout of ``targets`` instances, and ``events`` audit events of the first 200 of them."""
+def seed(path: Path, targets: int, events: int, audited: int = AUDITED) -> None:
+    """One rollout of ``targets`` instances, and ``events`` audit events of the first ``audited`` of them."""
     from console.store import Cursor, open_store
 
     now = time.time()
@@ -104,7 +110,7 @@ def seed(path: Path, targets: int, events: int) -> None:
         store.put_tenant(TENANT, now)
         store.put_rollouts([fleet_rollout(BIG, targets, max(2, min(50, targets // 10)), now - 30000)])
         store.put_cursor(Cursor("api", TENANT, last_ok_at=now))
-    seed_audit(path, events=events, instances=min(targets, AUDITED))
+    seed_audit(path, events=events, instances=min(targets, audited))
 
 
 def query_seconds(database: Path, page: Page, told: dict[str, float]) -> float:
@@ -207,14 +213,14 @@ def measure(
 
 
 HEAD = (
-    f"{'page':<10}{'targets':>8}{'events':>10}{'query':>8}{'first run':>11}{'next run':>10}{'CPU':>11}"
+    f"{'page':<26}{'targets':>8}{'events':>10}{'query':>8}{'first run':>11}{'next run':>10}{'CPU':>11}"
     f"{'sent':>8}{'visible':>9}{'drawn':>7}{'/ empty':>9}"
 )
 
 
 def line(name: str, size: tuple[int, int], cost: Cost, empty: Cost) -> str:
     return (
-        f"{name:<10}{size[0]:>8,}{size[1]:>10,}{cost.query * 1000:>8.0f}{cost.first_run * 1000:>11.0f}"
+        f"{name:<26}{size[0]:>8,}{size[1]:>10,}{cost.query * 1000:>8.0f}{cost.first_run * 1000:>11.0f}"
         f"{cost.next_run * 1000:>10.0f}{f'{cost.first_cpu * 1000:.0f} / {cost.next_cpu * 1000:.0f}':>11}"
         f"{cost.sent / 1024:>8.0f}{cost.figures:>9.2f}{cost.drawn:>7.2f}{cost.drawn / empty.drawn:>9.1f}"
     )
@@ -231,8 +237,9 @@ def missed(costs: dict[tuple[str, int], Cost]) -> list[str]:
         said.append(f"Rollout's run took {rollout.first_run * 1000:.0f} ms, not 300")
     if rollout.sent > 1024 * 1024:
         said.append(f"Rollout sent {rollout.sent / 1024:.0f} KiB, not 1024")
-    if costs["Audit", big].query >= 0.2:
-        said.append(f"Audit's queries took {costs['Audit', big].query * 1000:.0f} ms, not 200")
+    for name in ("Audit", SPREAD_NAME):
+        if costs[name, big].query >= 0.2:
+            said.append(f"The queries of {name} took {costs[name, big].query * 1000:.0f} ms, not 200")
     for page in PAGES:
         for what in ("query", "first_cpu", "sent", "drawn"):
             before, after = getattr(costs[page.name, small], what), getattr(costs[page.name, big], what)
@@ -261,21 +268,25 @@ def main() -> int:
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        for targets, events in SIZES:
+        for targets, events, audited in (*((*size, AUDITED) for size in SIZES), (*SPREAD, SPREAD[0])):
             scaled = (max(2, int(targets * arguments.scale)), max(10, int(events * arguments.scale)))
-            folder = Path(arguments.keep or name) / str(targets)
+            spread = audited == SPREAD[0]
+            folder = Path(arguments.keep or name) / (f"{targets}-spread" if spread else str(targets))
             (folder / "runs").mkdir(parents=True, exist_ok=True)
             os.environ["FLEETOPS_RUN_LOG_DIR"] = str(folder / "runs")
             database = folder / "console.db"
             if not database.exists():
-                seed(database, *scaled)
+                seed(database, *scaled, audited)
             told: dict[str, dict[str, float]] = {}
             with serving(database, folder / "runs") as server, browser.new_context() as context:
                 shown = None if arguments.server_only else context
                 found = measure(shown, server, database, arguments.rounds, told)
             for page, cost in found.items():
-                costs[page, targets] = cost
-                print(line(page, scaled, cost, found["empty"]), flush=True)
+                if spread and page != "Audit":
+                    continue
+                label = SPREAD_NAME if spread else page
+                costs[label, targets] = cost
+                print(line(label, scaled, cost, found["empty"]), flush=True)
                 if arguments.queries:
                     print("".join(f"{'':10}{n:<24}{s * 1000:>6.1f}\n" for n, s in told[page].items()), end="")
         browser.close()

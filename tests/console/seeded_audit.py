@@ -48,6 +48,8 @@ def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: f
             " outcome, role, tool_name, server_slug) VALUES (?, ?, ?, ?, ?, ?, ?, 'tool_call', ?, ?, ?, ?)",
             (row for number, count in enumerate(each) for row in _rows(number, count, now)),
         )
+        for statement in audit_counts.FILL:
+            conn.execute(statement)
         conn.executemany(
             "INSERT INTO audit_summaries VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
             [
@@ -59,8 +61,6 @@ def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: f
             "INSERT INTO ingest_cursors (source, scope, last_ok_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [("api", TENANT, now), *(("audit", f"{TENANT}|{ident(n, 0xB0)}", now) for n in range(instances))],
         )
-        for statement in audit_counts.FILL:
-            conn.execute(statement)
         conn.execute("COMMIT")
         conn.execute("PRAGMA analysis_limit = 400")
         conn.execute("ANALYZE")
