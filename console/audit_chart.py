@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.charts import plain
+from console.lettering import legible
 from console.palette import GRID, look
 from console.zone import local
 
@@ -61,7 +62,7 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
-    return figure
+    return legible(figure, theme)
 
 
 def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:

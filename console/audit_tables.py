@@ -33,7 +33,7 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
         "events": columns.count("events", 100),
         **{name: columns.count(look(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
         "not_success": columns.share("not a success", 130),
-        "over_time": st.column_config.BarChartColumn("over time", y_min=0, width=260, color="auto"),
+        "over_time": st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary"),
     }
 
     def clicked() -> None:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from console.charts import duration, moment, moments, place, places, plain
 from console.health_bands import Band
+from console.lettering import legible
 from console.palette import ACCENT, FAINT, GRID, look
 
 _MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
@@ -64,7 +65,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
     figure.update_layout(barmode="overlay", height=128, margin=_MARGIN, legend=_LEGEND, hovermode="closest")
     figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
-    return figure
+    return legible(figure, theme)
 
 
 def deploy_times(
@@ -110,7 +111,7 @@ def deploy_times(
     figure.update_yaxes(
         gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
     )
-    return figure
+    return legible(figure, theme)
 
 
 def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -> go.Figure:
@@ -155,4 +156,4 @@ def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -
         fixedrange=True,
     )
     figure.update_yaxes(visible=False, range=[0, 1], fixedrange=True)
-    return figure
+    return legible(figure, theme)

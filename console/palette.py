@@ -45,6 +45,7 @@ class Look:
 ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
 FAINT = {"light": "#c9ced6", "dark": "#4a5160"}
 PAGE = {"light": "#ffffff", "dark": "#14171c"}
+LABEL = {"light": "#565d69", "dark": "#a8b0bc"}
 INK = {"light": "#1d2430", "dark": "#eef1f5"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
@@ -112,6 +113,12 @@ LOOKS: dict[str, Look] = {
 }
 
 TARGETS = ("succeeded", "cancelled", "queued", "in_progress", "uncertain", "failed")
+
+
+def see_through(colour: str, opacity: float) -> str:
+    """A hex colour that lets ``1 - opacity`` of what is behind it through."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def look(status: str | None) -> Look:

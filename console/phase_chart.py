@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.charts import axis_unit, duration, plain
+from console.lettering import legible
 from console.palette import ACCENT, DOUBT, FAINT, GRID, look
 
 # Queue and countdown differ by pattern too, not by shade alone.
@@ -83,4 +84,4 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     figure.update_yaxes(
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
-    return figure
+    return legible(figure, theme)

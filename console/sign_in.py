@@ -40,7 +40,9 @@ def run(shown: list[StreamlitPage]) -> None:
         address = st.get_option("server.address")
         if address and not is_loopback(address):
             _instead(shown, _not_alone)
-        st.navigation(shown, position="top").run()
+        page = st.navigation(shown, position="top")
+        _name_tab(page)
+        page.run()
         return
     who = visitor()
     if who.role == "nobody":
@@ -50,8 +52,15 @@ def run(shown: list[StreamlitPage]) -> None:
     account = re.sub(r"[^\w.@+ -]", "", who.name) or "Account"
     page = st.navigation({"": shown, account: [leave]}, position="top")
     way_back.follow(page.url_path)
+    _name_tab(page)
     page.run()
     way_back.take(page.url_path)
+
+
+def _name_tab(page: StreamlitPage) -> None:
+    """The page's name, with the id that it is about, for the browser's tabs, bookmarks and screen readers."""
+    wanted = ui.wanted_id()
+    st.set_page_config(page_title=f"{page.title}{f' {ui.short(wanted)}' if wanted else ''} · fleetops")
 
 
 def _instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:

@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.charts import duration, moments, plain
-from console.palette import ACCENT, FAINT, INK, Look, look
+from console.palette import ACCENT, FAINT, INK, Look, look, see_through
 from console.timeline import Bools, Floats, Ints, Layout, Usual, in_window
 from console.timeline_view import WHOLE, View, by_status, dress
 
@@ -167,7 +167,8 @@ def _add_thin(
             x=view.axis.long(last[rows] - first[rows]),
             y=y[rows],
             width=np.full(rows.size, width),
-            marker={"color": colour, "opacity": opacity, "line": {"width": 0}},
+            # In the colour itself: the legend's sign does not take a marker's own opacity.
+            marker={"color": see_through(colour, opacity), "line": {"width": 0}},
             hoverinfo="skip",
         )
     )

@@ -15,18 +15,22 @@ from console.timeline import Ints, Layout, worst_image
 from console.timeline_view import BARS_MOST, WHOLE, View, by_status, dress
 
 BINS = 1200
-# Plotly has fill patterns for bars alone; these strokes are most like them: from corner to corner of a box, by sides.
-SIGNS = {"x": ((-1, -1, 1, 1), (-1, 1, 1, -1)), "/": ((-1, 1, 1, -1),)}
-SIGN_WIDE, SIGN_HIGH = 0.0022, 0.28
-
-Strokes = tuple[tuple[int, int, int, int], ...]
+# The signs of the palette as strokes in a box of 2 by 2 around the middle, y downwards. What went well has none.
+Stroke = tuple[tuple[float, float], ...]
+SIGNS: dict[str, tuple[Stroke, ...]] = {
+    "✕": (((-1, -1), (1, 1)), ((-1, 1), (1, -1))),
+    "?": (((-0.8, -0.5), (-0.4, -1), (0.4, -1), (0.8, -0.5), (0, 0.1), (0, 0.4)), ((0, 0.8), (0, 1.05))),
+    "▶": (((-0.6, -0.8), (0.8, 0), (-0.6, 0.8), (-0.6, -0.8)),),
+    "–": (((-0.8, 0), (0.8, 0)),),
+}
+SIGN_WIDE, SIGN_HIGH = 0.0022, 0.3
 
 
 def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = WHOLE) -> go.Figure:
     """All targets of a big rollout as one image of slots x 1,200 time bins; the worst outcome wins a cell.
 
-    A cell has a colour alone: so targets whose status has a pattern (uncertain, in progress) carry a sign too, up to
-    BARS_MOST of them, and those selected a frame.
+    A cell has a colour alone: so targets that did not succeed carry the sign of their status too, where those are at
+    most BARS_MOST, and the selected ones a frame.
     """
     axis, theme = view.axis, view.theme
     bounds = layout.bounds or (0.0, 1.0)
@@ -70,9 +74,10 @@ def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = WHOLE) ->
                 marker_color=style.colour(theme),
             )
         )
-        if style.pattern in SIGNS and len(rows_of) <= BARS_MOST:
+        strokes = SIGNS.get(style.tone.sign, ())
+        if strokes and len(rows_of) <= BARS_MOST:
             half = (bounds[1] - bounds[0]) * SIGN_WIDE
-            figure.add_trace(_signs(targets, layout, rows_of, view, SIGNS[style.pattern], half))
+            figure.add_trace(_signs(targets, layout, rows_of, view, strokes, half))
     chosen = np.array([row for row in view.selected if layout.placed[row]], dtype=np.int64)
     if chosen.size:
         figure.add_trace(_frames(targets, layout, chosen, view))
@@ -88,17 +93,18 @@ def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = WHOLE) ->
     return figure.update_layout(dragmode="select")
 
 
-def _signs(targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, strokes: Strokes, half: float) -> go.Scatter:
+def _signs(
+    targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, strokes: tuple[Stroke, ...], half: float
+) -> go.Scatter:
     """A sign of ``strokes`` in the middle of each target's cells, ``half`` seconds to each side.
 
     One line with gaps for all of them: as markers each one is an element of the page, and 400 took 150 ms to draw.
     """
-    middle = (layout.start[rows] + layout.end[rows]) / 2
+    middle, slot = (layout.start[rows] + layout.end[rows]) / 2, layout.slot[rows] + 1.0
     x, y = [], []
-    for left, bottom, right, top in strokes:
-        # The middle is a point too, as only points answer the pointer; then a gap.
-        x += [middle + left * half, middle, middle + right * half, np.full(rows.size, np.nan)]
-        y += [offset * SIGN_HIGH + layout.slot[rows] + 1.0 for offset in (bottom, 0, top, 0)]
+    for stroke in strokes:
+        x += [*(middle + right * half for right, _down in stroke), np.full(rows.size, np.nan)]
+        y += [*(slot + down * SIGN_HIGH for _right, down in stroke), slot]
     return go.Scatter(
         mode="lines",
         showlegend=False,
@@ -113,11 +119,11 @@ def _signs(targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, stroke
 def _gaps(slots: int, bounds: tuple[float, float], view: View) -> go.Scatter:
     """What keeps the slots of the image apart. Plotly's own gap makes it draw cell by cell, at twice the time."""
     borders = np.arange(slots + 1) + 0.5
-    ends = np.array([view.axis.at(bounds[0]), view.axis.at(bounds[1]), np.nan])
+    ends = np.array([*bounds, np.nan])
     return go.Scatter(
         mode="lines",
         showlegend=False,
-        x=np.tile(ends, borders.size),
+        x=view.axis.at(np.tile(ends, borders.size)),
         y=np.repeat(borders, ends.size),
         line={"color": PAGE[view.theme], "width": 1},
         hoverinfo="skip",

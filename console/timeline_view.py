@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.charts import axis_unit, place, places
+from console.lettering import legible
 from console.palette import GRID, look
 from console.timeline import Bools, Ints, Usual
 
@@ -124,7 +125,7 @@ def dress(
         range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=not known
     )
     figure.update_yaxes(**ticks)
-    return figure
+    return legible(figure, view.theme)
 
 
 _CLOCK = [

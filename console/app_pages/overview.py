@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from console import charts, queries, share, sync_button, tables, ui
 
 NEWEST = 8
-SHOWN = 6
+SHOWN, OF_EACH = 6, 2
 # Of each kind of entry: its page, the link's words, and what its id is in that page's address.
 LINKS = {
     "rollout": (ui.ROLLOUT, "Open rollout", "id"),
@@ -55,6 +56,8 @@ def attention(fresh: queries.Freshness) -> None:
     items = ui.records(ui.ask(queries.attention, now))
     with ui.row():
         st.subheader("Needs attention", width="content")
+        if items:
+            st.caption(f"{len(items)} thing{'s' if len(items) > 1 else ''}", width="content")
         share.share(
             "attention",
             len(items),
@@ -65,12 +68,24 @@ def attention(fresh: queries.Freshness) -> None:
             st.badge("all quiet", icon=":material/check_circle:", color="green")
             st.text("Nothing failed, stuck, sick, lost or stale.")
         return
-    for item in items[:SHOWN]:
+    first, folded = foremost(items)
+    for item in first:
         entry(item)
-    if len(items) > SHOWN:
-        with st.expander(f"{len(items) - SHOWN} more"):
-            for item in items[SHOWN:]:
+    if folded:
+        with st.expander(f"{len(folded)} more"):
+            for item in folded:
                 entry(item)
+
+
+def foremost(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is shown at once, and what is folded: many failures do not hide the first lost runs, nor what is stale."""
+    seen: Counter[str] = Counter()
+    first: list[dict[str, Any]] = []
+    folded: list[dict[str, Any]] = []
+    for place, item in enumerate(items):
+        seen[item["page"]] += 1
+        (first if place < SHOWN or seen[item["page"]] <= OF_EACH else folded).append(item)
+    return first, folded
 
 
 def entry(item: dict[str, Any]) -> None:
@@ -86,7 +101,7 @@ def entry(item: dict[str, Any]) -> None:
                 target, label, key = LINKS[item["page"]]
                 st.page_link(target, label=label, icon=":material/arrow_forward:", query_params={key: _named(item)})
         if item["detail"]:
-            st.code(item["detail"], language=None, wrap_lines=True)
+            st.text(item["detail"])
 
 
 def _named(item: dict[str, Any]) -> str:

@@ -49,6 +49,11 @@ FOUR = targets(
 NOW = T0 + 100
 
 
+def after(places: Any) -> list[float]:
+    """Places of the axis of the clock, as seconds after T0."""
+    return [round(Axis().seconds(place) - T0, 3) for place in places]
+
+
 def bars(figure: go.Figure, word: str) -> Any:
     return next(trace for trace in figure.data if word in trace.name)
 
@@ -56,7 +61,7 @@ def bars(figure: go.Figure, word: str) -> Any:
 def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     good = bars(figure, "succeeded")
-    assert list(good.base) == [(T0 + 10) * 1000]
+    assert after(good.base) == [10]
     assert list(good.x) == [60_000]
     run_phase = [trace for trace in figure.data if trace.hoverinfo != "skip"]
     assert sum(len(trace.x) for trace in run_phase) == 4
@@ -65,7 +70,7 @@ def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() ->
     assert list(bars(figure, "in progress").x) == [(100 - 60) * 1000]
     # "Open" is marked: a pattern, and a line at now.
     assert bars(figure, "in progress").marker.pattern.shape
-    assert [shape.x0 for shape in figure.layout.shapes] == [NOW * 1000]
+    assert after(shape.x0 for shape in figure.layout.shapes) == [100]
 
 
 def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
@@ -89,9 +94,9 @@ def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
     layout = arranged(FOUR, NOW)
     for name in ("countdown", "waiting"):
         for trace in [t for t in slots.data if t.name == name]:
-            for base, length, row in zip(trace.base, trace.x, trace.y, strict=True):
+            for begin, length, row in zip(after(trace.base), trace.x, trace.y, strict=True):
                 for k in np.flatnonzero(layout.slot + 1 == row):
-                    assert base + length <= layout.start[k] * 1000 or base >= layout.end[k] * 1000
+                    assert begin + length / 1000 <= layout.start[k] - T0 or begin >= layout.end[k] - T0
 
 
 def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
@@ -130,7 +135,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     image = np.asarray(figure.data[0].z)
     assert image.dtype == np.uint8 and image.shape == (layout.slots, 1200) == (15, 1200)
     assert image.max() == LOOKS["failed"].severity
-    assert [(s.x0, s.x1) for s in figure.layout.shapes] == [((T0 + 100) * 1000, (T0 + 200) * 1000)]
+    assert [after((s.x0, s.x1)) for s in figure.layout.shapes] == [[100, 200]]
     assert {"✓ succeeded 1,960", "✕ failed 40"} <= {t.name for t in figure.data}
     # Small on the way to the browser: the image travels as bytes.
     assert len(figure.to_json()) < 60_000
@@ -149,17 +154,17 @@ def test_what_is_usual_lies_below_the_bar_and_stands_in_its_label() -> None:
     figure = timeline_chart.timeline_bars(FOUR, layout, NOW, View(rows="targets", usual=usual))
     here, fleet = bars(figure, "usual end here"), bars(figure, "usual end, fleet")
     # From the median to the 95th percentile after the start, in rows of their own below the bars'.
-    assert sorted(here.base) == [(T0 + 40) * 1000, (T0 + 80) * 1000] and list(here.x) == [20_000, 20_000]
+    assert sorted(after(here.base)) == [40, 80] and list(here.x) == [20_000, 20_000]
     assert len(fleet.x) == 4 and set(fleet.x) == {35_000}
     good = bars(figure, "succeeded")
     assert here.y[0] - here.width[0] / 2 > good.y[0] + good.width[0] / 2 - 0.001
     assert "usual here: half within 30 s, 95 % within 50 s (12 deploys), longer than that" in good.text[0]
     assert "usual in the fleet: half within 25 s, 95 % within 1 min 00 s (90 deploys)" in bars(figure, "failed").text[0]
     # The axis goes on to where the open run should be over.
-    assert figure.layout.xaxis.range[1] >= (T0 + 60 + 60) * 1000
+    assert after(figure.layout.xaxis.range)[1] >= 60 + 60
     # In slots only what is open has something to expect; without a history nothing has.
     slots = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=usual))
-    assert list(bars(slots, "usual end here").base) == [(T0 + 80) * 1000]
+    assert after(bars(slots, "usual end here").base) == [80]
     nothing = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=Usual(none, none, deploys * 0)))
     assert not any("usual" in trace.name for trace in nothing.data)
 
@@ -169,9 +174,8 @@ def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
     axis = Axis.elapsed(T0, T0 + 100)
     clock, elapsed = (timeline_chart.timeline_bars(FOUR, layout, NOW, View(axis=a)) for a in (Axis(), axis))
     for one, two in zip(clock.data, elapsed.data, strict=True):
-        for name in ("base", "x"):
-            ours, theirs = (np.array(trace[name], dtype=float) for trace in (one, two))
-            assert np.allclose(ours / 1000 - (T0 if name == "base" else 0), theirs)
+        assert np.allclose(after(one.base), np.array(two.base, dtype=float))
+        assert np.allclose(np.array(one.x, dtype=float) / 1000, np.array(two.x, dtype=float))
     assert (elapsed.layout.xaxis.type, elapsed.layout.xaxis.ticksuffix) == ("linear", " s")
     assert [shape.x0 for shape in elapsed.layout.shapes] == [100]
     # What the browser says of a place is the time it was drawn for.
@@ -184,7 +188,7 @@ def test_selected_bars_have_a_frame_and_every_bar_knows_its_row() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(selected=(0, 4, 3)))
     frame = bars(figure, "selected 2")
     # The queued one has no bar.
-    assert list(frame.base) == [(T0 + 10) * 1000, (T0 + 75) * 1000]
+    assert after(frame.base) == [10, 75]
     assert frame.marker.color == "rgba(0,0,0,0)" and frame.hoverinfo == "skip"
     rows = [int(row) for trace in figure.data if trace.customdata is not None for row in trace.customdata]
     assert sorted(rows) == [0, 1, 2, 4]
@@ -195,13 +199,15 @@ def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> Non
     layout = arranged(FOUR, NOW)
     figure = timeline_image.timeline_image(FOUR, layout, View(selected=(0,)))
     drawn = [trace for trace in figure.data if trace.type == "scatter"]
-    # Signs are strokes through the middle of what they mark; the other line is what lies between the slots.
+    # Signs are strokes around the middle of what they mark, and end with a gap; the other line lies between the slots.
     signs = {trace.text[0]: trace for trace in drawn if trace.mode == "lines" and trace.text is not None}
-    assert set(signs) == {"b<br>? uncertain", "c<br>▶ in progress"}
-    uncertain = signs["b<br>? uncertain"]
-    assert list(uncertain.x[1::4]) == [(T0 + 31) * 1000] * 2 and list(uncertain.y[1::4]) == [layout.slot[1] + 1] * 2
-    for name, strokes in (("b<br>? uncertain", 2), ("c<br>▶ in progress", 1)):
-        assert np.isnan(signs[name].x[3::4]).sum() == strokes and set(signs[name].text) == {name}
+    marked = {"b<br>? uncertain": (1, 31, 2), "c<br>▶ in progress": (2, 80, 1), "e<br>✕ failed": (4, 77.5, 2)}
+    assert set(signs) == set(marked)
+    for name, (row, middle, strokes) in marked.items():
+        places = [place for place in signs[name].x if place is not None]
+        assert len(signs[name].x) - len(places) == strokes and set(signs[name].text) == {name}
+        assert max(after(places)) - middle == pytest.approx(middle - min(after(places)), abs=0.2)
+        assert abs(np.mean(signs[name].y) - layout.slot[row] - 1) < 0.2
     frames = [trace for trace in drawn if trace.mode == "markers"]
     assert [list(trace.text) for trace in frames] == [["a<br>✓ succeeded"]]
 
