@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from console import columns, queries, ui
+from console import charts, columns, queries, ui
+from console.palette import look
 
 
 def rollouts(found: pd.DataFrame, fresh: queries.Freshness, key: str) -> None:
@@ -39,6 +42,17 @@ def rollouts(found: pd.DataFrame, fresh: queries.Freshness, key: str) -> None:
     }
     columns.show(frame, shown, "Rollouts, newest first", key)
     ui.follow(f"{key}_open", ui.ROLLOUT, found["rollout_id"].tolist())
+
+
+def rollout_name(row: dict[str, Any]) -> str:
+    """A rollout of a list in few words."""
+    what = row["host"] or f"{row['total']:,} targets"
+    return f"{what}, {look(row['status']).word}, {charts.moment(row['created_at'])}"
+
+
+def run_name(row: dict[str, Any]) -> str:
+    """A playbook run of a list in few words."""
+    return f"{columns.playbook_name(row['playbook'])}, {look(row['status']).word}, {charts.moment(row['started_at'])}"
 
 
 def runs(found: pd.DataFrame, key: str) -> None:

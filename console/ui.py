@@ -227,11 +227,28 @@ def follow(key: str, page: str, ids: Sequence[str]) -> None:
         st.switch_page(page, query_params={"id": ids[click.row]})
 
 
+def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
+    """A box that opens the page of one of the listed, by typing a part of its name: the buttons in a table answer a
+    pointer only. what: the word for one of them, which names the box."""
+    place = st.selectbox(
+        f"Open a {what} of this list",
+        range(len(ids)),
+        format_func=lambda row: names[row],
+        index=None,
+        placeholder=f"Open a {what}",
+        label_visibility="collapsed",
+        key=f"go_to_{what}",
+        width=230,
+    )
+    if place is not None:
+        st.switch_page(page, query_params={"id": ids[place]})
+
+
 def metrics(values: Sequence[tuple[str, str]]) -> None:
     """Boxes of figures side by side, wrapping on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
-            st.metric(name, literal(value), border=True, width=max(150, 40 + 14 * len(value)))
+            st.metric(name, literal(value), border=True, width=max(150, 40 + 12 * len(value)))
 
 
 def literal(text: str) -> str:

@@ -33,6 +33,7 @@ def body() -> None:
         with ui.row():
             st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
             share("instances", total, lambda path, most: queries.instance_page(path, wanted, 1, most)[0])
+            ui.go_to("instance", ui.INSTANCE, found["instance_id"].tolist(), found["host"].tolist())
         if total:
             instance_tables.instances(found)
             ui.pager("instances", total, queries.LIST_PAGE)

@@ -37,6 +37,8 @@ def body() -> None:
                 total,
                 lambda path, most: queries.rollouts(path, tuple(statuses), scope, search, size=most)[0],
             )
+            ids = found["rollout_id"].tolist()
+            ui.go_to("rollout", ui.ROLLOUT, ids, [tables.rollout_name(row) for row in ui.records(found)])
         tables.rollouts(found, fresh, key="rollouts")
         ui.pager("rollouts", total, queries.LIST_PAGE)
 

@@ -32,6 +32,7 @@ def body() -> None:
         with ui.row():
             st.caption(f"{total:,} run{'s' if total != 1 else ''}", width="content")
             share.share("runs", total, lambda path, most: queries.runs(path, tuple(statuses), search, size=most)[0])
+            ui.go_to("run", ui.RUN, found["run_id"].tolist(), [tables.run_name(row) for row in ui.records(found)])
         tables.runs(found, key="runs")
         ui.pager("runs", total, queries.LIST_PAGE)
 
