@@ -93,3 +93,12 @@ def _run_jobs(db: Database) -> None:
 def _audit_newest(db: Database) -> None:
     """Audit events of all instances by time, and the API's newest figures beside what is held of each."""
     _run(db, *audit_newest.STATEMENTS)
+
+
+@migrations(name="0011_first_failure")
+def _first_failure(db: Database) -> None:
+    """The first failure of each run, without going through its results."""
+    _run(
+        db,
+        "CREATE INDEX host_results_trouble ON host_results (run_id, counter) WHERE status IN ('failed', 'unreachable')",
+    )

@@ -52,7 +52,11 @@ GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC,
 """
 
 _BAD_RUNS = """
-SELECT run_id, status, playbook, started_at, heartbeat_at, failed, unreachable, dropped_events FROM runs r
+SELECT run_id, status, playbook, started_at, heartbeat_at, failed, unreachable, dropped_events,
+       (SELECT CASE instr(h.msg, h.host) WHEN 1 THEN '' ELSE h.host || ': ' END || substr(h.msg, 1, 300)
+        FROM host_results h INDEXED BY host_results_trouble
+        WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') ORDER BY h.counter LIMIT 1) AS first_failure
+FROM runs r
 WHERE started_at >= :since AND (
   (status IN ('failed', 'lost', 'unknown') AND NOT EXISTS (
      SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
@@ -185,9 +189,11 @@ def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
         return f"{name}: running, but quiet for {_minutes(now - row['heartbeat_at'])}", ""
     if row["status"] in ("failed", "lost", "unknown"):
         bad = row["failed"] + row["unreachable"]
-        counts = f"{row['failed']} failed and {row['unreachable']} unreachable task results" if bad else ""
+        words = [f"{row[word]:,} {word}" for word in ("failed", "unreachable") if row[word]]
+        counts = f"{' and '.join(words)} task result{'s' if bad > 1 else ''}"
+        detail = f"{counts}. First, {row['first_failure']}" if row["first_failure"] else counts if bad else ""
         why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
-        return name + why.get(row["status"], ""), counts
+        return name + why.get(row["status"], ""), detail
     return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
 
 

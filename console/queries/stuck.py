@@ -111,19 +111,19 @@ ORDER BY at DESC LIMIT 500
 def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
     """What is stuck as of the newest look at its tenant's API, at most 500 of each rule.
 
-    Columns: rule (in progress, queued, uncertain, lost), targets (how many; 0 for a run), host (the first one, or the
+    Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
     """
     rules = rules or StuckRules()
     with reading(path) as conn:
         found = unmoved(conn, freshness_of(conn), now, rules)
         since = now - rules.recent
-        for r in dicts(conn, _UNCERTAIN, {"since": since}):
-            why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
-            found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
         for r in dicts(conn, _LOST, {"since": since}):
             why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
             found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
+        for r in dicts(conn, _UNCERTAIN, {"since": since}):
+            why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
+            found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
     return pd.DataFrame(found, columns=COLUMNS)
 
 

@@ -137,7 +137,7 @@ def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path)
     run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "controller": "c1"}
     with open_store(path) as store:
         store.put_run(RunRows({**run, "started_at": NOW - 900}), Cursor("spool", "f", position=1), after=None)
-    assert stuck(path) == [("uncertain", 1, host_name(1)), ("lost", 0, "c1")]
+    assert stuck(path) == [("lost", 0, "c1"), ("uncertain", 1, host_name(1))]
     assert stuck(path, NOW + 15 * DAY) == []
     two = ident(2, 0xA2)
     good = target(1, two, "succeeded", NOW - 100, NOW - 90, NOW - 50)

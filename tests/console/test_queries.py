@@ -21,6 +21,7 @@ from console.store import Cursor, open_store
 from console.sync.instance_records import health_rows
 from tests.console.seeded import (
     FLEET,
+    HOSTILE,
     LOST,
     OPEN,
     REASON,
@@ -170,6 +171,11 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     found = queries.attention(path, NOW + 86400)
     assert "The API was last read 24 h ago" in found["title"].tolist()
     assert "GET /v1/x answered 403" in found["detail"].tolist()
+
+
+def test_a_failed_run_says_its_first_failure(database: Path) -> None:
+    found = queries.attention(database, NOW).set_index("title")["detail"]
+    assert found["rolling_redeploy.yml"] == f"1 failed task result. First, {host_name(11)}: {HOSTILE}"
 
 
 def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path: Path) -> None:
