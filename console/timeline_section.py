@@ -36,7 +36,7 @@ PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
 BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
 
-WINDOW = "window"
+WINDOW, _WINDOW_OF = "window", "window_of"
 WINDOW_FROM = 11
 """From so many targets on the window's slider is always there."""
 
@@ -185,6 +185,7 @@ def show(
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     # The slider stands below the picture but decides what it marks.
     picture = st.container()
+    _forget_of_another(key[2])
     window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     with picture:
@@ -274,6 +275,13 @@ def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any])
     low = int(np.clip(math.floor(first), 0, most - 1))
     st.session_state[WINDOW] = (low, int(np.clip(math.ceil(last), low + 1, most)))
     selection.touch()
+
+
+def _forget_of_another(source: Source) -> None:
+    """A window is one of its rollout's: Streamlit would carry it over to the next one."""
+    if st.session_state.get(_WINDOW_OF, source) != source and WINDOW not in st.query_params:
+        st.session_state.pop(WINDOW, None)
+    st.session_state[_WINDOW_OF] = source
 
 
 def _offered(count: int) -> bool:
