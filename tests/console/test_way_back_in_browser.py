@@ -57,8 +57,8 @@ def test_a_deep_link_is_the_same_view_after_the_login_and_a_second_login_leads_t
     link = f"/rollout?id={site.rollout_id}&axis=Elapsed&sort=Start&targets_q=e&selected={first}&selected={second}"
     sign_in(page, site, "viewer", link)
     page.get_by_text("2 selected", exact=True).wait_for(timeout=60_000)
-    expect(page.get_by_role("radio", name="Elapsed")).to_be_checked(timeout=30_000)
-    expect(page.get_by_label("Host or error contains")).to_have_value("e")
+    expect(page.get_by_role("radio", name="Elapsed")).to_be_checked(timeout=60_000)
+    expect(page.get_by_label("Host or error contains")).to_have_value("e", timeout=60_000)
     assert page.url == site.url + link
     assert kept(page) is None
 
@@ -93,6 +93,8 @@ def test_what_else_the_tab_keeps_leads_nowhere(site: Site, page: Page) -> None:
         assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     # Somebody who opens another link with a session wants that one.
     open_with(page, site, "/runs?runs_q=x", wanted(rollouts))
+    page.wait_for_timeout(3000)
+    assert page.url == f"{site.url}/runs?runs_q=x"
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("heading", name="Overview").wait_for(timeout=60_000)
     page.wait_for_timeout(700)
