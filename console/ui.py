@@ -21,7 +21,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console import charts, live, queries
+from console import charts, live, queries, way_on
 from console.palette import LOOKS, look
 from console.settings import Settings, SettingsError, load_settings
 from console.zone import known, local
@@ -69,7 +69,10 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
         st.markdown(f"**{title}**")
         st.text(sentence)
         for command in commands:
-            st.code(command, language="bash")
+            if command == queries.SYNC:
+                to_sync(command)
+            else:
+                st.code(command, language="bash")
 
 
 @st.cache_data(max_entries=200, ttl=3600, show_spinner=False)
@@ -97,6 +100,21 @@ def freshness(tenant: str = "") -> queries.Freshness:
     there = [f"{name} as of {local_time(at)}" for name, at, _more in looks if local_time(at)]
     st.caption(" · ".join(parts), help=" · ".join(there) or None)
     return fresh
+
+
+def is_copy() -> bool:
+    """Whether the database is a copy for review, into which nothing is synced."""
+    try:
+        return ask(queries.freshness).copied_at is not None
+    except queries.DatabaseProblem:
+        # The page's body says it.
+        return False
+
+
+def to_sync(command: str) -> None:
+    """A command that syncs; nothing where the database is a copy, which would refuse it."""
+    if not is_copy():
+        st.code(command, language="bash")
 
 
 def ago(at: float) -> str:
@@ -224,7 +242,7 @@ def follow(key: str, page: str, ids: Sequence[str]) -> None:
     """Go where a click in :func:`open_column` leads."""
     click = st.session_state.get(key)
     if click is not None and 0 <= click.row < len(ids):
-        st.switch_page(page, query_params={"id": ids[click.row]})
+        way_on.go(page, ids[click.row], key)
 
 
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
@@ -241,7 +259,7 @@ def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> Non
         width=230,
     )
     if place is not None:
-        st.switch_page(page, query_params={"id": ids[place]})
+        way_on.go(page, ids[place], f"go_to_{what}")
 
 
 def metrics(values: Sequence[tuple[str, str]]) -> None:
