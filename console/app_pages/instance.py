@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from console import acting_section, charts, health_bands, instance_charts, instance_tables, queries, ui
-from console.share import share
+from console.share import Fetch, share
 
 ID = ui.wanted_id()
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
@@ -81,6 +81,14 @@ def header(known: dict[str, Any]) -> None:
     )
 
 
+def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
+    """The heading of a list and its menu to take it along; none where there is nothing."""
+    with ui.row():
+        st.subheader(title, width="content")
+        if total:
+            share(of, total, fetch)
+
+
 def to_read(sentence: str, known: dict[str, Any], flag: str) -> None:
     """What to run where a kind was never read of this instance."""
     st.text(sentence)
@@ -118,10 +126,10 @@ def health(known: dict[str, Any]) -> None:
 
 
 def deploys(known: dict[str, Any]) -> None:
-    st.subheader("Rollouts")
     key = known["tenant"], known["instance_id"]
     now = ui.ask(queries.freshness).as_of(ui.clock(), known["tenant"])
     found, total = ui.paged("deploys", lambda n: ui.ask(queries.instance_targets, *key, now, n), queries.LIST_PAGE)
+    headed("Rollouts", "instance-rollouts", total, lambda path, n: queries.instance_targets(path, *key, now, size=n)[0])
     if not total:
         st.text("No rollout target of this instance is stored.")
         return
@@ -143,15 +151,13 @@ def deploys(known: dict[str, Any]) -> None:
 
 
 def actions(known: dict[str, Any]) -> None:
-    st.subheader("Actions")
+    key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
+        st.subheader("Actions")
         to_read("Its actions were never read:", known, "--actions")
         return
-    found, total = ui.paged(
-        "actions",
-        lambda n: ui.ask(queries.instance_actions, known["tenant"], known["instance_id"], n),
-        queries.LIST_PAGE,
-    )
+    found, total = ui.paged("actions", lambda n: ui.ask(queries.instance_actions, *key, n), queries.LIST_PAGE)
+    headed("Actions", "instance-actions", total, lambda path, n: queries.instance_actions(path, *key, size=n)[0])
     ui.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("some are missing", icon=":material/help:", color="orange")
@@ -166,6 +172,7 @@ def actions(known: dict[str, Any]) -> None:
 
 def audit(known: dict[str, Any]) -> None:
     st.subheader("Audit")
+    key = known["tenant"], known["instance_id"]
     counts = ui.ask(queries.audit_counts, "source", known["instance_id"])
     if not len(counts):
         if known["audit_at"]:
@@ -187,9 +194,11 @@ def audit(known: dict[str, Any]) -> None:
             icon=":material/arrow_forward:",
             query_params={"instance": known["instance_id"]},
         )
-    found = ui.ask(queries.non_success_events, known["tenant"], known["instance_id"])
-    if len(found):
-        st.caption(f"The newest {len(found):,} that were no success")
+    found, total = ui.ask(queries.non_success_events, *key)
+    if total:
+        with ui.row():
+            st.caption(f"The newest {len(found):,} that were no success", width="content")
+            share("instance-audit", total, lambda path, n: queries.non_success_events(path, *key, n)[0])
         instance_tables.events(found)
     else:
         st.text("Every ingested event was a success.")
@@ -206,9 +215,12 @@ def versions(known: dict[str, Any]) -> None:
         instance_tables.components(rows)
     else:
         st.text("The server names no component of this instance.")
-    seen = ui.ask(queries.instance_versions, known["tenant"], known["instance_id"])
+    key = known["tenant"], known["instance_id"]
+    seen = ui.ask(queries.instance_versions, *key)
     if len(seen) > 1:
-        st.caption("Versions seen over time")
+        with ui.row():
+            st.caption("Versions seen over time", width="content")
+            share("instance-versions", len(seen), lambda path, _n: queries.instance_versions(path, *key))
         instance_tables.versions(seen)
 
 

@@ -270,7 +270,7 @@ def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200)
     }
 
 
-def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 200) -> pd.DataFrame:
+def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
     """The versions seen, newest first: taken_at, runtime, versions_json."""
     with reading(path) as conn:
         return as_frame(
@@ -282,10 +282,16 @@ def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 200
         )
 
 
-def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> pd.DataFrame:
-    """The newest audit events of an instance whose outcome is not success."""
+def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
+    """The newest audit events of an instance whose outcome is not success, and how many such are stored."""
+    key = {"tenant": tenant, "id": instance_id}
     with reading(path) as conn:
-        return as_frame(
+        total = conn.execute(
+            "SELECT count(*) FROM audit_events WHERE tenant = :tenant AND instance_id = :id"
+            " AND outcome IS NOT 'success'",
+            key,
+        ).fetchone()[0]
+        frame = as_frame(
             conn,
             """
             SELECT event_ts, coalesce(outcome, '') AS outcome, event_type, source, tool_name, server_slug, role,
@@ -294,6 +300,7 @@ def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50
             WHERE tenant = :tenant AND instance_id = :id AND outcome IS NOT 'success'
             ORDER BY event_ts DESC LIMIT :most
             """,
-            {"tenant": tenant, "id": instance_id, "most": most},
+            {**key, "most": most},
             ("event_ts",),
         )
+    return frame, total
