@@ -120,6 +120,8 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
             total,
             lambda path, most: queries.target_page(path, tenant, ID, wanted, now, size=most)[0],
         )
+        known = found[found["instance_id"].notna()]
+        ui.go_to("instance", ui.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
     if total:
         target_table.show(found)
         ui.pager("targets", total, queries.PAGE)
