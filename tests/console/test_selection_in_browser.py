@@ -11,19 +11,17 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from console.live import REFRESH_SECONDS
 from console.store import open_store
 from tests.console.seeded import BIG, FLEET, OPEN, fleet_rollout, ident, seed_big, seed_small
 from tests.console.served import serving
+from tests.console.timeline_in_browser import bar_of, click, settled, ticked
 
 pytestmark = pytest.mark.browser
-
-BAR = ".js-plotly-plot .barlayer .point path"
 
 
 @pytest.fixture(scope="module")
@@ -42,59 +40,6 @@ def address(record: Path) -> Iterator[str]:
     """A served console over a fleet of 24 and a rollout of 2,000."""
     with serving(record, record.parent / "runs") as served:
         yield served.url
-
-
-def bar_of(page: Page, host: str) -> Locator:
-    """The thick bar of a target, found by the text that hovering shows."""
-    page.locator(BAR).first.wait_for(timeout=90_000)
-    number = page.evaluate(
-        """host => {
-          const drawn = document.querySelector('.js-plotly-plot')._fullData.filter(trace => trace.type === 'bar')
-          const labels = drawn.flatMap(trace => Array.from(trace.y, (_y, point) => trace.text?.[point] ?? ''))
-          return labels.findIndex(label => label.includes(host))
-        }""",
-        host,
-    )
-    assert number >= 0, f"{host} has no bar"
-    return page.locator(BAR).nth(number)
-
-
-def click(page: Page, drawn: Locator) -> None:
-    box = drawn.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-
-
-def ticked(page: Page) -> list[str]:
-    """The hosts of the rows that are ticked, of those the table shows."""
-    return page.locator("[data-testid=stDataFrame] tr[aria-selected=true]").evaluate_all(
-        "rows => rows.map(row => row.children[1].textContent)"
-    )
-
-
-def framed(page: Page) -> int:
-    """How many bars of the chart have the frame of the selection."""
-    return page.evaluate(
-        """() => (document.querySelector('.js-plotly-plot')?._fullData ?? [])
-             .filter(trace => trace.name.startsWith('selected')).map(trace => trace.width)
-             .reduce((sum, width) => sum + (width.length ?? 0), 0)"""
-    )
-
-
-def in_address(page: Page) -> list[str]:
-    return parse_qs(urlsplit(page.url).query).get("selected", [])
-
-
-def settled(page: Page, count: int) -> None:
-    """Wait until chart, table and address all show so many targets as selected."""
-    if count:
-        page.get_by_text(f"{count} selected", exact=True).wait_for(timeout=90_000)
-    else:
-        page.get_by_text(re.compile(r"^\d+ selected$")).wait_for(state="hidden", timeout=90_000)
-    deadline = time.monotonic() + 90
-    while not (framed(page) == len(ticked(page)) == len(in_address(page)) == count):
-        assert time.monotonic() < deadline, (framed(page), ticked(page), page.url)
-        page.wait_for_timeout(100)
 
 
 def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(address: str, watched: Page) -> None:

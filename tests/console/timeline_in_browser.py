@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a reader does to a timeline with the mouse, and what the page then shows as selected and as its range."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import FloatRect, Locator, Page
+
+
+def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
+    """The thick bar of a target in that chart of the page, found by the text that hovering shows."""
+    bars = page.locator(".js-plotly-plot").nth(chart).locator(".barlayer .point path")
+    bars.first.wait_for(state="attached", timeout=90_000)
+    number = page.evaluate(
+        """([host, chart]) => {
+          const plot = document.querySelectorAll('.js-plotly-plot')[chart]
+          const drawn = plot._fullData.filter(trace => trace.type === 'bar')
+          const labels = drawn.flatMap(trace => Array.from(trace.y, (_y, point) => trace.text?.[point] ?? ''))
+          return labels.findIndex(label => label.includes(host))
+        }""",
+        [host, chart],
+    )
+    assert number >= 0, f"{host} has no bar"
+    return bars.nth(number)
+
+
+def _place(page: Page, drawn: Locator) -> FloatRect:
+    """Where a bar lies; waits while a refresh replaces its chart."""
+    for _dummy in range(90):
+        if box := drawn.bounding_box(timeout=90_000):
+            return box
+        page.wait_for_timeout(100)
+    raise AssertionError("the bar is not drawn")
+
+
+def click(page: Page, drawn: Locator) -> None:
+    """Click the middle of a bar."""
+    box = _place(page, drawn)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def ticked(page: Page) -> list[str]:
+    """The hosts of the rows that are ticked, of those the table shows."""
+    return page.locator("[data-testid=stDataFrame] tr[aria-selected=true]").evaluate_all(
+        "rows => rows.map(row => row.children[1].textContent)"
+    )
+
+
+def framed(page: Page) -> int:
+    """How many bars of the page's charts have the frame of the selection."""
+    return page.evaluate(
+        """() => Array.from(document.querySelectorAll('.js-plotly-plot')).flatMap(plot => plot._fullData ?? [])
+             .filter(trace => trace.name.startsWith('selected')).map(trace => trace.width)
+             .reduce((sum, width) => sum + (width?.length ?? 0), 0)"""
+    )
+
+
+def in_address(page: Page) -> list[str]:
+    return parse_qs(urlsplit(page.url).query).get("selected", [])
+
+
+def settled(page: Page, count: int) -> None:
+    """Wait until chart, table and address all show so many targets as selected."""
+    if count:
+        page.get_by_text(f"{count} selected", exact=True).wait_for(timeout=90_000)
+    else:
+        page.get_by_text(re.compile(r"^\d+ selected$")).wait_for(state="hidden", timeout=90_000)
+    deadline = time.monotonic() + 90
+    while not (framed(page) == len(ticked(page)) == len(in_address(page)) == count):
+        assert time.monotonic() < deadline, (framed(page), ticked(page), page.url)
+        page.wait_for_timeout(100)
+
+
+def drag(page: Page, bar: Locator, beyond: float = 20) -> None:
+    """Drag the pointer along a bar, and so many pixels further at each end."""
+    box = _place(page, bar)
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] - beyond, height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] + beyond, height + 2, steps=5)
+    page.mouse.up()
+
+
+def shown(page: Page, chart: int = 0) -> list[float]:
+    """Both ends of a chart's x axis, in numbers; empty while there is no such chart."""
+    return page.evaluate(
+        """chart => (document.querySelectorAll('.js-plotly-plot')[chart]?.layout?.xaxis?.range ?? [])
+             .map(end => typeof end === 'number' ? end : Date.parse(end.replace(' ', 'T') + 'Z'))""",
+        chart,
+    )
+
+
+def window(page: Page) -> list[int]:
+    """The window in the address, in seconds after the first start."""
+    return [int(second) for second in parse_qs(urlsplit(page.url).query).get("window", [])]
