@@ -77,7 +77,7 @@ def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = WHOLE) ->
         strokes = SIGNS.get(style.tone.sign, ())
         if strokes and len(rows_of) <= BARS_MOST:
             half = (bounds[1] - bounds[0]) * SIGN_WIDE
-            figure.add_trace(_signs(targets, layout, rows_of, view, strokes, half))
+            figure.add_traces(_signs(targets, layout, rows_of, view, strokes, half))
     chosen = np.array([row for row in view.selected if layout.placed[row]], dtype=np.int64)
     if chosen.size:
         figure.add_trace(_frames(targets, layout, chosen, view))
@@ -95,25 +95,35 @@ def timeline_image(targets: pd.DataFrame, layout: Layout, view: View = WHOLE) ->
 
 def _signs(
     targets: pd.DataFrame, layout: Layout, rows: Ints, view: View, strokes: tuple[Stroke, ...], half: float
-) -> go.Scatter:
-    """A sign of ``strokes`` in the middle of each target's cells, ``half`` seconds to each side.
+) -> list[go.Scatter]:
+    """A sign of ``strokes`` in the middle of each target's cells, ``half`` seconds to each side, and what it says.
 
-    One line with gaps for all of them: as markers each one is an element of the page, and 400 took 150 ms to draw.
+    One line with gaps for all of them: as markers each one is an element of the page, and 400 took 150 ms to draw. The
+    pointer meets the points of a line that cannot be seen, so that each name is sent once.
     """
     middle, slot = (layout.start[rows] + layout.end[rows]) / 2, layout.slot[rows] + 1.0
     x, y = [], []
     for stroke in strokes:
         x += [*(middle + right * half for right, _down in stroke), np.full(rows.size, np.nan)]
         y += [*(slot + down * SIGN_HIGH for _right, down in stroke), slot]
-    return go.Scatter(
+    drawn = go.Scatter(
         mode="lines",
         showlegend=False,
         x=view.axis.at(np.stack(x, axis=1).ravel()),
         y=np.stack(y, axis=1).ravel(),
         line={"color": INK[view.theme], "width": 1.2, "simplify": False},
-        text=np.repeat(_names(targets, rows), len(x)),
+        hoverinfo="skip",
+    )
+    named = go.Scatter(
+        mode="lines",
+        showlegend=False,
+        x=view.axis.at(middle),
+        y=slot,
+        line={"width": 0, "simplify": False},
+        text=_names(targets, rows),
         hovertemplate="%{text}<extra></extra>",
     )
+    return [drawn, named]
 
 
 def _gaps(slots: int, bounds: tuple[float, float], view: View) -> go.Scatter:

@@ -199,15 +199,18 @@ def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> Non
     layout = arranged(FOUR, NOW)
     figure = timeline_image.timeline_image(FOUR, layout, View(selected=(0,)))
     drawn = [trace for trace in figure.data if trace.type == "scatter"]
-    # Signs are strokes around the middle of what they mark, and end with a gap; the other line lies between the slots.
-    signs = {trace.text[0]: trace for trace in drawn if trace.mode == "lines" and trace.text is not None}
+    # A sign is strokes around the middle of what it marks, with a gap after each; a point there has the name.
     marked = {"b<br>? uncertain": (1, 31, 2), "c<br>▶ in progress": (2, 80, 1), "e<br>✕ failed": (4, 77.5, 2)}
-    assert set(signs) == set(marked)
-    for name, (row, middle, strokes) in marked.items():
-        places = [place for place in signs[name].x if place is not None]
-        assert len(signs[name].x) - len(places) == strokes and set(signs[name].text) == {name}
-        assert max(after(places)) - middle == pytest.approx(middle - min(after(places)), abs=0.2)
-        assert abs(np.mean(signs[name].y) - layout.slot[row] - 1) < 0.2
+    named = [place for place, trace in enumerate(drawn) if trace.mode == "lines" and trace.text is not None]
+    assert {drawn[place].text[0] for place in named} == set(marked)
+    for place in named:
+        row, middle, strokes = marked[drawn[place].text[0]]
+        sign = drawn[place - 1]
+        points = [point for point in sign.x if point is not None]
+        assert (len(sign.x) - len(points), sign.hoverinfo) == (strokes, "skip")
+        assert max(after(points)) - middle == pytest.approx(middle - min(after(points)), abs=0.2)
+        assert abs(np.mean(sign.y) - layout.slot[row] - 1) < 0.2
+        assert (after(drawn[place].x), list(drawn[place].y)) == ([middle], [layout.slot[row] + 1])
     frames = [trace for trace in drawn if trace.mode == "markers"]
     assert [list(trace.text) for trace in frames] == [["a<br>✓ succeeded"]]
 
