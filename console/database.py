@@ -11,10 +11,12 @@ each other instead of failing half-way. What goes wrong is StoreError, one sente
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,7 +34,9 @@ class StoreError(Exception):
     """The database cannot be used. The message is one sentence for people."""
 
 
-def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_folder: bool) -> tuple[Database, Path]:
+def open_database(
+    path: str | os.PathLike[str], busy_timeout: float, *, make_folder: bool, into_copy: bool = False
+) -> tuple[Database, Path]:
     """What store.open_store documents, as the open database and its path."""
     file = Path(path).expanduser()
     with _errors(file, busy_timeout):
@@ -49,6 +53,8 @@ def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_fol
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
         try:
             db = Database(conn, execute_plugins=False)
+            if not into_copy:
+                _refuse_copy(conn, file)
             _prepare(db, file, busy_timeout)
         except BaseException:
             conn.close()
@@ -56,11 +62,11 @@ def open_database(path: str | os.PathLike[str], busy_timeout: float, *, make_fol
     return db, file
 
 
-def open_existing(path: Path, busy_timeout: float) -> tuple[Database, Path]:
+def open_existing(path: Path, busy_timeout: float, *, into_copy: bool = False) -> tuple[Database, Path]:
     """As open_database, but a database that is not there is none to be made. Raises StoreError."""
     if not path.exists():
         raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
-    return open_database(path, busy_timeout, make_folder=False)
+    return open_database(path, busy_timeout, make_folder=False, into_copy=into_copy)
 
 
 def is_current(path: Path) -> bool:
@@ -76,6 +82,18 @@ def is_current(path: Path) -> bool:
             finally:
                 conn.close()
     return False
+
+
+def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
+    if conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
+        at = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
+        if at is not None:
+            moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+            raise StoreError(
+                f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
+                " To go on with it as a database of its own, run:"
+                f" python -m console migrate --adopt --db {shlex.quote(str(file))}"
+            )
 
 
 def _create_private(file: Path) -> None:

@@ -83,13 +83,19 @@ class RolloutRead:
     read_at: float
 
 
-def open_store(path: str | os.PathLike[str], *, busy_timeout: float = BUSY_TIMEOUT, make_folder: bool = False) -> Store:
+def open_store(
+    path: str | os.PathLike[str],
+    *,
+    busy_timeout: float = BUSY_TIMEOUT,
+    make_folder: bool = False,
+    into_copy: bool = False,
+) -> Store:
     """Open the database for writing; create it (0600, with ``make_folder`` its folder too) or migrate it as needed.
 
     Raises StoreError when the folder is missing, the file is no database, a newer one, read-only, locked for longer
-    than ``busy_timeout`` seconds, or damaged.
+    than ``busy_timeout`` seconds, damaged, or a copy for review (unless ``into_copy``).
     """
-    db, file = open_database(path, busy_timeout, make_folder=make_folder)
+    db, file = open_database(path, busy_timeout, make_folder=make_folder, into_copy=into_copy)
     return Store(db, file, busy_timeout)
 
 

@@ -45,7 +45,9 @@ def _api() -> tuple[ApiConnection | None, str]:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. Off when there is nothing to read from."""
+    """Draw the button; returns whether it was pressed. Off when there is nothing to read from, none on a copy."""
+    if ui.is_copy():
+        return False
     connection, why = _api()
     settings = ui.settings()
     spools = settings.spool_dir.is_dir()
@@ -113,7 +115,7 @@ def sync(place: DeltaGenerator) -> None:
 def what_to_set() -> None:
     """Which settings the button lacks, if any."""
     connection, why = _api()
-    if connection is None:
+    if connection is None and not ui.is_copy():
         with st.expander("The API is not set up: only run logs can be synced", icon=":material/key:"):
             st.text(why)
             st.text("Start the console with these set; the key stays in its environment:")

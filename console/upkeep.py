@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlite_utils import Database
 
 from console.database import BUSY_TIMEOUT, StoreError, Tables, is_current, open_existing
 from console.retention import Rule
@@ -34,7 +37,7 @@ class Copy:
 
 def open_upkeep(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Upkeep:
     """Open an existing database for its upkeep; an older one is migrated. Raises StoreError."""
-    return Upkeep(*open_existing(path, busy_timeout), busy_timeout)
+    return Upkeep(*open_existing(path, busy_timeout, into_copy=True), busy_timeout)
 
 
 class Upkeep(Tables):
@@ -76,16 +79,30 @@ class Upkeep(Tables):
             self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        """Remember that something was done: ``kind`` is backup or prune."""
+        """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
         with self._write():
-            self._upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+            self._record(kind, at, detail)
+
+    def _record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
+        self._upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+
+    def adopt(self, now: float) -> bool:
+        """Make a copy for review a database of its own; False if it was one before."""
+        with self._write():
+            mark = self._conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
+            if mark is None:
+                return False
+            self._delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
+            self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
+            return True
 
 
 def back_up(path: Path, target: Path, now: float) -> Copy:
     """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.
 
-    The copy is checked before it counts. The database itself is not migrated, so an older one can be copied first;
-    the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at ``target`` then.
+    The copy is marked as one and checked before it counts. The database itself is not migrated, so an older one can be
+    copied first; the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at
+    ``target`` then.
     """
     if not path.is_file():
         raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
@@ -96,7 +113,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     except OSError as error:
         raise StoreError(f"The backup {target} cannot be created: {error.strerror or error}.") from error
     try:
-        _copy(path, target)
+        _copy(path, target, now)
     except BaseException as error:
         target.unlink(missing_ok=True)
         if isinstance(error, sqlite3.Error):
@@ -106,7 +123,7 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     return Copy(target, size, _note(path, target, size, now))
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, target: Path, now: float) -> None:
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
         if not source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]:
@@ -115,6 +132,7 @@ def _copy(path: Path, target: Path) -> None:
         source.execute("VACUUM INTO ?", (str(target),))
     finally:
         source.close()
+    _mark(path, target, now)
     copy = sqlite3.connect(f"{target.resolve().as_uri()}?mode=ro", uri=True)
     try:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -124,6 +142,19 @@ def _copy(path: Path, target: Path) -> None:
         raise StoreError(f"The copy {target} did not pass its check ({found}); the database may be damaged.")
     with target.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _mark(path: Path, target: Path, now: float) -> None:
+    """Write into a copy that it is one, of when and from where; a copy of a copy keeps what it says."""
+    conn = sqlite3.connect(target, isolation_level=None)
+    try:
+        # A database of before there was upkeep has no place for it.
+        if conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
+            copy = Upkeep(Database(conn, execute_plugins=False), target, BUSY_TIMEOUT)
+            if not conn.execute("SELECT count(*) FROM upkeep WHERE kind = 'copy'").fetchone()[0]:
+                copy.record("copy", now, {"file": str(path.absolute())})
+    finally:
+        conn.close()
 
 
 def _note(path: Path, target: Path, size: int, now: float) -> str:

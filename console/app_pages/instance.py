@@ -89,9 +89,12 @@ def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
             share(of, total, fetch)
 
 
-def to_read(sentence: str, known: dict[str, Any], flag: str) -> None:
-    """What to run where a kind was never read of this instance."""
-    st.text(sentence)
+def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
+    """That a kind was never read of this instance, and what to run where a sync could: ``how`` introduces it."""
+    if ui.is_copy():
+        st.text(sentence)
+        return
+    st.text(f"{sentence} {how}")
     # Quoted: the id is the server's, and the line is made to be pasted into a shell.
     words = [queries.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
     st.code(" ".join(words), language="bash")
@@ -105,7 +108,7 @@ def as_of(known: dict[str, Any], kind: str) -> str:
 def health(known: dict[str, Any]) -> None:
     st.subheader("Health")
     if not known["health_at"] and not known["health"]:
-        to_read("Its health was never read. This reads the record that the server has stored:", known, "--health")
+        to_read("Its health was never read.", "This reads what the server has stored:", known, "--health")
         return
     span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
     # Whole minutes, so that the figure is not made anew every second.
@@ -154,7 +157,7 @@ def actions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
         st.subheader("Actions")
-        to_read("Its actions were never read:", known, "--actions")
+        to_read("Its actions were never read.", "This reads them:", known, "--actions")
         return
     found, total = ui.paged("actions", lambda n: ui.ask(queries.instance_actions, *key, n), queries.LIST_PAGE)
     headed("Actions", "instance-actions", total, lambda path, n: queries.instance_actions(path, *key, size=n)[0])
@@ -178,7 +181,7 @@ def audit(known: dict[str, Any]) -> None:
         if known["audit_at"]:
             ui.line("no audit events", as_of(known, "audit"))
         else:
-            to_read("Its audit was never read. Every sync reads it, unless it is told --no-audit:", known, "")
+            to_read("Its audit was never read.", "Every sync reads it, unless it is told --no-audit:", known, "")
         return
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
@@ -207,7 +210,7 @@ def audit(known: dict[str, Any]) -> None:
 def versions(known: dict[str, Any]) -> None:
     st.subheader("Versions")
     if not known["updates_at"]:
-        to_read("Its versions were never read:", known, "--updates")
+        to_read("Its versions were never read.", "This reads them:", known, "--updates")
         return
     ui.line(as_of(known, "updates"))
     rows = json.loads(known["components_json"]) if known["components_json"] else []

@@ -56,7 +56,7 @@ def figures(tally: dict[str, int]) -> None:
         for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
         if tally[read] < tally["total"]
     ]
-    if unread:
+    if unread and not ui.is_copy():
         with st.expander("Not everything was read of every instance", icon=":material/info:"):
             st.text("Each of these costs one call an instance, so a sync reads them when it is told to:")
             st.code(f"{queries.SYNC} {' '.join(unread)}", language="bash")

@@ -45,7 +45,7 @@ def body() -> None:
         ui.metrics(
             [
                 ("Database", shown(size, "bytes")),
-                ("Run logs waiting", "none" if not waiting.files else shown(waiting.unread, "bytes")),
+                *([] if kept.copied_at is not None else [("Run logs waiting", unread(waiting))]),
                 ("Sources with errors", f"{int(found['errors'].sum()):,}"),
                 ("Gaps", f"{int(found['gaps'].sum()):,}"),
                 ("Last backup", since(kept.backup_at)),
@@ -56,13 +56,22 @@ def body() -> None:
         else:
             sources(found)
             troubles()
-        spools(waiting)
+        if kept.copied_at is None:
+            spools(waiting)
         sizes()
-        backup(kept)
+        if kept.copied_at is None:
+            backup(kept)
+        else:
+            copy(kept)
         retention(kept)
         st.subheader("Monitoring")
         st.text("One line a figure; exit code 0, 1 or 2. From cron or a timer:")
         st.code(command("check"), language="bash")
+
+
+def unread(waiting: Backlog) -> str:
+    """How much of the run logs no sync has read."""
+    return shown(waiting.unread, "bytes") if waiting.files else "none"
 
 
 def since(at: float | None) -> str:
@@ -137,8 +146,9 @@ def troubles() -> None:
     }
     columns.show(frame, listed, "What could not be read")
     ui.pager("troubles", total, queries.LIST_PAGE)
-    st.text("A sync tries again. A gap in the audit closes by reading further back:")
-    st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
+    if not ui.is_copy():
+        st.text("A sync tries again. A gap in the audit closes by reading further back:")
+        st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
 
 
 def spools(waiting: Backlog) -> None:
@@ -186,6 +196,17 @@ def backup(kept: queries.Upkeep) -> None:
     st.text("A copy is one file; any console of this version shows it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(ui.clock()))
     st.code(f"{command(f'backup {name}')}\npython -m console serve --db {name}", language="bash")
+
+
+def copy(kept: queries.Upkeep) -> None:
+    st.subheader("A copy for review")
+    ui.line(
+        f"made {charts.moment(kept.copied_at)} UTC ({ui.ago(kept.copied_at or 0)})",
+        f"of {kept.copy['file']}" if kept.copy.get("file") else "",
+        moments=[kept.copied_at],
+    )
+    st.text("Nothing is synced into it. To go on with it as a database of its own:")
+    st.code(command("migrate --adopt"), language="bash")
 
 
 def retention(kept: queries.Upkeep) -> None:

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     # Pages only read: they find a database of this version, if only an empty one. One that is there is left alone, so
     # that a copy can be shown from a place that cannot be written.
     if not is_current(settings.database):
-        open_store(settings.database, make_folder=settings.database_is_default).close()
+        open_store(settings.database, make_folder=settings.database_is_default, into_copy=True).close()
     port = _free_port(options.address, options.port)
     command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}

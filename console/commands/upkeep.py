@@ -59,7 +59,8 @@ def register(commands: Any) -> None:
         "backup",
         help="copy the database to a new file",
         description="Copies one moment of the database while others use it (VACUUM INTO), checks the copy and records"
-        " its time. The copy is one file that any console of this version can show: name it with --db.",
+        " its time. The copy is one file that any console of this version can show: name it with --db. It knows that it"
+        " is a copy: a sync into it is refused until migrate --adopt makes it a database of its own.",
         allow_abbrev=False,
     )
     backup.set_defaults(run=_backup)
@@ -69,6 +70,7 @@ def register(commands: Any) -> None:
     migrate = commands.add_parser("migrate", help="bring an older database up to this version", allow_abbrev=False)
     migrate.set_defaults(run=_migrate)
     database_option(migrate)
+    migrate.add_argument("--adopt", action="store_true", help="make a copy for review a database that syncs go into")
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
@@ -105,6 +107,9 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     from console.upkeep import open_upkeep
 
-    open_upkeep(settings.database).close()
-    sys.stdout.write(f"{settings.database} is up to date.\n")
+    with open_upkeep(settings.database) as upkeep:
+        adopted = options.adopt and upkeep.adopt(time.time())
+    sys.stdout.write(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
+    if options.adopt and not adopted:
+        return say("note: it was no copy for review.", 0)
     return 0

@@ -62,12 +62,17 @@ def spool_positions(path: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """The newest backup and pruning (epoch seconds, None for never) and what they said of themselves."""
+    """The newest backup and pruning (epoch seconds, None for never) and what they said of themselves.
+
+    copied_at, copy: when this database was copied for review, and its "file" of then; None if it is no such copy.
+    """
 
     backup_at: float | None
     backup: dict[str, Any]
     prune_at: float | None
     prune: dict[str, Any]
+    copied_at: float | None
+    copy: dict[str, Any]
 
 
 def upkeep(path: Path) -> Upkeep:
@@ -77,8 +82,8 @@ def upkeep(path: Path) -> Upkeep:
             kind: (at, json.loads(detail or "{}"))
             for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
         }
-    backup, prune = found.get("backup", (None, {})), found.get("prune", (None, {}))
-    return Upkeep(*backup, *prune)
+    backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
+    return Upkeep(*backup, *prune, *copy)
 
 
 def table_sizes(path: Path) -> pd.DataFrame:

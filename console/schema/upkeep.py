@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 STATEMENTS = (
-    # kind: backup or prune. detail_json: the file and its bytes, or rows removed by table. Append only.
+    # kind: backup, prune, copy (this file is one, for review; gone once it is adopted) or adopt. detail_json: the file
+    # and its bytes, rows removed by table, or the file that was copied. Else append only.
     """
     CREATE TABLE upkeep (
       kind TEXT NOT NULL,

@@ -64,7 +64,8 @@ def test_a_record_in_good_health(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", "/nowhere/runs")
     app = opened(monkeypatch, tmp_path / "copy.db", "record")
     assert not app.exception
-    assert "can be reviewed without it" in words(app)
+    said = words(app)
+    assert f"of {path}" in said and "A copy for review" in said and "Run logs waiting" not in said
 
 
 def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
