@@ -123,12 +123,12 @@ class AuditTables(Tables):
         """Those hours (their begin, and how many events are new) whose counts were pruned, but not all raw events."""
         found = self._conn.execute(
             """
-            SELECT hour.value ->> 0 AS begin FROM json_each(?) hour
+            SELECT json_extract(hour.value, '$[0]') AS begin FROM json_each(?) hour
             WHERE NOT EXISTS (SELECT 1 FROM audit_counts c WHERE c.grain = 'hour' AND c.dimension = 'source'
-                              AND c.bucket = strftime('%Y-%m-%dT%H', hour.value ->> 0, 'unixepoch'))
-              AND hour.value ->> 1 < (
+                              AND c.bucket = strftime('%Y-%m-%dT%H', json_extract(hour.value, '$[0]'), 'unixepoch'))
+              AND json_extract(hour.value, '$[1]') < (
                 SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
-                WHERE e.event_ts >= hour.value ->> 0 AND e.event_ts < (hour.value ->> 0) + 3600)
+                WHERE e.event_ts >= json_extract(hour.value, '$[0]') AND e.event_ts < json_extract(hour.value, '$[0]') + 3600)
             """,
             (json.dumps(list(begins.items())),),
         )
