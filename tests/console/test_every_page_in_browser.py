@@ -83,7 +83,8 @@ def test_every_page_without_an_error(size: str, shown: Shown, databases: Path, b
     assert sorted(shown) == sorted(declared_pages()), "a page of console/app.py is not looked at here, or is no more"
     failures = []
     with serving(databases / size / "console.db", databases / size / "runs") as served:
-        tab = Tab(browser.new_page(viewport={"width": 1400, "height": 1000}), served.url)
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+        tab = Tab(opened, served.url)
         for number, page in enumerate(declared_pages()):
             heading, query, expected = shown[page]
             # At 24 the pages of one thing are opened by a link from elsewhere.

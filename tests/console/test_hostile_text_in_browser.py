@@ -75,7 +75,7 @@ def hostile_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def tab(hostile_console: str, browser: Browser) -> Iterator[Tab]:
-    page = browser.new_page(viewport={"width": 1800, "height": 3000})
+    page = browser.new_page(viewport={"width": 1800, "height": 3000}, reduced_motion="reduce")
     opened = Tab(page, hostile_console)
     page.on("dialog", lambda shown: opened.troubles.append(f"dialog: {shown.message}"))
     yield opened
