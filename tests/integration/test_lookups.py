@@ -11,14 +11,15 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import BIN
-from tests.simulator.running import Simulator
+from tests.integration.module_task import put_to_rest
+from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
 
@@ -27,6 +28,19 @@ CORE = Path(os.environ.get("TEST_ANSIBLE_BIN", BIN))
 SEVEN = "h1,h2,h3,h4,h5,h6,h7"
 
 Environment = Callable[[Simulator], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=6, speed=40.0) as sim:
+        yield sim
+
+
+@pytest.fixture
+def simulator(fleet: Simulator) -> Simulator:
+    """The file's fleet with every setting taken back: a lookup reads the policy and nothing else."""
+    put_to_rest(fleet)
+    return fleet
 
 
 @pytest.fixture
