@@ -123,14 +123,14 @@ class AuditTables(Tables):
         """Those hours (their begin, and how many events are new) whose counts were pruned, but not all raw events."""
         found = self._conn.execute(
             """
-            SELECT json_extract(hour.value, '$[0]') AS begin FROM json_each(?) hour
+            WITH hours AS (SELECT CAST(key AS INTEGER) AS begin, value AS n FROM json_each(?))
+            SELECT begin FROM hours
             WHERE NOT EXISTS (SELECT 1 FROM audit_counts c WHERE c.grain = 'hour' AND c.dimension = 'source'
-                              AND c.bucket = strftime('%Y-%m-%dT%H', json_extract(hour.value, '$[0]'), 'unixepoch'))
-              AND json_extract(hour.value, '$[1]') < (
-                SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
-                WHERE e.event_ts >= json_extract(hour.value, '$[0]') AND e.event_ts < json_extract(hour.value, '$[0]') + 3600)
+                              AND c.bucket = strftime('%Y-%m-%dT%H', begin, 'unixepoch'))
+              AND n < (SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
+                       WHERE e.event_ts >= begin AND e.event_ts < begin + 3600)
             """,
-            (json.dumps(list(begins.items())),),
+            (json.dumps(begins),),
         )
         return {int(row[0]) for row in found}
 
