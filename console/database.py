@@ -52,7 +52,7 @@ def open_database(
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
         try:
-            db = Database(conn, execute_plugins=False)
+            db = as_database(conn)
             if not into_copy:
                 _refuse_copy(conn, file)
             _prepare(db, file, busy_timeout)
@@ -60,6 +60,11 @@ def open_database(
             conn.close()
             raise
     return db, file
+
+
+def as_database(conn: sqlite3.Connection) -> Database:
+    """An open connection for sqlite-utils; plugins of it that are installed here have no say."""
+    return Database(conn, execute_plugins=False)
 
 
 def open_existing(path: Path, busy_timeout: float, *, into_copy: bool = False) -> tuple[Database, Path]:
@@ -106,6 +111,8 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
     conn = db.conn
     conn.execute("PRAGMA synchronous=NORMAL")
     conn.execute("PRAGMA journal_size_limit=67108864")
+    # An audit's new events lie all over its counts and indexes: SQLite's usual 2 MB would be read again and again.
+    conn.execute("PRAGMA cache_size=-65536")
     if _check_version(db, file) or _journal_mode(conn) != "wal":
         _enter_wal(conn, busy_timeout)
         with _immediate(conn):

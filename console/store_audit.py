@@ -15,9 +15,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from sqlite_utils import Database
 
 from console.database import Row, Tables
 
@@ -27,11 +24,6 @@ HOUR, DAY = 3600, 86400
 
 class AuditTables(Tables):
     """Tables audit_events, audit_daily, audit_counts, audit_held."""
-
-    def __init__(self, db: Database, path: Path, busy_timeout: float) -> None:
-        super().__init__(db, path, busy_timeout)
-        # What is new lies all over the counts and indexes; SQLite's usual 2 MB would be read again and again.
-        self._conn.execute("PRAGMA cache_size = -65536")
 
     def known_audit_ids(
         self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None

@@ -14,9 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
-
-from console.database import BUSY_TIMEOUT, StoreError, Tables, is_current, open_existing
+from console.database import BUSY_TIMEOUT, StoreError, Tables, as_database, is_current, open_existing
 from console.retention import Rule
 from console.store import to_json
 
@@ -150,7 +148,7 @@ def _mark(path: Path, target: Path, now: float) -> None:
     try:
         # A database of before there was upkeep has no place for it.
         if conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
-            copy = Upkeep(Database(conn, execute_plugins=False), target, BUSY_TIMEOUT)
+            copy = Upkeep(as_database(conn), target, BUSY_TIMEOUT)
             if not conn.execute("SELECT count(*) FROM upkeep WHERE kind = 'copy'").fetchone()[0]:
                 copy.record("copy", now, {"file": str(path.absolute())})
     finally:
