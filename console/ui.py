@@ -248,12 +248,13 @@ def follow(key: str, page: str, ids: Sequence[str]) -> None:
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
     """A box that opens the page of one of the listed, by typing a part of its name: the buttons in a table answer a
     pointer only. what: the word for one of them, which names the box."""
+    one = f"a{'n' if what[0] in 'aeiou' else ''} {what}"
     place = st.selectbox(
-        f"Open a {what} of this list",
+        f"Open {one} of this list",
         range(len(ids)),
         format_func=lambda row: names[row],
         index=None,
-        placeholder=f"Open a {what}",
+        placeholder=f"Open {one}",
         label_visibility="collapsed",
         key=f"go_to_{what}",
         width=230,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def open_by_pointer(page: Page, of: List) -> None:
 
 
 def open_by_keyboard(page: Page, of: List, typed: str) -> None:
-    box = page.get_by_role("combobox", name=f"Open a {of.word} of this list")
+    box = page.get_by_role("combobox", name=re.compile(f"^Open an? {of.word} of this list$"))
     for _dummy in range(80):
         page.keyboard.press("Tab")
         if box.evaluate("box => box === document.activeElement"):
