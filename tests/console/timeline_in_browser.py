@@ -76,9 +76,9 @@ def settled(page: Page, count: int) -> None:
         page.wait_for_timeout(100)
 
 
-def drag(page: Page, bar: Locator, beyond: float = 20) -> None:
+def drag(page: Page, target: Locator, beyond: float = 20) -> None:
     """Drag the pointer along a bar, and so many pixels further at each end."""
-    box = _place(page, bar)
+    box = _place(page, target)
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] - beyond, height)
     page.mouse.down()
