@@ -14,7 +14,7 @@ import streamlit as st
 if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
-from console import sign_in
+from console import sign_in, way_on
 from console.startup import settle
 
 settle()
@@ -37,3 +37,4 @@ sign_in.run(
         st.Page("app_pages/run.py", title="Run", visibility="hidden"),
     ]
 )
+way_on.links()

@@ -18,8 +18,9 @@ from playwright.sync_api import Page, expect
 
 from console import queries
 from tests.console.every_page import Tab
-from tests.console.seeded import seed_big, seed_small
+from tests.console.seeded import RUN, ident, seed_big, seed_small
 from tests.console.served import serving
+from tests.console.table_in_browser import click_cell
 
 pytestmark = pytest.mark.browser
 
@@ -96,13 +97,8 @@ def address(record: Path) -> Iterator[str]:
 
 
 def open_by_pointer(page: Page, of: List) -> None:
-    """Click the button in the first row; a canvas has no elements to click, and one that settles may miss a click."""
-    table = page.locator("[data-testid=stDataFrame]").first
-    for _dummy in range(20):
-        table.click(position={"x": 40, "y": 48})
-        page.wait_for_timeout(500)
-        if f"/{of.word}?" in page.url:
-            return
+    """Click the button in the first row."""
+    click_cell(page, page.locator("[data-testid=stDataFrame]").first, 40, 48, rf"/{of.word}\?")
 
 
 def open_by_keyboard(page: Page, of: List, typed: str) -> None:
@@ -153,4 +149,29 @@ def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
     # The list stays: the box has forgotten what was chosen in it.
     page.wait_for_timeout(4000)
     is_listed()
+    assert tab.troubles == []
+
+
+def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Page) -> None:
+    page, tab = watched, Tab(watched, address)
+    tab.load("/rollouts", "Rollouts")
+    only_instances(page)
+    listed = f"{address}/rollouts?rollouts_scope=instance"
+    expect(page).to_have_url(listed, timeout=60_000)
+    page.get_by_role("link", name="Playbook runs").click()
+    tab.rest("Playbook runs")
+    expect(page).to_have_url(f"{address}/runs", timeout=60_000)
+    page.go_back()
+    tab.rest("Rollouts")
+    expect(page).to_have_url(listed, timeout=60_000)
+    page.get_by_text("12 rollouts", exact=True).wait_for(timeout=60_000)
+
+    opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
+    tab.load(opened, "Rollout")
+    page.get_by_role("link", name="Started by this playbook run").click()
+    tab.rest(f"Run {RUN[:8]}")
+    expect(page).to_have_url(f"{address}/run?id={RUN}", timeout=60_000)
+    page.go_back()
+    tab.rest(f"Rollout {ident(11, 0x7700000B)[:8]}")
+    expect(page).to_have_url(address + opened, timeout=60_000)
     assert tab.troubles == []

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.console.seeded import FLEET, HOSTILE, RUN
+from tests.console.table_in_browser import click_cell
 
 pytestmark = pytest.mark.browser
 
@@ -43,15 +44,8 @@ def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(add
     table = page.locator("[data-testid=stDataFrame]").first
     table.locator("canvas").first.wait_for(timeout=60_000)
     page.get_by_text("1 rollout", exact=True).wait_for()
-    box = table.bounding_box()
-    assert box is not None
-    # The first cell of the first row: a canvas has no elements to click.
-    at = {"x": 40, "y": 48}
-    for _dummy in range(20):
-        table.click(position=at)
-        page.wait_for_timeout(500)
-        if "/rollout?" in page.url:
-            break
+    # The first cell of the first row.
+    click_cell(page, table, 40, 48, r"/rollout\?")
     assert page.url == f"{address}/rollout?id={FLEET}"
     page.get_by_role("heading", name=f"Rollout {FLEET[:8]}").wait_for()
 
@@ -75,12 +69,8 @@ def test_a_click_on_a_cell_of_the_pivot_lists_its_events(address: str, watched: 
     page.get_by_text("1,200 events, newest first").wait_for(timeout=60_000)
     table = page.locator(".st-key-pivot_source [data-testid=stDataFrame]")
     table.locator("canvas").first.wait_for(timeout=60_000)
-    for _dummy in range(20):
-        # The first row's column of what was denied.
-        table.click(position={"x": 660, "y": 50})
-        page.wait_for_timeout(500)
-        if "audit_outcome=" in page.url:
-            break
+    # The first row's column of what was denied.
+    click_cell(page, table, 660, 50, "audit_outcome=")
     assert "audit_source=mcp" in page.url and "audit_outcome=denied" in page.url
     page.get_by_text("1,200 events, newest first").wait_for(state="hidden", timeout=30_000)
     shared = page.url

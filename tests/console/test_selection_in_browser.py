@@ -19,6 +19,7 @@ from console.live import REFRESH_SECONDS
 from console.store import Cursor, open_store
 from tests.console.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
 from tests.console.served import serving
+from tests.console.table_in_browser import click_cell
 from tests.console.timeline_in_browser import bar_of, click, settled, ticked
 
 pytestmark = pytest.mark.browser
@@ -110,11 +111,7 @@ def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_le
     page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
     table = page.locator("[data-testid=stDataFrame]").first
     table.locator("canvas").first.wait_for(timeout=90_000)
-    for _dummy in range(20):
-        table.click(position={"x": 80, "y": 48})
-        page.wait_for_timeout(500)
-        if "/instance?" in page.url:
-            break
+    click_cell(page, table, 80, 48, r"/instance\?")
     assert f"/instance?id={ident(3, 0xB0)}" in page.url
     page.get_by_role("heading", name=f"Instance {ident(3, 0xB0)[:8]}").wait_for(timeout=90_000)
 
