@@ -52,6 +52,16 @@ def zoomed(page: Page, chart: int = 0, size: float = 1.0, before: list[int] | No
     raise AssertionError((page.url, shown(page, chart)))
 
 
+def stays(page: Page, asked: list[int], axis: list[float]) -> None:
+    """Over some refreshes, address and chart show the same; while a refresh replaces the chart there is none."""
+    seen = []
+    for _dummy in range(40):
+        seen.append((window(page), shown(page)))
+        page.wait_for_timeout(150)
+    assert [one for one in seen if one[1] and one != (asked, axis)] == []
+    assert seen[-1] == (asked, axis) or seen[-2] == (asked, axis)
+
+
 def whole(page: Page, axis: list[float]) -> None:
     """Wait until the address has no window and the chart shows ``axis``."""
     deadline = time.monotonic() + 90
@@ -134,7 +144,7 @@ def test_a_zoom_stays_while_the_page_refreshes_itself(address: str, page: Page) 
         told = until.text_content()
         assert told
         expect(until).not_to_have_text(told, timeout=90_000)
-        assert zoomed(page, size=1000) == asked and shown(page) == axis
+        stays(page, asked, axis)
 
 
 def test_a_zoom_into_the_bars_of_20000_targets_narrows_the_window(address: str, watched: Page) -> None:
