@@ -28,8 +28,8 @@ HELP = (
     "every row is one of the places in which the server works at the same time, and a target takes the first free "
     "one; so there are as many rows as targets were ever in progress at once. The strips below a bar run from where "
     "half of the earlier runs were over to where 95 % were. Click a bar to select its target, once more to take it "
-    "away; several at once with the box tool, which shows above the chart under the pointer. Drag to zoom, double-click "
-    "to go back: the zoom is the window below, which is in the address and narrows the table too."
+    "away; several at once with the box tool, which shows above the chart under the pointer. Drag to zoom, "
+    "double-click to go back: the zoom is the window below, which is in the address and narrows the table too."
 )
 
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
