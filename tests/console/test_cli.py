@@ -129,7 +129,7 @@ def has_tables(database: Path) -> bool:
 def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
     with running_simulator(instances=24, speed=0) as sim:
-        sim.fault(match="/runtime/audit", latency_s=4.0)
+        sim.fault(match="/runtime/audit", latency_s=2.0)
         process = subprocess.Popen(
             [sys.executable, "-m", "console", "sync", "--no-spools", "--db", str(database)],
             cwd=ROOT,
@@ -137,6 +137,8 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> No
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Behind an & in a script, signals from the terminal are ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 60
         # The journal has a call once it is answered, and the audit is what comes next.
