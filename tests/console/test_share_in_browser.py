@@ -64,5 +64,6 @@ def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page)
     assert f"a={FLEET}&b={OPEN}" in page.url
     page.get_by_role("button", name="Swap").click()
     page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=30_000)
-    page.get_by_role("link", name="Open the one before").click()
+    # The address changes before the page is drawn anew: the link is that of the swapped one.
+    page.locator(f"a[href*='id={OPEN}']", has_text="Open the one before").click(timeout=60_000)
     page.get_by_role("heading", name=f"Rollout {OPEN[:8]}").wait_for(timeout=60_000)
