@@ -71,7 +71,8 @@ def for_instance(known: dict[str, Any]) -> None:
 
 
 def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
-    if not sign_in.acting().enabled:
+    # What was done could not be written into a copy.
+    if not sign_in.acting().enabled or ui.is_copy():
         return
     who = sign_in.visitor()
     connection, no_api = _connection()

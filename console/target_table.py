@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, selection, ui
-from console.columns import MOST_ROWS, ROW, utc
+from console import charts, columns, selection, ui
 
 KEY = "targets"
 
@@ -29,24 +28,24 @@ def show(found: pd.DataFrame) -> None:
         waited=[charts.duration(seconds) for seconds in found["waited_s"]],
         error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
     )
-    columns: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "open": ui.open_column("instance", f"{KEY}_open"),
-        "host": _text("host", 240),
+        "host": columns.text("host", 240),
         "state": ui.status_column(width=120),
-        "started": utc("started"),
+        "started": columns.utc("started"),
         "took_s": st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150),
-        "waited": _text("waited", 90),
-        "error": _text("error", 420),
-        "last_result_status": _text("last result", 100),
-        "bundle_hash": _text("bundle", 110),
-        "instance_id": _text("instance id", 280),
+        "waited": columns.text("waited", 90),
+        "error": columns.text("error", 420),
+        "last_result_status": columns.text("last result", 100),
+        "bundle_hash": columns.text("bundle", 110),
+        "instance_id": columns.text("instance id", 280),
     }
     # What is not shown is not sent either: a page of 500 rows is most of what this page weighs.
     st.dataframe(
-        frame[list(columns)],
-        column_config=columns,
+        frame[list(shown)],
+        column_config=shown,
         hide_index=True,
-        height="content" if len(frame) <= MOST_ROWS else (MOST_ROWS + 1) * ROW,
+        height="content" if len(frame) <= columns.MOST_ROWS else (columns.MOST_ROWS + 1) * columns.ROW,
         placeholder="",
         alt="Targets of the rollout",
         key=KEY,
@@ -54,10 +53,6 @@ def show(found: pd.DataFrame) -> None:
         selection_mode="multi-row",
     )
     ui.follow(f"{KEY}_open", ui.INSTANCE, found["instance_id"].fillna("").tolist())
-
-
-def _text(title: str, width: int) -> Any:
-    return st.column_config.TextColumn(title, width=width)
 
 
 def _tick(ids: list[str]) -> None:

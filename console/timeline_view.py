@@ -95,6 +95,10 @@ def dress(
     ticks: dict[str, Any],
     row_height: int,
 ) -> go.Figure:
+    """Give the figure its axes, size and legend. bounds: the x axis in epoch seconds, None to leave it to Plotly.
+
+    count: rows; title: of the y axis, None where ``ticks`` (more of that axis) name the rows; row_height: pixels.
+    """
     axis, grid = view.axis, GRID[view.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
     # Where no name stands on the axes their room is known. Left to Plotly, it draws the whole figure once more.
@@ -108,9 +112,6 @@ def dress(
         hoverlabel={"align": "left"},
         hovermode="closest",
         dragmode="zoom",
-        # The reader's zoom outlives a new figure; another window or axis begins anew.
-        uirevision=f"{view.window} {axis} {view.rows}",
-        selectionrevision=str(hash(view.selected)),
     )
     if axis.origin is None:
         figure.update_xaxes(type="date", gridcolor=grid, zeroline=False, tickformatstops=_CLOCK)

@@ -125,9 +125,7 @@ def _sick(conn: sqlite3.Connection) -> list[Entry]:
 
 def _stale(fresh: Freshness, now: float) -> list[Entry]:
     newest = fresh.read[-1][0] if fresh.read else fresh.runs_at
-    found: list[Entry] = [
-        ("error", "The last sync could not read everything", error, newest, "", "") for error in fresh.errors
-    ]
+    found: list[Entry] = []
     stale = fresh.stale(now)
     # One tenant with open work and one without stand for all.
     for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
@@ -137,7 +135,10 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
             others = len(looks) - 1
             were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read lately either."
             found.append(("unknown", title, were if others else "", looks[0].at, "", ""))
-    return found
+    # Behind what is stale, which a page that shows the first ones of a kind must not hide.
+    return found + [
+        ("error", "The last sync could not read everything", error, newest, "", "") for error in fresh.errors
+    ]
 
 
 def _gaps(conn: sqlite3.Connection) -> list[Entry]:
@@ -190,8 +191,9 @@ def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
     if row["status"] in ("failed", "lost", "unknown"):
         bad = row["failed"] + row["unreachable"]
         words = [f"{row[word]:,} {word}" for word in ("failed", "unreachable") if row[word]]
-        counts = f"{' and '.join(words)} task result{'s' if bad > 1 else ''}"
-        detail = f"{counts}. First, {row['first_failure']}" if row["first_failure"] else counts if bad else ""
+        counts = f"{' and '.join(words)} task result{'s' if bad > 1 else ''}" if bad else ""
+        first = f"First, {row['first_failure']}" if row["first_failure"] else ""
+        detail = ". ".join(part for part in (counts, first) if part)
         why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
         return name + why.get(row["status"], ""), detail
     return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""

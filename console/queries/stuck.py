@@ -60,17 +60,16 @@ FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
 WHERE t.is_open = 1 AND r.status <> 'paused'
 """
 
-_SLOW = (
-    """
+# The tenants first: their times are then looked up once, not for each target.
+_SLOW = """
 SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
        a.value AS as_of
+FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
+  ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')
+WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status = 'in_progress'
+  AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500
 """
-    # The tenants first: their times are then looked up once, not for each target.
-    + _OPEN.replace("FROM", "FROM json_each(:as_of) a CROSS JOIN").replace(
-        "WHERE", "CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '') WHERE t.tenant = a.key AND"
-    )
-    + "AND t.status = 'in_progress' AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500"
-)
 
 _DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
 _QUEUED = (

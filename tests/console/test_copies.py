@@ -15,8 +15,10 @@ from sqlite_utils import Database
 
 from console import queries
 from console.__main__ import main
+from console.acting.identity import Identity
 from console.acting.ledger import open_ledger
 from console.migrations import known_names, migrations
+from console.settings import Acting
 from console.store import StoreError, open_store
 from console.upkeep import back_up
 from tests.console.every_page import declared_pages
@@ -120,3 +122,17 @@ def test_the_pages_of_a_copy_say_so_and_offer_no_sync(copy: Path, monkeypatch: p
     app = opened(monkeypatch, copy.parents[1] / "console.db", "overview")
     assert [button for button in app.button if button.label == "Sync now"]
     assert "Copy of" not in words(app)
+
+
+def test_nobody_acts_from_a_copy(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried must be written down, and nothing is written into a copy."""
+    monkeypatch.setattr("console.sign_in.acting", lambda: Acting(enabled=True))
+    monkeypatch.setattr("console.sign_in.visitor", lambda: Identity("https://id.example", "o-1", "op", "operator", ""))
+
+    def offered(database: Path) -> set[str]:
+        app = opened(monkeypatch, database, "rollout", id=OPEN)
+        assert not app.exception
+        return {button.label for button in app.button} & {"Pause", "Resume", "Cancel", "Retry"}
+
+    assert offered(copy.parents[1] / "console.db") == {"Pause", "Resume", "Cancel", "Retry"}
+    assert offered(copy) == set()

@@ -17,7 +17,7 @@ import pytest
 
 from console import queries
 from console.queries import reading
-from console.store import Cursor, open_store
+from console.store import Cursor, RunRows, open_store
 from console.sync.instance_records import health_rows
 from tests.console.seeded import (
     FLEET,
@@ -171,6 +171,19 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     found = queries.attention(path, NOW + 86400)
     assert "The API was last read 24 h ago" in found["title"].tolist()
     assert "GET /v1/x answered 403" in found["detail"].tolist()
+    # Stale data stands before the errors: there may be many of these, and a page folds the later ones away.
+    assert found["status"].tolist()[-2:] == ["unknown", "error"]
+
+
+def test_a_lost_run_without_counters_says_its_first_failure_alone(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "started_at": NOW - 90}
+    failed = {"run_id": "r1", "counter": 1, "host": "a", "kind": "result", "status": "failed", "msg": "no route"}
+    with open_store(path) as store:
+        store.put_run(RunRows(run, results=[failed]), Cursor("spool", "f", position=1), after=None)
+    with sqlite3.connect(path) as conn:
+        conn.execute("UPDATE runs SET failed = 0, unreachable = 0")
+    assert queries.attention(path, NOW)["detail"].tolist() == ["First, a: no route"]
 
 
 def test_a_failed_run_says_its_first_failure(database: Path) -> None:
