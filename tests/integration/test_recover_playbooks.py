@@ -84,6 +84,10 @@ def test_no_reboot_unless_it_is_asked_for(run_playbook: Run) -> None:
     with running_simulator(instances=2, speed=SPEED, faults={"disease": {"agent-002": "vps"}}) as sim:
         run = run_playbook(sim, "playbooks/recover.yml", e=QUICK)
         done = touched(sim)
+        again = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_recover_min_uptime": 7200})
+        assert again.rc == 2, again.output
+        assert "power-cycle was left out. It restarted" in again.stdout
+        assert touched(sim) == done
         # What a power-cycle did not heal, the playbook that is named for it does.
         rebooted = run_playbook(sim, "playbooks/reboot.yml", e={"fleetops_min_uptime": 0, **QUICK})
         assert rebooted.rc == 0, rebooted.output
@@ -116,11 +120,13 @@ def test_20_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_ru
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
         done = touched(sim)
     assert run.rc == 2, run.output
-    assert [host for operation, host in done if operation == "power_cycle"] == ["agent-002", "agent-004"]
+    assert [host for operation, host in done if operation == "power_cycle"] == ["agent-002", "agent-004"], run.output
     assert {host for operation, host in done if operation == "redeploy_runtime"} == {
         f"agent-00{n}" for n in range(1, 6)
     }
     report = report_of(run)
     assert short(report["failed"]) == ["agent-004"]
     assert short(report["updated"]) == ["agent-001", "agent-002", "agent-003", "agent-005"]
+    # Nothing is said about an instance that was healed.
+    assert "It failed before anything was sent." not in run.stdout
     assert short(report["not_touched"]) == ["agent-006"]
