@@ -90,7 +90,8 @@ def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def freshness(tenant: str = "") -> queries.Freshness:
     """How fresh the data is, as a line on the page: of one tenant, or of the one that was read longest ago."""
     fresh = ask(queries.freshness)
-    read = [at for at, look in fresh.read if tenant in ("", look.tenant)]
+    read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
+    read = read or [at for at, look in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
     looks = [("API data", read[0], oldest)] if read else []
     looks += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
@@ -173,7 +174,8 @@ def something_open(rollout_id: str = "", run_id: str = "") -> bool:
     """Whether the page shows something that may still change: anything at all, one rollout, or one run."""
     try:
         if rollout_id:
-            return bool((ask(queries.rollout, rollout_id) or {}).get("is_open"))
+            found = ask(queries.rollout, rollout_id) or {}
+            return bool(found.get("is_open")) and found["tenant"] not in ask(queries.freshness).retired
         if run_id:
             return (ask(queries.run, run_id) or {}).get("status") == "running"
         return ask(queries.freshness).open_work

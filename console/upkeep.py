@@ -94,6 +94,32 @@ class Upkeep(Tables):
             self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
             return True
 
+    def tenants(self) -> list[str]:
+        """The addresses of the APIs that were ever read."""
+        return [row["tenant"] for row in self._rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
+
+    def retire(self, tenant: str, now: float) -> bool:
+        """Remember that a tenant's API is read no more; False if that is known and no sync has read it since.
+
+        Its data stays. What a sync of it could not read is forgotten, since no sync will come to read it.
+        """
+        with self._write():
+            if self._conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
+                return False
+            self._conn.execute(
+                "UPDATE ingest_cursors SET last_error = NULL"
+                " WHERE last_error IS NOT NULL AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')",
+                {"t": tenant},
+            )
+            self._record("retire", now, {"tenant": tenant})
+        return True
+
+
+_RETIRED = """
+SELECT count(*) FROM upkeep WHERE kind = 'retire' AND json_extract(detail_json, '$.tenant') = :t
+AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t), 0)
+"""
+
 
 def back_up(path: Path, target: Path, now: float) -> Copy:
     """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.

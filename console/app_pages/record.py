@@ -55,6 +55,7 @@ def body() -> None:
             ui.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
         else:
             sources(found)
+            tenants(fresh)
             troubles()
         if kept.copied_at is None:
             spools(waiting)
@@ -109,6 +110,34 @@ def sources(found: pd.DataFrame) -> None:
         },
     }
     columns.show(frame, listed, "Sources of the record")
+
+
+def tenants(fresh: queries.Freshness) -> None:
+    """The tenants one by one, where there are several or one is retired."""
+    if len(fresh.looks) < 2 and not fresh.retired:
+        return
+    st.subheader("Tenants")
+    stale = fresh.stale(ui.clock())
+    frame = pd.DataFrame(
+        {
+            "tenant": [look.tenant for look in fresh.looks],
+            "read": columns.moments(pd.Series([look.at for look in fresh.looks], dtype=float)),
+            "state": [
+                f"retired {charts.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
+                else "stale" if look in stale else "never read" if look.at is None else "followed"
+                for look in fresh.looks
+            ],
+        }
+    )  # fmt: skip
+    listed = {
+        "tenant": columns.text("address of the API", 380),
+        "read": columns.utc("last read", 170),
+        "state": columns.text("state", 160),
+    }
+    columns.show(frame, listed, "Tenants of the record")
+    if stale and not ui.is_copy():
+        st.text("Of one that is read no more the data stays, and nothing waits for a sync of it, after:")
+        st.code(command(f"retire {shlex.quote(stale[0].tenant)}"), language="bash")
 
 
 def troubles() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that keep the database: prune, backup and migrate."""
+"""Commands that keep the database: prune, backup, migrate and retire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.commands.options import database_option, days, format_option, say
 from console.limits import shown
 from console.listing import listing
 from console.retention import Retention, rules
-from console.settings import Settings
+from console.settings import Settings, SettingsError
 
 _PRUNABLE = "what table before_at rows"
 
@@ -72,6 +72,18 @@ def register(commands: Any) -> None:
     database_option(migrate)
     migrate.add_argument("--adopt", action="store_true", help="make a copy for review a database that syncs go into")
 
+    retire = commands.add_parser(
+        "retire",
+        help="say that a tenant's API is read no more",
+        description="Says that the API of a tenant is read no more, as after its address changed. All that is known of"
+        " it stays and is shown as of its last sync, but it is no longer stale, and nothing of it is open or stuck. A"
+        " later sync of it ends that.",
+        allow_abbrev=False,
+    )
+    retire.set_defaults(run=_retire)
+    database_option(retire)
+    retire.add_argument("tenant", metavar="URL", help="the address of its API")
+
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
@@ -113,3 +125,17 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     if options.adopt and not adopted:
         return say("note: it was no copy for review.", 0)
     return 0
+
+
+def _retire(options: argparse.Namespace, settings: Settings) -> int:
+    from console.upkeep import open_upkeep
+
+    tenant = options.tenant.rstrip("/")
+    with open_upkeep(settings.database) as upkeep:
+        known = upkeep.tenants()
+        if tenant not in known:
+            there = f"It has {' and '.join(known)}." if known else "It has none: no API was ever read."
+            raise SettingsError(f"{tenant} is no tenant of {settings.database}. {there}")
+        new = upkeep.retire(tenant, time.time())
+    sys.stdout.write(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
+    return 0 if new else say("note: it was retired already.", 0)

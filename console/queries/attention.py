@@ -104,7 +104,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
             where = f"in {r['rollouts']:,} rollouts" if r["rollouts"] > 1 else ""
             rows.append((r["status"], _counted(r, where), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
         rows += _sick(conn)
-        for r in shut_out(conn, now):
+        for r in shut_out(conn, fresh, now):
             title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")
             rows.append(("queued", title, r["why"], r["at"], "rollout", r["rollout_id"]))
         for r in dicts(

@@ -17,11 +17,16 @@ STALE_OPEN_SECONDS = 10 * 60.0
 
 @dataclass(frozen=True)
 class Look:
-    """One tenant: when its API was last read, None for never, and whether targets of it are open."""
+    """One tenant: when its API was last read, None for never, and whether targets of it are open.
+
+    retired_at: when somebody said that it is read no more, None if not or if it was read since. Nothing waits for a
+    retired tenant, whatever its targets were doing.
+    """
 
     tenant: str
     at: float | None
     open_work: bool
+    retired_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,17 +45,18 @@ class Freshness:
 
     @property
     def read(self) -> list[tuple[float, Look]]:
-        """The tenants whose API was ever read, longest ago first, each with the time."""
-        return sorted(((look.at, look) for look in self.looks if look.at is not None), key=lambda one: one[0])
+        """The tenants whose API is read, longest ago first, each with the time."""
+        found = [(look.at, look) for look in self.looks if look.at is not None and look.retired_at is None]
+        return sorted(found, key=lambda one: one[0])
 
     @property
-    def api_at(self) -> float | None:
-        """When the API of the tenant that was read longest ago was read; None if none ever was."""
-        return self.read[0][0] if self.read else None
+    def retired(self) -> list[str]:
+        """The tenants whose API is read no more."""
+        return [look.tenant for look in self.looks if look.retired_at is not None]
 
     @property
     def never(self) -> bool:
-        return self.api_at is None and self.runs_at is None
+        return self.runs_at is None and all(look.at is None for look in self.looks)
 
     @property
     def open_work(self) -> bool:
@@ -81,7 +87,7 @@ class Freshness:
 
 
 _LOOKS = """
-SELECT k.tenant, c.last_ok_at, w.runs_at, w.running, w.copied_at, EXISTS (
+SELECT k.tenant, c.last_ok_at, w.runs_at, w.running, w.copied_at, u.at AS retired_at, u.at IS NULL AND EXISTS (
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
 FROM (
@@ -91,6 +97,9 @@ FROM (
          (SELECT max(at) FROM upkeep WHERE kind = 'copy') AS copied_at
   FROM ingest_cursors
 ) w LEFT JOIN tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
+LEFT JOIN (
+  SELECT json_extract(detail_json, '$.tenant') AS tenant, max(at) AS at FROM upkeep WHERE kind = 'retire' GROUP BY 1
+) u ON u.tenant = k.tenant AND u.at > coalesce(c.last_ok_at, 0)
 ORDER BY k.tenant
 """
 
@@ -109,7 +118,11 @@ def freshness_of(conn: sqlite3.Connection) -> Freshness:
     ).fetchall()
     first = rows[0]
     return Freshness(
-        tuple(Look(r["tenant"], r["last_ok_at"], bool(r["open_work"])) for r in rows if r["tenant"] is not None),
+        tuple(
+            Look(r["tenant"], r["last_ok_at"], bool(r["open_work"]), r["retired_at"])
+            for r in rows
+            if r["tenant"] is not None
+        ),
         first["runs_at"],
         tuple(str(r[0]) for r in failed),
         bool(first["running"]),

@@ -151,6 +151,8 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         oldest = conn.execute(
             "SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r"
             " ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id WHERE t.is_open = 1 AND r.status <> 'paused'"
+            " AND t.tenant NOT IN (SELECT value FROM json_each(?))",
+            (json.dumps(fresh.retired, ensure_ascii=False),),
         ).fetchone()[0]
         bad = dict(conn.execute(_NEWEST_BAD, {"since": now - chosen.recent}).fetchall())
         errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]

@@ -131,7 +131,7 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     Each is judged as of the newest look at its own tenant.
     """
     found: list[tuple[Any, ...]] = []
-    as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks}
+    as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
@@ -142,10 +142,10 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     return found
 
 
-def shut_out(conn: sqlite3.Connection, at: float) -> list[dict[str, Any]]:
+def shut_out(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
     """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
     found = []
-    for tenant in [row[0] for row in conn.execute("SELECT tenant FROM tenants ORDER BY tenant")]:
+    for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
         window, _slots = _policy(conn, tenant)
         if not window.is_open(at):
             for r in dicts(conn, _WAITING, {"tenant": tenant}):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import queries
+from console import queries, ui
 from console.__main__ import main
 from console.queries.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, Look
 from console.queries.keeping import vitals
@@ -30,6 +31,11 @@ pytestmark = pytest.mark.usefixtures("environment")
 DAY = 86400.0
 NOW = float(int(time.time()))
 OTHER = "https://ops.other.example"
+_HOUR = int(NOW // 3600) % 24
+CLOSED = {
+    "maintenance_window_start_hour_utc": (_HOUR + 2) % 24,
+    "maintenance_window_end_hour_utc": (_HOUR + 3) % 24,
+}
 HERE, THERE, SLOW = ident(1, 0xA1), ident(2, 0xA2), ident(3, 0xA3)
 
 
@@ -102,6 +108,51 @@ def test_check_names_the_tenant_that_is_behind(two: Path, capsys: pytest.Capture
     at = re.search(r"^fleetops_console_api_read_timestamp_seconds (\S+)$", file.read_text(), re.MULTILINE)
     assert at and float(at[1]) == NOW - 3 * DAY
     assert told["stuck"]["value"] == vitals(two, NOW).stuck == 2
+
+
+def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
+    two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_store(two) as store:
+        store.put_cursor(Cursor("health", f"{OTHER}|{ident(30)}", last_error="GET /v1/x answered 403"))
+        store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 2 * DAY))
+    assert said_of_other(two) == {OTHER, "GET /v1/x", host_name(21), host_name(30)}
+    app = opened(monkeypatch, two, "record")
+    assert dict(app.dataframe[1].value[["tenant", "state"]].to_numpy()) == {TENANT: "followed", OTHER: "stale"}
+    command = next(code.value for code in app.code if " retire " in code.value)
+    assert main(shlex.split(command)[3:]) == 0
+    assert capsys.readouterr().out.startswith(f"{OTHER} is retired: its data stays")
+    assert main(shlex.split(command)[3:]) == 0
+    assert "it was retired already" in capsys.readouterr().err
+    assert said_of_other(two) == set()
+    found = vitals(two, time.time())
+    assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
+    # What is known of it is shown, as of its last sync, and its pages wait for nothing.
+    monkeypatch.setattr("console.ui.clock", lambda: NOW + 20)
+    app = opened(monkeypatch, two, "rollout", id=THERE)
+    assert "Running for 50 s" in words(app) and "3 d" in words(app)
+    assert not ui.something_open(rollout_id=THERE)
+    assert ui.something_open(rollout_id=HERE)
+    assert "oldest of" not in words(opened(monkeypatch, two, "overview"))
+    app = opened(monkeypatch, two, "record")
+    assert dict(app.dataframe[1].value[["tenant", "state"]].to_numpy())[OTHER].startswith("retired 20")
+    with open_store(two) as store:
+        store.put_cursor(Cursor("api", OTHER, last_ok_at=time.time() + 1))
+    assert len(queries.stuck(two, NOW)) > 0
+
+
+def said_of_other(path: Path) -> set[str]:
+    """Which of these words attention and check say."""
+    items = queries.attention(path, NOW).to_dict("records")
+    said = " ".join([*(f"{i['title']} {i['detail']}" for i in items), *queries.stuck(path, NOW)["host"]])
+    return {word for word in (OTHER, "GET /v1/x", host_name(20), host_name(21), host_name(30)) if word in said}
+
+
+def test_a_tenant_that_is_none_cannot_be_retired(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retire", "https://nobody.example"]) == 2
+    said = capsys.readouterr().err
+    assert f"https://nobody.example is no tenant of {two}" in said
+    assert TENANT in said and OTHER in said
 
 
 def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
