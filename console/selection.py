@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from console import on_its_way
+
 PARAMETER = "selected"
 
 MOST = 100
@@ -16,20 +18,43 @@ MOST = 100
 
 _LEFT_OUT = "selection_left_out"
 _CHANGES = "selection_changes"
+_ELSEWHERE = "selection_elsewhere"
 
 
 def selected() -> tuple[str, ...]:
     """The ids in the address, each once."""
+    told = _told()
+    _page, ids = on_its_way.meant(PARAMETER, (_page_of(), told))
+    if ids != told:
+        _write(ids)
+    return ids
+
+
+def select(ids: Iterable[str], *, ticked: bool = False) -> None:
+    """Make ``ids`` the selection; for a callback. What does not fit is counted in :func:`left_out`.
+
+    ticked: it was done in the table.
+    """
+    unique = list(dict.fromkeys(ids))
+    st.session_state[_LEFT_OUT] = max(0, len(unique) - MOST)
+    st.session_state[_ELSEWHERE] = elsewhere() + (not ticked)
+    touch()
+    on_its_way.changed(PARAMETER, (_page_of(), _told()), (_page_of(), tuple(unique[:MOST])))
+    _write(unique[:MOST])
+
+
+def _told() -> tuple[str, ...]:
     return tuple(dict.fromkeys(st.query_params.get_all(PARAMETER)))[:MOST]
 
 
-def select(ids: Iterable[str]) -> None:
-    """Make ``ids`` the selection; for a callback. What does not fit is counted in :func:`left_out`."""
-    unique = list(dict.fromkeys(ids))
-    st.session_state[_LEFT_OUT] = max(0, len(unique) - MOST)
-    touch()
-    if unique:
-        st.query_params[PARAMETER] = unique[:MOST]
+def _page_of() -> str | None:
+    """Of what the page is."""
+    return st.query_params.get("id")
+
+
+def _write(ids: Sequence[str]) -> None:
+    if ids:
+        st.query_params[PARAMETER] = list(ids)
     elif PARAMETER in st.query_params:
         del st.query_params[PARAMETER]
 
@@ -69,3 +94,8 @@ def changes() -> int:
     A chart that carries it is a new one after each change, so that the same click again is an event again.
     """
     return int(st.session_state.get(_CHANGES, 0))
+
+
+def elsewhere() -> int:
+    """How often the selection was changed in this session, but in the table."""
+    return int(st.session_state.get(_ELSEWHERE, 0))

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import charts, columns, selection, ui
+from console import charts, columns, on_its_way, selection, ui
 
 KEY = "targets"
 
@@ -18,7 +18,8 @@ KEY = "targets"
 def show(found: pd.DataFrame) -> None:
     """One page of ``queries.target_page``. A tick selects a target, a click on its instance opens that page."""
     ids = found["target_id"].tolist()
-    _tick(ids)
+    key = _key()
+    _tick(key, ids)
     longest = found["took_s"].max()
     full = float(longest) if longest and longest > 0 else 1.0
     frame = found.assign(
@@ -48,26 +49,38 @@ def show(found: pd.DataFrame) -> None:
         height="content" if len(frame) <= columns.MOST_ROWS else (columns.MOST_ROWS + 1) * columns.ROW,
         placeholder="",
         alt="Targets of the rollout",
-        key=KEY,
-        on_select=lambda: _ticked(ids),
+        key=key,
+        on_select=lambda: _ticked(key, ids),
         selection_mode="multi-row",
     )
     ui.follow(f"{KEY}_open", ui.INSTANCE, found["instance_id"].fillna("").tolist())
 
 
-def _tick(ids: list[str]) -> None:
+def _key() -> str:
+    """Another table after each change that was made elsewhere: what the browser then still tells of the one before is
+    no will of the reader's."""
+    return f"{KEY}_{selection.elsewhere()}"
+
+
+def _tick(key: str, ids: list[str]) -> None:
     """Tick the rows that are selected, wherever that was done. The table itself knows rows by their number only."""
     chosen = set(selection.selected())
     rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
-    if _rows() != rows:
-        st.session_state[KEY] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    if key in st.session_state and _rows(key) != rows:
+        # Other rows have come under its ticks.
+        on_its_way.changed(key, _rows(key), rows)
+    # Each time: the browser can miss what only one of two quick answers tells it.
+    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
 
 
-def _ticked(ids: list[str]) -> None:
-    ticked = [ids[row] for row in _rows() if row < len(ids)]
-    selection.select(selection.after_boxes(selection.selected(), ids, ticked))
+def _ticked(key: str, ids: list[str]) -> None:
+    rows = _rows(key)
+    if key != _key() or on_its_way.meant(key, rows) != rows:
+        return
+    ticked = [ids[row] for row in rows if row < len(ids)]
+    selection.select(selection.after_boxes(selection.selected(), ids, ticked), ticked=True)
 
 
-def _rows() -> list[int]:
-    state = st.session_state.get(KEY) or {}
+def _rows(key: str) -> list[int]:
+    state = st.session_state.get(key) or {}
     return list(state.get("selection", {}).get("rows", []))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from console import charts, queries, selection, timeline_view, ui, zoom
+from console import charts, on_its_way, queries, selection, timeline_view, ui, zoom
 from console.timeline import Layout, Usual, in_window, lay_out
 from console.timeline_chart import timeline_bars
 from console.timeline_image import timeline_image
@@ -35,6 +36,9 @@ HELP = (
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
 BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
+
+# By chart the ids of its rows; of the newest charts, as Streamlit keeps for the session what it calls on a click.
+_DRAWN, CHARTS_KEPT = "timeline_drawn", 6
 
 WINDOW, _WINDOW_OF = "window", "window_of"
 WINDOW_FROM = 11
@@ -175,12 +179,12 @@ def show(
         # The image writes no time of its own, so that all viewers share it.
         zone = ui.viewer_zone() if kind == "bars" else ""
         figure = _figure(*key, kind, earlier, ui.theme(), rows, axis, window, chosen, zone)
-        picked = None
+        picked: Callable[[str], None] | None = None
         if kind == "image":
-            picked = partial(_boxed, name, take)
+            picked = partial(_boxed, take)
         elif ids is not None:
-            picked = partial(_clicked, name, ids)
-        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"))
+            picked = _clicked
+        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"), ids)
 
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     # The slider stands below the picture but decides what it marks.
@@ -225,33 +229,48 @@ def _origin(timeline: Timeline, bounds: tuple[float, float]) -> float:
 
 
 def _chart(
-    figure_json: str, alt: str, key: str, picked: Callable[[], None] | None, modes: Literal["box"] | tuple[str, ...]
+    figure_json: str,
+    alt: str,
+    name: str,
+    picked: Callable[[str], None] | None,
+    modes: Literal["box"] | tuple[str, ...],
+    ids: list[str] | None,
 ) -> None:
     figure = json.loads(figure_json)
     boxed = modes == "box"
     # The same click after another change is a new event to the browser only in a new chart. A zoom would be lost with
     # the old one, as at each refresh: so it sets the window.
-    figure["layout"]["meta"] = {"changes": selection.changes(), **zoom.mark(boxed)}
+    changes = selection.changes()
+    figure["layout"]["meta"] = {"changes": changes, **zoom.mark(boxed)}
     config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
     if boxed:
         # The picture always shows everything.
         config["modeBarButtonsToRemove"] += ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
+    # Each figure is a new chart, and has a name of its own: so a click in the one before, which the browser shows until
+    # it has this one, is still found.
+    key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
     more: dict[str, Any] = {}
     if picked is not None:
-        more = {"on_select": picked, "selection_mode": modes}
+        drawn = st.session_state.setdefault(_DRAWN, {})
+        drawn.pop(key, None)
+        drawn[key] = ids
+        for old in list(drawn)[:-CHARTS_KEPT]:
+            del drawn[old]
+        # The browser repeats what was picked in a chart until it has the next one.
+        more = {"on_select": lambda: picked(key) if selection.changes() == changes else None, "selection_mode": modes}
     # Said outright, the place is kept free while the chart loads.
     st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
 
 
-def _clicked(key: str, ids: list[str]) -> None:
+def _clicked(key: str) -> None:
     """Bars were clicked or boxed; their rows are in the points."""
-    points = st.session_state[key]["selection"]["points"]
-    clicked = [ids[point["customdata"]] for point in points if point.get("customdata") is not None]
+    points, ids = st.session_state[key]["selection"]["points"], st.session_state[_DRAWN].get(key)
+    clicked = [ids[point["customdata"]] for point in points if ids and point.get("customdata") is not None]
     if clicked:
         selection.select(selection.after_click(selection.selected(), clicked))
 
 
-def _boxed(key: str, take: Callable[[list[Any]], None]) -> None:
+def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
     """A stretch of the picture was dragged over: it becomes the window."""
     boxes = st.session_state[key]["selection"]["box"]
     if boxes:
@@ -272,8 +291,15 @@ def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any])
         # So it grows with an open rollout, up to the end of the slider.
         last = most
     low = int(np.clip(math.floor(first), 0, most - 1))
-    st.session_state[WINDOW] = (low, int(np.clip(math.ceil(last), low + 1, most)))
+    window = (low, int(np.clip(math.ceil(last), low + 1, most)))
+    on_its_way.changed(WINDOW, now, window)
+    st.session_state[WINDOW] = window
     selection.touch()
+
+
+def _slid() -> None:
+    """The slider was moved, or a request tells where it stood before the zoom that moved it."""
+    st.session_state[WINDOW] = on_its_way.meant(WINDOW, st.session_state[WINDOW])
 
 
 def _forget_of_another(source: Source) -> None:
@@ -305,6 +331,7 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         (0, most),
         key=WINDOW,
         bind="query-params",
+        on_change=_slid,
         help="The bars and the table show the targets that were in progress within the window.",
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)

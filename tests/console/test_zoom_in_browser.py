@@ -6,19 +6,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 from console.store import Cursor, open_store
 from tests.console.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
 from tests.console.served import serving
-from tests.console.timeline_in_browser import bar_of, click, drag, framed, in_address, settled, shown, window
+from tests.console.timeline_in_browser import (
+    bar_of,
+    click,
+    drag,
+    drag_to_zoom,
+    framed,
+    in_address,
+    settled,
+    shown,
+    window,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -127,12 +136,7 @@ def test_a_zoom_stays_while_the_page_refreshes_itself(address: str, page: Page) 
     # Not ``watched``: Plotly itself complains of a chart that is replaced under the pointer.
     page.set_viewport_size({"width": 1400, "height": 2400})
     page.goto(f"{address}/rollout?id={OPEN}")
-    # A drag is lost when the chart is replaced meanwhile.
-    for _dummy in range(20):
-        drag(page, bar_of(page, "agent-00003."))
-        with contextlib.suppress(TimeoutError):
-            page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=5_000)
-            break
+    drag_to_zoom(page, "agent-00003.")
     asked = zoomed(page, size=1000)
     axis = shown(page)
     until = page.get_by_text(re.compile("in progress, drawn up to"))

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import FloatRect, Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page, TimeoutError
 
 
 def bar_of(page: Page, host: str, chart: int = 0) -> Locator:
@@ -84,6 +85,16 @@ def drag(page: Page, target: Locator, beyond: float = 20) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] + beyond, height + 2, steps=5)
     page.mouse.up()
+
+
+def drag_to_zoom(page: Page, host: str) -> None:
+    """Drag along a target's bar until the address has a window: a drag is lost when the chart is replaced meanwhile."""
+    for _dummy in range(20):
+        drag(page, bar_of(page, host))
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=5_000)
+            return
+    raise AssertionError(page.url)
 
 
 def shown(page: Page, chart: int = 0) -> list[float]:

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A slow line to a page that refreshes itself: requests written before an answer came do not undo what was chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from console.store import Cursor, open_store
+from tests.console.seeded import OPEN, TENANT, seed_small
+from tests.console.served import serving
+from tests.console.timeline_in_browser import bar_of, click, drag_to_zoom, framed, in_address, settled, ticked, window
+
+pytestmark = pytest.mark.browser
+
+# What the server says arrives after half of the time between two refreshes.
+_SLOW = """
+const late = heard => event => setTimeout(() => heard(event), 1500)
+window.WebSocket = class extends WebSocket {
+  set onmessage(heard) { super.onmessage = late(heard) }
+  addEventListener(type, heard, ...more) {
+    super.addEventListener(type, type === "message" ? late(heard) : heard, ...more)
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("record")
+    now = time.time()
+    seed_small(folder / "console.db", folder / "runs", now)
+    with open_store(folder / "console.db") as store:
+        # Read in an hour, so that open bars grow at each refresh.
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=now + 3600))
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
+
+
+def remains(page: Page, hosts: list[str], asked: list[int] | None = None) -> None:
+    """Over a refresh, table and address show the hosts as selected, and the address the window."""
+    settled(page, len(hosts))
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        assert [host[:11] for host in ticked(page)] == hosts
+        assert len(in_address(page)) == len(hosts)
+        assert asked is None or window(page) == asked
+        page.wait_for_timeout(50)
+    assert framed(page) % max(1, len(hosts)) == 0
+
+
+def test_what_is_chosen_on_a_page_that_refreshes_itself_stays_chosen(address: str, page: Page) -> None:
+    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.add_init_script(_SLOW)
+    page.goto(f"{address}/rollout?id={OPEN}&sort=Start")
+    bar_of(page, "agent-00003.")
+    row = page.locator("[data-testid=stDataFrame]").first
+
+    def tick(number: int) -> None:
+        row.click(position={"x": 18, "y": 48 + number * 33})
+
+    tick(0)
+    settled(page, 1)
+    first = [host[:11] for host in ticked(page)]
+    remains(page, first)
+    other = "agent-00003"
+    assert other not in first
+    for hosts in (sorted([*first, other]), first):
+        click(page, bar_of(page, f"{other}."))
+        remains(page, hosts)
+    drag_to_zoom(page, f"{other}.")
+    remains(page, first, window(page))
