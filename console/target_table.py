@@ -14,6 +14,9 @@ from console import charts, columns, on_its_way, selection, ui
 
 KEY = "targets"
 
+# The table that was told its ticks, instead of telling them.
+_TOLD = "targets_told"
+
 
 def show(found: pd.DataFrame) -> None:
     """One page of ``queries.target_page``. A tick selects a target, a click on its instance opens that page."""
@@ -66,17 +69,22 @@ def _tick(key: str, ids: list[str]) -> None:
     """Tick the rows that are selected, wherever that was done. The table itself knows rows by their number only."""
     chosen = set(selection.selected())
     rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
-    if key in st.session_state and _rows(key) != rows:
-        # Other rows have come under its ticks.
-        on_its_way.changed(key, _rows(key), rows)
-    # Each time: the browser can miss what only one of two quick answers tells it.
-    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    if _rows(key) != rows:
+        if key in st.session_state:
+            # Other rows have come under its ticks.
+            on_its_way.changed(key, _rows(key), rows)
+        st.session_state[_TOLD] = key
+    if st.session_state.get(_TOLD) == key:
+        # Each time: the browser can miss what only one of two quick answers tells it.
+        st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
 
 
 def _ticked(key: str, ids: list[str]) -> None:
     rows = _rows(key)
     if key != _key() or on_its_way.meant(key, rows) != rows:
         return
+    # What it knows by itself it is not told: that would take the keyboard's place in it away.
+    st.session_state[_TOLD] = None
     ticked = [ids[row] for row in rows if row < len(ids)]
     selection.select(selection.after_boxes(selection.selected(), ids, ticked), ticked=True)
 

@@ -84,6 +84,23 @@ def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(a
     settled(page, 0)
 
 
+def test_rows_are_selected_by_keyboard_one_after_the_other(address: str, watched: Page) -> None:
+    page = watched
+    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.goto(f"{address}/rollout?id={FLEET}&sort=Start")
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    bar_of(page, "agent-00001.")
+    for _dummy in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.matches('[data-testid=stDataFrame] canvas')"):
+            break
+    for count, hosts in enumerate((["agent-00001"], ["agent-00001", "agent-00002"]), start=1):
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Space")
+        settled(page, count)
+        assert [host[:11] for host in ticked(page)] == hosts
+
+
 def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_leads_to_its_instance(
     address: str, watched: Page
 ) -> None:
