@@ -23,10 +23,18 @@ T = TypeVar("T")
 
 def changed(name: str, before: T, after: T) -> None:
     """Remember that the page itself changed ``name`` from one value to another."""
-    st.session_state[f"{name}_changed"] = (before, after, time.monotonic())
+    now = time.monotonic()
+    former, _after = st.session_state.get(_key(name), ([], None))
+    recent = [(value, at) for value, at in former if now - at < SECONDS]
+    st.session_state[_key(name)] = ([*recent, (before, now)], after)
 
 
 def meant(name: str, told: T) -> T:
-    """What a request means that tells ``told``: the value after the newest change, if it tells just the one before."""
-    before, after, at = st.session_state.get(f"{name}_changed", (None, None, 0.0))
-    return after if told == before != after and time.monotonic() - at < SECONDS else told
+    """What a request means that tells ``told``: what is after the newest change if that was shortly before."""
+    former, after = st.session_state.get(_key(name), ([], None))
+    now = time.monotonic()
+    return after if any(told == value and now - at < SECONDS for value, at in former) else told
+
+
+def _key(name: str) -> str:
+    return f"{name}_changed"
