@@ -106,11 +106,8 @@ class Upkeep(Tables):
         with self._write():
             if self._conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
-            self._conn.execute(
-                "UPDATE ingest_cursors SET last_error = NULL"
-                " WHERE last_error IS NOT NULL AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')",
-                {"t": tenant},
-            )
+            failed = self._rows(_FAILED, {"t": tenant})
+            self._upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
             self._record("retire", now, {"tenant": tenant})
         return True
 
@@ -118,6 +115,12 @@ class Upkeep(Tables):
 _RETIRED = """
 SELECT count(*) FROM upkeep WHERE kind = 'retire' AND json_extract(detail_json, '$.tenant') = :t
 AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t), 0)
+"""
+
+
+_FAILED = """
+SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
+AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
 """
 
 

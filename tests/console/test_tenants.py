@@ -113,6 +113,8 @@ def test_check_names_the_tenant_that_is_behind(two: Path, capsys: pytest.Capture
 def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # TENANT was read lately, and other tests may come before this one.
+    monkeypatch.setattr("console.ui.clock", lambda: NOW + 20)
     with open_store(two) as store:
         store.put_cursor(Cursor("health", f"{OTHER}|{ident(30)}", last_error="GET /v1/x answered 403"))
         store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 2 * DAY))
@@ -128,7 +130,6 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     found = vitals(two, time.time())
     assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
     # What is known of it is shown, as of its last sync, and its pages wait for nothing.
-    monkeypatch.setattr("console.ui.clock", lambda: NOW + 20)
     app = opened(monkeypatch, two, "rollout", id=THERE)
     assert "Running for 50 s" in words(app) and "3 d" in words(app)
     assert not ui.something_open(rollout_id=THERE)
