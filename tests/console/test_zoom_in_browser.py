@@ -112,13 +112,18 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     settled(page, 1)
     assert zoomed(page) == asked and shown(page) == axis and page.url == link
     # The way back, and once more by the tool above the chart.
-    corner = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
+    # While a chart is replaced there are two.
+    charts = page.locator(".js-plotly-plot")
+    expect(charts).to_have_count(1, timeout=90_000)
+    corner = charts.locator(".nsewdrag").bounding_box()
     assert corner is not None
     page.mouse.dblclick(corner["x"] + 5, corner["y"] + 3)
     whole(page, everything)
     settled(page, 1)
     drag(page, bar_of(page, "agent-00008."))
     zoomed(page)
+    narrowed.wait_for(timeout=90_000)
+    expect(charts).to_have_count(1, timeout=90_000)
     page.locator("[data-title='Reset axes']").click()
     whole(page, everything)
 
