@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What may be different about an API that still conforms to the reference. Each field is one quirk.
+
+Endpoints are named by their operationId, as in tests/contract/openapi.yaml. Seconds are wall seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Gets the answer that the API would give and returns the one that it gives.
+Change = Callable[[Any], Any]
+
+
+@dataclass
+class Quirks:
+    """The settings of a second API; the defaults are an ordinary one."""
+
+    # Lists
+    page_cap: dict[str, int] = field(default_factory=dict)  # operation -> most rows a call, whatever limit says
+    oldest_first: set[str] = field(default_factory=set)  # operations whose list begins with the oldest row
+    list_lag: float = 0.0  # seconds until a new rollout or target appears in a list
+
+    # Clocks and times
+    date_skew: float = 0.0  # seconds by which the Date header is ahead of the times in the bodies
+    time: Callable[[float], Any] | None = None  # epoch seconds -> the time as the bodies spell it
+
+    # Ids and words
+    spell_id: dict[str, Callable[[str], str]] = field(default_factory=dict)  # operation -> spelling of instance ids
+    task_id: Callable[[str], Any] | None = None  # the task id as E2, E22 and E24 answer it (the rows keep their own)
+    words: dict[str, str] = field(default_factory=dict)  # status word -> the word that the server uses for it
+
+    # Values
+    policy: dict[str, Any] = field(default_factory=dict)  # fields of E9, unchecked
+    answers: dict[str, Any] = field(default_factory=dict)  # operation -> the body, or a function of the usual body
+
+    # A write that is answered with 200 and not carried out: operation -> the body
+    refused: dict[str, Any] = field(default_factory=dict)
+
+    # HTTP
+    status: dict[str, int] = field(default_factory=dict)  # operation -> status, with the body {"detail": ...}
+    headers: Mapping[str, str] = field(default_factory=dict)  # added to every answer
+    latency: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds before it is carried out
+    drip: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds between two bytes of the body
+    base_path: str = ""  # the path below which the API lies
+
+    # Behaviour
+    deploy_seconds: float = 0.2
+    outcomes: dict[str, str] = field(default_factory=dict)  # host name -> status word that its redeploy ends with
