@@ -25,7 +25,7 @@ from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
 from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
 
-CONTRACT = yaml.safe_load((Path(__file__).parents[1] / "contract" / "openapi.yaml").read_text())
+CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "contract" / "openapi.yaml").read_text())
 MODULES = sorted({module_of(case) for case in TABLE})
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 FLEET = {"agent-001": ID, "agent-002": "5f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"}

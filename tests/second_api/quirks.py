@@ -4,7 +4,7 @@
 
 """What may be different about an API that still conforms to the reference. Each field is one quirk.
 
-Endpoints are named by their operationId, as in tests/contract/openapi.yaml. Seconds are wall seconds.
+Endpoints are named by their operationId, as in docs/contract/openapi.yaml. Seconds are wall seconds.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.simulator.running import running_simulator
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-CONTRACT = CHECKOUT / "tests" / "contract" / "openapi.yaml"
+CONTRACT = CHECKOUT / "docs" / "contract" / "openapi.yaml"
 NEED_A_STATE = {"cancel_rollout", "pause_rollout", "resume_rollout", "retry_rollout_target"}
 # What the contract does not document but may answer: right data meets an unknown id (404) or a state (409); wrong data
 # is a 422, or 400 when its bytes are no text, or 401 when the key is what is wrong.

@@ -18,7 +18,7 @@ import pytest
 from tests.simulator.running import Simulator
 from tests.unit.simulator.raw_client import ask
 
-CONTRACT = Path(__file__).resolve().parents[2] / "contract" / "openapi.yaml"
+CONTRACT = Path(__file__).resolve().parents[3] / "docs" / "contract" / "openapi.yaml"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 FLEET = "/v1/instances/fleet"
 ROLLOUT = f"{FLEET}/runtime/rollouts/{NOBODY}"
