@@ -69,7 +69,7 @@ options:
     type: raw
     version_added: 0.2.0
   request_timeout:
-    description: Seconds to wait for one answer.
+    description: Seconds until an answer must be there as a whole.
     type: float
     default: 5
     env:

@@ -28,7 +28,7 @@ options:
     type: list
     elements: str
   request_timeout:
-    description: Seconds to wait for one answer.
+    description: Seconds until an answer must be there as a whole.
     type: float
     default: 5
     env:
