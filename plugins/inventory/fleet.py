@@ -170,6 +170,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts impor
     with_given,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")
@@ -179,7 +180,7 @@ _CACHE_VERSION = 1
 _NAMED_PROBLEMS = 5
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(StrictOptions, BaseInventoryPlugin, Constructable, Cacheable):
     """Room of the plugin: options, cache and Ansible's inventory; the rest is in plugin_utils/_fleet_*.py."""
 
     NAME = "fleetops.agents.fleet"

@@ -177,7 +177,13 @@ def run_as_module(operation: Operation) -> None:
     """The main() of every module file: an ordinary Ansible module, wherever Ansible puts it."""
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-    module = AnsibleModule(argument_spec=operation.argument_spec(), supports_check_mode=True, **operation.rules)
+    spec = operation.argument_spec()
+    try:
+        module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
+    except SettingsError as refused:
+        # Of an environment variable. The same module without any demand can say so.
+        undemanding = {name: {"type": "raw", "no_log": bool(entry.get("no_log"))} for name, entry in spec.items()}
+        AnsibleModule(argument_spec=undemanding, supports_check_mode=True).fail_json(msg=f"{refused}.")
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=str(REQUESTS_IMPORT_ERROR))
     context = Context(module.params, check_mode=module.check_mode, warn=module.warn)
