@@ -90,3 +90,33 @@ def test_a_server_that_drips_holds_no_task_and_no_lookup(results: Callable[..., 
     with second_api(instances=1, drip={"*": 0.5}) as api:
         told = results(api, FLEETOPS_REQUEST_TIMEOUT="1", FLEETOPS_RETRIES="0")
         assert all("no whole answer within the time limit of 1 s" in result["msg"] for result in told.values()), told
+
+
+# reports/2026-11 D15
+def test_no_text_of_a_server_drives_the_terminal(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
+    hostile = "\x1b[2J\x9b31m\x07gone"
+    api_id = "instance_id"
+    with second_api(instances=1) as api:
+        api.quirks.answers["get_deep_health"] = lambda usual: {**usual, "subsystems": {"llm": hostile}}
+        api.quirks.status["list_instance_actions"] = 409
+        api.quirks.detail["list_instance_actions"] = hostile
+        api.quirks.answers["get_fleet_update_policy"] = lambda usual: {**usual, "runtime_default": hostile}
+        one = {api_id: api.instances[0].id}
+        tasks = [
+            {"fleetops.agents.instance_health_info": one},
+            {"fleetops.agents.instance_action_info": one, "ignore_errors": True},
+            {"ansible.builtin.debug": {"msg": "{{ lookup('fleetops.agents.update_policy', 'runtime_default') }}"}},
+            {"fleetops.agents.instance_action_info": one},
+        ]
+        play = {"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}
+        playbook, inventory = tmp_path / "play.json", tmp_path / "production.fleet.yml"
+        playbook.write_text(json.dumps([play]))
+        inventory.write_text("plugin: fleetops.agents.fleet\nenrich: [health]\n")
+        done = run_playbook(api, playbook, "-vv", inventory=inventory)
+        api.quirks.status["get_rollout"] = 409
+        api.quirks.detail["get_rollout"] = hostile
+        refused = run_playbook(api, playbook, "-v", inventory=inventory)
+    assert done.rc == 2 and done.output.count("x1b[2J") >= 4, done.output
+    assert "x1b[2J" in refused.output
+    for sign in "\x1b\x9b\x07":
+        assert sign not in done.output and sign not in refused.output

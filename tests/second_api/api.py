@@ -430,7 +430,11 @@ class SecondApi:
         time.sleep(self.quirks.latency.get(name, self.quirks.latency.get("*", 0.0)))
         with self.lock:
             if name in self.quirks.status:
-                return name, self.quirks.status[name], {"detail": f"{name} answers with an error"}
+                return (
+                    name,
+                    self.quirks.status[name],
+                    {"detail": self.quirks.detail.get(name, f"{name} answers with an error")},
+                )
             if name in self.quirks.refused:
                 return name, 200, self.quirks.refused[name]
             try:

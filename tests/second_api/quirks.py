@@ -44,6 +44,7 @@ class Quirks:
 
     # HTTP
     status: dict[str, int] = field(default_factory=dict)  # operation -> status, with the body {"detail": ...}
+    detail: dict[str, Any] = field(default_factory=dict)  # operation -> the detail of that body
     headers: Mapping[str, str] = field(default_factory=dict)  # added to every answer
     latency: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds before it is carried out
     drip: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds between two bytes of the body

@@ -27,6 +27,16 @@ def printable(text: str) -> str:
     return _NOT_FOR_A_TERMINAL.sub(_escape, text.replace("\r\n", "\n"))
 
 
+def printable_line(text: str) -> str:
+    """As ``printable``, with line feeds and tabs escaped too: for a cell of a table."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def printable_json(document: str) -> str:
+    """A JSON document of the same meaning without the signs that JSON itself would let through."""
+    return _NOT_FOR_A_TERMINAL.sub(lambda found: f"\\u{ord(found.group()):04x}", document)
+
+
 def printable_values(value: Any) -> Any:
     """A copy of plain data (mappings, sequences, scalars) in which each text is printable."""
     if isinstance(value, str):
