@@ -27,7 +27,8 @@ options:
   validate_certs:
     description:
       - Whether the server's TLS certificate must be trusted.
-      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used.
+      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used. As with the other variables, an
+        empty one counts as not set, and one that cannot be read is refused.
     type: bool
     default: true
   ca_path:
@@ -91,7 +92,9 @@ options:
     vars:
       - name: fleetops_api_key
   validate_certs:
-    description: Whether the server's TLS certificate must be trusted.
+    description:
+      - Whether the server's TLS certificate must be trusted.
+      - An empty value of this and the other options counts as not set, and one that cannot be read is refused.
     type: bool
     default: true
     env:
@@ -128,7 +131,9 @@ options:
     vars:
       - name: fleetops_retries
   extra_headers:
-    description: Further headers to send with each call, for a gateway in front of the server.
+    description:
+      - Further headers to send with each call, for a gateway in front of the server.
+      - In the environment it is JSON text.
     type: dict
     default: {}
     env:
