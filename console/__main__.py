@@ -144,9 +144,9 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
         )
     print(f"{settings.database}: {report.summary}.")
     for sentence in report.notes:
-        print(f"console: note: {sentence}", file=sys.stderr)
+        say(f"note: {sentence}", OK)
     for sentence in report.problems:
-        print(f"console: {sentence}", file=sys.stderr)
+        say(sentence, PARTLY)
     return PARTLY if report.problems else OK
 
 

@@ -14,6 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import (
+    printable_json,
+    printable_line,
+)
+
 FORMATS = ("table", "json", "csv")
 
 # Spreadsheets take a cell that begins so for a formula.
@@ -24,7 +29,7 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -
     """``rows`` as text with a line end. Columns named ``*_at`` are epoch seconds and become ISO 8601 (UTC)."""
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
-        return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+        return printable_json(json.dumps(plain, indent=2, ensure_ascii=False)) + "\n"
     if form == "csv":
         text = io.StringIO()
         # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
@@ -52,7 +57,6 @@ def _cell(value: Any) -> Any:
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    # What a server or a playbook named itself must not move the cursor or change colours.
     cells = [[_printable(row[column]) for column in columns] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
     lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in [list(columns), *cells]]
@@ -60,4 +64,4 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
 
 
 def _printable(value: Any) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(value)) if value is not None else "-"
+    return printable_line(str(value)) if value is not None else "-"

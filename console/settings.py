@@ -19,14 +19,12 @@ A wrong value raises SettingsError, one sentence that names the variable; a key 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+from ansible_collections.fleetops.agents.plugins.module_utils._api import plain_values
 
 
 class SettingsError(Exception):
@@ -161,25 +159,15 @@ def _text(env: Mapping[str, str], name: str) -> str | None:
 
 def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     text = _text(env, name)
-    if text is None:
-        return default
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise SettingsError(f"{name} is {text!r}; it must be true or false.")
+    try:
+        return default if text is None else plain_values.boolean(name, text)
+    except plain_values.SettingsError as error:
+        raise SettingsError(f"{error}.") from None
 
 
 def _number(env: Mapping[str, str], name: str, *, default: float, least: float, whole: bool = False) -> float:
     text = _text(env, name)
-    if text is None:
-        return default
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < least or (whole and value != int(value)):
-        raise SettingsError(
-            f"{name} is {text!r}; it must be a {'whole ' if whole else ''}number of at least {least:g}."
-        )
-    return value
+        return default if text is None else plain_values.number(name, text, least=least, whole=whole)
+    except plain_values.SettingsError as error:
+        raise SettingsError(f"{error}.") from None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable_line
 from console.commands.lists import stuck_options, stuck_rules
 from console.commands.options import database_option, format_option, measure
 from console.limits import FIGURES, Limits, shown
@@ -94,9 +95,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         _write(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
-            # Paths and servers' words must not move the cursor.
-            sentence = "".join(sign if sign.isprintable() else "?" for sign in check.sentence)
-            sys.stdout.write(f"{check.level.name:<8}  {check.name}: {sentence}.\n")
+            sys.stdout.write(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
     else:
         rows = [
             {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": f"{c.sentence}."}

@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable
 from console.listing import FORMATS
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -17,7 +18,7 @@ _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 def say(sentence: object, code: int) -> int:
     """One sentence on standard error; returns ``code``."""
-    sys.stderr.write(f"console: {sentence}\n")
+    sys.stderr.write(f"console: {printable(str(sentence))}\n")
     return code
 
 

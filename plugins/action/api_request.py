@@ -22,7 +22,10 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import (
+    REQUESTS_IMPORT_ERROR,
+    SettingsError,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, Result, execute
 from ansible_collections.fleetops.agents.plugins.plugin_utils._key_refused import RefusedKey
 
@@ -56,7 +59,10 @@ class ActionModule(ActionBase):
 
     def _run_here(self, name: str, operation: Operation) -> Result:
         spec = operation.argument_spec()
-        checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
+        try:
+            checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
+        except SettingsError as refused:  # of an environment variable
+            return {"failed": True, "msg": f"{refused}."}
         params = checked.validated_parameters
         secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
         warnings: list[str] = []

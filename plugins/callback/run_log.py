@@ -97,6 +97,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets i
     play_secrets,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 _LEAST_RESULT_LIMIT = 1024
 _RECAP = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
@@ -118,7 +119,7 @@ def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(StrictOptions, CallbackBase):
     """Turns Ansible's hooks into events and appends them to the run's spool file."""
 
     CALLBACK_VERSION = 2.0

@@ -13,6 +13,8 @@ options:
   api_url:
     description:
       - Address of the server, for example V(https://fleet.example.com).
+      - A proxy is taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY). The
+        operating system is not asked for one.
       - If it is not set, the environment variable E(FLEETOPS_API_URL) is used.
     type: str
     required: true
@@ -25,23 +27,29 @@ options:
   validate_certs:
     description:
       - Whether the server's TLS certificate must be trusted.
-      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used.
+      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used. As with the other variables, an
+        empty one counts as not set, and one that cannot be read is refused.
     type: bool
     default: true
   ca_path:
     description:
-      - A file of certificates, or a folder of them, to trust instead of the system's.
+      - A file of certificates (PEM), or a folder of them, to trust instead of those that the Python library brings.
+        In a folder each is named by its hash (C(openssl rehash)). One that holds no certificate is refused before
+        anything is sent.
       - If it is not set, the environment variable E(FLEETOPS_CA_PATH) is used.
     type: path
   request_timeout:
     description:
-      - Seconds to wait for one answer. A restart, a run of diagnostics and a live health check are given at least 60 s.
+      - Seconds until an answer must be there as a whole, counted from when the call was sent, however slowly its parts
+        arrive. Each repeat has this time anew (O(retries)). A connection must be made within 5 s.
+      - A restart, a run of diagnostics and a live health check are given at least 60 s.
       - If it is not set, the environment variable E(FLEETOPS_REQUEST_TIMEOUT) is used.
     type: float
     default: 30
   retries:
     description:
       - How often a call is repeated that certainly was not carried out, or that may be carried out twice without harm.
+      - The pauses are about 0.5, 1, 2 ... 8 s. A C(Retry-After) of the server can only make them longer, up to 120 s.
       - A write whose outcome is unknown is never sent again; it is looked up.
       - If it is not set, the environment variable E(FLEETOPS_RETRIES) is used.
     type: int
@@ -65,7 +73,10 @@ requirements:
     PLUGINS = r"""
 options:
   api_url:
-    description: Address of the server, for example V(https://fleet.example.com).
+    description:
+      - Address of the server, for example V(https://fleet.example.com).
+      - A proxy is taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY). The
+        operating system is not asked for one.
     type: str
     required: true
     env:
@@ -81,7 +92,9 @@ options:
     vars:
       - name: fleetops_api_key
   validate_certs:
-    description: Whether the server's TLS certificate must be trusted.
+    description:
+      - Whether the server's TLS certificate must be trusted.
+      - An empty value of this and the other options counts as not set, and one that cannot be read is refused.
     type: bool
     default: true
     env:
@@ -89,14 +102,20 @@ options:
     vars:
       - name: fleetops_validate_certs
   ca_path:
-    description: A file of certificates, or a folder of them, to trust instead of the system's.
+    description:
+      - A file of certificates (PEM), or a folder of them, to trust instead of those that the Python library brings.
+        In a folder each is named by its hash (C(openssl rehash)). One that holds no certificate is refused before
+        anything is sent.
     type: path
     env:
       - name: FLEETOPS_CA_PATH
     vars:
       - name: fleetops_ca_path
   request_timeout:
-    description: Seconds to wait for one answer. A live health check is given at least 60 s.
+    description:
+      - Seconds until an answer must be there as a whole, counted from when the call was sent, however slowly its parts
+        arrive. Each repeat has this time anew (O(retries)). A connection must be made within 5 s.
+      - A live health check is given at least 60 s.
     type: float
     default: 30
     env:
@@ -112,7 +131,9 @@ options:
     vars:
       - name: fleetops_retries
   extra_headers:
-    description: Further headers to send with each call, for a gateway in front of the server.
+    description:
+      - Further headers to send with each call, for a gateway in front of the server.
+      - In the environment it is JSON text.
     type: dict
     default: {}
     env:

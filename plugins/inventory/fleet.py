@@ -158,6 +158,7 @@ if not hasattr(template, "trust_as_template"):
     inert = wrap_var
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable, printable_values
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import Instance
@@ -170,6 +171,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts impor
     with_given,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")
@@ -179,7 +181,7 @@ _CACHE_VERSION = 1
 _NAMED_PROBLEMS = 5
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(StrictOptions, BaseInventoryPlugin, Constructable, Cacheable):
     """Room of the plugin: options, cache and Ansible's inventory; the rest is in plugin_utils/_fleet_*.py."""
 
     NAME = "fleetops.agents.fleet"
@@ -285,7 +287,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         finally:
             client.close()
         for repeat in repeats:
-            self.display.v(repeat)
+            self.display.v(printable(repeat))
         return fleet
 
     def _cached(self, key: str) -> list[Instance] | None:
@@ -321,7 +323,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             inventory.add_group(group)
         for name, told, given in hosts:
             inventory.add_host(name)
-            for variable, value in told.items():
+            for variable, value in printable_values(told).items():
                 inventory.set_variable(name, variable, value if inert is None else inert(value))
             for variable, value in given.items():
                 inventory.set_variable(name, variable, value)
@@ -346,4 +348,4 @@ def _sentence(problems: list[str]) -> str:
     """The first problems, and how many more there are."""
     shown = "; ".join(problem.rstrip(". ") for problem in problems[:_NAMED_PROBLEMS])
     more = len(problems) - _NAMED_PROBLEMS
-    return f"{shown}; and {more} more" if more > 0 else shown
+    return printable(f"{shown}; and {more} more" if more > 0 else shown)

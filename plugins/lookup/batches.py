@@ -69,7 +69,7 @@ options:
     type: raw
     version_added: 0.2.0
   request_timeout:
-    description: Seconds to wait for one answer.
+    description: Seconds until an answer must be there as a whole.
     type: float
     default: 5
     env:
@@ -134,9 +134,10 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
+from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 
-class LookupModule(LookupBase):
+class LookupModule(StrictOptions, LookupBase):
     """Room of the lookup; the reading is in plugin_utils/_policy.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[int]:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ApiError, FleetClient, SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import newest
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable, printable_values
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._options import (
     Spec,
@@ -57,7 +58,8 @@ class Context:
         self.params = params
         self.check_mode = check_mode
         self.clock, self.sleep = clock, sleep
-        self.warn: Callable[[str], None] = warn or (lambda message: None)
+        tell = warn or (lambda message: None)
+        self.warn: Callable[[str], None] = lambda message: tell(printable(message))
         self.result: Result = {}
         self.changed = False
         self.diff: dict[str, Any] | None = None
@@ -107,6 +109,7 @@ class Operation:
 
     ``run(context)`` fills ``context.result``; it raises ApiError or OperationFailed. ``wait_timeout`` in seconds makes
     it a waiting module. ``offline``: it has something to say without the server too, even after a refused key.
+    ``verbatim``: the keys of its result that hold the server's texts as they are, because they are written back.
     """
 
     run: Callable[[Context], None]
@@ -114,6 +117,7 @@ class Operation:
     on_instance: bool = False
     wait_timeout: int | None = None
     offline: bool = False
+    verbatim: frozenset[str] = frozenset()
     rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def argument_spec(self) -> Spec:
@@ -161,7 +165,11 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         result["diff"] = context.diff
     if context.params.get("api_trace"):
         result["api_calls"] = context.trace
-    return result
+    # Ansible sends what is in a result to the terminal as it is, or in JSON that escapes a part of it only.
+    return {
+        name: value if name in operation.verbatim and name not in outcome else printable_values(value)
+        for name, value in result.items()
+    }
 
 
 def _check_times(context: Context) -> None:
@@ -177,7 +185,13 @@ def run_as_module(operation: Operation) -> None:
     """The main() of every module file: an ordinary Ansible module, wherever Ansible puts it."""
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-    module = AnsibleModule(argument_spec=operation.argument_spec(), supports_check_mode=True, **operation.rules)
+    spec = operation.argument_spec()
+    try:
+        module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
+    except SettingsError as refused:
+        # Of an environment variable. The same module without any demand can say so.
+        undemanding = {name: {"type": "raw", "no_log": bool(entry.get("no_log"))} for name, entry in spec.items()}
+        AnsibleModule(argument_spec=undemanding, supports_check_mode=True).fail_json(msg=f"{refused}.")
     if REQUESTS_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("requests"), exception=str(REQUESTS_IMPORT_ERROR))
     context = Context(module.params, check_mode=module.check_mode, warn=module.warn)

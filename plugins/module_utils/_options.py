@@ -9,12 +9,19 @@ The documentation of the same options is in doc_fragments/connection.py, wait.py
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.common.parameters import env_fallback
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._api.plain_values import (
+    SettingsError,
+    boolean,
+    is_blank,
+    number,
+)
 
 Spec = dict[str, dict[str, Any]]
 
@@ -45,9 +52,22 @@ CONNECTION_OPTIONS = tuple(_CONNECTION)
 def connection_spec() -> Spec:
     """The connection options of every module, with their environment names."""
     return {
-        name: {**entry, **({"fallback": (env_fallback, [ENVIRONMENT[name]])} if name in ENVIRONMENT else {})}
+        name: {**entry, **({"fallback": (_from_environment, [name])} if name in ENVIRONMENT else {})}
         for name, entry in _CONNECTION.items()
     }
+
+
+def _from_environment(option: str) -> Any:
+    """The option's value in the environment. An empty one is as good as none. Raises SettingsError."""
+    variable, kind = ENVIRONMENT[option], _CONNECTION[option]["type"]
+    value = os.environ.get(variable)
+    if is_blank(value):
+        if _CONNECTION[option].get("required"):
+            raise SettingsError(f"{option} is not set: set it, or {variable} in the environment")
+        raise AnsibleFallbackNotFound
+    if kind == "bool":
+        return boolean(variable, value)
+    return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
 
 
 def instance_spec() -> Spec:
@@ -86,7 +106,8 @@ def open_client(
     return connect(
         api_url=option("api_url"),
         api_key=option("api_key"),
-        validate_certs=option("validate_certs"),
+        # Read once more: nothing that is no boolean may ever switch the check of certificates off.
+        validate_certs=is_blank(option("validate_certs")) or boolean("validate_certs", option("validate_certs")),
         ca_path=option("ca_path"),
         request_timeout=option("request_timeout"),
         retries=option("retries"),

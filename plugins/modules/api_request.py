@@ -108,6 +108,7 @@ def run(context: Context) -> None:
 
 OPERATION = Operation(
     run=run,
+    verbatim=frozenset({"body"}),
     options={
         "method": {"type": "str", "choices": ["GET", "POST", "PATCH", "DELETE"], "default": "GET"},
         "path": {"type": "str", "required": True},

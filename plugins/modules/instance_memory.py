@@ -299,6 +299,7 @@ def _selection(context: Context) -> dict[str, str]:
 
 OPERATION = Operation(
     run=run,
+    verbatim=frozenset({"memory", "deleted_ids", "slices", "status"}),
     options={
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "content": {"type": "str"},

@@ -127,6 +127,7 @@ def run(context: Context) -> None:
 
 OPERATION = Operation(
     run=run,
+    verbatim=frozenset({"memories", "slices", "status"}),
     options={
         "conversation_id": {"type": "str"},
         "customer_id": {"type": "str"},

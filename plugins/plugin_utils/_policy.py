@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, SettingsError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable_values
 from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
 
 # A throttle is templated twice for each host; a policy that is 2 s old is fresh enough for the next start.
@@ -63,6 +64,8 @@ def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
         policy = client.get_fleet_update_policy()
     except ApiError as failure:
         raise PolicyError(f"The update policy cannot be read, so nothing may be rolled out. {failure}") from failure
+    # A lookup's value is shown as it is.
+    policy = printable_values(policy)
     _policies[identity] = (clock(), policy)
     return dict(policy)
 

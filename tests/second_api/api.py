@@ -430,7 +430,11 @@ class SecondApi:
         time.sleep(self.quirks.latency.get(name, self.quirks.latency.get("*", 0.0)))
         with self.lock:
             if name in self.quirks.status:
-                return name, self.quirks.status[name], {"detail": f"{name} answers with an error"}
+                return (
+                    name,
+                    self.quirks.status[name],
+                    {"detail": self.quirks.detail.get(name, f"{name} answers with an error")},
+                )
             if name in self.quirks.refused:
                 return name, 200, self.quirks.refused[name]
             try:
@@ -484,8 +488,13 @@ def second_api(instances: int = 3, **quirks: Any) -> Iterator[SecondApi]:
             for header, value in {"Content-Type": "application/json", **api.quirks.headers}.items():
                 self.send_header(header, value)
             self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            pause = api.quirks.drip.get(name, api.quirks.drip.get("*"))
+            head = b"".join(self._headers_buffer) + b"\r\n"
+            self._headers_buffer = []
+            for part, pauses in ((head, api.quirks.drip_head), (content, api.quirks.drip)):
+                self._write(part, pauses.get(name, pauses.get("*")))
+
+        def _write(self, content: bytes, pause: float | None) -> None:
+            """All at once, or byte by byte with a pause in seconds after each."""
             if pause is None:
                 self.wfile.write(content)
                 return

@@ -44,9 +44,11 @@ class Quirks:
 
     # HTTP
     status: dict[str, int] = field(default_factory=dict)  # operation -> status, with the body {"detail": ...}
+    detail: dict[str, Any] = field(default_factory=dict)  # operation -> the detail of that body
     headers: Mapping[str, str] = field(default_factory=dict)  # added to every answer
     latency: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds before it is carried out
     drip: dict[str, float] = field(default_factory=dict)  # operation or "*" -> seconds between two bytes of the body
+    drip_head: dict[str, float] = field(default_factory=dict)  # the same of the status line and the headers
     base_path: str = ""  # the path below which the API lies
 
     # Behaviour

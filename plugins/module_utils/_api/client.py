@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .endpoints import ENDPOINTS, Endpoint, Repeat
-from .errors import ApiError
+from .errors import KNOWN_PATH, ApiError
 from .models import Record, rollout_is_terminal
 from .paging import OVERLAP, read_all
 from .transport import Reply, Settings, SettingsError, Transport
@@ -25,6 +25,9 @@ ROLLOUTS_PAGE = 100
 AUDIT_PAGE = 500
 MEMORY_CAP = 200
 ACTIONS_CAP = 100
+
+# What a server says to E9 where the API is not: not found, a page of HTML, another address.
+_NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
 
 Until = Callable[[Record], bool]
 
@@ -247,8 +250,7 @@ class FleetClient:
 
     def raw(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Reply:
         """Any call below ``/v1/``, with the repeat rule of its endpoint; an unknown write is never repeated."""
-        endpoint = endpoint_of(method, path)
-        return self.transport.request(endpoint, path, query=query, body=body)
+        return self._request(endpoint_of(method, path), path, query=query, body=body)
 
     def _call(
         self,
@@ -262,7 +264,25 @@ class FleetClient:
         endpoint = ENDPOINTS[name]
         if endpoint_change:
             endpoint = replace(endpoint, **endpoint_change)
-        return self.transport.request(endpoint, _path(endpoint, ids), query=query, body=body)
+        return self._request(endpoint, _path(endpoint, ids), query=query, body=body)
+
+    def _request(self, endpoint: Endpoint, path: str, *, query: Mapping[str, Any] | None, body: Any) -> Reply:
+        try:
+            return self.transport.request(endpoint, path, query=query, body=body)
+        except ApiError as error:
+            asked = (endpoint.method, path) == ("GET", KNOWN_PATH)
+            if error.kind == "not_found" and not asked and not self.transport.answered.is_set() and self._is_no_api():
+                error.kind = "wrong_path"
+                error.args = (error.sentence(),)
+            raise
+
+    def _is_no_api(self) -> bool:
+        """Whether the server denies E9 too, which takes no id: then not the id is unknown, but the API is elsewhere."""
+        try:
+            self.transport.request(ENDPOINTS["get_fleet_update_policy"], KNOWN_PATH)
+        except ApiError as error:
+            return error.kind in _NO_API_THERE
+        return False
 
     def _record(self, name: str, **call: Any) -> Record:
         body = self._call(name, **call).body

@@ -147,10 +147,11 @@ def http_date(text: str | None) -> float | None:
 def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) -> float:
     """Seconds to wait after attempt number ``attempt``; ``jitter`` is a random number from 0 to 1.
 
-    A server's own wish is met and never undercut: its jitter is only added. Otherwise 0.5, 1, 2 ... 8 s, of which
-    the random part is half.
+    0.5, 1, 2 ... 8 s, of which the random part is half. A server that asks for more gets it: the random part is only
+    added. One that asks for less, or for no pause at all, would have the attempts used up before it is well again.
     """
-    if retry_after is not None:
-        return retry_after + jitter * min(1.0, 0.1 * retry_after + 0.05)
     full = min(_FIRST_PAUSE * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE)
-    return full * (0.5 + 0.5 * jitter)
+    ordinary = full * (0.5 + 0.5 * jitter)
+    if retry_after is None:
+        return ordinary
+    return max(ordinary, retry_after + jitter * min(1.0, 0.1 * retry_after + 0.05))

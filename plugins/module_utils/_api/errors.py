@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .printable import printable
+
+# E9, which every tenant has.
+KNOWN_PATH = "/v1/instances/fleet/updates/policy"
 # What a person does next, by kind.
 _NEXT_STEP = {
     "auth": "Check api_key (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant.",
     "forbidden": "The key's role does not allow this, or the maintenance window is closed.",
     "not_found": "The id is unknown to this tenant, or the object is gone.",
+    "wrong_path": f"The path in api_url (FLEETOPS_API_URL) may be wrong: the server does not know {KNOWN_PATH} either.",
     "unreachable": "Nothing was sent. Check api_url (FLEETOPS_API_URL), the name, the port and the route to it.",
     "tls": "Nothing was sent. Check the server's certificate, ca_path or validate_certs.",
     "redirected": "Nothing was followed, so that the key goes to no other server. Set api_url to the final address.",
@@ -25,10 +30,11 @@ _AMBIGUOUS = "Whether the server carried it out is unknown; it was not sent agai
 class ApiError(Exception):
     """One failed call of the instance ops API.
 
-    ``kind``: auth, forbidden, not_found, conflict, invalid, rate_limited, server, unavailable, timeout,
+    ``kind``: auth, forbidden, not_found, wrong_path, conflict, invalid, rate_limited, server, unavailable, timeout,
     connection_lost, unreachable, tls, redirected, unreadable, unexpected.
     ``status``: the HTTP status, None when no answer came. ``method`` and ``path``: the call (never with a key).
-    ``detail``: what the server said, as text. ``request_id``: the server's id of the call, if it sent one.
+    ``detail``: what the server said, as text that a terminal may be sent. ``request_id``: the server's id of the call,
+    if it sent one.
     ``ambiguous``: the call may have been carried out although no usable answer came (behaviour 2.5).
     """
 
@@ -48,8 +54,8 @@ class ApiError(Exception):
         self.method = method
         self.path = path
         self.status = status
-        self.detail = detail
-        self.request_id = request_id
+        self.detail = None if detail is None else printable(detail)
+        self.request_id = None if request_id is None else printable(request_id)
         self.ambiguous = ambiguous
         self.attempts = attempts
         super().__init__(self.sentence())
@@ -64,10 +70,12 @@ class ApiError(Exception):
         if self.attempts > 1:
             tail += f" after {self.attempts} attempts"
         step = _AMBIGUOUS if self.ambiguous else _NEXT_STEP.get(self.kind, "")
+        if self.kind == "not_found" and self.path == KNOWN_PATH:
+            step = "The path in api_url (FLEETOPS_API_URL) may be wrong: this call takes no id that could be unknown."
         text = f"{what}{tail}{said}".rstrip()
         if step:
             text += ("" if text.endswith((".", "!", "?")) else ".") + " " + step
-        return " ".join(text.split())
+        return printable(" ".join(text.split()))
 
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` of a module's result."""
@@ -137,3 +145,15 @@ def _validation_line(item: Any) -> str:
     if not message:
         return ", ".join(f"{key}: {value}" for key, value in item.items())
     return f"{where}: {message}" if where else message
+
+
+def words_of_html(text: str) -> str:
+    """The text of HTML without its tags, in one line."""
+    out, inside = [], False
+    for letter in text:
+        if letter in "<>":
+            inside = letter == "<"
+            out.append(" ")
+        elif not inside:
+            out.append(letter)
+    return " ".join("".join(out).split())

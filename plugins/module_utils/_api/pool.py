@@ -15,7 +15,7 @@ from .client import FleetClient
 from .errors import ApiError
 
 # After one of these every further call would fail alike: a wrong key is reported once, not 100 times.
-HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected"})
+HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected", "wrong_path"})
 
 Call = Callable[[FleetClient], Any]
 

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "********"
 
@@ -70,3 +72,8 @@ class Redactor:
 def is_secret_key(key: Any) -> bool:
     """Whether a mapping's key names a secret (``api_key``, ``token``, ``Authorization`` ...)."""
     return isinstance(key, str) and _SECRET_KEY.search(key) is not None
+
+
+def spellings(secret: str) -> set[str]:
+    """The ways in which a server may repeat a secret."""
+    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}

@@ -7,17 +7,18 @@
 from __future__ import annotations
 
 import contextlib
-import html
+import http.client
+import io
 import json
+import os
 import random
-import re
 import ssl
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
 
 try:
     import requests
@@ -28,6 +29,7 @@ try:
 except ImportError as missing:  # reported by the caller with missing_required_lib
     REQUESTS_IMPORT_ERROR = missing
 
+from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
     Endpoint,
     Outcome,
@@ -37,89 +39,54 @@ from .endpoints import (
     pause_before_repeat,
     retry_after_seconds,
 )
-from .errors import ApiError, detail_text, kind_of_status
-from .redact import Redactor
+from .errors import ApiError, detail_text, kind_of_status, words_of_html
+from .plain_values import SettingsError
+from .proxies import Proxy, proxy_for
+from .redact import Redactor, spellings
+from .settings import Settings, base_url
+from .trust import trust_of
+
+__all__ = ["REQUESTS_IMPORT_ERROR", "Reply", "Settings", "SettingsError", "Transport", "base_url"]
 
 CONNECT_TIMEOUT = 5.0
-LONGEST_TIMEOUT = 86400.0
 # The trace of a long wait keeps its newest calls.
 LONGEST_TRACE = 500
 
 
-class SettingsError(ValueError):
-    """A connection setting that cannot be used; the message says which and what it should be."""
+if REQUESTS_IMPORT_ERROR is None:
 
+    class _Answer(http.client.HTTPResponse):
+        """urllib3 gives the socket its read time-out just before the answer is read: it is for the whole answer."""
 
-@dataclass(frozen=True)
-class Settings:
-    """Where and how to call. ``request_timeout`` is in seconds; ``retries`` counts attempts after the first one."""
+        def __init__(self, sock: Any, *arguments: Any, **more: Any) -> None:
+            super().__init__(sock, *arguments, **more)
+            seconds = sock.gettimeout()
+            if seconds is not None:
+                self.fp = io.BufferedReader(UntilTheDeadline(self.fp.detach(), sock, seconds))
 
-    api_url: str
-    api_key: str = field(repr=False)
-    validate_certs: bool = True
-    ca_path: str | None = None
-    request_timeout: float = 30.0
-    retries: int = 3
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    class _PlainConnection(urllib3.connection.HTTPConnection):
+        response_class = _Answer
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "api_url", base_url(self.api_url))
-        if not self.api_key or not str(self.api_key).strip():
-            raise SettingsError("api_key is empty: set it, or FLEETOPS_API_KEY in the environment")
-        try:
-            str(self.api_key).encode("latin-1")
-        except UnicodeEncodeError:
-            raise SettingsError("api_key holds characters that no HTTP header can carry") from None
-        if any(c in str(self.api_key) for c in "\r\n"):
-            raise SettingsError("api_key holds a line break: strip it (a file read with its newline?)")
-        if str(self.api_key) != str(self.api_key).strip():
-            raise SettingsError("api_key begins or ends with a blank: strip it")
-        for name, value in self.headers.items():
-            _check_header(name, value)
-        if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
-            raise SettingsError(
-                f"request_timeout is {self.request_timeout}: it must be above 0 seconds, at most {LONGEST_TIMEOUT:.0f}"
-            )
-        if self.retries < 0:
-            raise SettingsError(f"retries is {self.retries}: it must be 0 or more")
+    class _TlsConnection(urllib3.connection.HTTPSConnection):
+        response_class = _Answer
 
+    class _PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = _PlainConnection
 
-def _check_header(name: str, value: str) -> None:
-    """Raises SettingsError, without the value, for a header that cannot be sent."""
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        raise SettingsError(f"extra_headers: {name} holds characters that no HTTP header can carry") from None
-    if value != value.strip() or any(c in value for c in "\r\n"):
-        raise SettingsError(f"extra_headers: {name} holds a line break, or begins or ends with a blank: strip it")
+    class _TlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = _TlsConnection
 
+    class _Adapter(requests.adapters.HTTPAdapter):
+        """requests' own with the connections above, to the server and through a proxy."""
 
-def base_url(api_url: Any) -> str:
-    """The server's root from what the user gave: no trailing slash, no ``/v1/instances``.
+        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+            super().init_poolmanager(*arguments, **more)
+            self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
-    Raises SettingsError for anything that is not an http(s) address of a server.
-    """
-    text = str(api_url or "").strip().rstrip("/")
-    if not text:
-        raise SettingsError("api_url is empty: set it, or FLEETOPS_API_URL in the environment")
-    try:
-        parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
-    except ValueError as bad:
-        raise SettingsError(f"api_url is no address: {bad}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"api_url must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}")
-    if parts.username is not None or parts.password is not None:
-        raise SettingsError("api_url must not hold a user name or a password: the key goes into api_key")
-    if parts.query or parts.fragment:
-        raise SettingsError("api_url must not hold a query or a fragment")
-    for tail in ("/v1/instances", "/v1"):
-        if text.endswith(tail):
-            text = text[: -len(tail)].rstrip("/")
-            break
-    return text
+        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+            manager = super().proxy_manager_for(*arguments, **more)
+            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+            return manager
 
 
 @dataclass(frozen=True)
@@ -137,6 +104,7 @@ class Transport:
 
     ``read_only`` refuses every write before it is sent (check mode). ``on_repeat`` is called with a sentence before
     each repeat. ``trace`` holds a row per attempt: method, path, status or error, milliseconds - never the key.
+    ``answered`` is set, for its clones too, once a call has succeeded. Raises SettingsError for a proxy that is none.
     """
 
     def __init__(
@@ -157,12 +125,14 @@ class Transport:
         self.server_time: float | None = None
         self._on_repeat = on_repeat
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        self._redactor = Redactor(
-            spelling for secret in (settings.api_key, *settings.headers.values()) for spelling in _spellings(secret)
-        )
-        self._session = requests.Session()
-        # Without this, requests sends the password of a .netrc along.
-        self._session.auth = lambda request: request
+        self.answered = threading.Event()
+        self._proxy = proxy_for(settings.api_url, os.environ)
+        self._trust = trust_of(settings.validate_certs, settings.ca_path, os.environ)
+        self._trust_problem: str | None = None
+        self._trust_checked = False
+        secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
+        self._redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
+        self._session = _new_session(self._proxy)
         self._session.headers.update(
             {
                 **settings.headers,
@@ -171,13 +141,12 @@ class Transport:
                 "X-Api-Key": settings.api_key,
             }
         )
-        self._verify = settings.ca_path if settings.validate_certs and settings.ca_path else settings.validate_certs
         if not settings.validate_certs:
             urllib3.disable_warnings(urllib3_errors.InsecureRequestWarning)
 
     def clone(self) -> Transport:
         """A transport with the same settings and a session of its own."""
-        return Transport(
+        twin = Transport(
             self.settings,
             read_only=self.read_only,
             on_repeat=self._on_repeat,
@@ -185,6 +154,8 @@ class Transport:
             clock=self._clock,
             jitter=self._jitter,
         )
+        twin.answered = self.answered
+        return twin
 
     def close(self) -> None:
         self._session.close()
@@ -209,6 +180,7 @@ class Transport:
             attempt += 1
             result = self._attempt(endpoint, path, query, body, attempt)
             if isinstance(result, Reply):
+                self.answered.set()
                 return result
             outcome, error, retry_after = result
             if not may_repeat(endpoint.repeat, outcome, attempt, self.settings.retries):
@@ -232,7 +204,9 @@ class Transport:
             # An idle connection that the server is just closing would make a write's outcome unknown for nothing.
             self._session.close()
         started = self._clock()
-        response: requests.Response | None = None
+        if (problem := self._problem_of_trust()) is not None:
+            self._note(method, path, attempt, started, error="tls")
+            return Outcome.REFUSED, ApiError("tls", method, path, detail=problem), None
         try:
             response = self._session.request(
                 method,
@@ -240,13 +214,17 @@ class Transport:
                 params=_plain_query(query),
                 data=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
+                # The second one is for the whole answer: see session.py.
                 timeout=(min(CONNECT_TIMEOUT, read_timeout), read_timeout),
                 allow_redirects=False,
-                # With each call: REQUESTS_CA_BUNDLE in the environment overrules a session's own setting.
-                verify=self._verify,
+                verify=self._trust.verify,
             )
         except (requests.RequestException, urllib3_errors.HTTPError, OSError, ValueError) as failure:
             outcome, kind, detail = _reading_of(failure)
+            if kind == "timeout":
+                detail += f" of {read_timeout:g} s"
+            elif kind == "unreachable" and self._proxy is not None:
+                detail += f" (through the proxy that {self._proxy.variable} names)"
             detail = self._redactor.text(detail)
             self._note(method, path, attempt, started, error=kind)
             return outcome, ApiError(kind, method, path, detail=detail), None
@@ -285,10 +263,17 @@ class Transport:
         )
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
+    def _problem_of_trust(self) -> str | None:
+        """Why no certificate can be checked, found out before the first call and before anything is sent."""
+        if not self._trust_checked and self.settings.api_url.startswith("https:"):
+            self._trust_problem = self._trust.problem(_certificates_in)
+        self._trust_checked = True
+        return self._trust_problem
+
     def _described(self, response: requests.Response) -> str:
         """What a body that is not JSON is, with its first words and without its tags and secrets."""
         kind = self._redactor.text(response.headers.get("Content-Type", "").split(";")[0]) or "of no stated type"
-        words = _words(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
+        words = words_of_html(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
         return f"{kind} ({words})" if words else kind
 
     def _note(self, method: str, path: str, attempt: int, started: float, **what: Any) -> None:
@@ -320,21 +305,25 @@ def _parsed(response: requests.Response) -> tuple[Any, bool]:
         return None, False
 
 
-def _words(text: str) -> str:
-    """The text of HTML without its tags, in one line."""
-    out, inside = [], False
-    for letter in text:
-        if letter in "<>":
-            inside = letter == "<"
-            out.append(" ")
-        elif not inside:
-            out.append(letter)
-    return " ".join("".join(out).split())
+def _new_session(proxy: Proxy | None) -> requests.Session:
+    """A session that takes nothing from the environment: no proxy but this one, no certificates, no .netrc."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http", "https"):
+        session.mount(f"{scheme}://", _Adapter())
+        if proxy is not None:
+            session.proxies[scheme] = proxy.url
+    return session
 
 
-def _spellings(secret: str) -> set[str]:
-    """The ways in which a server may repeat a secret."""
-    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}
+def _certificates_in(path: str) -> int:
+    """How many certificates a file holds. Raises OSError if it cannot be opened."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return 0
+    return context.cert_store_stats()["x509"]
 
 
 def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
@@ -348,8 +337,8 @@ def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
         return Outcome.REFUSED, "unreachable", _phrase(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
-        return Outcome.REFUSED, "unreachable", "the server's name is none"
-    shaking = next((cause for cause in chain if _in_handshake(cause)), None)
+        return Outcome.REFUSED, "unreachable", "the host name in api_url is invalid"
+    shaking = next((cause for cause in chain if _is_raised_in(cause, "do_handshake")), None)
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
     if shaking is not None:
@@ -363,8 +352,12 @@ def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
         return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
+    connecting = next((cause for cause in chain if _is_raised_in(cause, "connect")), None)
+    if connecting is not None:
+        return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
-        return Outcome.UNKNOWN, "timeout", "no answer within the time limit"
+        began = any(str(cause) == NOT_WHOLE for cause in chain)
+        return Outcome.UNKNOWN, "timeout", f"no {'whole ' if began else ''}answer within the time limit"
     return (
         Outcome.UNKNOWN,
         "connection_lost",
@@ -386,10 +379,10 @@ def _causes(failure: BaseException) -> list[BaseException]:
     return seen
 
 
-def _in_handshake(cause: BaseException) -> bool:
-    """Whether it was raised while TLS was being agreed on, so before anything of the call was sent."""
+def _is_raised_in(cause: BaseException, function: str) -> bool:
+    """Whether it was raised while the connection was made or TLS agreed on, so before the call was sent."""
     frames = traceback.walk_tb(cause.__traceback__)
-    return isinstance(cause, OSError) and any(frame.f_code.co_name == "do_handshake" for frame, _line in frames)
+    return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
 
 
 def _phrase(cause: BaseException) -> str:

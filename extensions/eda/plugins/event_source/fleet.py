@@ -625,6 +625,11 @@ class Watermark:
 # The API
 
 
+# The words of the collection's other parts (plugins/module_utils/_api/plain_values.py); a test compares them.
+TRUE = ("true", "yes", "on", "1", "t", "y")
+FALSE = ("false", "no", "off", "0", "f", "n")
+
+
 class Settings(NamedTuple):
     """The options of DOCUMENTATION, checked."""
 
@@ -653,10 +658,16 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
     unknown = set(args) - set(Settings._fields) - {"feedback", "eda_feedback_queue"}
     if unknown:
         raise SourceError(f"There is no option {', '.join(sorted(unknown))}; there are {', '.join(Settings._fields)}.")
-    given = {name: value for name, value in args.items() if value not in (None, "")}
+    # An empty value means "not set", as in the other parts of the collection.
+    given = {name: value for name, value in args.items() if value is not None and str(value).strip()}
+    found = {name: value for name, value in environment.items() if value.strip()}
 
     def get(name: str, default: Any, variable: str | None = None) -> Any:
-        return given.get(name, (environment.get(variable) if variable else None) or default)
+        return given.get(name, found.get(variable, default) if variable else default)
+
+    def called(name: str, variable: str | None) -> str:
+        """What a person must mend: the option, or the environment variable that was read in its place."""
+        return variable if variable in found and name not in given else name
 
     def number(name: str, default: float, variable: str | None = None, least: float = 0.01) -> float:
         value = get(name, default, variable)
@@ -665,14 +676,15 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         except (TypeError, ValueError):
             result = float("nan")
         if not least <= result <= 86400:
+            name = called(name, variable)
             raise SourceError(f"{name} is {value!r}: it must be a number from {least:g} to 86400.")
         return result
 
     def flag(name: str, default: bool, variable: str | None = None) -> bool:
-        value = str(get(name, default, variable)).lower()
-        if value not in ("true", "yes", "1", "on", "false", "no", "0", "off"):
-            raise SourceError(f"{name} is {value!r}: it must be true or false.")
-        return value in ("true", "yes", "1", "on")
+        value = str(get(name, default, variable)).strip().lower()
+        if value not in (*TRUE, *FALSE):
+            raise SourceError(f"{called(name, variable)} is {value!r}: it must be true or false.")
+        return value in TRUE
 
     def texts(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         value = get(name, default)
@@ -778,7 +790,7 @@ class Api:
             pause = _retry_after(headers)
             if status != 429 and not (status == 503 and pause is not None):
                 return self._reading(path, status, body)
-            pause = min(2.0**attempt, LONGEST_PAUSE) if pause is None else pause
+            pause = max(min(2.0**attempt, LONGEST_PAUSE), pause or 0.0)
             log.info("GET %s: HTTP %s; all calls wait for %.0f s", path, status, pause)
             self._next_slot = max(self._next_slot, time.monotonic() + pause)
         raise Unavailable(f"GET {path}: the server turned it down six times (HTTP {status})", answered=False)

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The one reader of settings that arrive as text: from the environment, an inventory file, a variable. Pure.
+
+An empty text means "not set". What cannot be read is refused with a sentence that names the setting; it is never
+replaced by a default.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+# The words that Ansible's modules take for a boolean.
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "f", "n"), False),
+}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message says which and what it should be."""
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value says nothing: None, or a text of blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def boolean(name: str, value: Any) -> bool:
+    """True or false from a boolean, from 1 or 0, or from a word such as ``yes``.
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    meant = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if meant is None:
+        raise SettingsError(f"{name} is {value!r}: it must be true or false{_no_template(value)}")
+    return meant
+
+
+def number(name: str, value: Any, *, least: float | None = None, whole: bool = False) -> float:
+    """A finite number from a number or its text; with ``whole`` an int. ``least``: the smallest one that is allowed.
+
+    ``name`` is the option or the environment variable. Raises SettingsError.
+    """
+    result = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            result = float(value)
+        except (ValueError, OverflowError):
+            result = math.nan
+    unusable = not math.isfinite(result) or (least is not None and result < least)
+    if unusable or (whole and result != int(result)):
+        wanted = f"a {'whole ' if whole else ''}number" + ("" if least is None else f" of at least {least:g}")
+        raise SettingsError(f"{name} is {value!r}: it must be {wanted}{_no_template(value)}")
+    return int(result) if whole else result
+
+
+def _no_template(value: Any) -> str:
+    return " (a template is not run here)" if isinstance(value, str) and "{{" in value else ""

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the environment says, in the real ansible-playbook: modules in the controller, ordinary modules, lookups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.second_api.api import second_api
+
+pytestmark = pytest.mark.playbook
+
+WAYS = {
+    "here": {"fleetops.agents.update_policy_info": {}},
+    "ordinary": {"fleetops.agents.update_policy_info": {}, "environment": {"FLEETOPS_OTHER": "y"}},
+    "lookup": {"ansible.builtin.debug": {"msg": "{{ lookup('fleetops.agents.update_policy') }}"}},
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> Callable[..., dict[str, Any]]:
+    """The results of one task of each way, by the way's name."""
+
+    def run(api: Any, **environment: str) -> dict[str, Any]:
+        names = list(WAYS)
+        tasks = [
+            {"name": name, **WAYS[name], "register": f"way_{position}", "ignore_errors": True}
+            for position, name in enumerate(names)
+        ]
+        told = tmp_path / "told.json"
+        all_of_them = "{{ [" + ", ".join(f"way_{position}" for position in range(len(names))) + "] | to_json }}"
+        tasks.append({"name": "Keep", "ansible.builtin.copy": {"content": all_of_them, "dest": str(told)}})
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+        play["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        playbook = tmp_path / "play.json"
+        playbook.write_text(json.dumps([play]))
+        inventory = tmp_path / "hosts.yml"
+        inventory.write_text("all: {hosts: {localhost: {}}}")
+        done = run_playbook(api, playbook, inventory=inventory, env=environment)
+        assert told.exists(), done.output
+        return dict(zip(names, json.loads(told.read_text()), strict=True))
+
+    return run
+
+
+# reports/2026-11 C1
+def test_an_empty_environment_is_no_setting_and_a_wrong_one_is_named(results: Callable[..., dict[str, Any]]) -> None:
+    names = ("VALIDATE_CERTS", "CA_PATH", "REQUEST_TIMEOUT", "RETRIES", "API_TRACE", "EXTRA_HEADERS", "RUN_LOG_DIR")
+    with second_api(instances=1) as api:
+        told = results(api, **{f"FLEETOPS_{name}": "" for name in names})
+        assert not any(result.get("failed") for result in told.values()), told
+        before = len(api.calls)
+        for variable, value in (("VALIDATE_CERTS", "ture"), ("RETRIES", "many"), ("REQUEST_TIMEOUT", "0")):
+            told = results(api, **{f"FLEETOPS_{variable}": value})
+            assert all(result["failed"] for result in told.values())
+            assert all(f"FLEETOPS_{variable}" in result["msg"] for result in told.values()), told
+            assert told["here"]["msg"] == told["ordinary"]["msg"]
+        told = results(api, FLEETOPS_API_KEY="")
+        assert all("api_key is not set: set it, or FLEETOPS_API_KEY" in result["msg"] for result in told.values()), told
+        assert len(api.calls) == before
+
+
+# reports/2026-11 C5
+def test_no_worker_asks_the_system_for_its_proxies(results: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    # As macOS does: the look-up ends every process but the first.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, urllib.request\n"
+        "first = os.environ.setdefault('FIRST_PROCESS', str(os.getpid()))\n"
+        "def abort(*arguments):\n"
+        "    if str(os.getpid()) != first:\n"
+        "        os.abort()\n"
+        "    return {}\n"
+        "urllib.request.getproxies = urllib.request.proxy_bypass = abort\n"
+    )
+    with second_api(instances=1) as api:
+        told = results(api, PYTHONPATH=str(tmp_path))
+        assert not any(result.get("failed") for result in told.values()), told
+
+
+# reports/2026-11 E1
+def test_a_server_that_drips_holds_no_task_and_no_lookup(results: Callable[..., dict[str, Any]]) -> None:
+    with second_api(instances=1, drip={"*": 0.5}) as api:
+        told = results(api, FLEETOPS_REQUEST_TIMEOUT="1", FLEETOPS_RETRIES="0")
+        assert all("no whole answer within the time limit of 1 s" in result["msg"] for result in told.values()), told
+
+
+# reports/2026-11 D15
+def test_no_text_of_a_server_drives_the_terminal(tmp_path: Path, run_playbook: Callable[..., PlaybookRun]) -> None:
+    hostile = "\x1b[2J\x9b31m\x07gone"
+    api_id = "instance_id"
+    with second_api(instances=1) as api:
+        api.quirks.answers["get_deep_health"] = lambda usual: {**usual, "subsystems": {"llm": hostile}}
+        api.quirks.status["list_instance_actions"] = 409
+        api.quirks.detail["list_instance_actions"] = hostile
+        api.quirks.answers["get_fleet_update_policy"] = lambda usual: {**usual, "runtime_default": hostile}
+        one = {api_id: api.instances[0].id}
+        tasks = [
+            {"fleetops.agents.instance_health_info": one},
+            {"fleetops.agents.instance_action_info": one, "ignore_errors": True},
+            {"ansible.builtin.debug": {"msg": "{{ lookup('fleetops.agents.update_policy', 'runtime_default') }}"}},
+            {"fleetops.agents.instance_action_info": one},
+        ]
+        play = {"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}
+        playbook, inventory = tmp_path / "play.json", tmp_path / "production.fleet.yml"
+        playbook.write_text(json.dumps([play]))
+        inventory.write_text("plugin: fleetops.agents.fleet\nenrich: [health]\n")
+        done = run_playbook(api, playbook, "-vv", inventory=inventory)
+        api.quirks.status["get_rollout"] = 409
+        api.quirks.detail["get_rollout"] = hostile
+        refused = run_playbook(api, playbook, "-v", inventory=inventory)
+    assert done.rc == 2 and done.output.count("x1b[2J") >= 4, done.output
+    assert "x1b[2J" in refused.output
+    for sign in "\x1b\x9b\x07":
+        assert sign not in done.output and sign not in refused.output
