@@ -25,8 +25,8 @@ options:
       - The keys to read, for example V(max_parallel_rollouts) or V(maintenance_window_start_hour_utc).
       - Without a key, the result is the whole policy as one dictionary. It too is refused when its
         C(max_parallel_rollouts) is below 1; the module M(fleetops.agents.update_policy_info) shows any policy.
-      - The hours of the maintenance window, and the whole policy, are refused if the hours cannot be read - one of the two
-        is null, or one is no hour of the day. It is not known then whether the window is open.
+      - The hours of the maintenance window, and the whole policy, are refused if the hours cannot be read. That is so
+        if one of the two is null, or one is no hour of the day. It is not known then whether the window is open.
     type: list
     elements: str
   request_timeout:

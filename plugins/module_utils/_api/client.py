@@ -162,7 +162,7 @@ class FleetClient:
     # E11 to E16: actions and health of one instance
 
     def list_instance_actions(self, instance_id: str, *, limit: int = 20) -> Record:
-        """E11: ``actions``, newest first, and ``total``. There is no paging: of a larger ``total`` the rest stays unread."""
+        """E11: ``actions``, newest first, and ``total``. There is no paging: of a larger total the rest is unread."""
         answer = self._record("list_instance_actions", query={"limit": limit}, instance_id=instance_id)
         if order_of(_rows(answer.get("actions")), ACTION_TIMES) == OLDEST_FIRST:
             if limit < ACTIONS_CAP:

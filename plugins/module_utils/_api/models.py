@@ -24,8 +24,9 @@ _TOO_LARGE = 2.0**63
 # Nine digits and more are no ISO 8601 text, though Python would read some of them as one.
 _EPOCH = re.compile(r"\d{9,}(\.\d+)?", re.ASCII)
 _FINER_THAN_SECONDS = 1e11
-# The end of the times that are read lies in the year 2242; the years 1 to 9999 are those that can be written.
-_LATEST = 2.0**33
+# The times that are read: from 1970 to before this moment of the year 2242.
+FIRST_TIME, PAST_LAST_TIME = 0.0, 2.0**33
+# The years 1 to 9999 are those that can be written.
 _EARLIEST_WRITTEN, _LATEST_WRITTEN = -62135596800.0, 253402300800.0
 
 _TARGET_WORDS = {
@@ -139,7 +140,7 @@ def _of_iso(text: str) -> float | None:
 
 
 def _in_range(at: float | None) -> float | None:
-    return at if at is not None and 0 <= at < _LATEST else None
+    return at if at is not None and FIRST_TIME <= at < PAST_LAST_TIME else None
 
 
 def iso_time(at: float | None) -> str | None:

@@ -33,7 +33,7 @@ def test_what_can_be_no_number_is_unknown(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "whole", "counted"),
-    [(5, 5, 5), ("5", 5, 5), (" 5.0 ", 5, 5), (5.0, 5, 5), (0, 0, 0), (-5, -5, None), (2.5, None, None), (2**53, 2**53, 2**53)],
+    [(5, 5, 5), ("5", 5, 5), (" 5.0 ", 5, 5), (5.0, 5, 5), (0, 0, 0), (-5, -5, None), (2.5, None, None)],
 )  # fmt: skip
 def test_a_count_is_whole_and_not_below_zero(value: Any, whole: int | None, counted: int | None) -> None:
     assert (models.whole(value), models.known_count(value)) == (whole, counted)
@@ -73,7 +73,7 @@ def test_whatever_is_read_can_be_written(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("checked", "uptime"),
-    [("0001-01-01", 60), ("2026-11-24", -1), ("2026-11-24", 2**63), ("2026-11-24", 1e12), (None, 5), ("2026-11-24", True)],
+    [("0001-01-01", 60), ("2026-11-24", -1), ("2026-11-24", 2**63), ("2026-11-24", 1e12), (None, 5)],
 )  # fmt: skip
 def test_a_start_that_cannot_be_is_unknown(checked: Any, uptime: Any) -> None:
     assert models.boot_time({"checked_at": checked, "uptime_seconds": uptime}) is None
