@@ -113,6 +113,8 @@ def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
         )
         found = []
         for rollout in rollouts if seen else ():
+            if rollout["created_at"] is None:
+                continue
             window, assumed = in_force(seen, rollout["created_at"])
             if window.problem or window.is_open(rollout["created_at"]):
                 continue
