@@ -75,7 +75,7 @@ def opens(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in declared_pages():
         wanted = {"rollout": {"id": rollout}, "instance": {"id": instance}, "audit": {"span": "All"}}.get(page, {})
         app = opened(monkeypatch, database, page, **wanted)
-        assert not app.exception, (page, app.exception)
+        assert not app.exception, (page, app.exception[0].stack_trace)
         assert not app.error, (page, [error.value for error in app.error])
     for command in ("rollouts", "runs", "failures", "stuck"):
         for form in ("table", "json", "csv"):
