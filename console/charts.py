@@ -49,7 +49,10 @@ def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
     """Epoch seconds as UTC text; '' when unknown."""
     if seconds is None or not np.isfinite(seconds):
         return ""
-    return datetime.fromtimestamp(seconds, UTC).strftime(pattern)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime(pattern)
+    except (OverflowError, ValueError, OSError):
+        return ""
 
 
 def moments(zone: str, *times: float) -> str:

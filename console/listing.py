@@ -11,9 +11,9 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import (
     printable_json,
     printable_line,
@@ -43,9 +43,8 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -
 def _plain(column: str, value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if column.endswith("_at"):
-        return datetime.fromtimestamp(float(value), UTC).isoformat(timespec="seconds")
-    return value.item() if hasattr(value, "item") else value
+    plain = value.item() if hasattr(value, "item") else value
+    return iso_time(parse_time(plain)) if column.endswith("_at") else plain
 
 
 def _cell(value: Any) -> Any:

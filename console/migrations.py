@@ -15,7 +15,18 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from console.schema import audit, audit_counts, audit_newest, console_audit, instances, jobs, rollouts, runs, upkeep
+from console.schema import (
+    audit,
+    audit_counts,
+    audit_newest,
+    console_audit,
+    instances,
+    jobs,
+    rollouts,
+    runs,
+    times,
+    upkeep,
+)
 
 migrations = Migrations("fleetops-console")
 
@@ -102,3 +113,9 @@ def _first_failure(db: Database) -> None:
         db,
         "CREATE INDEX host_results_trouble ON host_results (run_id, counter) WHERE status IN ('failed', 'unreachable')",
     )
+
+
+@migrations(name="0012_times")
+def _times(db: Database) -> None:
+    """Times that are none, which older consoles stored as they came, are read again."""
+    times.read_again(db.conn)

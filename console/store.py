@@ -343,8 +343,16 @@ class Store(InstanceTables, AuditTables, JobTables):
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with stable key order, so that equal data is equal text."""
-    return storable(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str))
+    """Compact JSON text with stable key order, so that equal data is equal text.
+
+    NaN and the infinities, which JSON has no word for and SQLite cannot read, become their names as text.
+    """
+    form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
+    try:
+        text = json.dumps(value, allow_nan=False, **form)
+    except ValueError:
+        text = json.dumps(json.loads(json.dumps(value, **form), parse_constant=str), **form)
+    return storable(text)
 
 
 def storable(text: str) -> str:

@@ -147,7 +147,7 @@ def deploys(known: dict[str, Any]) -> None:
         said = f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {queries.USUAL_LEAST})"
         p95, whose = fleet, "the fleet's"
     st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
-    if found["took_s"].notna().sum() >= 2:
+    if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
         ui.chart(times(found, p50, p95, ui.theme(), ui.viewer_zone()), "Duration of its deploys over time", "times")
     instance_tables.deploys(found, p50, p95, whose)
     ui.pager("deploys", total, queries.LIST_PAGE)

@@ -45,8 +45,11 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
 def window(state: queries.WindowNow, now: float) -> None:
     st.subheader("Maintenance window")
     with ui.row():
-        ui.badge("open" if state.is_open else "closed")
+        ui.badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         ui.line(state.sentence)
+    if not state.is_known:
+        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
+        return
     if state.closes_at is not None:
         closes = f"It closes in {charts.duration(state.closes_at - now)}, at {charts.moment(state.closes_at)} UTC."
         ui.line(closes, moments=[state.closes_at])

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
 from console.queries.reading import LIST_PAGE, as_frame, one, reading
 
 Grain = Literal["day", "hour"]
@@ -289,7 +290,7 @@ _FAR = 1e18
 
 def _begin(bucket: str) -> float:
     """When a bucket begins, epoch seconds."""
-    return pd.Timestamp(bucket + ("" if len(bucket) == 10 else ":00"), tz="UTC").timestamp()
+    return parse_time(bucket + ("" if len(bucket) == 10 else ":00")) or 0.0
 
 
 def _limits(cell: AuditCell) -> tuple[float, float]:

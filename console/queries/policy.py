@@ -38,9 +38,11 @@ def policies(path: Path) -> list[dict[str, Any]]:
 class WindowNow:
     """The window at one moment. Times are epoch seconds, None where it never opens or closes again.
 
-    open_hours: 24 values, whether each hour of a day in UTC is open. sentence: the same in words.
+    open_hours: 24 values, whether each hour of a day in UTC is open. sentence: the same in words. is_known: False where
+    the policy's hours cannot be read; it is not open then, and the sentence says why.
     """
 
+    is_known: bool
     is_open: bool
     sentence: str
     opens_at: float | None
@@ -53,6 +55,7 @@ def window_now(path: Path, tenant: str, now: float) -> WindowNow:
     raw: dict[str, Any] = next((row["raw"] for row in policies(path) if row["tenant"] == tenant), {})
     window = Window.of_policy(raw)
     return WindowNow(
+        not window.problem,
         window.is_open(now),
         window.sentence(now),
         window.next_opening(now),
@@ -110,8 +113,10 @@ def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
         )
         found = []
         for rollout in rollouts if seen else ():
+            if rollout["created_at"] is None:
+                continue
             window, assumed = in_force(seen, rollout["created_at"])
-            if window.is_open(rollout["created_at"]):
+            if window.problem or window.is_open(rollout["created_at"]):
                 continue
             run_id, reason = _why(conn, rollout["rollout_id"])
             hours = f"{window.start:02d}:00 to {window.end:02d}:00 UTC"

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import FIRST_TIME, PAST_LAST_TIME, parse_time
 from console.migrations import known_names
 from console.problem import DatabaseProblem, NoDatabase
 
@@ -120,12 +121,17 @@ def _problem(path: Path, error: Exception) -> DatabaseProblem:
 
 
 def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a frame: ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as Python objects."""
+    """Rows as a frame: ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as Python objects.
+
+    Here and below a column that is named ``at``, ``*_at`` or ``*_ts`` is a time.
+    """
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
     frame = {}
     for name, values in zip(names, columns, strict=True):
+        if _is_time(name):
+            values = tuple(map(_time, values))
         if name in numbers:
             frame[name] = pd.Series(values, dtype=float)
         elif set(map(type, values)) == {int}:
@@ -139,7 +145,7 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
 def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
     cursor = conn.execute(sql, params)
     row = cursor.fetchone()
-    return None if row is None else dict(zip([column[0] for column in cursor.description], row, strict=True))
+    return None if row is None else _with_times([column[0] for column in cursor.description], row)
 
 
 def like(search: str) -> str:
@@ -153,4 +159,19 @@ def like(search: str) -> str:
 def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    return [_with_times(names, row) for row in cursor]
+
+
+def _with_times(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    return {name: _time(value) if _is_time(name) else value for name, value in zip(names, row, strict=True)}
+
+
+def _is_time(name: str) -> bool:
+    return name == "at" or name.endswith(("_at", "_ts"))
+
+
+def _time(value: Any) -> Any:
+    """A stored time; None for a number that is none, which an older console may have stored."""
+    if isinstance(value, (int, float)) and not FIRST_TIME <= value < PAST_LAST_TIME:
+        return parse_time(value)
+    return value

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
 from console.queries.freshness import Freshness, freshness_of
 from console.queries.reading import dicts, one, reading
@@ -184,7 +185,17 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
 
 
 def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window and how many targets may run at a time; without a policy open all day, and one."""
-    policy = one(conn, "SELECT * FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant}) or {}
-    hours = {f"maintenance_window_{end}_hour_utc": policy.get(f"window_{end}_hour") for end in ("start", "end")}
-    return Window.of_policy(hours), policy.get("max_parallel_rollouts") or 1
+    """The tenant's window and how many targets may run at a time: none by a policy that allows none or does not say.
+
+    Without a policy open all day, and one.
+    """
+    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
+    if row is None:
+        return Window(None, None), 1
+    policy = json.loads(row["raw_json"])
+    policy = policy if isinstance(policy, dict) else {}
+    try:
+        slots = max_parallel_rollouts(policy)
+    except ValueError:
+        slots = 0
+    return Window.of_policy(policy), slots

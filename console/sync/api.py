@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, amount
 from console.store import Cursor, RolloutRead, Row, Store
+from console.sync.audit import AuditRead, read_events
 from console.sync.instances import InstanceSync
 from console.sync.progress import Progress, silent
 from console.sync.records import audit_row, policy_row, rollout_row, same_state, summary_row, target_rows, text
@@ -34,10 +35,6 @@ _FOR_ALL = frozenset({"auth", "tls", "unreachable", "redirected"})
 _TARGETS_AT_ONCE = 2000
 _ROLLOUTS_AT_ONCE = 100
 _INSTANCES_AT_ONCE = 64
-# Of an instance whose events are known, so many of the newest are asked for first.
-_AUDIT_NEWS = 100
-# Late events are put below known ones: a deeper walk goes on over so many known events before it stops.
-_AUDIT_OVERLAP = 50
 _KNOWN_IDS = 1000
 
 
@@ -169,10 +166,15 @@ class _ApiSync:
             self._failed(error, "The rollouts were not read")
             return
         known = self._store.known_rollouts(self._tenant)
-        rows = {str(r["id"]): rollout_row(self._tenant, r) for r in listed if text(r.get("id"))}
+        records = {str(r["id"]): r for r in listed if text(r.get("id"))}
+        rows = {i: rollout_row(self._tenant, r) for i, r in records.items()}
         if len(rows) < len(listed):
             self.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
-        due = [i for i, row in rows.items() if i not in known or _is_due(known[i]) or not same_state(row, known[i])]
+        due = [
+            i
+            for i, row in rows.items()
+            if i not in known or _is_due(known[i]) or not same_state(row, known[i], records[i])
+        ]
         # Open ones that have dropped out of what was listed.
         due += [i for i, stored in known.items() if i not in rows and _is_due(stored)]
         reads: list[RolloutRead] = []
@@ -205,7 +207,7 @@ class _ApiSync:
         entries = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
         targets: Sequence[Record] = detail["targets"]
         row = rollout_row(self._tenant, {**detail["rollout"], "id": rollout_id}, targets)
-        row["total_duration_s"] = number(timeline.get("total_duration_seconds"))
+        row["total_duration_s"] = amount(timeline.get("total_duration_seconds"))
         return RolloutRead(row, target_rows(self._tenant, rollout_id, targets, entries), read_at)
 
     def _rollout_result(
@@ -276,30 +278,25 @@ class _ApiSync:
 
     def _is_deeper(self, cursor: Cursor) -> bool:
         """Whether this sync is to look further back than any before it."""
+        # "all" was noted by a console that took a short page for the end of the list: looked at once more.
         depth = cursor.state.get("depth", 0)
-        return depth != "all" and self._options.audit_events > depth
+        return not cursor.state.get("whole") and self._options.audit_events > (0 if depth == "all" else depth)
 
     def _read_audit(self, instance_id: str, known: set[str], deeper: bool) -> AuditRead | ApiError | None:
         if self._stop.is_set():
             return None
         read_at = self._now()
-        most = self._options.audit_events
-        page = min(most, AUDIT_PAGE if deeper else _AUDIT_NEWS)
         ends = set() if deeper else known
         try:
             with self._client() as client:
-                events = client.list_audit_events(instance_id, limit=page, offset=0)
-                whole = len(events) < page
-                if not whole and page < most and not any(str(e.get("id")) in ends for e in events):
-                    events, ended = _walk(client, instance_id, most, ends)
-                    whole = not ended and len(events) < most
+                listed = read_events(client, instance_id, self._options.audit_events, ends)
                 summary = client.get_audit_summary(instance_id)
         except ApiError as error:
             if error.kind in _FOR_ALL:
                 self._stop.set()
             return error
-        met = any(str(e.get("id")) in known for e in events)
-        return AuditRead(events, summary, met=met, whole=whole, deeper=deeper, read_at=read_at)
+        met = any(str(e.get("id")) in known for e in listed.rows)
+        return AuditRead(listed.rows, summary, met=met, whole=listed.whole, deeper=deeper, read_at=read_at)
 
     def _audit_result(
         self, instance_id: str, name: str, cursor: Cursor, had_events: bool, result: AuditRead | ApiError | None
@@ -326,7 +323,7 @@ class _ApiSync:
                 " raise --audit-events to read them."
             )
         if result.whole:
-            cursor.state["depth"] = "all"
+            cursor.state["whole"] = True
         elif result.deeper:
             cursor.state["depth"] = self._options.audit_events
         newest = max(rows, key=lambda row: row["event_ts"] or 0.0, default=None)
@@ -336,32 +333,6 @@ class _ApiSync:
         summary = summary_row(self._tenant, instance_id, result.summary, result.read_at)
         self.report.audit_events += self._store.put_audit(rows, summary, cursor)
         self.report.instances += 1
-
-
-@dataclass(frozen=True)
-class AuditRead:
-    """The newest audit events of one instance. ``met``: a known one is among them; ``whole``: there are no others;
-    ``deeper``: read as far back as was asked for, past known ones."""
-
-    events: list[Record]
-    summary: Record
-    met: bool
-    whole: bool
-    deeper: bool
-    read_at: float
-
-
-def _walk(client: FleetClient, instance_id: str, most: int, ends: set[str]) -> tuple[list[Record], bool]:
-    """Up to ``most`` newest events, ending some way below the newest of ``ends``; whether it ended there."""
-    seen: set[str] = set()
-
-    def enough(row: Record) -> bool:
-        if str(row.get("id")) in ends:
-            seen.add(str(row.get("id")))
-        return len(seen) > _AUDIT_OVERLAP
-
-    events = client.all_audit_events(instance_id, most=most, until=enough)
-    return events, len(seen) > _AUDIT_OVERLAP
 
 
 def _is_due(stored: Row) -> bool:

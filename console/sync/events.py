@@ -18,11 +18,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, RunRows, to_json
-from console.sync.records import whole
 
 RESULT_MOST = 64 * 1024
 _TEXT_MOST = 8 * 1024

@@ -16,17 +16,19 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import MEMORY_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import may_be_cut
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    amount,
     is_healthy,
+    known_count,
     normalise,
-    number,
     parse_time,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import components_of, waiting
 from console.instance_rows import InstanceRows
 from console.store import Row, to_json
-from console.sync.records import text, whole
+from console.sync.records import text
 
 _TROUBLE_MOST = 400
 
@@ -36,7 +38,7 @@ def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
     key = {"tenant": tenant, "instance_id": instance_id}
     checked = parse_time(record.get("checked_at"))
     status = "healthy" if is_healthy(record) else normalise(record.get("status")) or "unknown"
-    cached, uptime, trouble = record.get("cached"), number(record.get("uptime_seconds")), trouble_of(record)
+    cached, uptime, trouble = record.get("cached"), amount(record.get("uptime_seconds")), trouble_of(record)
     check: Row = {
         **key,
         "checked_at": checked if checked is not None else at,
@@ -106,12 +108,12 @@ def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Ins
     """How many memories there are; the list is read with the API's largest limit."""
     listed = record.get("memories")
     length = len(listed) if isinstance(listed, list) else 0
-    count = max(whole(record.get("count")) or 0, length)
+    count = max(known_count(record.get("count")) or 0, length)
     state: Row = {
         "tenant": tenant,
         "instance_id": instance_id,
         "memories": count,
-        "memories_full": int(length >= MEMORY_CAP and count <= length),
+        "memories_full": int(may_be_cut(length, record, MEMORY_CAP) and count <= length),
     }
     return InstanceRows(states=[state])
 
@@ -143,7 +145,7 @@ def _action_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row
         "created_raw": text(created),
         "completed_at": parse_time(completed),
         "completed_raw": text(completed),
-        "duration_ms": number(record.get("duration_ms")),
+        "duration_ms": amount(record.get("duration_ms")),
         "detail_json": to_json(record["detail"]) if record.get("detail") else None,
     }
 

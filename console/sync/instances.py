@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, MEMORY_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, count
 from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import HOPELESS, NotCalled, in_pool
 from console.instance_rows import InstanceRows
 from console.store import Cursor, Row, Store
@@ -112,19 +112,21 @@ class InstanceSync:
             rows: InstanceRows = answer
             return rows
         actions = action_rows(self._tenant, look.instance_id, answer)
-        self._note_gap(look, actions, cursor)
+        listed, total = len(answer["actions"]) if actions else 0, count(answer.get("total"))
+        if listed >= ACTIONS_CAP or total > listed:
+            self._note_gap(look, actions, cursor, listed)
         return InstanceRows(actions=actions)
 
-    def _note_gap(self, look: _Look, actions: Sequence[Row], cursor: Cursor) -> None:
+    def _note_gap(self, look: _Look, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """More actions than the API lists since the last look: what lies between can never be read."""
         newest = self._store.newest_action(self._tenant, look.instance_id)
         ids = [row["action_id"] for row in actions]
-        if newest is None or len(ids) < ACTIONS_CAP or self._store.known_actions(self._tenant, look.instance_id, ids):
+        if newest is None or self._store.known_actions(self._tenant, look.instance_id, ids):
             return
         times = [row["created_at"] for row in actions if row["created_at"] is not None]
         cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())
         self.notes.append(
-            f"Instance {look.name} had more than {ACTIONS_CAP} actions since the last look;"
+            f"Instance {look.name} had more than {listed} actions since the last look;"
             " those in between cannot be read any more. Sync its actions more often."
         )
 

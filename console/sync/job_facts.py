@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time, whole
 from console.store import Row
-from console.sync.records import text, whole
+from console.sync.records import text
 
 # The words of AWX and ansible-runner for a job that has ended, in ours.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}

@@ -11,26 +11,39 @@ or of another type becomes NULL or 0; what was sent is never guessed at.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
+    amount,
     count,
     counters,
-    number,
+    counters_of_targets,
+    known_count,
     parse_time,
     rollout_is_terminal,
     rollout_status,
     target_is_terminal,
     target_status,
+    whole,
 )
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, storable, to_json
 
+_COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
+
 
 def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
-    """A row of rollouts from E3 or E4. Whether it is open is judged by the targets too, where they are given."""
+    """A row of rollouts from E3 or E4. Whether it is open is judged by the targets too, where they are given.
+
+    So are the counters that the record does not tell; without targets these are 0.
+    """
     tally = counters(record)
+    if targets:
+        counted = counters_of_targets(targets).as_dict()
+        unknown = {name: counted[name] for name in _COUNTED if known_count(record.get(f"{name}_targets")) is None}
+        tally = replace(tally, **unknown)
     return {
         "tenant": tenant,
         "rollout_id": str(record["id"]),
@@ -45,10 +58,11 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
     }
 
 
-def same_state(row: Row, stored: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout stands where the stored one stood when its targets were read."""
-    names = ("status_raw", "completed_raw", "total", "queued", "in_progress", "succeeded", "failed", "uncertain")
-    return all(row[name] == stored[name] for name in names)
+def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a listed rollout (its ``record`` and the row of it) stands where the stored one stood when its targets
+    were read. A counter that the list does not tell is no difference."""
+    told = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
+    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *told))
 
 
 def target_rows(
@@ -87,8 +101,8 @@ def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, rec
         "is_open": int(not target_is_terminal(record)),
         "last_result_status": text(record.get("last_result_status")),
         **_times(record, "created_at", "started_at", "completed_at"),
-        "duration_s": number(record.get("duration_seconds")),
-        "countdown_s": number(record.get("scheduled_countdown_seconds")),
+        "duration_s": amount(record.get("duration_seconds")),
+        "countdown_s": amount(record.get("scheduled_countdown_seconds")),
         "bundle_hash": text(record.get("bundle_hash")),
         "celery_task_id": text(record.get("celery_task_id")),
         "error_message": error,
@@ -148,12 +162,6 @@ def text(value: Any) -> str | None:
     if value is None or isinstance(value, (Mapping, list)):
         return None
     return storable(str(value)).strip() or None
-
-
-def whole(value: Any) -> int | None:
-    """A whole number, from a number or its text; anything else, or one too large to store, is None."""
-    found = number(value)
-    return int(found) if found is not None and abs(found) < 2**63 else None
 
 
 def _times(record: Mapping[str, Any], *names: str) -> Row:

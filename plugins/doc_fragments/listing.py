@@ -11,7 +11,10 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   limit:
-    description: How many of the newest to return, from 1 on. More calls are made where one does not hold them all.
+    description:
+      - How many of the newest to return, from 1 on.
+      - More calls are made where one does not hold them all, and where the server gives fewer than were asked for. A
+        server that lists the oldest first has its list read to the end.
     type: int
     default: 20
   offset:

@@ -25,6 +25,8 @@ options:
       - The keys to read, for example V(max_parallel_rollouts) or V(maintenance_window_start_hour_utc).
       - Without a key, the result is the whole policy as one dictionary. It too is refused when its
         C(max_parallel_rollouts) is below 1; the module M(fleetops.agents.update_policy_info) shows any policy.
+      - The hours of the maintenance window, and the whole policy, are refused if the hours cannot be read. That is so
+        if one of the two is null, or one is no hour of the day. It is not known then whether the window is open.
     type: list
     elements: str
   request_timeout:
@@ -84,7 +86,13 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
+from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import HOUR_KEYS
+from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import (
+    PolicyError,
+    parallel_limit,
+    readable_window,
+    update_policy,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 
@@ -103,10 +111,13 @@ class LookupModule(StrictOptions, LookupBase):
 def _value(policy: dict[str, Any], key: str) -> Any:
     if key == "max_parallel_rollouts":
         return parallel_limit(policy)
+    if key in HOUR_KEYS:
+        readable_window(policy)
     if key not in policy:
         raise PolicyError(f"The update policy has no key {key!r}; it has {', '.join(sorted(map(str, policy)))}.")
     return policy[key]
 
 
 def _whole(policy: dict[str, Any]) -> dict[str, Any]:
+    readable_window(policy)
     return {**policy, "max_parallel_rollouts": parallel_limit(policy)}

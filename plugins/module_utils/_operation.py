@@ -131,15 +131,18 @@ class Operation:
 
 
 def read_listing(
-    context: Context, read_page: Callable[[int, int], list[Record]], page: int
+    context: Context, read_page: Callable[[int, int], list[Record]], page: int, times: Sequence[str]
 ) -> tuple[list[Record], bool, int | None]:
-    """The rows that the options ``limit``, ``offset`` and ``all`` ask for, whether there are more, and their offset."""
+    """The rows that the options ``limit``, ``offset`` and ``all`` ask for, whether there are more, and their offset.
+
+    ``times``: the keys of the rows' times, which tell whether the server lists the newest row first.
+    """
     limit, offset = context.params["limit"], context.params["offset"]
     if limit < 1:
         context.fail(f"limit is {limit}: it must be 1 or more.")
     if offset < 0:
         context.fail(f"offset is {offset}: it must be 0 or more.")
-    rows, truncated = newest(read_page, None if context.params["all"] else limit, page, offset)
+    rows, truncated = newest(read_page, None if context.params["all"] else limit, page, offset, times)
     return rows, truncated, offset + len(rows) if truncated else None
 
 

@@ -21,6 +21,21 @@ def fail_if_refused(context: Context, error: ApiError) -> None:
         context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
 
 
+def fail_if_window_is_unknown(context: Context) -> None:
+    """Fail, with the verdict ``inconclusive``, if the hours of the maintenance window cannot be read.
+
+    A policy that the server does not give is left to the server's own judgement.
+    """
+    try:
+        problem = Window.of_policy(context.client.get_fleet_update_policy()).problem
+    except ApiError as error:
+        if error.kind == "auth":
+            raise
+        return
+    if problem:
+        context.fail(f"{problem} Nothing was sent.", verdict="inconclusive")
+
+
 def closed_window(context: Context) -> str:
     """The maintenance window in words if it is closed, for work that it may hold back; otherwise nothing."""
     try:

@@ -28,7 +28,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
     tally,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
+    closed_window,
+    fail_if_refused,
+    fail_if_window_is_unknown,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
     SHOWS_WITHIN,
     evidence_of,
@@ -57,8 +61,9 @@ def start(context: Context) -> None:
     if unfinished:
         _adopt(context, unfinished)
         return
-    if context.check_mode and not context.params["override_window"]:
-        closed = closed_window(context)
+    if not context.params["override_window"]:
+        fail_if_window_is_unknown(context)
+        closed = closed_window(context) if context.check_mode else ""
         if closed:
             context.fail(f"The server would refuse a fleet rollout now. {closed}")
     sent_at = context.client.server_time

@@ -78,14 +78,18 @@ total:
   type: int
   sample: 12
 truncated:
-  description: Whether there are more actions than were read. With 100 of them there may be more, so it is V(true).
+  description:
+    - Whether there are more actions than were read, or may be. With 100 of them there may be more, whatever RV(total)
+      says.
+    - The list has no paging, and a server may list fewer than it was asked for. Only RV(total) shows that, so V(false)
+      proves nothing where RV(total) is V(null).
   returned: success
   type: bool
   sample: false
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import is_action
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 
@@ -96,13 +100,15 @@ def run(context: Context) -> None:
         context.fail(f"limit is {limit}: it must be from 1 to {ACTIONS_CAP}.")
     # One more than asked tells whether there are more, whatever the server means by total.
     answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
-    said, total = answer.get("actions"), number(answer.get("total"))
+    said, total = answer.get("actions"), whole(answer.get("total"))
     listed = said if isinstance(said, list) else []
     rows = [row for row in listed[:limit] if isinstance(row, dict)]
+    # There is no paging, and the server may list fewer than were asked for: only its count tells.
+    unread = total is not None and total > len(listed)
     context.result.update(
         actions=[row for row in rows if _wanted(row, kinds, wanted_id)],
-        total=None if total is None else int(total),
-        truncated=len(listed) > limit or len(listed) >= ACTIONS_CAP or (total is not None and total > len(listed)),
+        total=total,
+        truncated=len(listed) > limit or len(listed) >= ACTIONS_CAP or unread,
     )
 
 

@@ -13,7 +13,9 @@ module: instance_audit_info
 short_description: Read the audit of an instance
 version_added: 0.2.0
 description:
-  - Reads the audit events of an instance, newest first, and the server's summary of all of them.
+  - Reads the audit events of an instance, newest first, and the server's summary of all of them. The reference does
+    not say in which order the server lists them. Where their times show that the oldest come first, or show no order,
+    the list is read to its end.
   - The summary counts since ever and knows no time range. For one, read events with O(since).
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -39,7 +41,7 @@ options:
         chooses among the events that O(limit) or O(all) read. RV(reaches_since) says whether they go back that far.
       - With O(all), reading ends early where that loses nothing. The first page must be newest first, by the time of
         the event or of its arrival, and an event must be reached that is more than five minutes older than this.
-        Otherwise the whole history is read.
+        Otherwise the whole history is read, also where the server lists the oldest event first.
     type: str
   outcome:
     description: Keep only events with one of these outcomes, for example V(error) and V(denied).
@@ -117,7 +119,7 @@ reaches_since:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.audit import end_of_walk, passes
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE, AUDIT_TIMES
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
@@ -154,10 +156,11 @@ def _events(context: Context, start: float | None) -> None:
     if start is not None and context.params["all"] and limit >= 1 and offset >= 0:
         first = read_page(AUDIT_PAGE, offset)
         ahead.append(first)
-        rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=end_of_walk(first, start))
+        ends = end_of_walk(first, start)
+        rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=ends, times=AUDIT_TIMES)
         truncated, next_offset, reaches = False, None, True
     else:
-        rows, truncated, next_offset = read_listing(context, read_page, AUDIT_PAGE)
+        rows, truncated, next_offset = read_listing(context, read_page, AUDIT_PAGE, AUDIT_TIMES)
         ends = end_of_walk(rows, start) if start is not None else None
         reaches = not truncated or (ends is not None and any(map(ends, rows)))
     words = {name: context.params[name] or () for name in _FILTERS}

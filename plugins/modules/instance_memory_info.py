@@ -14,8 +14,9 @@ short_description: Read the memories of an instance
 version_added: 0.2.0
 description:
   - Reads the Mnemo memories of an instance, or of one conversation or customer.
-  - The server lists at most 200 and offers no way to the rest. So a list is the whole only if RV(truncated) is false;
-    otherwise reading it by conversation or customer may help.
+  - The server lists at most 200 and offers no way to the rest. If RV(truncated) is true, reading by conversation or
+    customer may help.
+  - A server may list fewer than it was asked for without saying so. That a list is whole cannot be proven then.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -86,7 +87,10 @@ count:
   type: int
   sample: 1
 truncated:
-  description: Whether there may be more than were returned.
+  description:
+    - Whether there may be more than were returned.
+    - V(true) if the list is as long as O(limit), as long as the API's default limit of 100, or shorter than the
+      server's own count.
   returned: success
   type: bool
   sample: false

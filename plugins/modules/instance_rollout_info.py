@@ -75,7 +75,7 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import target_status
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
     Context,
@@ -92,6 +92,7 @@ def run(context: Context) -> None:
         context,
         lambda limit, offset: client.list_instance_rollouts(instance_id, limit=limit, offset=offset),
         ROLLOUTS_PAGE,
+        ROLLOUT_TIMES,
     )
     targets = [{**row, "canonical_status": target_status(row.get("status"))} for row in rows]
     context.result.update(targets=targets, truncated=truncated, next_offset=next_offset)

@@ -241,6 +241,13 @@ candidates:
   type: list
   elements: dict
   sample: [{id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, initiated_from_ip: 203.0.113.77, total_targets: 24}]
+verdict:
+  description:
+    - V(inconclusive) if nothing was started because the policy's maintenance window cannot be read.
+    - The playbook C(fleet_rollout) ends with exit code 4 then.
+  returned: failure because of that
+  type: str
+  sample: inconclusive
 too_many:
   description: Whether more targets than O(max_failed) failed.
   returned: when the task failed because of its targets

@@ -103,7 +103,7 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     counters,
@@ -147,7 +147,10 @@ def _one(context: Context, rollout_id: str, gather: list[str]) -> None:
 def _list(context: Context) -> None:
     client = context.client
     rows, truncated, next_offset = read_listing(
-        context, lambda limit, offset: client.list_fleet_rollouts(limit=limit, offset=offset), ROLLOUTS_PAGE
+        context,
+        lambda limit, offset: client.list_fleet_rollouts(limit=limit, offset=offset),
+        ROLLOUTS_PAGE,
+        ROLLOUT_TIMES,
     )
     described = [_described(row) for row in rows]
     wanted = {rollout_status(word) for word in context.params["status"] or []}

@@ -173,6 +173,8 @@ window:
   description:
     - Whether the maintenance window is open now, when it opens next and closes (UTC), and how much fits.
     - C(fits) is V(all), V(part) or V(none) of the batches.
+    - If the policy's hours cannot be read, C(problem) says so in a sentence. Nothing may be started then, and
+      M(fleetops.agents.rollout_gate) is V(inconclusive).
   returned: success
   type: dict
   sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
@@ -252,7 +254,7 @@ def run(context: Context) -> None:
     )
     window = Window.of_policy(policy)
     words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] != "latest")
-    context.result.update(_told(plan), text=words, max_parallel_rollouts=limit, serial=sizes)
+    context.result.update(_told(plan, window), text=words, max_parallel_rollouts=limit, serial=sizes)
     if params["plan_hash"]:
         parts = moved(params["plan_hash"], plan.hash)
         if parts:
@@ -339,7 +341,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     return durations_of(answer for answer in answers if isinstance(answer, dict))
 
 
-def _told(plan: Plan) -> Record:
+def _told(plan: Plan, window: Window) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     return {
@@ -368,6 +370,7 @@ def _told(plan: Plan) -> Record:
             "closes_at": iso_time(plan.fit.closes_at),
             "fits": "all" if fitting == batches else "part" if fitting else "none",
             "batches_that_fit": fitting,
+            **({"problem": window.problem} if window.problem else {}),
         },
         "plan_hash": plan.hash,
     }

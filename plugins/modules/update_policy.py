@@ -41,6 +41,8 @@ options:
     description:
       - The hour (UTC, 0 to 23) at which it closes. An end before the start is on the next day.
       - The same hour as the start means open all day. A warning says so where only one of the two makes it so.
+      - If the server then has only one of the two hours, or one that is no hour of the day, a warning says that the
+        window cannot be read.
     type: int
   runtime_default:
     description: What happens with a new runtime, unless an instance has its own policy.
@@ -118,6 +120,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     opened_by_one_hour,
     tenant_values,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
 
@@ -145,6 +148,9 @@ def run(context: Context) -> None:
         values=tenant_values,
         foretold=lambda before, changes: {**before, **changes},
     )
+    problem = Window.of_policy(policy).problem
+    if problem:
+        context.warn(problem)
     if context.changed and opened_by_one_hour(policy, wanted):
         context.warn(
             f"The maintenance window now starts and ends at the same hour ({policy[HOUR_KEYS[0]]}), "

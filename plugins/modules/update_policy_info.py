@@ -58,7 +58,9 @@ policy:
     skills_default: notify
     mcp_servers_default: notify
 window_open:
-  description: Whether the maintenance window is open now. Without hours, or with equal hours, it always is.
+  description:
+    - Whether the maintenance window is open now. Without hours, or with equal hours, it always is.
+    - V(false) if the hours cannot be read, see RV(window_problem).
   returned: success
   type: bool
   sample: true
@@ -72,6 +74,13 @@ window_closes_at:
   returned: success
   type: str
   sample: "2026-11-24T05:00:00+00:00"
+window_problem:
+  description:
+    - Why it is not known whether the window is open, as a sentence. V(null) if it is known.
+    - This is so if only one of the two hours is set, or one is no hour of the day. Nothing is started by such a policy.
+  returned: success
+  type: str
+  sample: null
 """
 
 import time
@@ -91,7 +100,10 @@ def run(context: Context) -> None:
         window_open=window.is_open(now),
         window_next_opening=iso_time(window.next_opening(now)),
         window_closes_at=iso_time(window.closes_at(now)),
+        window_problem=window.problem or None,
     )
+    if window.problem:
+        context.warn(window.problem)
 
 
 OPERATION = Operation(run=run)

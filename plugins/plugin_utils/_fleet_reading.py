@@ -10,7 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import (
+    ROLLOUT_TIMES,
+    ROLLOUTS_PAGE,
+    FleetClient,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
@@ -67,7 +71,7 @@ def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
 def read_history(client: FleetClient, fleet: int) -> list[Record]:
     """Rows of E3 down to the page that holds the ``fleet``-th fleet rollout, or to the end of the history.
 
-    With ``fleet`` 0 it is one page. Raises ApiError.
+    The newest 100 are read in any case, for the single-instance ones among them. Raises ApiError.
     """
     rows: dict[str, Record] = {}
     fleets: set[str] = set()
@@ -79,7 +83,10 @@ def read_history(client: FleetClient, fleet: int) -> list[Record]:
         fleets.update(str(row.get("id")) for row in page if not is_single_target(row))
         return page
 
-    read_all(fetch, page=ROLLOUTS_PAGE, until=lambda _row: len(fleets) >= fleet)
+    def deep_enough(_row: Record) -> bool:
+        return len(fleets) >= fleet and len(rows) >= ROLLOUTS_PAGE
+
+    read_all(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
     return list(rows.values())
 
 

@@ -15,6 +15,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.client import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable_values
+from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
 
 # A throttle is templated twice for each host; a policy that is 2 s old is fresh enough for the next start.
@@ -53,6 +54,13 @@ def parallel_limit(policy: Record) -> int:
         return max_parallel_rollouts(policy)
     except ValueError as refusal:
         raise PolicyError(f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.") from refusal
+
+
+def readable_window(policy: Record) -> None:
+    """Raises PolicyError if the hours of the maintenance window cannot be read."""
+    problem = Window.of_policy(policy).problem
+    if problem:
+        raise PolicyError(problem)
 
 
 def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:

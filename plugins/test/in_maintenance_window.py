@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,38 +15,37 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import HOUR_KEYS
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
 
-# Nine digits and more are no ISO 8601 text: ansible_date_time.epoch is such a text.
-_EPOCH = re.compile(r"\d{9,11}(\.\d+)?")
-
 
 def in_maintenance_window(value: Any, policy: Any = None, at: Any = None) -> bool:
     """Whether a time lies in the window of an update policy (E9): of a time and its ``policy``, or of a policy alone.
 
     A time is a datetime, ISO 8601 text (UTC without a zone), or epoch seconds, also as text. A policy alone is asked
-    about ``at``, or else about now. Raises AnsibleFilterError with a sentence for anything else.
+    about ``at``, or else about now. Raises AnsibleFilterError with a sentence for anything else, and for a policy
+    whose hours cannot be read: then it is not known.
     """
     if isinstance(value, Mapping):
         if policy is not None:
             raise AnsibleFilterError("in_maintenance_window got two policies: ask a policy about a time with at=.")
-        return _window(value).is_open(time.time() if at is None else _moment(at))
+        return _is_open(value, time.time() if at is None else _moment(at))
     if at is not None:
         raise AnsibleFilterError(f"in_maintenance_window got two times, {value!r} and {at!r}: leave at away.")
-    return _window(policy).is_open(_moment(value))
+    return _is_open(policy, _moment(value))
 
 
-def _window(policy: Any) -> Window:
+def _is_open(policy: Any, at: float) -> bool:
     if not isinstance(policy, Mapping) or not any(key in policy for key in HOUR_KEYS):
         raise AnsibleFilterError(
             "in_maintenance_window needs an update policy with maintenance_window_start_hour_utc and "
             f"maintenance_window_end_hour_utc, for example of update_policy_info; it got {_shown(policy)}."
         )
-    return Window.of_policy(policy)
+    window = Window.of_policy(policy)
+    if window.problem:
+        raise AnsibleFilterError(window.problem)
+    return window.is_open(at)
 
 
 def _moment(at: Any) -> float:
     moment = parse_time(at.isoformat() if hasattr(at, "isoformat") else at)
-    if isinstance(at, str) and _EPOCH.fullmatch(at.strip()):
-        moment = float(at)
     if moment is None:
         raise AnsibleFilterError(
             f"in_maintenance_window cannot read the time {at!r}: give ISO 8601 text, a datetime or epoch seconds."

@@ -2,13 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever a server answers that conforms to the contract, a module gives a result or one clear sentence."""
+"""Whatever a server answers that conforms to the contract: modules give a result or one clear sentence, the inventory
+and the lookups too, and the console stores it and can show it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +21,27 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import endpoint_of
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import connect, endpoint_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
+from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._options import CONNECTION_OPTIONS
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import groups_of, hosts_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import (
+    PolicyError,
+    parallel_limit,
+    readable_window,
+    update_policy,
+)
+from console import queries
+from console.exports import as_csv
+from console.listing import listing
+from console.settings import ApiConnection, Settings
+from console.store import RolloutRead, open_store
+from console.sync.api import ApiOptions
+from console.sync.once import sync_once
+from console.sync.records import rollout_row, target_rows
 from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
 from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
@@ -46,12 +67,28 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 # Words that people use beside those that nobody does, so that the branches behind them are reached too.
-TEXTS = st.text(max_size=8) | st.sampled_from(
-    ["", "succeeded", "FAILED", "in progress", "uncertain", "queued", "healthy", "2026-01-01T00:00:00", "0", "-5", ID]
+TEXTS = (
+    st.text(max_size=8)
+    | st.sampled_from(
+        [
+            "",
+            "succeeded",
+            "FAILED",
+            "in progress",
+            "uncertain",
+            "queued",
+            "healthy",
+            "2026-01-01T00:00:00",
+            "0",
+            "-5",
+            ID,
+        ]
+    )
+    | st.sampled_from(["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00Z", "1764201600000", "22", "23:30", "nan"])
 )
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": TEXTS,
-    "integer": st.integers(-10, 10) | st.integers(),
+    "integer": st.integers(-10, 10) | st.integers() | st.sampled_from([2**63, -(2**63), 10**400, 1764201600000]),
     "number": st.integers(-10, 10) | st.floats(allow_nan=False, allow_infinity=False),
     "boolean": st.booleans(),
     "null": st.none(),
@@ -132,3 +169,87 @@ def test_any_conforming_answer_gives_a_result_or_one_sentence(
     if result.get("failed"):
         assert result["msg"].strip() and "Traceback" not in result["msg"]
     assert {method for method, _path, _headers in server.seen} <= {"GET"}
+
+
+# reports/2026-11 D3: the other readers of answers
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=ANSWERS)
+def test_any_conforming_answer_is_stored_and_can_be_shown(server: CrookedServer, said: dict[str, Any]) -> None:
+    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    server.seen.clear()
+    with TemporaryDirectory() as folder:
+        database = Path(folder) / "console.db"
+        settings = Settings(database=database, spool_dir=Path(folder) / "none")
+        options = ApiOptions(details=("health", "updates", "actions", "memory"))
+        with open_store(database) as store:
+            # So that something is read of an instance, whatever the rollouts say.
+            target = {
+                "tenant": server.url,
+                "rollout_id": "r",
+                "target_id": "t",
+                "instance_id": ID,
+                "hostname": "agent-001",
+            }
+            known = target_rows(server.url, "r", [{**target, "id": "t"}], [])
+            store.put_rollouts([RolloutRead(rollout_row(server.url, {"id": "r"}), known, 1.0)])
+        for _dummy in range(2):
+            report = sync_once(
+                settings, connection=ApiConnection(server.url, "k", retries=0), spools=False, api_options=options
+            ).api
+            assert report is not None
+        now = 1_795_000_000.0
+        rollouts, _total = queries.rollouts(database)
+        listing([dict(row) for row in rollouts.to_dict("records")], list(rollouts.columns), "json")
+        for row in queries.policies(database):
+            queries.window_now(database, row["tenant"], now)
+            queries.outside_window(database, row["tenant"])
+            queries.policy_changes(database, row["tenant"])
+        queries.attention(database, now)
+        queries.stuck(database, now)
+        queries.instance(database, ID)
+        queries.health_checks(database, server.url, ID, 0.0)
+        as_csv(queries.instance_targets(database, server.url, ID, now)[0])
+        as_csv(queries.instance_actions(database, server.url, ID)[0])
+        queries.audit_counts(database, "source")
+        queries.audit_events(database, queries.AuditCell(queries.span_of(0, "day", now)))
+    assert {method for method, _path, _headers in server.seen} <= {"GET"}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=ANSWERS)
+def test_any_conforming_answer_gives_an_inventory_and_what_is_missing(
+    server: CrookedServer, said: dict[str, Any]
+) -> None:
+    server.answer = lambda method, path, headers: Said(said[endpoint_of(method, urlsplit(path).path).name])
+    client = connect(server.url, "k", retries=0)
+    try:
+        fleet = read_fleet(client, Depth(2, 2), workers=1)
+        enriched = enrich(client, fleet.instances, updates=True, health=True, workers=1)
+    finally:
+        client.close()
+    assert all(problem.strip() and "Traceback" not in problem for problem in fleet.problems + enriched.problems)
+    hosts, _problems = hosts_of(enriched.instances, {}, by_id=False, enriched=("updates", "health"))
+    assert len({host.name for host in hosts}) == len(hosts) == len(fleet.instances)
+    assert set(groups_of(hosts).get("fleetops_instances", [])) == {host.name for host in hosts}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=answers_of(ENDPOINTS["get_fleet_update_policy"]))
+def test_any_conforming_policy_gives_the_lookups_a_limit_or_one_sentence(
+    server: CrookedServer, said: dict[str, Any]
+) -> None:
+    server.answer = lambda method, path, headers: Said(said)
+    options = {**dict.fromkeys(CONNECTION_OPTIONS), "api_url": server.url, "api_key": "k", "validate_certs": True}
+    options |= {"request_timeout": 5, "retries": 0, "extra_headers": {}}
+    # Each policy is a new one.
+    policy = update_policy(options.get, clock=count(0.0, 1e6).__next__)
+    try:
+        limit = parallel_limit(policy)
+        readable_window(policy)
+    except PolicyError as refusal:
+        assert str(refusal).strip().endswith(".")
+    else:
+        assert 1 <= limit < 2**63
+        assert batch_sizes(limit)[-1] == limit

@@ -80,9 +80,18 @@ def test_the_documentation_names_the_arguments() -> None:
     assert len(yaml.safe_load(told["EXAMPLES"])) >= 3 and set(told["RETURN"]) == {"_value"}
 
 
-@pytest.mark.parametrize("hours", [policy(None, None), policy(7, 7), policy(24, 0), policy("no", 3)])
+@pytest.mark.parametrize("hours", [policy(None, None), policy(7, 7), policy(24, 0)])
 def test_hours_that_are_none_make_no_window(hours: dict[str, Any]) -> None:
     assert in_maintenance_window(0, hours)
+
+
+@pytest.mark.parametrize(
+    "hours", [policy(99, 3), policy("22", "23:30"), policy(3, None), policy(None, 3), policy("no", 3)]
+)
+def test_hours_that_cannot_be_read_are_an_error_and_no_answer(hours: dict[str, Any]) -> None:
+    # reports/2026-11 A6
+    with pytest.raises(AnsibleFilterError, match="cannot be read, so it is not known whether it is open"):
+        in_maintenance_window(0, hours)
 
 
 @pytest.mark.parametrize("nonsense", [None, [], "policy", {}, {"max_parallel_rollouts": 2}])

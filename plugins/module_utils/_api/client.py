@@ -15,7 +15,7 @@ from urllib.parse import quote
 from .endpoints import ENDPOINTS, Endpoint, Repeat
 from .errors import KNOWN_PATH, ApiError
 from .models import Record, rollout_is_terminal
-from .paging import OVERLAP, read_all
+from .paging import OLDEST_FIRST, Listing, newest_page, order_of, read_list
 from .transport import Reply, Settings, SettingsError, Transport
 
 __all__ = ["ApiError", "FleetClient", "Settings", "SettingsError", "Transport", "connect"]
@@ -25,6 +25,9 @@ ROLLOUTS_PAGE = 100
 AUDIT_PAGE = 500
 MEMORY_CAP = 200
 ACTIONS_CAP = 100
+# The keys of the rows' times, which tell how a list is ordered.
+ROLLOUT_TIMES = ACTION_TIMES = ("created_at",)
+AUDIT_TIMES = ("event_ts", "ingested_at")
 
 # What a server says to E9 where the API is not: not found, a page of HTML, another address.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
@@ -60,6 +63,10 @@ def connect(
 class FleetClient:
     """One method an endpoint. Ids go in as text; answers come back as plain data of the documented shape.
 
+    A list (E3, E20, E23) is read in two ways. Without an offset a ``list_`` method gives what one page shows of the
+    newest rows, whichever way round the server lists; with one it gives that page as it is. The server may give fewer
+    rows than ``limit``, so a short page is no proof of anything. An ``all_`` method reads to the list's end.
+
     A success with a body of another shape raises ApiError (kind ``unexpected``), so that a reader may rely on getting
     a mapping or a list of mappings - but on no key in it. Every method raises ApiError.
     """
@@ -94,25 +101,32 @@ class FleetClient:
         """E2: push the runtime to all running instances. Answers ``enqueued``, ``skipped``, ``total``, no id."""
         return self._record("start_fleet_rollout", query={"override_window": override_window})
 
-    def list_fleet_rollouts(self, *, limit: int = 20, offset: int = 0) -> list[Record]:
-        """E3: one page of the tenant's rollouts, newest first; ``limit`` 1 to 100."""
-        return self._records("list_fleet_rollouts", query={"limit": limit, "offset": offset})
+    def list_fleet_rollouts(self, *, limit: int = 20, offset: int | None = None) -> list[Record]:
+        """E3: a page of the tenant's rollouts; ``limit`` 1 to 100."""
+
+        def fetch(most: int, at: int) -> list[Record]:
+            return self._records("list_fleet_rollouts", query={"limit": most, "offset": at})
+
+        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
 
     def all_fleet_rollouts(self, *, most: int | None = None, until: Until | None = None) -> list[Record]:
-        """E3, every page: see paging.read_all for ``most`` and ``until``."""
-        return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, most, until)
+        """E3, every page: see paging.read_list for ``most`` and ``until``."""
+        return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def open_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts that are not at their end, from the newest pages up to one that holds none."""
-        found: dict[str, Record] = {}
-        offset = 0
-        while True:
-            rows = self.list_fleet_rollouts(limit=ROLLOUTS_PAGE, offset=offset)
-            still_open = {str(row.get("id")): row for row in rows if not rollout_is_terminal(row)}
-            found.update(still_open)
-            if not still_open or len(rows) < ROLLOUTS_PAGE:
-                return list(found.values())
-            offset += ROLLOUTS_PAGE - OVERLAP
+        """E3: the rollouts that are not at their end, from the newest row down to 100 in a row that are.
+
+        One call where the newest 100 are all at their end, or one more where there are fewer than 100.
+        """
+        ended_in_a_row = 0
+
+        def far_below(row: Record) -> bool:
+            nonlocal ended_in_a_row
+            ended_in_a_row = ended_in_a_row + 1 if rollout_is_terminal(row) else 0
+            return ended_in_a_row >= ROLLOUTS_PAGE
+
+        rows = self.all_fleet_rollouts(until=far_below)
+        return [row for row in rows if not rollout_is_terminal(row)]
 
     def get_rollout(self, rollout_id: str) -> Record:
         """E4: ``rollout`` and its ``targets`` (without host names)."""
@@ -151,8 +165,13 @@ class FleetClient:
     # E11 to E16: actions and health of one instance
 
     def list_instance_actions(self, instance_id: str, *, limit: int = 20) -> Record:
-        """E11: ``actions``, newest first, at most 100 (no paging), and ``total``."""
-        return self._record("list_instance_actions", query={"limit": limit}, instance_id=instance_id)
+        """E11: ``actions``, newest first, and ``total``. There is no paging: of a larger total the rest is unread."""
+        answer = self._record("list_instance_actions", query={"limit": limit}, instance_id=instance_id)
+        if order_of(_rows(answer.get("actions")), ACTION_TIMES) == OLDEST_FIRST:
+            if limit < ACTIONS_CAP:
+                answer = self._record("list_instance_actions", query={"limit": ACTIONS_CAP}, instance_id=instance_id)
+            answer["actions"] = answer["actions"][::-1] if isinstance(answer.get("actions"), list) else []
+        return answer
 
     def clear_circuit_breakers(self, instance_id: str) -> Record:
         """E12: close every LLM provider's circuit breaker."""
@@ -194,19 +213,23 @@ class FleetClient:
 
     # E20, E21: audit
 
-    def list_audit_events(self, instance_id: str, *, limit: int = 100, offset: int = 0) -> list[Record]:
-        """E20: one page of audit events; ``limit`` 1 to 500."""
-        return self._records("list_audit_events", query={"limit": limit, "offset": offset}, instance_id=instance_id)
+    def list_audit_events(self, instance_id: str, *, limit: int = 100, offset: int | None = None) -> list[Record]:
+        """E20: a page of audit events; ``limit`` 1 to 500."""
+
+        def fetch(most: int, at: int) -> list[Record]:
+            return self._records("list_audit_events", query={"limit": most, "offset": at}, instance_id=instance_id)
+
+        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, AUDIT_PAGE, AUDIT_TIMES)
 
     def all_audit_events(
-        self, instance_id: str, *, most: int | None = None, until: Until | None = None
-    ) -> list[Record]:
-        """E20, every page: see paging.read_all for ``most`` and ``until``."""
+        self, instance_id: str, *, most: int | None = None, until: Until | None = None, first: int | None = None
+    ) -> Listing:
+        """E20, every page: see paging.read_list for ``most``, ``until`` and ``first``."""
 
         def fetch(*, limit: int, offset: int) -> list[Record]:
             return self.list_audit_events(instance_id, limit=limit, offset=offset)
 
-        return self._paged(fetch, AUDIT_PAGE, most, until)
+        return self._paged(fetch, AUDIT_PAGE, AUDIT_TIMES, most, until, first)
 
     def get_audit_summary(self, instance_id: str) -> Record:
         """E21: counts of audit events since ever, by outcome and under ``by_source``."""
@@ -218,21 +241,24 @@ class FleetClient:
         """E22: push the runtime bundle to one running instance (admin); answers ``task_id``."""
         return self._record("redeploy_runtime", instance_id=instance_id)
 
-    def list_instance_rollouts(self, instance_id: str, *, limit: int = 20, offset: int = 0) -> list[Record]:
-        """E23: one page of the instance's rollout targets, newest first; ``limit`` 1 to 100."""
-        return self._records(
-            "list_instance_rollouts", query={"limit": limit, "offset": offset}, instance_id=instance_id
-        )
+    def list_instance_rollouts(self, instance_id: str, *, limit: int = 20, offset: int | None = None) -> list[Record]:
+        """E23: a page of the instance's rollout targets; ``limit`` 1 to 100."""
+
+        def fetch(most: int, at: int) -> list[Record]:
+            query = {"limit": most, "offset": at}
+            return self._records("list_instance_rollouts", query=query, instance_id=instance_id)
+
+        return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
 
     def all_instance_rollouts(
         self, instance_id: str, *, most: int | None = None, until: Until | None = None
     ) -> list[Record]:
-        """E23, every page: see paging.read_all for ``most`` and ``until``."""
+        """E23, every page: see paging.read_list for ``most`` and ``until``."""
 
         def fetch(*, limit: int, offset: int) -> list[Record]:
             return self.list_instance_rollouts(instance_id, limit=limit, offset=offset)
 
-        return self._paged(fetch, ROLLOUTS_PAGE, most, until)
+        return self._paged(fetch, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def apply_all_updates(self, instance_id: str) -> Record:
         """E24: apply all updates, skills first, runtime last; answers ``runtime_task_id`` and ``skills_applied``."""
@@ -297,9 +323,18 @@ class FleetClient:
         return _rows(body)
 
     def _paged(
-        self, fetch: Callable[..., list[Record]], page: int, most: int | None, until: Until | None
-    ) -> list[Record]:
-        return read_all(lambda limit, offset: fetch(limit=limit, offset=offset), page=page, most=most, until=until)
+        self,
+        fetch: Callable[..., list[Record]],
+        page: int,
+        times: tuple[str, ...],
+        most: int | None,
+        until: Until | None,
+        first: int | None = None,
+    ) -> Listing:
+        def read_page(limit: int, offset: int) -> list[Record]:
+            return fetch(limit=limit, offset=offset)
+
+        return read_list(read_page, page=page, most=most, until=until, times=times, first=first)
 
     def _unexpected(self, name: str, call: Mapping[str, Any], detail: str) -> ApiError:
         endpoint = ENDPOINTS[name]

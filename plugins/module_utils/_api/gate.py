@@ -67,6 +67,8 @@ def window(
     the reason for ignoring the window, or an empty text.
     """
     known = Window.of_policy(policy)
+    if known.problem and not override:
+        return Check("window", INCONCLUSIVE, known.problem, {"needs_seconds": needs})
     if known.always_open:
         return Check("window", PASS, "There is no maintenance window.")
     opening, closes = known.next_opening(now), known.closes_at(now)

@@ -18,6 +18,8 @@ from typing import Any
 
 from .models import Record, count
 
+# How many memories E17 lists where it is not told.
+DEFAULT_LIMIT = 100
 # What a memory belongs to; the only filters of E17.
 SCOPE = ("conversation_id", "customer_id")
 # What the server gives a memory when it stores it (assumption of behaviour 2.6: a stored row gets new ones).
@@ -57,10 +59,19 @@ def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
     return Listing(
         memories=[dict(item) for item in items if isinstance(item, Mapping)],
         listed=len(items),
-        truncated=len(items) >= limit or count(answer.get("count")) > len(items),
+        truncated=may_be_cut(len(items), answer, limit),
         available=not (isinstance(status, Mapping) and status.get("available") is False),
         status=status,
     )
+
+
+def may_be_cut(listed: int, answer: Mapping[str, Any], limit: int) -> bool:
+    """Whether there may be more memories than the ``listed`` ones of an answer of E17 that was asked for ``limit``.
+
+    True where the list is as long as asked, as long as the API's default limit (a server may ignore the one it was
+    given), or shorter than ``count``. E17 has no paging: that a list of another length is whole cannot be proven.
+    """
+    return listed >= limit or listed == DEFAULT_LIMIT or count(answer.get("count")) > listed
 
 
 def body_of(memory: Mapping[str, Any]) -> Record:

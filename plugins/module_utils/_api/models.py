@@ -19,6 +19,16 @@ from typing import Any
 
 Record = dict[str, Any]
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TOO_LARGE = 2.0**63
+# Nine digits and more are no ISO 8601 text, though Python would read some of them as one.
+_EPOCH = re.compile(r"\d{9,}(\.\d+)?", re.ASCII)
+_FINER_THAN_SECONDS = 1e11
+# The times that are read: from 1970 to before this moment of the year 2242.
+FIRST_TIME, PAST_LAST_TIME = 0.0, 2.0**33
+# The years 1 to 9999 are those that can be written.
+_EARLIEST_WRITTEN, _LATEST_WRITTEN = -62135596800.0, 253402300800.0
+
 _TARGET_WORDS = {
     "queued": ("queued", "pending", "scheduled", "enqueued", "waiting", "created"),
     "in_progress": ("in_progress", "running", "started", "deploying", "active"),
@@ -64,46 +74,80 @@ def rollout_status(word: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, from a number or its text; anything else is None."""
-    if isinstance(value, bool) or value is None:
+    """A number, from a number or its text; None for what is none.
+
+    None too for what is not finite, and for what a database of 64 bits cannot hold: no count or time is as large.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if not _NUMBER.fullmatch(value):
+            return None
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except OverflowError:
         return None
-    return result if math.isfinite(result) else None
+    return result if abs(result) < _TOO_LARGE else None
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, from a number or its text; None for anything else, a fraction too."""
+    result = number(value)
+    return int(result) if result is not None and result.is_integer() else None
+
+
+def amount(value: Any) -> float | None:
+    """A number that cannot be below 0 (a duration, a delay); None where it is, or is none."""
+    result = number(value)
+    return result if result is not None and result >= 0 else None
+
+
+def known_count(value: Any) -> int | None:
+    """A count; None where the server gives none that can be one: absent, negative, a fraction or no number."""
+    result = whole(value)
+    return result if result is not None and result >= 0 else None
 
 
 def count(value: Any) -> int:
-    """A count that is never negative; what is absent or no number counts as 0."""
-    result = number(value)
-    return max(0, int(result)) if result is not None else 0
+    """A count where an unknown one counts as 0."""
+    return known_count(value) or 0
 
 
 def parse_time(text: Any) -> float | None:
-    """Epoch seconds (UTC) of an ISO 8601 text, or of a number of epoch seconds; None if it is neither.
+    """Epoch seconds (UTC) of an ISO 8601 text, or of a number of epoch seconds or milliseconds; otherwise None.
 
-    A text without a zone is read as UTC (behaviour 2.4); an empty one is no time.
+    A text without a zone is read as UTC (behaviour 2.4); an empty one is no time. Nor is what lies outside the years
+    1970 to 2242: servers write 0001-01-01 or 9999-12-31 for "never".
     """
-    if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return number(text)
-    if not isinstance(text, str) or not text.strip():
+    if isinstance(text, str) and not _EPOCH.fullmatch(text.strip()):
+        return _in_range(_of_iso(text.strip()))
+    moment = number(text)
+    if moment is None:
         return None
+    # Milliseconds, or what is finer still: as seconds these would be years after 5000.
+    while moment >= _FINER_THAN_SECONDS:
+        moment /= 1000
+    return _in_range(moment)
+
+
+def _of_iso(text: str) -> float | None:
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return moment.timestamp()
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (OverflowError, ValueError, OSError):
         return None
 
 
+def _in_range(at: float | None) -> float | None:
+    return at if at is not None and FIRST_TIME <= at < PAST_LAST_TIME else None
+
+
 def iso_time(at: float | None) -> str | None:
-    """ISO 8601 text (UTC, whole seconds) of epoch seconds; None for None."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    """ISO 8601 text (UTC, whole seconds) of epoch seconds; None for what is no time."""
+    if at is None or not math.isfinite(at) or not _EARLIEST_WRITTEN <= at < _LATEST_WRITTEN:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def text_or_none(value: Any) -> str | None:
@@ -194,26 +238,32 @@ def is_single_target(rollout: Mapping[str, Any]) -> bool:
         return True
     if scope in {"fleet", "tenant", "all"}:
         return False
-    return count(rollout.get("total_targets")) <= 1
+    total = rollout.get("total_targets")
+    return total is None or known_count(total) in (0, 1)
 
 
 def in_flight(rollouts: Iterable[Mapping[str, Any]]) -> int:
     """Targets under way or about to be, over all given rollouts, whoever started them.
 
     The queued targets of a paused rollout do not start; all others count, since the server may start them at any time.
+    Of a rollout that is not at its end and does not say how many these are, all count that are not known to have ended.
     """
-    total = 0
-    for rollout in rollouts:
-        tally = counters(rollout)
-        paused = rollout_status(rollout.get("status")) == "paused"
-        total += tally.in_progress + (0 if paused else tally.queued)
-    return total
+    return sum(map(_in_flight, rollouts))
+
+
+def _in_flight(rollout: Mapping[str, Any]) -> int:
+    tally, paused = counters(rollout), rollout_status(rollout.get("status")) == "paused"
+    known = tally.in_progress + (0 if paused else tally.queued)
+    needed = ("in_progress_targets",) if paused else ("in_progress_targets", "queued_targets")
+    if all(known_count(rollout.get(name)) is not None for name in needed) or rollout_is_terminal(rollout):
+        return known
+    return max(known, 1, tally.cancelled + known)
 
 
 def boot_time(health: Mapping[str, Any]) -> float | None:
     """When the agent started, in epoch seconds of the server's clock: checked_at - uptime_seconds (E15, E16)."""
-    checked, uptime = parse_time(health.get("checked_at")), number(health.get("uptime_seconds"))
-    return checked - uptime if checked is not None and uptime is not None else None
+    checked, uptime = parse_time(health.get("checked_at")), amount(health.get("uptime_seconds"))
+    return _in_range(checked - uptime) if checked is not None and uptime is not None else None
 
 
 _HEALTHY = frozenset({"healthy", "ok", "up", "pass", "passing", "green"})
@@ -242,13 +292,13 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     "all hosts at once", so such a value must never get there.
     """
     value = policy.get("max_parallel_rollouts")
-    whole = number(value)
-    if whole is None or whole != int(whole):
+    limit = whole(value)
+    if limit is None:
         raise ValueError(
             f"the update policy's max_parallel_rollouts is {value!r}, no whole number; nothing may be rolled out"
         )
-    if whole < 1:
+    if limit < 1:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {int(whole)}: rollouts are switched off; nothing may start"
+            f"the update policy's max_parallel_rollouts is {limit}: rollouts are switched off; nothing may start"
         )
-    return int(whole)
+    return limit

@@ -152,7 +152,10 @@ def expect(
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether the batches fit into the window that is open at the start, or into the next one if it is closed."""
+    """Whether the batches fit into the window that is open at the start, or into the next one if it is closed.
+
+    Nothing fits into a window that cannot be read.
+    """
 
     open_now: bool
     starts_at: float
@@ -169,17 +172,18 @@ def fit(window: Window, now: float, expected: Sequence[Expected], margin: float)
     A batch fits when its p90 end leaves ``margin`` seconds before the window closes.
     """
     opening = window.next_opening(now)
+    known = not window.problem
     start = now if opening is None else opening
     closes = window.closes_at(start)
     at = start
     fitting = 0
     for batch in expected:
         at += batch.p90
-        if closes is not None and at + margin > closes:
+        if not known or (closes is not None and at + margin > closes):
             break
         fitting += 1
     return Fit(
-        open_now=opening is None,
+        open_now=known and opening is None,
         starts_at=start,
         closes_at=closes,
         next_opening=opening,

@@ -46,6 +46,8 @@ def _left_alone(skipped: list[Member]) -> list[str]:
 
 def _window_line(plan: Plan, window: Window) -> str:
     fits, batches = plan.fit.batches_that_fit, len(plan.batches)
+    if window.problem:
+        return f"{window.problem} Nothing is started until then."
     if window.always_open:
         return "There is no maintenance window to keep to."
     hours = f"The maintenance window ({window.start:02d}:00 to {window.end:02d}:00 UTC)"

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .models import Record, normalise, number
+from .models import Record, normalise, number, whole
 
 COMPONENTS = ("runtime", "skills", "mcp_servers")
 HOUR_KEYS = ("maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc")
@@ -32,16 +33,24 @@ def differing(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> Record:
 
 def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str, Any]) -> Record:
     """What changed without having been sent: key -> ``before`` and ``after``."""
+    pairs = {key: (_known(before.get(key)), _known(after.get(key))) for key in sorted(before.keys() | after.keys())}
     return {
-        key: {"before": before.get(key), "after": after.get(key)}
-        for key in sorted(before.keys() | after.keys())
-        if key not in sent and before.get(key) != after.get(key)
+        key: {"before": one, "after": other} for key, (one, other) in pairs.items() if key not in sent and one != other
     }
 
 
 def tenant_values(policy: Mapping[str, Any]) -> Record:
     """The keys of E9 that can be set, None where the server does not give one."""
-    return {key: policy.get(key) for key in TENANT_KEYS}
+    return {key: _known(policy.get(key)) for key in TENANT_KEYS}
+
+
+def _known(value: Any) -> Any:
+    """A value without NaN and the infinities, which no policy means and which would differ from themselves."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _known(entry) for key, entry in value.items()}
+    return [_known(entry) for entry in value] if isinstance(value, list) else value
 
 
 def overrides(policy: Mapping[str, Any]) -> Record:
@@ -91,5 +100,5 @@ def with_overrides(
 
 def opened_by_one_hour(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     """Whether a change of one hour of the window made it equal to the other, which opens the window all day."""
-    start, end = (number(policy.get(key)) for key in HOUR_KEYS)
+    start, end = (whole(policy.get(key)) for key in HOUR_KEYS)
     return start is not None and start == end and len(changes.keys() & set(HOUR_KEYS)) == 1

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .models import number
+from .models import whole
+from .policy import HOUR_KEYS
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -23,26 +24,41 @@ class Window:
 
     No hours, or equal hours, mean open all day: the reference shows 0 and 0 as defaults, and reading that as "never"
     would lock every tenant. The server is the judge; this only refuses early and explains.
+
+    ``problem``: a sentence if the policy's hours cannot be read. Such a window counts as not open, since nothing may be
+    started by it, and it has no next opening: whoever asks for the verdict looks at ``problem`` first.
     """
 
     start: int | None
     end: int | None
+    problem: str = ""
 
     @classmethod
     def of_policy(cls, policy: Mapping[str, Any]) -> Window:
-        """The window of an update policy (E9). An hour that is absent or no hour of the day counts as none; 24 is 0."""
+        """The window of an update policy (E9). Two absent hours are no window; 24 is 0."""
+        said = [policy.get(key) for key in HOUR_KEYS]
+        if said == [None, None]:
+            return cls(None, None)
+        hours = [_hour(value) for value in said]
+        if None not in hours:
+            return cls(*hours)
+        named = " and ".join(f"{key} is {_shown(value)}" for key, value in zip(HOUR_KEYS, said, strict=True))
         return cls(
-            _hour(policy.get("maintenance_window_start_hour_utc")), _hour(policy.get("maintenance_window_end_hour_utc"))
+            None,
+            None,
+            f"The maintenance window cannot be read, so it is not known whether it is open: {named}. "
+            "Both must be hours of the day from 0 to 23, or both null for no window. Set them with the module "
+            "fleetops.agents.update_policy.",
         )
 
     @property
     def always_open(self) -> bool:
-        return self.start is None or self.end is None or self.start == self.end
+        return not self.problem and (self.start is None or self.end is None or self.start == self.end)
 
     def is_open(self, at: float) -> bool:
         """Whether the window is open at ``at`` (epoch seconds)."""
         if self.start is None or self.end is None or self.start == self.end:
-            return True
+            return not self.problem
         hour = int(at // HOUR) % 24
         if self.start < self.end:
             return self.start <= hour < self.end
@@ -64,6 +80,8 @@ class Window:
 
     def sentence(self, at: float) -> str:
         """The window in words, with its next opening when it is closed."""
+        if self.problem:
+            return self.problem
         if self.always_open:
             return "The maintenance window is open all day."
         hours = f"{self.start:02d}:00 to {self.end:02d}:00 UTC"
@@ -75,7 +93,9 @@ class Window:
 
 
 def _hour(value: Any) -> int | None:
-    hour = number(value)
-    if hour is None or hour != int(hour) or not 0 <= hour <= 24:
-        return None
-    return int(hour) % 24
+    hour = whole(value)
+    return hour % 24 if hour is not None and 0 <= hour <= 24 else None
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(value)[:60]

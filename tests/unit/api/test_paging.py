@@ -6,10 +6,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import newest, read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import (
+    NEWEST_FIRST,
+    NO_ORDER,
+    OLDEST_FIRST,
+    newest,
+    newest_page,
+    order_of,
+    read_all,
+    read_list,
+)
 
 PAGE = 10
 
@@ -88,3 +99,117 @@ def test_a_server_that_ignores_the_offset_ends_the_walk() -> None:
 
 def test_rows_without_an_id_are_kept() -> None:
     assert len(read_all(lambda limit, offset: [{}, {}] if offset == 0 else [], page=PAGE)) == 2
+
+
+# A short page is not the end of a list (reports/2026-11 A2)
+
+
+def capped(rows: list[dict[str, Any]], cap: int, calls: list[tuple[int, int]] | None = None) -> Any:
+    def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
+        if calls is not None:
+            calls.append((limit, offset))
+        return rows[offset : offset + min(limit, cap)]
+
+    return fetch
+
+
+@given(size=st.integers(0, 90), cap=st.integers(1, 12))
+def test_a_short_page_is_not_the_end_of_a_list(size: int, cap: int) -> None:
+    rows = MovingList(size, []).rows
+    assert read_all(capped(rows, cap), page=PAGE) == rows
+    found = read_list(capped(rows, cap), page=PAGE)
+    assert found.rows == rows and found.whole
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    size=st.integers(0, 60),
+    cap=st.integers(2, 9),
+    script=st.lists(st.tuples(st.integers(0, 1), st.lists(st.integers(0, 100), max_size=1)), max_size=12),
+)
+def test_no_row_is_lost_from_short_pages_of_a_list_that_changes(
+    size: int, cap: int, script: list[tuple[int, list[int]]]
+) -> None:
+    moving = MovingList(size, script)
+    found = [row["id"] for row in read_all(lambda limit, offset: moving.fetch(min(limit, cap), offset), page=PAGE)]
+    assert len(found) == len(set(found))
+    assert moving.old - set(found) == set()
+
+
+@given(size=st.integers(0, 60), limit=st.integers(1, 40), start=st.integers(0, 70), cap=st.integers(1, 12))
+def test_newest_says_whether_there_is_more_though_pages_are_short(size: int, limit: int, start: int, cap: int) -> None:
+    rows = MovingList(size, []).rows
+    assert newest(capped(rows, cap), limit, PAGE, start) == (rows[start : start + limit], size > start + limit)
+
+
+def test_a_list_costs_one_call_more_than_its_pages_and_the_newest_rows_cost_one() -> None:
+    rows, calls = dated(250), []
+    assert read_all(capped(rows, 100, calls), page=100, times=("at",)) == rows
+    assert len(calls) <= 3 + 2
+    calls.clear()
+    assert read_all(capped(rows[:30], 100, calls), page=100, times=("at",)) == rows[:30]
+    assert len(calls) == 2
+    calls.clear()
+    assert newest(capped(rows, 100, calls), 20, 100, times=("at",)) == (rows[:20], True)
+    assert newest_page(capped(rows, 100, calls), 20, 100, ("at",)) == rows[:20]
+    assert len(calls) == 2
+
+
+def test_a_server_that_ignores_the_offset_costs_few_calls() -> None:
+    rows, calls = dated(30), []
+
+    def fetch(limit: int, offset: int) -> list[dict[str, Any]]:
+        calls.append((limit, offset))
+        return rows[:limit]
+
+    assert read_all(fetch, page=100) == rows
+    assert len(calls) <= 5
+
+
+def test_rows_without_an_id_are_not_read_without_end() -> None:
+    assert len(read_all(lambda limit, offset: [{"n": n} for n in range(limit)], page=PAGE)) == PAGE
+
+
+# Oldest first (reports/2026-11 D4)
+
+
+def dated(size: int) -> list[dict[str, Any]]:
+    """Newest first."""
+    return [{"id": str(n), "at": 1_700_000_000 + n} for n in range(size)][::-1]
+
+
+@given(size=st.integers(0, 60), cap=st.integers(1, 12), most=st.none() | st.integers(1, 70), start=st.integers(0, 70))
+def test_a_list_that_begins_with_the_oldest_row_is_given_newest_first(
+    size: int, cap: int, most: int | None, start: int
+) -> None:
+    rows = dated(size)
+    fetch = capped(rows[::-1], cap)
+    found = read_all(fetch, page=PAGE, most=most, start=start, times=("at",))
+    assert found == rows[start:][:most]
+    if most is not None:
+        assert newest(fetch, most, PAGE, start, ("at",)) == (found, size > start + most)
+    # One row tells no order.
+    assert cap == 1 or newest_page(fetch, 5, PAGE, ("at",)) == rows[:5]
+
+
+def test_a_known_row_does_not_end_a_list_that_begins_with_the_oldest() -> None:
+    rows = dated(45)
+    found = read_list(capped(rows[::-1], 20), page=PAGE, until=lambda row: int(row["id"]) <= 40, times=("at",))
+    assert [row["id"] for row in found.rows] == ["44", "43", "42", "41"]
+    assert not found.whole
+
+
+def test_the_order_is_that_of_most_rows_and_none_where_two_times_contradict() -> None:
+    rows = dated(10)
+    late = [*rows[:4], rows[5], rows[4], *rows[6:]]
+    assert order_of(late, ("at",)) == NEWEST_FIRST
+    assert order_of(late[::-1], ("at",)) == OLDEST_FIRST
+    assert order_of([{**row, "other": -row["at"] + 2e9} for row in rows], ("at", "other")) == NO_ORDER
+    assert order_of([{"id": 1}, {"id": 2}], ("at",)) == NO_ORDER
+
+
+def test_a_list_without_an_order_is_read_to_its_end() -> None:
+    rows = [{"id": str(n)} for n in range(40)]
+    found = read_list(capped(rows, 10), page=PAGE, most=5, until=lambda row: row["id"] == "0", times=("at",))
+    assert found.rows == [] and not found.whole
+    assert read_all(capped(rows, 10), page=PAGE, times=("at",)) == rows

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -66,7 +67,17 @@ def test_drift_is_what_moved_without_being_sent(
     assert not drift.keys() & sent.keys()
     assert moved(tenant_values(before), tenant_values(before), sent) == {}
     for key in set(TENANT_KEYS) - set(sent) - set(drift):
-        assert before.get(key) == after.get(key)
+        assert tenant_values(before)[key] == tenant_values(after)[key]
+
+
+def test_a_value_that_is_no_number_is_no_drift() -> None:
+    # reports/2026-11 D17
+    nan, infinite = {"max_parallel_rollouts": float("nan")}, {"max_parallel_rollouts": [float("inf")]}
+    for before in (nan, infinite):
+        assert moved(tenant_values(before), tenant_values(json.loads(json.dumps(before))), {}) == {}
+    assert moved(nan, {"max_parallel_rollouts": float("nan")}, {}) == {}
+    drift = moved(nan, {"max_parallel_rollouts": 2}, {})
+    assert drift == {"max_parallel_rollouts": {"before": None, "after": 2}}
 
 
 @pytest.mark.parametrize(

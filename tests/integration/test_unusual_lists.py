@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers that give short pages, or list the oldest row first: nothing is missing, and ordinary ones cost no more."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from console.settings import ApiConnection, Settings
+from console.sync.api import ApiOptions, ApiReport
+from console.sync.once import sync_once
+from tests.conftest import BIN, CHECKOUT
+from tests.console.facts import rows
+from tests.integration.module_task import operation_of
+from tests.second_api.api import KEY, SecondApi, second_api
+
+LISTS = ("list_fleet_rollouts", "list_instance_rollouts", "list_audit_events", "list_instance_actions")
+OLDEST_FIRST = set(LISTS)
+
+
+def client(api: SecondApi) -> FleetClient:
+    return connect(api.url, KEY, retries=0)
+
+
+def told(api: SecondApi, module: str, **options: Any) -> dict[str, Any]:
+    """The result of a module that must not fail."""
+    operation = operation_of(module)
+    given = {"api_url": api.url, "api_key": KEY, **options}
+    if operation.on_instance:
+        given["instance_id"] = api.instances[0].id
+    checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
+    assert not checked.error_messages, checked.error_messages
+    result = execute(operation, Context(checked.validated_parameters))
+    assert not result.get("failed"), result
+    return result
+
+
+def sync(api: SecondApi, database: Path, **options: Any) -> ApiReport:
+    settings = Settings(database=database, spool_dir=database.parent / "none")
+    connection = ApiConnection(api.url, KEY, retries=0)
+    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    assert report is not None
+    return report
+
+
+def stored(database: Path) -> int:
+    return rows(database, "SELECT count(*) AS n FROM audit_events")[0]["n"]
+
+
+def hosts(api: SecondApi, folder: Path, **options: Any) -> list[str]:
+    """The fleet as ansible-inventory lists it, without a warning."""
+    source = folder / "test.fleet.yml"
+    source.write_text(json.dumps({"plugin": "fleetops.agents.fleet", **options}))
+    environment = {**api.environment(), "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)}
+    environment |= {"ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg")}
+    done = subprocess.run(
+        [str(BIN / "ansible-inventory"), "-i", str(source), "--list"],
+        cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr, done.stderr
+    return sorted(json.loads(done.stdout)["_meta"]["hostvars"])
+
+
+def add_single_rollouts(api: SecondApi, number: int) -> None:
+    """So many redeploys of the first instance, newer than the fleet's rollout and at their end."""
+    for n in range(number):
+        api.add_rollout(api.instances[:1], "instance", ended=True, at=time.time() - 3000 + n)
+
+
+# reports/2026-11 A2
+
+
+@pytest.mark.playbook
+@pytest.mark.parametrize("quirk", [{"page_cap": {"list_fleet_rollouts": 20}}, {"oldest_first": OLDEST_FIRST}])
+def test_the_inventory_has_the_whole_fleet_behind_newer_redeploys(quirk: dict[str, Any], tmp_path: Path) -> None:
+    with second_api(instances=5, **quirk) as api:
+        add_single_rollouts(api, 25)
+        assert hosts(api, tmp_path) == [one.hostname for one in api.instances]
+
+
+@pytest.mark.parametrize("quirk", [{"page_cap": {"list_fleet_rollouts": 20}}, {"oldest_first": OLDEST_FIRST}])
+def test_a_fleet_rollout_under_way_is_found_behind_newer_redeploys(quirk: dict[str, Any]) -> None:
+    with second_api(instances=5, deploy_seconds=1e5, **quirk) as api:
+        under_way = api.add_rollout(api.instances, "fleet", at=time.time() - 3500)
+        add_single_rollouts(api, 25)
+        assert [row["id"] for row in client(api).open_fleet_rollouts()] == [under_way["id"]]
+        batch = {api.instances[0].hostname: api.instances[0].id}
+        assert told(api, "rollout_gate", next_batch=batch, min_healthy_share=0)["verdict"] == "fail"
+
+
+@pytest.mark.parametrize("cap", [1, 7, 100])
+def test_the_modules_read_a_history_to_its_end(cap: int) -> None:
+    with second_api(instances=1, page_cap=dict.fromkeys(LISTS, cap)) as api:
+        add_single_rollouts(api, 40)
+        api.add_events("agent-001", 45)
+        whole = told(api, "rollout_info", all=True)
+        assert (len(whole["rollouts"]), whole["truncated"]) == (41, False)
+        assert len(told(api, "instance_rollout_info", all=True)["targets"]) == 41
+        assert len(told(api, "instance_audit_info", all=True)["events"]) == 45
+        part = told(api, "rollout_info", limit=30)
+        assert (len(part["rollouts"]), part["truncated"], part["next_offset"]) == (30, True, 30)
+        rest = told(api, "rollout_info", limit=30, offset=30)
+        assert (len(rest["rollouts"]), rest["truncated"], rest["next_offset"]) == (11, False, None)
+
+
+def test_actions_that_the_server_cuts_are_told_by_its_total() -> None:
+    with second_api(instances=1, page_cap={"list_instance_actions": 4}) as api:
+        for _dummy in range(6):
+            api.power_cycle("agent-001")
+        answer = told(api, "instance_action_info")
+        assert (len(answer["actions"]), answer["total"], answer["truncated"]) == (4, 6, True)
+
+
+@pytest.mark.parametrize(("listed", "cap", "truncated"), [(100, 100, True), (120, 100, True), (99, 200, False)])
+def test_memories_that_may_be_cut_at_the_default_limit_are_not_called_whole(
+    listed: int, cap: int, truncated: bool
+) -> None:
+    with second_api(instances=1, page_cap={"list_memories": cap}) as api:
+        for n in range(listed):
+            api.store_memory("agent-001", {"content": f"fact {n}"})
+        assert told(api, "instance_memory_info")["truncated"] is truncated
+
+
+@pytest.mark.parametrize("cap", [20, 100, 500])
+def test_an_audit_of_which_the_server_gives_short_pages_is_stored_whole(cap: int, tmp_path: Path) -> None:
+    with second_api(instances=1, page_cap={"list_audit_events": cap}) as api:
+        api.add_events("agent-001", 450)
+        assert sync(api, tmp_path / "console.db").problems == []
+        assert stored(tmp_path / "console.db") == 450
+        api.add_events("agent-001", 3)
+        before = len(api.called("list_audit_events"))
+        sync(api, tmp_path / "console.db")
+        assert stored(tmp_path / "console.db") == 453
+        assert len(api.called("list_audit_events")) == before + 1
+
+
+def test_an_audit_that_an_older_console_called_whole_is_read_once_more(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=1) as api:
+        api.add_events("agent-001", 450)
+        sync(api, database, audit_events=100)
+        with sqlite3.connect(database) as conn:
+            conn.execute("UPDATE ingest_cursors SET state_json = ? WHERE source = 'audit'", ('{"depth":"all"}',))
+        sync(api, database)
+        assert stored(database) == 450
+
+
+def test_ordinary_servers_cost_at_most_one_call_more(tmp_path: Path) -> None:
+    with second_api(instances=2) as api:
+        add_single_rollouts(api, 30)
+        api.add_events("agent-001", 30)
+        api.calls.clear()
+        client(api).list_fleet_rollouts(limit=100)
+        told(api, "rollout_info", limit=20)
+        told(api, "instance_audit_info", limit=20, gather=["events"])
+        client(api).list_instance_rollouts(api.instances[0].id)
+        assert [call["operation"] for call in api.calls] == [
+            "list_fleet_rollouts", "list_fleet_rollouts", "list_audit_events", "list_instance_rollouts",
+        ]  # fmt: skip
+        api.calls.clear()
+        client(api).open_fleet_rollouts()
+        assert len(api.calls) == 2
+        add_single_rollouts(api, 100)
+        api.calls.clear()
+        client(api).open_fleet_rollouts()
+        assert len(api.calls) == 1
+
+
+# reports/2026-11 D4
+
+
+@pytest.mark.parametrize("cap", [7, 500])
+def test_news_at_the_end_of_a_list_that_begins_with_the_oldest_are_read(cap: int, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=1, oldest_first=OLDEST_FIRST, page_cap={"list_audit_events": cap}) as api:
+        api.add_events("agent-001", 150)
+        sync(api, database)
+        assert stored(database) == 150
+        api.add_events("agent-001", 5)
+        sync(api, database)
+        assert stored(database) == 155
+        sync(api, database, audit_events=20)
+        assert rows(database, "SELECT count(*) AS n FROM ingest_cursors WHERE gap_from IS NOT NULL") == [{"n": 0}]
+
+
+def test_the_newest_of_a_list_that_begins_with_the_oldest_come_first() -> None:
+    with second_api(instances=1, oldest_first=OLDEST_FIRST) as api:
+        add_single_rollouts(api, 130)
+        api.add_events("agent-001", 130)
+        for _dummy in range(3):
+            api.power_cycle("agent-001")
+        newest = api.rollouts[-1]
+        assert told(api, "rollout_info", limit=1)["rollouts"][0]["id"] == newest["id"]
+        assert told(api, "instance_rollout_info", limit=1)["targets"][0]["rollout_id"] == newest["id"]
+        assert client(api).list_fleet_rollouts(limit=5)[0]["id"] == newest["id"]
+        assert client(api).list_instance_rollouts(api.instances[0].id)[0]["rollout_id"] == newest["id"]
+        acted = api.instances[0].actions[-1]["action_id"]
+        assert told(api, "instance_action_info", limit=1)["actions"][0]["action_id"] == acted
+        events = api.instances[0].events
+        assert told(api, "instance_audit_info", limit=1)["events"][0]["id"] == events[-1]["id"]
+        since = events[-10]["event_ts"]
+        answer = told(api, "instance_audit_info", limit=20, since=since)
+        assert [row["id"] for row in answer["events"]] == [row["id"] for row in events[:-11:-1]]
+        assert len(told(api, "instance_audit_info", all=True, since=since)["events"]) == 10
