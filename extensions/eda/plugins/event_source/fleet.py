@@ -23,9 +23,10 @@ import ssl
 import time
 import urllib.request
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -168,7 +169,7 @@ AUDIT_EVENT = "fleetops.audit.event"
 EVENTS = (*ROLLOUT_EVENTS, *TARGET_EVENTS, *HEALTH_EVENTS, AUDIT_EVENT)
 DEFAULT_EVENTS = tuple(word for word in EVENTS if word not in ("fleetops.target.succeeded", AUDIT_EVENT))
 
-ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES = 100, 100, 50
+ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES, OVERLAP = 100, 100, 50, 5
 CLOSED_KEPT = 100
 # Of a history that was never seen, so many rollouts are read for the names of the instances.
 DISCOVERY_FLEETS, DISCOVERY_SINGLES = 5, 45
@@ -218,14 +219,24 @@ def target_status(word: Any) -> str:
 
 
 def epoch(text: Any) -> float | None:
-    """Epoch seconds of an ISO 8601 text (without a zone it is UTC), or None."""
-    if not isinstance(text, str) or not text.strip():
-        return None
+    """Epoch seconds of an ISO 8601 text (without a zone it is UTC) or of epoch seconds or milliseconds, or None.
+
+    What lies outside the years 1970 to 2242 is no time: servers write 0001-01-01 or 9999-12-31 for "never".
+    """
+    digits = isinstance(text, str) and re.fullmatch(r"[0-9]{9,}(\.[0-9]+)?", text.strip())
     try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if digits or (isinstance(text, (int, float)) and not isinstance(text, bool)):
+            at = float(text)
+            while 1e11 <= at < 2.0**63:
+                at /= 1000
+        elif isinstance(text, str):
+            moment = datetime.fromisoformat(text.strip())
+            at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        else:
+            return None
     except (ValueError, OverflowError, OSError):
         return None
+    return at if 0 <= at < 2**33 else None
 
 
 def iso(text: Any) -> str | None:
@@ -241,6 +252,17 @@ def words(value: Any) -> str | None:
 
 def records(value: Any) -> list[Record]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def begins_with_the_oldest(rows: list[Record]) -> bool:
+    """Whether the times of rows mostly rise from row to row: the reference does not say how lists are ordered."""
+    told = set()
+    for name in ("event_ts", "ingested_at", "created_at"):
+        times = [at for row in rows if (at := epoch(row.get(name))) is not None]
+        rising = sum(one < other for one, other in pairwise(times))
+        falling = sum(one > other for one, other in pairwise(times))
+        told |= {"rising"} if rising > 3 * falling else {"falling"} if falling > 3 * rising else set()
+    return told == {"rising"}
 
 
 # Steps: what was known and what was read -> what is known and what to tell
@@ -988,16 +1010,17 @@ class Follower:
     ) -> tuple[dict[str, Record], bool]:
         """The newest rollouts by id, down to a page without news; and whether these are all there are."""
         listed: dict[str, Record] = {}
-        for page in range(MOST_PAGES):
-            path = "/v1/instances/fleet/runtime/rollouts"
+        path = "/v1/instances/fleet/runtime/rollouts"
+        pages = self._pages(path, ROLLOUTS_PAGE)
+        while True:
             try:
-                answer = await self._api.get(path, limit=ROLLOUTS_PAGE, offset=page * ROLLOUTS_PAGE)
+                answer, rising, number = await anext(pages)
+            except StopAsyncIteration:
+                return listed, True
             except NotFound:
                 sentence = f"GET {path} failed with HTTP 404: {self._settings.api_url} serves no instance ops API"
                 raise Unavailable(sentence, answered=True) if rollouts else SourceError(sentence + ".") from None
-            if not isinstance(answer, list):
-                raise Unavailable(f"GET {path}: the answer is no list", answered=True)
-            rows = {str(row["id"]): row for row in records(answer) if row.get("id") is not None}
+            rows = {str(row["id"]): row for row in answer if row.get("id") is not None}
             rows = {
                 i: row
                 for i, row in rows.items()
@@ -1007,11 +1030,30 @@ class Follower:
             if first:
                 news = [i for i in news if not _is_over(rows[i])]
             listed |= {i: row for i, row in rows.items() if i not in listed}
-            if len(answer) < ROLLOUTS_PAGE:
-                return listed, True
-            if not news:
+            if not rising and (not news or number >= MOST_PAGES):
                 return listed, False
-        return listed, False
+
+    async def _pages(self, path: str, limit: int) -> AsyncIterator[tuple[list[Record], bool, int]]:
+        """The records of one page after another, whether the list begins with its oldest row, and the page's number.
+
+        The server may give fewer rows than were asked for, so the end is a page without a new row. Pages overlap, as
+        rows may vanish meanwhile.
+        """
+        seen: set[str] = set()
+        rising, number, offset = False, 0, 0
+        while True:
+            answer = await self._api.get(path, limit=limit, offset=offset)
+            if not isinstance(answer, list):
+                raise Unavailable(f"GET {path}: the answer is no list", answered=True)
+            rows = records(answer)
+            ids = {str(row["id"]) for row in rows if row.get("id") is not None}
+            if ids <= seen:
+                return
+            seen |= ids
+            number += 1
+            rising = rising or begins_with_the_oldest(rows)
+            yield rows, rising, number
+            offset += len(answer) - min(OVERLAP, len(answer) // 2)
 
     def _unread(self, due: Mapping[str, Record]) -> set[str]:
         """Of a history that was never seen, the rollouts that are over and not needed for the instances' names."""
@@ -1089,18 +1131,15 @@ class Follower:
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
         past: Record = known or {"floor": None, "ids": {}}
         rows: list[Record] = []
-        for page in range(MOST_PAGES if known else 5):
-            path = f"/v1/instances/{instance_id}/runtime/audit"
-            try:
-                answer = await self._api.get(path, limit=AUDIT_PAGE, offset=page * AUDIT_PAGE)
-            except NotFound:
-                return Step(past, [])
-            if not isinstance(answer, list):
-                raise Unavailable(f"GET {path}: the answer is no list", answered=True)
-            news = audit_news(past, records(answer))
-            rows += news
-            if len(answer) < AUDIT_PAGE or not news:
-                break
+        try:
+            async for answer, rising, number in self._pages(f"/v1/instances/{instance_id}/runtime/audit", AUDIT_PAGE):
+                news = audit_news(past, answer)
+                rows += news
+                deep = number >= MOST_PAGES or (known is None and len(rows) >= 5 * AUDIT_PAGE)
+                if not rising and (not news or deep):
+                    break
+        except NotFound:
+            return Step(past, [])
         outcomes = self._settings.audit_outcomes if known or self._settings.start_from == "earliest" else ()
         return audit_step(past, instance_id, rows, outcomes)
 
