@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ApiError, FleetClient, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import newest
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
@@ -54,7 +55,7 @@ class Context:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.params = params
+        self.params = dict(params)
         self.check_mode = check_mode
         self.clock, self.sleep = clock, sleep
         self.warn: Callable[[str], None] = warn or (lambda message: None)
@@ -91,6 +92,14 @@ class Context:
             raise
         self.changed = True
         return answer
+
+    def spell_as(self, answer: Mapping[str, Any]) -> None:
+        """Send and show the instance's id as the server spells it in an answer, if that is the same id."""
+        said = answer.get("instance_id")
+        if isinstance(said, str) and same_id(said, self.params["instance_id"]):
+            self.params["instance_id"] = said
+            if "instance_id" in self.result:
+                self.result["instance_id"] = said
 
     def fail(self, msg: str, **facts: Any) -> NoReturn:
         """Stop with a sentence; ``facts`` join the result."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     boot_time,
@@ -21,6 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     parse_time,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
     Watch,
     action_key,
@@ -32,6 +34,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.restart impor
     started_action,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
@@ -102,16 +105,41 @@ def run_restart(context: Context, restart: Restart) -> None:
 
 
 def _restart(context: Context, restart: Restart) -> None:
+    """Look, send and prove, while no other task of this machine restarts the instance."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
     # Read first: it knows the id while the agent is down.
-    rows = rows_of(context.client.list_instance_actions(instance_id, limit=ACTIONS_CAP))
+    rows = _actions(context)
+    with claimed(context, f"restart {id_key(instance_id)}", f"restarting instance {instance_id}") as waited_from:
+        if waited_from is not None:
+            before, rows = rows, _actions(context)
+            done = _by_another(restart, before, rows)
+            if done is not None:
+                context.result["skipped_reason"] = (
+                    f"Another task restarted it while this one waited for that (action {action_key(done)})."
+                )
+                return
+        _restart_alone(context, restart, rows)
+
+
+def _actions(context: Context) -> list[Record]:
+    return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
+
+
+def _by_another(restart: Restart, before: list[Record], now: list[Record]) -> Record | None:
+    """The same restart, if it was not in the first list and has not failed."""
+    row = started_action(now, restart.action, {key for key in map(action_key, before) if key}, None)
+    return None if row is None or has_failed(row) else row
+
+
+def _restart_alone(context: Context, restart: Restart, rows: list[Record]) -> None:
+    instance_id = context.params["instance_id"]
     health = _health_before(context)
     reason = _reason_to_skip(context, restart, health, rows)
     if reason:
         context.result["skipped_reason"] = reason
         return
-    _refuse(context, restart, rows)
+    _refuse(context, restart, health, rows)
     before = {key: health.get(key) for key in ("status", "uptime_seconds")} if health else None
     course = context.write(
         lambda: _send(context, restart, health, rows, once_more=bool(context.params.get("retry_if_absent"))),
@@ -142,6 +170,7 @@ def _health_before(context: Context) -> Record | None:
         health = None
     context.result.update(health_before=health, uptime_before=None)
     if health is not None:
+        context.spell_as(health)
         context.result["uptime_before"] = number(health.get("uptime_seconds"))
     return health
 
@@ -151,18 +180,24 @@ def _reason_to_skip(context: Context, restart: Restart, health: Record | None, r
     if context.params["only_if_unhealthy"] and health is not None and is_live(health) and is_healthy(health):
         return "The instance is healthy (only_if_unhealthy)."
     least = context.params["min_uptime"]
-    ago = restarted_ago(restart.action, health, rows, context.client.server_time, least) if least > 0 else None
+    ago = restarted_ago(restart.action, health, rows, _now(context, health), least) if least > 0 else None
     if ago is None:
         return None
     return f"It restarted {ago:.0f} s ago, which is less than min_uptime ({least} s)."
 
 
-def _refuse(context: Context, restart: Restart, rows: list[Record]) -> None:
+def _now(context: Context, health: Record | None) -> float | None:
+    """The clock that the server's records go by: a live one's own, which the Date of an answer may differ from."""
+    checked = parse_time(health.get("checked_at")) if health is not None and is_live(health) else None
+    return checked if checked is not None else context.client.server_time
+
+
+def _refuse(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> None:
     """Fail if the restart must not be sent now."""
     instance_id = context.params["instance_id"]
     if context.params.get("after_power_cycle"):
         within = context.params["after_power_cycle_within"]
-        if completed_ago(rows, context.client.server_time, within, "power_cycle") is None:
+        if completed_ago(rows, _now(context, health), within, "power_cycle") is None:
             context.fail(
                 f"Instance {instance_id} was not rebooted: its actions show no completed power-cycle within the last "
                 f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
@@ -184,12 +219,12 @@ def _send(context: Context, restart: Restart, health: Record | None, rows: list[
     """
     instance_id = context.params["instance_id"]
     live = health is not None and is_live(health)
-    checked = parse_time((health or {}).get("checked_at")) if live else None
     course = _Course(
         known=frozenset(key for key in map(action_key, rows) if key),
         watch=Watch(
             boot_before=boot_time(health) if health is not None and live else None,
-            newer_than=checked if checked is not None else context.client.server_time,
+            # Of the records' own clock. Without one each live record counts, being measured for its call.
+            newer_than=parse_time((health or {}).get("checked_at")),
         ),
         sent_at=context.clock(),
     )
@@ -201,9 +236,9 @@ def _send(context: Context, restart: Restart, health: Record | None, rows: list[
     else:
         course.action_id = str(answer["action_id"]) if answer.get("action_id") else None
         context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
-        if has_failed(answer):
-            said = answer.get("message") or answer.get("status")
-            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.")
+        said = refusal_in(answer)
+        if said is not None:
+            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.", refused=said)
         return course
     context.result["reconciled"] = _reconcile(context, restart, course)
     if context.result["reconciled"] != "not_executed":

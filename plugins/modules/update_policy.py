@@ -118,6 +118,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     opened_by_one_hour,
     tenant_values,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
 
@@ -135,16 +136,17 @@ def run(context: Context) -> None:
         if not 0 <= wanted.get(key, 0) <= 23:
             context.fail(f"{key} is {wanted[key]}: it must be an hour of the day, from 0 to 23.")
     client = context.client
-    policy = patch(
-        context,
-        "the tenant's update policy",
-        client.get_fleet_update_policy(),
-        wanted,
-        read=client.get_fleet_update_policy,
-        send=client.set_fleet_update_policy,
-        values=tenant_values,
-        foretold=lambda before, changes: {**before, **changes},
-    )
+    with claimed(context, "policy of the tenant", "changing the tenant's update policy"):
+        policy = patch(
+            context,
+            "the tenant's update policy",
+            client.get_fleet_update_policy(),
+            wanted,
+            read=client.get_fleet_update_policy,
+            send=client.set_fleet_update_policy,
+            values=tenant_values,
+            foretold=lambda before, changes: {**before, **changes},
+        )
     if context.changed and opened_by_one_hour(policy, wanted):
         context.warn(
             f"The maintenance window now starts and ends at the same hour ({policy[HOUR_KEYS[0]]}), "
