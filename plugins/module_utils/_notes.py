@@ -104,6 +104,11 @@ class Notes:
         if isinstance(entry, dict):
             self._keep(key, {**entry, "stage": stage, "facts": {**(entry.get("facts") or {}), **facts}})
 
+    def found(self, key: str, **facts: Any) -> None:
+        """What the call did is known, for a task that waits for this one."""
+        self.sending(key, **facts)
+        self.set_stage(key, FOUND)
+
     def end(self, *keys: str) -> None:
         """Forget calls; without a key all of the subject."""
         entries = self._load()

@@ -129,7 +129,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.restart impor
 from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._restart import DOWN
+from ansible_collections.fleetops.agents.plugins.module_utils._restart_watch import DOWN
 
 
 def run(context: Context) -> None:
