@@ -72,7 +72,6 @@ class Notes:
 
     def __init__(self, context: Context, kind: str, subject: str) -> None:
         self._context = context
-        self._warned = False
         url = base_url(context.params["api_url"])
         self._about = {"api": url, "kind": kind, "subject": id_key(subject)}
         names = (url.lower(), f"{kind} {id_key(subject)}")
@@ -181,14 +180,13 @@ class Notes:
             self._warn(failure)
 
     def _warn(self, failure: Exception) -> None:
-        if not self._warned:
-            self._warned = True
-            said = failure.strerror if isinstance(failure, OSError) else str(failure)
-            self._context.warn(
-                f"What is sent cannot be remembered on this machine: {self._name} in {_folder_in_words()}: {said}. "
-                "If it is not found afterwards, a later run may send it again. Set XDG_STATE_HOME to a folder that "
-                "is kept."
-            )
+        said = failure.strerror if isinstance(failure, OSError) else str(failure)
+        self._context.warn_once(
+            "notes",
+            f"What is sent cannot be remembered on this machine: {self._name} in {_folder_in_words()}: {said}. "
+            "If it is not found afterwards, a later run may send it again. Set XDG_STATE_HOME to a folder that is "
+            "kept.",
+        )
 
 
 def _folder() -> Path:

@@ -63,6 +63,13 @@ class Context:
         self.changed = False
         self.diff: dict[str, Any] | None = None
         self._client: FleetClient | None = None
+        self._said: set[str] = set()
+
+    def warn_once(self, about: str, message: str) -> None:
+        """Warn of a subject the first time only."""
+        if about not in self._said:
+            self._said.add(about)
+            self.warn(message)
 
     @property
     def client(self) -> FleetClient:

@@ -48,7 +48,9 @@ def test_of_three_redeploys_of_one_instance_at_once_one_is_sent(state: str, admi
         options = {**QUICK, "state": state, "admission": admission}
         spelled = [str.upper, str.lower, lambda text: text.replace("-", "")]
         identity = api.instance("agent-001").id
-        tasks = [("instance_runtime", "agent-001", {**options, "instance_id": spell(identity)}) for spell in spelled[:2]]
+        tasks = [
+            ("instance_runtime", "agent-001", {**options, "instance_id": spell(identity)}) for spell in spelled[:2]
+        ]
         results = [sound(done) for done in run_at_once(api, [*tasks, ("instance_runtime", "agent-001", options)])]
         assert sorted(row["changed"] for row in results) == [False, False, True]
         # reports/2026-11 B7
@@ -69,7 +71,9 @@ def test_updates_applied_at_once_beside_redeploys_are_sent_once_an_instance() ->
         assert all(one.version == NEW and not one.skill_waits for one in api.instances)
         assert len(api.called("apply_all_updates")) + len(api.called("redeploy_runtime")) <= 8
         applied = [row for row in results[:8] if row["changed"]]
-        assert all(row["skills_applied"] or row.get("runtime_task_id") for row in applied), "changed and nothing applied"
+        assert all(row["skills_applied"] or row.get("runtime_task_id") for row in applied), (
+            "changed and nothing applied"
+        )
         assert len(applied) == len(api.called("apply_all_updates")) == 4
 
 
