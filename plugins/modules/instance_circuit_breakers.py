@@ -113,6 +113,11 @@ ambiguous:
   returned: when it is
   type: bool
   sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of

@@ -108,6 +108,11 @@ flipped:
   type: list
   elements: dict
   sample: [{name: llm, before: healthy, after: degraded}]
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped

@@ -119,6 +119,11 @@ not_taken:
   returned: failure because of that
   type: dict
   sample: {skills: {wanted: disabled, is: null}}
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from collections.abc import Callable

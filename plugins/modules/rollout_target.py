@@ -170,6 +170,11 @@ waited_seconds:
   returned: always
   type: float
   sample: 42.0
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError

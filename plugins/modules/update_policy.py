@@ -110,6 +110,11 @@ not_taken:
   returned: failure because of that
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
