@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,8 @@ settings.load_profile("any machine")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+STATE = pytest.StashKey[Path]()
+_TESTS = itertools.count()
 
 
 @dataclass
@@ -59,6 +64,20 @@ def read_recap(text: str) -> dict[str, dict[str, int]]:
     return {row[1]: {name: int(n) for name, n in (pair.split("=") for pair in row[2].split())} for row in rows if row}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """No test remembers what another one has sent, and none writes into the state folder of who runs the tests."""
+    os.environ["XDG_STATE_HOME"] = str(item.config.stash[STATE] / f"{next(_TESTS)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[STATE] = Path(tempfile.mkdtemp(prefix="fleetops-state-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[STATE], ignore_errors=True)
+
+
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A fleet of six, forty times as fast as the wall clock."""
@@ -77,6 +96,7 @@ def playbook_environment(tmp_path: Path) -> Callable[[Simulator], dict[str, str]
             **sim.environment(),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path / ".local" / "state"),
             "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
             "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible-tmp"),
             "FLEETOPS_RUN_LOG_DIR": str(tmp_path / "spool"),

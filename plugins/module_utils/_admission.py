@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 
 # Byte 0 is the turn, 1 to 1023 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
-# From byte 2048 on each instance has one, of a task that is about to redeploy it or does.
+# From byte 2048 on stand claims, one of each thing that a task is about to write to.
 _TURN = 0
 _SEATS = 1024
-_INSTANCES = 2 * _SEATS
+_CLAIMS = 2 * _SEATS
 
 
 class AdmissionError(Exception):
@@ -37,7 +38,8 @@ class AdmissionError(Exception):
 class Admission:
     """The redeploys that this machine has in flight at one server. Raises SettingsError if ``api_url`` is none.
 
-    Once ``enter()`` has answered True this process counts as one of them, until ``leave()`` or its end.
+    Once ``enter()`` has answered True this process counts as one of them, until ``leave()`` or its end. ``allowed`` is
+    how many may be, as it was looked up the last time.
     """
 
     def __init__(self, api_url: str) -> None:
@@ -45,11 +47,15 @@ class Admission:
         self._name = f"{hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]}.lock"
         self._descriptor: int | None = None
         self._seat: int | None = None
+        self.allowed: int | None = None
 
-    def claim(self, instance_id: str) -> bool:
-        """Keep other tasks of this machine from redeploying the instance until ``leave()``; False if one does."""
-        number = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:6], "big")
-        return _try_lock(self._open(), _INSTANCES + number)
+    def claim(self, name: str) -> bool:
+        """Keep other tasks of this machine from claiming ``name`` until ``leave()``; False if one has.
+
+        An instance's id, in any spelling, stands for its redeploy; other names are those of _claimed.
+        """
+        number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
+        return _try_lock(self._open(), _CLAIMS + number)
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
         """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
@@ -65,6 +71,7 @@ class Admission:
                 # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
                 unlisted = sum(_is_locked(descriptor, _SEATS + seat) for seat in held)
                 in_flight, allowed = look()
+                self.allowed = allowed
                 entered = bool(free) and max(in_flight + unlisted, len(held)) < allowed
                 if entered:
                     self._seat = free.pop(0)

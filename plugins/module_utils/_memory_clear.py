@@ -16,13 +16,17 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import
     strangers,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, count, number
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
     SHOWS_WITHIN,
     in_words,
     read_for_change,
+    read_memories,
     read_until,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
 
 
 def clear(context: Context, selection: Mapping[str, str]) -> None:
@@ -49,6 +53,11 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     context.result.update(deleted=before.listed, deleted_ids=before.ids)
     if answer is None and lost is None:
         return
+    # What was stored before may be stored again.
+    Notes(context, "memory", instance_id).end()
+    refused = refusal_in(answer)
+    if refused is not None:
+        _fail_if_nothing_went(context, selection, before, refused)
     if answer is not None:
         context.result["status"] = answer.get("status")
         if number(answer.get("deleted")) is not None:
@@ -65,6 +74,17 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
                 "backup before you clear another one."
             )
         context.warn(f"{surplus} Some were stored in between.")
+
+
+def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before: Listing, refused: str) -> None:
+    """Fail for an answer that says no, unless the list shows that something was cleared all the same."""
+    if remains(before, read_memories(context, selection))[0] < before.listed:
+        return
+    context.changed, context.diff = False, None
+    context.result.update(deleted=0, deleted_ids=[], remaining=before.listed)
+    fail_refused(
+        context, f"Clearing the memories{in_words(selection)} of instance {context.params['instance_id']}", refused
+    )
 
 
 def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:

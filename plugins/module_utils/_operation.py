@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ApiError, FleetClient, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import newest
 from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable, printable_values
@@ -55,7 +56,7 @@ class Context:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.params = params
+        self.params = dict(params)
         self.check_mode = check_mode
         self.clock, self.sleep = clock, sleep
         tell = warn or (lambda message: None)
@@ -64,6 +65,13 @@ class Context:
         self.changed = False
         self.diff: dict[str, Any] | None = None
         self._client: FleetClient | None = None
+        self._said: set[str] = set()
+
+    def warn_once(self, about: str, message: str) -> None:
+        """Warn of a subject the first time only."""
+        if about not in self._said:
+            self._said.add(about)
+            self.warn(message)
 
     @property
     def client(self) -> FleetClient:
@@ -93,6 +101,14 @@ class Context:
             raise
         self.changed = True
         return answer
+
+    def spell_as(self, answer: Mapping[str, Any]) -> None:
+        """Send and show the instance's id as the server spells it in an answer, if that is the same id."""
+        said = answer.get("instance_id")
+        if isinstance(said, str) and same_id(said, self.params["instance_id"]):
+            self.params["instance_id"] = said
+            if "instance_id" in self.result:
+                self.result["instance_id"] = said
 
     def fail(self, msg: str, **facts: Any) -> NoReturn:
         """Stop with a sentence; ``facts`` join the result."""

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import differing, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 
 
@@ -40,6 +41,7 @@ def patch(
     if not changes:
         return before
     lost: ApiError | None = None
+    answer: Record | None = None
     try:
         answer = context.write(lambda: send(changes), before=old, after=dict(changes))
     except ApiError as error:
@@ -53,7 +55,7 @@ def patch(
             context.result["changed_keys"] = sorted(changes)
             return context.result["policy"]
     after = _read_back(context, what, read, lost)
-    _compare(context, what, held, values(after), wanted, changes, lost)
+    _compare(context, what, held, values(after), wanted, changes, lost, refusal_in(answer))
     return after
 
 
@@ -80,8 +82,10 @@ def _compare(
     wanted: Mapping[str, Any],
     changes: Record,
     lost: ApiError | None,
+    refused: str | None,
 ) -> None:
-    """Say what became of ``changes``; ``lost`` is the error that came instead of an answer."""
+    """Say what became of ``changes``; ``lost`` is the error that came instead of an answer, ``refused`` what the server
+    said in one that says no."""
     # Of all that is wanted: somebody else may have changed what held already.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
@@ -100,6 +104,12 @@ def _compare(
         told = "; ".join(
             f"{key} is {_shown(pair['is'])}, not {_shown(pair['wanted'])}" for key, pair in not_taken.items()
         )
+        if refused is not None:
+            context.fail(
+                f"A change of {what} was refused by the server: {refused}. Reading it back shows: {told}.",
+                not_taken=not_taken,
+                refused=refused,
+            )
         context.fail(
             f"A change of {what} was sent, but reading it back shows otherwise: {told}. "
             "Somebody else may have changed it at the same time, or the server does not know the key.",

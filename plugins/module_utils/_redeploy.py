@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
@@ -19,14 +20,22 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import (
+    Before,
     newest_first,
     reconcile,
     started_target,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import ANSWERED, KEPT_FOR, LOST, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
+    closed_window,
+    fail_if_refused,
+    fail_refused,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._unresolved import REDEPLOY, notes_of
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 APPEARS_WITHIN = 30.0
@@ -44,40 +53,83 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A call that starts a redeploy: what stood in the history before, and what the server answered."""
+    """A call that starts a redeploy: what stood in the history before, and what the server answered.
 
-    known_ids: frozenset[str]
-    sent_at: float | None
-    task_id: str | None = None
+    ``key`` is that of its note, which ends with the evidence of what the call did.
+    """
+
+    before: Before
+    notes: Notes
+    key: str = REDEPLOY
+    task_id: Any = None
     ambiguous: ApiError | None = None
     answer: Record = field(default_factory=dict)
 
+    def found(self) -> None:
+        """What the call did is known: nothing keeps a later run from sending again."""
+        self.notes.end(self.key)
+
 
 def send_once(
-    context: Context, history: list[Record], call: Callable[[str], Record], *, task_key: str = "task_id"
+    context: Context,
+    history: list[Record],
+    call: Callable[[str], Record],
+    *,
+    task_key: str = "task_id",
+    key: str = REDEPLOY,
+    **facts: Any,
 ) -> Sent:
     """Send ``call(instance_id)`` once. An unknown outcome is no failure yet: it is noted, to be looked up.
 
-    ``task_key`` is where the answer, and then the result, has the id of the redeploy.
+    ``task_key`` is where the answer, and then the result, has the id of the redeploy. ``facts`` go into the note.
     """
-    known = frozenset(str(row["id"]) for row in history if row.get("id"))
-    sent = Sent(known, sent_at=context.client.server_time)
+    sent = Sent(Before.of(history), notes_of(context), key)
+    sent.notes.sending(key, known_ids=sorted(sent.before.known_ids), newest=sent.before.newest, **facts)
     try:
         sent.answer = call(context.params["instance_id"])
     except ApiError as error:
+        if error.ambiguous:
+            sent.notes.set_stage(key, LOST)
+            sent.ambiguous = error
+            return sent
+        sent.found()
         fail_if_refused(context, error)
-        if not error.ambiguous:
-            raise
-        sent.ambiguous = error
-        return sent
+        raise
     sent.task_id = sent.answer.get(task_key) or None
+    sent.notes.set_stage(key, ANSWERED, task_id=sent.task_id)
     context.result[task_key] = sent.task_id
     return sent
 
 
 def send_redeploy(context: Context, history: list[Record]) -> Sent:
-    """Send E22 once."""
-    return send_once(context, history, context.client.redeploy_runtime)
+    """Send E22 once. An answer that says no is a refusal, unless the history shows that it was carried out."""
+    sent = send_once(context, history, context.client.redeploy_runtime)
+    said = refusal_in(sent.answer)
+    if said is not None and look_for(context, sent) is None:
+        sent.found()
+        fail_refused(context, f"The redeploy of instance {context.params['instance_id']}", said)
+    return sent
+
+
+def look_for(context: Context, sent: Sent) -> tuple[Record, str] | None:
+    """The target that the call made and how sure that is, as far as the history shows it now."""
+    instance_id = context.params["instance_id"]
+    rows = context.client.list_instance_rollouts(instance_id)
+    return started_target(rows, sent.before.known_ids, sent.task_id, sent.before.newest, instance_id)
+
+
+def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
+    """Go on with a target that was found, and say how it was told from others."""
+    target, match = found
+    sent.found()
+    context.result["match"] = match
+    if match == "weak":
+        context.warn(
+            f"The redeploy of instance {context.params['instance_id']} was told without its id, as the only new one in "
+            f"the instance's history (target {target.get('id')}, created at {target.get('created_at')})."
+        )
+    remember(context, target)
+    return target
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
@@ -85,9 +137,7 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     sent a second time."""
     instance_id = context.params["instance_id"]
     waited = wait_until(
-        lambda: started_target(
-            context.client.list_instance_rollouts(instance_id), sent.known_ids, sent.task_id, sent.sent_at
-        ),
+        lambda: look_for(context, sent),
         # A match by time alone may be another one's as long as the right row may still appear.
         lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
         timeout=APPEARS_WITHIN,
@@ -97,14 +147,14 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         sleep=context.sleep,
     )
     if waited.state is not None:
-        target, match = waited.state
-        context.result["match"] = match
-        remember(context, target)
-        return target
+        return take(context, sent, waited.state)
     if sent.ambiguous is None:
+        said = f" The server said: {sent.answer['message']}." if sent.answer.get("message") else ""
         return context.fail(
             f"The redeploy of instance {instance_id} was accepted, but within {APPEARS_WITHIN:.0f} s nothing of it "
-            "appeared in the instance's history. It may still run; run this task again to follow it."
+            f"appeared in the instance's history.{said} It may still run. Run this task again to look for it; it is "
+            f"not sent a second time before {KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
+            unresolved=True,
         )
     if once_more:
         context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
@@ -112,8 +162,9 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
         return find(context, again, once_more=False)
     return context.fail(
         f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s nothing of it appeared in the history of instance "
-        f"{instance_id}. Run this task again, or set retry_if_absent.",
+        f"{instance_id}. Run this task again to look for it, or set retry_if_absent to send it again.",
         ambiguous=True,
+        unresolved=True,
         error=sent.ambiguous.as_dict(),
     )
 

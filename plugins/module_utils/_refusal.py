@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
@@ -34,6 +36,11 @@ def fail_if_window_is_unknown(context: Context) -> None:
         return
     if problem:
         context.fail(f"{problem} Nothing was sent.", verdict="inconclusive")
+
+
+def fail_refused(context: Context, what: str, said: str) -> NoReturn:
+    """Fail for an answer with status 200 that says no, in the server's words. ``what`` begins the sentence."""
+    context.fail(f"{what} was refused by the server: {said}. {closed_window(context)}".strip(), refused=said)
 
 
 def closed_window(context: Context) -> str:

@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     boot_time,
@@ -21,34 +18,29 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
     parse_time,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
     Watch,
     action_key,
     completed_ago,
-    has_failed,
     is_completed,
     restarted_ago,
-    rows_of,
-    started_action,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import FOUND, LOST, Note, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
-
-# An agent that is just restarting, or a gateway in front of it, answers with one of these.
-DOWN = frozenset(
-    {
-        "not_found",
-        "conflict",
-        "server",
-        "unavailable",
-        "timeout",
-        "connection_lost",
-        "unreachable",
-        "unreadable",
-        "unexpected",
-    }
+from ansible_collections.fleetops.agents.plugins.module_utils._restart_watch import (
+    DOWN,
+    Course,
+    Restart,
+    actions_of,
+    look,
+    look_for_row,
+    reconcile,
+    without_repeats,
 )
 
 RESTART_OPTIONS: Spec = {
@@ -60,36 +52,8 @@ RESTART_OPTIONS: Spec = {
 }
 
 
-@dataclass(frozen=True)
-class Restart:
-    """One kind of restart. ``action`` is its name in E11 and its operationId, ``words`` the same for people.
-
-    ``over_after``: seconds after which it is over, as a rule, on the server. ``absent_after``: seconds of an agent that
-    answers with its old start, without a row in E11, after which a call of unknown outcome was not carried out.
-    """
-
-    action: str
-    words: str
-    over_after: float
-    absent_after: float
-    send: Callable[[FleetClient, str], Record]
-
-
 POWER_CYCLE = Restart("power_cycle", "power-cycle", 10.0, 30.0, FleetClient.power_cycle)
 REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
-
-
-@dataclass
-class _Course:
-    """A restart call under way: what stood in E11 before, when it was sent (local clock), and what was seen since."""
-
-    known: frozenset[str]
-    watch: Watch
-    sent_at: float
-    action_id: str | None = None
-    ambiguous: ApiError | None = None
-    row: Record | None = None
-    listed: bool = False
 
 
 def run_restart(context: Context, restart: Restart) -> None:
@@ -102,19 +66,65 @@ def run_restart(context: Context, restart: Restart) -> None:
 
 
 def _restart(context: Context, restart: Restart) -> None:
+    """Look, send and prove, while no other task of this machine restarts the instance."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
-    # Read first: it knows the id while the agent is down.
-    rows = rows_of(context.client.list_instance_actions(instance_id, limit=ACTIONS_CAP))
+    with claimed(context, f"restart {id_key(instance_id)}", f"restarting instance {instance_id}") as waited_from:
+        # Read first: it knows the id while the agent is down.
+        rows = actions_of(context)
+        notes = Notes(context, "restart", instance_id)
+        note = None if context.check_mode else notes.read(restart.action)
+        if note is None or note.stage == FOUND:
+            if note is not None and waited_from is not None and note.noted_at >= waited_from:
+                context.result["skipped_reason"] = "Another task of this machine restarted it while this one waited."
+                return
+            _restart_alone(context, restart, rows, notes)
+        elif not _sent_before(context, restart, notes, note):
+            _restart_alone(context, restart, actions_of(context), notes)
+
+
+def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -> bool:
+    """Look for a restart that an earlier run on this machine sent and lost, and follow it; False if there was none.
+
+    Fails, and keeps the note, if that cannot be told.
+    """
+    instance_id, facts = context.params["instance_id"], note.facts
+    course = Course(
+        known=frozenset(facts.get("known") or ()),
+        watch=Watch(boot_before=number(facts.get("boot_before"))),
+        sent_at=context.clock() - note.age,
+    )
+    context.result["reconciled"] = reconcile(context, restart, course)
+    said = f"A {restart.words} of instance {instance_id} that was sent from this machine at {note.sent_in_words}"
+    if context.result["reconciled"] == "executed":
+        notes.end(restart.action)
+        context.warn(f"{said} was carried out, so none was sent now.")
+        if context.params["wait"]:
+            _prove(context, restart, course)
+        return True
+    if context.result["reconciled"] == "unknown" and not context.params.get("retry_if_absent"):
+        context.fail(
+            f"{said} is unresolved: whether it was carried out cannot be told from what was seen within "
+            f"{context.params['wait_timeout']} s ({course.watch.in_words()}). Nothing was sent now. Look at the "
+            f"instance and run this task again. From {note.ends_in_words} on it is forgotten.",
+            unresolved=True,
+            ambiguous=True,
+        )
+    notes.end(restart.action)
+    return False
+
+
+def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes: Notes) -> None:
+    instance_id = context.params["instance_id"]
     health = _health_before(context)
     reason = _reason_to_skip(context, restart, health, rows)
     if reason:
         context.result["skipped_reason"] = reason
         return
-    _refuse(context, restart, rows)
+    _refuse(context, restart, health, rows)
     before = {key: health.get(key) for key in ("status", "uptime_seconds")} if health else None
     course = context.write(
-        lambda: _send(context, restart, health, rows, once_more=bool(context.params.get("retry_if_absent"))),
+        lambda: _send(context, restart, health, rows, notes, once_more=bool(context.params.get("retry_if_absent"))),
         before=before or {"status": None, "uptime_seconds": None},
         after={"restarted": True},
     )
@@ -125,11 +135,13 @@ def _restart(context: Context, restart: Restart) -> None:
             f"{course.ambiguous} Whether instance {instance_id} was restarted cannot be told from what was seen within "
             f"{context.params['wait_timeout']} s: {course.watch.in_words()}. Look at it before you repeat the task.",
             ambiguous=True,
+            unresolved=True,
             timed_out=True,
             error=course.ambiguous.as_dict(),
         )
     if context.params["wait"]:
         _prove(context, restart, course)
+    notes.found(restart.action)
 
 
 def _health_before(context: Context) -> Record | None:
@@ -142,6 +154,7 @@ def _health_before(context: Context) -> Record | None:
         health = None
     context.result.update(health_before=health, uptime_before=None)
     if health is not None:
+        context.spell_as(health)
         context.result["uptime_before"] = number(health.get("uptime_seconds"))
     return health
 
@@ -151,18 +164,24 @@ def _reason_to_skip(context: Context, restart: Restart, health: Record | None, r
     if context.params["only_if_unhealthy"] and health is not None and is_live(health) and is_healthy(health):
         return "The instance is healthy (only_if_unhealthy)."
     least = context.params["min_uptime"]
-    ago = restarted_ago(restart.action, health, rows, context.client.server_time, least) if least > 0 else None
+    ago = restarted_ago(restart.action, health, rows, _now(context, health), least) if least > 0 else None
     if ago is None:
         return None
     return f"It restarted {ago:.0f} s ago, which is less than min_uptime ({least} s)."
 
 
-def _refuse(context: Context, restart: Restart, rows: list[Record]) -> None:
+def _now(context: Context, health: Record | None) -> float | None:
+    """The clock that the server's records go by: a live one's own, which the Date of an answer may differ from."""
+    checked = parse_time(health.get("checked_at")) if health is not None and is_live(health) else None
+    return checked if checked is not None else context.client.server_time
+
+
+def _refuse(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> None:
     """Fail if the restart must not be sent now."""
     instance_id = context.params["instance_id"]
     if context.params.get("after_power_cycle"):
         within = context.params["after_power_cycle_within"]
-        if completed_ago(rows, context.client.server_time, within, "power_cycle") is None:
+        if completed_ago(rows, _now(context, health), within, "power_cycle") is None:
             context.fail(
                 f"Instance {instance_id} was not rebooted: its actions show no completed power-cycle within the last "
                 f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
@@ -177,40 +196,51 @@ def _refuse(context: Context, restart: Restart, rows: list[Record]) -> None:
             )
 
 
-def _send(context: Context, restart: Restart, health: Record | None, rows: list[Record], *, once_more: bool) -> _Course:
+def _send(
+    context: Context, restart: Restart, health: Record | None, rows: list[Record], notes: Notes, *, once_more: bool
+) -> Course:
     """Send the restart once; an outcome that is unknown is looked up.
 
     With ``once_more`` one that certainly was not carried out is sent a second time.
     """
     instance_id = context.params["instance_id"]
     live = health is not None and is_live(health)
-    checked = parse_time((health or {}).get("checked_at")) if live else None
-    course = _Course(
+    course = Course(
         known=frozenset(key for key in map(action_key, rows) if key),
         watch=Watch(
             boot_before=boot_time(health) if health is not None and live else None,
-            newer_than=checked if checked is not None else context.client.server_time,
+            # Of the records' own clock. Without one each live record counts, being measured for its call.
+            newer_than=parse_time((health or {}).get("checked_at")),
         ),
         sent_at=context.clock(),
     )
+    notes.sending(restart.action, known=sorted(course.known), boot_before=course.watch.boot_before)
     try:
         answer = restart.send(context.client, instance_id)
     except ApiError as error:
+        if not error.ambiguous:
+            notes.end(restart.action)
         _fail_if_not_accepted(context, restart, error)
+        notes.set_stage(restart.action, LOST)
         course.ambiguous = error
     else:
+        # The server has taken it: from here on the instance itself shows what became of it.
+        notes.end(restart.action)
         course.action_id = str(answer["action_id"]) if answer.get("action_id") else None
         context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
-        if has_failed(answer):
-            said = answer.get("message") or answer.get("status")
-            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.")
+        said = refusal_in(answer)
+        if said is not None:
+            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.", refused=said)
         return course
-    context.result["reconciled"] = _reconcile(context, restart, course)
+    context.result["reconciled"] = reconcile(context, restart, course)
+    if context.result["reconciled"] == "executed":
+        notes.end(restart.action)
     if context.result["reconciled"] != "not_executed":
         return course
+    notes.end(restart.action)
     if once_more:
         context.warn(f"{course.ambiguous} It was not carried out, so it is sent once more (retry_if_absent).")
-        return _send(context, restart, health, rows, once_more=False)
+        return _send(context, restart, health, rows, notes, once_more=False)
     return context.fail(
         f"{course.ambiguous} It was not carried out: within {restart.absent_after:.0f} s instance {instance_id} "
         "answered all the time without a restart, and its actions show none. Run this task again.",
@@ -234,93 +264,16 @@ def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -
     )
 
 
-@contextmanager
-def _without_repeats(context: Context) -> Iterator[FleetClient]:
-    """The client for looks at an agent that may be down: the next look is the repeat, so a call itself has none."""
-    client = context.client.clone()
-    client.transport.settings = replace(client.transport.settings, retries=0)
-    client.transport.trace = context.client.trace
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def _look(context: Context, client: FleetClient, course: _Course) -> None:
-    """Take one more sample of the agent."""
-    since_call = context.clock() - course.sent_at
-    try:
-        health = client.get_deep_health(context.params["instance_id"], force=True)
-    except ApiError as error:
-        if error.kind == "rate_limited":
-            return
-        if error.kind not in DOWN:
-            raise
-        course.watch = course.watch.see(None, since_call, _answer_in_words(error))
-        return
-    context.result.update(health_after=health, uptime_after=number(health.get("uptime_seconds")))
-    course.watch = course.watch.see(health, since_call)
-
-
-def _answer_in_words(error: ApiError) -> str:
-    status = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
-    return f"the last look at its health ended with {status}{f' ({error.detail})' if error.detail else ''}"
-
-
-def _look_for_row(context: Context, restart: Restart, client: FleetClient, course: _Course) -> None:
-    """Find the call's row in E11; ``listed`` says whether the list could be read."""
-    try:
-        rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
-    except ApiError as error:
-        if error.kind not in DOWN | {"rate_limited"}:
-            raise
-        course.listed = False
-        return
-    course.listed = True
-    course.row = started_action(rows, restart.action, course.known, course.action_id) or course.row
-    if course.row is None:
-        return
-    context.result.update(
-        action_id=course.row.get("action_id") or course.row.get("id"), duration_ms=course.row.get("duration_ms")
-    )
-    if has_failed(course.row):
-        said = course.row.get("message") or course.row.get("status")
-        context.fail(f"The {restart.words} of instance {context.params['instance_id']} failed on the server: {said}.")
-
-
-def _reconcile(context: Context, restart: Restart, course: _Course) -> str:
-    """What a call of unknown outcome did: executed, not_executed or unknown."""
-
-    def verdict() -> str:
-        _look(context, client, course)
-        _look_for_row(context, restart, client, course)
-        if course.row is not None or course.watch.moved:
-            return "executed"
-        quiet = course.watch.untouched and course.listed
-        return "not_executed" if quiet and context.clock() - course.sent_at >= restart.absent_after else "unknown"
-
-    with _without_repeats(context) as client:
-        return wait_until(
-            verdict,
-            lambda found: found != "unknown",
-            timeout=context.params["wait_timeout"],
-            interval=context.params["wait_interval"],
-            longest_interval=context.params["wait_interval"],
-            clock=context.clock,
-            sleep=context.sleep,
-        ).state
-
-
-def _prove(context: Context, restart: Restart, course: _Course) -> None:
+def _prove(context: Context, restart: Restart, course: Course) -> None:
     """Follow the restart until it is proved and the instance is well, or until wait_timeout."""
     instance_id, timeout = context.params["instance_id"], context.params["wait_timeout"]
     needed = context.params["healthy_reads"] if context.params["require_healthy"] else 0
 
     def proved() -> bool:
-        _look(context, client, course)
+        look(context, client, course)
         since_call = context.clock() - course.sent_at
         if course.watch.back and not course.watch.moved:
-            _look_for_row(context, restart, client, course)
+            look_for_row(context, restart, client, course)
         evidence = course.watch.evidence(
             completed=course.row is not None and is_completed(course.row),
             settled=since_call >= min(restart.over_after, timeout),
@@ -328,7 +281,7 @@ def _prove(context: Context, restart: Restart, course: _Course) -> None:
         context.result["restart_evidence"] = evidence
         return evidence is not None and course.watch.healthy >= needed
 
-    with _without_repeats(context) as client:
+    with without_repeats(context) as client:
         waited = wait_until(
             proved,
             bool,

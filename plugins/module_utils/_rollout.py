@@ -27,9 +27,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
     tally,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.wait import Waited, wait_until
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import KEPT_FOR, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window
 
+# The subject and the key of the note of E2: a tenant has one fleet.
+FLEET = "fleet"
 # How long an accepted rollout may take to appear in the list, and one of which nobody knows (behaviour 2.7).
 _APPEARS_WITHIN = 30.0
 _APPEARS_UNKNOWN_WITHIN = 60.0
@@ -44,20 +47,24 @@ def unfinished_fleet_rollouts(context: Context) -> list[Record]:
     return [row for row in context.client.open_fleet_rollouts() if not is_single_target(row)]
 
 
-def find_started(context: Context, evidence: Evidence, ambiguous: ApiError | None) -> Record:
+def look_for_started(context: Context, evidence: Evidence) -> Found:
+    """The rollout that a call of E2 made, as far as the server's lists show it now."""
+    rows = new_fleet_rollouts(context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE), evidence)
+    return started_rollout([_detail_of(context, row) for row in rows], evidence)
+
+
+def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None) -> Record:
     """The rollout (E4 body) that E2 made, told from others by evidence; fails with the candidates if in doubt."""
     within = _APPEARS_UNKNOWN_WITHIN if ambiguous is not None else _APPEARS_WITHIN
 
-    def look() -> Found:
-        rows = new_fleet_rollouts(context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE), evidence)
-        return started_rollout([_detail_of(context, row) for row in rows], evidence)
-
     def settled(found: Found) -> bool:
         # One that fits by its time alone may be another's as long as the one with the right ids may still appear.
-        return found.match == "exact" or (bool(found.candidates) and not evidence.strings)
+        return found.match == "exact" or (
+            not evidence.strings and (found.match is not None or len(found.candidates) > 1)
+        )
 
     found = wait_until(
-        look,
+        lambda: look_for_started(context, evidence),
         settled,
         timeout=within,
         interval=min(1.0, context.params["wait_interval"]),
@@ -68,24 +75,38 @@ def find_started(context: Context, evidence: Evidence, ambiguous: ApiError | Non
     if found.detail is not None:
         context.result["match"] = found.match
         remember(context, found.detail)
+        if found.match == "weak":
+            context.warn(
+                f"The fleet rollout was told without its ids, as the only new one in the server's list "
+                f"({context.result['rollout_id']}, created at {found.detail['rollout'].get('created_at')})."
+            )
         return found.detail
     said = f"{ambiguous} " if ambiguous is not None else "The server accepted the fleet rollout. "
-    facts = {"error": ambiguous.as_dict(), "ambiguous": True} if ambiguous is not None else {}
+    facts: Record = {"unresolved": True}
+    if ambiguous is not None:
+        facts.update(error=ambiguous.as_dict(), ambiguous=True)
     if found.candidates:
+        # The call shows, though not which row is its own: nothing keeps a later run from starting another one.
+        notes.end(FLEET)
         listed = "; ".join(
             f"{row.get('id')} ({row.get('total_targets')} targets, created at {row.get('created_at')}, "
             f"from {row.get('initiated_from_ip')})"
             for row in found.candidates
         )
+        why = (
+            "Several new rollouts fit equally well"
+            if len(found.candidates) > 1
+            else "The only new rollout does not fit"
+        )
         return context.fail(
-            f"{said}Several new rollouts fit equally well, so none was taken for it: {listed}. "
-            "Look which one is yours; none was stopped.",
+            f"{said}{why}, so none was taken for it: {listed}. Look which one is yours; none was stopped.",
             candidates=found.candidates,
             **facts,
         )
     return context.fail(
         f"{said}Within {within:.0f} s no new fleet rollout appeared in the server's list. "
-        "If it appears later, running this task again adopts it.",
+        "If it appears later, running this task again adopts it; none is sent a second time before "
+        f"{KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
         **facts,
     )
 

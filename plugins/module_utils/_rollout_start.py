@@ -6,43 +6,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     number,
+    parse_time,
     rollout_is_terminal,
     rollout_status,
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import Call, failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale
+from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import Before, manifest_is_stale
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
     Evidence,
     ends,
     grace_left,
     in_words,
     is_quiet,
-    strings_in,
     tally,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import ANSWERED, FOUND, LOST, Note, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
     closed_window,
     fail_if_refused,
     fail_if_window_is_unknown,
+    fail_refused,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
+    FLEET,
     SHOWS_WITHIN,
     evidence_of,
     find_started,
     follow,
+    look_for_started,
     remember,
     settle_uncertain,
     unfinished_fleet_rollouts,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout_steer import call_until_it_shows
+from ansible_collections.fleetops.agents.plugins.module_utils._unresolved import resolve
 
 # A first start that is further away than this (seconds) was put off, not staggered.
 _PUT_OFF = 60.0
@@ -56,36 +66,86 @@ def start(context: Context) -> None:
         context.result["outdated"] = _outdated(context, context.params["only_if_outdated"])
         if not context.result["outdated"]:
             return
-    known = frozenset(str(row.get("id")) for row in context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE))
+    with claimed(context, "fleet rollout", "starting a fleet rollout") as waited_from:
+        detail = _start_or_adopt(context, waited_from)
+    if detail is None or context.check_mode:
+        return
+    if not context.result["adopted"]:
+        _tell_delay(context, detail)
+    if context.params["wait"]:
+        _see_it_through(context)
+
+
+def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
+    """The rollout (E4 body) to follow, None if there is none. Another task of this machine does not start one now.
+
+    ``waited_from`` is this machine's clock as this task began to wait for another one.
+    """
+    notes = Notes(context, FLEET, FLEET)
+    rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
     unfinished = unfinished_fleet_rollouts(context)
     if unfinished:
-        _adopt(context, unfinished)
-        return
+        return _adopt(context, unfinished)
+    earlier = None if context.check_mode else _sent_before(context, notes, waited_from)
+    if earlier is not None:
+        return _adopt(context, [earlier["rollout"]])
     if not context.params["override_window"]:
         fail_if_window_is_unknown(context)
         closed = closed_window(context) if context.check_mode else ""
         if closed:
             context.fail(f"The server would refuse a fleet rollout now. {closed}")
-    sent_at = context.client.server_time
+    before = Before.of(rows)
     ambiguous: list[ApiError] = []
     try:
         answer = context.write(
-            lambda: _send(context, ambiguous), before={"fleet_rollout": None}, after={"fleet_rollout": "started"}
+            lambda: _send(context, notes, before, ambiguous),
+            before={"fleet_rollout": None},
+            after={"fleet_rollout": "started"},
         )
     except ApiError as error:
         if error.kind != "conflict":
             raise
-        _adopt(context, _in_the_way(context, error))
-        return
+        return _adopt(context, _in_the_way(context, error))
     if answer is None:
-        return
-    evidence = Evidence(known, sent_at) if ambiguous else _answered(context, answer, known, sent_at)
+        return None
+    evidence = Evidence(before.known_ids, before.newest)
+    if not ambiguous:
+        evidence = _answered(context, notes, answer, evidence)
     if evidence.enqueued == 0:
-        return
-    detail = find_started(context, evidence, ambiguous[0] if ambiguous else None)
-    _tell_delay(context, detail)
-    if context.params["wait"]:
-        _see_it_through(context)
+        return None
+    detail = find_started(context, notes, evidence, ambiguous[0] if ambiguous else None)
+    notes.set_stage(FLEET, FOUND, rollout_id=detail["rollout"].get("id"))
+    return detail
+
+
+def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> Record | None:
+    """The rollout that another task started while this one waited for it, or that an earlier run sent and lost."""
+    note = notes.read(FLEET)
+    if note is None:
+        return None
+    if note.stage == FOUND:
+        if waited_from is None or note.noted_at < waited_from:
+            return None
+        return context.client.get_rollout(str(note.facts.get("rollout_id")))
+
+    def look(note: Note) -> Record | None:
+        facts = note.facts
+        evidence = Evidence(
+            frozenset(facts.get("known_ids") or ()),
+            parse_time(facts.get("newest")),
+            _whole(facts.get("enqueued")),
+            _whole(facts.get("total")),
+            frozenset(facts.get("strings") or ()),
+        )
+        return look_for_started(context, evidence).detail
+
+    found = resolve(context, notes, FLEET, "A fleet rollout", look)
+    if found is not None:
+        context.warn(
+            f"Fleet rollout {found['rollout'].get('id')} is taken for the one that was sent from this machine at "
+            f"{note.sent_in_words}, so none was started. Run this task again to start another one."
+        )
+    return found
 
 
 def _outdated(context: Context, instances: list[str]) -> list[str]:
@@ -114,16 +174,29 @@ def _outdated(context: Context, instances: list[str]) -> list[str]:
     return [instance for instance, outdated in zip(instances, answers, strict=True) if outdated]
 
 
-def _send(context: Context, ambiguous: list[ApiError]) -> Record:
+def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiError]) -> Record:
     """Send E2 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
+    notes.sending(FLEET, known_ids=sorted(before.known_ids), newest=before.newest)
     try:
-        return context.client.start_fleet_rollout(override_window=context.params["override_window"])
+        answer = context.client.start_fleet_rollout(override_window=context.params["override_window"])
     except ApiError as error:
+        if error.ambiguous:
+            notes.set_stage(FLEET, LOST)
+            ambiguous.append(error)
+            return {}
+        notes.end(FLEET)
         fail_if_refused(context, error)
-        if not error.ambiguous:
-            raise
-        ambiguous.append(error)
-        return {}
+        raise
+    if not _whole(answer.get("enqueued")):
+        said = refusal_in(answer, skips=False)
+        held_back = "" if context.params["override_window"] else closed_window(context)
+        # Instances that are left out are no refusal, unless they are all the fleet and the window is closed.
+        if said is None and held_back and "window" in str(answer.get("message")).lower():
+            said = str(answer["message"]).removesuffix(".")
+        if said is not None and not task_keys(answer.get("tasks")):
+            notes.end(FLEET)
+            fail_refused(context, "The fleet rollout", said)
+    return answer
 
 
 def _in_the_way(context: Context, error: ApiError) -> list[Record]:
@@ -138,8 +211,8 @@ def _in_the_way(context: Context, error: ApiError) -> list[Record]:
         context.sleep(context.params["wait_interval"])
 
 
-def _adopt(context: Context, unfinished: list[Record]) -> None:
-    """Follow the fleet rollout that is under way, if the task may."""
+def _adopt(context: Context, unfinished: list[Record]) -> Record:
+    """The fleet rollout that is under way, to be followed, if the task may."""
     told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
     if len(unfinished) > 1:
         context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
@@ -151,24 +224,26 @@ def _adopt(context: Context, unfinished: list[Record]) -> None:
     remember(context, detail)
     if rollout_status(detail["rollout"].get("status")) == "paused":
         context.warn(f"The adopted fleet rollout {unfinished[0]['id']} is paused: it ends only once it is resumed.")
-    if context.params["wait"] and not context.check_mode:
-        _see_it_through(context)
+    return detail
 
 
-def _answered(context: Context, answer: Record, known: frozenset[str], sent_at: float | None) -> Evidence:
+def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence) -> Evidence:
     """What E2 said, into the result; an answer that nothing was enqueued is no change."""
     enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
     tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
     # Not "skipped": Ansible would take the whole task for skipped.
     context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
+    strings = task_keys(tasks)
+    notes.set_stage(FLEET, ANSWERED, enqueued=enqueued, total=total, strings=sorted(strings))
     if enqueued == 0:
+        notes.end(FLEET)
         context.changed, context.diff = False, None
         held_back = "" if context.params["override_window"] else closed_window(context)
         said = f" ({answer['message']})" if answer.get("message") else ""
         context.result["msg"] = f"The server enqueued no instance{said}. {held_back}".strip()
         if held_back:
             context.warn(context.result["msg"])
-    return Evidence(known, sent_at, enqueued, total, strings_in(tasks))
+    return replace(evidence, enqueued=enqueued, total=total, strings=strings)
 
 
 def _whole(value: object) -> int | None:

@@ -7,10 +7,17 @@
 from __future__ import annotations
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, rollout_status
-from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import after_transition, tally, transition
+from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+    after_transition,
+    refusal_of_rollout,
+    tally,
+    transition,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused, fail_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
     SHOWS_WITHIN,
     read_until,
@@ -24,8 +31,13 @@ _FLIPS_WITHIN = 60
 
 def steer(context: Context) -> None:
     """Bring a rollout to the state paused, running or cancelled, unless it is there already."""
-    state, force = context.params["state"], context.params["force"]
     rollout_id = context.params["rollout_id"] or _only_one(context)
+    with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
+        _steer(context, rollout_id)
+
+
+def _steer(context: Context, rollout_id: str) -> None:
+    state, force = context.params["state"], context.params["force"]
     detail = context.client.get_rollout(rollout_id)
     remember(context, detail)
     if not _takes_a_call(context, detail):
@@ -89,7 +101,9 @@ def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bo
     unknown: ApiError | None = None
     for _attempt in range(2):
         try:
-            _send_call(context, rollout_id, state, force)
+            said = _send_call(context, rollout_id, state, force)
+            if said is not None and not shows(context.client.get_rollout(rollout_id)):
+                fail_refused(context, f"Bringing rollout {rollout_id} to {state}", said)
             return
         except ApiError as error:
             # The first call may have been carried out between the look and the second one.
@@ -104,13 +118,15 @@ def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bo
         raise unknown
 
 
-def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> None:
+def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> str | None:
+    """Call, and answer what the server said if it says no although its status is 200."""
     if state == "paused":
-        context.client.pause_rollout(rollout_id)
+        answer = context.client.pause_rollout(rollout_id)
     elif state == "running":
-        context.client.resume_rollout(rollout_id)
+        answer = context.client.resume_rollout(rollout_id)
     else:
-        context.client.cancel_rollout(rollout_id, force=force)
+        answer = context.client.cancel_rollout(rollout_id, force=force)
+    return refusal_of_rollout(answer)
 
 
 def _until_it_flips(context: Context, rollout_id: str) -> None:

@@ -113,29 +113,43 @@ ambiguous:
   returned: when it is
   type: bool
   sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_live
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
     action_key,
-    has_failed,
     rows_of,
     started_action,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._restart import DOWN
+from ansible_collections.fleetops.agents.plugins.module_utils._restart_watch import DOWN
 
 
 def run(context: Context) -> None:
+    """Look and clear, while no other task of this machine does."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
+    with claimed(context, f"breakers {id_key(instance_id)}", f"clearing the circuit breakers of {instance_id}"):
+        _clear(context)
+
+
+def _clear(context: Context) -> None:
     # Read first: it knows the id while the agent is down, and tells a new action from the old ones.
     known = {key for key in map(action_key, _actions(context)) if key}
     health = _live_health(context)
+    context.spell_as(health)
     before = breakers_of(health.get("subsystems"))
     opened = list(before.open)
     context.result.update(health=health, visible=before.visible, open_before=opened, cleared=opened)
@@ -186,9 +200,11 @@ def _send(context: Context, known: set[str]) -> bool:
             raise
         answer = row
     context.result.update(action_id=answer.get("action_id"), detail=answer.get("detail"))
-    if has_failed(answer):
-        said = answer.get("message") or answer.get("status")
-        context.fail(f"Clearing the circuit breakers of instance {instance_id} failed on the server: {said}.")
+    said = refusal_in(answer)
+    if said is not None:
+        context.fail(
+            f"Clearing the circuit breakers of instance {instance_id} failed on the server: {said}.", refused=said
+        )
     return True
 
 

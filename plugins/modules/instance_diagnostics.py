@@ -108,13 +108,19 @@ flipped:
   type: list
   elements: dict
   sample: [{name: llm, before: healthy, after: degraded}]
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_healthy, normalise
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused, fail_refused
 
 
 def run(context: Context) -> None:
@@ -142,11 +148,17 @@ def run(context: Context) -> None:
 
 
 def _send(context: Context) -> Record:
+    instance_id = context.params["instance_id"]
     try:
-        return context.client.run_diagnostics(context.params["instance_id"])
+        answer = context.client.run_diagnostics(instance_id)
     except ApiError as error:
         fail_if_refused(context, error)
         raise
+    # The status of a record is the agent's health.
+    said = refusal_in(answer, status="checked_at" not in answer)
+    if said is not None:
+        fail_refused(context, f"Running the diagnostics of instance {instance_id}", said)
+    return answer
 
 
 def _remember(context: Context, health: Record) -> None:

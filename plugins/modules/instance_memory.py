@@ -82,7 +82,16 @@ options:
     type: str
     choices: [fail, store]
     default: fail
+  retry_if_absent:
+    description:
+      - Whether to store the memory although an earlier run on this machine has sent it and the list does not show it.
+      - Only with O(state=present).
+    type: bool
+    default: false
 notes:
+  - What was sent and not found is remembered on this machine for an hour, as a hash
+    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks for it again, and sends nothing while that is unresolved,
+    unless O(retry_if_absent) is set.
   - The reference leaves open what the server takes to store and to clear. The keys that are sent are those which it
     names elsewhere.
   - Memories may hold personal data. With C(no_log=true) the task's result is neither shown nor recorded.
@@ -177,6 +186,17 @@ status:
   returned: once the memories were listed
   type: raw
   sample: stored
+unresolved:
+  description:
+    - Whether the memory was sent from this machine, by this task or an earlier one, and the list does not show it.
+  returned: when it is so
+  type: bool
+  sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 ambiguous:
   description: Whether it is unknown if the server carried the call out.
   returned: when it is
@@ -187,29 +207,40 @@ ambiguous:
 from collections.abc import Mapping
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import (
+    Listing,
     body_of,
     find,
+    key_of,
     says_something,
     scope_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
     SHOWS_WITHIN,
     in_words,
     read_for_change,
+    read_memories,
     read_until,
     selected,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._memory_clear import clear
+from ansible_collections.fleetops.agents.plugins.module_utils._notes import ANSWERED, FOUND, LOST, Note, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._unresolved import resolve
 
 
 def run(context: Context) -> None:
     if context.params["state"] == "present":
         _store(context, _wanted(context))
-    else:
-        clear(context, _selection(context))
+        return
+    selection, instance_id = _selection(context), context.params["instance_id"]
+    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of instance {instance_id}"):
+        clear(context, selection)
 
 
 def _wanted(context: Context) -> Record:
@@ -230,54 +261,106 @@ def _wanted(context: Context) -> Record:
 
 
 def _store(context: Context, body: Record) -> None:
+    """Store the memory unless it is there; no other task of this machine writes to the memory meanwhile."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
-    before = read_for_change(context, scope)
-    held = find(before.memories, body)
-    if held is not None:
-        context.result["memory"] = held
-        return
-    if before.truncated:
-        unknown = (
-            f"The server lists only {before.listed} memories{in_words(scope)} of instance {instance_id}, and the one "
-            "to store is not among them; it may be there nevertheless."
-        )
-        if context.params["on_truncated"] == "fail":
-            context.fail(f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store.")
-        context.warn(f"{unknown} It is stored, perhaps a second time (on_truncated=store).")
+    with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of instance {instance_id}"):
+        before = read_for_change(context, scope)
+        held = find(before.memories, body)
+        notes, key = Notes(context, "memory", instance_id), key_of(body)
+        if held is None and not before.truncated and not context.check_mode:
+            held = _sent_before(context, notes, key, scope, body)
+        if held is not None:
+            notes.end(key)
+            context.result["memory"] = held
+            return
+        if before.truncated:
+            unknown = (
+                f"The server lists only {before.listed} memories{in_words(scope)} of instance {instance_id}, and the "
+                "one to store is not among them; it may be there nevertheless."
+            )
+            if context.params["on_truncated"] == "fail":
+                context.fail(
+                    f"{unknown} Nothing was stored. Name its conversation or customer, or set on_truncated=store."
+                )
+            context.warn(f"{unknown} It is stored, perhaps a second time (on_truncated=store).")
+        _send(context, notes, key, body, before)
+
+
+def _sent_before(context: Context, notes: Notes, key: str, scope: dict[str, str], body: Record) -> Record | None:
+    """The memory, if an earlier run on this machine sent it and the list shows it only now."""
+
+    def look(_note: Note) -> Record | None:
+        return find(read_memories(context, scope).memories, body)
+
+    what = f"This memory of instance {context.params['instance_id']}"
+    return resolve(context, notes, key, what, look, looks_for=SHOWS_WITHIN)
+
+
+def _send(context: Context, notes: Notes, key: str, body: Record, before: Listing) -> None:
+    """Send the memory once, and look whether it is there."""
+    instance_id, scope = context.params["instance_id"], scope_of(body)
     lost: ApiError | None = None
     answer: Record | None = None
     try:
         answer = context.write(
-            lambda: context.client.store_memory(instance_id, body), before={"memory": None}, after={"memory": body}
+            lambda: _send_noted(context, notes, key, body), before={"memory": None}, after={"memory": body}
         )
     except ApiError as error:
         if not error.ambiguous:
+            notes.end(key)
             raise
+        notes.set_stage(key, LOST)
         lost = error
     if answer is None and lost is None:
         context.result["memory"] = body
         return
+    refused = refusal_in(answer)
     if answer is not None:
         said = answer.get("memory")
         context.result.update(status=answer.get("status"), memory=said if isinstance(said, Mapping) else body)
-        if isinstance(said, Mapping) and find([said], body) is not None:
+        if refused is None and isinstance(said, Mapping) and find([said], body) is not None:
+            # The list may show it later.
+            notes.set_stage(key, FOUND)
             return
+    if refused is not None:
+        _fail_if_absent(context, notes, key, body, refused)
+        return
     seen = read_until(context, scope, lambda now: find(now.memories, body) is not None, since=lost).state
     held = find(seen.memories, body)
     if held is not None:
+        notes.end(key)
         context.result["memory"] = held
     elif lost is not None:
         context.fail(
             f"{lost} For {SHOWS_WITHIN:.0f} s the memory did not appear in the list of instance {instance_id}. "
-            "Run this task again to look once more; it stores the memory if it is still not there.",
+            "Run this task again to look once more, or set retry_if_absent to store it if it is still not there.",
             ambiguous=True,
+            unresolved=True,
             error=lost.as_dict(),
         )
     elif not before.truncated:
+        notes.set_stage(key, ANSWERED)
         context.warn(
             f"The server stored a memory of instance {instance_id}, but lists none that says what was given. "
-            "The next run may store it again."
+            "A run after the next hour may store it again."
         )
+
+
+def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refused: str) -> None:
+    """Fail for an answer that says no, unless the memory is there all the same."""
+    notes.end(key)
+    held = find(read_memories(context, scope_of(body)).memories, body)
+    if held is None:
+        context.changed, context.diff = False, None
+        context.result.pop("memory", None)
+        fail_refused(context, f"Storing a memory of instance {context.params['instance_id']}", refused)
+    context.result["memory"] = held
+
+
+def _send_noted(context: Context, notes: Notes, key: str, body: Record) -> Record:
+    """E18, with its note."""
+    notes.sending(key)
+    return context.client.store_memory(context.params["instance_id"], body)
 
 
 def _selection(context: Context) -> dict[str, str]:
@@ -310,6 +393,7 @@ OPERATION = Operation(
         "all": {"type": "bool", "default": False},
         "expect_count": {"type": "int"},
         "on_truncated": {"type": "str", "choices": ["fail", "store"], "default": "fail"},
+        "retry_if_absent": {"type": "bool", "default": False},
     },
     on_instance=True,
     rules={

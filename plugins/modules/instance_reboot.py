@@ -17,6 +17,8 @@ description:
     agent is well. Needs a key of an admin.
   - The call is sent once, never twice. If its answer is lost, what it did is told from the start time and the list of
     actions.
+  - What was sent by a run that was killed, or of which nobody knows, is remembered on this machine for an hour
+    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks what it did before it sends anything.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -184,6 +186,18 @@ waited_seconds:
   returned: always
   type: float
   sample: 6.0
+unresolved:
+  description:
+    - Whether a call that was sent from this machine, by this task or an earlier one, may have been carried out and
+      that cannot be told.
+  returned: when it is so
+  type: bool
+  sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module

@@ -17,6 +17,8 @@ description:
   - The API offers no choice of version and no way back to an older one.
   - A redeploy that is under way already is adopted, not doubled, so after a crash the same task is simply run again.
   - The redeploy is sent once. If whether it was accepted is unknown, it is looked for in the instance's history.
+    What was sent and not found is remembered on this machine for an hour (C($XDG_STATE_HOME/fleetops/sent)). A later
+    run looks for it again, and sends nothing while that is unresolved, unless O(retry_if_absent) is set.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -78,7 +80,8 @@ options:
     default: 60
   retry_if_absent:
     description:
-      - Whether to send the redeploy a second time if the first one's outcome was unknown and no trace of it was found.
+      - Whether to send the redeploy a second time if the first one's outcome was unknown and no trace of it was found,
+        also if an earlier run on this machine had sent it.
     type: bool
     default: false
 seealso:
@@ -137,7 +140,8 @@ rollout_id:
   type: str
   sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 match:
-  description: How the target was told from others, V(exact) by the task id, or V(weak) by its time alone.
+  description:
+    - How the target was told from others, V(exact) by the task id, or V(weak) as the only new one of this instance.
   returned: when a redeploy was sent
   type: str
   sample: exact
@@ -188,6 +192,22 @@ ambiguous:
   returned: when it is
   type: bool
   sample: true
+unresolved:
+  description:
+    - Whether a redeploy was sent from this machine, by this task or an earlier one, and nothing of it has appeared.
+  returned: when it is so
+  type: bool
+  sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "skipped: instance is stopped"
+in_flight_excess:
+  description: How many redeploys more than the policy allows were in flight after this one was sent.
+  returned: when there were any
+  type: int
+  sample: 1
 waited_seconds:
   description: Seconds from the start of the task until its end.
   returned: always
@@ -223,9 +243,10 @@ def run(context: Context) -> None:
     converge_admitted(context, _converge)
 
 
-def _converge(context: Context, admission: Admission) -> None:
+def _converge(context: Context, admission: Admission, overtaken_by: Record | None) -> None:
+    updates = context.client.get_available_updates(context.params["instance_id"])
+    context.spell_as(updates)
     instance_id = context.params["instance_id"]
-    updates = context.client.get_available_updates(instance_id)
     runtime = runtime_component(updates)
     if not runtime:
         context.fail(
@@ -238,6 +259,9 @@ def _converge(context: Context, admission: Admission) -> None:
 
     history = context.client.list_instance_rollouts(instance_id)
     target = open_target(history)
+    if target is None and context.params["state"] == "redeployed":
+        # It was made while this task waited for its turn, or by an earlier run of it, and may have ended already.
+        target = overtaken_by
     if target is None and context.params["state"] == "latest":
         updates = _fresh_manifest(context, updates, history)
         runtime = runtime_component(updates)

@@ -19,7 +19,10 @@ description:
   - A redeploy that is under way already is followed first, and what is left is applied then, so after a crash the same
     task is simply run again.
   - The call is sent once. If whether it was accepted is unknown, its effect is looked for in the instance's history
-    and versions.
+    and versions. What was sent and not found is remembered on this machine for an hour
+    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks for it again, and sends nothing while that is unresolved,
+    unless O(retry_if_absent) is set.
+  - The task has changed something only if the server's answer, or what was found of it, says that it applied something.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -79,7 +82,8 @@ options:
     default: 60
   retry_if_absent:
     description:
-      - Whether to send the call a second time if the first one's outcome was unknown and no trace of it was found.
+      - Whether to send the call a second time if the first one's outcome was unknown and no trace of it was found,
+        also if an earlier run on this machine had sent it.
     type: bool
     default: false
 seealso:
@@ -157,7 +161,8 @@ rollout_id:
   type: str
   sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 match:
-  description: How the target was told from others, V(exact) by the task id, or V(weak) by its time alone.
+  description:
+    - How the target was told from others, V(exact) by the task id, or V(weak) as the only new one of this instance.
   returned: when the call started a redeploy
   type: str
   sample: exact
@@ -204,6 +209,22 @@ ambiguous:
   returned: when it is
   type: bool
   sample: true
+unresolved:
+  description:
+    - Whether the call was sent from this machine, by this task or an earlier one, and nothing of it has appeared.
+  returned: when it is so
+  type: bool
+  sample: true
+refused:
+  description: What the server said where it answered with success and applied nothing that waits.
+  returned: when it did
+  type: str
+  sample: "blocked: maintenance window closed"
+in_flight_excess:
+  description: How many redeploys more than the policy allows were in flight after this one was sent.
+  returned: when there were any
+  type: int
+  sample: 1
 waited_seconds:
   description: Seconds from the start of the task until its end.
   returned: always
@@ -218,21 +239,29 @@ from ansible_collections.fleetops.agents.plugins.module_utils._admitted import (
     send_admitted,
     until_listed,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, parse_time, target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+    Record,
+    parse_time,
+    target_status,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import (
     outdated,
-    reported_after,
     runtime_waits,
     versions,
     waiting,
     without_runtime,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._applied import find_applied, send_apply
+from ansible_collections.fleetops.agents.plugins.module_utils._applied import (
+    checked_at,
+    find_applied,
+    listed,
+    look_what_is_left,
+    send_apply,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
     SENT_OPTIONS,
-    Sent,
     follow,
     prove_health,
     remember,
@@ -245,9 +274,11 @@ def run(context: Context) -> None:
     converge_admitted(context, _converge)
 
 
-def _converge(context: Context, admission: Admission) -> None:
-    client, instance_id = context.client, context.params["instance_id"]
-    updates = client.get_available_updates(instance_id)
+def _converge(context: Context, admission: Admission, _overtaken_by: Record | None) -> None:
+    client = context.client
+    updates = client.get_available_updates(context.params["instance_id"])
+    context.spell_as(updates)
+    instance_id = context.params["instance_id"]
     context.result.setdefault("before", versions(updates))
     context.result["after"] = versions(updates)
     if _waiting(context, updates) == 0:
@@ -309,28 +340,29 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
     context.warn(
         f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
         f"redeploy ({older.get('completed_at')}), so what it lists was taken as done and not applied: "
-        f"{_listed(updates)}. Run this task again once the report is newer."
+        f"{listed(updates)}. Run this task again once the report is newer."
     )
     return {**without_runtime(updates), "total_available": 0}
 
 
-def _listed(updates: Record) -> str:
-    """The updates that wait, for people."""
-    names = [f"{c.name} ({c.current} to {c.available})" for c in outdated(updates)]
-    return ", ".join(names) or f"{waiting(updates)} without a name"
-
-
 def _apply(context: Context, updates: Record, history: list[Record], admission: Admission) -> None:
-    wanted = outdated(updates)
-    with_runtime = runtime_waits(updates)
+    wanted, instance_id = outdated(updates), context.params["instance_id"]
 
-    def send_when_admitted() -> Sent:
-        if with_runtime:
-            return send_admitted(context, history, admission, lambda: send_apply(context, history))
-        return send_apply(context, history)
+    def unchanged() -> bool:
+        """Whether there is still to be applied what the decision was about: another task may have done it."""
+        now = context.client.get_available_updates(instance_id)
+        return versions(now) == versions(updates) and waiting(now) == waiting(updates)
 
     sent = context.write(
-        send_when_admitted,
+        lambda: send_admitted(
+            context,
+            history,
+            admission,
+            lambda: send_apply(context, history, updates),
+            limited=runtime_waits(updates),
+            skills_too=True,
+            unchanged=unchanged,
+        ),
         before={c.name: c.current for c in wanted} or {"total_available": waiting(updates)},
         after={c.name: c.available for c in wanted} or {"total_available": 0},
     )
@@ -338,38 +370,17 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         context.result["after"] = versions(updates, updated=True)
         return
     target = find_applied(context, sent, updates)
-    applied_at = context.client.server_time
     if target is not None:
         until_listed(context, target, admission)
     if not context.params["wait"]:
         return
     if target is None:
-        prove_health(context, applied_at, done="updated")
+        prove_health(context, None, done="updated")
+        applied_at = checked_at(context)
     else:
         target = follow(context, target)
-        applied_at = max(applied_at or 0.0, parse_time(target.get("completed_at")) or 0.0)
-    _look_what_is_left(context, updates, applied_at)
-
-
-def _look_what_is_left(context: Context, updates: Record, applied_at: float | None) -> None:
-    """Read the versions again, newer than what was done. Nothing is taken for granted that they deny."""
-    instance_id = context.params["instance_id"]
-    seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))
-    if waiting(seen) == 0:
-        context.result["after"] = versions(seen)
-        return
-    if not reported_after(seen, applied_at):
-        context.result["after"] = versions(updates, updated=True)
-        context.warn(
-            f"The updates of instance {instance_id} were applied, but the server's version report is not newer yet "
-            f"({seen.get('versions_reported_at')}) and still lists {_listed(seen)}."
-        )
-        return
-    context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
-    context.fail(
-        f"All updates of instance {instance_id} were applied, but the server still lists {_listed(seen)}. "
-        "Look at these components before you run this task again."
-    )
+        applied_at = parse_time(target.get("completed_at")) or context.client.server_time
+    look_what_is_left(context, updates, applied_at)
 
 
 OPERATION = Operation(

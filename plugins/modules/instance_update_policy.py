@@ -119,11 +119,17 @@ not_taken:
   returned: failure because of that
   type: dict
   sample: {skills: {wanted: disabled, is: null}}
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from collections.abc import Callable
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
     COMPONENTS,
@@ -134,13 +140,23 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     untold,
     with_overrides,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
 
 _MODES = ["auto", "notify", "disabled", "inherit"]
 
 
 def run(context: Context) -> None:
+    """Look and change, while no other task of this machine does."""
+    instance_id = context.params["instance_id"]
+    with claimed(context, f"policy {id_key(instance_id)}", f"changing the update policy of instance {instance_id}"):
+        _change(context)
+
+
+def _change(context: Context) -> None:
     client, instance_id = context.client, context.params["instance_id"]
 
     def read() -> Record:
@@ -200,8 +216,11 @@ def _send_raw(
     context.result["changed_keys"] = sorted(map(str, body))
     answer = context.write(lambda: [send(body)], before={name: held.get(name) for name in body}, after=dict(body))
     if answer is not None:
-        context.result["policy"] = answer[0]
         context.result["policy"] = read()
+        said = refusal_in(answer[0])
+        if said is not None:
+            context.changed = context.result["policy"] != before
+            fail_refused(context, f"The change of the update policy of instance {context.params['instance_id']}", said)
 
 
 OPERATION = Operation(

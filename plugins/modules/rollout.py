@@ -20,6 +20,8 @@ description:
   - A fleet rollout that is under way already is adopted, not doubled, so after a crash the same task is run again.
   - The start is sent once. The server does not say which rollout it made, so that one is told from others by evidence;
     if two fit equally well, the task fails and lists both.
+  - What was sent and not found is remembered on this machine for an hour (C($XDG_STATE_HOME/fleetops/sent)). A later
+    run looks for it again, and sends nothing while that is unresolved, unless O(retry_if_absent) is set.
   - Needs the tenant admin's key.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -105,6 +107,12 @@ options:
     description: Seconds to wait for late results of V(uncertain) targets before the evidence is looked at.
     type: int
     default: 60
+  retry_if_absent:
+    description:
+      - Whether to start a rollout with O(state=started) although an earlier run on this machine has sent one that has
+        not appeared.
+    type: bool
+    default: false
   wait_timeout:
     description:
       - Seconds to wait for the end of a started or adopted rollout.
@@ -268,6 +276,17 @@ ambiguous:
   returned: when it is
   type: bool
   sample: true
+unresolved:
+  description:
+    - Whether a rollout was sent from this machine, by this task or an earlier one, and cannot be found.
+  returned: when it is so
+  type: bool
+  sample: true
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "blocked: maintenance window closed"
 waited_seconds:
   description: Seconds from the start of the task until its end.
   returned: always
@@ -326,6 +345,7 @@ OPERATION = Operation(
         "max_failed": {"type": "int", "default": 0},
         "on_too_many": {"type": "str", "choices": ["none", "pause", "cancel"], "default": "none"},
         "uncertain_grace": {"type": "int", "default": 60},
+        "retry_if_absent": {"type": "bool", "default": False},
     },
     wait_timeout=3600,
     rules={"required_if": [("override_window", True, ["override_reason"])]},

@@ -170,9 +170,15 @@ waited_seconds:
   returned: always
   type: float
   sample: 42.0
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     target_is_terminal,
@@ -181,12 +187,18 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.models import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
     ends,
     in_words,
+    refusal_of_rollout,
     selected,
     was_reopened,
     why_not_retried,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import closed_window, fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
+    closed_window,
+    fail_if_refused,
+    fail_refused,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
     SHOWS_WITHIN,
     read_until,
@@ -206,6 +218,14 @@ def run(context: Context) -> None:
 
 
 def _retry(context: Context) -> None:
+    rollout_id = context.params["rollout_id"]
+    with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
+        _retry_chosen(context)
+    if context.params["wait"] and context.changed and not context.check_mode:
+        _see_them_through(context)
+
+
+def _retry_chosen(context: Context) -> None:
     chosen = _chosen(context)
     if not chosen:
         return
@@ -217,8 +237,6 @@ def _retry(context: Context) -> None:
         context.result["retried"] = [_told(row) for row in chosen]
         return
     context.changed = bool(context.result["retried"])
-    if context.params["wait"] and context.result["retried"]:
-        _see_them_through(context)
 
 
 def _chosen(context: Context) -> list[Record]:
@@ -297,7 +315,11 @@ def _send_until_it_shows(context: Context, row: Record) -> bool:
     unknown: ApiError | None = None
     for _attempt in range(2):
         try:
-            context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
+            answer = context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
+            said = refusal_of_rollout(answer)
+            if said is not None and not was_reopened(row, _look(context, row)):
+                what = f"The retry of target {row.get('id')} (instance {row.get('instance_id')})"
+                fail_refused(context, what, said)
             unknown = None
         except ApiError as error:
             if not error.ambiguous:

@@ -112,6 +112,11 @@ not_taken:
   returned: failure because of that
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
+refused:
+  description: What the server said where it answered with success and refused all the same.
+  returned: when it did
+  type: str
+  sample: "rejected: quota exceeded"
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
@@ -121,6 +126,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     tenant_values,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
 
@@ -138,16 +144,17 @@ def run(context: Context) -> None:
         if not 0 <= wanted.get(key, 0) <= 23:
             context.fail(f"{key} is {wanted[key]}: it must be an hour of the day, from 0 to 23.")
     client = context.client
-    policy = patch(
-        context,
-        "the tenant's update policy",
-        client.get_fleet_update_policy(),
-        wanted,
-        read=client.get_fleet_update_policy,
-        send=client.set_fleet_update_policy,
-        values=tenant_values,
-        foretold=lambda before, changes: {**before, **changes},
-    )
+    with claimed(context, "policy of the tenant", "changing the tenant's update policy"):
+        policy = patch(
+            context,
+            "the tenant's update policy",
+            client.get_fleet_update_policy(),
+            wanted,
+            read=client.get_fleet_update_policy,
+            send=client.set_fleet_update_policy,
+            values=tenant_values,
+            foretold=lambda before, changes: {**before, **changes},
+        )
     problem = Window.of_policy(policy).problem
     if problem:
         context.warn(problem)

@@ -136,21 +136,21 @@ class FleetClient:
         targets = body.get("targets")
         return {**body, "rollout": dict(body["rollout"]), "targets": _rows(targets) if targets else []}
 
-    def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> None:
+    def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> Any:
         """E5: revoke queued targets; ``force`` also terminates those in progress. Read E4 afterwards."""
-        self._call("cancel_rollout", query={"force": force}, rollout_id=rollout_id)
+        return self._call("cancel_rollout", query={"force": force}, rollout_id=rollout_id).body
 
-    def pause_rollout(self, rollout_id: str) -> None:
+    def pause_rollout(self, rollout_id: str) -> Any:
         """E6: revoke queued targets until resumed. Read E4 afterwards."""
-        self._call("pause_rollout", rollout_id=rollout_id)
+        return self._call("pause_rollout", rollout_id=rollout_id).body
 
-    def resume_rollout(self, rollout_id: str) -> None:
+    def resume_rollout(self, rollout_id: str) -> Any:
         """E7: queue the cancelled targets again. Read E4 afterwards."""
-        self._call("resume_rollout", rollout_id=rollout_id)
+        return self._call("resume_rollout", rollout_id=rollout_id).body
 
-    def retry_rollout_target(self, rollout_id: str, target_id: str) -> None:
+    def retry_rollout_target(self, rollout_id: str, target_id: str) -> Any:
         """E8: queue one failed or uncertain target again. Read E4 afterwards."""
-        self._call("retry_rollout_target", rollout_id=rollout_id, target_id=target_id)
+        return self._call("retry_rollout_target", rollout_id=rollout_id, target_id=target_id).body
 
     # E9, E10: the tenant's policy
 

@@ -9,6 +9,7 @@ The reference leaves the shape of a memory open, so nothing here relies on a key
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -88,6 +89,12 @@ def _as_text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     raise ValueError(f"{value!r} cannot be sent as JSON")
+
+
+def key_of(body: Mapping[str, Any]) -> str:
+    """A hash of what a memory says and belongs to, the same for all that are the same memory."""
+    said = json.dumps(normalised(body), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def scope_of(memory: Mapping[str, Any]) -> dict[str, str]:

@@ -7,13 +7,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .models import Record, boot_time, is_healthy, parse_time, runtime_component, target_is_terminal, target_status
+from .ids import same_id, task_keys
+from .models import (
+    Record,
+    boot_time,
+    is_healthy,
+    normalise,
+    parse_time,
+    runtime_component,
+    target_is_terminal,
+    target_status,
+)
 
-# Server clocks are read with whole seconds, and a row may be written just before the answer's Date.
-CLOCK_SLACK = 5.0
+# The words of a scope that is no single instance's.
+FLEET_SCOPES = frozenset({"fleet", "tenant", "all"})
 # How far a version manifest without a time may be behind, in seconds.
 _UNTIMED_LAG = 3600.0
 
@@ -70,23 +81,53 @@ def manifest_is_stale(
     return None
 
 
+@dataclass(frozen=True)
+class Before:
+    """A list as it stood before a call: the ids of its rows, and the newest created_at of them (epoch seconds)."""
+
+    known_ids: frozenset[str] = frozenset()
+    newest: float | None = None
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Before:
+        """The snapshot of a list."""
+        listed = list(rows)
+        times = [at for row in listed if (at := parse_time(row.get("created_at"))) is not None]
+        return cls(frozenset(str(row["id"]) for row in listed if row.get("id")), max(times, default=None))
+
+
 def started_target(
-    targets: Sequence[Mapping[str, Any]], known_ids: Collection[str], task_id: str | None, sent_at: float | None
+    targets: Sequence[Mapping[str, Any]],
+    known_ids: Collection[str],
+    task_id: Any,
+    newest: float | None = None,
+    instance_id: str | None = None,
 ) -> tuple[Record, str] | None:
     """The target that a redeploy call made, with how sure that is: ``exact`` by task id, ``weak`` by time alone.
 
-    ``known_ids`` are the targets that stood there before the call, ``sent_at`` the server's clock at the call. By time
-    only a single new row is accepted: of two, either may be somebody else's.
+    ``known_ids`` and ``newest`` are those of Before: the server's rows are compared with its rows, never with another
+    clock. Without an id only a single new row is accepted, which is no older than those before, is of no fleet rollout
+    and of this instance: of two, either may be somebody else's.
     """
     new = [t for t in newest_first(targets) if str(t.get("id")) not in known_ids]
-    if task_id:
-        for target in new:
-            if target.get("celery_task_id") == task_id:
-                return target, "exact"
-    recent = [
-        t for t in new if sent_at is None or (parse_time(t.get("created_at")) or sent_at) >= sent_at - CLOCK_SLACK
+    keys = task_keys(task_id)
+    for target in new:
+        if keys & task_keys(target.get("celery_task_id")):
+            return target, "exact"
+    fitting = [
+        t
+        for t in new
+        if not is_older(t, newest)
+        and normalise(t.get("rollout_scope")) not in FLEET_SCOPES
+        and (instance_id is None or not t.get("instance_id") or same_id(t["instance_id"], instance_id))
     ]
-    return (recent[0], "weak") if len(recent) == 1 else None
+    return (fitting[0], "weak") if len(fitting) == 1 else None
+
+
+def is_older(row: Mapping[str, Any], newest: float | None) -> bool:
+    """Whether a row was made before the newest one of a snapshot."""
+    created = parse_time(row.get("created_at"))
+    return created is not None and newest is not None and created < newest
 
 
 def reconcile(

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .ids import task_keys
 from .models import Record, boot_time, is_healthy, is_live, normalise, number, parse_time
+from .refusals import says_no
 
 # checked_at and uptime_seconds are rounded, each by itself.
 BOOT_SLACK = 1.5
@@ -20,7 +22,6 @@ CLOCK_SLACK = 5.0
 _STARTS_WITHIN = 60.0
 
 _COMPLETED = frozenset({"completed", "complete", "succeeded", "success", "done", "finished", "ok"})
-_FAILED = frozenset({"failed", "failure", "error", "refused", "rejected", "denied", "cancelled", "canceled"})
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def is_completed(row: Mapping[str, Any]) -> bool:
 
 def has_failed(row: Mapping[str, Any]) -> bool:
     """Whether the server says that an action did not work. A time-out is no answer to that."""
-    return normalise(row.get("status")) in _FAILED
+    return says_no(row.get("status"))
 
 
 def started_action(
@@ -139,7 +140,8 @@ def started_action(
 ) -> Record | None:
     """The row that a call made: by its id, or if no answer told it the newest one of its kind that is not ``known``."""
     if action_id:
-        return next((dict(row) for row in rows if action_id in (row.get("action_id"), row.get("id"))), None)
+        keys = task_keys(action_id)
+        return next((dict(row) for row in rows if keys & task_keys([row.get("action_id"), row.get("id")])), None)
     new = (row for row in rows if is_action(row, kind) and (action_key(row) or "") not in {*known, ""})
     return next((dict(row) for row in new), None)
 

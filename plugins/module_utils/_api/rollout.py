@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ids import same_id, task_keys
 from .models import (
     ROLLOUT_OPEN,
     ROLLOUT_TERMINAL,
@@ -27,24 +28,25 @@ from .models import (
     target_is_terminal,
     target_status,
 )
-from .redeploy import CLOCK_SLACK
+from .redeploy import is_older
+from .refusals import refusal_in
 
 # The rollout that E2 started
 
 # How well a rollout fits the answer to E2; what names it by an id or by its instances is proof enough.
-_BY_ID, _BY_INSTANCES, _BY_COUNT, _BY_TIME = 3, 2, 1, 0
+_BY_ID, _BY_INSTANCES, _BY_COUNT, _BY_TIME, _OF_ANOTHER_SIZE = 3, 2, 1, 0, -1
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What tells the rollout that a call of E2 made from others.
 
-    ``known_ids`` are the rollouts that stood in E3 before the call, ``sent_at`` the server's clock then (epoch seconds
-    UTC). ``enqueued``, ``total`` and the ``strings`` of its tasks are of the answer, if there was one.
+    ``known_ids`` are the rollouts that stood in E3 before the call, ``newest`` the newest created_at of them (epoch
+    seconds UTC). ``enqueued``, ``total`` and the ``strings`` of its tasks are of the answer, if there was one.
     """
 
     known_ids: frozenset[str]
-    sent_at: float | None
+    newest: float | None = None
     enqueued: int | None = None
     total: int | None = None
     strings: frozenset[str] = frozenset()
@@ -62,17 +64,6 @@ class Found:
     candidates: list[Record] = field(default_factory=list)
 
 
-def strings_in(value: Any) -> frozenset[str]:
-    """Every text in nested lists and mappings, keys left out: E2's ``tasks``, whose shape the reference leaves open."""
-    if isinstance(value, str):
-        return frozenset({value} if value else ())
-    if isinstance(value, Mapping):
-        return frozenset().union(*(strings_in(part) for part in value.values()))
-    if isinstance(value, (list, tuple)):
-        return frozenset().union(*(strings_in(part) for part in value))
-    return frozenset()
-
-
 def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) -> bool:
     """Whether E2 may have made a rollout. With a scope of an unknown word one of a single target is E22's, unless
     exactly one instance was ``enqueued``."""
@@ -81,45 +72,52 @@ def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) ->
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
-    """The rollouts (E3) that the call may have made: new ones of the fleet, none made before it."""
+    """The rollouts (E3) that the call may have made: new ones of the fleet.
+
+    One that is older than those before the call is none of them, unless an id of the answer may prove the contrary.
+    """
     return [
         dict(row)
         for row in rollouts
         if row.get("id")
         and str(row["id"]) not in evidence.known_ids
         and is_fleet_rollout(row, evidence.enqueued)
-        and not _before(parse_time(row.get("created_at")), evidence.sent_at)
+        and (evidence.strings or not is_older(row, evidence.newest))
     ]
 
 
 def started_rollout(details: Sequence[Mapping[str, Any]], evidence: Evidence) -> Found:
-    """Which of the candidates (E4 bodies) the call made. Never the newest: of two that fit equally well, neither."""
-    candidates = [dict(detail["rollout"]) for detail in details]
-    scored = [(_fits(detail, evidence), detail) for detail in details]
+    """Which of the candidates (E4 bodies) the call made. Never the newest: of two that fit equally well, neither.
+
+    Without an id only a single one is taken that is no older than those before and has as many targets as were told.
+    """
+    keys = task_keys(evidence.strings)
+    scored = [(_fits(detail, evidence, keys), detail) for detail in details]
     best = max((score for score, _detail in scored), default=_BY_TIME)
     leading = [dict(detail) for score, detail in scored if score == best]
+    candidates = [dict(detail["rollout"]) for detail in details]
     if best >= _BY_INSTANCES and len(leading) == 1:
         return Found(leading[0], "exact", candidates)
-    if len(scored) == 1:
-        return Found(leading[0], "weak", candidates)
+    recent = [(score, detail) for score, detail in scored if not is_older(detail["rollout"], evidence.newest)]
+    candidates = [dict(detail["rollout"]) for _score, detail in recent]
+    if len(recent) == 1 and recent[0][0] > _OF_ANOTHER_SIZE:
+        return Found(dict(recent[0][1]), "weak", candidates)
     return Found(candidates=candidates)
 
 
-def _fits(detail: Mapping[str, Any], evidence: Evidence) -> int:
+def _fits(detail: Mapping[str, Any], evidence: Evidence, keys: frozenset[str]) -> int:
     rollout, targets = detail["rollout"], detail.get("targets") or []
-    names = {str(rollout.get("id"))}
-    names |= {str(t[key]) for t in targets for key in ("id", "celery_task_id") if t.get(key)}
-    if names & evidence.strings:
+    names = task_keys(rollout.get("id")) | task_keys([t.get(key) for t in targets for key in ("id", "celery_task_id")])
+    if names & keys:
         return _BY_ID
-    instances = {str(t["instance_id"]) for t in targets if t.get("instance_id")}
-    if instances and instances <= evidence.strings:
+    instances = task_keys([t.get("instance_id") for t in targets])
+    if instances and instances <= keys:
         return _BY_INSTANCES
     counts = {n for n in (evidence.enqueued, evidence.total) if n is not None}
-    return _BY_COUNT if (number(rollout.get("total_targets")) in counts) else _BY_TIME
-
-
-def _before(moment: float | None, other: float | None) -> bool:
-    return moment is not None and other is not None and moment < other - CLOCK_SLACK
+    size = number(rollout.get("total_targets"))
+    if size is None or not counts:
+        return _BY_TIME
+    return _BY_COUNT if size in counts else _OF_ANOTHER_SIZE
 
 
 # Pausing, resuming, cancelling
@@ -145,6 +143,13 @@ def transition(
     # One whose word nobody knows runs if something of it is under way.
     runs = word in ROLLOUT_OPEN - {"paused"} or (word != "paused" and tally(rollout, targets).open > 0)
     return "already" if runs else "call"
+
+
+def refusal_of_rollout(answer: Any) -> str | None:
+    """What the server said if its answer to E5 to E8 says no. A status may be the rollout's or the target's own."""
+    word = answer.get("status") if isinstance(answer, Mapping) else None
+    own = {rollout_status(word), target_status(word)} & (ROLLOUT_OPEN | ROLLOUT_TERMINAL | {"queued", "uncertain"})
+    return refusal_in(answer, status=not own)
 
 
 def after_transition(state: str, before: Counters, force: bool = False) -> Record:
@@ -267,8 +272,8 @@ def selected(
     return [
         dict(t)
         for t in targets
-        if (target_id is not None and t.get("id") == target_id)
-        or (instance_id is not None and t.get("instance_id") == instance_id)
+        if (target_id is not None and same_id(t.get("id"), target_id))
+        or (instance_id is not None and same_id(t.get("instance_id"), instance_id))
         or target_status(t.get("status")) in words
     ]
 

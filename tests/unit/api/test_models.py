@@ -144,6 +144,14 @@ def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
     assert started_target([mine, old], {"old"}, None, sent) == (mine, "weak")
     assert started_target([other, mine, old], {"old"}, None, sent) is None
     assert started_target([old], {"old"}, "b", sent) is None
+    # reports/2026-11 B5, E6: an id beats the clock, and is known in any case.
+    assert started_target([{**mine, "created_at": T0}, old], {"old"}, "B", sent) == (
+        {**mine, "created_at": T0},
+        "exact",
+    )
+    assert started_target([{**mine, "created_at": T0}, old], {"old"}, None, sent) is None
+    assert started_target([{**mine, "rollout_scope": "Fleet"}, old], {"old"}, None, sent) is None
+    assert started_target([{**mine, "instance_id": "i"}, old], {"old"}, None, sent, "other") is None
 
 
 @pytest.mark.parametrize(

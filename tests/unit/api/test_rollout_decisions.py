@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import counters
 from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
     Evidence,
@@ -23,7 +24,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
     new_fleet_rollouts,
     selected,
     started_rollout,
-    strings_in,
     tally,
     transition,
     was_reopened,
@@ -65,7 +65,7 @@ CALLED = Evidence(frozenset({"old"}), NOW, 2, 3, frozenset({"t1", "t2"}))
 
 @given(row=ROW, rows=st.lists(ROW, max_size=4), state=STATES, force=st.booleans(), anything=JSON)
 def test_no_answer_makes_a_decision_raise(row: dict, rows: list[dict], state: str, force: bool, anything: Any) -> None:
-    evidence = Evidence(frozenset(), NOW, 1, 2, strings_in(anything))
+    evidence = Evidence(frozenset(), NOW, 1, 2, task_keys(anything))
     new_fleet_rollouts(rows, evidence)
     started_rollout([{"rollout": row, "targets": rows}, {"rollout": {}, "targets": []}], evidence)
     assert transition(state, row, rows, force) in ("call", "already", "too_late")
@@ -90,7 +90,10 @@ def test_only_new_rollouts_of_the_fleet_come_in_question() -> None:
         rollout("no time", created_at=None),
         rollout("of one", scope="whatever", total_targets=1),
     ]
-    assert [row["id"] for row in new_fleet_rollouts(rows, CALLED)] == ["new", "no time"]
+    # An id may prove what the time speaks against (reports/2026-11 B5).
+    assert [row["id"] for row in new_fleet_rollouts(rows, CALLED)] == ["new", "earlier", "no time"]
+    without_ids = Evidence(CALLED.known_ids, NOW, 2, 3)
+    assert [row["id"] for row in new_fleet_rollouts(rows, without_ids)] == ["new", "no time"]
     alone = Evidence(CALLED.known_ids, NOW, enqueued=1)
     assert "of one" in [row["id"] for row in new_fleet_rollouts(rows, alone)]
 
@@ -111,6 +114,16 @@ def test_of_two_that_fit_equally_well_neither_is_taken(details: list[dict]) -> N
     assert {row["id"] for row in found.candidates} == {"a", "b"}
 
 
+def test_an_id_beats_the_clock_and_without_one_time_and_size_must_fit() -> None:
+    early = detail("a", "T1", created_at="2025-12-31T23:00:00Z")
+    assert started_rollout([early], CALLED).match == "exact"
+    without_ids = Evidence(frozenset(), NOW, 2, 2)
+    assert started_rollout([detail("a", "x")], without_ids).match == "weak"
+    assert started_rollout([detail("a", "x", created_at="2025-12-31T23:59:59Z")], without_ids).detail is None
+    assert started_rollout([detail("a", "x", total_targets=3)], without_ids).detail is None
+    assert started_rollout([detail("a", "x", total_targets=3)], Evidence(frozenset(), NOW)).match == "weak"
+
+
 @given(details=st.lists(st.builds(detail, st.sampled_from("abc"), st.sampled_from(["t1", "x"])), max_size=4))
 def test_what_is_found_is_exact_by_ids_or_the_only_one(details: list[dict]) -> None:
     found = started_rollout(details, CALLED)
@@ -125,7 +138,7 @@ def test_what_is_found_is_exact_by_ids_or_the_only_one(details: list[dict]) -> N
 
 @given(JSON)
 def test_the_texts_of_any_shape_are_found_without_its_keys(value: Any) -> None:
-    assert strings_in({"key": [value, "inside"]}) == strings_in(value) | {"inside"}
+    assert task_keys({"key": [value, "inside"]}) == task_keys(value) | {"inside"}
 
 
 # What a state takes

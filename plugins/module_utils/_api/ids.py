@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Comparing ids by value: the same UUID may be spelled in several ways. Pure functions."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+def id_key(value: Any) -> str:
+    """What an id is compared by: a UUID in its usual spelling, anything else as its text without outer blanks."""
+    text = "" if value is None else str(value).strip()
+    plain = text.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    return str(uuid.UUID(plain)) if _HEX.fullmatch(plain) else text
+
+
+def same_id(one: Any, other: Any) -> bool:
+    """Whether two ids name the same thing; no id names nothing."""
+    return bool(id_key(one)) and id_key(one) == id_key(other)
+
+
+def task_keys(value: Any) -> frozenset[str]:
+    """What the task ids in a value are compared by, whatever their case or type.
+
+    The value is a text, a number, or a list or mapping of such, whose keys do not count.
+    """
+    if isinstance(value, Mapping):
+        return frozenset().union(*(task_keys(part) for part in value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return frozenset().union(*(task_keys(part) for part in value))
+    if value is None or isinstance(value, bool):
+        return frozenset()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    # A UUID is a number of 128 bits too.
+    if isinstance(value, int) and 2**64 < value < 2**128:
+        value = uuid.UUID(int=value)
+    key = id_key(value).casefold()
+    return frozenset({key} if key else ())

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An answer with status 200 that says no is a failure in the server's words and no change (reports/2026-11 B10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.second_task import run_second, sound
+from tests.second_api.api import NEW, second_api
+
+NO = {"status": "rejected", "message": "quota exceeded"}
+STOPPED = {"status": "skipped", "message": "instance is stopped", "task_id": None}
+BLOCKED = {"message": "blocked: maintenance window closed", "runtime_task_id": None, "skills_applied": []}
+NOTHING = {"message": "all done", "runtime_task_id": None, "skills_applied": []}
+FULL: dict[str, Any] = {"status": "rejected: full", "memory": {}}
+EMPTY = {"enqueued": 0, "skipped": 0, "total": 3, "tasks": [], "message": "Blocked by a change freeze"}
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "operation", "answer", "said"),
+    [
+        ("instance_runtime", {}, "redeploy_runtime", STOPPED, "instance is stopped"),
+        ("instance_runtime", {}, "redeploy_runtime", {"status": "ok", "message": "Redeploy denied"}, "Redeploy denied"),
+        ("instance_update", {}, "apply_all_updates", BLOCKED, "blocked: maintenance window closed"),
+        ("instance_update", {}, "apply_all_updates", NOTHING, "all done"),
+        ("instance_update", {}, "apply_all_updates", {"skills_applied": None}, "it gave no reason"),
+        ("rollout", {}, "start_fleet_rollout", EMPTY, "Blocked by a change freeze"),
+        (
+            "instance_memory",
+            {"content": "x"},
+            "store_memory",
+            {"status": "rejected: full", "memory": {}},
+            "rejected: full",
+        ),
+        ("instance_memory", {"state": "absent", "all": True}, "clear_memories", NO, "rejected: quota exceeded"),
+        ("update_policy", {"max_parallel_rollouts": 7}, "set_fleet_update_policy", NO, "rejected: quota exceeded"),
+        ("instance_update_policy", {"runtime": "disabled"}, "set_instance_update_policy", NO, "quota exceeded"),
+        ("instance_update_policy", {"raw_body": {"x": 1}}, "set_instance_update_policy", NO, "quota exceeded"),
+        ("instance_circuit_breakers", {}, "clear_circuit_breakers", STOPPED, "skipped: instance is stopped"),
+        ("instance_power_cycle", {}, "power_cycle", STOPPED, "skipped: instance is stopped"),
+        ("instance_reboot", {}, "reboot", NO, "rejected: quota exceeded"),
+        ("instance_diagnostics", {}, "run_diagnostics", STOPPED, "skipped: instance is stopped"),
+    ],
+)
+def test_an_answer_that_says_no_is_a_failure_and_no_change(
+    module: str, options: dict[str, Any], operation: str, answer: Any, said: str
+) -> None:
+    with second_api(refused={operation: answer}) as api:
+        api.instance("agent-001").memories.append({"id": "1", "content": "y"})
+        done = run_second(api, module, **options)
+        assert done.result["failed"] and not done.result["changed"], done.result
+        assert said in done.msg and "may still run" not in done.msg and "were applied" not in done.msg
+        assert api.writes() == [operation]
+        api.quirks.refused.clear()
+        again = run_second(api, module, **options)
+        assert again.result.get("unresolved") is None, "a refused call keeps nothing from being sent"
+        assert len(api.writes()) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "operation", "flag"),
+    [("paused", "pause_rollout", ""), ("running", "resume_rollout", "paused"), ("cancelled", "cancel_rollout", "")],
+)
+def test_a_rollout_that_the_server_does_not_steer_is_a_failure(state: str, operation: str, flag: str) -> None:
+    with second_api(deploy_seconds=600, refused={operation: {"message": "Not allowed for this rollout"}}) as api:
+        row = api.add_rollout(api.instances, "fleet")
+        row["flag"] = flag
+        done = run_second(api, "rollout", state=state, rollout_id=row["id"])
+        assert done.result["failed"] and not done.result["changed"] and "Not allowed for this rollout" in done.msg
+        assert api.writes() == [operation] and sum(done.pauses) < 20
+
+
+def test_a_target_that_the_server_does_not_retry_is_a_failure() -> None:
+    answer = {"status": "rejected", "message": "too old"}
+    with second_api(outcomes={"agent-001": "failed"}, refused={"retry_rollout_target": answer}) as api:
+        row = api.add_rollout(api.instances, "fleet", at=1.0)
+        done = run_second(api, "rollout_target", rollout_id=row["id"], select="failed")
+        assert done.result["failed"] and not done.result["changed"] and "rejected: too old" in done.msg
+        assert api.writes() == ["retry_rollout_target"]
+
+
+def test_words_of_refusal_of_a_redeploy_that_is_there_all_the_same_are_no_refusal() -> None:
+    change = {"redeploy_runtime": lambda answer: {**answer, "message": "the former one was blocked", "task_id": None}}
+    with second_api(answers=change) as api:
+        assert sound(run_second(api, "instance_runtime"))["match"] == "weak"
+        assert api.writes() == ["redeploy_runtime"]
+
+
+def test_5_a_missing_task_id_alone_is_looked_up() -> None:
+    with second_api(answers={"redeploy_runtime": {"status": None, "message": None, "task_id": None}}) as api:
+        assert sound(run_second(api, "instance_runtime"))["match"] == "weak"
+
+
+def test_nothing_applied_is_no_change_if_nothing_waits_any_more() -> None:
+    with second_api(refused={"apply_all_updates": NOTHING}) as api:
+        one = api.instance("agent-001")
+        one.skill_waits = True
+
+        def another_was_faster(usual: Any) -> Any:
+            if not api.called("apply_all_updates"):
+                return usual
+            one.version, one.skill_waits = NEW, False
+            return api.get_available_updates(one.id)
+
+        api.quirks.answers["get_available_updates"] = another_was_faster
+        done = run_second(api, "instance_update")
+        assert sound(done)["changed"] is False and "diff" not in done.result
+        assert api.writes() == ["apply_all_updates"]
+
+
+def test_skills_that_still_wait_after_nothing_was_applied_are_a_refusal() -> None:
+    with second_api(refused={"apply_all_updates": NOTHING}) as api:
+        one = api.instance("agent-001")
+        one.version, one.skill_waits = NEW, True
+        done = run_second(api, "instance_update")
+        assert done.result["failed"] and not done.result["changed"] and done.result["refused"] == "all done"

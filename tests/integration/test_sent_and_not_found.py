@@ -1,0 +1,315 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was sent and is not found: told by the server's own rows, remembered, and sent at most once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils import _notes
+from tests.integration.second_task import killed_at, run_second, sound
+from tests.second_api.api import NEW, SecondApi, second_api
+
+FAR = 10**6
+# Module, what it is told, and the operation that it sends once.
+STARTS = [
+    ("instance_runtime", {"state": "redeployed"}, "redeploy_runtime"),
+    ("instance_runtime", {}, "redeploy_runtime"),
+    ("instance_update", {}, "apply_all_updates"),
+    ("rollout", {}, "start_fleet_rollout"),
+]
+# Pauses that are only counted may be long; those of a process that is killed are real.
+QUICK: dict[str, Any] = {"wait_interval": 2.0}
+REAL: dict[str, Any] = {"wait_interval": 0.05}
+
+
+def show(api: SecondApi) -> None:
+    """From now on the lists show every row."""
+    api.quirks.list_lag = 0.0
+    for row in api.rollouts:
+        row["listed"] = 0.0
+
+
+def notes() -> list[Path]:
+    folder = Path(os.environ["XDG_STATE_HOME"]) / "fleetops" / "sent"
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def stages() -> list[str]:
+    return [call["stage"] for path in notes() for call in json.loads(path.read_text())["calls"].values()]
+
+
+# Clocks, and who made a row
+
+
+# reports/2026-11 B5
+@pytest.mark.parametrize("skew", [10, 3600, -3600])
+@pytest.mark.parametrize("task_id", [None, lambda task: task], ids=["no id", "an id"])
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+def test_a_clock_of_the_answers_that_differs_from_that_of_the_rows_changes_nothing(
+    module: str, options: dict[str, Any], operation: str, skew: int, task_id: Any
+) -> None:
+    with second_api(date_skew=skew, task_id=(lambda task: None) if task_id is None else task_id) as api:
+        if task_id is None and module == "rollout":
+            api.quirks.answers[operation] = lambda answer: {**answer, "tasks": []}
+        done = run_second(api, module, **QUICK, **options)
+        assert sound(done)["changed"] and done.result["match"] == ("weak" if task_id is None else "exact")
+        assert sum(done.pauses) < 20, "found at once"
+        assert ("the only new one" in " ".join(done.warnings)) == (task_id is None)
+        assert api.writes() == [operation] and set(stages()) <= {"found"}
+
+
+# reports/2026-11 E6
+@pytest.mark.parametrize(
+    "spelled",
+    [str.upper, lambda t: t.replace("-", ""), lambda t: {"id": t}, lambda t: [t], lambda t: uuid.UUID(t).int],
+    ids=["upper case", "no dashes", "an object", "a list", "a number"],
+)
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+def test_a_task_id_in_another_case_or_type_is_recognised(
+    module: str, options: dict[str, Any], operation: str, spelled: Any
+) -> None:
+    with second_api(task_id=spelled) as api:
+        if module == "rollout":
+            change = lambda answer: {**answer, "tasks": [task["task_id"] for task in answer["tasks"]]}  # noqa: E731
+            api.quirks.answers[operation] = change
+        done = run_second(api, module, **QUICK, **options)
+        assert sound(done)["match"] == "exact" and sum(done.pauses) < 20
+
+
+def test_a_task_id_that_is_a_number_in_one_place_and_a_text_in_the_other_is_recognised() -> None:
+    with second_api(task_id=lambda task: 4711) as api:
+        rename = lambda rows: [{**row, "celery_task_id": "4711"} for row in rows[:1]] + rows[1:]  # noqa: E731
+        api.quirks.answers["list_instance_rollouts"] = rename
+        assert sound(run_second(api, "instance_runtime", **QUICK))["match"] == "exact"
+
+
+@pytest.mark.parametrize("wrong", [{"rollout_scope": "fleet"}, {"created_at": "2001-01-01T00:00:00Z"}])
+def test_a_new_row_that_does_not_fit_is_not_taken_for_ours(wrong: dict[str, Any]) -> None:
+    with second_api(task_id=lambda task: None) as api:
+        known = api.rollouts[0]["targets"][0]["id"]
+        api.quirks.answers["list_instance_rollouts"] = lambda rows: [
+            row if row["id"] == known else {**row, **wrong} for row in rows
+        ]
+        done = run_second(api, "instance_runtime", **QUICK)
+        assert done.result["failed"] and done.result["unresolved"] and "target" not in done.result
+        assert api.writes() == ["redeploy_runtime"]
+
+
+def test_a_new_fleet_rollout_of_another_size_is_not_taken_for_ours() -> None:
+    with second_api() as api:
+        api.quirks.answers["start_fleet_rollout"] = lambda answer: {
+            **answer,
+            "tasks": [],
+            "enqueued": 2,
+            "total": 2,
+        }
+        done = run_second(api, "rollout", **QUICK)
+        assert done.result["failed"] and "The only new rollout does not fit" in done.msg
+        assert api.rollouts[-1]["id"] in done.msg and api.writes() == ["start_fleet_rollout"]
+
+
+# What is not listed yet
+
+
+# reports/2026-11 B6
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+def test_a_later_run_finds_what_an_earlier_one_sent_and_sends_nothing(
+    module: str, options: dict[str, Any], operation: str
+) -> None:
+    with second_api(list_lag=FAR, deploy_seconds=0.0) as api:
+        first = run_second(api, module, **QUICK, **options)
+        assert first.result["failed"] and first.result["changed"] and first.result["unresolved"]
+        assert "accepted" in first.msg and "60 minutes" in first.msg and stages() == ["answered"]
+        # The version tells nothing yet either.
+        api.instance("agent-001").version = "1.0.0"
+        second = run_second(api, module, **QUICK, **options)
+        assert second.result["failed"] and not second.result["changed"] and second.result["unresolved"]
+        assert "is unresolved, so nothing was sent now" in second.msg and "retry_if_absent" in second.msg
+        assert module == "rollout" or api.instance("agent-001").id in second.msg
+        api.instance("agent-001").version = NEW
+        show(api)
+        third = sound(run_second(api, module, **QUICK, **options))
+        assert not third["changed"]
+        assert module != "rollout" or (third["adopted"] and third["rollout_id"] == api.rollouts[-1]["id"])
+        assert options != {"state": "redeployed"} or third["adopted"]
+        assert api.writes() == [operation]
+
+
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+@pytest.mark.parametrize("way", ["retry_if_absent", "an hour later"])
+def test_what_stays_absent_is_sent_once_more_if_told_to_or_after_an_hour(
+    module: str, options: dict[str, Any], operation: str, way: str
+) -> None:
+    with second_api(refused={operation: b"this is no answer"}) as api:
+        first = run_second(api, module, **QUICK, **options)
+        assert first.result["failed"] and first.result["ambiguous"] and first.result["unresolved"]
+        assert run_second(api, module, **QUICK, **options).result["failed"] and api.writes() == [operation]
+        api.quirks.refused.clear()
+        if way == "an hour later":
+            api.quirks.date_skew = _notes.KEPT_FOR + 10
+        result = sound(run_second(api, module, **QUICK, **options, retry_if_absent=way == "retry_if_absent"))
+        assert result["changed"] and api.writes() == [operation] * 2 and set(stages()) <= {"found"}
+
+
+def test_a_refused_call_leaves_no_note() -> None:
+    with second_api(status={"redeploy_runtime": 403}) as api:
+        assert run_second(api, "instance_runtime", **QUICK).result["failed"]
+        assert stages() == []
+        api.quirks.status.clear()
+        assert sound(run_second(api, "instance_runtime", **QUICK))["changed"]
+
+
+def test_check_mode_writes_no_note_and_a_note_is_of_this_user_alone() -> None:
+    with second_api(list_lag=FAR) as api:
+        run_second(api, "instance_runtime", check=True, **QUICK)
+        assert notes() == []
+        run_second(api, "instance_runtime", **QUICK)
+        (note,) = notes()
+        assert (note.stat().st_mode & 0o777, note.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert "key-of-the-second-api" not in note.read_text()
+        other = run_second(api, "instance_runtime", "agent-002", **QUICK)
+        assert other.result["changed"] and len(api.writes()) == 2, "a note is of one instance"
+
+
+def test_a_state_folder_that_cannot_be_used_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fleetops").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with second_api() as api:
+        done = run_second(api, "instance_runtime", **QUICK)
+        assert sound(done)["changed"]
+        assert [text for text in done.warnings if "cannot be remembered on this machine" in text][1:] == []
+        assert "XDG_STATE_HOME" in done.warnings[0]
+
+
+# Killed
+
+
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+@pytest.mark.parametrize("lag", [0.0, FAR], ids=["that shows", "that shows late"])
+def test_16_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
+    module: str, options: dict[str, Any], operation: str, lag: float
+) -> None:
+    with second_api(latency={operation: 0.3}, list_lag=lag, deploy_seconds=1.0) as api:
+        killed_at(api, module, lambda: bool(api.called(operation)), **REAL, **options)
+        assert stages() == ["sending"]
+        deadline = time.monotonic() + 20
+        while len(api.rollouts) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if lag:
+            # Shown after the run again has begun to look for it.
+            api.rollouts[-1]["listed"] = time.time() + 0.5
+            api.instance("agent-001").version = "1.0.0"
+        sound(run_second(api, module, real=True, **REAL, **options))
+        assert api.writes() == [operation]
+
+
+@pytest.mark.parametrize(("module", "options", "operation"), STARTS)
+def test_16_a_run_killed_before_the_call_left_is_sent_once(
+    module: str, options: dict[str, Any], operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with second_api() as api:
+        killed_at(api, module, lambda: bool(api.called("list_fleet_rollouts")), **QUICK, **options)
+        killed_between = not api.writes()
+        again = run_second(api, module, **QUICK, **options)
+        sound(again)
+        assert len(api.writes()) == 1 and killed_between
+
+
+def test_16_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one() -> None:
+    with second_api() as api:
+
+        def dies(*_arguments: Any, **_options: Any) -> Any:
+            os.kill(os.getpid(), 9)
+
+        from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
+
+        kept, FleetClient.redeploy_runtime = FleetClient.redeploy_runtime, dies  # type: ignore[method-assign]
+        try:
+            killed_at(api, "instance_runtime", lambda: stages() == ["sending"], **QUICK)
+        finally:
+            FleetClient.redeploy_runtime = kept  # type: ignore[method-assign]
+        done = run_second(api, "instance_runtime", **QUICK)
+        assert sound(done)["changed"] and any("taken as never sent" in text for text in done.warnings)
+        assert sum(done.pauses) >= _notes.SETTLES_WITHIN - 10, "a call that had left may still show"
+        assert api.writes() == ["redeploy_runtime"]
+
+
+# Memory and restarts
+
+MEMORY = {"content": "Invoices go out on Fridays."}
+
+
+def test_a_memory_that_was_sent_and_does_not_show_is_not_stored_twice() -> None:
+    with second_api(answers={"store_memory": b"this is no answer"}) as api:
+        kept = api.instance("agent-001")
+        api.quirks.answers["list_memories"] = {"memories": [], "count": 0, "status": {}}
+        first = run_second(api, "instance_memory", **MEMORY)
+        assert first.result["failed"] and first.result["unresolved"] and stages() == ["lost"]
+        assert MEMORY["content"] not in notes()[0].read_text()
+        second = run_second(api, "instance_memory", **MEMORY)
+        assert second.result["failed"] and not second.result["changed"] and "is unresolved" in second.msg
+        del api.quirks.answers["list_memories"]
+        assert not sound(run_second(api, "instance_memory", **MEMORY))["changed"] and stages() == []
+        assert len(kept.memories) == 1 and api.writes() == ["store_memory"]
+
+
+def test_a_stored_memory_that_the_list_shows_late_is_waited_for_and_a_cleared_one_is_stored_anew() -> None:
+    with second_api() as api:
+        kept = api.instance("agent-001")
+        assert sound(run_second(api, "instance_memory", **MEMORY))["changed"]
+        hidden = {"memories": [], "count": 0, "status": {}}
+        looks = len(api.called("list_memories"))
+        api.quirks.answers["list_memories"] = lambda usual: (
+            hidden if len(api.called("list_memories")) < looks + 4 else usual
+        )
+        assert not sound(run_second(api, "instance_memory", **MEMORY))["changed"]
+        assert sound(run_second(api, "instance_memory", state="absent", all=True))["deleted"] == 1
+        done = run_second(api, "instance_memory", **MEMORY)
+        assert sound(done)["changed"] and done.pauses == [] and len(kept.memories) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "operation"), [("instance_power_cycle", "power_cycle"), ("instance_reboot", "reboot")]
+)
+@pytest.mark.parametrize("skew", [0, 3600])
+def test_16_a_restart_of_a_run_that_was_killed_is_proved_and_not_repeated(
+    module: str, operation: str, skew: float
+) -> None:
+    with second_api(latency={operation: 0.3}, date_skew=skew) as api:
+        killed_at(api, module, lambda: bool(api.called(operation)), **REAL)
+        deadline = time.monotonic() + 20
+        while not api.instance("agent-001").actions and time.monotonic() < deadline:
+            time.sleep(0.01)
+        done = run_second(api, module, **QUICK)
+        assert sound(done)["reconciled"] == "executed" and not done.result["changed"]
+        assert api.writes() == [operation]
+        api.instance("agent-001").booted -= 1000
+        again = sound(run_second(api, module, **QUICK))
+        assert again["changed"] and api.writes() == [operation] * 2, "a new task is a new restart"
+
+
+def test_a_restart_is_proved_by_the_clock_of_the_records_alone() -> None:
+    with second_api(date_skew=7200) as api:
+        api.quirks.answers["get_deep_health"] = lambda usual: usual
+        done = run_second(api, "instance_power_cycle", **QUICK)
+        assert sound(done)["restart_evidence"] == "boot_time"
+        skipped = sound(run_second(api, "instance_power_cycle", min_uptime=600, **QUICK))
+        assert "which is less than min_uptime" in skipped["skipped_reason"] and len(api.writes()) == 1
+
+
+def test_updates_of_skills_alone_are_proved_by_the_clock_of_the_records_alone() -> None:
+    with second_api(date_skew=7200) as api:
+        for one in api.instances:
+            one.version, one.skill_waits = NEW, True
+        done = run_second(api, "instance_update", **QUICK)
+        assert sound(done)["skills_applied"] == ["search"] and done.warnings == []
