@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 
 # Byte 0 is the turn, 1 to 1023 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
@@ -48,7 +49,7 @@ class Admission:
 
     def claim(self, instance_id: str) -> bool:
         """Keep other tasks of this machine from redeploying the instance until ``leave()``; False if one does."""
-        number = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:6], "big")
+        number = int.from_bytes(hashlib.sha256(id_key(instance_id).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _INSTANCES + number)
 
     def enter(self, look: Callable[[], tuple[int, int]]) -> bool:

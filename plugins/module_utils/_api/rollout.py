@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ids import same_id
 from .models import (
     ROLLOUT_OPEN,
     ROLLOUT_TERMINAL,
@@ -267,8 +268,8 @@ def selected(
     return [
         dict(t)
         for t in targets
-        if (target_id is not None and t.get("id") == target_id)
-        or (instance_id is not None and t.get("instance_id") == instance_id)
+        if (target_id is not None and same_id(t.get("id"), target_id))
+        or (instance_id is not None and same_id(t.get("instance_id"), instance_id))
         or target_status(t.get("status")) in words
     ]
 
