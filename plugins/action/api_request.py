@@ -27,6 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.transport imp
     SettingsError,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, Result, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._options import check_ids
 from ansible_collections.fleetops.agents.plugins.plugin_utils._key_refused import RefusedKey
 
 _NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
@@ -45,6 +46,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> Result:
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
+        try:
+            # Before either way makes JSON of the options: a date that YAML read would be a text afterwards.
+            check_ids(self._task.args)
+        except ValueError as problem:
+            return {**result, "changed": False, "failed": True, "msg": f"{problem}."}
         if self._belongs_elsewhere():
             wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
             result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))

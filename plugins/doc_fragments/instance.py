@@ -14,6 +14,7 @@ options:
     description:
       - The instance's id (a UUID). The inventory plugin P(fleetops.agents.fleet#inventory) gives it to each host as
         C(fleetops_instance_id).
-    type: str
+      - An id is a text. A number, a date or a boolean that YAML made of it is refused; put it in quotes.
+    type: raw
     required: true
 """

@@ -21,6 +21,8 @@ description:
   - An instance that was taken out of service stays in the inventory until the rollouts that name it are no longer read.
     With O(enrich) it is in the group C(fleetops_gone).
   - What the server tells is never run as a template.
+  - Where the inventory cannot be used, Ansible stops with an error, as with C(any_unparsed_is_failed=true) in the
+    section C([inventory]) of C(ansible.cfg). With C(any_unparsed_is_failed=false) there it goes on without these hosts.
 options:
   plugin:
     description: Must be V(fleetops.agents.fleet).
@@ -48,7 +50,9 @@ options:
   instances:
     description:
       - Instances by name, as C(name) to C(id), or C(name) to a dictionary of C(instance_id) and further host variables.
-      - The name wins over the one that the API tells for the same id.
+      - The name wins over the one that the API tells for the same id. A UUID is the same in upper and lower case, and
+        the server's own spelling is used.
+      - An id is a text. A number, a date or a boolean that YAML made of it is refused; put it in quotes.
       - In the environment it is JSON text.
     type: raw
     default: {}
@@ -77,8 +81,6 @@ options:
       - With V(fail) the inventory is refused, and the error names what is missing. With V(warn) the hosts that were
         found are used, after one warning.
       - A partial answer is never put into the cache.
-      - If Ansible shall then stop instead of going on without hosts, set C(any_unparsed_is_failed=true) in the section
-        C([inventory]) of C(ansible.cfg).
     type: str
     choices: [fail, warn]
     default: fail
@@ -96,7 +98,10 @@ options:
     env:
       - name: FLEETOPS_INVENTORY_HOSTNAME
   strict:
-    description: Whether an entry of O(compose), O(groups) or O(keyed_groups) that fails for a host is an error.
+    description:
+      - Whether an entry of O(compose), O(groups) or O(keyed_groups) that fails for a host is an error.
+      - A host that has no value for what the entry reads joins no group by it, and its composed variable is null. That
+        is no error. No value is null, an empty text, or a variable that only other hosts have.
     type: bool
     default: true
     env:
@@ -143,12 +148,12 @@ cache_timeout: 600
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from ansible import template
+from ansible import constants, template
 from ansible.errors import AnsibleError, AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
 # With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
 inert: Callable[[Any], Any] | None = None
@@ -162,6 +167,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.printable imp
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import Instance
+from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_groups import ConstructedOfKnown
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import (
     Given,
     Host,
@@ -181,7 +187,7 @@ _CACHE_VERSION = 1
 _NAMED_PROBLEMS = 5
 
 
-class InventoryModule(StrictOptions, BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Cacheable):
     """Room of the plugin: options, cache and Ansible's inventory; the rest is in plugin_utils/_fleet_*.py."""
 
     NAME = "fleetops.agents.fleet"
@@ -191,6 +197,13 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, Constructable, Cacheab
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Read everything first and add hosts last, so that a failure leaves no part of a fleet behind."""
+        try:
+            self._parse(inventory, loader, path, cache)
+        except Exception:
+            _stop_at_this_source()
+            raise
+
+    def _parse(self, inventory: Any, loader: Any, path: str, cache: bool) -> None:
         super().parse(inventory, loader, path)
         self._resolve_templates(self._read_config_data(path))
         try:
@@ -330,18 +343,17 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, Constructable, Cacheab
         for group in sorted(groups):
             for name in groups[group]:
                 inventory.add_child(group, name)
-        self._construct(host.name for host in hosts)
+        self._construct([host.name for host in hosts])
 
-    def _construct(self, names: Iterable[str]) -> None:
-        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
-        if not (compose or groups or keyed):
-            return
-        strict = self.get_option("strict")
-        for name in names:
-            variables = self.inventory.get_host(name).get_vars()
-            self._set_composite_vars(compose, variables, name, strict=strict)
-            self._add_host_to_composed_groups(groups, variables, name, strict=strict)
-            self._add_host_to_keyed_groups(keyed, variables, name, strict=strict)
+
+def _stop_at_this_source() -> None:
+    """Let Ansible end with an error, as with any_unparsed_is_failed=true.
+
+    By default it would go on without these hosts and end with exit code 0. Who set the option has decided.
+    """
+    name = "INVENTORY_ANY_UNPARSED_IS_FAILED"
+    if constants.config.get_config_value_and_origin(name)[1] == "default":
+        setattr(constants, name, True)
 
 
 def _sentence(problems: list[str]) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.printable imp
 from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._options import (
     Spec,
+    check_ids,
     connection_spec,
     instance_spec,
     open_client,
@@ -166,6 +167,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     """Run an operation to its result; every foreseen failure becomes ``failed`` with ``msg``, never an exception."""
     outcome: Result = {}
     try:
+        _check_ids(context)
         if operation.wait_timeout is not None:
             _check_times(context)
         operation.run(context)
@@ -189,6 +191,13 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         name: value if name in operation.verbatim and name not in outcome else printable_values(value)
         for name, value in result.items()
     }
+
+
+def _check_ids(context: Context) -> None:
+    try:
+        check_ids(context.params)
+    except ValueError as problem:
+        context.fail(f"{problem}.")
 
 
 def _check_times(context: Context) -> None:

@@ -10,12 +10,13 @@ The documentation of the same options is in doc_fragments/connection.py, wait.py
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import read_id
 from ansible_collections.fleetops.agents.plugins.module_utils._api.plain_values import (
     SettingsError,
     boolean,
@@ -72,7 +73,46 @@ def _from_environment(option: str) -> Any:
 
 def instance_spec() -> Spec:
     """The option that every instance_* module has."""
-    return {"instance_id": {"type": "str", "required": True}}
+    return {"instance_id": id_option(required=True)}
+
+
+# The options that hold an id, a list of ids, ids by name, and a record with ids in it.
+_IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
+_ID_LISTS = ("only_if_outdated",)
+_ID_MAPS = ("instances", "next_batch", "waiting", "updated")
+_ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
+
+
+def id_option(*, required: bool = False) -> dict[str, Any]:
+    """An option that holds an id. With the type str Ansible would make a text of a number that YAML read."""
+    return {"type": "raw", "required": True} if required else {"type": "raw"}
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Refuse ids that are no text, in the options of any module. Raises ValueError with a sentence.
+
+    The action plugin asks before the options are turned to JSON, where a date becomes a text, and the module asks
+    again for whoever runs it without that plugin.
+    """
+    for name in _IDS:
+        if options.get(name) is not None:
+            read_id(options[name], name)
+    for name in _ID_LISTS:
+        if isinstance(options.get(name), (list, tuple)):
+            for value in options[name]:
+                read_id(value, name)
+    for name in _ID_MAPS:
+        if isinstance(options.get(name), Mapping):
+            for key, value in options[name].items():
+                if value is not None:
+                    read_id(value, str(key), of=name)
+    for name, keys in _ID_RECORDS.items():
+        record = options.get(name)
+        # A record with an id of its own was told by the server, in whatever types it likes.
+        if isinstance(record, Mapping) and record.get("id") is None:
+            for key in keys:
+                if record.get(key) is not None:
+                    read_id(record[key], key, of=name)
 
 
 def wait_spec(default_timeout: int) -> Spec:

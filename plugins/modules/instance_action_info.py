@@ -37,7 +37,7 @@ options:
     elements: str
   action_id:
     description: Keep only the action with this id.
-    type: str
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -92,6 +92,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.client import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import is_action
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
 
 
 def run(context: Context) -> None:
@@ -123,7 +124,7 @@ OPERATION = Operation(
     options={
         "limit": {"type": "int", "default": 100},
         "action": {"type": "list", "elements": "str"},
-        "action_id": {"type": "str"},
+        "action_id": id_option(),
     },
     on_instance=True,
 )

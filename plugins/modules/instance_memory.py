@@ -52,10 +52,10 @@ options:
     type: str
   conversation_id:
     description: The conversation that the memory belongs to, or whose memories are cleared.
-    type: str
+    type: raw
   customer_id:
     description: The customer that the memory belongs to, or whose memories are cleared.
-    type: str
+    type: raw
   memory:
     description:
       - The memory to store as a whole, for keys that have no option here, or one from a backup.
@@ -230,6 +230,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
 from ansible_collections.fleetops.agents.plugins.module_utils._memory_clear import clear
 from ansible_collections.fleetops.agents.plugins.module_utils._notes import ANSWERED, FOUND, LOST, Note, Notes
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
 from ansible_collections.fleetops.agents.plugins.module_utils._unresolved import resolve
 
@@ -387,8 +388,8 @@ OPERATION = Operation(
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "content": {"type": "str"},
         "kind": {"type": "str"},
-        "conversation_id": {"type": "str"},
-        "customer_id": {"type": "str"},
+        "conversation_id": id_option(),
+        "customer_id": id_option(),
         "memory": {"type": "dict"},
         "all": {"type": "bool", "default": False},
         "expect_count": {"type": "int"},

@@ -28,10 +28,10 @@ extends_documentation_fragment:
 options:
   conversation_id:
     description: Read only the memories of this conversation.
-    type: str
+    type: raw
   customer_id:
     description: Read only the memories of this customer.
-    type: str
+    type: raw
   limit:
     description: How many to return at most, from 1 to 200.
     type: int
@@ -110,6 +110,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.client import
 from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import slices
 from ansible_collections.fleetops.agents.plugins.module_utils._memory import read_memories, selected
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
 
 
 def run(context: Context) -> None:
@@ -133,8 +134,8 @@ OPERATION = Operation(
     run=run,
     verbatim=frozenset({"memories", "slices", "status"}),
     options={
-        "conversation_id": {"type": "str"},
-        "customer_id": {"type": "str"},
+        "conversation_id": id_option(),
+        "customer_id": id_option(),
         "limit": {"type": "int", "default": MEMORY_CAP},
     },
     on_instance=True,

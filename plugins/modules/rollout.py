@@ -59,7 +59,7 @@ options:
     description:
       - The rollout to pause, resume or cancel. Without it, the one fleet rollout that is not at its end.
       - Not with O(state=started).
-    type: str
+    type: raw
   override_window:
     description:
       - Whether to start outside of the maintenance window too. The key needs the tenant-wide admin flag.
@@ -82,7 +82,7 @@ options:
       - The rollout goes to all running instances all the same.
       - Only with O(state=started).
     type: list
-    elements: str
+    elements: raw
   force:
     description:
       - Whether to terminate the targets in progress too (SIGTERM), which leaves them V(uncertain).
@@ -295,6 +295,7 @@ waited_seconds:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout_start import start
 from ansible_collections.fleetops.agents.plugins.module_utils._rollout_steer import steer
 
@@ -336,11 +337,11 @@ OPERATION = Operation(
     run=run,
     options={
         "state": {"type": "str", "choices": ["started", "paused", "running", "cancelled"], "default": "started"},
-        "rollout_id": {"type": "str"},
+        "rollout_id": id_option(),
         "override_window": {"type": "bool", "default": False},
         "override_reason": {"type": "str"},
         "on_active": {"type": "str", "choices": ["adopt", "fail"], "default": "adopt"},
-        "only_if_outdated": {"type": "list", "elements": "str"},
+        "only_if_outdated": {"type": "list", "elements": "raw"},
         "force": {"type": "bool", "default": False},
         "max_failed": {"type": "int", "default": 0},
         "on_too_many": {"type": "str", "choices": ["none", "pause", "cancel"], "default": "none"},

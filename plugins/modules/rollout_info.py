@@ -25,7 +25,7 @@ extends_documentation_fragment:
 options:
   rollout_id:
     description: Read this rollout instead of the list.
-    type: str
+    type: raw
   gather:
     description: What to read of the rollout O(rollout_id) besides its summary.
     type: list
@@ -117,7 +117,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._operation import 
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option, listing_spec
 
 
 def run(context: Context) -> None:
@@ -171,7 +171,7 @@ def _described(rollout: Record, targets: list[Record] | None = None) -> Record:
 OPERATION = Operation(
     run=run,
     options={
-        "rollout_id": {"type": "str"},
+        "rollout_id": id_option(),
         "gather": {"type": "list", "elements": "str", "choices": ["targets", "timeline"], "default": []},
         "status": {"type": "list", "elements": "str"},
         **listing_spec(),

@@ -196,6 +196,7 @@ from functools import partial
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     iso_time,
@@ -281,6 +282,11 @@ def _check(context: Context) -> None:
     without = [name for name, instance_id in params["instances"].items() if not instance_id]
     if without:
         context.fail(f"These hosts have no instance id: {', '.join(map(str, without))}.")
+    first: dict[str, str] = {}
+    for name, instance_id in params["instances"].items():
+        other = first.setdefault(id_key(instance_id), str(name))
+        if other != str(name):
+            context.fail(f"{other} and {name} are the same instance {instance_id}. Name it once.")
 
 
 def _members(context: Context) -> tuple[list[Member], list[str]]:

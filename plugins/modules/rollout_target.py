@@ -41,14 +41,14 @@ options:
     default: retried
   rollout_id:
     description: The rollout.
-    type: str
+    type: raw
     required: true
   target_id:
     description: Retry the target with this id.
-    type: str
+    type: raw
   instance_id:
     description: Retry the target of this instance.
-    type: str
+    type: raw
   select:
     description: Retry all targets that are V(failed), V(uncertain), or either (V(all)).
     type: str
@@ -194,6 +194,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
 from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
     closed_window,
     fail_if_refused,
@@ -389,9 +390,9 @@ OPERATION = Operation(
     run=run,
     options={
         "state": {"type": "str", "choices": ["retried"], "default": "retried"},
-        "rollout_id": {"type": "str", "required": True},
-        "target_id": {"type": "str"},
-        "instance_id": {"type": "str"},
+        "rollout_id": id_option(required=True),
+        "target_id": id_option(),
+        "instance_id": id_option(),
         "select": {"type": "str", "choices": ["failed", "uncertain", "all"]},
         "retry_unknown": {"type": "bool", "default": False},
         "uncertain_grace": {"type": "int", "default": 60},

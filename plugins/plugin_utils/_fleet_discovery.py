@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
     Record,
     count,
@@ -90,8 +91,9 @@ def instances_of(readings: Iterable[RolloutReading]) -> tuple[list[Instance], li
         found, missing = _sightings(reading, order)
         problems += missing
         for sighting in found:
-            sightings.setdefault(sighting.instance_id, []).append(sighting)
-    return [_instance(iid, sightings[iid]) for iid in sorted(sightings)], problems
+            sightings.setdefault(id_key(sighting.instance_id), []).append(sighting)
+    instances = [_instance(of_one) for of_one in sightings.values()]
+    return sorted(instances, key=lambda instance: instance.instance_id), problems
 
 
 class _Sighting(NamedTuple):
@@ -113,28 +115,28 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
     targets = _rows((reading.targets or {}).get("targets"))
     problems = _too_few(reading, rollout_id, len(timeline), len(targets))
 
-    by_target = {_text(row.get("id")): row for row in targets}
+    by_target = {_key(row.get("id")): row for row in targets}
     seen: set[str | None] = set()
     pairs: list[tuple[Record, Record]] = []
     for row in timeline:
-        target_id = _text(row.get("target_id"))
+        target_id = _key(row.get("target_id"))
         seen.add(target_id)
         pairs.append((row, by_target.get(target_id, {}) if target_id else {}))
-    pairs += [({}, row) for row in targets if _text(row.get("id")) not in seen or not _text(row.get("id"))]
+    pairs += [({}, row) for row in targets if _key(row.get("id")) not in seen or not _key(row.get("id"))]
 
     sightings: list[_Sighting] = []
     names: dict[str, str] = {}
     for row, target in pairs:
-        instance_id = _text(row.get("instance_id")) or _text(target.get("instance_id"))
+        # Where E1 and E4 spell it differently, the one of E4 is taken; it lists the targets themselves.
+        instance_id = _text(target.get("instance_id")) or _text(row.get("instance_id"))
         target_id = _text(row.get("target_id")) or _text(target.get("id")) or "without an id"
         if instance_id is None:
             problems.append(f"rollout {rollout_id}: target {target_id} names no instance")
             continue
         hostname = _text(row.get("instance_hostname"))
-        if hostname and names.setdefault(instance_id, hostname) != hostname:
-            problems.append(
-                f"rollout {rollout_id}: instance {instance_id} has two names, {names[instance_id]} and {hostname}"
-            )
+        first = names.setdefault(id_key(instance_id), hostname) if hostname else None
+        if first != hostname:
+            problems.append(f"rollout {rollout_id}: instance {instance_id} has two names, {first} and {hostname}")
         sightings.append(_sighting(reading.row, rollout_id, order, instance_id, hostname, row, target))
     return sightings, problems
 
@@ -169,11 +171,12 @@ def _too_few(reading: RolloutReading, rollout_id: str, timeline: int, targets: i
     return problems
 
 
-def _instance(instance_id: str, sightings: list[_Sighting]) -> Instance:
+def _instance(sightings: list[_Sighting]) -> Instance:
+    """One instance from all that was seen of it; its id as the newest sighting spells it."""
     newest_first = sorted(sightings, key=lambda sighting: sighting.newness, reverse=True)
     newest = newest_first[0]
     return Instance(
-        instance_id=instance_id,
+        instance_id=newest.instance_id,
         hostname=next((s.hostname for s in newest_first if s.hostname), None),
         status=newest.status,
         last_result=newest.last_result,
@@ -197,6 +200,12 @@ def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return str(value) if value.strip() else None
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _key(value: Any) -> str | None:
+    """An id as it is compared."""
+    text = _text(value)
+    return None if text is None else id_key(text)
 
 
 def _counted(number: int, what: str) -> str:

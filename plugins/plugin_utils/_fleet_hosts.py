@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key, read_id
+
 from ._fleet_discovery import Instance
 
 PREFIX = "fleetops_"
@@ -31,10 +33,11 @@ _ENRICHED = {
 
 
 class Given(NamedTuple):
-    """An instance of the inventory file: the name it is given there, and further host variables."""
+    """An instance of the inventory file: its name there, further host variables, and its id as it is written."""
 
     name: str
     variables: dict[str, Any]
+    instance_id: str
 
 
 class Host(NamedTuple):
@@ -46,7 +49,7 @@ class Host(NamedTuple):
 
 
 def given_instances(value: Any) -> dict[str, Given]:
-    """The option ``instances`` by instance id.
+    """The option ``instances`` by instance (id_key), since an id may be spelled otherwise than the server does.
 
     ``value``: a mapping name -> id, or name -> {instance_id, further variables}, or its JSON text.
     Raises ValueError with a sentence.
@@ -62,32 +65,37 @@ def given_instances(value: Any) -> dict[str, Given]:
         raise ValueError("instances must map names to instance ids, for example {web-1: 0b1e...}")
     given: dict[str, Given] = {}
     for key, entry in value.items():
-        name = str(key)
+        if not isinstance(key, str):
+            raise ValueError(f"instances: the name {key!r} is no text. Put it in quotes")
+        name = key
         if not _is_usable_name(name, frozenset()):
             raise ValueError(
                 f"instances: {name!r} cannot be a host's name (letters, digits, dots, hyphens and underscores; "
                 f"not a name that Ansible or this inventory keeps for itself)"
             )
         variables = dict(entry) if isinstance(entry, Mapping) else {"instance_id": entry}
-        instance_id = _id_text(variables.pop("instance_id", None))
-        if instance_id is None:
+        written = variables.pop("instance_id", None)
+        instance_id = "" if written is None else read_id(written, name, of="instances").strip()
+        if not instance_id:
             raise ValueError(f"instances: {name} has no instance_id")
-        if instance_id in given:
-            raise ValueError(f"instances: {given[instance_id].name} and {name} are the same instance {instance_id}")
+        same = given.get(id_key(instance_id))
+        if same is not None:
+            raise ValueError(f"instances: {same.name} and {name} are the same instance {instance_id}")
         for variable in variables:
             if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable) or variable.startswith(PREFIX):
                 raise ValueError(
                     f"instances: {name} has a variable {str(variable)!r}; it must be a plain variable name that does "
                     f"not start with {PREFIX}"
                 )
-        given[instance_id] = Given(name, variables)
+        given[id_key(instance_id)] = Given(name, variables, instance_id)
     return given
 
 
 def with_given(instances: Sequence[Instance], given: Mapping[str, Given]) -> list[Instance]:
     """The discovered instances and those that only the inventory file knows, sorted by id."""
-    known = {instance.instance_id for instance in instances}
-    return sorted([*instances, *(Instance(iid) for iid in given if iid not in known)], key=lambda i: i.instance_id)
+    known = {id_key(instance.instance_id) for instance in instances}
+    added = [Instance(entry.instance_id) for key, entry in given.items() if key not in known]
+    return sorted([*instances, *added], key=lambda instance: instance.instance_id)
 
 
 def hosts_of(
@@ -112,7 +120,7 @@ def hosts_of(
         Host(
             names[instance.instance_id],
             {variable: instance[position] for variable, position in shown},
-            given[instance.instance_id].variables if instance.instance_id in given else {},
+            given[id_key(instance.instance_id)].variables if id_key(instance.instance_id) in given else {},
         )
         for instance in instances
     ]
@@ -128,7 +136,8 @@ def host_names(
     name that could be mistaken for a group, a pattern or a template is not used: instance-<8 of the id>.
     """
     reserved = frozenset(taken)
-    names = {} if by_id else {i.instance_id: given[i.instance_id].name for i in instances if i.instance_id in given}
+    of_instance = {} if by_id else {i.instance_id: given.get(id_key(i.instance_id)) for i in instances}
+    names = {iid: entry.name for iid, entry in of_instance.items() if entry is not None}
     of_file = {name: iid for iid, name in names.items()}
     problems: list[str] = []
     users: dict[str, list[str]] = defaultdict(list)
@@ -219,10 +228,3 @@ def _name_with_id(base: str, instance_id: str, used: set[str]) -> str:
 
 def _plain(instance_id: str) -> str:
     return re.sub(r"[^\w.\-]", "-", instance_id)
-
-
-def _id_text(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    text = str(value).strip()
-    return text or None

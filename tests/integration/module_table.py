@@ -9,14 +9,17 @@ A module that is missing here, or an endpoint that no row serves, fails tests/un
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.simulator.running import Simulator
 
 HOST = "agent-001"
 Options = dict[str, Any]
+_SCRATCH = tempfile.TemporaryDirectory()
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ def _no_memory(sim: Simulator) -> None:
     sim.clear_journal()
 
 
+def _empty_backup() -> str:
+    path = Path(_SCRATCH.name) / "backup.json"
+    path.write_text('{"memories": []}')
+    return str(path)
+
+
 def _inherited(sim: Simulator) -> None:
     sim.knobs(overrides={"*": {"runtime": None, "skills": None, "mcp_servers": None}})
 
@@ -108,6 +117,10 @@ TABLE: dict[str, Row] = {
         prepare=_one_memory,
         writes=frozenset({"clear_memories"}),
         **ON_INSTANCE,
+    ),
+    # What it saves is tested in test_memory_backup.py; the table is about calls of the API.
+    "instance_memory_backup": Row(
+        rows(17), options=lambda sim: {"path": _empty_backup(), "state": "compared"}, **ON_INSTANCE
     ),
     "instance_memory_info": Row(rows(17), **ON_INSTANCE),
     "instance_power_cycle": Row(

@@ -2,16 +2,41 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Comparing ids by value: the same UUID may be spelled in several ways. Pure functions."""
+"""Ids: how one that a user gives is read, and when two of them name the same thing. Pure functions."""
 
 from __future__ import annotations
 
 import re
 import uuid
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (bool, "boolean"),
+    ((int, float), "number"),
+    (date, "date"),
+    ((list, tuple), "list"),
+    (dict, "mapping"),
+)
+
 _HEX = re.compile(r"[0-9a-f]{32}")
+
+
+def read_id(value: Any, name: str, *, of: str = "") -> str:
+    """The id as it was given. ``name`` is the key that holds it, ``of`` the option around that key, for the error.
+
+    Raises ValueError for what is no text. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a boolean, so
+    nobody can tell any more what was written.
+    """
+    if isinstance(value, str):
+        return value
+    kind = next((word for kinds, word in _KINDS if isinstance(value, kinds)), "value")
+    raise ValueError(
+        f"{of + ': ' if of else ''}{name} is not text but the {kind} {value}. What was written may have been another "
+        f'id, since YAML reads 0755 as the number 493. Put it in quotes where it is written, {name}: "0755"; for an '
+        f'extra variable in JSON, -e \'{{"{name}": "0755"}}\''
+    )
 
 
 def id_key(value: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ids import id_key
 from .models import Record, number, parse_time, runtime_component, target_status
 from .window import Window
 
@@ -95,7 +96,7 @@ def member_of(
 
 
 def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Seconds from start to end of each succeeded target, by instance id, from rollout timelines (E1)."""
+    """Seconds from start to end of each succeeded target, by instance (id_key), from rollout timelines (E1)."""
     found: dict[str, list[float]] = {}
     for timeline in timelines:
         rows = timeline.get("timeline")
@@ -107,7 +108,7 @@ def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float
                 started, completed = parse_time(row.get("started_at")), parse_time(row.get("completed_at"))
                 seconds = None if started is None or completed is None else completed - started
             if seconds is not None:
-                found.setdefault(str(row.get("instance_id")), []).append(max(0.0, seconds))
+                found.setdefault(id_key(str(row.get("instance_id"))), []).append(max(0.0, seconds))
     return found
 
 
@@ -140,7 +141,7 @@ def expect(
     everything = [seconds for past in known.values() for seconds in past]
 
     def of(member: Member, share: float) -> float:
-        own = percentile(known.get(member.instance_id, ()), share)
+        own = percentile(known.get(id_key(member.instance_id), ()), share)
         fleet = percentile(everything, share)
         return own if own is not None else fleet if fleet is not None else fallback
 
@@ -205,9 +206,9 @@ def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Ma
     listed = list(members)
     window = [policy.get(f"maintenance_window_{end}_hour_utc") for end in ("start", "end")]
     parts = (
-        [(m.name, m.instance_id) for m in listed],
+        [(m.name, id_key(m.instance_id)) for m in listed],
         [policy.get("max_parallel_rollouts"), window, sorted(batching.items())],
-        [(m.instance_id, m.current, m.available, m.planned) for m in listed],
+        [(id_key(m.instance_id), m.current, m.available, m.planned) for m in listed],
     )
     return "-".join(hashlib.sha256(json.dumps(part, default=str).encode()).hexdigest()[:10] for part in parts)
 

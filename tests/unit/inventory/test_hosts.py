@@ -58,7 +58,7 @@ instance_lists = st.lists(
 def test_every_instance_has_one_usable_name_of_its_own(
     instances: list[Instance], by_id: bool, chance: random.Random
 ) -> None:
-    given = {instances[0].instance_id: Given("web", {})} if instances else {}
+    given = {instances[0].instance_id: Given("web", {}, instances[0].instance_id)} if instances else {}
     names, _problems = host_names(instances, given, by_id=by_id, taken=["web-1"])
     assert names.keys() == {i.instance_id for i in instances}
     assert len(set(names.values())) == len(names)
@@ -81,8 +81,8 @@ def test_a_shared_name_is_told_apart_by_the_id() -> None:
 
 
 def test_the_files_name_wins_and_a_clash_is_named() -> None:
-    instances = with_given([Instance(ID, "web-1")], {OTHER: Given("web-1", {})})
-    names, problems = host_names(instances, {OTHER: Given("web-1", {})}, by_id=False)
+    instances = with_given([Instance(ID, "web-1")], {OTHER: Given("web-1", {}, OTHER)})
+    names, problems = host_names(instances, {OTHER: Given("web-1", {}, OTHER)}, by_id=False)
     assert names == {OTHER: "web-1", ID: "web-1-0b1e4d6a"}
     assert problems == [f"web-1 is {OTHER} in the option instances, but {ID} in the server's answers"]
 
@@ -96,7 +96,7 @@ def test_variables_and_groups_follow_what_was_asked() -> None:
     told = Instance(
         ID, "web-1", "succeeded", "failed", "sha256:0123456789abcdef", "r1", "t", True, "1", "2", "degraded", False
     )
-    hosts, _dummy = hosts_of([told], {ID: Given("web", {"owner": "lab"})}, by_id=False)
+    hosts, _dummy = hosts_of([told], {ID: Given("web", {"owner": "lab"}, ID)}, by_id=False)
     assert hosts[0].name == "web"
     assert hosts[0].given == {"owner": "lab"}
     assert hosts[0].told == {
@@ -121,7 +121,7 @@ def test_variables_and_groups_follow_what_was_asked() -> None:
 
 
 def test_instances_come_as_a_mapping_or_as_json() -> None:
-    expected = {ID: Given("web", {}), OTHER: Given("lab", {"owner": "me"})}
+    expected = {ID: Given("web", {}, ID), OTHER: Given("lab", {"owner": "me"}, OTHER)}
     assert given_instances({"web": ID, "lab": {"instance_id": OTHER, "owner": "me"}}) == expected
     assert given_instances(f'{{"web": "{ID}", "lab": {{"instance_id": "{OTHER}", "owner": "me"}}}}') == expected
     assert given_instances("") == given_instances(None) == given_instances({}) == {}

@@ -58,6 +58,8 @@ def test_the_tarball_holds_only_what_git_tracks_and_nothing_that_a_command_made(
 def test_what_the_other_commands_make_never_gets_into_a_tarball(tmp_path: Path) -> None:
     copied = Path(run(ROOT / ".ci" / "copy", tmp_path / "source", cwd=ROOT).strip())
     made = [*(f"{folder}/left" for folder in MADE_HERE), ".venv/left", ".demo/left", ".hypothesis/left", "old-1.tar.gz"]
+    # reports/2026-11 F2: where earlier versions of memory_backup put customers' data.
+    made += ["memory-backup/agent-001.json", "playbooks/memory-backup/agent-001.json"]
     for name in made:
         path = copied / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Saves the memories of one instance to a file, or compares them with it (E17)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: instance_memory_backup
+short_description: Save the memories of an instance to a file, or compare them with it
+version_added: 0.2.0
+description:
+  - Saves the memories of an instance, or of one conversation or customer, to a file where the task runs, which is
+    the controller unless the task is delegated.
+  - The server lists at most 200. A list that may be cut off is refused, since a part is no backup.
+  - The file is replaced as a whole. Whenever the task or the machine is stopped, the former backup or the new one
+    is there.
+  - Or compares a backup with the instance, by content and with one call.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.attributes.instance
+  - fleetops.agents.connection
+  - fleetops.agents.instance
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows how many memories the file holds before and after, and none of them.
+  idempotent:
+    support: full
+options:
+  path:
+    description:
+      - The file. Only its owner may read it, since it holds what customers told the agent. Folders that are missing
+        are made, for their owner alone.
+      - A backup of another instance, conversation or customer is not replaced.
+    type: path
+    required: true
+  state:
+    description:
+      - V(saved) saves the memories.
+      - V(compared) looks whether what the file holds is still there, and writes nothing.
+    type: str
+    choices: [saved, compared]
+    default: saved
+  conversation_id:
+    description: Only the memories of this conversation.
+    type: raw
+  customer_id:
+    description: Only the memories of this customer.
+    type: raw
+notes:
+  - What is missing can be stored again with M(fleetops.agents.instance_memory).
+seealso:
+  - module: fleetops.agents.instance_memory
+  - module: fleetops.agents.instance_memory_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Save the memories of the instance
+  fleetops.agents.instance_memory_backup:
+    instance_id: "{{ fleetops_instance_id }}"
+    path: "/backup/memory/{{ inventory_hostname }}.json"
+
+- name: Save those of one customer
+  fleetops.agents.instance_memory_backup:
+    instance_id: "{{ fleetops_instance_id }}"
+    path: "/backup/memory/{{ inventory_hostname }}-cust-7.json"
+    customer_id: cust-7
+
+- name: Look whether all of them are still there
+  fleetops.agents.instance_memory_backup:
+    instance_id: "{{ fleetops_instance_id }}"
+    path: "/backup/memory/{{ inventory_hostname }}.json"
+    state: compared
+  register: comparison
+
+- name: Stop if some are gone
+  ansible.builtin.assert:
+    that: comparison.missing | length == 0
+    fail_msg: Store them again with fleetops.agents.instance_memory.
+"""
+
+RETURN = r"""
+---
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /backup/memory/agent-001.json
+count:
+  description: How many memories the file holds, or in check mode would hold.
+  returned: success
+  type: int
+  sample: 12
+missing:
+  description: The memories of the file that the instance has no more, as the server gave them.
+  returned: success, with O(state=compared)
+  type: list
+  elements: dict
+  sample: []
+empty:
+  description:
+    - Those of them that have no content. The server does not take them, and nothing is lost with them. They are not
+      in RV(missing).
+  returned: success, with O(state=compared)
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from pathlib import Path
+
+from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import Listing, body_of, says_something
+from ansible_collections.fleetops.agents.plugins.module_utils._memory import in_words, read_memories, selected
+from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import (
+    BackupError,
+    broken,
+    compare,
+    document_of,
+    is_current,
+    name_of,
+    read_backup,
+    refuse_other_instance,
+    refuse_other_slice,
+    replace_file,
+    text_of,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
+
+_COLLECTION = Path(__file__).resolve().parents[2]
+
+
+def run(context: Context) -> None:
+    path = Path(context.params["path"]).absolute()
+    _refuse_collection(context, path)
+    selection = selected(context)
+    context.result["path"] = str(path)
+    try:
+        if context.params["state"] == "saved":
+            _save(context, path, selection)
+        else:
+            _compare(context, path, selection)
+    except BackupError as problem:
+        context.fail(f"{problem}.")
+
+
+def _refuse_collection(context: Context, path: Path) -> None:
+    """Refuse a place that the next installation of the collection deletes."""
+    installed = _COLLECTION.parts[-3:] == ("ansible_collections", "fleetops", "agents")
+    if installed and path.resolve().is_relative_to(_COLLECTION):
+        context.fail(f"{path} lies inside the installed collection, whose next installation would delete it.")
+
+
+def _listed(context: Context, selection: dict[str, str]) -> Listing:
+    """The memories now, where their list proves what there is."""
+    listing, instance_id = read_memories(context, selection), context.params["instance_id"]
+    if not listing.available:
+        context.fail(
+            f"The server says that the memory of instance {instance_id} is not available, so its list proves nothing. "
+            "Look at the instance's health."
+        )
+    return listing
+
+
+def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
+    instance_id = context.params["instance_id"]
+    try:
+        former = read_backup(path)
+    except BackupError as problem:
+        context.warn(f"{problem}. It is replaced.")
+        former = None
+    if former is not None:
+        refuse_other_instance(path, former, instance_id)
+        refuse_other_slice(path, former, selection)
+    listing = _listed(context, selection)
+    if listing.truncated:
+        context.fail(
+            f"Instance {instance_id} has more than the {listing.listed} memories{in_words(selection)} that the API "
+            "lists at once, so this would be no backup. Save it in slices, by conversation_id or customer_id."
+        )
+    if odd := listing.listed - len(listing.memories):
+        context.fail(
+            f"{odd} of the {listing.listed} memories of instance {instance_id} are no objects, so this would be no "
+            "backup."
+        )
+    if halves := broken(listing.memories):
+        context.warn(
+            f"These memories of instance {instance_id} hold half of a character, as of an emoji that was cut in two. "
+            f"They are kept as they are: {', '.join(halves)}."
+        )
+    mute = [name_of(m, n) for n, m in enumerate(listing.memories, 1) if not says_something(body_of(m))]
+    if mute:
+        context.warn(
+            f"These memories of instance {instance_id} have no content, so the API would not store them again: "
+            f"{', '.join(mute)}."
+        )
+    text = text_of(document_of(instance_id, selection, listing.memories))
+    context.result["count"] = len(listing.memories)
+    if is_current(path, text):
+        return
+    context.write(
+        lambda: replace_file(path, text),
+        before={"path": str(path), "count": None if former is None else len(former["memories"])},
+        after={"path": str(path), "count": len(listing.memories)},
+    )
+
+
+def _compare(context: Context, path: Path, selection: dict[str, str]) -> None:
+    instance_id = context.params["instance_id"]
+    document = read_backup(path)
+    if document is None:
+        context.fail(f"There is no backup {path}. Save one first, or name the folder where it is.")
+    refuse_other_slice(path, document, selection)
+    if document.get("instance_id") and not same_id(document["instance_id"], instance_id):
+        context.warn(f"The backup {path} is of instance {document['instance_id']}, not of {instance_id}.")
+    listing = _listed(context, selection)
+    missing, empty = compare(document["memories"], listing.memories)
+    if missing and listing.truncated:
+        context.fail(
+            f"{len(missing)} memories of the backup {path} are not among the {listing.listed} that the API lists at "
+            f"once of instance {instance_id}, but there may be more than these. Compare it in slices, by "
+            "conversation_id or customer_id."
+        )
+    context.result.update(count=len(document["memories"]), missing=missing, empty=empty)
+
+
+OPERATION = Operation(
+    run=run,
+    options={
+        "path": {"type": "path", "required": True},
+        "state": {"type": "str", "choices": ["saved", "compared"], "default": "saved"},
+        "conversation_id": id_option(),
+        "customer_id": id_option(),
+    },
+    on_instance=True,
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
