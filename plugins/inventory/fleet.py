@@ -170,6 +170,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts impor
     with_given,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
+from ansible_collections.fleetops.agents.plugins.plugin_utils._unread_inventories import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")
@@ -189,6 +190,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Read everything first and add hosts last, so that a failure leaves no part of a fleet behind."""
+        with reading(path):
+            self._parse(inventory, loader, path, cache)
+
+    def _parse(self, inventory: Any, loader: Any, path: str, cache: bool) -> None:
         super().parse(inventory, loader, path)
         self._resolve_templates(self._read_config_data(path))
         try:
