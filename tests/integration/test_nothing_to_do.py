@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from console.sync.events import RunReader
-from tests.conftest import BIN, CHECKOUT, PlaybookRun
+from tests.conftest import BIN, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.fleetops.agents.plugins.module_utils._options import ENVIRONMENT
 from ansible_collections.fleetops.agents.plugins.modules import rollout, rollout_plan
 from ansible_collections.fleetops.agents.plugins.plugin_utils._given import typed
@@ -79,8 +80,8 @@ def test_the_pattern_is_whole() -> None:
         assert template["execution_environment"] == environment
         assert set(template["labels"]) <= set(RESOURCES["controller_labels"])
         # A run in check mode, with the own inventory and credential, is possible from each.
-        for asked in ("inventory", "credential", "job_type", "diff_mode", "variables"):
-            assert template[f"ask_{asked}_on_launch"] is True
+        for prompt in ("inventory", "credential", "job_type", "diff_mode", "variables"):
+            assert template[f"ask_{prompt}_on_launch"] is True
     assert {label for template in TEMPLATES for label in template["labels"]} == set(RESOURCES["controller_labels"])
     assert len({template["name"] for template in TEMPLATES}) == len(TEMPLATES)
 
