@@ -106,6 +106,8 @@ class RunReader:
             self._task(counter, data, created)
         elif name == "playbook_on_stats":
             self._stats(counter, data, created)
+        elif name == "fleetops_refused":
+            self._refused(counter, event, data, created)
 
     def take(self) -> RunRows:
         """The rows since the last take, with the run's own row as it is now."""
@@ -263,6 +265,12 @@ class RunReader:
             clean = self._redactor.scrub(dict(artifacts))
             run["stats_json"] = to_json(clean)
             self._link(clean, None, None)
+
+    def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
+        """The end of a run that had no host: a failure that stands, as others without an instance, on localhost."""
+        failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
+        self._result(counter, "runner_on_failed", event, failure, created)
+        self._stats(counter, {"failures": {"localhost": 1}}, created)
 
     def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
         for kind, ref in _references(result):

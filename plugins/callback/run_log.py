@@ -18,7 +18,8 @@ description:
     into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
   - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses nothing that happened.
     While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
-    C(playbook_on_stats) as its last event is a run that was interrupted.
+    C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
+    host ends with C(fleetops_refused) instead, with the reason as C(msg).
   - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
     collection's modules are stored. Arguments, extra variables and facts are never stored, results with
     C(no_log) stay censored.
@@ -90,6 +91,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_lines import Clock, Head, head, members
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_origin import run_origin
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_refused import listen
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import dump, is_kept_whole, result_text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
     connection_secrets,
@@ -183,6 +185,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._spool = Spool(Path(folder) if folder else default_folder(os.environ), self._run_id, started)
         if self._spool.lock_error is not None:
             self._warn(self._spool.lock_error)
+        listen(self._refused)
         origin = self._redactor.scrub(run_origin(self._run_id, started))
         said = self._members({"fleetops_run": origin})
         try:
@@ -271,6 +274,17 @@ class CallbackModule(StrictOptions, CallbackBase):
         """Ansible repeats uuids in every batch and for handlers; events get a suffix, as ansible-runner's do."""
         times = self._seen[identity] = self._seen.get(identity, 0) + 1
         return identity if times == 1 else f"{identity}_{times}"
+
+    def _refused(self, why: str) -> None:
+        """The run ends before it has a host; Ansible calls no hook for that, not even the one for the recap."""
+        if self._spool is None or os.getpid() != self._pid:
+            return
+        try:
+            said = self._members({"msg": self._redactor.scrub(why)})
+            self._emit("fleetops_refused", head(self._playbook_uuid, self._of_playbook), said)
+        except OSError as error:
+            self._lost(error)
+        self._close()
 
     @_recorded
     def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:

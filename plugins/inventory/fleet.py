@@ -178,6 +178,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts impor
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
 from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._unread_inventories import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")
@@ -197,11 +198,12 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Read everything first and add hosts last, so that a failure leaves no part of a fleet behind."""
-        try:
-            self._parse(inventory, loader, path, cache)
-        except Exception:
-            _stop_at_this_source()
-            raise
+        with reading(path):
+            try:
+                self._parse(inventory, loader, path, cache)
+            except Exception:
+                _stop_at_this_source()
+                raise
 
     def _parse(self, inventory: Any, loader: Any, path: str, cache: bool) -> None:
         super().parse(inventory, loader, path)

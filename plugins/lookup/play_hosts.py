@@ -1,0 +1,174 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lookup: the hosts of a play that must not pass for done when it has none."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: play_hosts
+author:
+  - The fleetops.agents contributors (@fleetops)
+version_added: 0.2.0
+short_description: The hosts pattern of a play that refuses to run for nothing
+description:
+  - Ansible skips a play whose pattern matches no host and ends with exit code 0. A mistyped name, an inventory that
+    could not be read, or an empty fleet then look like a run that was done. With this lookup in C(hosts) they do not.
+  - It gives the pattern, unless nothing matches it within C(--limit), one of the names in the pattern or the limit
+    matches nothing, or an inventory file of the plugin
+    P(fleetops.agents.fleet#inventory) could not be read. Then it gives C(localhost), where the play's first task fails
+    with the sentence that O(refusal) gives, and C(ansible-playbook) ends with exit code 2.
+  - Where C(--limit) leaves out C(localhost), no task can run. The lookup itself fails then, before anything is done.
+    C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
+  - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) nothing is refused.
+options:
+  _terms:
+    description:
+      - The pattern. Without it the variable C(fleetops_hosts), or C(fleetops_instances) where that was not given.
+      - For V(localhost) the inventory does not matter.
+    type: list
+    elements: str
+  refusal:
+    description: Give the sentence that says why the run is refused instead, or an empty text.
+    type: bool
+    default: false
+  or_asked:
+    description: Where C(--limit) leaves out the pattern, give the hosts that were asked for.
+    type: bool
+    default: false
+notes:
+  - A play's C(hosts) has no host yet, so only extra variables are seen, not the variables of the inventory.
+"""
+
+EXAMPLES = r"""
+- name: Look at the fleet
+  hosts: "{{ lookup('fleetops.agents.play_hosts') }}"
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Refuse a run for nothing
+      ansible.builtin.fail:
+        msg: "{{ lookup('fleetops.agents.play_hosts', refusal=true) }}"
+      when: lookup('fleetops.agents.play_hosts', refusal=true) | length > 0
+      run_once: true
+
+- name: Set the tenant's policy, also when somebody gives a limit without localhost
+  hosts: "{{ lookup('fleetops.agents.play_hosts', 'localhost') }}"
+  gather_facts: false
+  tasks:
+    - name: Allow four redeploys at once
+      fleetops.agents.update_policy:
+        max_parallel_rollouts: 4
+"""
+
+RETURN = r"""
+_raw:
+  description: The pattern, or the sentence.
+  returned: always
+  type: list
+  elements: str
+  sample: [fleetops_instances]
+"""
+
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._given import GivenError, is_blank, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_refused import tell_refused
+from ansible_collections.fleetops.agents.plugins.plugin_utils._unread_inventories import unread_inventories
+
+_FLEET = "fleetops_instances"
+_LOCALHOST = "localhost"
+
+
+class LookupModule(LookupBase):
+    """The pattern, the refusal, or an error."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        self._variables = variables or {}
+        pattern = str(terms[0]) if terms else self._asked()
+        if self.get_option("or_asked") and not self._matches(pattern):
+            pattern = self._asked()
+        why = "" if _only_looks() else self._refusal(pattern)
+        if self.get_option("refusal"):
+            return [why]
+        if not why:
+            return [pattern]
+        if pattern != _LOCALHOST and self._matches(_LOCALHOST):
+            return [_LOCALHOST]
+        tell_refused(why)
+        raise AnsibleLookupError(why)
+
+    def _asked(self) -> str:
+        given = self._templar.template(self._variables.get("fleetops_hosts"))
+        if is_blank(given):
+            return _FLEET
+        try:
+            return ",".join(text("fleetops_hosts", one) for one in (given if isinstance(given, list) else [given]))
+        except GivenError as bad:
+            raise AnsibleLookupError(str(bad)) from bad
+
+    def _refusal(self, pattern: str) -> str:
+        limit = self._variables.get("ansible_limit")
+        within = f" within --limit {limit}" if limit else ""
+        if pattern == _LOCALHOST:
+            if self._matches(pattern):
+                return ""
+            return f"This playbook runs on localhost, which is not{within}. Start it without --limit. Nothing was done."
+        unread = unread_inventories()
+        found = self._matches(pattern)
+        missing = self._unmatched(pattern) if found else []
+        if found and not unread and not missing:
+            return ""
+        told = [f"Nothing to act on: no host matches {pattern}{within}."] if not found else []
+        told += [f"No host matches {', '.join(missing)}, a part of what was asked for."] if missing else []
+        told += [f"{reason.strip().rstrip('.')}." for reason in unread.values()]
+        if found and unread:
+            told.append("The hosts of the other inventories would be a part of what was asked for.")
+        known = len(self._variables.get("groups", {}).get("all", []))
+        if known:
+            told.append(f"The inventory has {known} host{'s' if known > 1 else ''}.")
+        elif not unread:
+            told.append("The inventory has no host: see Ansible's warnings about it, and the path after -i.")
+        return " ".join([*told, "Nothing was done."])
+
+    def _unmatched(self, pattern: str) -> list[str]:
+        """The names and patterns of hosts, also of --limit, that match nothing by themselves."""
+        parts = split_host_pattern(pattern)
+        limit = self._variables.get("ansible_limit")
+        if limit:
+            parts += split_host_pattern(limit)
+        groups = self._variables.get("groups", {})
+        known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
+        named = [part for part in dict.fromkeys(parts) if part and part[0] not in "!&@" and part not in known]
+        inventory = self._inventory(None) if named else None
+        return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
+
+    def _matches(self, pattern: str) -> bool:
+        """Whether Ansible would find a host for ``pattern`` within --limit, by its own rules for patterns."""
+        limit = self._variables.get("ansible_limit")
+        if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
+            return True
+        return bool(self._inventory(limit).get_hosts(pattern))
+
+    def _inventory(self, limit: str | None) -> InventoryManager:
+        """The groups and hosts of the run, without their variables, under a limit."""
+        inventory = InventoryManager(loader=self._loader, sources=[], parse=False)
+        for group, hosts in self._variables.get("groups", {}).items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_host(host, group)
+        inventory.reconcile_inventory()
+        inventory.subset(limit or None)
+        return inventory
+
+
+def _only_looks() -> bool:
+    """Whether Ansible was asked to look at the playbook and to run nothing of it."""
+    return any(context.CLIARGS.get(flag) for flag in ("syntax", "listhosts", "listtasks", "listtags"))

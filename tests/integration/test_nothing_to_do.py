@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run that has nothing to act on ends with a sentence and an exit code that is not 0, and is logged as failed.
+
+Ansible itself skips a play without hosts and ends with 0. Row A1 and A4 of the faults found from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.sync.events import RunReader
+from tests.conftest import BIN, PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+ON_HOSTS = [
+    "apply_updates", "audit_report", "memory_backup", "power_cycle", "reboot", "recover", "rolling_redeploy",
+]  # fmt: skip
+ON_LOCALHOST = ["fleet_rollout", "update_policy"]
+
+# As somebody runs it who has installed the collection and nothing else: no ansible.cfg.
+PLAIN = {"ANSIBLE_CONFIG": "", "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log"}
+
+
+def logged(run: PlaybookRun) -> dict[str, Any]:
+    """The run's row as the console would have it, with the messages of its failures."""
+    reader = RunReader("a-run", source="callback")
+    failures = []
+    for event in run.events():
+        reader.feed(event)
+        failures += [row["msg"] for row in reader.take().results if row["status"] == "failed"]
+    return {**reader.run, "ended": reader.ended, "failures": failures}
+
+
+def refused(run: PlaybookRun, sim: Simulator, *words: str, rc: tuple[int, ...] = (2,)) -> None:
+    """Not 0, one sentence, no write, and the same sentence in the log of a run that failed."""
+    assert run.rc in rc, run.output
+    assert "Traceback" not in run.output
+    assert sim.writes() == []
+    told = logged(run)
+    assert (told["status"], told["ended"]) == ("failed", True), told
+    for word in (*words, "Nothing was done."):
+        assert word in " ".join(run.output.split()), run.output
+        assert any(word in failure for failure in told["failures"]), told
+
+
+def play(run: Run, sim: Simulator, name: str, *arguments: str, **options: Any) -> PlaybookRun:
+    options["env"] = {**PLAIN, **options.get("env", {})}
+    return run(sim, f"fleetops.agents.{name}", *arguments, **options)
+
+
+@pytest.mark.parametrize("playbook", ON_HOSTS)
+def test_a_name_that_matches_nothing_is_no_success(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
+    run = play(run_playbook, simulator, playbook, "--check", "--diff", e={"fleetops_hosts": "agnet-*"})
+    refused(run, simulator, "no host matches agnet-*", "The inventory has 6 hosts.")
+
+
+@pytest.mark.parametrize("playbook", ON_HOSTS)
+def test_nothing_within_the_limit_is_no_success(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
+    asked = {"fleetops_hosts": "agent-001*"}
+    run = play(run_playbook, simulator, playbook, "--limit", "agent-002*", e=asked)
+    refused(run, simulator, "no host matches agent-001* within --limit agent-002*", rc=(1, 4))
+
+
+@pytest.mark.parametrize("playbook", ON_LOCALHOST)
+def test_a_limit_that_leaves_out_localhost_is_no_success(
+    simulator: Simulator, run_playbook: Run, playbook: str
+) -> None:
+    asked = {"fleetops_max_parallel_rollouts": 3}
+    run = play(run_playbook, simulator, playbook, "--limit", "agent-002*", e=asked)
+    refused(run, simulator, "runs on localhost", "Start it without --limit", rc=(1, 4))
+
+
+def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, run_playbook: Run) -> None:
+    asked = {"fleetops_hosts": "agent-001*,agnet-002*"}
+    refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, "No host matches agnet-002*")
+    limit = ("--limit", "agent-001*,agnet-002*")
+    refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
+
+
+@pytest.mark.parametrize("limit", [(), ("--limit", "agent-001.fra1.fleet.example")])
+@pytest.mark.parametrize(
+    ("env", "word"),
+    [({"FLEETOPS_API_URL": "http://127.0.0.1:9"}, "Connection refused"), ({"FLEETOPS_API_KEY": ""}, "api_key")],
+)
+def test_an_api_that_is_down_and_a_missing_key_are_no_empty_fleet(
+    simulator: Simulator, run_playbook: Run, env: dict[str, str], word: str, limit: tuple[str, ...]
+) -> None:
+    run = play(run_playbook, simulator, "rolling_redeploy", "--check", "--diff", *limit, env=env)
+    refused(run, simulator, "no host matches fleetops_instances", word, rc=(1, 4) if limit else (2,))
+
+
+def test_a_path_that_is_not_there_and_an_empty_fleet_are_no_success(run_playbook: Run, tmp_path: Path) -> None:
+    with running_simulator(instances=2, speed=40.0) as sim:
+        missing = play(run_playbook, sim, "rolling_redeploy", inventory=tmp_path / "inventories" / "production.example")
+        refused(missing, sim, "The inventory has no host", "the path after -i")
+        empty = tmp_path / "empty.fleet.yml"
+        empty.write_text("plugin: fleetops.agents.fleet\nrollouts: 0\ninstance_rollouts: 0\n")
+        refused(play(run_playbook, sim, "recover", inventory=empty), sim, "no instance was found")
+
+
+def test_one_fleet_of_two_that_cannot_be_read_is_no_smaller_fleet(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    (folder / "us.fleet.yml").write_text("plugin: fleetops.agents.fleet\napi_url: http://127.0.0.1:9\nretries: 0\n")
+    run = play(run_playbook, simulator, "power_cycle", inventory=folder)
+    refused(run, simulator, "us.fleet.yml cannot be used", "would be a part of what was asked for")
+
+
+def test_ansible_runner_with_the_files_that_awx_writes_reports_the_failure(
+    simulator: Simulator, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "job"
+    (folder / "env").mkdir(parents=True)
+    (folder / "inventory").mkdir()
+    (folder / "inventory" / "fleet.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    (folder / "env" / "extravars").write_text("!unsafe 'fleetops_hosts': !unsafe 'agnet-*'\n")
+    (folder / "env" / "cmdline").write_text("--forks 20 --check --diff")
+    (folder / "project").mkdir()
+    command = ["ansible-runner", "run", str(folder), "-p", "fleetops.agents.rolling_redeploy", "-i", "1"]
+    environment = {**playbook_environment(simulator), **PLAIN}
+    done = subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        env=environment, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    artifacts = folder / "artifacts" / "1"
+    assert (artifacts / "status").read_text() == "failed", done.stdout + done.stderr
+    assert (artifacts / "rc").read_text() == "2" == str(done.returncode)
+    events = [json.loads(file.read_text()) for file in (artifacts / "job_events").glob("*.json")]
+    (failed,) = [event for event in events if event["event"] == "runner_on_failed"]
+    assert "no host matches agnet-*" in failed["event_data"]["res"]["msg"]
+    assert simulator.writes() == []
+
+
+def test_looking_at_a_playbook_refuses_nothing(simulator: Simulator, run_playbook: Run) -> None:
+    for flag in ("--syntax-check", "--list-hosts", "--list-tasks"):
+        run = play(run_playbook, simulator, "rolling_redeploy", flag, e={"fleetops_hosts": "agnet-*"})
+        assert run.rc == 0, run.output
