@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, RunRows, to_json
 from console.sync.records import whole
@@ -261,9 +262,13 @@ class RunReader:
         self.state["in_flight"] = {}
         artifacts = data.get("artifact_data")
         if isinstance(artifacts, Mapping) and artifacts:
-            clean = self._redactor.scrub(dict(artifacts))
-            run["stats_json"] = to_json(clean)
-            self._link(clean, None, None)
+            self._take_artifacts(artifacts)
+
+    def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
+        """Keep what set_stats was given, cut by the run log's own rule; all the ids in it become links."""
+        clean = self._redactor.scrub(dict(artifacts))
+        self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
+        self._link(clean, None, None)
 
     def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
         for kind, ref in _references(result):
