@@ -18,15 +18,16 @@ description:
     into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
   - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses no event that was written.
     Ansible reports an event to the screen first and then to the other callbacks, so the newest line on the screen can
-    be missing in the file. While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
+    be missing in the file.
+  - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event is a run that was interrupted.
   - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
     collection's modules are stored. Arguments, extra variables and facts are never stored, results with
     C(no_log) stay censored.
   - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
 notes:
-  - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are secret,
-    of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so is
+  - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
+    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so is
     whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
     only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
     print others.
@@ -37,8 +38,8 @@ notes:
   - When the folder is full, events are left out, and the next event that finds room says how many
     in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
     on a full disk does not look like one that was interrupted.
-  - What C(set_stats) was given is cut down to O(result_limit) too. Its scalars stay, its lists and tables become shorter,
-    and C(left_out) holds their full lengths.
+  - What C(set_stats) was given is cut down to O(result_limit) too. Its scalars stay, its lists and tables become
+    shorter, and C(left_out) holds their full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:

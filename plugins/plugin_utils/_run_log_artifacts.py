@@ -31,24 +31,25 @@ def cut_artifacts(data: Any, limit: int, redactor: Redactor) -> Any:
     ``truncated: true`` beside it, and under ``left_out`` the full length of each list, by its place
     (``fleetops_report.updated``). Only artifacts of thousands of scalars come to ``{"truncated": true}``.
     """
-    if not data or (size := _size(data, redactor)) is not None and size <= limit:
+    if not data or _fits(data, limit, redactor):
         return data
     for entries, characters in _STEPS if isinstance(data, Mapping) else ():
         left_out: dict[str, int] = {}
         cut = {**_record(data, entries, characters, "", left_out, 0), "truncated": True}
-        # Without the lengths where there are so many lists that their names are too long.
-        for made in ({**cut, "left_out": left_out}, cut) if entries <= 1 else ({**cut, "left_out": left_out},):
-            if (size := _size(made, redactor)) is not None and size <= limit:
-                return made
+        if _fits(whole := {**cut, "left_out": left_out}, limit, redactor):
+            return whole
+        # So many lists that their names are too long.
+        if entries <= 1 and _fits(cut, limit, redactor):
+            return cut
     return {"truncated": True}
 
 
-def _size(data: Any, redactor: Redactor) -> int | None:
-    """Bytes of JSON; None of what JSON cannot say (NaN, or itself inside itself)."""
+def _fits(data: Any, limit: int, redactor: Redactor) -> bool:
     try:
-        return len(dump(data, redactor))
+        return len(dump(data, redactor)) <= limit
     except (TypeError, ValueError, RecursionError):
-        return None
+        # What JSON cannot say: NaN, or itself inside itself.
+        return False
 
 
 def _record(

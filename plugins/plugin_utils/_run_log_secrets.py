@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,13 @@ def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[s
     """The paths that a run's messages are full of: of the playbook, the inventory ``sources``, the working folder, the
     user's home, this collection, and ``more``."""
     base, file = getattr(playbook, "_basedir", None), getattr(playbook, "_file_name", None)
-    found = [base, os.path.dirname(file) if file else None, file, os.getcwd(), os.path.expanduser("~"), *more]
-    found += [str(source) for source in sources if "," not in str(source)]
-    found.append(str(Path(__file__).resolve().parents[2]))
-    absolute = {os.path.abspath(path) for path in found if path}
-    return {path for path in {*absolute, *(str(path) for path in found if path)} if len(path) > 1}
+    given = [base, file, *more, *(str(source) for source in sources if "," not in str(source))]
+    found = {Path(path) for path in given if path} | {Path.cwd(), Path(__file__).resolve().parents[2]}
+    if file:
+        found.add(Path(file).parent)
+    with suppress(RuntimeError):  # a user without a home
+        found.add(Path.home())
+    return {str(path) for path in found | {path.absolute() for path in found} if len(str(path)) > 1}
 
 
 def play_secrets(play: Any, hosts: Iterable[Any]) -> Secrets:
