@@ -27,8 +27,8 @@ description:
   - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
 notes:
   - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
-    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so is
-    whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
+    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so
+    is whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
     only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
     print others.
   - The names of the inventory's hosts and groups and the run's paths are not masked, also inside messages, even where a
@@ -60,7 +60,7 @@ options:
     description:
       - The most bytes of JSON that are stored of one result.
       - Longer results are cut down to the status, ids, C(msg) and C(error), and marked with C(truncated).
-      - At least 1024.
+      - At least 1024. The console leaves out lines of more than 8 MiB.
     type: int
     default: 65536
     env:
