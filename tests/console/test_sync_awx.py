@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from streamlit.testing.v1 import AppTest
 
+from console import queries
 from console.__main__ import main
 from console.settings import SettingsError
 from console.store import open_store
@@ -283,6 +284,49 @@ def test_awxkit_and_the_importer_read_the_same(awx: FakeAwx, database: Path) -> 
     seen = [(e.counter, e.host_name) for e in events.results if e.event in ("runner_on_ok", "runner_on_failed")]
     ours = rows(database, "SELECT counter, host FROM host_results ORDER BY counter")
     assert seen == [(r["counter"], r["host"]) for r in ours]
+
+
+def in_flight_of_job_5(awx: FakeAwx) -> None:
+    """Job 5 ended while agent-01 was redeployed: agent-02 has its result, the second batch never began."""
+    awx.events[5] = [
+        event
+        for event in awx.events[5]
+        if event["counter"] <= 12 and not (event["event"] == "runner_on_ok" and event["host_name"] == "agent-01")
+    ]
+
+
+# reports/2026-11 D8
+@pytest.mark.parametrize(
+    ("job_status", "explanation"),
+    [("canceled", ""), ("failed", "Job terminated due to timeout"), ("error", "Task was marked as running")],
+)
+def test_what_was_in_flight_when_a_job_ended_is_shown_so(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, job_status: str, explanation: str
+) -> None:
+    awx.add(2, 5, later_s=600, status=job_status, job_explanation=explanation)
+    in_flight_of_job_5(awx)
+    assert load(awx, database).problems == []
+    (run,) = rows(database, run_of(5))
+    assert [r["host"] for r in rows(database, "SELECT host FROM run_in_flight")] == ["agent-01"]
+    found, total = queries.run_grid(database, run["run_id"])
+    assert (total, found[["host", "outcome"]].to_numpy().tolist()) == (
+        2,
+        [["agent-01", "in_flight"], ["agent-02", "changed"]],
+    )
+    assert found["0"].tolist() == ["in_flight", "changed"]
+    assert queries.recap(database, run["run_id"])[["host", "in_flight"]].to_numpy().tolist() == [
+        ["agent-01", 1],
+        ["agent-02", 0],
+    ]
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    page = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+    page.switch_page("app_pages/run.py")
+    page.query_params["id"] = run["run_id"]
+    page.run()
+    assert not page.exception
+    assert "In flight when it ended" in [element.value for element in page.subheader]
+    assert ("In flight at its end", "1") in [(metric.label, metric.value) for metric in page.metric]
+    assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
 
 
 # What goes wrong
