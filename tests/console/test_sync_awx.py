@@ -25,10 +25,11 @@ from streamlit.testing.v1 import AppTest
 
 from console import queries
 from console.__main__ import main
+from console.queries.keeping import vitals
 from console.settings import SettingsError
 from console.store import open_store
 from console.sync.awx import JobFilter, sync_awx
-from console.sync.awx_client import AwxClient, AwxConnection, load_awx
+from console.sync.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
 from console.sync.job_import import ImportReport
 from console.sync.spools import sync_spools
 from tests.conftest import CHECKOUT
@@ -56,12 +57,21 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "console.db"
 
 
-def load(awx: FakeAwx, database: Path, wanted: JobFilter | None = None, **changes: Any) -> ImportReport:
-    """One import, without any real waiting."""
+def load(
+    awx: FakeAwx,
+    database: Path,
+    wanted: JobFilter | None = None,
+    *,
+    at: float = NOW,
+    slept: list[float] | None = None,
+    **changes: Any,
+) -> ImportReport:
+    """One import, without any real waiting; ``slept`` takes the seconds that it would have waited."""
     connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
     client = AwxClient(connection, sleep=lambda seconds: None)
+    waits = [] if slept is None else slept
     with open_store(database) as store:
-        report = sync_awx(store, client, now=lambda: NOW, wanted=wanted, sleep=lambda seconds: None)
+        report = sync_awx(store, client, now=lambda: at, wanted=wanted, sleep=waits.append)
     client.close()
     return report
 
@@ -156,6 +166,42 @@ def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_aske
     awx.polls.clear()
     assert load(awx, database).events == 26
     assert len(rows(database, run_of(2))) == 1
+
+
+# reports/2026-11 D7
+def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_stand_still(
+    awx: FakeAwx, database: Path
+) -> None:
+    ended = datetime.datetime.fromisoformat(awx.jobs[2]["finished"]).timestamp()
+    awx.polls = {2: 1_000_000}
+    late = awx.events[2][20:]
+    awx.events[2] = awx.events[2][:20]
+    slept: list[float] = []
+    first = load(awx, database, at=ended + 10, slept=slept)
+    assert (first.jobs, first.waiting, sum(slept)) == (2, 1, 30)
+    # From then on no sync waits for it.
+    slept.clear()
+    assert load(awx, database, at=ended + 200, slept=slept).waiting == 1
+    assert rows(database, run_of(2)) == []
+    taken = load(awx, database, at=ended + 10 + 300, slept=slept)
+    assert taken.notes == [
+        "Job 2 of AWX has ended, and AWX has stopped processing its events without finishing them; the 20 that are"
+        " there are shown, and what still comes within a day is added."
+    ]
+    assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
+    assert load(awx, database, at=ended + 400, slept=slept).notes == []
+    # The dispatcher is back: what it has kept comes after all.
+    awx.events[2] += late
+    load(awx, database, at=ended + 500, slept=slept)
+    load(awx, database, at=ended + 900, slept=slept)
+    assert rows(database, "SELECT events, dropped_events FROM runs WHERE job_id = '2'") == [
+        {"events": 26, "dropped_events": 0}
+    ]
+    assert (sum(slept), rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'")) == (0, [{"complete": 0}])
+    # After a day nothing more is expected of it.
+    load(awx, database, at=ended + 90_000, slept=slept)
+    assert rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'") == [{"complete": 1}]
+    assert load(awx, database, at=ended + 90_100).known == 3
 
 
 def test_jobs_of_others_are_left_out_by_project_template_and_label(awx: FakeAwx, database: Path) -> None:
@@ -416,6 +462,7 @@ def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
     ("url", "origin", "path"),
     [
         ("https://awx.example.com", "https://awx.example.com", "/api/v2"),
+        ("https://aap.example.com/api/controller/v2/", "https://aap.example.com", "/api/controller/v2"),
         ("https://awx.example.com/", "https://awx.example.com", "/api/v2"),
         ("https://awx.example.com/api/v2/", "https://awx.example.com", "/api/v2"),
         ("https://x.example.com/awx", "https://x.example.com/awx", "/awx/api/v2"),
@@ -425,6 +472,10 @@ def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
 def test_the_address_may_name_the_api_or_not(url: str, origin: str, path: str) -> None:
     client = AwxClient(AwxConnection(url, TOKEN))
     assert (client.origin, client._api) == (origin, path)
+    assert awx_origin(url) == origin
+    # reports/2026-11 D9
+    page = "execution/jobs/playbook/7/output" if "controller" in url else "#/jobs/playbook/7"
+    assert client.job_page(7) == f"{origin}/{page}"
 
 
 @pytest.mark.usefixtures("environment")
@@ -441,3 +492,29 @@ def test_the_command_imports_and_says_so(
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", "wrong")
     assert main(["sync", "awx", "--db", str(database), "--quiet"]) == 1
     assert "FLEETOPS_AWX_TOKEN" in capsys.readouterr().err
+
+
+# reports/2026-11 D10
+@pytest.mark.usefixtures("environment")
+def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
+    monkeypatch.setenv("FLEETOPS_AWX_URL", awx.url)
+    assert main(["sync", "--db", str(database), "--quiet", "awx"]) == 0
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        mistyped = f"http://127.0.0.1:{closed.getsockname()[1]}/api/controller/"
+        monkeypatch.setenv("FLEETOPS_AWX_URL", mistyped)
+        assert main(["sync", "--db", str(database), "--quiet", "awx", "--label", "fleetops"]) == 1
+    assert vitals(database, NOW).errors == 1
+    capsys.readouterr()
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    told = capsys.readouterr()
+    assert "is retired: its data stays" in told.out and told.err == ""
+    assert vitals(database, NOW).errors == 0
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    assert "it was retired already" in capsys.readouterr().err
+    assert main(["retire", "--db", str(database), "https://nowhere.example"]) == 2
+    assert awx.url in capsys.readouterr().err
+    assert len(rows(database, "SELECT * FROM run_jobs")) == 3
