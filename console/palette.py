@@ -88,6 +88,8 @@ LOOKS: dict[str, Look] = {
     "ok": Look("ok", GOOD),
     "changed": Look("changed", CHANGED),
     "skipped": Look("skipped", OFF),
+    # of a host: it was given a task and no result of it is known
+    "in_flight": Look("in flight", DOUBT, 5),
     "unreachable": Look("unreachable", CUT_OFF),
     "ignored": Look("failed, ignored", IGNORED),
     # health of an instance

@@ -14,11 +14,13 @@ from console import columns, ui
 from console.palette import look
 
 STATUSES = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
+# Of a host, beside those of a result.
+IN_FLIGHT = "in_flight"
 
 
 def _status(title: str, width: int = 120, pinned: bool = False) -> Any:
     """A column of the few statuses that a result can have; with all there are, a wide grid would be slow to send."""
-    looks = [look(word) for word in STATUSES]
+    looks = [look(word) for word in (*STATUSES, IN_FLIGHT)]
     return st.column_config.MultiselectColumn(
         title,
         options=[style.label for style in looks],
@@ -87,8 +89,10 @@ def tasks(found: pd.DataFrame) -> None:
 def recap(found: pd.DataFrame) -> None:
     """Ansible's recap, hosts in trouble first."""
     words = [
-        "failed" if f else "unreachable" if u else "changed" if c else "ok"
-        for f, u, c in zip(found["failed"], found["unreachable"], found["changed"], strict=True)
+        "failed" if f else "unreachable" if u else IN_FLIGHT if flying else "changed" if c else "ok"
+        for f, u, flying, c in zip(
+            found["failed"], found["unreachable"], found["in_flight"], found["changed"], strict=True
+        )
     ]
     shown = {"host": columns.text("host", 260), "state": _status("outcome")}
     shown |= {n: columns.count(n) for n in ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")}

@@ -106,10 +106,29 @@ class Upkeep(Tables):
         with self._write():
             if self._conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
-            failed = self._rows(_FAILED, {"t": tenant})
-            self._upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
+            self._forget_errors(_FAILED, tenant)
             self._record("retire", now, {"tenant": tenant})
         return True
+
+    def import_sources(self) -> list[str]:
+        """The addresses of AWX and the folders of ansible-runner that a sync was ever given."""
+        return [row["scope"] for row in self._rows(_IMPORTED, {})]
+
+    def retire_import(self, source: str, now: float) -> bool:
+        """Forget what could not be read of an AWX or of a folder, which no sync will read; False if that is nothing.
+
+        The jobs that were imported from there stay.
+        """
+        with self._write():
+            if not self._forget_errors(_FAILED_IMPORT, source):
+                return False
+            self._record("retire", now, {"import": source})
+        return True
+
+    def _forget_errors(self, sql: str, scope: str) -> bool:
+        failed = self._rows(sql, {"t": scope})
+        self._upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
+        return bool(failed)
 
 
 _RETIRED = """
@@ -121,6 +140,19 @@ AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AN
 _FAILED = """
 SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
 AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
+"""
+
+# The cursors of single jobs are named otherwise than addresses and folders.
+_IMPORTED = """
+SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
+FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
+ORDER BY 1
+"""
+
+_FAILED_IMPORT = """
+SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL AND source IN ('awx', 'runner')
+AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
+     OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
 

@@ -14,6 +14,10 @@ from console import charts, job_section, moment_section, queries, run_tables, sh
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
 GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
+# What hosts were doing without a result, by the run's status: one that went well to its end left nothing behind.
+FLYING = {"running": "Under way", "lost": "Last seen doing"}
+FLYING |= dict.fromkeys(("canceled", "failed", "unknown"), "In flight when it ended")
+FLYING_MOST = 20
 ID = ui.wanted_id()
 
 
@@ -61,6 +65,9 @@ def header(run: dict[str, Any]) -> None:
     figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
     if run["unreachable"]:
         figures.append(("Unreachable", run["unreachable"]))
+    flying = in_flight(run)
+    if flying is not None and run["status"] != "running":
+        figures.append(("In flight at its end", len(flying)))
     ui.metrics(
         [
             *((name, f"{value:,}") for name, value in figures),
@@ -69,8 +76,14 @@ def header(run: dict[str, Any]) -> None:
     )
 
 
+def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
+    """What hosts were doing without a result, if anything: now, or when the run ended before they did."""
+    flying = ui.ask(queries.in_flight, ID)
+    return flying if len(flying) and run["status"] in FLYING else None
+
+
 def failures(run: dict[str, Any]) -> None:
-    """The messages that matter, whole and at the top; and what a lost or running run was last doing."""
+    """The messages that matter, whole and at the top; and what hosts were doing when the run ended, or are doing."""
     bad = ui.ask(queries.failures, ID)
     if len(bad):
         st.subheader("What failed")
@@ -82,11 +95,16 @@ def failures(run: dict[str, Any]) -> None:
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
         st.caption(f"More under {RESULTS} below, failures first.")
-    flying = ui.ask(queries.in_flight, ID)
-    if len(flying) and run["status"] in ("running", "lost"):
-        st.subheader("Under way" if run["status"] == "running" else "Last seen doing")
-        for job in ui.records(flying.head(20)):
-            ui.line(job["host"], job["task"], f"since {charts.moment(job['started_at'])} UTC")
+    flying = in_flight(run)
+    if flying is None:
+        return
+    st.subheader(FLYING[run["status"]])
+    if run["status"] != "running":
+        st.caption("No result of these tasks is known: what they started may have gone on.")
+    for job in ui.records(flying.head(FLYING_MOST)):
+        ui.line(job["host"], job["task"], f"since {charts.moment(job['started_at'])} UTC")
+    if len(flying) > FLYING_MOST:
+        st.caption(f"And {len(flying) - FLYING_MOST:,} more, see {RECAP} below.")
 
 
 def rollouts(run: dict[str, Any]) -> None:

@@ -74,15 +74,16 @@ def register(commands: Any) -> None:
 
     retire = commands.add_parser(
         "retire",
-        help="say that a tenant's API is read no more",
+        help="say that a tenant's API, an AWX or a folder of ansible-runner is read no more",
         description="Says that the API of a tenant is read no more, as after its address changed. All that is known of"
         " it stays and is shown as of its last sync, but it is no longer stale, and nothing of it is open or stuck. A"
-        " later sync of it ends that.",
+        " later sync of it ends that. Of an AWX or a folder of ansible-runner, also of one that was mistyped, the"
+        " errors of its syncs are counted no more.",
         allow_abbrev=False,
     )
     retire.set_defaults(run=_retire)
     database_option(retire)
-    retire.add_argument("tenant", metavar="URL", help="the address of its API")
+    retire.add_argument("tenant", metavar="URL", help="the address of its API or of AWX, or the folder")
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
@@ -128,14 +129,20 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _retire(options: argparse.Namespace, settings: Settings) -> int:
+    from console.sync.awx_client import awx_origin
     from console.upkeep import open_upkeep
 
     tenant = options.tenant.rstrip("/")
     with open_upkeep(settings.database) as upkeep:
-        known = upkeep.tenants()
-        if tenant not in known:
-            there = f"It has {' and '.join(known)}." if known else "It has none: no API was ever read."
+        known, imported = upkeep.tenants(), upkeep.import_sources()
+        given = {tenant, awx_origin(tenant), str(Path(tenant).expanduser().resolve())}
+        sources = [source for source in imported if source in given]
+        if tenant not in known and not sources:
+            named = [*known, *imported]
+            there = f"It has {' and '.join(named)}." if named else "It has none: no API was ever read."
             raise SettingsError(f"{tenant} is no tenant of {settings.database}. {there}")
-        new = upkeep.retire(tenant, time.time())
+        new = tenant in known and upkeep.retire(tenant, time.time())
+        for source in sources:
+            new = upkeep.retire_import(source, time.time()) or new
     sys.stdout.write(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
-    return 0 if new else say("note: it was retired already.", 0)
+    return 0 if new else say("note: it was retired already, or nothing of it waited.", 0)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.queries.reading import LIST_PAGE, dicts, like, reading
+from console.queries.runs import HOSTS_OF_RUN
 
 TASKS_MOST = 60
 
@@ -87,11 +88,12 @@ def run_grid(
 ) -> tuple[pd.DataFrame, int]:
     """One page of a run's hosts, those in trouble first, with their status at each task; and how many hosts there are.
 
-    Columns: host, outcome (failed, unreachable, changed or ok by the recap), and one column a task, named by its place
+    Columns: host, outcome (failed, unreachable, changed or ok by the recap; in_flight where no result of its last task
+    is known), and one column a task, named by its place
     in :func:`run_tasks` as text ('0', '1', ..., the first 60): the worst status of the host there, None if it did not
     come to it. search: part of a host's name.
     """
-    where = "FROM run_hosts WHERE run_id = :id AND (:like = '' OR host LIKE :like ESCAPE '\\')"
+    where = f"FROM ({HOSTS_OF_RUN}) WHERE (:like = '' OR host LIKE :like ESCAPE '\\')"
     params: dict[str, Any] = {"id": run_id, "like": like(search)}
     with reading(path) as conn:
         tasks, of_counter = _tasks(conn, run_id)
@@ -100,9 +102,9 @@ def run_grid(
         hosts = dicts(
             conn,
             f"""
-            SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN changed THEN 'changed'
-                         ELSE 'ok' END AS outcome {where}
-            ORDER BY failed + unreachable > 0 DESC, changed > 0 DESC, host LIMIT :size OFFSET :skip
+            SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable'
+                         WHEN in_flight THEN 'in_flight' WHEN changed THEN 'changed' ELSE 'ok' END AS outcome {where}
+            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host LIMIT :size OFFSET :skip
             """,
             {**params, "size": size, "skip": (page - 1) * size},
         )
@@ -113,6 +115,9 @@ def run_grid(
             """,  # noqa: S608 - the text above
             {"id": run_id, "hosts": json.dumps([row["host"] for row in hosts])},
         ).fetchall()
+        flying = conn.execute(
+            "SELECT host, task_counter FROM run_in_flight WHERE run_id = :id", {"id": run_id}
+        ).fetchall()
     ranks: dict[tuple[str, str], int] = {}
     for host, counter, rank in cells:
         place = places.get(of_counter.get(counter, (0, "", "")))
@@ -121,4 +126,8 @@ def run_grid(
     rows = {row["host"]: row for row in hosts}
     for (host, place), rank in ranks.items():
         rows[host][place] = _WORDS[rank]
+    for host, counter in flying:
+        place = places.get(of_counter.get(counter, (0, "", "")))
+        if host in rows and place is not None and rows[host].get(place) not in ("failed", "unreachable"):
+            rows[host][place] = "in_flight"
     return pd.DataFrame(hosts, columns=["host", "outcome", *places.values()], dtype=object), total

@@ -14,6 +14,16 @@ import pandas as pd
 
 from console.queries.reading import LIST_PAGE, PAGE, as_frame, like, one, reading
 
+# Each host of a run with its tallies; one that came to no result before the run ended is in flight alone.
+HOSTS_OF_RUN = """
+SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored, h.final,
+       f.host IS NOT NULL AS in_flight
+FROM run_hosts h LEFT JOIN run_in_flight f ON f.run_id = h.run_id AND f.host = h.host WHERE h.run_id = :id
+UNION ALL
+SELECT f.host, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM run_in_flight f
+WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = f.run_id AND h.host = f.host)
+"""
+
 
 def runs(
     path: Path, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
@@ -50,14 +60,15 @@ def run(path: Path, run_id: str) -> dict[str, Any] | None:
 
 
 def recap(path: Path, run_id: str) -> pd.DataFrame:
-    """The recap by host, hosts in trouble first."""
+    """The recap by host, hosts in trouble first; in_flight: 1 where no result of the host's last task is known."""
     with reading(path) as conn:
         return as_frame(
             conn,
-            """
-            SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, final FROM run_hosts
-            WHERE run_id = :id ORDER BY failed + unreachable > 0 DESC, changed > 0 DESC, host LIMIT 5000
-            """,
+            f"""
+            SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
+            FROM ({HOSTS_OF_RUN})
+            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host LIMIT 5000
+            """,  # noqa: S608 - the text above
             {"id": run_id},
         )
 
@@ -159,7 +170,7 @@ def in_flight(path: Path, run_id: str) -> pd.DataFrame:
             """
             SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
             LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
-            WHERE f.run_id = :id ORDER BY f.started_at LIMIT 500
+            WHERE f.run_id = :id ORDER BY f.started_at, f.host LIMIT 20000
             """,
             {"id": run_id},
             ("started_at",),

@@ -7,6 +7,9 @@
 A job's events are pulled once AWX has processed them all (``event_processing_finished``, which only the detail says),
 in stretches by counter, so that an import that is cut off goes on with the next event. A job that the callback inside
 it has recorded too gives its facts only.
+
+AWX can lose events for good (its dispatcher was killed) and then never says that it has finished. Such a job is taken
+as it is once the count of its events has not moved for minutes, and what still comes is added for a day.
 """
 
 from __future__ import annotations
@@ -27,9 +30,11 @@ from console.sync.progress import Progress, silent
 SOURCE = "awx"
 # A job may be listed a little after one that ended later.
 _OVERLAP_S = 600.0
-# How long one sync waits, over all jobs, for AWX to process events; and when it takes what is there.
+# How long one sync waits, over all jobs that it meets for the first time, for AWX to process events.
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
+# An unfinished job is taken when its events have stood still for so long, and is over when this day has passed.
+STILL_S = 300.0
 _TAKE_ANYWAY_S = 86400.0
 # Events stored in one transaction: what a cut-off import may have to pull again is less, it stores what it has.
 STRETCH = 2000
@@ -91,11 +96,15 @@ class _Pull:
     ) -> None:
         self._store, self._client, self._now = store, client, now
         self._redactor, self._sleep, self._patience = redactor, sleep, WAIT_S
+        # By job that AWX has not finished: when that was seen first (epoch s), its events, and since when so many.
+        self._unfinished: dict[str, dict[str, Any]] = {}
+        self._still_unfinished: dict[str, dict[str, Any]] = {}
         self.report = ImportReport(f"AWX {client.origin}")
 
     def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
         """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
         listed = self._listed(wanted, cursor)
+        self._unfinished = dict(cursor.state.get("unfinished") or {})
         known = self._store.complete_jobs(self._client.origin)
         whole_so_far = True
         for done, record in enumerate(listed):
@@ -107,6 +116,7 @@ class _Pull:
             ended = parse_time(record.get("finished"))
             if whole_so_far and ended is not None:
                 cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
+        cursor.state = {"unfinished": self._still_unfinished} if self._still_unfinished else {}
         progress(len(listed), len(listed), "jobs of AWX")
 
     def _listed(self, wanted: JobFilter, cursor: Cursor) -> list[dict[str, Any]]:
@@ -122,12 +132,13 @@ class _Pull:
         """Import one job; returns whether it is stored whole. A failure that others would share is raised."""
         name = f"Job {record.get('id')} of AWX"
         try:
-            detail = self._processed(record)
-            if detail is None:
-                self.report.waiting += 1
-                self.report.notes.append(f"{name} has ended; AWX still processes its events, the next sync takes them.")
-                return False
-            return self._import(awx_job(self._client.origin, detail), name)
+            detail, is_final = self._detail(record)
+            if is_final or self._stands_still(record, name):
+                job = awx_job(self._client.origin, detail, self._client.job_page(record.get("id")))
+                self._import(job, name, complete=is_final)
+                return is_final
+            self.report.waiting += 1
+            self.report.notes.append(f"{name} has ended; AWX still processes its events, the next sync takes them.")
         except Outrun:
             self.report.notes.append(f"{name} is being imported by another sync; it was left to that one.")
         except AwxError as error:
@@ -136,20 +147,45 @@ class _Pull:
             self.report.problems.append(str(error))
         return False
 
-    def _processed(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A job's detail once all its events can be read; None if that takes too long."""
+    def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """A job's detail, and whether no more events are to come. Waits for a job that no sync has met before."""
         ended = parse_time(record.get("finished"))
+        too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
         while True:
             detail = self._client.get(f"/jobs/{record.get('id')}/")
-            too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
             if detail.get("event_processing_finished") is not False or too_old:
-                return detail
-            if self._patience <= 0:
-                return None
+                return detail, True
+            if self._patience <= 0 or str(record.get("id")) in self._unfinished:
+                return detail, False
             self._patience -= _WAIT_STEP_S
             self._sleep(_WAIT_STEP_S)
 
-    def _import(self, job: Job, name: str) -> bool:
+    def _stands_still(self, record: Mapping[str, Any], name: str) -> bool:
+        """Whether the events of a job that AWX has not finished have not become more for STILL_S.
+
+        That is so when a sync has counted as many before, or when AWX has stored the newest one that long ago.
+        """
+        key, now = str(record.get("id")), self._now()
+        before = self._unfinished.get(key)
+        self._still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}
+        if before is None:
+            return False
+        query = {"page_size": 1, "order_by": "-counter"}
+        count, page = next(self._client.pages(f"/jobs/{key}/job_events/", **query))
+        if known["count"] != count:
+            known |= {"count": count, "since": now}
+        stored = parse_time(page[0].get("modified")) if page else None
+        since = min(known["since"], max(known["first"], stored if stored is not None else now))
+        if now - since < STILL_S:
+            return False
+        if not self._store.cursor(SOURCE, awx_key(self._client.origin, key)):
+            self.report.notes.append(
+                f"{name} has ended, and AWX has stopped processing its events without finishing them; the {count:,}"
+                " that are there are shown, and what still comes within a day is added."
+            )
+        return True
+
+    def _import(self, job: Job, name: str, *, complete: bool) -> None:
         load = JobImport(self._store, job, name, self._redactor)
         if load.cursor is None:
             # The job first: if the callback has recorded its run, no event need be pulled.
@@ -168,9 +204,8 @@ class _Pull:
                 load.put(pulled, position=at, complete=False)
                 pulled = []
             more = bool(page) and not load.joined
-        load.put([], position=load.position, complete=True)
+        load.put([], position=load.position, complete=complete)
         load.tell(self.report)
-        return True
 
     def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""

@@ -82,6 +82,11 @@ class _BearerTransport(Transport):
         del self._session.headers["X-Api-Key"]
 
 
+def awx_origin(url: str) -> str:
+    """An AWX's address without the path of its API, however it was written."""
+    return url.strip().rstrip("/").removesuffix("/v2").partition("/api")[0]
+
+
 class AwxClient:
     """Reads AWX's API. ``origin`` is its address without the path of the API."""
 
@@ -100,14 +105,21 @@ class AwxClient:
             said = str(error).replace("extra_headers: Authorization", "FLEETOPS_AWX_TOKEN")
             said = said.replace("api_url", "FLEETOPS_AWX_URL").replace("api_key", "FLEETOPS_AWX_TOKEN")
             raise SettingsError(f"{said}.") from None
-        path = parts.path.rstrip("/").removesuffix("/v2")
+        path = parts.path.removesuffix("/v2")
         # AWX has its API under /api, Automation Platform under /api/controller.
         self._api = f"{path}/v2" if "/api" in path else path + _API
-        self.origin = settings.api_url + path.partition("/api")[0]
+        prefix, _api, below = path.partition("/api")
+        self.origin = settings.api_url + prefix
+        self._is_platform = below.startswith("/controller")
         self._transport = _BearerTransport(settings, **transport)
 
     def close(self) -> None:
         self._transport.close()
+
+    def job_page(self, job_id: Any) -> str:
+        """The address of a job's page for people; Automation Platform 2.5 and newer has one user interface for all."""
+        page = f"execution/jobs/playbook/{job_id}/output" if self._is_platform else f"#/jobs/playbook/{job_id}"
+        return f"{self.origin}/{page}"
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """One record; ``path`` begins below the API's version (``/jobs/2/``). Raises AwxError."""

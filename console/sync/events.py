@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, RunRows, to_json
 
@@ -262,9 +263,13 @@ class RunReader:
         self.state["in_flight"] = {}
         artifacts = data.get("artifact_data")
         if isinstance(artifacts, Mapping) and artifacts:
-            clean = self._redactor.scrub(dict(artifacts))
-            run["stats_json"] = to_json(clean)
-            self._link(clean, None, None)
+            self._take_artifacts(artifacts)
+
+    def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
+        """Keep what set_stats was given, cut by the run log's own rule; all the ids in it become links."""
+        clean = self._redactor.scrub(dict(artifacts))
+        self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
+        self._link(clean, None, None)
 
     def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
         """The end of a run that had no host: a failure that stands, as others without an instance, on localhost."""

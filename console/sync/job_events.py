@@ -145,8 +145,7 @@ class JobReader(RunReader):
         if run["started_at"] is None:
             run["started_at"] = job.started_at
         if job.artifacts and run["stats_json"] is None:
-            run["stats_json"] = to_json(self._redactor.scrub(dict(job.artifacts)))
-            self._link(job.artifacts, None, None)
+            self._take_artifacts(job.artifacts)
         if job.ended:
             self.state["ended"] = True
             run["ended_at"] = run["ended_at"] or job.finished_at or run["heartbeat_at"]

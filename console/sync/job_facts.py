@@ -72,8 +72,8 @@ def awx_key(origin: str, job_id: Any) -> str:
     return f"{job_id}-awx-{server}"
 
 
-def awx_job(origin: str, detail: Mapping[str, Any]) -> Job:
-    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API."""
+def awx_job(origin: str, detail: Mapping[str, Any], page: str) -> Job:
+    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API; ``page``: the job's."""
     fields = _mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
     status = str(detail.get("status"))
@@ -92,7 +92,7 @@ def awx_job(origin: str, detail: Mapping[str, Any]) -> Job:
         launch_type=text(detail.get("launch_type")),
         launched_by=text(_mapping(detail.get("launched_by")).get("name")),
         controller=text(detail.get("execution_node")) or text(detail.get("controller_node")),
-        url=f"{origin}/#/jobs/playbook/{job_id}",
+        url=page,
         created_at=parse_time(detail.get("created")),
         started_at=parse_time(detail.get("started")),
         finished_at=parse_time(detail.get("finished")),

@@ -5,8 +5,10 @@
 """Run log spools -> store: whole runs, and the new lines of runs that are still going on.
 
 A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
-that is no event is skipped, counted and reported. A run without an end is ``running`` while its writer holds the lock
-on the file, and ``lost`` once that is free.
+that is no event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
+while its writer holds the lock on the file, and ``lost`` once that is free.
+
+Other users may be able to put files into the folder, so only regular files of the own user are loaded, no links.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 import struct
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +28,7 @@ from typing import BinaryIO
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import open_to_others
 from console.store import Cursor, Store, to_json
 from console.sync.events import EventError, RunReader
 from console.sync.progress import Progress, silent
@@ -32,8 +36,13 @@ from console.sync.progress import Progress, silent
 SOURCE = "spool"
 # The cursor of the folder as a whole: "data as of".
 FOLDER = ""
-# Events stored in one transaction: other writers wait about half a second at most.
+# Events stored in one transaction, and their bytes: other writers wait about half a second at most.
 BATCH = 5000
+BATCH_BYTES = 16 << 20
+# The recap of 20,000 hosts with long names is shorter.
+LINE_MOST = 8 << 20
+# As many left out files are named.
+_NAMED_MOST = 5
 
 _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
@@ -65,7 +74,8 @@ def sync_spools(
     """Load what is new in ``folder``. A spool that cannot be read is reported and does not stop the others."""
     report = SpoolReport()
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".jsonl") and entry.is_file())
+        names, left_out = _found(folder)
+        open_folder = open_to_others(folder)
     except FileNotFoundError:
         text = f"The run log folder {folder} does not exist"
         if folder_may_be_missing:
@@ -76,12 +86,14 @@ def sync_spools(
     except OSError as error:
         report.problems.append(f"The run log folder {folder} cannot be read: {error.strerror or error}.")
         return report
+    if open_folder:
+        report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
     cursors = store.cursors(SOURCE)
     step = _Step(progress, names, folder, cursors)
     for name in names:
         match = _NAME.match(name)
         if match is None:
-            report.notes.append(f"{name} is not named like a run log; it was left alone.")
+            report.notes.append(f"{_shown(name)} is not named like a run log; it was left alone.")
             continue
         try:
             spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
@@ -89,13 +101,64 @@ def sync_spools(
             if remove_loaded and spool.is_done():
                 (folder / name).unlink(missing_ok=True)
                 report.removed += 1
+        except _NotOurs as reason:
+            left_out[name] = str(reason)
         except OSError as error:
             report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
     step.end()
+    if left_out:
+        named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
+        more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""
+        report.notes.append(
+            f"Left out in {folder}: {named}{more}. Only regular files that belong to the user who runs the console are"
+            " loaded."
+        )
     folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
     folder_cursor.note(now(), report.problems)
     store.put_cursor(folder_cursor)
     return report
+
+
+class _NotOurs(Exception):
+    """A file that is not loaded, whatever it holds; the message says why."""
+
+
+def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of the run logs in a folder, and what is left out, with the reason. Raises OSError."""
+    names, left_out = [], {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.endswith(".jsonl") or entry.is_dir(follow_symlinks=False):
+                continue
+            with suppress(FileNotFoundError):
+                if reason := _foreign(entry.stat(follow_symlinks=False)):
+                    left_out[entry.name] = reason
+                else:
+                    names.append(entry.name)
+    return sorted(names), dict(sorted(left_out.items()))
+
+
+def _foreign(found: os.stat_result) -> str | None:
+    """Why a file is not loaded, None if it is."""
+    if stat.S_ISLNK(found.st_mode):
+        return "a link"
+    if not stat.S_ISREG(found.st_mode):
+        return "no regular file"
+    return None if found.st_uid == os.geteuid() else f"belongs to user {found.st_uid}"
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a run log to read. Raises _NotOurs if it was replaced by something else meanwhile, and OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(fd, "rb")
+    if reason := _foreign(os.fstat(fd)):
+        file.close()
+        raise _NotOurs(reason)
+    return file
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
 
 
 class _Step:
@@ -140,7 +203,7 @@ class _Spool:
             return
         before = cursor.bad_lines if cursor else 0
         events = 0
-        with self._path.open("rb") as file:
+        with _open(self._path) as file:
             # The lock is looked at first: a run that ends in between has then written its end before it is read.
             alive = is_locked(file)
             more = True
@@ -175,7 +238,7 @@ class _Spool:
         cursor = self._cursor
         if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
             return False
-        with self._path.open("rb") as file:
+        with _open(self._path) as file:
             return cursor.position == os.fstat(file.fileno()).st_size and not is_locked(file)
 
     def _load_batch(self, file: BinaryIO, cursor: Cursor | None, alive: bool) -> tuple[bool, int | None]:
@@ -195,10 +258,22 @@ class _Spool:
             redactor=self._redactor,
         )
         file.seek(position)
-        events, lines, self._torn = 0, 0, False
-        while lines < BATCH:
-            line = file.readline()
-            if not line.endswith(b"\n"):
+        began, events, lines, self._torn = position, 0, 0, False
+        while room := lines < BATCH and position - began < BATCH_BYTES:
+            line = file.readline(LINE_MOST)
+            ends = line.endswith(b"\n")
+            continues = bool(reader.state.get("in_long_line"))
+            if continues or (not ends and len(line) == LINE_MOST):
+                if not continues:
+                    next_cursor.bad_lines += 1
+                    next_cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
+                # The rest of it may come with a later sync.
+                reader.state["in_long_line"] = self._torn = not ends
+                position += len(line)
+                if line:
+                    continue
+                break
+            if not ends:
                 self._torn = bool(line)
                 break
             lines += 1
@@ -218,7 +293,8 @@ class _Spool:
         if not self._store.put_run(reader.take(), next_cursor, after=after):
             return True, None
         self._cursor = next_cursor
-        return lines == BATCH, events
+        # Without room for more the batch has ended before the file.
+        return not room, events
 
 
 def _feed(reader: RunReader, line: bytes) -> str | None:

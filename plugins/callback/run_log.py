@@ -16,8 +16,10 @@ author:
 description:
   - Writes each event of a run (plays, batches of C(serial), tasks, handlers, results, retries, recap) as one JSON line
     into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
-  - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses nothing that happened.
-    While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
+  - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses no event that was written.
+    Ansible reports an event to the screen first and then to the other callbacks, so the newest line on the screen can
+    be missing in the file.
+  - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
     host ends with C(fleetops_refused) instead, with the reason as C(msg).
   - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
@@ -25,21 +27,28 @@ description:
     C(no_log) stay censored.
   - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
 notes:
-  - The values of E(FLEETOPS_API_KEY), of environment variables and variables whose names say that they are secret,
-    of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so is
-    whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
+  - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
+    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so
+    is whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
     only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
     print others.
+  - The names of the inventory's hosts and groups and the run's paths are not masked, also inside messages, even where a
+    secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
   - Each playbook of an C(ansible-playbook) command gets a file of its own.
   - Written lines survive the end of the process, not a power cut. Nothing is flushed to the disk.
   - When the folder is full, events are left out, and the next event that finds room says how many
-    in C(dropped_events). Counters have no gaps.
+    in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
+    on a full disk does not look like one that was interrupted.
+  - What C(set_stats) was given is cut down to O(result_limit) too. Its scalars stay, its lists and tables become
+    shorter, and C(left_out) holds their full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
   spool_dir:
     description:
-      - Folder of the run files. It is created with mode C(0700) when it is missing, files have mode C(0600).
+      - Folder of the run files. It is created with mode C(0700) when it is missing, as are its missing parents,
+        whatever the umask is. Files have mode C(0600). A warning says when other users can write to an existing folder.
+      - The console loads only files that belong to the user who runs it.
       - The default is C($XDG_STATE_HOME/fleetops/runs), where E(XDG_STATE_HOME) is by default C(~/.local/state).
       - Keep it on a local file system. Locks of network file systems are not reliable.
     type: path
@@ -52,7 +61,7 @@ options:
     description:
       - The most bytes of JSON that are stored of one result.
       - Longer results are cut down to the status, ids, C(msg) and C(error), and marked with C(truncated).
-      - At least 1024.
+      - At least 1024. The console leaves out lines of more than 8 MiB.
     type: int
     default: 65536
     env:
@@ -80,28 +89,38 @@ enable_by_environment: |
 import functools
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
+from ansible import context
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_lines import Clock, Head, head, members
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_origin import run_origin
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_redactor import NameRedactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_refused import listen
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import dump, is_kept_whole, result_text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
+    Secrets,
     connection_secrets,
-    environment_secrets,
+    inventory_names,
+    is_api_key,
+    named_environment_secrets,
     play_secrets,
+    run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import LEAST_RESERVE, Spool, default_folder
 from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
 _LEAST_RESULT_LIMIT = 1024
+# As many bytes of the artifacts find room on a full disk.
+_LEAST_ARTIFACTS = 4096
 _RECAP = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
 
 
@@ -134,8 +153,13 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._pid = os.getpid()
         self._spool: Spool | None = None
         self._warned = False
-        self._secrets: set[str] = set()
-        self._redactor = Redactor()
+        self._secrets: Secrets = {}
+        self._names: set[str] = set()
+        self._paths: set[str] = set()
+        self._spared: set[str] = set()
+        self._redactor = NameRedactor()
+        # For what is a name as a whole: of that the API key alone is masked.
+        self._key_redactor = Redactor()
         self._host_names: dict[str, str] = {}
         self._limit = 0
         self._recap_before: dict[str, dict[str, int]] = {}
@@ -162,7 +186,12 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     def _start(self, playbook: Any) -> None:
         started = datetime.now(UTC)
-        self._learn(environment_secrets(os.environ))
+        folder = self.get_option("spool_dir")
+        spool_dir = Path(folder) if folder else default_folder(os.environ)
+        sources = context.CLIARGS.get("inventory") or ()
+        self._names, self._paths = set(), run_paths(playbook, sources, str(spool_dir), C.CONFIG_FILE)
+        self._recap_room: dict[str, int] = {}
+        self._learn(named_environment_secrets(os.environ), self._paths)
         self._run_id = str(uuid.uuid4())
         self._counter = 0
         self._dropped = 0
@@ -176,17 +205,18 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._batches: dict[str, int] = {}
         self._uuid_start = str(uuid.uuid4())[:24]
         self._playbook_uuid = str(uuid.uuid4())
-        name = self._redactor.scrub(getattr(playbook, "_file_name", "???"))
+        name = self._key_redactor.text(str(getattr(playbook, "_file_name", "???")))
         self._of_playbook = self._members({"playbook": name, "playbook_uuid": self._playbook_uuid})
         self._of_play = self._of_playbook
         self._task = head(None, self._of_playbook)
         self._of_run = self._members({"pid": self._pid, "runner_ident": self._run_id})
-        folder = self.get_option("spool_dir")
-        self._spool = Spool(Path(folder) if folder else default_folder(os.environ), self._run_id, started)
+        self._spool = Spool(spool_dir, self._run_id, started)
         if self._spool.lock_error is not None:
             self._warn(self._spool.lock_error)
         listen(self._refused)
-        origin = self._redactor.scrub(run_origin(self._run_id, started))
+        if self._spool.remark is not None:
+            self._display.warning(f"Run log: {self._key_redactor.text(self._spool.remark)}.")
+        origin = self._key_redactor.scrub(run_origin(self._run_id, started))
         said = self._members({"fleetops_run": origin})
         try:
             self._emit("playbook_on_start", head(None, self._of_playbook), said, event_uuid=self._playbook_uuid)
@@ -199,7 +229,12 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     @_recorded
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        hosts = self._batch_hosts(play)
+        inventory = getattr(play.get_variable_manager(), "_inventory", None)
+        # The executor restricts the inventory to a batch before each one.
+        hosts = inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
+        if inventory is not None:
+            self._learn({}, inventory_names(inventory))
+        self._keep_room(hosts)
         try:
             self._learn(play_secrets(play, hosts))
         except Exception as error:  # noqa: BLE001 - an unreadable vars file is Ansible's to report
@@ -210,21 +245,22 @@ class CallbackModule(StrictOptions, CallbackBase):
         play_uuid = str(play._uuid).partition("_")[0]
         batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
         play_uuid = self._unique(play_uuid)
-        scrub = self._redactor.scrub
-        name, pattern = scrub(name), scrub(pattern)
+        name, pattern = self._redactor.text(str(name)), self._redactor.text(str(pattern))
+        text = self._key_redactor.text
         of_play = self._members({"play": name, "play_uuid": play_uuid, "play_pattern": pattern})
         self._play_uuid, self._of_play = play_uuid, self._of_playbook + of_play
         self._task, self._tasks = head(None, self._of_play), {}
-        data = {"name": name, "pattern": pattern, "batch": batch, "batch_hosts": [scrub(host.name) for host in hosts]}
+        data = {"name": name, "pattern": pattern, "batch": batch, "batch_hosts": [text(host.name) for host in hosts]}
         parent = head(self._playbook_uuid, self._of_play)
         self._emit("playbook_on_play_start", parent, self._members(data), event_uuid=play_uuid)
 
-    @staticmethod
-    def _batch_hosts(play: Any) -> list[Any]:
-        """The hosts of this batch: the executor restricts the inventory to them before each one."""
-        manager = play.get_variable_manager()
-        inventory = getattr(manager, "_inventory", None)
-        return inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
+    def _keep_room(self, hosts: list[Any]) -> None:
+        """Have room on the disk for a recap with these hosts in each of its tallies."""
+        for host in hosts:
+            if host.name not in self._recap_room:
+                self._recap_room[host.name] = (len(self._host_name(host.name)) + 8) * len(_RECAP)
+        if self._spool is not None:
+            self._spool.reserve(LEAST_RESERVE + _LEAST_ARTIFACTS + sum(self._recap_room.values()))
 
     @_recorded
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -255,7 +291,6 @@ class CallbackModule(StrictOptions, CallbackBase):
             "task_action": task.action,
             "resolved_action": getattr(task, "resolved_action", None) or task.action,
             "task_args": "",
-            "task_path": task.get_path(),
         }
         role = getattr(task, "_role", None)
         if role is not None:
@@ -263,7 +298,8 @@ class CallbackModule(StrictOptions, CallbackBase):
             resolved = role.get_name()
             if resolved != role._role_name:
                 described["resolved_role"] = resolved
-        return self._members(self._redactor.scrub(described))
+        path = self._key_redactor.scrub(task.get_path())
+        return self._members({**self._redactor.scrub(described), "task_path": path})
 
     def _remember(self, task: Any, of_task: str, event_uuid: str) -> Head:
         loop = dump(self._redactor.scrub(getattr(task, "loop_with", None)), self._redactor)
@@ -288,8 +324,8 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     @_recorded
     def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
-        scrub = self._redactor.scrub
-        said = self._members({"host": scrub(host.get_name()), "handler": scrub(handler.get_name())})
+        handler_name = dump(self._redactor.scrub(handler.get_name()), self._redactor)
+        said = f'"host":{self._host_name(host.get_name())},"handler":{handler_name},'
         self._emit("playbook_on_notify", self._task, said)
 
     @_recorded
@@ -305,22 +341,32 @@ class CallbackModule(StrictOptions, CallbackBase):
         recap = {name: dict(getattr(stats, name, None) or {}) for name in _RECAP}
         data: dict[str, Any] = {name: self._since_last_playbook(name, recap[name]) for name in _RECAP}
         data["processed"] = {host: 1 for counts in data.values() for host in counts}
-        data = self._redactor.scrub(data)
+        text = self._key_redactor.text
+        data = {name: {text(host): n for host, n in counts.items()} for name, counts in data.items()}
         self._recap_before = recap
-        data["artifact_data"] = self._artifacts((getattr(stats, "custom", None) or {}).get("_run", {}))
+        artifacts = self._redactor.scrub((getattr(stats, "custom", None) or {}).get("_run", {}))
         try:
-            self._emit("playbook_on_stats", head(self._playbook_uuid, self._of_playbook), self._members(data))
+            self._end(data, artifacts)
         finally:
             self._close()
+
+    def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
+        """Append the recap, on a full disk with as much of the artifacts as there is room for."""
+        of_run = head(self._playbook_uuid, self._of_playbook)
+        for limit in (self._limit, _LEAST_ARTIFACTS, 0):
+            data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._redactor)}
+            try:
+                self._emit("playbook_on_stats", of_run, self._members(data), last=True)
+            except OSError:
+                if limit == 0:
+                    raise
+            else:
+                return
 
     def _since_last_playbook(self, name: str, counts: Mapping[str, int]) -> dict[str, int]:
         """Ansible counts on over the playbooks of one command."""
         before = self._recap_before.get(name, {})
         return {host: n - before.get(host, 0) for host, n in counts.items() if n != before.get(host, 0)}
-
-    def _artifacts(self, data: Any) -> Any:
-        scrubbed = self._redactor.scrub(data)
-        return scrubbed if len(dump(scrubbed, self._redactor)) <= self._limit else {"truncated": True}
 
     # Results
 
@@ -395,7 +441,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         """A host's name or address as JSON, scrubbed once."""
         known = self._host_names.get(name)
         if known is None:
-            known = self._host_names[name] = dump(self._redactor.scrub(name), self._redactor)
+            known = self._host_names[name] = dump(self._key_redactor.scrub(name), self._redactor)
         return known
 
     def _of_task(self, task: Any) -> Head:
@@ -406,8 +452,17 @@ class CallbackModule(StrictOptions, CallbackBase):
     def _members(self, data: Mapping[str, Any]) -> str:
         return members(data, self._redactor)
 
-    def _emit(self, event: str, of_parent: Head, said: str = "", created: str = "", *, event_uuid: str = "") -> None:
-        """Append one event whose own data are the members ``said``.
+    def _emit(
+        self,
+        event: str,
+        of_parent: Head,
+        said: str = "",
+        created: str = "",
+        *,
+        event_uuid: str = "",
+        last: bool = False,
+    ) -> None:
+        """Append one event whose own data are the members ``said``; the ``last`` one may use the reserved room.
 
         Raises OSError when it cannot be written; the counter then stays.
         """
@@ -424,14 +479,30 @@ class CallbackModule(StrictOptions, CallbackBase):
         )
         if event.startswith("playbook_"):
             self._spool.check_name()
-        self._spool.append(line.encode("ascii"))
+        append = self._spool.append_last if last else self._spool.append
+        append(line.encode("ascii"))
         self._counter = counter
 
-    def _learn(self, secrets: set[str]) -> None:
-        if not secrets <= self._secrets:
-            self._secrets |= secrets
-            self._redactor = Redactor(self._secrets)
-            self._host_names = {}
+    def _learn(self, secrets: Secrets, names: Set[str] = frozenset()) -> None:
+        """Take in what is secret, and the names that are never masked."""
+        fresh = {value: source for value, source in secrets.items() if value not in self._secrets}
+        fresh |= {value: source for value, source in secrets.items() if is_api_key(source)}
+        if fresh.items() <= self._secrets.items() and names <= self._names:
+            return
+        self._secrets |= fresh
+        self._names |= names
+        always = {value for value, source in self._secrets.items() if is_api_key(source)}
+        self._redactor = NameRedactor(self._secrets, self._names, always)
+        self._key_redactor = Redactor(always)
+        self._host_names = {}
+        for source in self._redactor.spared():
+            if source not in self._spared:
+                self._spared.add(source)
+                self._display.warning(
+                    f"Run log: the value of {source} is part of the name of a host or a group, or of a path of this"
+                    " run. It is not masked there, since the names would not be recognised any more. If it is a secret,"
+                    " choose another one."
+                )
 
     # Trouble
 

@@ -6,11 +6,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import resource
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+
+# Kept free for the recap of a run whose hosts are not known yet.
+LEAST_RESERVE = 8192
+_BLOCK = b"." * 65536
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -23,27 +31,60 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     return base / "fleetops" / "runs"
 
 
+def make_folder(folder: Path) -> None:
+    """Create ``folder`` and its missing parents, each with mode 0700 whatever the umask is. Raises OSError."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next((n for n, path in enumerate(missing) if path.exists()), len(missing))]
+    for path in reversed(missing):
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:  # another run was quicker; a file in the way is told when the spool is opened
+            continue
+        path.chmod(0o700)
+
+
+def open_to_others(folder: Path) -> str | None:
+    """A sentence if other users can put files into ``folder`` or take them away, else None. Raises OSError."""
+    found = folder.stat()
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return (
+            f"the run log folder {folder} has mode {stat.S_IMODE(found.st_mode):04o}: other users can add and remove"
+            f" files there; chmod 700 {folder} ends that"
+        )
+    return None
+
+
 class Spool:
     """A new file ``<YYYYmmddTHHMMSSZ>-<run_id>.jsonl`` (0600) in ``folder`` (made 0700 when missing).
 
     Each line is one ``os.write`` on an O_APPEND descriptor, so what was written survives a kill -9.
     An exclusive POSIX record lock is held until ``close`` or the end of the process. Forked workers do not inherit
     it. Any other descriptor of this file closed in this process would drop it: the file is opened here only.
+
+    ``append_last`` finds room on a full disk: bytes for it are held by a second file that has no name. ``remark`` is a
+    sentence about the folder that its owner should know, or None.
     """
 
     def __init__(self, folder: Path, run_id: str, started: datetime) -> None:
         """Create and lock the file. Raises OSError when that is impossible."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         self.path = folder / f"{started:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._pid = os.getpid()
         self._fd = os.open(self.path, flags, 0o600)
+        os.fchmod(self._fd, 0o600)
         self._size = 0
         self._torn = False
+        self.remark = open_to_others(folder)
         self.lock_error: OSError | None = None
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:  # a file system without locks: the record is still worth having
             self.lock_error = error
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        self._longest = None if limit == resource.RLIM_INFINITY else limit
+        self._reserve_fd, self._reserved = -1, 0
+        self.reserve(LEAST_RESERVE)
 
     @property
     def is_open(self) -> bool:
@@ -55,8 +96,35 @@ class Spool:
             self.close()
             raise FileNotFoundError(2, "the file was removed during the run", str(self.path))
 
+    def reserve(self, size: int) -> None:
+        """Hold ``size`` bytes of the disk for ``append_last``, or as many as there are; less than before is ignored."""
+        if self._fd < 0 or size <= self._reserved:
+            return
+        with suppress(OSError):
+            if self._reserve_fd < 0:
+                self._reserve_fd = _nameless(self.path)
+            while self._reserved < size:
+                self._reserved += os.write(self._reserve_fd, _BLOCK[: size - self._reserved])
+
     def append(self, line: bytes) -> None:
         """Write ``line`` (without its newline). Raises OSError; the file then still ends with a whole line."""
+        # A limit on the size of files is met by this file alone, so here the room is kept by staying below it.
+        if self._longest is not None and self._size + len(line) + 2 + self._reserved > self._longest:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self._write(line)
+
+    def append_last(self, line: bytes) -> None:
+        """Write ``line`` as ``append`` does, on a full disk into the room that was reserved."""
+        try:
+            self._write(line)
+        except OSError:
+            if self._reserve_fd < 0:
+                raise
+            # Forked workers may have it open too: closing it alone would not free the room.
+            os.ftruncate(self._reserve_fd, 0)
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
         data = b"\n" + line + b"\n" if self._torn else line + b"\n"
         written = 0
         try:
@@ -79,7 +147,22 @@ class Spool:
             self._torn = True
 
     def close(self) -> None:
-        """End the record and free the lock."""
+        """End the record and free the lock and the reserved room."""
+        if self._reserve_fd >= 0:
+            # The room is this process's: a forked worker only closes its own descriptor.
+            if os.getpid() == self._pid:
+                with suppress(OSError):
+                    os.ftruncate(self._reserve_fd, 0)
+            os.close(self._reserve_fd)
+            self._reserve_fd = -1
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _nameless(beside: Path) -> int:
+    """A new file on the file system of ``beside`` that is gone when its last descriptor is closed."""
+    path = beside.with_suffix(".reserve")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    path.unlink()
+    return fd

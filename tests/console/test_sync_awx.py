@@ -23,11 +23,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from streamlit.testing.v1 import AppTest
 
+from console import queries
 from console.__main__ import main
+from console.queries.keeping import vitals
 from console.settings import SettingsError
 from console.store import open_store
 from console.sync.awx import JobFilter, sync_awx
-from console.sync.awx_client import AwxClient, AwxConnection, load_awx
+from console.sync.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
 from console.sync.job_import import ImportReport
 from console.sync.spools import sync_spools
 from tests.conftest import CHECKOUT
@@ -55,12 +57,21 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "console.db"
 
 
-def load(awx: FakeAwx, database: Path, wanted: JobFilter | None = None, **changes: Any) -> ImportReport:
-    """One import, without any real waiting."""
+def load(
+    awx: FakeAwx,
+    database: Path,
+    wanted: JobFilter | None = None,
+    *,
+    at: float = NOW,
+    slept: list[float] | None = None,
+    **changes: Any,
+) -> ImportReport:
+    """One import, without any real waiting; ``slept`` takes the seconds that it would have waited."""
     connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
     client = AwxClient(connection, sleep=lambda seconds: None)
+    waits = [] if slept is None else slept
     with open_store(database) as store:
-        report = sync_awx(store, client, now=lambda: NOW, wanted=wanted, sleep=lambda seconds: None)
+        report = sync_awx(store, client, now=lambda: at, wanted=wanted, sleep=waits.append)
     client.close()
     return report
 
@@ -155,6 +166,42 @@ def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_aske
     awx.polls.clear()
     assert load(awx, database).events == 26
     assert len(rows(database, run_of(2))) == 1
+
+
+# reports/2026-11 D7
+def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_stand_still(
+    awx: FakeAwx, database: Path
+) -> None:
+    ended = datetime.datetime.fromisoformat(awx.jobs[2]["finished"]).timestamp()
+    awx.polls = {2: 1_000_000}
+    late = awx.events[2][20:]
+    awx.events[2] = awx.events[2][:20]
+    slept: list[float] = []
+    first = load(awx, database, at=ended + 10, slept=slept)
+    assert (first.jobs, first.waiting, sum(slept)) == (2, 1, 30)
+    # From then on no sync waits for it.
+    slept.clear()
+    assert load(awx, database, at=ended + 200, slept=slept).waiting == 1
+    assert rows(database, run_of(2)) == []
+    taken = load(awx, database, at=ended + 10 + 300, slept=slept)
+    assert taken.notes == [
+        "Job 2 of AWX has ended, and AWX has stopped processing its events without finishing them; the 20 that are"
+        " there are shown, and what still comes within a day is added."
+    ]
+    assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
+    assert load(awx, database, at=ended + 400, slept=slept).notes == []
+    # The dispatcher is back: what it has kept comes after all.
+    awx.events[2] += late
+    load(awx, database, at=ended + 500, slept=slept)
+    load(awx, database, at=ended + 900, slept=slept)
+    assert rows(database, "SELECT events, dropped_events FROM runs WHERE job_id = '2'") == [
+        {"events": 26, "dropped_events": 0}
+    ]
+    assert (sum(slept), rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'")) == (0, [{"complete": 0}])
+    # After a day nothing more is expected of it.
+    load(awx, database, at=ended + 90_000, slept=slept)
+    assert rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'") == [{"complete": 1}]
+    assert load(awx, database, at=ended + 90_100).known == 3
 
 
 def test_jobs_of_others_are_left_out_by_project_template_and_label(awx: FakeAwx, database: Path) -> None:
@@ -285,6 +332,49 @@ def test_awxkit_and_the_importer_read_the_same(awx: FakeAwx, database: Path) -> 
     assert seen == [(r["counter"], r["host"]) for r in ours]
 
 
+def in_flight_of_job_5(awx: FakeAwx) -> None:
+    """Job 5 ended while agent-01 was redeployed: agent-02 has its result, the second batch never began."""
+    awx.events[5] = [
+        event
+        for event in awx.events[5]
+        if event["counter"] <= 12 and not (event["event"] == "runner_on_ok" and event["host_name"] == "agent-01")
+    ]
+
+
+# reports/2026-11 D8
+@pytest.mark.parametrize(
+    ("job_status", "explanation"),
+    [("canceled", ""), ("failed", "Job terminated due to timeout"), ("error", "Task was marked as running")],
+)
+def test_what_was_in_flight_when_a_job_ended_is_shown_so(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, job_status: str, explanation: str
+) -> None:
+    awx.add(2, 5, later_s=600, status=job_status, job_explanation=explanation)
+    in_flight_of_job_5(awx)
+    assert load(awx, database).problems == []
+    (run,) = rows(database, run_of(5))
+    assert [r["host"] for r in rows(database, "SELECT host FROM run_in_flight")] == ["agent-01"]
+    found, total = queries.run_grid(database, run["run_id"])
+    assert (total, found[["host", "outcome"]].to_numpy().tolist()) == (
+        2,
+        [["agent-01", "in_flight"], ["agent-02", "changed"]],
+    )
+    assert found["0"].tolist() == ["in_flight", "changed"]
+    assert queries.recap(database, run["run_id"])[["host", "in_flight"]].to_numpy().tolist() == [
+        ["agent-01", 1],
+        ["agent-02", 0],
+    ]
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    page = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+    page.switch_page("app_pages/run.py")
+    page.query_params["id"] = run["run_id"]
+    page.run()
+    assert not page.exception
+    assert "In flight when it ended" in [element.value for element in page.subheader]
+    assert ("In flight at its end", "1") in [(metric.label, metric.value) for metric in page.metric]
+    assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
+
+
 # What goes wrong
 
 
@@ -372,6 +462,7 @@ def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
     ("url", "origin", "path"),
     [
         ("https://awx.example.com", "https://awx.example.com", "/api/v2"),
+        ("https://aap.example.com/api/controller/v2/", "https://aap.example.com", "/api/controller/v2"),
         ("https://awx.example.com/", "https://awx.example.com", "/api/v2"),
         ("https://awx.example.com/api/v2/", "https://awx.example.com", "/api/v2"),
         ("https://x.example.com/awx", "https://x.example.com/awx", "/awx/api/v2"),
@@ -381,6 +472,10 @@ def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
 def test_the_address_may_name_the_api_or_not(url: str, origin: str, path: str) -> None:
     client = AwxClient(AwxConnection(url, TOKEN))
     assert (client.origin, client._api) == (origin, path)
+    assert awx_origin(url) == origin
+    # reports/2026-11 D9
+    page = "execution/jobs/playbook/7/output" if "controller" in url else "#/jobs/playbook/7"
+    assert client.job_page(7) == f"{origin}/{page}"
 
 
 @pytest.mark.usefixtures("environment")
@@ -397,3 +492,29 @@ def test_the_command_imports_and_says_so(
     monkeypatch.setenv("FLEETOPS_AWX_TOKEN", "wrong")
     assert main(["sync", "awx", "--db", str(database), "--quiet"]) == 1
     assert "FLEETOPS_AWX_TOKEN" in capsys.readouterr().err
+
+
+# reports/2026-11 D10
+@pytest.mark.usefixtures("environment")
+def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
+    monkeypatch.setenv("FLEETOPS_AWX_URL", awx.url)
+    assert main(["sync", "--db", str(database), "--quiet", "awx"]) == 0
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        mistyped = f"http://127.0.0.1:{closed.getsockname()[1]}/api/controller/"
+        monkeypatch.setenv("FLEETOPS_AWX_URL", mistyped)
+        assert main(["sync", "--db", str(database), "--quiet", "awx", "--label", "fleetops"]) == 1
+    assert vitals(database, NOW).errors == 1
+    capsys.readouterr()
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    told = capsys.readouterr()
+    assert "is retired: its data stays" in told.out and told.err == ""
+    assert vitals(database, NOW).errors == 0
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    assert "it was retired already" in capsys.readouterr().err
+    assert main(["retire", "--db", str(database), "https://nowhere.example"]) == 2
+    assert awx.url in capsys.readouterr().err
+    assert len(rows(database, "SELECT * FROM run_jobs")) == 3

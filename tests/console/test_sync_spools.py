@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -330,3 +331,92 @@ def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tm
     assert rows(database, "SELECT events, last_counter, status FROM runs") == [
         {"events": 4, "last_counter": 4, "status": "lost"}
     ]
+
+
+LOAD_AND_MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from console.store import open_store
+from console.sync.spools import sync_spools
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+with open_store(sys.argv[1]) as store:
+    before = peak()
+    report = sync_spools(store, Path(sys.argv[2]), now=lambda: 0.0)
+    print(json.dumps({"grown_mib": peak() - before, "notes": report.notes, "problems": report.problems}))
+"""
+
+
+def measured(database: Path, folder: Path) -> dict[str, Any]:
+    """One load in a process of its own: by how much its memory grew, and what it said."""
+    command = [sys.executable, "-c", LOAD_AND_MEASURE, str(database), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+# reports/2026-11 F7
+def test_a_line_that_is_too_long_is_left_out_and_memory_stays_bounded(spool: Path, tmp_path: Path) -> None:
+    whole, database = lines(), tmp_path / "console.db"
+    entry = b'"an entry of a long list of small values",1,null,{},'
+    with (spool / NAME).open("wb") as file:
+        file.writelines(whole[:6])
+        at = file.tell()
+        # A valid event of 64 MB.
+        file.write(whole[6].removesuffix(b"}}\n") + b',"more":[')
+        for _piece in range(64):
+            file.write(entry * ((1 << 20) // len(entry)))
+        file.write(b"0]}}\n")
+        file.writelines(whole[7:])
+        # Then 40 MB of a line that has no end yet.
+        for _piece in range(40):
+            file.write(b"x" * (1 << 20))
+    told = measured(database, spool)
+    assert told["grown_mib"] < 200
+    assert told["problems"] == []
+    (note,) = told["notes"]
+    assert note.startswith(f"{NAME}: 2 unreadable line(s) skipped. The line at byte ")
+    assert note.endswith(" is longer than 8 MiB.")
+    assert at < (spool / NAME).stat().st_size
+    assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
+        {"status": "failed", "events": len(whole) - 1, "dropped_events": 1}
+    ]
+    # The end of the long line comes later, and then another event.
+    with (spool / NAME).open("ab") as file:
+        file.write(b"xx\n" + whole[6])
+    assert measured(database, spool)["notes"] == []
+    assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(whole), "dropped_events": 0}]
+
+
+def test_only_regular_files_of_the_own_user_are_loaded(
+    spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_bytes(b"".join(lines()))
+    (spool / names[0]).symlink_to(elsewhere)
+    os.mkfifo(spool / names[1])
+    (spool / names[2]).symlink_to(tmp_path / "nowhere")
+    spool.chmod(0o777)
+    database = tmp_path / "console.db"
+    report = load(database, spool)
+    assert (report.runs, report.problems) == (0, [])
+    assert report.notes == [
+        f"The run log folder {spool} has mode 0777: other users can add and remove files there; chmod 700 {spool} ends"
+        " that.",
+        f"Left out in {spool}: {names[0]} (a link), {names[1]} (no regular file), {names[2]} (a link). Only regular"
+        " files that belong to the user who runs the console are loaded.",
+    ]
+    spool.chmod(0o700)
+    for name in names[:3]:
+        (spool / name).unlink()
+    (spool / names[3]).write_bytes(b"".join(lines()))
+    owner = os.geteuid()
+    # The console of another user.
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert load(database, spool).notes[0].startswith(f"Left out in {spool}: {names[3]} (belongs to user {owner})")
+    assert rows(database, "SELECT * FROM runs") == []
+    monkeypatch.undo()
+    assert load(database, spool).runs == 1

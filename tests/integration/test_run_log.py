@@ -442,3 +442,98 @@ def test_a_limit_that_is_too_small_is_said_and_the_play_goes_on(project: Path, t
     assert not (tmp_path / "spool").exists()
     assert "result_limit of the run log is 10 bytes" in re.sub(r"\s+", " ", finished.stderr)
     assert API_KEY not in finished.stderr
+
+
+NAMED_HOSTS = ("agent-007.fra1.production.example", "agent-008.fra1.production.example")
+NAMED_PLAY = """\
+- name: Look at production
+  hosts: production
+  gather_facts: false
+  tasks:
+    - name: Say
+      ansible.builtin.command:
+        argv: [echo, "{{ inventory_hostname }} of production in {{ playbook_dir }}, alone {{ region }}, key {{ key }}"]
+      changed_when: true
+      vars:
+        key: "{{ lookup('ansible.builtin.env', 'FLEETOPS_API_KEY') }}"
+    - name: Publish
+      ansible.builtin.set_stats:
+        data:
+          why: "{{ {inventory_hostname: 'slow on ' ~ inventory_hostname} }}"
+        aggregate: true
+"""
+
+
+# reports/2026-11 C4
+def test_names_of_hosts_and_groups_and_paths_are_never_masked(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "production-ops" / "project")
+    (project / "named.yml").write_text(NAMED_PLAY)
+    (project / "hosts.ini").write_text(
+        "[production]\n" + "\n".join(NAMED_HOSTS) + "\n[production:vars]\nansible_connection=local\n"
+        f"ansible_python_interpreter={sys.executable}\n"
+    )
+    vaulted = subprocess.run(
+        [Path(sys.executable).parent / "ansible-vault", "encrypt_string", "fra1", "--name", "region"],
+        cwd=project,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (project / "group_vars" / "production.yml").write_text(vaulted + "\n")
+    env = {"APP_PASSWORD": "production"}
+    finished = play(project, tmp_path / "spool", "--limit", "production", playbook="named.yml", env=env)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    file = only_file(tmp_path / "spool")
+    told = events(file)
+    assert told[0]["event_data"]["fleetops_run"]["limit"] == "production"
+    (started,) = (e["event_data"] for e in told if e["event"] == "playbook_on_play_start")
+    assert (started["name"], started["pattern"]) == ("Look at production", "production")
+    assert started["batch_hosts"] == list(NAMED_HOSTS)
+    for record in told:
+        assert "*" not in record["event_data"].get("host", "") + record["event_data"].get("task_path", "")
+    results = [e["event_data"] for e in told if "stdout" in e["event_data"].get("res", {})]
+    assert {data["host"]: data["res"]["stdout"] for data in results} == {
+        host: f"{host} of production in {project}, alone ********, key ********" for host in NAMED_HOSTS
+    }
+    recap = told[-1]["event_data"]
+    assert recap["ok"] == dict.fromkeys(NAMED_HOSTS, 2)
+    assert recap["artifact_data"]["why"] == {host: f"slow on {host}" for host in NAMED_HOSTS}
+    assert API_KEY not in file.read_text()
+    warned = re.sub(r"\s+", " ", finished.stderr)
+    for source in ("the environment variable APP_PASSWORD", "the vaulted variable region"):
+        assert warned.count(f"Run log: the value of {source} is part of the name of a host or a group") == 1
+
+
+# reports/2026-11 F9
+def test_on_a_disk_that_stays_full_the_run_still_has_its_recap(tmp_path: Path) -> None:
+    """A file size limit answers as a full disk does; the tasks need no module, which would not fit either."""
+    project = write_project(tmp_path / "project")
+    say = "    - ansible.builtin.debug:\n        msg: told\n"
+    (project / "long.yml").write_text(f"- hosts: agents\n  gather_facts: false\n  tasks:\n{say * 20}")
+    finished = subprocess.run(
+        command(playbook="long.yml"),
+        cwd=project,
+        env=environment(tmp_path / "spool"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    told = events(only_file(tmp_path / "spool"))
+    assert told[-1]["event"] == "playbook_on_stats"
+    assert told[-1]["event_data"]["ok"] == dict.fromkeys(HOSTS, 20)
+    assert told[-1]["dropped_events"] > 50
+    assert warnings_of_the_log(finished.stdout + finished.stderr) == 1
+
+
+# reports/2026-11 F11
+def test_a_folder_that_is_open_to_others_is_said_once(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool").chmod(0o777)
+    finished = play(project, tmp_path / "spool", playbook="many.yml")
+    assert finished.returncode == 0
+    warned = re.sub(r"\s+", " ", finished.stderr)
+    assert warned.count("has mode 0777: other users can add and remove files there") == 1
+    assert len(events(only_file(tmp_path / "spool"))) > 50

@@ -42,7 +42,7 @@ class Redactor:
     def text(self, value: str) -> str:
         """``value`` without known secrets and without the values of key-bearing headers."""
         if self._pattern is not None:
-            value = self._pattern.sub(MASK, value)
+            value = self._pattern.sub(self._masked, value)
         if "-" in value or "uthorization" in value or "UTHORIZATION" in value:
             value = _HEADER_VALUE.sub(rf"\1\2{MASK}", value)
         return value
@@ -58,7 +58,7 @@ class Redactor:
         if isinstance(value, Mapping):
             return {
                 (self.text(k) if isinstance(k, str) else k): (
-                    MASK if is_secret_key(k) and v not in (None, "", False, True) else self.scrub(v, _depth + 1)
+                    MASK if self._hides_value(k) and v not in (None, "", False, True) else self.scrub(v, _depth + 1)
                 )
                 for k, v in value.items()
             }
@@ -67,6 +67,14 @@ class Redactor:
         if isinstance(value, (bytes, bytearray)):
             return self.text(bytes(value).decode("utf-8", "replace"))
         return value
+
+    def _masked(self, found: re.Match[str]) -> str:
+        """What stands for a known secret that was found in a text."""
+        return MASK
+
+    def _hides_value(self, key: Any) -> bool:
+        """Whether the value under a mapping's ``key`` is masked whatever it is."""
+        return is_secret_key(key)
 
 
 def is_secret_key(key: Any) -> bool:

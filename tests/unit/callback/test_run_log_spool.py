@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import os
 import resource
@@ -100,3 +101,68 @@ def test_a_removed_file_is_an_error(tmp_path: Path) -> None:
 )
 def test_default_folder(environ: dict[str, str], expected: Path) -> None:
     assert default_folder(environ) == expected
+
+
+# reports/2026-11 F11
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_folders_that_are_created_are_the_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        spool = Spool(tmp_path / "state" / "fleetops" / "runs", str(uuid.uuid4()), NOW)
+    finally:
+        os.umask(old)
+    made = [spool.path.parent, *spool.path.parent.parents][:3]
+    assert [path.stat().st_mode & 0o777 for path in (*made, spool.path)] == [0o700, 0o700, 0o700, 0o600]
+    assert spool.remark is None
+
+
+def test_a_folder_that_others_can_write_to_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    remark = Spool(tmp_path, str(uuid.uuid4()), NOW).remark
+    assert remark is not None
+    assert "has mode 0777" in remark and f"chmod 700 {tmp_path}" in remark
+
+
+class Disk:
+    """A disk with room for so many bytes in the files that were written to since; a write is cut short at its end."""
+
+    def __init__(self, room: int, patch: pytest.MonkeyPatch) -> None:
+        self._room, self._files, self._write = room, set[int](), os.write
+        patch.setattr(os, "write", self.write)
+
+    def write(self, fd: int, data: bytes) -> int:
+        self._files.add(fd)
+        free = self._room - sum(os.fstat(one).st_size for one in self._files)
+        if free <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._write(fd, data[:free])
+
+
+# reports/2026-11 F9
+def test_the_last_line_finds_room_where_no_other_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "filler").open("wb") as filler:
+        disk = Disk(200_000, monkeypatch)
+        spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+        spool.reserve(40_000)
+        spool.append(b"first")
+        with pytest.raises(OSError, match="No space left"):
+            while True:
+                disk.write(filler.fileno(), b"x" * 4096)
+        with pytest.raises(OSError, match="No space left"):
+            spool.append(b"y" * 9000)
+        last = b"z" * 30_000
+        spool.append_last(last)
+        spool.close()
+    assert spool.path.read_bytes() == b"first\n" + last + b"\n"
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".jsonl"]
+
+
+def test_below_a_limit_on_the_size_of_files_there_is_room_too(tmp_path: Path) -> None:
+    with file_size_limit(20_000):
+        spool = Spool(tmp_path, str(uuid.uuid4()), NOW)
+        with pytest.raises(OSError, match="too large"):
+            for _line in range(100):
+                spool.append(b"y" * 999)
+        spool.append_last(b"z" * 8000)
+        spool.close()
+    assert spool.path.read_bytes().endswith(b"y\n" + b"z" * 8000 + b"\n")
