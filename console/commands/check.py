@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from console.commands.lists import stuck_options, stuck_rules
-from console.commands.options import database_option, format_option, measure
+from console.commands.options import database_option, format_option, measure, put
 from console.limits import FIGURES, Limits, shown
 from console.listing import listing
 from console.settings import Settings, SettingsError
@@ -96,13 +95,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         for check in sorted(checks, key=lambda check: -check.level):
             # Paths and servers' words must not move the cursor.
             sentence = "".join(sign if sign.isprintable() else "?" for sign in check.sentence)
-            sys.stdout.write(f"{check.level.name:<8}  {check.name}: {sentence}.\n")
+            put(f"{check.level.name:<8}  {check.name}: {sentence}.\n")
     else:
         rows = [
             {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": f"{c.sentence}."}
             for c in checks
         ]
-        sys.stdout.write(listing(rows, ["check", "level", "value", "sentence"], options.format))
+        put(listing(rows, ["check", "level", "value", "sentence"], options.format))
     return int(worst(checks))
 
 
