@@ -21,7 +21,6 @@ def damaged(path: Path, said: str) -> str:
     """What to do about a file that SQLite cannot make sense of; ``said``: what SQLite said of it."""
     return (
         f"The file {path} is damaged or no SQLite database ({said}), or {path.name}-wal and {path.name}-shm beside it"
-        " are left from another file. To put a backup in its place, which moves all three aside, run:"
-        f" python -m console restore BACKUP --db {shlex.quote(str(path))}. Without a backup, move all three away and"
-        " sync again."
+        " are left from another file. Without a backup, move all three away and sync again. To put a backup in their"
+        f" place, which keeps them aside, run: python -m console restore BACKUP --db {shlex.quote(str(path))}"
     )

@@ -15,14 +15,14 @@ from streamlit.navigation.page import StreamlitPage
 
 from console import ui, way_back
 from console.acting.identity import Identity, identity
-from console.acting.login import is_loopback
+from console.acting.login import bound_to_login, is_loopback
 from console.settings import Acting, SettingsError, load_acting
 
 
 def acting() -> Acting:
     """Who may see and act; a wrong setting is said on the page, which ends there."""
     try:
-        return load_acting()
+        return bound_to_login(load_acting())
     except SettingsError as error:
         ui.problem("A setting is wrong", str(error))
         st.stop()

@@ -107,10 +107,14 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
     }
     if login is not None:
         flags["secrets.files"] = str(login.file)
-        # The name that browsers use; the console answers to no other but this machine's own.
         flags["browser.serverAddress"] = login.host
     given = [f"--{name}={value}" for name, value in flags.items()]
-    hosts = {"localhost", LOOPBACK, login.host} if login is not None else set()
+    # The console answers to the names of this machine alone, and with a login to the one that browsers use.
+    hosts = {"localhost", LOOPBACK, "::1"}
+    if is_loopback(address):
+        hosts.add(address)
+    if login is not None:
+        hosts.add(login.host)
     return given + [f"--server.allowedHosts={host}" for host in sorted(hosts)]
 
 
