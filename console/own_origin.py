@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("console")
 
 MOST_COOKIES = 128 * 1024
-"""Bytes of cookies with which a browser is let in: a login with about 1,000 groups."""
+"""Bytes of cookies with which a browser is let in: a login with more than 1,000 groups."""
 
-_STREAM, _HEALTH = "/_stcore/stream", "/_stcore/health"
+FAILED = "sign_in_failed"
+"""The query parameter of the first page to which a login leads that did not succeed."""
+
+_STREAM, _HEALTH, _CALLBACK = "/_stcore/stream", "/_stcore/health", "/oauth2callback"
 _LOGIN_COOKIE = "_streamlit_user"
 _HEADERS = [
     (b"content-security-policy", b"frame-ancestors 'none'"),
@@ -63,7 +66,9 @@ class OwnOrigin:
                 return
             # Seen here; Streamlit would look up whose the origin is.
             headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
-            await self._app({**scope, "headers": headers}, receive, _with_headers(send))
+            # The provider leads here with a state after a login, and without one after a logout.
+            is_login = scope["path"] == _CALLBACK and b"state=" in scope["query_string"]
+            await self._app({**scope, "headers": headers}, receive, _with_headers(send, is_login=is_login))
         else:
             await self._app(scope, receive, send)
 
@@ -144,7 +149,12 @@ async def _say(send: Send, status: int, sentence: str, more: Iterable[tuple[byte
     await send({"type": "http.response.body", "body": body})
 
 
-def _with_headers(send: Send) -> Send:
+def _lets_in(name: bytes, value: bytes) -> bool:
+    """Whether a header sets the login's cookie, and does not remove it."""
+    return name.lower() == b"set-cookie" and value.startswith(f"{_LOGIN_COOKIE}=".encode()) and b"ax-Age=0" not in value
+
+
+def _with_headers(send: Send, *, is_login: bool) -> Send:
     names = {name for name, _value in _HEADERS}
     replaced = False
 
@@ -159,6 +169,9 @@ def _with_headers(send: Send) -> Send:
                 await _say(send, 431, _too_much("The login would need", size))
                 return
             kept = [(name, value) for name, value in given if name.lower() not in names]
+            if is_login and not any(_lets_in(name, value) for name, value in given):
+                # Streamlit leads to the first page without a word.
+                kept = [(n, v + f"?{FAILED}=1".encode() if n.lower() == b"location" else v) for n, v in kept]
             message = {**message, "headers": [*kept, *_HEADERS]}
         if not replaced:
             await send(message)
