@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 from console.commands import check, imports, lists, serve, upkeep
-from console.commands.options import at_least_one, database_option, say
+from console.commands.options import OutputError, at_least_one, database_option, put, say
 from console.problem import DatabaseProblem
 from console.settings import Settings, SettingsError, load_api, load_settings
 from console.store import StoreError
 
-OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED = 0, 1, 2, 3, 130
+OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 0, 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
 exit codes:
   0    everything that was asked for is stored
-  1    some of it could not be read; it is named on standard error, the rest is stored
+  1    some of it could not be read, it is named on standard error and the rest is stored; or the output could not
+       be written
   2    wrong usage or settings; nothing was done
   3    the database cannot be used
        (check has codes of its own: see check --help)
   130  interrupted; what was stored until then stays, and the next sync goes on from there
+  141  the program that the output was piped to has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
@@ -53,17 +58,59 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. An output that nobody reads any more ends it without a word."""
+    try:
+        try:
+            with _saying_warnings():
+                return _run(arguments)
+        finally:
+            # Here and not at Python's end, which would complain. argparse has written its --help by now.
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:
+        _write_nowhere(sys.stdout, sys.stderr)
+        return NOT_READ
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(database=options.db, spool_dir=getattr(options, "spool", None))
         return int(options.run(options, settings))
     except SettingsError as error:
         return say(error, USAGE)
+    except OutputError as error:
+        return say(error, PARTLY)
     except (StoreError, DatabaseProblem) as error:
         return say(error, NO_DATABASE)
     except KeyboardInterrupt:
         return say("Interrupted. What was done until now stays; the same command goes on from there.", INTERRUPTED)
+
+
+def _write_nowhere(*streams: TextIO) -> None:
+    """What is left in the buffers of streams that nobody reads goes nowhere, also at Python's own end."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), 0)
+
+
+@contextlib.contextmanager
+def _saying_warnings() -> Iterator[None]:
+    """What the console's code warns of is on standard error, in the form of all its sentences there."""
+    handler, log = _Warnings(logging.WARNING), logging.getLogger("console")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,7 +189,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
             ),
             progress=silent if options.quiet else progress_line,
         )
-    print(f"{settings.database}: {report.summary}.")
+    put(f"{settings.database}: {report.summary}.\n")
     for sentence in report.notes:
         say(f"note: {sentence}", OK)
     for sentence in report.problems:

@@ -14,7 +14,7 @@ import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ from typing import Any, Self
 from sqlite_utils import Database
 
 from console.migrations import known_names, migrations
+from console.private_files import make_private_folder, only_for_the_owner
+from console.problem import damaged
 
 Row = dict[str, Any]
 
@@ -41,7 +43,7 @@ def open_database(
     file = Path(path).expanduser()
     with _errors(file, busy_timeout):
         if make_folder:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(file.parent)
         if not file.parent.is_dir():
             raise StoreError(
                 f"The folder {file.parent} of the console's database does not exist;"
@@ -55,6 +57,8 @@ def open_database(
             db = as_database(conn)
             if not into_copy:
                 _refuse_copy(conn, file)
+            # Not before: a copy that is refused stays as it is, its mode too.
+            only_for_the_owner(file)
             _prepare(db, file, busy_timeout)
         except BaseException:
             conn.close()
@@ -76,6 +80,16 @@ def open_existing(path: Path, busy_timeout: float, *, into_copy: bool = False) -
 
 def is_current(path: Path) -> bool:
     """Whether ``path`` is a console's database of this version; looked at without any write."""
+    return bool(_looked_up(path, lambda conn: conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names())))
+
+
+def is_copy(path: Path) -> bool:
+    """Whether ``path`` is a copy of a console's database for review; looked at without any write."""
+    return _looked_up(path, _copied_at) is not None
+
+
+def _looked_up(path: Path, look: Callable[[sqlite3.Connection], Any]) -> Any:
+    """What ``look`` finds in a console's database; None if it is none, or cannot be read."""
     log = path.with_name(path.name + "-wal")
     # Where no shared-memory file can be made, a database without a log can still be read.
     for mode in ("mode=ro", "immutable=1") if not (log.exists() and log.stat().st_size) else ("mode=ro",):
@@ -83,26 +97,34 @@ def is_current(path: Path) -> bool:
             conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT)
             try:
                 ours = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]
-                return bool(ours and conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names()))
+                return look(conn) if ours else None
             finally:
                 conn.close()
-    return False
+    return None
+
+
+def _copied_at(conn: sqlite3.Connection) -> float | None:
+    """When a database was made as a copy for review (epoch seconds), None for one that is none."""
+    # A database of before there was upkeep has no place for it.
+    if not conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
+        return None
+    at: float | None = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
+    return at
 
 
 def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
-    if conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
-        at = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
-        if at is not None:
-            moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
-            raise StoreError(
-                f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
-                " To go on with it as a database of its own, run:"
-                f" python -m console migrate --adopt --db {shlex.quote(str(file))}"
-            )
+    at = _copied_at(conn)
+    if at is not None:
+        moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+        raise StoreError(
+            f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
+            " To go on with it as a database of its own, run:"
+            f" python -m console migrate --adopt --db {shlex.quote(str(file))}"
+        )
 
 
 def _create_private(file: Path) -> None:
-    # SQLite gives -wal and -shm the mode of the database; an existing file keeps the mode its owner chose.
+    # SQLite gives -wal and -shm the mode of the database.
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
@@ -195,10 +217,7 @@ def _errors(file: Path, busy_timeout: float) -> Iterator[None]:
         if "full" in text:
             raise StoreError(f"The database {file} cannot grow ({text}); free some space and sync again.") from error
         if "not a database" in text or "malformed" in text:
-            raise StoreError(
-                f"The file {file} is damaged or no SQLite database ({text});"
-                " move it away and sync again, or restore a copy."
-            ) from error
+            raise StoreError(damaged(file, text)) from error
         raise StoreError(f"The database {file} refused a write: {text}.") from error
     except OSError as error:
         raise StoreError(f"The database {file} cannot be opened: {error.strerror or error}.") from error

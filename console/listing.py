@@ -48,6 +48,8 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return _yes_or_no(value)
     if not isinstance(value, str):
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
@@ -62,5 +64,11 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _printable(value: Any) -> str:
+    if isinstance(value, bool):
+        return _yes_or_no(value)
     return printable_line(str(value)) if value is not None else "-"

@@ -11,8 +11,9 @@ FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_
 FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
 FLEETOPS_CONSOLE_LOGIN       a secrets file of Streamlit's with a section [auth]: every page then asks for a login
 FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
-FLEETOPS_CONSOLE_OPERATORS   who they are: verified e-mail addresses or subjects, separated by commas
+FLEETOPS_CONSOLE_OPERATORS   who they are, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
 FLEETOPS_CONSOLE_OPERATOR_CLAIM  or what they have: a claim and its value, as in groups=operators
+FLEETOPS_CONSOLE_ISSUER      who vouches for all this: the login provider's issuer (default: by its server_metadata_url)
 
 A wrong value raises SettingsError, one sentence that names the variable; a key is never shown.
 """
@@ -59,13 +60,17 @@ class Acting:
     """Who may see the console and who may act from it.
 
     ``login``: the file with Streamlit's section [auth]; with it every page asks for a login, without it nobody can act.
-    ``operators``: addresses or subjects that may act. ``operator_claim``: a claim and the value that makes an operator.
+    ``operators``: who may act, as ``email:`` and an address or ``sub:`` and a subject. ``operator_claim``: a claim and
+    the value that makes an operator. ``issuer``: of the login provider, whose word alone counts, '' if it is not known.
+    ``client_id``: the console's own at that provider, '' if it is not known.
     """
 
     enabled: bool = False
     login: Path | None = None
     operators: frozenset[str] = frozenset()
     operator_claim: tuple[str, str] | None = None
+    issuer: str = ""
+    client_id: str = ""
 
 
 def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
@@ -73,7 +78,8 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
     env = os.environ if environ is None else environ
     enabled = _boolean(env, "FLEETOPS_CONSOLE_ACTIONS", default=False)
     login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
-    operators = frozenset(filter(None, (part.strip() for part in env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(","))))
+    listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
+    operators = frozenset(_operator(part.strip()) for part in listed if part.strip())
     claim = _operator_claim(env)
     if enabled and login is None:
         raise SettingsError(
@@ -85,7 +91,21 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
             "FLEETOPS_CONSOLE_ACTIONS is on, but nobody may act: set FLEETOPS_CONSOLE_OPERATORS"
             " or FLEETOPS_CONSOLE_OPERATOR_CLAIM."
         )
-    return Acting(enabled, Path(login).expanduser() if login else None, operators, claim)
+    issuer = _text(env, "FLEETOPS_CONSOLE_ISSUER") or ""
+    return Acting(enabled, Path(login).expanduser() if login else None, operators, claim, issuer)
+
+
+def _operator(entry: str) -> str:
+    """One of FLEETOPS_CONSOLE_OPERATORS with its kind before it: without one it is an address if it has an @."""
+    kind, colon, name = (part.strip() for part in entry.partition(":"))
+    if not colon:
+        kind, name = ("email" if "@" in entry else "sub"), entry
+    kind = kind.lower()
+    if kind not in ("email", "sub") or not name or (kind == "email" and "@" not in name):
+        raise SettingsError(
+            f"FLEETOPS_CONSOLE_OPERATORS has {entry!r}; write email: and an address, or sub: and the login's subject."
+        )
+    return f"{kind}:{name}"
 
 
 def _operator_claim(env: Mapping[str, str]) -> tuple[str, str] | None:

@@ -15,14 +15,15 @@ from streamlit.navigation.page import StreamlitPage
 
 from console import ui, way_back
 from console.acting.identity import Identity, identity
-from console.acting.login import is_loopback
+from console.acting.login import bound_to_login, is_loopback
+from console.own_origin import FAILED
 from console.settings import Acting, SettingsError, load_acting
 
 
 def acting() -> Acting:
     """Who may see and act; a wrong setting is said on the page, which ends there."""
     try:
-        return load_acting()
+        return bound_to_login(load_acting())
     except SettingsError as error:
         ui.problem("A setting is wrong", str(error))
         st.stop()
@@ -73,6 +74,11 @@ def _instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoRetur
 def _ask(page: str) -> None:
     st.title("fleetops console")
     st.text("Sign in to see the fleet's rollouts.")
+    if FAILED in st.query_params:
+        st.text(
+            "The last sign-in did not succeed: the login provider refused it, or sent what the console cannot take. The"
+            " console's log says more. For somebody in very many groups, have the provider send fewer claims."
+        )
     way_back.keep(page)
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a serving process does once, at its first visit: load what the pages need, and be ready to answer at once."""
+"""What a serving process does once: before it serves, and at its first visit, when it loads what the pages need."""
 
 from __future__ import annotations
 
@@ -13,8 +13,35 @@ import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from uvicorn.protocols.http import h11_impl
+from websockets import http11
+
+from console.acting.login import load_login
+from console.own_origin import MOST_COOKIES, OwnOrigin
+from console.settings import load_acting
 
 _ROOMS = ("sync_button", "timeline_section", "why_section", "instance_charts", "instance_tables", "share")
+
+
+def in_front() -> list[Any]:
+    """The middleware in front of Streamlit's server, for who is let in by the settings. Raises SettingsError."""
+    acting = load_acting()
+    origins = [load_login(acting.login).origin] if acting.login else []
+    return [Middleware(OwnOrigin, hosts=st.get_option("server.allowedHosts"), origins=origins)]
+
+
+def accept_long_cookies() -> None:
+    """Let the server read as many bytes of headers as logins with many groups have, and some more.
+
+    Its two parsers have a limit each that Streamlit has no setting for. A header that is too long ended a page's
+    WebSocket without a word, and the page loaded for ever.
+    """
+    h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = MOST_COOKIES + 64 * 1024
+    http11.MAX_LINE_LENGTH = MOST_COOKIES + 64 * 1024
 
 
 @cache

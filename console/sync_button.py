@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console import ui
+from console import sign_in, ui
 from console.settings import ApiConnection, SettingsError, load_api
 from console.store import StoreError
 from console.sync.api import ApiOptions
@@ -44,9 +44,22 @@ def _api() -> tuple[ApiConnection | None, str]:
         return None, str(error).replace(", or give --no-api", "")
 
 
+def _why_not() -> str:
+    """Why the visitor may not sync: a sync calls the API with the operators' key. '' without a login."""
+    return "" if sign_in.acting().login is None else sign_in.visitor().why_not
+
+
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. Off when there is nothing to read from, none on a copy."""
+    """Draw the button; returns whether it was pressed. Off when there is nothing to read from, none on a copy.
+
+    With a login it is the operators' alone.
+    """
     if ui.is_copy():
+        return False
+    if why_not := _why_not():
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.caption("Operators sync", width="content", help=f"`{_plain(why_not)}`")
+            st.button("Sync now", icon=":material/sync:", disabled=True)
         return False
     connection, why = _api()
     settings = ui.settings()
@@ -61,6 +74,11 @@ def button() -> bool:
             _choice_of_details()
         what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
         return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads into the database: {what}.")
+
+
+def _plain(sentence: str) -> str:
+    # It names an address of the login provider's, which must not end the span that keeps it text.
+    return sentence.replace("`", "'")
 
 
 def _details() -> tuple[str, ...]:
@@ -128,6 +146,9 @@ def what_to_set() -> None:
 
 
 def _sync(place: DeltaGenerator) -> _Result:
+    # Whatever a browser asks for: that the button is off is only what it shows.
+    if why_not := _why_not():
+        return _Result(None, why_not)
     connection, why = _api()
     settings = ui.settings()
     lock = _one_at_a_time()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.database import BUSY_TIMEOUT, StoreError, Tables, as_database, is_current, open_existing
+from console.private_files import database_files, rename_to_new
 from console.retention import Rule
 from console.store import to_json
 
@@ -159,48 +161,69 @@ AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
 def back_up(path: Path, target: Path, now: float) -> Copy:
     """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.
 
-    The copy is marked as one and checked before it counts. The database itself is not migrated, so an older one can be
-    copied first; the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at
+    The copy is marked as one and checked before it has its name. The database itself is not migrated, so an older one
+    can be copied first; the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at
     ``target`` then.
     """
     if not path.is_file():
         raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    if os.path.lexists(target):
+        raise StoreError(f"{target} exists already and is not overwritten; name a new file.")
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with copied(path, beside=target) as made:
+            _mark(path, made, now)
+            as_on_disk(made)
+            # Whoever finds the name finds a whole backup.
+            rename_to_new(made, target)
     except FileExistsError as error:
         raise StoreError(f"{target} exists already and is not overwritten; name a new file.") from error
     except OSError as error:
         raise StoreError(f"The backup {target} cannot be created: {error.strerror or error}.") from error
-    try:
-        _copy(path, target, now)
-    except BaseException as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, sqlite3.Error):
-            raise StoreError(f"The database {path} could not be copied to {target}: {error}.") from error
-        raise
     size = target.stat().st_size
     return Copy(target, size, _note(path, target, size, now))
 
 
-def _copy(path: Path, target: Path, now: float) -> None:
+@contextmanager
+def copied(path: Path, beside: Path) -> Iterator[Path]:
+    """One moment of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
+
+    The file is gone when the block ends, unless it was renamed. Raises StoreError, and OSError of the new file.
+    """
+    number, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
+    os.close(number)
+    made = Path(name)
+    try:
+        _copy(path, made)
+        yield made
+    except sqlite3.Error as error:
+        raise StoreError(f"The database {path} could not be copied: {error}.") from error
+    finally:
+        for file in database_files(made):
+            file.unlink(missing_ok=True)
+
+
+def _copy(path: Path, made: Path) -> None:
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
         if not source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]:
             raise StoreError(f"{path} is not the console's database; name its file with --db.")
         # It takes an empty file for its target, and it leaves no write-ahead log beside it.
-        source.execute("VACUUM INTO ?", (str(target),))
+        source.execute("VACUUM INTO ?", (str(made),))
     finally:
         source.close()
-    _mark(path, target, now)
-    copy = sqlite3.connect(f"{target.resolve().as_uri()}?mode=ro", uri=True)
+    copy = sqlite3.connect(f"{made.resolve().as_uri()}?mode=ro", uri=True)
     try:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     finally:
         copy.close()
     if found != "ok":
-        raise StoreError(f"The copy {target} did not pass its check ({found}); the database may be damaged.")
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+        raise StoreError(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
+
+
+def as_on_disk(file: Path) -> None:
+    """Return once the file's contents are on the disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def _mark(path: Path, target: Path, now: float) -> None:

@@ -9,23 +9,36 @@ import importlib.util
 import ipaddress
 import stat
 import tomllib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from console.settings import SettingsError
+from console.settings import Acting, SettingsError
 
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SECRET_LEAST = 32
+_CALLBACK = "/oauth2callback"
 
 
 @dataclass(frozen=True)
 class Login:
-    """A login that can work. ``host``: the console's own, as browsers spell it, from redirect_uri."""
+    """A login that can work. ``origin``: the console's own, as browsers spell it, from redirect_uri.
+
+    ``issuer``: the login provider's, from server_metadata_url, '' where that does not tell it. ``client_id``: the
+    console's name at the provider.
+    """
 
     file: Path
-    host: str
+    origin: str
+    issuer: str
+    client_id: str
+
+    @property
+    def host(self) -> str:
+        """The name in ``origin``, without scheme and port."""
+        return urlsplit(self.origin).hostname or ""
 
 
 def load_login(file: Path) -> Login:
@@ -41,7 +54,16 @@ def load_login(file: Path) -> Login:
         )
     if importlib.util.find_spec("authlib") is None:
         raise SettingsError("The login needs Authlib: python -m pip install Authlib")
-    return Login(file.absolute(), _own_host(section["redirect_uri"]))
+    origin, issuer = _own_origin(section["redirect_uri"]), _issuer(section["server_metadata_url"])
+    return Login(file.absolute(), origin, issuer, section["client_id"].strip())
+
+
+def bound_to_login(acting: Acting) -> Acting:
+    """The settings with the issuer and the client id of their login file. Raises SettingsError."""
+    if acting.login is None:
+        return acting
+    login = load_login(acting.login)
+    return replace(acting, issuer=acting.issuer or login.issuer, client_id=login.client_id)
 
 
 def is_loopback(host: str) -> bool:
@@ -72,18 +94,40 @@ def _section(file: Path) -> dict[str, Any]:
     return section
 
 
-def _own_host(redirect_uri: str) -> str:
-    parts = urlsplit(redirect_uri)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or not parts.path.endswith("/oauth2callback"):
-        raise SettingsError(
-            f"redirect_uri is {redirect_uri!r}; it must be the console's address and end with /oauth2callback."
-        )
+def _own_origin(redirect_uri: str) -> str:
+    """Scheme, host and port of the console. Raises SettingsError for an address at which no login would end."""
+    said = f"redirect_uri is {redirect_uri!r}"
+    try:
+        parts = urlsplit(redirect_uri)
+        host = parts.hostname or ""
+        # Streamlit puts the port of the server there.
+        port = ":{port}" if parts.netloc.endswith(":{port}") else f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        raise SettingsError(f"{said}; that is no address.") from None
+    if parts.scheme not in ("http", "https") or not host or not parts.path.endswith(_CALLBACK):
+        raise SettingsError(f"{said}; it must be the console's address and end with {_CALLBACK}.")
     if parts.scheme == "http" and not is_loopback(host):
+        raise SettingsError(f"{said}: logins over a network need https, by a proxy in front of the console.")
+    if port == {"http": ":80", "https": ":443"}[parts.scheme]:
+        port = ""
+    with suppress(UnicodeError):
+        host = host.encode("idna").decode()
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    if parts.path != _CALLBACK:
         raise SettingsError(
-            f"redirect_uri is {redirect_uri!r}: logins over a network need https, by a proxy in front of the console."
+            f"{said}: the console is served at the top of its address only, so that no login would end at"
+            f" {parts.path}. Give it a name or a port of its own, as in {origin}{_CALLBACK}, and register that with the"
+            " login provider."
         )
-    return host
+    if redirect_uri != origin + _CALLBACK:
+        raise SettingsError(f"{said}; browsers spell it {origin}{_CALLBACK}: write and register it so.")
+    return origin
+
+
+def _issuer(server_metadata_url: str) -> str:
+    """By OpenID Connect Discovery the metadata's address is the issuer and a fixed end."""
+    issuer, end, _rest = server_metadata_url.partition("/.well-known/")
+    return issuer if end else ""
 
 
 def _named(file: Path) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable_line
 from console.commands.lists import stuck_options, stuck_rules
-from console.commands.options import database_option, format_option, measure
+from console.commands.options import database_option, format_option, measure, put
 from console.limits import FIGURES, Limits, shown
 from console.listing import listing
 from console.settings import Settings, SettingsError
@@ -95,13 +94,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         _write(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
-            sys.stdout.write(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
+            put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
     else:
         rows = [
             {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": f"{c.sentence}."}
             for c in checks
         ]
-        sys.stdout.write(listing(rows, ["check", "level", "value", "sentence"], options.format))
+        put(listing(rows, ["check", "level", "value", "sentence"], options.format))
     return int(worst(checks))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from console.commands.options import at_least_one, say
+from console.commands.options import at_least_one, put, say
 from console.settings import Settings
 
 _AWX = """\
@@ -83,7 +83,7 @@ def _import(options: argparse.Namespace, settings: Settings, read: Callable[...,
     shown = TerminalProgress(sys.stderr)
     with contextlib.closing(shown), open_store(settings.database, make_folder=settings.database_is_default) as store:
         report = read(store, silent if options.quiet else shown)
-    sys.stdout.write(f"{settings.database}: {report.summary}.\n")
+    put(f"{settings.database}: {report.summary}.\n")
     for sentence in report.notes:
         say(f"note: {sentence}", 0)
     for sentence in report.problems:

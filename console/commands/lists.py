@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any
 
-from console.commands.options import at_least_one, database_option, duration, format_option, say
+from console.commands.options import at_least_one, database_option, duration, format_option, put, say
 from console.listing import listing
 from console.settings import Settings
 
-_RUNS = "run_id playbook status started_at ended_at user hosts ok changed failed unreachable skipped"
+_RUNS = "run_id playbook status check_mode started_at ended_at user hosts ok changed failed unreachable skipped"
 _ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain"
 _ROLLOUTS += " in_progress queued cancelled"
 _FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
@@ -89,6 +88,9 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     of_runs = options.command == "runs"
     read, columns = (queries.runs, _RUNS) if of_runs else (queries.rollouts, _ROLLOUTS)
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
+    if of_runs:
+        # Of an old record nobody knows.
+        frame["check_mode"] = [None if flag is None or flag != flag else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = queries.statuses(settings.database, options.command)
@@ -116,5 +118,5 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
     """Write the rows; ``of``: how many there are if not all of them are among the rows."""
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    sys.stdout.write(listing(rows, columns.split(), options.format))
+    put(listing(rows, columns.split(), options.format))
     return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0

@@ -16,6 +16,21 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
 
 
+class OutputError(Exception):
+    """Standard output cannot be written, as on a full disk. The message is one sentence for people."""
+
+
+def put(text: str) -> None:
+    """Write to standard output, at once. Raises OutputError, and BrokenPipeError when nobody reads it any more."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output cannot be written: {error.strerror or error}.") from error
+
+
 def say(sentence: object, code: int) -> int:
     """One sentence on standard error; returns ``code``."""
     sys.stderr.write(f"console: {printable(str(sentence))}\n")

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from console.acting.login import Login, is_loopback, load_login
-from console.commands.options import database_option
-from console.database import is_current
+from console.commands.options import database_option, put
+from console.database import StoreError, is_copy, is_current
+from console.private_files import only_for_the_owner
 from console.settings import Settings, SettingsError, load_acting
 from console.store import open_store
 
@@ -59,10 +61,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             f"Other machines reach {options.address}, and there is no login: "
             f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
         )
-    # Pages only read: they find a database of this version, if only an empty one. One that is there is left alone, so
-    # that a copy can be shown from a place that cannot be written.
-    if not is_current(settings.database):
-        open_store(settings.database, make_folder=settings.database_is_default, into_copy=True).close()
+    _make_ready(settings)
     port = _free_port(options.address, options.port)
     command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
     environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
@@ -70,10 +69,26 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     host = f"[{options.address}]" if ":" in options.address else options.address
-    sys.stdout.write(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
-    sys.stdout.flush()
+    put(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
     # Streamlit takes this process over, so that signals reach it.
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def _make_ready(settings: Settings) -> None:
+    """Pages only read: they find a database of this version, at the default place if only an empty one.
+
+    A current one is left alone, so that a copy can be shown from a place that cannot be written. Raises StoreError.
+    """
+    database = settings.database
+    if not settings.database_is_default and not database.exists():
+        raise StoreError(
+            f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
+            f" python -m console sync --db {shlex.quote(str(database))}"
+        )
+    if not is_current(database):
+        open_store(database, make_folder=settings.database_is_default, into_copy=True).close()
+    elif not is_copy(database):
+        only_for_the_owner(database)
 
 
 def _flags(address: str, port: int, login: Login | None) -> list[str]:
@@ -92,10 +107,14 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
     }
     if login is not None:
         flags["secrets.files"] = str(login.file)
-        # The name that browsers use; the console answers to no other but this machine's own.
         flags["browser.serverAddress"] = login.host
     given = [f"--{name}={value}" for name, value in flags.items()]
-    hosts = {"localhost", LOOPBACK, login.host} if login is not None else set()
+    # The console answers to the names of this machine alone, and with a login to the one that browsers use.
+    hosts = {"localhost", LOOPBACK, "::1"}
+    if is_loopback(address):
+        hosts.add(address)
+    if login is not None:
+        hosts.add(login.host)
     return given + [f"--server.allowedHosts={host}" for host in sorted(hosts)]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that keep the database: prune, backup, migrate and retire."""
+"""Commands that keep the database: prune, backup, restore, migrate and retire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.commands.options import database_option, days, format_option, say
+from console.commands.options import database_option, days, format_option, put, say
 from console.limits import shown
 from console.listing import listing
 from console.retention import Retention, rules
@@ -67,6 +67,19 @@ def register(commands: Any) -> None:
     database_option(backup)
     backup.add_argument("file", metavar="FILE", help="a new file; one that exists is never overwritten")
 
+    restore = commands.add_parser(
+        "restore",
+        help="put a backup in the database's place",
+        description="Copies a backup to the database's place, checked and brought up to this version. What was there is"
+        " kept beside it under another name, together with its -wal and -shm files, which must not be left for"
+        " the new one. Refused while a sync or another program has the database open. The restored database is no copy"
+        " for review: syncs go into it.",
+        allow_abbrev=False,
+    )
+    restore.set_defaults(run=_restore)
+    database_option(restore)
+    restore.add_argument("file", metavar="FILE", help="the backup; it stays as it is")
+
     migrate = commands.add_parser("migrate", help="bring an older database up to this version", allow_abbrev=False)
     migrate.set_defaults(run=_migrate)
     database_option(migrate)
@@ -97,7 +110,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     frame = prunable(settings.database, retention, now)
     rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     if options.dry_run:
-        sys.stdout.write(listing(rows, _PRUNABLE.split(), options.format))
+        put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{sum(row['rows'] for row in rows):,} rows would go; nothing was removed.", 0)
     shown_progress = TerminalProgress(sys.stderr)
     with contextlib.closing(shown_progress), open_upkeep(settings.database) as upkeep:
@@ -105,7 +118,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
         gone = upkeep.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
     for row in rows:
         row["rows"] = gone[row["what"]]
-    sys.stdout.write(listing(rows, _PRUNABLE.split(), options.format))
+    put(listing(rows, _PRUNABLE.split(), options.format))
     return 0
 
 
@@ -113,8 +126,20 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
     from console.upkeep import back_up
 
     copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
-    sys.stdout.write(f"{copy.file}: {shown(copy.size, 'bytes')}, a copy of {settings.database}.\n")
+    put(f"{copy.file}: {shown(copy.size, 'bytes')}, a copy of {settings.database}.\n")
     return say(f"note: {copy.note}", 0) if copy.note else 0
+
+
+def _restore(options: argparse.Namespace, settings: Settings) -> int:
+    from console.restoring import restore
+
+    done = restore(
+        Path(options.file).expanduser(), settings.database, time.time(), make_folder=settings.database_is_default
+    )
+    put(f"{done.database} is restored from {options.file}.\n")
+    if done.aside:
+        return say(f"note: what was there is kept as {', '.join(str(file) for file in done.aside)}.", 0)
+    return 0
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
@@ -122,7 +147,7 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
 
     with open_upkeep(settings.database) as upkeep:
         adopted = options.adopt and upkeep.adopt(time.time())
-    sys.stdout.write(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
+    put(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
     if options.adopt and not adopted:
         return say("note: it was no copy for review.", 0)
     return 0
@@ -144,5 +169,5 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
         new = tenant in known and upkeep.retire(tenant, time.time())
         for source in sources:
             new = upkeep.retire_import(source, time.time()) or new
-    sys.stdout.write(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
+    put(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
     return 0 if new else say("note: it was retired already, or nothing of it waited.", 0)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import FIRST_TIME, PAST_LAST_TIME, parse_time
 from console.migrations import known_names
-from console.problem import DatabaseProblem, NoDatabase
+from console.problem import DatabaseProblem, NoDatabase, damaged
 
 BUSY_SECONDS = 3.0
 QUERY_SECONDS = 10.0
@@ -112,7 +112,7 @@ def _problem(path: Path, error: Exception) -> DatabaseProblem:
     if "interrupted" in text:
         return DatabaseProblem(f"Reading took longer than {QUERY_SECONDS:g} s and was stopped. Narrow the filters.")
     if "not a database" in text or "malformed" in text or "corrupt" in text:
-        return DatabaseProblem(f"The file {path} is damaged or not a database. Move it away and run: {SYNC}")
+        return DatabaseProblem(damaged(path, text))
     if "unable to open" in text or "readonly" in text or isinstance(error, OSError):
         return DatabaseProblem(
             f"This account may not read the database {path} ({text}). Check the rights of its folder."

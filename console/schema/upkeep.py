@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 STATEMENTS = (
-    # kind: backup, prune, copy (this file is one, for review; gone once it is adopted), adopt, or retire (of a tenant,
-    # until a sync reads it again). detail_json: the file and its bytes, rows removed by table, the file that was
-    # copied, or the tenant. Else append only.
+    # kind: backup, restore, prune, copy (this file is one, for review; gone once it is adopted), adopt, or retire (of a
+    # tenant, until a sync reads it again). detail_json: the file and its bytes, rows removed by table, the file that
+    # was copied or restored, or the tenant. Else append only.
     """
     CREATE TABLE upkeep (
       kind TEXT NOT NULL,

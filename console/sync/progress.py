@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from typing import Protocol, TextIO
 
 
@@ -52,8 +53,7 @@ class TerminalProgress:
             if ends:
                 self._break()
         else:
-            self._stream.write(f"{what}: {_figure(done, total)}\n")
-            self._stream.flush()
+            self._write(f"{what}: {_figure(done, total)}\n")
 
     def close(self) -> None:
         """End an unfinished bar, so that what is printed next begins on a line of its own."""
@@ -67,14 +67,18 @@ class TerminalProgress:
         if total and room >= 8:
             filled = room * min(done, total) // total
             text += f" [{'#' * filled}{'.' * (room - filled)}]"
-        self._stream.write("\r\x1b[K" + text[:width])
-        self._stream.flush()
+        self._write("\r\x1b[K" + text[:width])
         self._open_line = True
 
     def _break(self) -> None:
-        self._stream.write("\n")
-        self._stream.flush()
+        self._write("\n")
         self._open_line = False
+
+    def _write(self, text: str) -> None:
+        # Work goes on when nobody reads any more how far it is.
+        with suppress(BrokenPipeError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _figure(done: int, total: int | None) -> str:

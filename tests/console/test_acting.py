@@ -19,15 +19,17 @@ from streamlit.testing.v1 import AppTest
 
 from console import queries
 from console.acting.decision import Intent, Seen, judge, why_more, why_refused
-from console.acting.identity import FRESH_SECONDS, Identity, identity
+from console.acting.identity import FRESH_SECONDS, LEEWAY_SECONDS, Identity, identity
 from console.acting.ledger import open_ledger
+from console.acting.login import bound_to_login
 from console.acting.send import Attempt, Outcome, act, look
 from console.settings import Acting, ApiConnection, SettingsError, load_acting
 from console.store import StoreError, open_store
 from tests.simulator.running import Simulator, running_simulator
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
-OPERATORS = Acting(True, Path("login.toml"), frozenset({"Ops@example.com", "sub-7"}), ("realm.roles", "operator"))
+LISTED = frozenset({"email:Ops@example.com", "sub:sub-7", "email:kay@example.com"})
+OPERATORS = Acting(True, Path("login.toml"), LISTED, ("realm.roles", "operator"), "https://id.example", "console")
 CLAIMS = {"is_logged_in": True, "iss": "https://id.example", "sub": "sub-1", "iat": 1000.0}
 OPERATOR = Identity("https://id.example", "sub-7", "ops@example.com", "operator", "")
 VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You may look only.")
@@ -101,6 +103,28 @@ def ledger(database: Path) -> list[dict[str, Any]]:
     ("claims", "role"),
     [
         ({"email": "ops@EXAMPLE.com", "email_verified": True}, "operator"),
+        ({"email": "OPS@example.com", "email_verified": "True"}, "operator"),
+        ({"email": "ops@example.com", "email_verified": "false"}, "viewer"),
+        ({"email": "ops@example.com", "email_verified": 1}, "viewer"),
+        # An address that lower() makes the listed one: with the sign of the unit kelvin.
+        ({"email": "\u212aay@example.com", "email_verified": True}, "viewer"),
+        ({"sub": "ops@example.com"}, "viewer"),
+        ({"sub": "ops@example.com", "email": "eve@example.com", "email_verified": False}, "viewer"),
+        ({"sub": "Sub-7"}, "viewer"),
+        ({"email": "sub-7", "email_verified": True}, "viewer"),
+        ({"sub": "sub-7", "iss": "https://other.example"}, "viewer"),
+        ({"sub": "sub-7", "iss": "https://id.example/"}, "operator"),
+        ({"realm.roles": "operator", "iss": "https://id.example.evil"}, "viewer"),
+        ({"sub": "sub-7", "aud": "console"}, "operator"),
+        ({"sub": "sub-7", "aud": ["other", "console"]}, "operator"),
+        ({"sub": "sub-7", "aud": "other"}, "viewer"),
+        ({"sub": "sub-7", "iat": 1000.0 + LEEWAY_SECONDS}, "operator"),
+        ({"sub": "sub-7", "iat": 1000.0 + LEEWAY_SECONDS + 1}, "viewer"),
+        ({"sub": "sub-7", "iat": 1000.0 + 10 * 365 * 86400}, "viewer"),
+        ({"sub": "sub-7", "iat": float("nan")}, "viewer"),
+        ({"sub": "sub-7", "iat": None}, "viewer"),
+        ({"sub": "sub-7", "nbf": 1000.0 + LEEWAY_SECONDS + 1}, "viewer"),
+        ({"sub": "sub-7", "nbf": 900.0, "exp": 950.0}, "operator"),
         ({"sub": "sub-7"}, "operator"),
         ({"realm": {"roles": ["viewer", "operator"]}}, "operator"),
         ({"realm.roles": "operator"}, "operator"),
@@ -118,6 +142,67 @@ def ledger(database: Path) -> list[dict[str, Any]]:
 def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any], role: str) -> None:
     found = identity(CLAIMS | claims, OPERATORS, now=1000.0)
     assert (found.role, bool(found.why_not)) == (role, role != "operator")
+
+
+# reports/2026-11 D14
+@pytest.mark.parametrize(
+    ("claims", "parts"),
+    [
+        ({"email": "OPS@example.com"}, ["did not say whether it is yours", "email_verified", "sub:sub-1"]),
+        ({"email": "OPS@example.com", "email_verified": "false"}, ["has not checked whether it is yours", "sub:sub-1"]),
+        ({"email": "eve@example.com"}, ["not one of the operators'"]),
+        ({}, ["did not tell your address"]),
+        ({"iss": "https://other.example"}, ["issuer https://other.example", "FLEETOPS_CONSOLE_ISSUER"]),
+        ({"sub": "sub-7", "aud": "other"}, ["for another program"]),
+        ({"sub": "sub-7", "iat": 9e9}, ["begins in the future", "clock"]),
+        ({"sub": "sub-7", "iat": None}, ["did not say when you signed in"]),
+        ({"sub": "sub-7", "iat": 1000.0 - FRESH_SECONDS - 1}, ["more than 12 hours ago"]),
+    ],
+)
+def test_a_viewer_is_told_what_is_amiss_and_what_to_do(claims: dict[str, Any], parts: list[str]) -> None:
+    found = identity(CLAIMS | claims, OPERATORS, now=1000.0)
+    assert found.role == "viewer"
+    assert [part for part in parts if part not in found.why_not] == [], found.why_not
+
+
+# reports/2026-11 F3
+def test_addresses_and_subjects_of_the_operators_are_told_apart() -> None:
+    listed = "alice@example.com, Email: bob@example.com ,sub:carol@example.com,p-4,sub:urn:x:5"
+    env = {"FLEETOPS_CONSOLE_OPERATORS": listed, "FLEETOPS_CONSOLE_ISSUER": "https://id.example"}
+    acting = load_acting(env)
+    assert acting.operators == {
+        "email:alice@example.com", "email:bob@example.com", "sub:carol@example.com", "sub:p-4", "sub:urn:x:5",
+    }  # fmt: skip
+    verified = {"email_verified": True}
+    for claims, may in (
+        ({"sub": "alice@example.com"}, False),
+        ({"sub": "s", "email": "alice@example.com", **verified}, True),
+        ({"sub": "carol@example.com"}, True),
+        ({"sub": "s", "email": "carol@example.com", **verified}, False),
+        ({"sub": "p-4"}, True),
+    ):
+        assert identity(CLAIMS | claims, acting, 1000.0).may_act is may, claims
+    for wrong in ("mail:eve@example.com", "urn:x:5", "email:eve", "sub:", "a@example.com,group:ops"):
+        with pytest.raises(SettingsError, match="write email: and an address, or sub: and the login's subject"):
+            load_acting({"FLEETOPS_CONSOLE_OPERATORS": wrong})
+
+
+# reports/2026-11 F3
+def test_the_issuer_is_the_login_files_unless_it_is_named(tmp_path: Path) -> None:
+    login = tmp_path / "login.toml"
+    login.touch(0o600)
+    login.write_text(
+        '[auth]\nredirect_uri = "http://localhost:8501/oauth2callback"\nclient_id = "console"\nclient_secret = "s"\n'
+        f'cookie_secret = "{"c" * 40}"\n'
+        'server_metadata_url = "http://inside:8080/realms/x/.well-known/openid-configuration"\n'
+    )
+    env = {"FLEETOPS_CONSOLE_LOGIN": str(login), "FLEETOPS_CONSOLE_OPERATORS": "sub:sub-7"}
+    by_file = bound_to_login(load_acting(env))
+    assert (by_file.issuer, by_file.client_id) == ("http://inside:8080/realms/x", "console")
+    named = bound_to_login(load_acting(env | {"FLEETOPS_CONSOLE_ISSUER": "https://id.example"}))
+    claims = CLAIMS | {"sub": "sub-7"}
+    assert [identity(claims, acting, 1000.0).may_act for acting in (by_file, named)] == [False, True]
+    assert not identity(claims, Acting(operators=frozenset({"sub:sub-7"})), 1000.0).may_act
 
 
 def test_without_a_list_and_a_claim_nobody_is_an_operator() -> None:

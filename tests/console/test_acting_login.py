@@ -48,9 +48,39 @@ def serve(*arguments: str, **environment: str) -> tuple[int, str]:
 
 
 def test_a_login_that_can_work(tmp_path: Path) -> None:
-    assert load_login(written(tmp_path / "a.toml")) == Login(tmp_path / "a.toml", "console.example.com")
+    good = load_login(written(tmp_path / "a.toml"))
+    assert good == Login(tmp_path / "a.toml", "https://console.example.com", "https://id.example.com", "console")
+    assert good.host == "console.example.com"
     local = written(tmp_path / "b.toml", 0o640, redirect_uri="http://localhost:8501/oauth2callback")
     assert load_login(local).host == "localhost"
+    local = written(tmp_path / "c.toml", redirect_uri="http://[::1]:8501/oauth2callback")
+    assert (load_login(local).origin, load_login(local).host) == ("http://[::1]:8501", "::1")
+    # Streamlit fills in the port.
+    local = written(tmp_path / "d.toml", redirect_uri="http://localhost:{port}/oauth2callback")
+    assert load_login(local).host == "localhost"
+
+
+# reports/2026-11 D13
+@pytest.mark.parametrize(
+    ("redirect_uri", "said"),
+    [
+        ("https://ops.example.com/fleetops/oauth2callback", "at the top of its address only"),
+        ("https://ops.example.com//oauth2callback", "at the top of its address only"),
+        ("https://ops.example.com/oauth2callback?next=1", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://ops.example.com:443/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://OPS.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://me@ops.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://bücher.example.com/oauth2callback", "browsers spell it https://xn--bcher-kva.example.com/oauth"),
+        ("https://ops.example.com:port/oauth2callback", "that is no address"),
+        ("https:///oauth2callback", "must be the console's address"),
+    ],
+)
+def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str, said: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "login.toml", redirect_uri=redirect_uri)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load_login(file)
+    code, told = serve("--db", str(tmp_path / "console.db"), FLEETOPS_CONSOLE_LOGIN=str(file))
+    assert (code, said in told, told.count("\n")) == (2, True, 1), told
 
 
 @pytest.mark.parametrize(

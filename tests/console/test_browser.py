@@ -32,7 +32,7 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched:
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext")
-    label.first.wait_for(timeout=15_000)
+    label.first.wait_for(timeout=60_000)
     assert "agent-" in (label.first.text_content() or "")
     assert page.get_by_role("link", name="Playbook runs").is_visible()
     assert page.locator("[data-testid=stSidebar]").count() == 0

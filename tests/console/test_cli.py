@@ -159,9 +159,10 @@ def test_an_interrupted_sync_says_so_and_keeps_what_it_has(tmp_path: Path) -> No
 
 
 def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
-    database = tmp_path / "console.db"
+    # The default place alone may be empty as yet.
+    database = tmp_path / ".local/state/fleetops/console.db"
     process = subprocess.Popen(
-        [sys.executable, "-m", "console", "serve", "--port", "0", "--db", str(database)],
+        [sys.executable, "-m", "console", "serve", "--port", "0"],
         cwd=ROOT,
         env=clean(HOME=str(tmp_path)),
         stdout=subprocess.PIPE,
@@ -187,7 +188,7 @@ def test_the_pages_are_served_on_loopback_alone(tmp_path: Path) -> None:
         # Loopback has many addresses: a server bound to all of them would answer here.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=5)
-        taken = console("serve", "--port", str(port), "--db", str(database))
+        taken = console("serve", "--port", str(port), HOME=str(tmp_path))
         assert taken.returncode == 2
         assert f"Port {port} of 127.0.0.1 cannot be used" in taken.stderr
         assert rows(database, "SELECT count(*) AS n FROM runs") == [{"n": 0}]

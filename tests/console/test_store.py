@@ -73,6 +73,7 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
     old.conn.commit()
     old.close()
+    path.chmod(0o600)
     processes = [opening(path) for _dummy in range(4)]
     assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
     new = tmp_path / "new.db"

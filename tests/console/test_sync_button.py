@@ -14,7 +14,9 @@ import pytest
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
-from console import queries
+from console import queries, sign_in, sync_button
+from console.acting.identity import Identity
+from console.settings import Acting
 from tests.simulator.running import running_simulator
 
 APP = str(Path(__file__).resolve().parents[2] / "console" / "app.py")
@@ -56,3 +58,24 @@ def test_the_chosen_details_of_instances_are_read_and_each_step_moves_the_bar(
 
 def press(app: AppTest) -> None:
     next(button for button in app.button if button.label == "Sync now").click().run()
+
+
+# reports/2026-11 F6
+def test_with_a_login_only_operators_sync(
+    environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Path
+) -> None:
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
+    monkeypatch.setattr(sign_in, "acting", lambda: Acting(login=tmp_path / "login.toml"))
+    with running_simulator(instances=4) as sim:
+        for name, value in sim.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sign_in, "visitor", lambda: Identity("i", "s", "eve", "viewer", "You `may` look only."))
+        app = AppTest.from_file(APP, default_timeout=120).run()
+        assert [button.disabled for button in app.button if button.label == "Sync now"] == [True]
+        assert "`You 'may' look only.`" in [caption.help for caption in app.caption]
+        # A browser may ask for it all the same.
+        pressed = iter([True])
+        monkeypatch.setattr(sync_button, "button", lambda: next(pressed, False))
+        app = AppTest.from_file(APP, default_timeout=120).run()
+        assert "You `may` look only." in [text.value for text in app.text]
+        assert sim.journal() == []

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def hovered(page: Page) -> str:
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext").first
-    label.wait_for(timeout=15_000)
+    label.wait_for(timeout=60_000)
     return label.text_content() or ""
 
 
@@ -69,10 +70,10 @@ def tips(page: Page) -> list[str]:
     for sign in page.locator(":is([data-testid=stCaptionContainer], [data-testid=stText]) .stTooltipHoverTarget").all():
         sign.hover()
         shown = page.get_by_test_id("stTooltipContent")
-        shown.wait_for(timeout=15_000)
+        shown.wait_for(timeout=60_000)
         said.append(shown.inner_text())
         page.mouse.move(0, 0)
-        shown.wait_for(state="detached", timeout=15_000)
+        shown.wait_for(state="detached", timeout=60_000)
     return said
 
 
@@ -110,12 +111,13 @@ def test_the_head_of_a_time_column_says_what_the_viewers_zone_is(address: str, b
         table = tab.page.locator("[data-testid=stDataFrame]").first.bounding_box()
         assert table is not None
         told = tab.page.get_by_text("UTC. Yours: Australia/Darwin, now UTC+09:30.", exact=True)
-        for across in range(40, 800, 40):
+        deadline = time.monotonic() + 90
+        for across in itertools.cycle(range(40, 800, 40)):
             tab.page.mouse.move(table["x"] + across, table["y"] + 16)
             with contextlib.suppress(TimeoutError):
                 told.wait_for(timeout=1_500)
                 break
-        assert told.is_visible()
+            assert time.monotonic() < deadline, "no head of a column says it"
 
 
 def test_a_drag_in_new_york_chooses_the_time_it_was_drawn_over(address: str, browser: Browser) -> None:
