@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from sqlite_utils import Database
 
+from console.invocation import COMMAND
 from console.migrations import known_names, migrations
 
 Row = dict[str, Any]
@@ -97,7 +98,7 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
             raise StoreError(
                 f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
                 " To go on with it as a database of its own, run:"
-                f" python -m console migrate --adopt --db {shlex.quote(str(file))}"
+                f" {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
             )
 
 

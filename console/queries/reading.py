@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.invocation import COMMAND
 from console.migrations import known_names
 from console.problem import DatabaseProblem, NoDatabase
 
@@ -25,8 +26,8 @@ QUERY_SECONDS = 10.0
 PAGE = 500
 LIST_PAGE = 100
 
-SYNC = "python -m console sync"
-MIGRATE = "python -m console migrate"
+SYNC = f"{COMMAND} sync"
+MIGRATE = f"{COMMAND} migrate"
 
 
 def stamp(path: Path) -> tuple[int, ...]:
