@@ -35,6 +35,8 @@ APPLICATIONS = tuple(
     Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in ("Google Chrome", "Chromium", "Microsoft Edge")
 )
 PACKAGES = ("chromium-headless-shell", "chromium")
+# Playwright's own program needs it, and neither package brings it.
+LIBRARY = "libatomic1"
 # What Playwright downloads: into the checkout's environment, and where other projects of the user have put it.
 DOWNLOADS = CHECKOUT / ".venv" / "browsers"
 DOWNLOADED = ("chrome-headless-shell", "headless_shell", "chrome", "Chromium", "Google Chrome for Testing")
@@ -66,6 +68,12 @@ def candidates() -> Iterator[Path]:
             yield from (path for path in programs if os.access(path, os.X_OK))
 
 
+def driver() -> str:
+    """Why Playwright, which drives every browser, cannot be started; '' when it can."""
+    told = run(sys.executable, "-m", "playwright", "--version", seconds=120)
+    return told and f"Playwright, which drives the browser, does not start ({told})"
+
+
 def start(program: Path) -> str:
     """Start it once; returns its version. Raises NoBrowser with the reason when it does not start."""
     try:
@@ -83,6 +91,8 @@ def start(program: Path) -> str:
 @cache
 def browser() -> tuple[Path, str]:
     """The first program that starts, and its version. Raises NoBrowser with what was found instead."""
+    if trouble := driver():
+        raise NoBrowser(trouble)
     named = os.environ.get("CHROMIUM", "").strip()
     if named:
         found = shutil.which(Path(named).expanduser())
@@ -110,12 +120,12 @@ def from_debian() -> str:
             return "only root could install one with apt-get, and sudo asks for a password"
         before = ["sudo", "-n"]
     apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Acquire::http::Timeout=20"]
-    say("There is no Chrome or Chromium here: installing one with apt-get.")
+    say("Installing a Chromium with apt-get.")
     # Package lists may be absent, or too old for the mirror; a mirror that fails may still have what is needed.
     updated = run(*apt, "update", seconds=600)
     told = ""
     for package in PACKAGES:
-        told = run(*apt, "install", "-y", "--no-install-recommends", package, seconds=1800)
+        told = run(*apt, "install", "-y", "--no-install-recommends", package, LIBRARY, seconds=1800)
         if not told:
             return ""
     return f"apt-get has none ({updated or told})"
@@ -123,7 +133,9 @@ def from_debian() -> str:
 
 def from_playwright() -> str:
     """Let Playwright download its own build into .venv/browsers; returns why that failed, or ''."""
-    say("There is no Chrome or Chromium here: downloading Playwright's.")
+    if driver():
+        return "so that it cannot download one"
+    say("Downloading Playwright's Chromium.")
     # It asks each of its hosts several times, and 30 s each is its own default.
     limits = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000", "PLAYWRIGHT_BROWSERS_PATH": str(DOWNLOADS)}
     told = run(
@@ -161,7 +173,7 @@ def bring(reason: str) -> tuple[Path, str]:
             reasons.append(str(error))
     raise NoBrowser(
         f"The tests of the console's pages need a Chrome or Chromium: {'; '.join(reasons)}. Install one (Debian: "
-        "apt-get install chromium-headless-shell), name its program with CHROMIUM=/path/to/it, or leave these tests "
+        f"apt-get install {PACKAGES[0]} {LIBRARY}), name its program with CHROMIUM=/path/to/it, or leave these tests "
         "out with BROWSER=0."
     )
 

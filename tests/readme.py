@@ -92,7 +92,8 @@ def run(tarball: Path, sim: Simulator, home: Path, variables: Mapping[str, str])
     script = "\n".join(
         [
             *("set -e", "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR"),
-            *(command for command in commands if command not in serve),
+            # Settings first, so that the playbooks' runs are in the record too.
+            *sorted((command for command in commands if command not in serve), key=lambda one: one[:7] != "export "),
             "python $console runs --format json > runs.json",
             re.sub(r"serve\b", f"serve --port {port}", serve[0], count=1),
         ]
