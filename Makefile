@@ -1,18 +1,25 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The front door: make demo, make test, make lint, make docs. `make` alone lists them.
-# Needs python3.11 or newer, make and git; everything else is set up in .venv inside the checkout.
+# Needs python3.11 or newer (on Debian with python3-venv), make and git; everything else is set up in .venv inside the
+# checkout, but a browser for `make test`: tests/browser.py finds or installs it.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.13 || command -v python3.12 || command -v python3)
+# The first that starts: pyenv's shim of a version that is not active does not.
+PYTHON ?= $(shell for name in python3.11 python3.13 python3.12 python3.14 python3; do \
+  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then command -v $$name; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 COLLECTION := $(VENV)/collections/ansible_collections/fleetops/agents
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Whoever runs this file trusts the checkout, also where another user owns it, as in a container of a CI.
+export GIT_CONFIG_COUNT := 1
+export GIT_CONFIG_KEY_0 := safe.directory
+export GIT_CONFIG_VALUE_0 := $(CURDIR)
 
 
 .PHONY: help
@@ -20,8 +27,14 @@ help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Name another with: make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "Python 3.11 or newer is needed, and there is none on the path; name one with make PYTHON=/path/to/python3.11" >&2; exit 2; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is none; name another with make PYTHON=/path/to/python3.11" >&2; exit 2; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null; then \
+	  echo "$(PYTHON) cannot make virtual environments; install what it lacks (Debian: apt-get install python3-venv)" >&2; exit 2; \
+	fi
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 # A checkout in a folder of any name is the collection fleetops.agents: a link tree, on Python's path by a .pth file.
 $(COLLECTION): | $(BIN)/python
@@ -44,8 +57,12 @@ setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands d
 demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CONSOLE=0: end after the recap)
 	@$(BIN)/python -m tests.demo
 
+.PHONY: browser
+browser: $(VENV)/.dev-ready  ## Find, or install, the Chrome or Chromium of the tests (CHROMIUM=/path/to/it names one)
+	@$(BIN)/python -m tests.browser $(ARGS) $(TESTS)
+
 .PHONY: test
-test: $(VENV)/.dev-ready  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it down)
+test: browser  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it down; BROWSER=0 needs no browser)
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: molecule
@@ -98,11 +115,11 @@ rulebook: $(VENV)/.dev-ready $(VENV)/.rulebook-ready  ## The sample rulebook in 
 	@.ci/rulebook
 
 .PHONY: shots
-shots: $(VENV)/.dev-ready  ## The console's pages as pictures for the documentation, light and dark
+shots: browser  ## The console's pages as pictures for the documentation, light and dark
 	$(BIN)/python -m tests.shots
 
 .PHONY: bench
-bench: $(VENV)/.dev-ready  ## Measure: module against uri, inventory, run log, and the console's pages and sessions
+bench: browser  ## Measure: module against uri, inventory, run log, and the console's pages and sessions
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console without a browser: `python -m console sync` and its twins of the pages; `serve` starts those."""
+"""The console without a browser: `python -m console sync` and its twins of the pages; `serve` starts those.
+
+`python -m console` works in the collection's folder, `python /path/to/that/folder/console` anywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,43 @@ import argparse
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from console.commands import check, imports, lists, serve, upkeep
-from console.commands.options import OutputError, at_least_one, database_option, put, say
-from console.problem import DatabaseProblem
-from console.settings import Settings, SettingsError, load_api, load_settings
-from console.store import StoreError
+if sys.version_info < (3, 11):
+    sys.stderr.write(f"console: Python 3.11 or newer is needed, and {sys.executable} is older.\n")
+    sys.exit(2)
+_FOLDER = Path(__file__).resolve().parent
+if not __package__:
+    # Started by its path: Python has put this folder itself on the path, where its modules would hide others by name.
+    sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
+
+
+def _lacks(missing: ModuleNotFoundError) -> int:
+    """Say which package this Python lacks; a module of the collection that is missing is an error of its own."""
+    package = (missing.name or "").partition(".")[0]
+    if package in ("", "console", "ansible_collections"):
+        raise missing
+    sys.stderr.write(
+        f"console: the Python package {package} is missing. Install what the console needs:"
+        f" {shlex.quote(sys.executable)} -m pip install -r {shlex.quote(str(_FOLDER / 'requirements.txt'))}\n"
+    )
+    return 2
+
+
+try:
+    from console.commands import check, imports, lists, serve, upkeep
+    from console.commands.options import OutputError, at_least_one, database_option, put, say
+    from console.invocation import COMMAND
+    from console.problem import DatabaseProblem
+    from console.settings import Settings, SettingsError, load_api, load_settings
+    from console.store import StoreError
+except ModuleNotFoundError as missing:
+    sys.exit(_lacks(missing))
 
 OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 0, 1, 2, 3, 130, 141
 
@@ -83,6 +112,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return say(error, PARTLY)
     except (StoreError, DatabaseProblem) as error:
         return say(error, NO_DATABASE)
+    except ModuleNotFoundError as missing:
+        return _lacks(missing)
     except KeyboardInterrupt:
         return say("Interrupted. What was done until now stays; the same command goes on from there.", INTERRUPTED)
 
@@ -115,7 +146,7 @@ def _saying_warnings() -> Iterator[None]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m console",
+        prog=COMMAND,
         description="Fills the console's database from run logs and the API, and serves its pages.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

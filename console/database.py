@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from sqlite_utils import Database
 
+from console.invocation import COMMAND
 from console.migrations import known_names, migrations
 from console.private_files import make_private_folder, only_for_the_owner
 from console.problem import damaged
@@ -118,8 +119,7 @@ def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
         moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
         raise StoreError(
             f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
-            " To go on with it as a database of its own, run:"
-            f" python -m console migrate --adopt --db {shlex.quote(str(file))}"
+            f" To go on with it as a database of its own, run: {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
         )
 
 

@@ -16,6 +16,7 @@ from streamlit.navigation.page import StreamlitPage
 from console import ui, way_back
 from console.acting.identity import Identity, identity
 from console.acting.login import bound_to_login, is_loopback
+from console.invocation import COMMAND
 from console.own_origin import FAILED
 from console.settings import Acting, SettingsError, load_acting
 
@@ -92,6 +93,6 @@ def _leave() -> None:
 def _not_alone(_page: str) -> None:
     ui.problem(
         "Not shown",
-        "Other machines reach this address, and there is no login: start it with python -m console serve,"
+        f"Other machines reach this address, and there is no login: start it with {COMMAND} serve,"
         " which listens on this machine alone, or set FLEETOPS_CONSOLE_LOGIN.",
     )

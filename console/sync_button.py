@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console import sign_in, ui
+from console.invocation import COMMAND
 from console.settings import ApiConnection, SettingsError, load_api
 from console.store import StoreError
 from console.sync.api import ApiOptions
@@ -140,7 +141,7 @@ def what_to_set() -> None:
             st.code(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
                 "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
-                "python -m console serve",
+                f"{COMMAND} serve",
                 language="bash",
             )
 

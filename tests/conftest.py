@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.browser import left_out, needs_browser
 from tests.simulator.running import Simulator, running_simulator
 
 # On a busy machine an example takes as long as it takes.
@@ -32,6 +33,37 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 STATE = pytest.StashKey[Path]()
 _TESTS = itertools.count()
+
+
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With BROWSER=0 the tests that need a browser are left out, and named at the end."""
+    if not left_out():
+        return
+    needy = [item for item in items if needs_browser(item)]
+    items[:] = [item for item in items if item not in needy]
+    config.hook.pytest_deselected(items=needy)
+    config.stash[LEFT_OUT] = [item.nodeid for item in needy]
+    # pytest-xdist: the workers collect, each of them everything, and the first process tells.
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of pytest-xdist has left out."""
+    if "left_out" in (output := getattr(node, "workeroutput", {})):
+        node.config.stash[LEFT_OUT] = output["left_out"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (names := config.stash.get(LEFT_OUT, None)) is not None:
+        terminalreporter.section("left out (BROWSER=0)")
+        for name in names:
+            terminalreporter.line(f"LEFT OUT {name}")
+        terminalreporter.line(f"{len(names)} browser tests left out")
 
 
 @dataclass

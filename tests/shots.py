@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +20,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.console.conftest import FLAGS
+from tests.browser import FLAGS
+from tests.browser import browser as find_browser
 from tests.console.every_page import Tab, declared_pages, place
 from tests.console.served import serving
 
@@ -53,7 +53,7 @@ def main() -> int:
         return 1
     IMAGES.mkdir(exist_ok=True)
     with serving(database, record / "runs") as served, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_browser()[0], args=FLAGS)
         total = sum(shoot(browser, served.url, database, scheme) for scheme in ("light", "dark"))
         browser.close()
     print(f"{len(list(IMAGES.glob('console-*.png')))} pictures in {IMAGES}, {total / 1e6:.2f} MB new")

@@ -14,6 +14,7 @@ import streamlit as st
 
 from console import charts, columns, queries, share, ui
 from console.backlog import Backlog, backlog
+from console.invocation import COMMAND
 from console.limits import shown
 from console.retention import Retention
 
@@ -83,7 +84,7 @@ def since(at: float | None) -> str:
 def command(words: str) -> str:
     """A command of the console for the database that is shown."""
     verb, _space, rest = words.partition(" ")
-    return f"python -m console {verb} --db {shlex.quote(str(ui.settings().database.absolute()))} {rest}".rstrip()
+    return f"{COMMAND} {verb} --db {shlex.quote(str(ui.settings().database.absolute()))} {rest}".rstrip()
 
 
 def sources(found: pd.DataFrame) -> None:
@@ -224,7 +225,7 @@ def backup(kept: queries.Upkeep) -> None:
         )
     st.text("A copy is one file; any console of this version shows it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(ui.clock()))
-    st.code(f"{command(f'backup {name}')}\npython -m console serve --db {name}", language="bash")
+    st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
 
 
 def copy(kept: queries.Upkeep) -> None:

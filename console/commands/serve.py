@@ -10,6 +10,7 @@ import os
 import shlex
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from console.settings import Settings, SettingsError, load_acting
 from console.store import open_store
 
 LOOPBACK = "127.0.0.1"
+# Looked for before this process becomes the server's, in which a page would be the first to notice.
+_NEEDED = ("streamlit", "pandas", "plotly", "requests")
 _APP = Path(__file__).parents[1] / "app.py"
 
 
@@ -54,6 +57,9 @@ def _address(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Make this process the server; it does not come back. Raises SettingsError and StoreError before that."""
+    for package in _NEEDED:
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     acting = load_acting()
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.models import FIRST_TIME, PAST_LAST_TIME, parse_time
+from console.invocation import COMMAND
 from console.migrations import known_names
 from console.problem import DatabaseProblem, NoDatabase, damaged
 
@@ -26,8 +27,8 @@ QUERY_SECONDS = 10.0
 PAGE = 500
 LIST_PAGE = 100
 
-SYNC = "python -m console sync"
-MIGRATE = "python -m console migrate"
+SYNC = f"{COMMAND} sync"
+MIGRATE = f"{COMMAND} migrate"
 
 
 def stamp(path: Path) -> tuple[int, ...]:

@@ -28,7 +28,6 @@ import functools
 import logging
 import math
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -44,7 +43,8 @@ from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
 from streamlit.testing.v1 import AppTest  # noqa: E402
 
 from console import queries  # noqa: E402
-from tests.console.conftest import FLAGS  # noqa: E402
+from tests.browser import FLAGS, NoBrowser  # noqa: E402
+from tests.browser import browser as find_browser  # noqa: E402
 from tests.console.seeded import BIG, TENANT, fleet_rollout  # noqa: E402
 from tests.console.seeded_audit import seed_audit  # noqa: E402
 from tests.console.served import Served, serving  # noqa: E402
@@ -256,9 +256,10 @@ def main() -> int:
     parser.add_argument("--keep", metavar="DIR", help="keep the seeded databases there and use them again")
     parser.add_argument("--queries", action="store_true", help="tell the time of each query too")
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("Chromium is missing: apt-get install chromium")
+    try:
+        chromium, _version = find_browser()
+    except NoBrowser as error:
+        raise SystemExit(f"{error}; `make browser` installs one.") from error
     for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
         del os.environ[name]
     # The pages run in this process too, where Streamlit warns of its absent server.

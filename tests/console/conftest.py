@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,13 +19,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import FLAGS, NoBrowser
+from tests.browser import browser as find_browser
 from tests.console.seeded import seed_big, seed_small
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +89,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of a module; each test has a page of its own."""
-    # The same engine without windows, whose bars are pages of their own and cost a fifth of the CPU.
-    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing: apt-get install chromium-headless-shell")
+    try:
+        program, _version = find_browser()
+    except NoBrowser as error:
+        pytest.fail(f"{error}; `make browser` installs one, and BROWSER=0 leaves the tests that need it out.")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield started
         started.close()
 

@@ -94,7 +94,36 @@ def play(tmp_path: Path, run_playbook: Run) -> Play:
 # Which way
 
 
-def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play) -> None:
+# Another machine that is not there, whether or not this one has an ssh client.
+NOWHERE = """
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+
+DOCUMENTATION = "{name: nowhere, short_description: none, description: [Reaches no machine.], options: {}}"
+
+
+class Connection(ConnectionBase):
+    transport = "nowhere"
+
+    def _connect(self):
+        raise AnsibleConnectionFailure("nobody answers there")
+
+    def exec_command(self, cmd, in_data=None, sudoable=True):
+        self._connect()
+
+    def put_file(self, in_path, out_path):
+        self._connect()
+
+    def fetch_file(self, in_path, out_path):
+        self._connect()
+
+    def close(self):
+        pass
+"""
+
+
+def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play, tmp_path: Path) -> None:
+    (tmp_path / "nowhere.py").write_text(NOWHERE)
     tasks = {
         "in the background": task("update_policy_info", {"async": 60, "poll": 1}),
         "to this machine": task("update_policy_info", {"delegate_to": "localhost"}),
@@ -102,13 +131,14 @@ def test_async_and_delegation_go_where_they_should(sim: Simulator, play: Play) -
         "an empty environment": task("update_policy_info", {"environment": {}}),
         "a loop": task("instance_health_info", {"loop": sim.instance_ids[:2]}, instance_id="{{ item }}"),
     }
-    tasks["away"] |= {"vars": {"ansible_connection": "ssh"}}
-    _run, results = play(sim, tasks)
+    tasks["away"] |= {"vars": {"ansible_connection": "nowhere"}}
+    _run, results = play(sim, tasks, env={"ANSIBLE_CONNECTION_PLUGINS": str(tmp_path)})
     assert results["in the background"]["finished"] and "ansible_job_id" in results["in the background"]
     assert not results["in the background"].get("failed"), json.dumps(results["in the background"])
     assert results["in the background"]["policy"] == results["to this machine"]["policy"]
     assert "invocation" not in results["to this machine"] and "invocation" not in results["an empty environment"]
     assert results["away"]["unreachable"], "another machine is reached by its connection, or not at all"
+    assert "nobody answers there" in results["away"]["msg"], results["away"]
     looped = results["a loop"]["results"]
     assert [row["health"]["instance_id"] for row in looped] == sim.instance_ids[:2]
     assert not any("invocation" in row for row in looped)

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who installs the collection with ansible-galaxy has what the README says: its commands, and the console, anywhere.
+
+Here with this environment's packages, but without the checkout that is linked into it; `make ee` does the same in clean
+environments.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import readme
+from tests.conftest import BIN, CHECKOUT
+from tests.simulator.running import running_simulator
+
+pytestmark = pytest.mark.playbook
+
+# Python reads it at its start, after the link to the checkout.
+UNLINKED = """
+import sys
+sys.path[:] = [path for path in sys.path if not path.endswith("/.venv/collections")]
+"""
+# The console needs nothing of Ansible.
+WITHOUT_ANSIBLE = """
+sys.modules["ansible"] = None
+"""
+
+
+def clean(folder: Path, text: str = UNLINKED) -> dict[str, str]:
+    """An environment without this project's variables, in whose Python the checkout is not linked."""
+    (folder / "start").mkdir()
+    (folder / "start" / "sitecustomize.py").write_text(text)
+    hidden = ("ANSIBLE_", "FLEETOPS_", "SIM_", "PYTHON", "XDG_", "STREAMLIT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    return {**kept, "PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(folder / "start"), "HOME": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("build")
+    made = subprocess.run(
+        [CHECKOUT / ".ci" / "copy", work / "source"], capture_output=True, text=True, timeout=300, check=True
+    )
+    build = [BIN / "ansible-galaxy", "collection", "build", "--output-path", work, made.stdout.strip()]
+    subprocess.run(build, cwd=work, capture_output=True, timeout=300, check=True)
+    [built] = work.glob("fleetops-agents-*.tar.gz")
+    return built
+
+
+# reports/2026-11 C6
+def test_the_commands_of_the_readme_run_from_an_installation_in_any_folder(tarball: Path, tmp_path: Path) -> None:
+    with running_simulator(instances=readme.INSTANCES, speed=50.0) as sim:
+        readme.run(tarball, sim, tmp_path / "home", clean(tmp_path))
+
+
+# reports/2026-11 C6
+@pytest.mark.parametrize("start", ["path", "module"])
+def test_the_console_of_an_installation_needs_no_ansible_and_tells_commands_that_work_where_it_was_started(
+    tarball: Path, tmp_path: Path, start: str
+) -> None:
+    agents = tmp_path / "ansible_collections" / "fleetops" / "agents"
+    agents.mkdir(parents=True)
+    subprocess.run(["tar", "xzf", tarball, "-C", agents], check=True, timeout=300)
+    environment = clean(tmp_path, UNLINKED + WITHOUT_ANSIBLE)
+    command = [str(BIN / "python"), *(["-m", "console"] if start == "module" else [str(agents / "console")])]
+    folder = agents if start == "module" else tmp_path
+
+    def console(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    none = console("runs")
+    told = "python -m console" if start == "module" else f"python {agents / 'console'}"
+    assert none.returncode == 3 and f"{told} sync" in none.stderr, none.stderr
+    synced = console("sync", "--no-api")
+    assert synced.returncode == 0, synced.stderr
+    assert console("rollouts").returncode == 0
+    with running_simulator(instances=2, speed=50.0) as sim:
+        environment |= sim.environment()
+        synced = console("sync", "--details")
+    assert synced.returncode == 0 and "instances audited 2" in synced.stdout, synced.stdout + synced.stderr
+
+
+# reports/2026-11 C6
+@pytest.mark.parametrize(
+    ("arguments", "lacking"), [(["serve"], "streamlit"), (["runs"], "pandas"), ([], "sqlite_utils")]
+)
+def test_a_package_that_is_not_there_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, arguments: list[str], lacking: str
+) -> None:
+    block = f"""
+import importlib.abc
+
+class Lacks(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "{lacking}":
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Lacks())
+"""
+    environment = clean(tmp_path, UNLINKED + block) | {"FLEETOPS_CONSOLE_DB": str(tmp_path / "console.db")}
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "console"), *arguments],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert f"package {lacking} is missing" in done.stderr
+    assert f"-m pip install -r {CHECKOUT / 'console' / 'requirements.txt'}" in done.stderr
