@@ -8,6 +8,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from console.invocation import COMMAND
+
 
 class DatabaseProblem(Exception):
     """The database cannot be read; the text says why and what to do."""
@@ -22,5 +24,5 @@ def damaged(path: Path, said: str) -> str:
     return (
         f"The file {path} is damaged or no SQLite database ({said}), or {path.name}-wal and {path.name}-shm beside it"
         " are left from another file. Without a backup, move all three away and sync again. To put a backup in their"
-        f" place, which keeps them aside, run: python -m console restore BACKUP --db {shlex.quote(str(path))}"
+        f" place, which keeps them aside, run: {COMMAND} restore BACKUP --db {shlex.quote(str(path))}"
     )

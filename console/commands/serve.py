@@ -17,6 +17,7 @@ from typing import Any
 from console.acting.login import Login, is_loopback, load_login
 from console.commands.options import database_option, put
 from console.database import StoreError, is_copy, is_current
+from console.invocation import COMMAND
 from console.private_files import only_for_the_owner
 from console.settings import Settings, SettingsError, load_acting
 from console.store import open_store
@@ -89,7 +90,7 @@ def _make_ready(settings: Settings) -> None:
     if not settings.database_is_default and not database.exists():
         raise StoreError(
             f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
-            f" python -m console sync --db {shlex.quote(str(database))}"
+            f" {COMMAND} sync --db {shlex.quote(str(database))}"
         )
     if not is_current(database):
         open_store(database, make_folder=settings.database_is_default, into_copy=True).close()

@@ -20,18 +20,24 @@ import os
 import random
 import re
 import ssl
+import sys
 import time
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+<<<<<<< HEAD
+=======
+from contextlib import aclosing
+>>>>>>> w6
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
+from yarl import URL
 
 DOCUMENTATION = r"""
 ---
@@ -47,6 +53,8 @@ description:
   - The API tells states, not changes. What came and went between two looks is not told.
   - That an instance is not healthy while it is deployed, or within a minute after, is not told.
   - The API has no list of instances. Those that took part in the newest rollouts are known, and those of O(instances).
+  - ansible-rulebook copies the file of C(-i) alone for its playbooks. With group_vars or host_vars beside that file the
+    source stops, since the playbooks would run without these variables; give the folder.
   - With a key that is wrong the source stops. While the API does not answer it keeps trying, and says so.
   - The guide lists the events with their fields; C(extensions/eda/schemas/fleet.json) is their JSON schema.
 options:
@@ -103,12 +111,15 @@ options:
     description:
       - What to tell when there is no watermark yet.
       - V(now) tells what happens from now on, and what is unhealthy now.
-      - V(earliest) tells of the past too, as far as the newest 100 rollouts and 500 audit events an instance go.
+      - V(earliest) tells of the past too, as far as the newest 100 rollouts and the newest 500 audit events an instance
+        go, or those of the last ten minutes where these are more.
     type: str
     choices: [now, earliest]
     default: now
   instances:
-    description: Instances that took part in no rollout, names to ids. The names win over those that the API tells.
+    description:
+      - Instances that took part in no rollout, names to ids. The names win over those that the API tells.
+      - Put the ids in quotes, since YAML reads some of them as numbers.
     type: dict
     default: {}
   live:
@@ -155,7 +166,7 @@ EXAMPLES = r"""
     live: true
     unhealthy_after: 2
     instances:
-      agent-900: 6f1c1d2e-0000-4000-8000-000000000900
+      agent-900: "6f1c1d2e-0000-4000-8000-000000000900"
 """
 
 log = logging.getLogger("fleetops.agents.eda.fleet")
@@ -169,12 +180,21 @@ AUDIT_EVENT = "fleetops.audit.event"
 EVENTS = (*ROLLOUT_EVENTS, *TARGET_EVENTS, *HEALTH_EVENTS, AUDIT_EVENT)
 DEFAULT_EVENTS = tuple(word for word in EVENTS if word not in ("fleetops.target.succeeded", AUDIT_EVENT))
 
+<<<<<<< HEAD
 ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES, OVERLAP = 100, 100, 50, 5
 CLOSED_KEPT = 100
+=======
+# Rows that are asked for at once; a server may give fewer, so a short page is not the end of a list.
+ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES = 100, 100, 500
+# So many of the newest are looked through each time, whatever the first of them say.
+CLOSED_KEPT, AUDIT_FIRST = 100, 500
+>>>>>>> w6
 # Of a history that was never seen, so many rollouts are read for the names of the instances.
 DISCOVERY_FLEETS, DISCOVERY_SINGLES = 5, 45
 # An audit event that comes in later than this after a newer one is not told.
 AUDIT_LATENESS = 600.0
+# The time of an audit event whose times cannot be read: it is kept as known, and nothing is older because of it.
+NO_TIME = 9e15
 # A deployment makes an agent unwell: so many seconds from its start, or from its end, that is no news.
 DEPLOYING, SETTLING = 900.0, 60.0
 LONGEST_RETRY_AFTER, LONGEST_PAUSE, FEEDBACK_TIMEOUT = 120.0, 60.0, 60.0
@@ -218,6 +238,7 @@ def target_status(word: Any) -> str:
     return _TARGET.get(text, text)
 
 
+<<<<<<< HEAD
 def epoch(text: Any) -> float | None:
     """Epoch seconds of an ISO 8601 text (without a zone it is UTC) or of epoch seconds or milliseconds, or None.
 
@@ -235,6 +256,33 @@ def epoch(text: Any) -> float | None:
         else:
             return None
     except (ValueError, OverflowError, OSError):
+=======
+def epoch(value: Any) -> float | None:
+    """Epoch seconds of an ISO 8601 text (without a zone it is UTC) or of a number of seconds or milliseconds.
+
+    None of anything else, and of what no clock of a fleet can show, such as the year 1.
+    """
+    if isinstance(value, str) and not re.fullmatch(r"\s*\d{10,13}(\.\d*)?\s*", value):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            at: float | None = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
+    else:
+        at = number(float(value) if isinstance(value, str) else value)
+        if at is not None and at > 1e11:
+            at /= 1000
+    return at if at is not None and 0 < at < 253_402_214_400 else None
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+>>>>>>> w6
         return None
     return at if 0 <= at < 2**33 else None
 
@@ -243,6 +291,29 @@ def iso(text: Any) -> str | None:
     """The same moment in UTC with whole seconds, or None."""
     at = epoch(text)
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+class Order:
+    """Whether a list begins with its newest row, found out from the times of the rows that were read."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._falls = self._rises = 0
+
+    def note(self, times: Iterable[float | None]) -> None:
+        for at in times:
+            if at is not None and self._last is not None:
+                self._falls += at < self._last
+                self._rises += at > self._last
+            self._last = at if at is not None else self._last
+
+    @property
+    def newest_first(self) -> bool:
+        return self._falls > self._rises
+
+    @property
+    def oldest_first(self) -> bool:
+        return self._rises > self._falls
 
 
 def words(value: Any) -> str | None:
@@ -390,7 +461,7 @@ def _target_event(
             "error_message": words(target.get("error_message")),
             "started_at": iso(target.get("started_at")),
             "completed_at": iso(target.get("completed_at")),
-            "duration_seconds": duration if isinstance(duration, int | float) else None,
+            "duration_seconds": number(duration),
             "failures": failures,
         },
         instance={"id": words(target.get("instance_id"))},
@@ -492,19 +563,22 @@ def audit_time(row: Mapping[str, Any]) -> float | None:
 
 
 def audit_step(known: Mapping[str, Any], instance_id: str, rows: Iterable[Record], outcomes: Iterable[str]) -> Step:
-    """All news of an instance's audit. ``known``: floor (epoch s or None) and ids (id -> epoch s) above the floor."""
+    """All news of an instance's audit.
+
+    ``known``: floor (epoch s or None), ids (id -> epoch s) above the floor, and end: how many rows the list had, if it
+    begins with the oldest one.
+    """
     news = {str(row["id"]): row for row in audit_news(known, rows)}
-    times = {event_id: audit_time(row) for event_id, row in news.items()}
-    newest = max([*(t for t in times.values() if t is not None), *known["ids"].values()], default=None)
-    if newest is None:
-        return Step(dict(known), [])
-    floor = max(newest - AUDIT_LATENESS, known["floor"] if known["floor"] is not None else float("-inf"))
-    ids = {**known["ids"], **{event_id: newest if at is None else at for event_id, at in times.items()}}
-    kept = {event_id: at for event_id, at in ids.items() if at > floor}
+    ids = {**known["ids"], **{i: NO_TIME if (at := audit_time(row)) is None else at for i, row in news.items()}}
+    newest = max((at for at in ids.values() if at != NO_TIME), default=None)
+    floor = known["floor"]
+    if newest is not None:
+        floor = max(newest - AUDIT_LATENESS, floor if floor is not None else float("-inf"))
+    kept = {event_id: at for event_id, at in ids.items() if floor is None or at > floor}
     wanted = {normalise(word) for word in outcomes}
     told = [_audit_event(instance_id, row) for row in news.values() if normalise(row.get("outcome")) in wanted]
     told.sort(key=lambda row: row["at"] or "")
-    return Step({"floor": floor, "ids": kept}, told)
+    return Step({**known, "floor": floor, "ids": kept}, told)
 
 
 def _audit_event(instance_id: str, row: Mapping[str, Any]) -> Record:
@@ -524,7 +598,16 @@ def host_names(told: Mapping[str, str], given: Mapping[str, str]) -> dict[str, s
     for hostname in told.values():
         tally[hostname] = tally.get(hostname, 0) + 1
     names = {i: hostname if tally[hostname] == 1 else f"{hostname}-{i[:8]}" for i, hostname in told.items()}
-    return {**names, **{str(instance_id): name for name, instance_id in given.items()}}
+    spelled = {same_id(i): i for i in told}
+    return {**names, **{spelled.get(same_id(i), i): name for name, i in given.items()}}
+
+
+def same_id(text: str) -> str:
+    """An id in the one spelling by which it is compared: UUIDs are the same in upper and lower case."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text
 
 
 def addressed(row: Record, names: Mapping[str, str]) -> Record:
@@ -560,7 +643,7 @@ class Watermark:
 
     def __enter__(self) -> Watermark:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_folder(self.path.parent)
             lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             self._files.append(lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -644,6 +727,16 @@ class Watermark:
         os.fsync(self._log)
 
 
+def _make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, each 0700 whatever the umask is."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "Not a directory", str(folder))
+
+
 # The API
 
 
@@ -691,7 +784,14 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         """What a person must mend: the option, or the environment variable that was read in its place."""
         return variable if variable in found and name not in given else name
 
-    def number(name: str, default: float, variable: str | None = None, least: float = 0.01) -> float:
+    def text(name: str, default: Any, variable: str | None = None) -> Any:
+        value = get(name, default, variable)
+        if value is not None and not isinstance(value, str):
+            kind = type(value).__name__
+            raise SourceError(f"{name} must be a text, and YAML has read it as {kind}: put it in quotes.")
+        return value
+
+    def seconds(name: str, default: float, variable: str | None = None, least: float = 0.01) -> float:
         value = get(name, default, variable)
         try:
             result = float(value) if not isinstance(value, bool) else float("nan")
@@ -703,10 +803,17 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         return result
 
     def flag(name: str, default: bool, variable: str | None = None) -> bool:
+<<<<<<< HEAD
         value = str(get(name, default, variable)).strip().lower()
         if value not in (*TRUE, *FALSE):
             raise SourceError(f"{called(name, variable)} is {value!r}: it must be true or false.")
         return value in TRUE
+=======
+        value = str(get(name, default, variable)).strip().lower() or str(default).lower()
+        if value not in ("true", "yes", "1", "on", "false", "no", "0", "off"):
+            raise SourceError(f"{name} is {value!r}: it must be true or false.")
+        return value in ("true", "yes", "1", "on")
+>>>>>>> w6
 
     def texts(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         value = get(name, default)
@@ -720,25 +827,34 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
     if (start := get("start_from", "now")) not in ("now", "earliest"):
         raise SourceError(f"start_from is {start!r}: it must be now or earliest.")
     instances = get("instances", {})
-    if not isinstance(instances, dict) or not all(isinstance(value, str) for value in instances.values()):
+    if not isinstance(instances, dict):
         raise SourceError("instances must map names to ids.")
+    for name, value in instances.items():
+        # YAML reads 0755 as the number 493, and 020222070707 as another one.
+        if not isinstance(value, str) or not value.strip():
+            raise SourceError(
+                f"instances: the id of {name} must be a text, and YAML has read it as {value!r}"
+                f" ({type(value).__name__}): put it in quotes."
+            )
+        if not isinstance(name, str):
+            raise SourceError(f"instances: YAML has read the name {name!r} as {type(name).__name__}: put it in quotes.")
     return Settings(
-        api_url=_base_url(str(get("api_url", "", "FLEETOPS_API_URL"))),
-        api_key=_key(str(get("api_key", "", "FLEETOPS_API_KEY"))),
+        api_url=_base_url(text("api_url", "", "FLEETOPS_API_URL")),
+        api_key=_key(text("api_key", "", "FLEETOPS_API_KEY")),
         validate_certs=flag("validate_certs", True, "FLEETOPS_VALIDATE_CERTS"),
-        ca_path=get("ca_path", None, "FLEETOPS_CA_PATH"),
-        request_timeout=number("request_timeout", 30, "FLEETOPS_REQUEST_TIMEOUT"),
-        max_rate=number("max_rate", 10),
-        interval=number("interval", 30),
-        instance_interval=number("instance_interval", 60),
+        ca_path=text("ca_path", None, "FLEETOPS_CA_PATH"),
+        request_timeout=seconds("request_timeout", 30, "FLEETOPS_REQUEST_TIMEOUT"),
+        max_rate=seconds("max_rate", 10),
+        interval=seconds("interval", 30),
+        instance_interval=seconds("instance_interval", 60),
         events=frozenset(kinds),
         start_from=start,
-        instances={str(name): value for name, value in instances.items()},
+        instances={name: value.strip() for name, value in instances.items()},
         live=flag("live", False),
-        unhealthy_after=int(number("unhealthy_after", 1, least=1)),
+        unhealthy_after=int(seconds("unhealthy_after", 1, least=1)),
         audit_outcomes=texts("audit_outcomes", ("error", "denied")),
         watermark=Path(
-            get("watermark", "~/.local/state/fleetops/eda-watermark.json", "FLEETOPS_EDA_WATERMARK")
+            text("watermark", "~/.local/state/fleetops/eda-watermark.json", "FLEETOPS_EDA_WATERMARK")
         ).expanduser(),
     )
 
@@ -747,12 +863,42 @@ def _base_url(text: str) -> str:
     text = text.strip().rstrip("/")
     if not text:
         raise SourceError("api_url is empty: set it, or FLEETOPS_API_URL in the environment.")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc and not parts.query
+    except ValueError:
+        usable = False
+    if not usable:
         raise SourceError(
             "api_url must look like https://fleet.example.com, without a user name, a password or a query."
         )
     return re.sub(r"/v1(/instances)?$", "", text)
+
+
+def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | None:
+    """Why the playbooks of this ansible-rulebook would run without variables of its inventory, else None.
+
+    For each playbook it copies the inventory to another folder: of a file the file alone, a folder as a whole.
+    """
+    program = Path(argv[0]) if argv else Path()
+    if not {"ansible-rulebook", "ansible_rulebook"} & {program.name, program.parent.name}:
+        return None
+    given = environment.get("ANSIBLE_INVENTORY", "")
+    words = iter(argv[1:])
+    for word in words:
+        option, is_assigned, value = word.partition("=")
+        if option.startswith("--in") and "--inventory".startswith(option):
+            given = value if is_assigned else next(words, "")
+        elif (short := re.fullmatch(r"-v*i(.*)", word)) is not None:
+            given = short[1] or next(words, "")
+    file = Path(given)
+    beside = [name for name in ("group_vars", "host_vars") if (file.parent / name).is_dir()]
+    if not given or not file.is_file() or not beside:
+        return None
+    return (
+        f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {' and '.join(beside)}"
+        f" beside it, so they would run with other variables than yours. Give the folder: -i {file.parent}"
+    )
 
 
 def _key(text: str) -> str:
@@ -786,6 +932,7 @@ class Api:
         self._next_slot = 0.0
         self._answered = False
         self._tls = _tls(settings)
+        self._secrets = [settings.api_key, *_proxy_secrets(urllib.request.getproxies())]
 
     async def __aenter__(self) -> Api:
         self._session = aiohttp.ClientSession(
@@ -812,6 +959,10 @@ class Api:
             pause = _retry_after(headers)
             if status != 429 and not (status == 503 and pause is not None):
                 return self._reading(path, status, body)
+<<<<<<< HEAD
+=======
+            # At least the ordinary pause: a server may name a time that has passed.
+>>>>>>> w6
             pause = max(min(2.0**attempt, LONGEST_PAUSE), pause or 0.0)
             log.info("GET %s: HTTP %s; all calls wait for %.0f s", path, status, pause)
             self._next_slot = max(self._next_slot, time.monotonic() + pause)
@@ -878,14 +1029,18 @@ class Api:
             detail = detail.get("detail", detail) if isinstance(detail, dict) else detail
         except (ValueError, RecursionError):
             detail = re.sub(r"<[^>]*>", " ", body)
-        return self._scrubbed(" ".join(str(detail).split())[:300]).rstrip(".") or "no explanation"
+        return self._scrubbed(" ".join(_sentence(detail).split())[:300]).rstrip(".") or "no explanation"
 
     def _scrubbed(self, text: object) -> str:
-        return str(text).replace(self._settings.api_key, "***")
+        found = str(text)
+        for secret in self._secrets:
+            found = found.replace(secret, "***")
+        # Nothing of a server's text may steer a terminal.
+        return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", found)
 
     def _scrubbed_value(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._scrubbed(value)
+            return value.replace(self._settings.api_key, "***")
         if isinstance(value, dict):
             return {name: self._scrubbed_value(part) for name, part in value.items()}
         return [self._scrubbed_value(part) for part in value] if isinstance(value, list) else value
@@ -903,9 +1058,51 @@ def _tls(settings: Settings) -> ssl.SSLContext | bool:
         raise SourceError(f"ca_path {path} holds no certificates that can be read.") from None
 
 
+def _sentence(detail: Any) -> str:
+    """What a refusal says, as words: a 422 names each field and what is wrong with it."""
+    if isinstance(detail, list):
+        return "; ".join(_sentence(part) for part in detail)
+    if not isinstance(detail, dict):
+        return "" if detail is None else str(detail)
+    said = next((detail[name] for name in ("msg", "message", "error", "detail") if detail.get(name)), None)
+    if said is None:
+        return ", ".join(f"{name}: {value}" for name, value in detail.items() if value not in (None, ""))
+    place = detail.get("loc")
+    names = [str(part) for part in place if part not in ("body", "query", "path")] if isinstance(place, list) else []
+    return f"{'.'.join(names)}: {_sentence(said)}" if names else _sentence(said)
+
+
 def _proxy(url: str) -> str | None:
+    """The environment's proxy for ``url``. Raises SourceError, without the address, which may hold a password."""
     parts = urlsplit(url)
-    return None if urllib.request.proxy_bypass(parts.hostname or "") else urllib.request.getproxies().get(parts.scheme)
+    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    address = urllib.request.getproxies().get(parts.scheme)
+    if not address:
+        return None
+    address = address if "://" in address else f"http://{address}"
+    try:
+        read = URL(address)
+        usable = read.scheme in ("http", "https") and bool(read.host) and bool(read.port)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SourceError(
+            f"The proxy's address in {parts.scheme.upper()}_PROXY (or {parts.scheme}_proxy) cannot be read. Write it"
+            " like http://proxy.example.com:3128; in a user name or a password write @ as %40, : as %3A and / as %2F."
+        )
+    return address
+
+
+def _proxy_secrets(proxies: Mapping[str, str]) -> list[str]:
+    """What stands before the host in the addresses of proxies, whether they can be read or not; the longest first."""
+    found: set[str] = set()
+    for address in proxies.values():
+        user, at, _host = address.rpartition("://")[2].rpartition("@")
+        if at:
+            password = user.partition(":")[2]
+            found |= {user, unquote(user), *(word for word in (password, unquote(password)) if len(word) > 2)}
+    return sorted(found - {""}, key=lambda word: (-len(word), word))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -924,6 +1121,24 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 # The loop
 
+_ROLLOUTS_PATH = "/v1/instances/fleet/runtime/rollouts"
+
+
+class Listing:
+    """A list of rollouts, read page by page."""
+
+    def __init__(self, pages: AsyncIterator[list[Record]]) -> None:
+        self._pages = pages
+        self.order, self.read, self.fleets = Order(), 0, 0
+
+    async def next(self) -> list[Record]:
+        """The next page's rows that were not on those before, none at the end."""
+        rows = await anext(self._pages, [])
+        self.order.note(epoch(row.get("created_at")) for row in rows)
+        self.read += len(rows)
+        self.fleets += sum(_is_fleet(row) for row in rows)
+        return rows
+
 
 class Follower:
     """Looks, notes what is known and what to tell, and hands the events over one after the other."""
@@ -936,6 +1151,8 @@ class Follower:
         # By instance: start of its newest deployment that was read, and until when that excuses it (epoch s).
         self._excused: dict[str, tuple[float, float]] = {}
         self._warned: set[str] = set()
+        # Of the list of rollouts, what follows its first page, if that must be read.
+        self._below: Listing | None = None
 
     async def run(self) -> None:
         await self._deliver()
@@ -947,6 +1164,7 @@ class Follower:
                 if time.monotonic() >= next_instances:
                     next_instances = time.monotonic() + self._settings.instance_interval
                     await self._look_at_instances()
+                await self._look_further()
                 if failures:
                     log.warning("The API answers again after %.0f s.", time.monotonic() - down_since)
                 failures = 0
@@ -961,19 +1179,53 @@ class Follower:
     # Rollouts
 
     async def _look_at_rollouts(self) -> None:
+        """Look at the first page of the list; what may lie below it is ``_look_further``'s."""
         known = self._mark.known
-        first = "rollouts" not in known
         rollouts: dict[str, Record] = known.get("rollouts", {})
-        listed, whole = await self._listed(rollouts, known.get("floor"), first)
         floor = known.get("floor")
-        if first and not whole:
-            # What is older than the pages that were read is the past.
-            floor = min(
-                (at for row in listed.values() if (at := epoch(row.get("created_at"))) is not None), default=None
-            )
+        listing = Listing(self._pages(_ROLLOUTS_PATH, ROLLOUTS_PAGE))
+        try:
+            rows = await listing.next()
+        except NotFound:
+            sentence = f"GET {_ROLLOUTS_PATH} failed with HTTP 404: {self._settings.api_url} serves no instance ops API"
+            raise Unavailable(sentence, answered=True) if rollouts else SourceError(sentence + ".") from None
+        await self._take(rows, on_top=True, first="rollouts" not in known)
+        past = [_is_past(row, rollouts, floor) for row in rows]
+        # Rows that show up late lie below newer ones: as much is read in short pages as in long ones.
+        covered = listing.read >= ROLLOUTS_PAGE or rollouts.keys() <= {str(row["id"]) for row in rows}
+        ends_in_past = not rows or (past[-1] and covered and listing.order.newest_first)
+        self._below = None if ends_in_past and self._mark.known.get("past_read", True) else listing
+
+    async def _look_further(self) -> None:
+        """Look at the pages below the first one, down to rollouts that are known, or at first to the past."""
+        listing, self._below = self._below, None
+        if listing is None:
+            return
+        known, found, is_whole = self._mark.known, list[Record](), True
+        first = not known.get("past_read", True)
+        while rows := await listing.next():
+            found += rows
+            news = [row for row in rows if not _is_past(row, known["rollouts"], known["floor"])]
+            if first:
+                # The instances are wanted, too, and those are named by rollouts of the fleet.
+                news = [row for row in news if not _is_over(row) or listing.fleets < DISCOVERY_FLEETS]
+            if not news and listing.read >= ROLLOUTS_PAGE and listing.order.newest_first:
+                is_whole = False
+                break
+        await self._take(found, on_top=False, first=first, is_whole=is_whole)
+
+    async def _take(self, rows: list[Record], *, on_top: bool, first: bool, is_whole: bool = False) -> None:
+        """Read what is due of the listed rollouts, and tell what has happened. ``first``: what is over is the past."""
+        known = self._mark.known
+        rollouts: dict[str, Record] = known.get("rollouts", {})
+        floor = known.get("floor")
+        listed = {str(row["id"]): row for row in rows}
+        if not first:
+            listed = {i: row for i, row in listed.items() if i in rollouts or not _is_past(row, rollouts, floor)}
         due = {i: row for i, row in listed.items() if is_due(rollouts.get(i), row)}
-        due |= {i: {} for i, old in rollouts.items() if i not in listed and old["phase"] != "finished"}
-        unread = self._unread(due) if first else set()
+        if on_top:
+            due |= {i: {} for i, old in rollouts.items() if i not in listed and old["phase"] != "finished"}
+        unread, for_names = self._unread(due, len(rollouts)) if first else (set(), set())
         steps: dict[str, Step] = {i: Step(_unread_rollout(due[i], "finished"), []) for i in unread}
         names: dict[str, str] = dict(known.get("names", {}))
 
@@ -995,16 +1247,23 @@ class Follower:
                     steps[rollout_id] = Step(_unread_rollout(row, "open"), [])
                 return
             step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
-            steps[rollout_id] = step
+            steps[rollout_id] = Step(step.known, []) if rollout_id in for_names else step
             self._note_instances(timeline, names)
 
         await _each([i for i in due if i not in unread], read)
         told = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
-        rollouts, floor = prune({**rollouts, **{i: step.known for i, step in steps.items()}}, floor)
+        rollouts = {**rollouts, **{i: step.known for i, step in steps.items()}}
+        if first and not on_top and not is_whole:
+            # What is older than the pages that were read is the past.
+            floor = min((old["created"] for old in rollouts.values() if old["created"] is not None), default=floor)
+        rollouts, floor = prune(rollouts, floor)
         fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
+        if first:
+            fresh["past_read"] = not on_top
         if fresh != known:
             await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
 
+<<<<<<< HEAD
     async def _listed(
         self, rollouts: Mapping[str, Record], floor: float | None, first: bool
     ) -> tuple[dict[str, Record], bool]:
@@ -1054,15 +1313,46 @@ class Follower:
             rising = rising or begins_with_the_oldest(rows)
             yield rows, rising, number
             offset += len(answer) - min(OVERLAP, len(answer) // 2)
+=======
+    async def _pages(self, path: str, size: int, start: int = 0) -> AsyncIterator[list[Record]]:
+        """The rows of a list from offset ``start`` on, page by page, each row once, until a page has no new ones."""
+        offset, seen = start, set[str]()
+        for _call in range(MOST_PAGES):
+            answer = await self._api.get(path, limit=size, offset=offset)
+            if not isinstance(answer, list):
+                raise Unavailable(f"GET {path}: the answer is no list", answered=True)
+            rows = {str(row["id"]): row for row in records(answer) if row.get("id") is not None}
+            fresh = [row for row_id, row in rows.items() if row_id not in seen]
+            if not fresh:
+                return
+            seen |= rows.keys()
+            yield fresh
+            offset += len(answer)
+        self._warn_once(f"GET {path}: the list has no end after {MOST_PAGES} pages; what follows is not read")
+>>>>>>> w6
 
-    def _unread(self, due: Mapping[str, Record]) -> set[str]:
-        """Of a history that was never seen, the rollouts that are over and not needed for the instances' names."""
-        if self._settings.start_from == "earliest":
-            return set()
-        over = [i for i, row in due.items() if _is_over(row)]
-        fleets = [i for i in over if (due[i].get("total_targets") or 0) > 1]
-        singles = [i for i in over if i not in set(fleets)]
-        return set(over) - set(fleets[:DISCOVERY_FLEETS]) - set(singles[:DISCOVERY_SINGLES])
+    async def _end_of(self, path: str, size: int, known: int) -> int:
+        """An offset near the end of a list of at least ``known`` rows, found by halving."""
+        low, step = known, size
+        while await self._api.get(path, limit=1, offset=low + step):
+            low, step = low + step, step * 2
+        high = low + step
+        while high - low > size:
+            middle = (low + high) // 2
+            low, high = (middle, high) if await self._api.get(path, limit=1, offset=middle) else (low, middle)
+        return high
+
+    def _unread(self, due: Mapping[str, Record], known: int) -> tuple[set[str], set[str]]:
+        """Of a history that was never seen, the rollouts that are over: those that are not read, and those that are
+        read for the names of the instances alone. ``known``: how many newer ones are known."""
+        over = sorted(
+            (i for i, row in due.items() if _is_over(row)), key=lambda i: -(epoch(due[i].get("created_at")) or 0)
+        )
+        told = set(over[: max(0, CLOSED_KEPT - known)]) if self._settings.start_from == "earliest" else set()
+        fleets = [i for i in over if _is_fleet(due[i])]
+        singles = [i for i in over if not _is_fleet(due[i])]
+        names = set(fleets[:DISCOVERY_FLEETS]) | set(singles[:DISCOVERY_SINGLES])
+        return set(over) - names - told, names - told
 
     async def _timeline(self, rollout_id: str) -> Record:
         path = f"/v1/instances/fleet/runtime-rollouts/{rollout_id}/timeline"
@@ -1072,10 +1362,12 @@ class Follower:
         return answer
 
     def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
+        spelled = {same_id(known): known for known in names}
         for target in records(timeline["timeline"]):
             instance_id = words(target.get("instance_id"))
             if instance_id is None:
                 continue
+            instance_id = spelled.setdefault(same_id(instance_id), instance_id)
             if hostname := words(target.get("instance_hostname")):
                 names[instance_id] = hostname
             else:
@@ -1130,6 +1422,7 @@ class Follower:
 
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
         past: Record = known or {"floor": None, "ids": {}}
+<<<<<<< HEAD
         rows: list[Record] = []
         try:
             async for answer, rising, number in self._pages(f"/v1/instances/{instance_id}/runtime/audit", AUDIT_PAGE):
@@ -1138,10 +1431,57 @@ class Follower:
                 deep = number >= MOST_PAGES or (known is None and len(rows) >= 5 * AUDIT_PAGE)
                 if not rising and (not news or deep):
                     break
+=======
+        path = f"/v1/instances/{instance_id}/runtime/audit"
+        try:
+            rows, end = await (self._newest_audit(path, past) if known is None else self._new_audit(path, past))
+>>>>>>> w6
         except NotFound:
             return Step(past, [])
         outcomes = self._settings.audit_outcomes if known or self._settings.start_from == "earliest" else ()
-        return audit_step(past, instance_id, rows, outcomes)
+        return audit_step({**past, "end": end}, instance_id, rows, outcomes)
+
+    async def _newest_audit(self, path: str, past: Record) -> tuple[list[Record], int]:
+        """The newest audit events of a list that no look has seen, AUDIT_FIRST or more, and its end if that matters."""
+        rows, order = [], Order()
+        async with aclosing(self._pages(path, AUDIT_PAGE)) as pages:
+            async for page in pages:
+                order.note(map(audit_time, page))
+                rows += page
+                times = [at for row in rows if (at := audit_time(row)) is not None]
+                # As far as a late event could lie: those that are there now are not news when a later look meets them.
+                is_far = bool(times) and min(times) <= max(times) - AUDIT_LATENESS
+                if len(rows) >= AUDIT_FIRST and (order.oldest_first or (order.newest_first and is_far)):
+                    break
+        if not order.oldest_first:
+            return rows, 0
+        start = max(0, await self._end_of(path, AUDIT_PAGE, len(rows)) - AUDIT_FIRST) if len(rows) >= AUDIT_FIRST else 0
+        return await self._audit_from(path, past, start) if start else (rows, len(rows))
+
+    async def _new_audit(self, path: str, past: Record) -> tuple[list[Record], int]:
+        """What a list of audit events has that is new, and its end if it begins with the oldest ones."""
+        if not past.get("end"):
+            return await self._audit_from(path, past, 0)
+        start, step = max(0, past["end"] - AUDIT_PAGE), AUDIT_PAGE
+        while True:
+            rows, end = await self._audit_from(path, past, start)
+            # Retention takes rows away at the beginning. Nothing is missed if the first row read is not news.
+            if not start or (rows and not audit_news(past, rows[:1])):
+                return rows, end
+            start, step = max(0, start - step), step * 2
+
+    async def _audit_from(self, path: str, past: Record, start: int) -> tuple[list[Record], int]:
+        """The rows from an offset to the end of the list, or of a list that begins with the newest to known ones."""
+        rows, order, floor = [], Order(), past["floor"]
+        async with aclosing(self._pages(path, AUDIT_PAGE, start)) as pages:
+            async for page in pages:
+                order.note(map(audit_time, page))
+                rows += page
+                times = [at for row in page if (at := audit_time(row)) is not None]
+                is_old = not audit_news(past, page) and (floor is None or (times and min(times) <= floor))
+                if order.newest_first and is_old:
+                    break
+        return rows, 0 if order.newest_first else start + len(rows)
 
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self._warned:
@@ -1203,8 +1543,18 @@ def _unread_rollout(row: Mapping[str, Any], phase: str) -> Record:
     return {"created": created, "phase": phase, "mark": mark, "result": None, "targets": {}, "turn": 0, "unread": True}
 
 
+def _is_fleet(row: Mapping[str, Any]) -> bool:
+    return (number(row.get("total_targets")) or 0) > 1 or normalise(row.get("scope")) == "fleet"
+
+
+def _is_past(row: Mapping[str, Any], rollouts: Mapping[str, Record], floor: float | None) -> bool:
+    """Whether a listed rollout is known, or older than what is."""
+    created = epoch(row.get("created_at"))
+    return str(row["id"]) in rollouts or (floor is not None and created is not None and created <= floor)
+
+
 def _is_over(row: Mapping[str, Any]) -> bool:
-    moving = any(row.get(f"{word}_targets") for word in ("queued", "in_progress"))
+    moving = any(number(row.get(f"{word}_targets")) for word in ("queued", "in_progress"))
     return phase_of(row, ["queued"] if moving else []) == "finished"
 
 
@@ -1227,13 +1577,15 @@ async def _each(items: Iterable[str], call: Callable[[str], Awaitable[None]]) ->
 async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
     """Follow the fleet until cancelled. Raises SourceError with one sentence for what stays wrong."""
     try:
+        if problem := inventory_problem(sys.argv, os.environ):
+            raise SourceError(problem)
         settings = read_settings(args, os.environ)
         with Watermark(settings.watermark, settings.api_url) as mark:
             async with Api(settings) as api:
                 await Follower(settings, mark, api, queue, args.get("eda_feedback_queue")).run()
-    except SourceError as problem:
+    except SourceError as error:
         # ansible-rulebook prints where an exception came from, and this one is for people.
-        raise problem.with_traceback(None) from None
+        raise error.with_traceback(None) from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event source against unusual answers: short pages, another order, odd times, slow bodies, refusals, proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.eda.following import Rules, following, source, until
+from tests.second_api.api import KEY, SecondApi, second_api
+
+SourceError = source["SourceError"]
+HOUR_AGO = 3600.0
+
+
+def arguments(api: SecondApi, mark: Path, **more: Any) -> dict[str, Any]:
+    quick = {"interval": 0.05, "instance_interval": 0.01, "max_rate": 5000}
+    return {"api_url": api.url, "api_key": KEY, "watermark": str(mark), **quick, **more}
+
+
+async def look(task: asyncio.Task[None], api: SecondApi) -> None:
+    """Wait for a look at everything that begins after now and is over: the third one's beginning is behind two."""
+
+    def begun() -> int:
+        return sum(call["query"].get("offset") == "0" for call in api.called("list_fleet_rollouts"))
+
+    before = begun()
+    await until(task, lambda: begun() >= before + 3, 60)
+
+
+def follow(args: dict[str, Any], script: Callable[[asyncio.Task[None], Rules], Awaitable[None]]) -> Rules:
+    async def run() -> Rules:
+        rules = Rules()
+        async with following(args, rules) as task:
+            await script(task, rules)
+        return rules
+
+    return asyncio.run(run())
+
+
+def singles(api: SecondApi, number: int, since: float) -> None:
+    """So many rollouts of one instance each, newer than the fleet's."""
+    for n in range(number):
+        api.add_rollout(api.instances[:1], "instance", ended=True, at=since + n)
+
+
+# reports/2026-11 A2
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_a_short_page_is_not_the_end_of_the_list_of_rollouts(tmp_path: Path, oldest_first: bool) -> None:
+    lists = {"list_fleet_rollouts"} if oldest_first else set()
+    with second_api(instances=5, page_cap={"list_fleet_rollouts": 20}, oldest_first=lists) as api:
+        singles(api, 45, time.time() - HOUR_AGO + 60)
+        api.instances[4].health = "degraded"
+        events = [*source["ROLLOUT_EVENTS"], "fleetops.instance.unhealthy"]
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: rules.events)
+            # The instance is named by the fleet's rollout alone, on the third page.
+            assert [event["instance"]["name"] for event in rules.events] == ["agent-005"]
+            await look(task, api)
+            api.add_rollout(api.instances, "fleet", ended=True, at=time.time() - 100)
+            # One that comes into the list late, below 30 newer ones.
+            late = time.time() - 90
+            singles(api, 30, late + 1)
+            await until(task, lambda: rules.types().count("rollout.finished") == 31)
+            api.add_rollout(api.instances[:1], "instance", ended=True, at=late)
+            await until(task, lambda: rules.types().count("rollout.finished") == 32)
+            await look(task, api)
+
+        rules = follow(arguments(api, tmp_path / "mark", events=events), script)
+        assert rules.types().count("rollout.started") == rules.types().count("rollout.finished") == 32
+        told = len(rules.events)
+        assert follow(arguments(api, tmp_path / "mark", events=events), lambda task, _: look(task, api)).events == []
+        assert len({event["id"] for event in rules.events}) == told
+        assert api.writes() == []
+
+
+# reports/2026-11 A2, D4
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("history", [0, 30, 1300])
+def test_audit_events_are_told_once_in_short_pages_and_in_any_order(
+    tmp_path: Path, oldest_first: bool, history: int
+) -> None:
+    lists = {"list_audit_events"} if oldest_first else set()
+    with second_api(instances=1, page_cap={"list_audit_events": 40}, oldest_first=lists) as api:
+        api.add_events("agent-001", history, "error")
+        args = arguments(api, tmp_path / "mark", events=["fleetops.audit.event"])
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await look(task, api)
+            assert rules.events == []
+            before = len(api.called("list_audit_events"))
+            await look(task, api)
+            # A look at what is known needs few calls, however long the list is.
+            looks = sum(call["query"]["offset"] != "0" for call in api.called("list_fleet_rollouts")) + 3
+            if not oldest_first or history == 1300:
+                assert len(api.called("list_audit_events")) - before <= 40 * looks
+            api.add_events("agent-001", 90, "denied")
+            await until(task, lambda: len(rules.events) >= 90)
+            # Retention takes the oldest away, and then something happens again.
+            del api.instances[0].events[: history // 2]
+            api.add_events("agent-001", 5, "denied")
+            await until(task, lambda: len(rules.events) >= 95)
+            await look(task, api)
+
+        rules = follow(args, script)
+        wanted = [event["id"] for event in api.instances[0].events if event["outcome"] == "denied"]
+        assert sorted(event["audit"]["id"] for event in rules.events) == sorted(wanted)
+
+
+# reports/2026-11 D3
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda at: int(at * 1000),
+        lambda at: str(int(at)),
+        lambda at: "9999-12-31T23:59:59-12:00",
+        lambda at: "0001-01-01T00:00:00+14:00",
+        lambda at: {"seconds": at},
+    ],
+)
+def test_odd_times_and_numbers_neither_end_it_nor_hide_anything(tmp_path: Path, odd: Callable[[float], Any]) -> None:
+    def huge(rows: Any) -> Any:
+        return [{**row, "total_targets": 9223372036854775808, "queued_targets": "0"} for row in rows]
+
+    with second_api(instances=2, time=odd, answers={"list_fleet_rollouts": huge}) as api:
+        events = ["fleetops.target.failed", "fleetops.instance.unhealthy", "fleetops.audit.event"]
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await look(task, api)
+            api.quirks.outcomes["agent-001"] = "failed"
+            api.add_rollout(api.instances[:1], "instance")
+            api.instances[1].health = "degraded"
+            api.add_events("agent-002", 3, "error")
+            kinds = {"target.failed", "instance.unhealthy", "audit.event"}
+            await until(task, lambda: set(rules.types()) >= kinds)
+            await look(task, api)
+
+        rules = follow(arguments(api, tmp_path / "mark", events=events), script)
+        assert rules.types().count("audit.event") == 3
+        assert rules.types().count("target.failed") == 1
+
+
+# reports/2026-11 E1, E2, E5
+def test_a_body_that_drips_is_given_up_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with second_api(instances=1, drip={"*": 0.2}) as api:
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: "no answer within the time limit" in caplog.text)
+
+        follow(arguments(api, tmp_path / "mark", request_timeout=0.5), script)
+
+
+def test_a_retry_after_that_has_passed_is_no_reason_to_hurry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with second_api(instances=1, status={"*": 429, "list_fleet_rollouts": 429}, headers={"Retry-After": "-5"}) as api:
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: "all calls wait for 2 s" in caplog.text)
+
+        follow(arguments(api, tmp_path / "mark"), script)
+        assert len(api.called("list_fleet_rollouts")) == 2
+
+
+def test_a_422_is_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    detail = [
+        {"loc": ["query", "limit"], "msg": "Input should be less than or equal to 50", "type": "less_than_equal"},
+        {"loc": ["query", "offset"], "msg": "Field required\x1b[2J", "type": "missing"},
+    ]
+
+    with second_api(instances=1) as api:
+        usual = api.answer
+
+        def refusing(method: str, path: str, query: dict[str, str], body: Any) -> tuple[str, int, Any]:
+            name, status, answer = usual(method, path, query, body)
+            return (name, 422, {"detail": detail}) if name == "list_fleet_rollouts" else (name, status, answer)
+
+        api.answer = refusing  # type: ignore[method-assign]
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: "422" in caplog.text)
+
+        follow(arguments(api, tmp_path / "mark"), script)
+    assert (
+        "failed with HTTP 422: limit: Input should be less than or equal to 50; offset: Field required\\x1b[2J. Trying"
+        in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://user:hunter2p@ss@[bad", "http://user:hunter2p@ss@proxy:port", "socks5://user:hunter2p@ss@proxy:1080"],
+)
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, address)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    args = {"api_url": "http://fleet.example.com", "api_key": KEY, "watermark": str(tmp_path / "mark")}
+    with pytest.raises(SourceError) as refusal:
+        asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
+    said = str(refusal.value) + caplog.text
+    assert said.startswith("The proxy's address in HTTP_PROXY (or http_proxy) cannot be read.")
+    assert "hunter2p" not in said and "ss@" not in said
+
+
+def test_the_password_of_a_proxy_that_does_not_answer_is_in_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with second_api(instances=1, status={"": 407}) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url.replace("http://", "http://user:hunter2@"))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: "Trying again" in caplog.text or task.done())
+
+        args = {"api_url": "http://fleet.invalid", "api_key": "k-other", "watermark": str(tmp_path / "mark")}
+        with pytest.raises(SourceError) as refusal:
+            follow(args, script)
+    assert "hunter2" not in caplog.text + str(refusal.value)
+
+
+# reports/2026-11 B1
+@pytest.mark.parametrize(
+    ("instances", "sentence"),
+    [
+        ({"agent-001": 0o755}, "instances: the id of agent-001 must be a text, and YAML has read it as 493 (int): put"),
+        ({"agent-001": {"instance_id": "a"}}, "instances: the id of agent-001 must be a text"),
+        ({"agent-001": None}, "instances: the id of agent-001 must be a text"),
+        ({"agent-001": ""}, "instances: the id of agent-001 must be a text"),
+        ({7: "a"}, "instances: YAML has read the name 7 as int: put it in quotes."),
+    ],
+)
+def test_an_id_that_is_no_text_is_refused(instances: dict[Any, Any], sentence: str) -> None:
+    with pytest.raises(SourceError) as refusal:
+        source["read_settings"]({"api_url": "https://x", "api_key": "k", "instances": instances}, {})
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_an_api_key_that_yaml_has_read_as_a_number_is_refused() -> None:
+    with pytest.raises(SourceError, match="api_key must be a text, and YAML has read it as int: put it in quotes"):
+        source["read_settings"]({"api_url": "https://x", "api_key": 493}, {})
+
+
+# reports/2026-11 B7
+def test_an_instance_given_in_upper_case_is_the_one_that_the_api_tells(tmp_path: Path) -> None:
+    with second_api(instances=1) as api:
+        api.instances[0].health = "degraded"
+        given = {"mine-0": api.instances[0].id.upper()}
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await look(task, api)
+
+        args = arguments(api, tmp_path / "mark", events=["fleetops.instance.unhealthy"], instances=given)
+        rules = follow(args, script)
+        assert {event["instance"]["name"] for event in rules.events} == {"mine-0"}
+        assert {call["instance"] for call in api.called("get_deep_health")} == {api.instances[0].id}
+
+
+# reports/2026-11 B9
+@pytest.mark.parametrize("beside", ["group_vars", "host_vars"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-i", "{}"],
+        ["-i{}"],
+        ["--inventory", "{}"],
+        ["--inventory={}"],
+        ["--inv", "{}"],
+        ["-v", "-vi", "{}"],
+        ["environment"],
+    ],
+)
+def test_an_inventory_file_with_variables_beside_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], beside: str
+) -> None:
+    file = tmp_path / "inventory" / "production.fleet.yml"
+    file.parent.mkdir()
+    file.write_text("plugin: fleetops.agents.fleet\n")
+    given = [word.format(file) for word in words]
+    if words == ["environment"]:
+        monkeypatch.setenv("ANSIBLE_INVENTORY", str(file))
+    else:
+        monkeypatch.delenv("ANSIBLE_INVENTORY", raising=False)
+    program = ["/usr/bin/ansible-rulebook", "--rulebook", "fleetops.agents.fleet"]
+    monkeypatch.setattr("sys.argv", [*program, *given])
+    args = {"api_url": "http://127.0.0.1:9", "api_key": KEY, "watermark": str(tmp_path / "mark")}
+
+    def refusal() -> str | None:
+        found: str | None = source["inventory_problem"]([*program, *given], os.environ)
+        return found
+
+    assert refusal() is None
+    (file.parent / beside).mkdir()
+    with pytest.raises(SourceError) as refused:
+        asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
+    assert str(refused.value) == (
+        f"ansible-rulebook copies the inventory file {file} alone for its playbooks, without {beside} beside it, so"
+        f" they would run with other variables than yours. Give the folder: -i {file.parent}"
+    )
+    # The folder is copied as a whole, and other programs copy nothing.
+    assert source["inventory_problem"]([*program, "-i", str(file.parent)], {}) is None
+    assert source["inventory_problem"](["ansible-playbook", "-i", str(file)], {}) is None
+
+
+# reports/2026-11 F11
+def test_the_folder_of_the_watermark_is_the_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        with source["Watermark"](tmp_path / "state" / "fleetops" / "mark", "https://here"):
+            pass
+    finally:
+        os.umask(old)
+    assert [p.stat().st_mode & 0o777 for p in (tmp_path / "state", tmp_path / "state" / "fleetops")] == [0o700, 0o700]
