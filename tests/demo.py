@@ -108,12 +108,12 @@ def serve(environment: dict[str, str]) -> None:
         log.close()
 
 
-def healthy(address: str, console: subprocess.Popen[bytes], within: float = 60.0) -> bool:
+def healthy(address: str, console: subprocess.Popen[bytes], within: float = 180.0) -> bool:
     """Whether the console answers before ``within`` seconds are over."""
     end = monotonic() + within
     while monotonic() < end and console.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=10):
                 return True
         except (urllib.error.URLError, OSError):
             sleep(0.2)

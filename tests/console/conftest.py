@@ -7,12 +7,7 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser import FLAGS, NoBrowser
 from tests.browser import browser as find_browser
 from tests.console.seeded import seed_big, seed_small
-
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.console.served import serving
 
 
 @pytest.fixture(scope="module")
@@ -53,36 +47,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A served console over a fleet of 24, on a free port."""
     folder = tmp_path_factory.mktemp("served")
     seed_small(folder / "console.db", folder / "runs", time.time())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
-    # Output goes to a file: a full pipe would stop the server.
-    with (folder / "console.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "console", "serve", "--port", str(port)],
-            cwd=CHECKOUT,
-            env={
-                **kept,
-                "FLEETOPS_CONSOLE_DB": str(folder / "console.db"),
-                "FLEETOPS_RUN_LOG_DIR": str(folder / "runs"),
-            },
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            for _dummy in range(300):
-                try:
-                    urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
-                    break
-                except (urllib.error.URLError, OSError):
-                    assert server.poll() is None, (folder / "console.log").read_text()
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(15)
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
 
 
 # Not for the session: while it is open an asyncio loop runs in this thread, and other modules' tests start their own.
@@ -103,6 +69,8 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     # Streamlit's own animations cost a fifth of the CPU and show nothing of the console's.
     opened = browser.new_page(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+    # A busy machine takes its time; what never comes is found all the same.
+    opened.set_default_timeout(90_000)
     yield opened
     opened.close()
 

@@ -179,7 +179,7 @@ def running_awx(*, certificate: tuple[Path, Path] | None = None) -> Iterator[Fak
     server = uvicorn.Server(uvicorn.Config(fake.app, host="127.0.0.1", port=0, log_level="error", **more))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not server.started:
         assert thread.is_alive(), "the fake AWX did not start"
         assert time.monotonic() < deadline, "the fake AWX did not start in time"
@@ -190,4 +190,4 @@ def running_awx(*, certificate: tuple[Path, Path] | None = None) -> Iterator[Fak
         yield fake
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)

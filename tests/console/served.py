@@ -52,7 +52,7 @@ def serving(
 ) -> Iterator[Served]:
     """Serve ``database`` on ``port`` or a free one until the block ends; of this project's variables it has only these.
 
-    Raises RuntimeError with the log when the server ends early or is not there within 60 s.
+    Raises RuntimeError with the log when the server ends early or is not there within 180 s.
     """
     port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")}
@@ -73,14 +73,14 @@ def serving(
         yield Served(url, server.pid, log)
     finally:
         server.terminate()
-        server.wait(15)
+        server.wait(60)
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=10).close()
             return
         except (urllib.error.URLError, OSError):
             if server.poll() is not None:

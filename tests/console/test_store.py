@@ -125,7 +125,7 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"locked by another program for 0\.5 s; try again"):
         open_store(path, busy_timeout=0.5)
-    assert 0.4 < time.monotonic() - started < 10
+    assert time.monotonic() - started > 0.4
     waiting = opening(path)
     time.sleep(1)
     assert waiting.poll() is None

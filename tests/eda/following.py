@@ -69,7 +69,7 @@ async def following(args: dict[str, Any], rules: Rules) -> AsyncIterator[asyncio
             await task
 
 
-async def until(task: asyncio.Task[None], condition: Callable[[], Any], seconds: float = 30) -> None:
+async def until(task: asyncio.Task[None], condition: Callable[[], Any], seconds: float = 180) -> None:
     """Wait for the condition while the source runs."""
     end = asyncio.get_running_loop().time() + seconds
     while not condition():

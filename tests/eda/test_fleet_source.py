@@ -269,7 +269,7 @@ def test_a_real_kill(sim: Simulator, tmp_path: Path) -> None:
                 time.sleep(0.001)
         finally:
             process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            process.wait(10)
+            process.wait(60)
     known = {event["rollout"]["id"] for event in lines()}
     assert len(known) == 20
     assert len({event["id"] for event in lines()}) == 40

@@ -264,13 +264,13 @@ def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
         ]
         for worker in workers:
             worker.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while sim.in_flight()["maximum"] < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
         sim.knobs(policy={"max_parallel_rollouts": 1})
-        results = [ended.get(timeout=60) for _dummy in workers]
+        results = [ended.get(timeout=180) for _dummy in workers]
         for worker in workers:
-            worker.join(10)
+            worker.join(60)
         assert [(msg, changed) for _one, msg, changed in results] == [("", True)] * 7
         in_flight = sim.in_flight()
         assert in_flight["maximum"] == 3, "the policy was used, and never exceeded"
@@ -302,9 +302,9 @@ def test_13_somebody_elses_redeploy_and_ours_that_are_not_listed_yet_count_toget
         ]
         for worker in workers:
             worker.start()
-        results = [ended.get(timeout=90) for _dummy in workers]
+        results = [ended.get(timeout=180) for _dummy in workers]
         for worker in workers:
-            worker.join(10)
+            worker.join(60)
         assert [(msg, changed) for _identity, msg, changed in results] == [("", True)] * 4
         in_flight = sim.in_flight()
     assert in_flight["violations"] == []

@@ -206,7 +206,7 @@ def test_15_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
             stderr=subprocess.DEVNULL,
         )
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
-        assert other.wait(120) == 0
+        assert other.wait(300) == 0
         assert run.rc == 0, run.output
         assert set(redeploys(sim).values()) == {1}
         assert len(redeploys(sim)) == 6

@@ -158,7 +158,7 @@ def _url(process: subprocess.Popen[str], complaints: list[str], listener: thread
     alarm.cancel()
     if not line.startswith("ready "):
         process.wait()
-        listener.join(5)
+        listener.join(60)
         raise RuntimeError(f"the simulator did not start (exit code {process.returncode}):\n{''.join(complaints)}")
     return line.split()[1]
 
@@ -166,11 +166,11 @@ def _url(process: subprocess.Popen[str], complaints: list[str], listener: thread
 def _stop(process: subprocess.Popen[str], listener: threading.Thread) -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    listener.join(5)
+    listener.join(60)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
             stream.close()

@@ -154,14 +154,15 @@ LOST = {
     "502 after the effect": {"commit_then_status": 502},
     "truncated": {"truncated_body": True},
     "HTML instead of JSON": {"html_body": True},
-    "too slow": {"latency_after_s": 1.0},
+    "too slow": {"latency_after_s": 6.0},
 }
 
 
 @pytest.mark.parametrize("plan", LOST.values(), ids=LOST)
 def test_a_read_goes_again_after_any_lost_answer(sim: Simulator, plan: dict[str, Any]) -> None:
     sim.fault(operation="get_fleet_update_policy", times=2, **plan)
-    client = Watched(sim, request_timeout=0.4, jitter=1.0)
+    # Only what is meant to come too late does, also on a busy machine.
+    client = Watched(sim, request_timeout=3, jitter=1.0)
     assert client.get_fleet_update_policy()["max_parallel_rollouts"] >= 1
     assert len(sent(sim, "get_fleet_update_policy")) == 3
     assert client.pauses == [0.5, 1.0]
@@ -173,7 +174,7 @@ def test_a_redeploy_with_a_lost_answer_is_sent_once_and_called_ambiguous(sim: Si
     call = prepared(sim, "redeploy_runtime")
     sim.fault(operation="redeploy_runtime", **plan)
     with pytest.raises(ApiError) as caught:
-        call(Watched(sim, request_timeout=0.4))
+        call(Watched(sim, request_timeout=3))
     assert caught.value.ambiguous is True
     assert "Whether the server carried it out is unknown; it was not sent again." in str(caught.value)
     assert len(sent(sim, "redeploy_runtime")) == 1

@@ -250,7 +250,7 @@ def test_the_time_limit_is_that_of_the_setting() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
         error = refusal(client_for(url, request_timeout=0.3, retries=0), "start_fleet_rollout")
-        assert 0.3 <= time.monotonic() - started < 3
+        assert 0.3 <= time.monotonic() - started < 20, "the default is 30 s"
     assert (error.kind, error.ambiguous) == ("timeout", True)
     assert "no answer within the time limit" in str(error)
 

@@ -42,7 +42,7 @@ def test_one_ready_line_and_a_clean_end(number: signal.Signals) -> None:
     line = process.stdout.readline()
     assert line.startswith("ready http://127.0.0.1:")
     process.send_signal(number)
-    rest, errors = process.communicate(timeout=10)
+    rest, errors = process.communicate(timeout=120)
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
@@ -52,7 +52,7 @@ def test_keys_that_nobody_gave_are_shown_once_and_the_given_one_never() -> None:
         process = launch("--instances", "3", "--stop-with-stdin", **environment)
         assert process.stdout is not None and process.stdout.readline().startswith("ready ")
         # Closing its standard input ends it.
-        shown.append(process.communicate(timeout=10)[1])
+        shown.append(process.communicate(timeout=120)[1])
         assert process.returncode == 0
     assert shown[0].count("key of this start") == 4 and shown[1].count("key of this start") == 3
     assert "given-by-hand" not in shown[1]
@@ -73,7 +73,7 @@ def test_keys_that_nobody_gave_are_shown_once_and_the_given_one_never() -> None:
 )
 def test_faults_that_cannot_be_used_end_the_start(faults: str, reason: str) -> None:
     process = launch(SIM_FAULTS=faults)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=120)
     assert (process.returncode, output) == (2, "") and reason in errors and "Traceback" not in errors
 
 

@@ -98,14 +98,13 @@ def test_slow_answers_come_whole_and_late(sim: Simulator) -> None:
 
 
 def test_latency_of_one_request_does_not_hold_up_the_others(sim: Simulator) -> None:
-    sim.fault(operation="get_fleet_update_policy", latency_s=1.5, times=1)
+    sim.fault(operation="get_fleet_update_policy", latency_s=5, times=1)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(ask, sim, "GET", POLICY)
         while not sim.journal():
             time.sleep(0.02)
-        began = time.monotonic()
         assert ask(sim, "GET", POLICY).status == 200
-        assert time.monotonic() - began < 1.0
+        assert not slow.done()
         assert slow.result().status == 200
 
 
