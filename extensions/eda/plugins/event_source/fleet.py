@@ -25,13 +25,9 @@ import time
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-<<<<<<< HEAD
-=======
 from contextlib import aclosing
->>>>>>> w6
 from datetime import UTC, datetime
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -180,15 +176,10 @@ AUDIT_EVENT = "fleetops.audit.event"
 EVENTS = (*ROLLOUT_EVENTS, *TARGET_EVENTS, *HEALTH_EVENTS, AUDIT_EVENT)
 DEFAULT_EVENTS = tuple(word for word in EVENTS if word not in ("fleetops.target.succeeded", AUDIT_EVENT))
 
-<<<<<<< HEAD
-ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES, OVERLAP = 100, 100, 50, 5
-CLOSED_KEPT = 100
-=======
 # Rows that are asked for at once; a server may give fewer, so a short page is not the end of a list.
 ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES = 100, 100, 500
 # So many of the newest are looked through each time, whatever the first of them say.
 CLOSED_KEPT, AUDIT_FIRST = 100, 500
->>>>>>> w6
 # Of a history that was never seen, so many rollouts are read for the names of the instances.
 DISCOVERY_FLEETS, DISCOVERY_SINGLES = 5, 45
 # An audit event that comes in later than this after a newer one is not told.
@@ -238,25 +229,6 @@ def target_status(word: Any) -> str:
     return _TARGET.get(text, text)
 
 
-<<<<<<< HEAD
-def epoch(text: Any) -> float | None:
-    """Epoch seconds of an ISO 8601 text (without a zone it is UTC) or of epoch seconds or milliseconds, or None.
-
-    What lies outside the years 1970 to 2242 is no time: servers write 0001-01-01 or 9999-12-31 for "never".
-    """
-    digits = isinstance(text, str) and re.fullmatch(r"[0-9]{9,}(\.[0-9]+)?", text.strip())
-    try:
-        if digits or (isinstance(text, (int, float)) and not isinstance(text, bool)):
-            at = float(text)
-            while 1e11 <= at < 2.0**63:
-                at /= 1000
-        elif isinstance(text, str):
-            moment = datetime.fromisoformat(text.strip())
-            at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        else:
-            return None
-    except (ValueError, OverflowError, OSError):
-=======
 def epoch(value: Any) -> float | None:
     """Epoch seconds of an ISO 8601 text (without a zone it is UTC) or of a number of seconds or milliseconds.
 
@@ -282,9 +254,7 @@ def number(value: Any) -> float | None:
     try:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
->>>>>>> w6
         return None
-    return at if 0 <= at < 2**33 else None
 
 
 def iso(text: Any) -> str | None:
@@ -323,17 +293,6 @@ def words(value: Any) -> str | None:
 
 def records(value: Any) -> list[Record]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-
-
-def begins_with_the_oldest(rows: list[Record]) -> bool:
-    """Whether the times of rows mostly rise from row to row: the reference does not say how lists are ordered."""
-    told = set()
-    for name in ("event_ts", "ingested_at", "created_at"):
-        times = [at for row in rows if (at := epoch(row.get(name))) is not None]
-        rising = sum(one < other for one, other in pairwise(times))
-        falling = sum(one > other for one, other in pairwise(times))
-        told |= {"rising"} if rising > 3 * falling else {"falling"} if falling > 3 * rising else set()
-    return told == {"rising"}
 
 
 # Steps: what was known and what was read -> what is known and what to tell
@@ -803,17 +762,10 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         return result
 
     def flag(name: str, default: bool, variable: str | None = None) -> bool:
-<<<<<<< HEAD
         value = str(get(name, default, variable)).strip().lower()
         if value not in (*TRUE, *FALSE):
             raise SourceError(f"{called(name, variable)} is {value!r}: it must be true or false.")
         return value in TRUE
-=======
-        value = str(get(name, default, variable)).strip().lower() or str(default).lower()
-        if value not in ("true", "yes", "1", "on", "false", "no", "0", "off"):
-            raise SourceError(f"{name} is {value!r}: it must be true or false.")
-        return value in ("true", "yes", "1", "on")
->>>>>>> w6
 
     def texts(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         value = get(name, default)
@@ -959,10 +911,7 @@ class Api:
             pause = _retry_after(headers)
             if status != 429 and not (status == 503 and pause is not None):
                 return self._reading(path, status, body)
-<<<<<<< HEAD
-=======
             # At least the ordinary pause: a server may name a time that has passed.
->>>>>>> w6
             pause = max(min(2.0**attempt, LONGEST_PAUSE), pause or 0.0)
             log.info("GET %s: HTTP %s; all calls wait for %.0f s", path, status, pause)
             self._next_slot = max(self._next_slot, time.monotonic() + pause)
@@ -1263,57 +1212,6 @@ class Follower:
         if fresh != known:
             await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
 
-<<<<<<< HEAD
-    async def _listed(
-        self, rollouts: Mapping[str, Record], floor: float | None, first: bool
-    ) -> tuple[dict[str, Record], bool]:
-        """The newest rollouts by id, down to a page without news; and whether these are all there are."""
-        listed: dict[str, Record] = {}
-        path = "/v1/instances/fleet/runtime/rollouts"
-        pages = self._pages(path, ROLLOUTS_PAGE)
-        while True:
-            try:
-                answer, rising, number = await anext(pages)
-            except StopAsyncIteration:
-                return listed, True
-            except NotFound:
-                sentence = f"GET {path} failed with HTTP 404: {self._settings.api_url} serves no instance ops API"
-                raise Unavailable(sentence, answered=True) if rollouts else SourceError(sentence + ".") from None
-            rows = {str(row["id"]): row for row in answer if row.get("id") is not None}
-            rows = {
-                i: row
-                for i, row in rows.items()
-                if i in rollouts or (epoch(row.get("created_at")) or 1e99) > (floor or 0)
-            }
-            news = [i for i, row in rows.items() if i not in rollouts and i not in listed]
-            if first:
-                news = [i for i in news if not _is_over(rows[i])]
-            listed |= {i: row for i, row in rows.items() if i not in listed}
-            if not rising and (not news or number >= MOST_PAGES):
-                return listed, False
-
-    async def _pages(self, path: str, limit: int) -> AsyncIterator[tuple[list[Record], bool, int]]:
-        """The records of one page after another, whether the list begins with its oldest row, and the page's number.
-
-        The server may give fewer rows than were asked for, so the end is a page without a new row. Pages overlap, as
-        rows may vanish meanwhile.
-        """
-        seen: set[str] = set()
-        rising, number, offset = False, 0, 0
-        while True:
-            answer = await self._api.get(path, limit=limit, offset=offset)
-            if not isinstance(answer, list):
-                raise Unavailable(f"GET {path}: the answer is no list", answered=True)
-            rows = records(answer)
-            ids = {str(row["id"]) for row in rows if row.get("id") is not None}
-            if ids <= seen:
-                return
-            seen |= ids
-            number += 1
-            rising = rising or begins_with_the_oldest(rows)
-            yield rows, rising, number
-            offset += len(answer) - min(OVERLAP, len(answer) // 2)
-=======
     async def _pages(self, path: str, size: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """The rows of a list from offset ``start`` on, page by page, each row once, until a page has no new ones."""
         offset, seen = start, set[str]()
@@ -1329,7 +1227,6 @@ class Follower:
             yield fresh
             offset += len(answer)
         self._warn_once(f"GET {path}: the list has no end after {MOST_PAGES} pages; what follows is not read")
->>>>>>> w6
 
     async def _end_of(self, path: str, size: int, known: int) -> int:
         """An offset near the end of a list of at least ``known`` rows, found by halving."""
@@ -1422,20 +1319,9 @@ class Follower:
 
     async def _audit(self, instance_id: str, known: Record | None) -> Step:
         past: Record = known or {"floor": None, "ids": {}}
-<<<<<<< HEAD
-        rows: list[Record] = []
-        try:
-            async for answer, rising, number in self._pages(f"/v1/instances/{instance_id}/runtime/audit", AUDIT_PAGE):
-                news = audit_news(past, answer)
-                rows += news
-                deep = number >= MOST_PAGES or (known is None and len(rows) >= 5 * AUDIT_PAGE)
-                if not rising and (not news or deep):
-                    break
-=======
         path = f"/v1/instances/{instance_id}/runtime/audit"
         try:
             rows, end = await (self._newest_audit(path, past) if known is None else self._new_audit(path, past))
->>>>>>> w6
         except NotFound:
             return Step(past, [])
         outcomes = self._settings.audit_outcomes if known or self._settings.start_from == "earliest" else ()
