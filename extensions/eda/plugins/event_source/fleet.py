@@ -178,6 +178,8 @@ DEFAULT_EVENTS = tuple(word for word in EVENTS if word not in ("fleetops.target.
 
 # Rows that are asked for at once; a server may give fewer, so a short page is not the end of a list.
 ROLLOUTS_PAGE, AUDIT_PAGE, MOST_PAGES = 100, 100, 500
+# So many pages in a row may hold known rows alone, as those that come in move the others. No list is as long as FAR.
+IDLE_PAGES, FAR = 20, 100_000
 # So many of the newest are looked through each time, whatever the first of them say.
 CLOSED_KEPT, AUDIT_FIRST = 100, 500
 # Of a history that was never seen, so many rollouts are read for the names of the instances.
@@ -1213,20 +1215,31 @@ class Follower:
             await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
 
     async def _pages(self, path: str, size: int, start: int = 0) -> AsyncIterator[list[Record]]:
-        """The rows of a list from offset ``start`` on, page by page, each row once, until a page has no new ones."""
-        offset, seen = start, set[str]()
+        """The rows of a list from offset ``start`` on, page by page, each row once, to its end.
+
+        A page without a new row is the end, unless rows that came in above have moved known ones into it.
+        """
+        offset, seen, idle = start, set[str](), 0
         for _call in range(MOST_PAGES):
             answer = await self._api.get(path, limit=size, offset=offset)
             if not isinstance(answer, list):
                 raise Unavailable(f"GET {path}: the answer is no list", answered=True)
             rows = {str(row["id"]): row for row in records(answer) if row.get("id") is not None}
             fresh = [row for row_id, row in rows.items() if row_id not in seen]
-            if not fresh:
-                return
-            seen |= rows.keys()
-            yield fresh
             offset += len(answer)
+            if not fresh:
+                idle += 1
+                if not rows or idle > IDLE_PAGES or (idle == 1 and await self._ignores_offset(path, size)):
+                    return
+                continue
+            seen |= rows.keys()
+            idle = 0
+            yield fresh
         self._warn_once(f"GET {path}: the list has no end after {MOST_PAGES} pages; what follows is not read")
+
+    async def _ignores_offset(self, path: str, size: int) -> bool:
+        """Whether the server gives rows where no list has any: then every page is its first one."""
+        return bool(records(await self._api.get(path, limit=size, offset=FAR)))
 
     async def _end_of(self, path: str, size: int, known: int) -> int:
         """An offset near the end of a list of at least ``known`` rows, found by halving."""
