@@ -163,7 +163,7 @@ class Notes:
             if not entries:
                 (folder / self._name).unlink(missing_ok=True)
                 return
-            beside = folder / f".{self._name}.{os.getpid()}"
+            beside = folder / f".{self._name}.new"
             beside.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
