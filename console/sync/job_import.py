@@ -50,10 +50,13 @@ class Outrun(Exception):
 
 
 class JobImport:
-    """Stores a job's events from where the last import left it. ``name`` is what people call the job."""
+    """Stores a job's events from where the last import left it. ``name`` is what people call the job.
+
+    ``redactor`` may be replaced between two stretches.
+    """
 
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
-        self._store, self._job, self._name, self._redactor = store, job, name, redactor
+        self._store, self._job, self._name, self.redactor = store, job, name, redactor
         self.cursor = store.cursor(job.source, job.key)
         self.events, self.unknown = 0, Counter[str]()
         self.bad: list[str] = []
@@ -74,7 +77,7 @@ class JobImport:
         ``complete``: these are the last ones of a job that has ended. Raises Outrun.
         """
         before = self.cursor
-        reader = JobReader(self._job, state=before.state if before else None, redactor=self._redactor)
+        reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
         cursor = Cursor(self._job.source, self._job.key, position=position)
         if before is not None:
             cursor.bad_lines, cursor.last_error = before.bad_lines, before.last_error

@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import environment_secrets
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_redactor import NameRedactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
+    is_api_key,
+    named_environment_secrets,
+)
 from console.store import Cursor, Store
 from console.sync.job_facts import command_of, runner_job
 from console.sync.job_import import ImportReport, JobImport, Outrun
@@ -98,6 +102,8 @@ class _Run:
         # Idents are often just a number: the first event's uuid keeps two runs apart.
         mark = self._names[0][1][:8] if self._names else "none"
         command, environment = command_of(self._text("command"))
+        # The run's hosts, as its events show them, and the paths that its command names.
+        paths = {word for word in (*command, str(folder), environment.get("HOME", "")) if word.startswith("/")}
         rc = self._text("rc").strip()
         code = int(rc) if re.fullmatch(r"-?\d{1,9}", rc) else None
         job = runner_job(
@@ -106,12 +112,14 @@ class _Run:
         if not job.ended and now - self._changed_at() > LOST_AFTER_S:
             job = replace(job, status="lost")
         self._job = job
-        self._secrets = environment_secrets(environment)
+        self._secrets = named_environment_secrets(environment)
+        self._unmasked = paths - self._secrets.keys()
+        self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 
     def load(self, store: Store, redactor: Redactor | None, report: ImportReport) -> None:
         """Store what the folder holds beyond the cursor."""
         name = f"The run {self._job.name} of ansible-runner"
-        load = JobImport(store, self._job, name, redactor or Redactor(self._secrets))
+        load = JobImport(store, self._job, name, redactor or self._redactor([]))
         if self._is_stored(load.cursor, self._job.key in store.complete_jobs(self._job.origin)):
             report.known += 1
             return
@@ -128,6 +136,8 @@ class _Run:
             files, unread = files + stretch.files, unread | stretch.unread
             more = waits_for is None and position < (self._names[-1][0] if self._names else 0)
             complete = self._job.ended and not more
+            if redactor is None:
+                load.redactor = self._redactor(stretch.events)
             load.put(stretch.events, position=position, complete=complete, files=files, unread=unread)
         load.tell(report)
         if waits_for is not None:
@@ -138,6 +148,18 @@ class _Run:
                 f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off or no"
                 " JSON); the rest is stored, and a sync after they are mended takes them too."
             )
+
+    def _redactor(self, events: list[Any]) -> Redactor:
+        """Masks the secrets of the run's environment, but not in the names of its hosts, and the API key everywhere."""
+        for event in events:
+            data = event.get("event_data") if isinstance(event, dict) else None
+            if not isinstance(data, dict):
+                continue
+            tallies = (data.get(name) for name in ("ok", "failures", "dark", "skipped", "processed"))
+            for names in ([data.get("host"), data.get("remote_addr")], *tallies):
+                if isinstance(names, list | dict):
+                    self._unmasked.update(name for name in names if isinstance(name, str))
+        return NameRedactor(self._secrets, self._unmasked, self._always)
 
     def _is_stored(self, cursor: Cursor | None, complete: bool) -> bool:
         return cursor is not None and complete and not self._must_begin_anew(cursor) and not self._beyond(cursor)

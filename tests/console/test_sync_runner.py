@@ -31,6 +31,7 @@ pytestmark = pytest.mark.playbook
 
 RUN_TABLES = ("plays", "tasks", "host_results", "run_links", "run_hosts", "run_in_flight")
 COUNTERS = ("counter", "play_counter", "task_counter")
+HOST = "agent-002.ams3.fleet.example"
 # Two callbacks of one process, called one after the other.
 NEAR_S = 1.0
 
@@ -240,6 +241,34 @@ def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_
     restore(made, files[35])
     assert load(database, copy).problems == []
     assert content(database) == content(whole)
+
+
+# reports/2026-11 C4, D2
+def test_names_of_hosts_are_not_masked_and_a_long_report_keeps_its_reason(made: Made, tmp_path: Path) -> None:
+    copy, files = copy_of(made, tmp_path)
+    command = json.loads((copy / "command").read_text())
+    command["env"]["APP_PASSWORD"] = "fleet.example"
+    command["env"]["OTHER_PASSWORD"] = "elsewhere-secret"
+    (copy / "command").write_text(json.dumps(command))
+    for file in files:
+        event = json.loads(file.read_text())
+        if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed"):
+            event["event_data"]["res"]["msg"] = f"{HOST} after fleet.example and elsewhere-secret"
+            file.write_text(json.dumps(event))
+        if event["event"] == "playbook_on_stats":
+            report = event["event_data"]["artifact_data"]["fleetops_report"]
+            report["override_reason"] = "CVE-2026-1 on elsewhere-secret"
+            report["why"] = {f"agent-{n:05d}.{'long.' * 10}example": "failed" for n in range(3000)}
+            report["why"] = {HOST: f"{HOST} failed", **report["why"]}
+            file.write_text(json.dumps(event))
+    database = tmp_path / "console.db"
+    assert load(database, copy).problems == []
+    said = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
+    assert said == [{"msg": f"{HOST} after ******** and ********"}]
+    (run,) = rows(database, "SELECT stats_json FROM runs")
+    assert len(run["stats_json"]) <= 65536
+    kept = json.loads(run["stats_json"])["fleetops_report"]
+    assert (kept["override_reason"], kept["why"][HOST]) == ("CVE-2026-1 on ********", f"{HOST} failed")
 
 
 def test_the_words_of_a_command_become_the_runs_options() -> None:

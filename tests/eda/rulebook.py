@@ -56,7 +56,7 @@ def rulebook(sim: Simulator, scratch: Path, output: Path) -> Iterator[subprocess
     variables = scratch / "vars.json"
     variables.write_text(json.dumps(QUICK))
     command = [str(BIN / "ansible-rulebook"), "--rulebook", "fleetops.agents.fleet", "--print-events"]
-    command += ["-i", str(INVENTORIES / "demo.fleet.yml"), "--vars", str(variables)]
+    command += ["-i", str(INVENTORIES), "--vars", str(variables)]
     with output.open("wb") as log:
         process = subprocess.Popen(
             command, cwd=scratch, env=environment(sim, scratch), stdout=log, stderr=subprocess.STDOUT
