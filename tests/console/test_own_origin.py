@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from console.own_origin import FAILED
 from tests.console.every_page import declared_pages
 from tests.console.seeded import seed_small
 from tests.console.served import serving
@@ -209,6 +210,18 @@ def test_a_login_with_many_groups_is_let_in_or_told_that_it_has_too_many(behind_
     assert "groups" in refused.text and "cookies" in refused.text
     gone = [value for name, value in refused.headers.items() if name.lower() == "set-cookie"]
     assert len(gone) == 34 and all("Max-Age=0" in value for value in gone)
+
+
+# reports/2026-11 D12
+def test_a_login_that_did_not_succeed_leads_to_a_page_that_says_so(behind_proxy: int) -> None:
+    page = {"Host": "console.example.com"}
+    for query in ("error=access_denied&state=x", "code=stale&state=x"):
+        assert Answer(behind_proxy, f"/oauth2callback?{query}", page).headers["Location"] == f"/?{FAILED}=1"
+    # The provider leads here after a logout too, and that is no failure.
+    assert Answer(behind_proxy, "/oauth2callback", page).headers["Location"] == "/"
+    with Visitor(f"http://127.0.0.1:{behind_proxy}") as visitor:
+        assert not any("did not succeed" in text for text in visitor.open().texts)
+        assert any("did not succeed" in text for text in visitor.open(query=f"{FAILED}=1").texts)
 
 
 def test_no_secret_is_in_a_refusal(behind_proxy: int) -> None:
