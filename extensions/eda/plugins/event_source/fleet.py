@@ -24,7 +24,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -1084,7 +1084,7 @@ class Listing:
 
     async def next(self) -> list[Record]:
         """The next page's rows that were not on those before, none at the end."""
-        rows = await anext(self._pages, [])
+        rows: list[Record] = await anext(self._pages, [])
         self.order.note(epoch(row.get("created_at")) for row in rows)
         self.read += len(rows)
         self.fleets += sum(_is_fleet(row) for row in rows)
@@ -1214,7 +1214,7 @@ class Follower:
         if fresh != known:
             await self._tell(fresh, told if not first or self._settings.start_from == "earliest" else [])
 
-    async def _pages(self, path: str, size: int, start: int = 0) -> AsyncIterator[list[Record]]:
+    async def _pages(self, path: str, size: int, start: int = 0) -> AsyncGenerator[list[Record], None]:
         """The rows of a list from offset ``start`` on, page by page, each row once, to its end.
 
         A page without a new row is the end, unless rows that came in above have moved known ones into it.
