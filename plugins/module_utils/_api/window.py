@@ -39,9 +39,9 @@ class Window:
         said = [policy.get(key) for key in HOUR_KEYS]
         if said == [None, None]:
             return cls(None, None)
-        hours = [_hour(value) for value in said]
-        if None not in hours:
-            return cls(*hours)
+        start, end = (_hour(value) for value in said)
+        if start is not None and end is not None:
+            return cls(start, end)
         named = " and ".join(f"{key} is {_shown(value)}" for key, value in zip(HOUR_KEYS, said, strict=True))
         return cls(
             None,
