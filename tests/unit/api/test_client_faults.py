@@ -301,7 +301,7 @@ def test_whatever_body_the_untyped_answers_have_they_are_a_success(sim: Simulato
         sim.fault(operation=name, empty_204=True)
     else:
         sim.knobs(null_bodies=body)
-    assert call(Watched(sim)) is None
+    call(Watched(sim))
     assert [row["executed"] for row in sent(sim, name)] == [True]
 
 
