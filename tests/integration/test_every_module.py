@@ -152,7 +152,9 @@ def calls_of(sim: Simulator, case: str) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(sim: Simulator, case: str) -> None:
+def test_whatever_one_call_does_the_result_is_true_and_no_write_is_sent_twice(
+    sim: Simulator, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = TABLE[case]
     for operation in calls_of(sim, case):
         for name, fault in FAULTS.items():
