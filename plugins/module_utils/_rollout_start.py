@@ -140,11 +140,16 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
         return look_for_started(context, evidence).detail
 
     found = resolve(context, notes, FLEET, "A fleet rollout", look)
-    if found is not None:
-        context.warn(
-            f"Fleet rollout {found['rollout'].get('id')} is taken for the one that was sent from this machine at "
-            f"{note.sent_in_words}, so none was started. Run this task again to start another one."
-        )
+    if found is None:
+        return None
+    rollout = found["rollout"]
+    ended = rollout_is_terminal(rollout, found["targets"])
+    told = f"Fleet rollout {rollout.get('id')} is taken for that sent from this machine at {note.sent_in_words}"
+    # One that has come to its end without doing what is asked for keeps nobody from starting another one.
+    if ended and (rollout_status(rollout.get("status")) != "completed" or context.result.get("outdated")):
+        context.warn(f"{told}. It has ended as {rollout.get('status')}, so another one is started.")
+        return None
+    context.warn(f"{told}, so none was started.{' Run this task again to start another one.' if ended else ''}")
     return found
 
 

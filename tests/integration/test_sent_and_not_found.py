@@ -145,6 +145,15 @@ def test_a_later_run_finds_what_an_earlier_one_sent_and_sends_nothing(
         assert api.writes() == [operation]
 
 
+def test_a_fleet_rollout_that_is_found_after_it_failed_keeps_nobody_from_starting_another_one() -> None:
+    with second_api(list_lag=FAR, outcomes={"agent-001": "failed"}) as api:
+        assert run_second(api, "rollout", **QUICK).result["unresolved"]
+        show(api)
+        api.quirks.outcomes.clear()
+        done = run_second(api, "rollout", **QUICK)
+        assert sound(done)["changed"] and "It has ended as partial, so another one is started" in done.warnings[0]
+
+
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
 @pytest.mark.parametrize("way", ["retry_if_absent", "an hour later"])
 def test_what_stays_absent_is_sent_once_more_if_told_to_or_after_an_hour(
