@@ -1,0 +1,231 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of memory_backup: never lost, never unreadable, never in a place that the next installation deletes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import replace_file
+from tests.conftest import BIN, CHECKOUT
+from tests.second_api.api import KEY, SecondApi, second_api
+
+pytestmark = pytest.mark.playbook
+
+Play = Callable[..., subprocess.CompletedProcess[str]]
+GOOD = {"id": "m1", "content": "Invoices go out on Fridays."}
+HALF = {"id": "m2", "content": "cut emoji \ud83d"}
+EMPTY = {"id": "n", "content": None}
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Runs the playbook by its full name against a second API, with nothing of HOME and without a configuration."""
+
+    def plays(
+        api: SecondApi, action: str | None = None, *arguments: str, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        source = tmp_path / "a.fleet.yml"
+        source.write_text("plugin: fleetops.agents.fleet\n")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_", "XDG_"))}
+        extra = {**({"fleetops_memory_action": action} if action else {}), **variables}
+        return subprocess.run(
+            [
+                str(BIN / "ansible-playbook"), "-i", str(source), "fleetops.agents.memory_backup",
+                "-e", json.dumps(extra), *arguments,
+            ],
+            cwd=tmp_path, env={**kept, "HOME": str(tmp_path), "COLUMNS": "400", **api.environment()},
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    return plays
+
+
+def contents(api: SecondApi) -> list[Any]:
+    return sorted((row["content"] for row in api.instances[0].memories), key=str)
+
+
+# reports/2026-11 D5
+
+
+def test_half_a_character_is_kept_and_named_and_the_backup_stays_readable(play: Play, tmp_path: Path) -> None:
+    folder = str(tmp_path / "backup")
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [GOOD]
+        assert play(api, fleetops_memory_dir=folder).returncode == 0
+        api.instances[0].memories = [GOOD, HALF]
+        saved = play(api, fleetops_memory_dir=folder)
+        assert saved.returncode == 0, saved.stdout
+        assert "half of a character" in saved.stderr + saved.stdout and "m2" in saved.stderr + saved.stdout
+        document = json.loads((tmp_path / "backup" / "agent-001.json").read_text(encoding="ascii"))
+        assert document["memories"] == [HALF, GOOD]
+        assert play(api, "verify", fleetops_memory_dir=folder).returncode == 0
+
+        api.instances[0].memories = []
+        lost = play(api, "verify", fleetops_memory_dir=folder)
+        assert lost.returncode == 2 and "has 2 memories no more" in lost.stdout, lost.stdout
+        restored = play(api, "restore", fleetops_memory_dir=folder)
+        assert restored.returncode == 0, restored.stdout
+        assert contents(api) == sorted([GOOD["content"], HALF["content"]])
+        assert play(api, "verify", fleetops_memory_dir=folder).returncode == 0
+
+
+def test_a_backup_that_cannot_be_written_leaves_the_former_one(play: Play, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    with second_api(instances=1) as api:
+        one = api.instances[0]
+        one.memories = [GOOD]
+        assert play(api, fleetops_memory_dir=str(folder)).returncode == 0
+        (file,) = folder.iterdir()
+        former = file.read_bytes()
+        for memories, quirk in (
+            ([{"content": f"fact {n}"} for n in range(205)], {}),
+            ([], {"list_memories": {"memories": [], "status": {"available": False}, "count": 0}}),
+            ([], {"list_memories": {"memories": ["no object"], "status": {}, "count": 1}}),
+        ):
+            one.memories, api.quirks.answers = memories, quirk
+            assert play(api, fleetops_memory_dir=str(folder)).returncode == 2
+            assert [file] == list(folder.iterdir()) and file.read_bytes() == former
+        api.quirks.answers = {}
+        # The backup of another instance, and one of another conversation that has the same name as a file.
+        file.write_text(former.decode().replace(one.id, "11111111-1111-4111-8111-111111111111"))
+        one.memories = [GOOD]
+        refused = play(api, fleetops_memory_dir=str(folder))
+        assert refused.returncode == 2 and "is of instance 11111111" in refused.stdout
+        one.memories = [{**GOOD, "conversation_id": "a/b"}, {**GOOD, "id": "m9", "conversation_id": "a_b"}]
+        slices = {"fleetops_memory_dir": str(tmp_path / "slices")}
+        assert play(api, fleetops_memory_conversation_id="a/b", **slices).returncode == 0
+        refused = play(api, fleetops_memory_conversation_id="a_b", **slices)
+        assert refused.returncode == 2 and "is of conversation a/b, not of conversation a_b" in refused.stdout
+
+
+# reports/2026-11 D6
+
+
+def test_save_verify_and_restore_agree_about_a_memory_without_content(play: Play, tmp_path: Path) -> None:
+    folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
+    with second_api(instances=1) as api:
+        api.instances[0].memories = [GOOD, EMPTY]
+        saved = play(api, **folder)
+        assert saved.returncode == 0 and "have no content" in saved.stderr + saved.stdout
+        assert play(api, "verify", **folder).returncode == 0
+        api.instances[0].memories = [GOOD]
+        assert play(api, "verify", **folder).returncode == 0
+        assert play(api, "restore", **folder).returncode == 0
+        assert api.writes() == []
+
+
+# reports/2026-11 E7
+
+
+def test_a_comparison_is_one_list_call_an_instance(play: Play, tmp_path: Path) -> None:
+    folder = {"fleetops_memory_dir": str(tmp_path / "backup")}
+    with second_api(instances=2) as api:
+        for one in api.instances:
+            one.memories = [{"id": f"{one.hostname} {n}", "content": f"fact {n}"} for n in range(199)]
+        assert play(api, **folder).returncode == 0
+        for action in ("verify", "restore"):
+            api.calls.clear()
+            assert play(api, action, **folder).returncode == 0
+            assert len(api.called("list_memories")) == 2
+
+
+# reports/2026-11 C9, F2
+
+
+def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, tmp_path: Path) -> None:
+    with second_api(instances=1) as api:
+        former = CHECKOUT / "playbooks" / "memory-backup"
+        for blank in ({}, {"fleetops_memory_dir": ""}, {"fleetops_memory_dir": None}):
+            refused = play(api, **blank)
+            assert refused.returncode == 2 and "Give fleetops_memory_dir" in refused.stdout, refused.stdout
+            assert "earlier versions" not in refused.stdout
+        assert api.called("list_memories") == [] and not former.exists()
+        playbooks = tmp_path / "own"
+        (playbooks / "memory-backup").mkdir(parents=True)
+        (playbooks / "memory-backup" / "agent-001.json").write_text("{}")
+        own = playbooks / "own.yml"
+        role = {"import_role": {"name": "fleetops.agents.memory_backup", "tasks_from": "verify"}}
+        own.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [role]}]))
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), str(own)],
+            env={**os.environ, "HOME": str(tmp_path), **api.environment()},
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        told = " ".join(done.stdout.split())
+        assert done.returncode == 2 and f"1 backups lie in {playbooks}/memory-backup" in told, done.stdout
+
+
+def test_the_installed_collection_is_no_place_for_backups(tmp_path: Path) -> None:
+    installed = tmp_path / "ansible_collections" / "fleetops" / "agents"
+    installed.mkdir(parents=True)
+    for name in ("plugins", "meta", "galaxy.yml"):
+        copied = subprocess.run(["cp", "-r", str(CHECKOUT / name), str(installed)], check=False)
+        assert copied.returncode == 0
+    with second_api(instances=1) as api:
+        options = {
+            "api_url": api.url, "api_key": KEY, "instance_id": api.instances[0].id,
+            "path": str(installed / "playbooks" / "memory-backup" / "agent-001.json"),
+        }  # fmt: skip
+        module = "ansible_collections.fleetops.agents.plugins.modules.instance_memory_backup"
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {module} as m; "
+             f"from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute; "
+             f"print(m.__file__, execute(m.OPERATION, Context({{**{options!r}, 'state': 'saved', "
+             "'conversation_id': None, 'customer_id': None, 'request_timeout': 5, 'retries': 0})))"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert str(installed) in done.stdout.partition(" ")[0], done.stdout + done.stderr
+        assert "lies inside the installed collection" in done.stdout
+        assert api.calls == [] and not (installed / "playbooks").exists()
+
+
+# reports/2026-11 D5: whenever the process is killed
+
+
+def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: Path) -> None:
+    file = tmp_path / "backup" / "agent-001.json"
+    texts = [json.dumps({"n": n, "memories": [{"content": f"{n}" * 50_000}] * 20}) for n in (1, 2)]
+    replace_file(file, texts[0])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import replace_file\n"
+        "texts = sys.stdin.read().split('|'); print('ready', flush=True)\n"
+        f"while True:\n    for text in texts:\n        replace_file(Path({str(file)!r}), text); print(flush=True)\n"
+    )
+    chance = random.Random(20261127)
+    for _moment in range(20):
+        saving = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
+        )
+        assert saving.stdin is not None and saving.stdout is not None
+        saving.stdin.write("|".join(texts))
+        saving.stdin.close()
+        # The first replacement has ended; the next one is under way.
+        assert saving.stdout.readline() == "ready\n" and saving.stdout.readline() == "\n"
+        time.sleep(chance.uniform(0, 0.02))
+        saving.send_signal(signal.SIGKILL)
+        saving.wait()
+        saving.stdout.close()
+        assert file.read_text() in texts
+    left = [path for path in file.parent.iterdir() if path != file]
+    assert all(path.name.startswith(".") for path in left)
+    for path in left:
+        os.utime(path, (0, 0))
+    replace_file(file, texts[0])
+    assert list(file.parent.iterdir()) == [file], "what killed processes left is removed"
