@@ -27,7 +27,7 @@ options:
     description:
       - How many instances the first batch has. With V(0) there is no canary batch.
       - A canary larger than the policy allows at once is cut down to what it allows.
-      - A whole number of 0 or more, or its text.
+      - A whole number of 0 or more, or its text. A blank text is not given.
     type: raw
     default: 1
     env:
@@ -37,7 +37,7 @@ options:
   batch_max:
     description:
       - The largest batch that may run even if the policy allows more.
-      - A whole number of 1 or more, or its text.
+      - A whole number of 1 or more, or its text. A blank text is not given.
     type: raw
     env:
       - name: FLEETOPS_BATCH_MAX
@@ -133,6 +133,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
+from ansible_collections.fleetops.agents.plugins.plugin_utils._given import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
 from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
 
@@ -147,9 +148,12 @@ class LookupModule(StrictOptions, LookupBase):
         if terms:
             raise AnsibleLookupError("The lookup fleetops.agents.batches takes options only, for example canary=1.")
         # A wrong option is told before the server is asked.
-        canary = _whole_number("canary", self.get_option("canary"), least=0)
+        canary = self.get_option("canary")
+        canary = 1 if is_blank(canary) else _whole_number("canary", canary, least=0)
         batch_max = self.get_option("batch_max")
-        if batch_max is not None:
+        if is_blank(batch_max):
+            batch_max = None
+        else:
             batch_max = _whole_number("batch_max", batch_max, least=1)
         growth, of = self.get_option("growth"), self.get_option("of")
         percent = _whole_number("percent", self.get_option("percent"), least=1)

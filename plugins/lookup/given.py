@@ -111,7 +111,7 @@ class LookupModule(LookupBase):
         try:
             return typed(name, value, default)
         except GivenError as bad:
-            raise AnsibleLookupError(str(bad)) from bad
+            raise AnsibleLookupError(str(bad)) from None
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The host's variables without the extra ones, which hide them; none where there is no host, as in serial."""

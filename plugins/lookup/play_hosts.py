@@ -112,7 +112,7 @@ class LookupModule(LookupBase):
         try:
             return ",".join(text("fleetops_hosts", one) for one in (given if isinstance(given, list) else [given]))
         except GivenError as bad:
-            raise AnsibleLookupError(str(bad)) from bad
+            raise AnsibleLookupError(str(bad)) from None
 
     def _refusal(self, pattern: str) -> str:
         limit = self._variables.get("ansible_limit")

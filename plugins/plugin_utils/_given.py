@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = re.compile(r"[,\n]")
-_KINDS = ((bool, "a truth value"), (int, "a number"), (float, "a number"), (list, "a list"), (dict, "a mapping"))
+_KINDS = (
+    (bool, "a truth value"),
+    (int, "a number"),
+    (float, "a number"),
+    (list, "a list"),
+    (dict, "a mapping"),
+    (date, "a date"),
+)
 
 
 class GivenError(ValueError):
@@ -62,8 +70,8 @@ def text(name: str, value: Any) -> str:
 def _truth(name: str, value: Any) -> bool:
     try:
         return boolean(value)
-    except TypeError as bad:
-        raise GivenError(f"{name} is {value!r}: it must be true or false.") from bad
+    except TypeError:
+        raise GivenError(f"{name} is {value!r}: it must be true or false.") from None
 
 
 def _whole(name: str, value: Any) -> int:

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A survey's answers by the real ansible-playbook: what was left blank is not given, and a text stays a text.
+
+Row B2 and C2 of the faults found from outside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import CHECKOUT, PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+from tests.unit.meta.test_roles import PLAYBOOKS, ROLES, defaults, variables
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1}
+
+
+def as_awx_writes(path: Path, answers: dict[str, str]) -> str:
+    """The argument for a file of extra variables as AWX writes it: names and texts marked as unsafe."""
+    lines = [f"!unsafe '{name}': !unsafe '{answer}'\n" for name, answer in answers.items()]
+    path.write_text("".join(lines))
+    return f"@{path}"
+
+
+def what_it_did(run: PlaybookRun, sim: Simulator) -> dict[str, Any]:
+    """Exit code, recap, artifacts and calls of a run, without what differs from run to run."""
+    # How often the policy is asked for depends on how fast the run is.
+    calls = sorted({f"{row['operation_id']} {row.get('query')} {row['path']}" for row in sim.journal()})
+    sim.clear_journal()
+    stats = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
+    report = stats[-1]["artifact_data"] if stats else {}
+    for path in run.spool.glob("*.jsonl"):
+        path.unlink()
+    return {"rc": run.rc, "recap": run.recap, "report": json.dumps(report, sort_keys=True), "calls": calls}
+
+
+@pytest.fixture
+def quiet() -> Any:
+    """A fleet in which nothing happens by itself, so that two runs in check mode can be compared."""
+    with running_simulator(instances=3, speed=0) as sim:
+        yield sim
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_variables_that_are_blank_or_null_are_not_given(
+    quiet: Simulator, run_playbook: Run, tmp_path: Path, playbook: str
+) -> None:
+    names = sorted(variables(playbook)) + (["plan_hash"] if "redeploy" in playbook else [])
+    ways = {
+        "not given": [],
+        "blank": [argument for name in names for argument in ("-e", f"{name}=")],
+        "null": ["-e", json.dumps(dict.fromkeys(names))],
+        "of AWX": ["-e", as_awx_writes(tmp_path / "extravars", dict.fromkeys(names, ""))],
+    }
+    quiet.clear_journal()
+    did = {}
+    for way, arguments in ways.items():
+        run = run_playbook(quiet, f"playbooks/{playbook}.yml", "--check", "--diff", *arguments)
+        assert run.rc == 0, (way, run.output)
+        did[way] = what_it_did(run, quiet)
+        assert did[way] == did["not given"], way
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_blank_variables_of_a_role_are_its_defaults(
+    quiet: Simulator, run_playbook: Run, tmp_path: Path, role: str
+) -> None:
+    """By a play of one's own, with Ansible's check of the role's arguments."""
+    own = tmp_path / "own.yml"
+    read = "_asked: \"{{ lookup('fleetops.agents.given', '" + role + "') }}\""
+    own.write_text(
+        f"- hosts: {'localhost' if role == 'rollout_watch' else 'fleetops_instances'}\n"
+        "  gather_facts: false\n  connection: local\n  order: sorted\n"
+        "  vars:\n    " + read + "\n  tasks:\n"
+        "    - ansible.builtin.debug: {msg: \"ASKED {{ _asked | to_json }}\"}\n      run_once: true\n"
+        + (
+            "    - ansible.builtin.import_role: {name: fleetops.agents.fleet_preflight}\n      run_once: true\n"
+            if role == "fleet_report" else ""
+        )
+        + f"    - ansible.builtin.import_role: {{name: fleetops.agents.{role}}}\n"
+    )  # fmt: skip
+    for blank in ("", None):
+        answers = dict.fromkeys(defaults(role), blank)
+        run = run_playbook(quiet, own, "--check", e=answers)
+        assert run.rc == 0, run.output
+        asked = json.loads(json.loads('"' + run.stdout.partition("ASKED ")[2].partition('"\n')[0] + '"'))
+        texts = {name: value for name, value in defaults(role).items() if "{{" not in str(value)}
+        assert {name: asked[name] for name in texts} == texts
+
+
+def test_a_blank_answer_hides_nothing_that_the_inventory_says(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "inventory"
+    (folder / "group_vars").mkdir(parents=True)
+    (folder / "fleet.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    (folder / "group_vars" / "fleetops_instances.yml").write_text("fleetops_min_healthy_share: 1.0\n")
+    simulator.knobs(disease={"agent-001": "process"})
+    for answers in ({}, {"fleetops_min_healthy_share": ""}):
+        run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
+        assert run.rc == 2 and "5 of 6 instances asked are healthy, and 100% must be" in run.output, run.output
+    # What a playbook sets for what it is for goes before the inventory, blank or not.
+    for answers in ({}, {"fleetops_min_healthy_share": ""}):
+        run = run_playbook(simulator, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)
+        assert run.rc == 0, run.output
+    run = run_playbook(
+        simulator, "playbooks/power_cycle.yml", "--check", e={"fleetops_min_healthy_share": 1}, inventory=folder
+    )
+    assert run.rc == 2, run.output
+
+
+def test_a_false_that_was_chosen_is_no_blank_answer(simulator: Simulator, run_playbook: Run) -> None:
+    chosen = {"fleetops_only_if_unhealthy": "false", "fleetops_min_uptime": "0", "fleetops_wait_interval": "0.2"}
+    run = run_playbook(simulator, "playbooks/power_cycle.yml", "--limit", "agent-001*", e=chosen)
+    assert run.rc == 0, run.output
+    assert [row["operation_id"] for row in simulator.writes()] == ["power_cycle"]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variable", "answer", "kind"),
+    [
+        ("memory_backup", "fleetops_memory_customer_id", "0012345", "a number (5349)"),
+        ("memory_backup", "fleetops_memory_conversation_id", "2026-01-03", "a date (2026-01-03)"),
+        ("memory_backup", "fleetops_memory_dir", "1234", "a number (1234)"),
+        ("rolling_redeploy", "fleetops_plan_hash", "0777", "a number (511)"),
+        ("rolling_redeploy", "fleetops_override_reason", "yes", "a truth value (True)"),
+        ("rolling_redeploy", "fleetops_hosts", "007", "a number (7)"),
+        ("fleet_rollout", "fleetops_override_reason", "12:30", "a number (750)"),
+    ],
+)
+def test_a_text_that_ansible_has_read_as_something_else_is_refused_with_the_way_to_write_it(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path, playbook: str, variable: str, answer: str, kind: str
+) -> None:
+    simulator.clear_journal()
+    run = run_playbook(
+        simulator, f"playbooks/{playbook}.yml", "-e", as_awx_writes(tmp_path / "extravars", {variable: answer})
+    )
+    assert run.rc != 0, run.output
+    assert f"{variable} arrived as {kind} and not as text" in " ".join(run.output.split()), run.output
+    assert "put the quotes into the answer" in " ".join(run.output.split())
+    assert simulator.writes() == [] and simulator.journal(operation_id="list_memory") == []
+
+
+@pytest.mark.parametrize("customer", ['"0012345"', "c-0012345", "12e34567", "'0012345"])
+def test_an_id_reaches_the_server_as_it_was_written(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path, customer: str
+) -> None:
+    """Written in quotes, an answer is text for every ansible-core."""
+    folder = tmp_path / "backup"
+    simulator.clear_journal()
+    answers = {"fleetops_memory_customer_id": customer, "fleetops_memory_dir": str(folder)}
+    path = tmp_path / "extravars"
+    path.write_text(
+        "".join(f"!unsafe '{n}': !unsafe '{text.replace(chr(39), chr(39) * 2)}'\n" for n, text in answers.items())
+    )
+    run = run_playbook(simulator, "playbooks/memory_backup.yml", "--limit", "agent-001*", "-e", f"@{path}")
+    assert run.rc == 0, run.output
+    (asked,) = [row["query"]["customer_id"] for row in simulator.journal() if "/memory" in row["path"]]
+    assert asked == customer.strip('"')
+    (file,) = folder.iterdir()
+    assert json.loads(file.read_text())["customer_id"] == customer.strip('"')
+
+
+def test_a_date_is_a_time_whether_it_is_read_as_a_date_or_not(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    for since in ("2026-11-23", "2026-11-23T00:00:00Z"):
+        answers = {"fleetops_audit_since": since, "fleetops_audit_dir": str(tmp_path / "audit")}
+        arguments = ("-e", as_awx_writes(tmp_path / "extravars", answers))
+        run = run_playbook(simulator, "playbooks/audit_report.yml", *arguments)
+        assert run.rc == 0, run.output
+        assert json.loads((tmp_path / "audit" / "audit.json").read_text())["since"].startswith("2026-11-23")
+
+
+def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    reason = "{{ 7 * 7 }} yes, INC-0012"
+    answers = {"fleetops_override_reason": reason, "fleetops_override_window": "true", "fleetops_wait_interval": "0.2"}
+    arguments = ("--check", "-e", as_awx_writes(tmp_path / "extravars", answers))
+    run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", *arguments)
+    assert run.rc == 0, run.output
+    stats = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
+    assert stats[-1]["artifact_data"]["fleetops_report"]["override_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variable", "answer", "words"),
+    [
+        ("rolling_redeploy", "fleetops_canary", "abc", "fleetops_canary is 'abc': it must be a whole number."),
+        ("power_cycle", "fleetops_growth", "quick", "quick"),
+        ("power_cycle", "fleetops_batch_max", "none", "batch_max must be a whole number"),
+        ("power_cycle", "fleetops_batch_max", "0", "batch_max must be a whole number"),
+        ("recover", "fleetops_soak", "long", "fleetops_soak is 'long': it must be a number."),
+        ("rolling_redeploy", "fleetops_repair", "ture", "fleetops_repair is 'ture': it must be true or false."),
+        ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_touched(
+    simulator: Simulator, run_playbook: Run, playbook: str, variable: str, answer: str, words: str
+) -> None:
+    simulator.knobs(disease={"agent-001": "process"})
+    run = run_playbook(simulator, f"playbooks/{playbook}.yml", e={variable: answer})
+    assert run.rc != 0, run.output
+    assert words in " ".join(run.output.split()), run.output
+    assert simulator.writes() == []
+
+
+def test_every_playbook_declares_what_it_reads() -> None:
+    for playbook in PLAYBOOKS:
+        for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):
+            given = play.get("vars", {}).get("fleetops_asked")
+            assert given in (None, "{{ lookup('fleetops.agents.given', fleetops_defaults) }}"), playbook

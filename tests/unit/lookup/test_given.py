@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a variable's value must be like, by its default; row B2 and C2 of the faults found from outside."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._given import GivenError, is_blank, typed
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "\n"])
+def test_null_and_blank_text_are_not_given(value: Any) -> None:
+    assert is_blank(value)
+
+
+@pytest.mark.parametrize("value", [False, 0, 0.0, [], {}, "0", "false"])
+def test_false_zero_and_an_empty_list_are_answers(value: Any) -> None:
+    assert not is_blank(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "wanted"),
+    [
+        ("false", True, False),
+        ("yes", False, True),
+        (0, True, False),
+        (" 7 ", 1, 7),
+        ("-1", 1, -1),
+        (3.0, 1, 3),
+        (5, 1.5, 5.0),
+        ("2.5", 1.0, 2.5),
+        ("error, denied", ["x"], ["error", "denied"]),
+        ("error\ndenied", ["x"], ["error", "denied"]),
+        (["error", ""], ["x"], ["error"]),
+        ([], ["x"], []),
+        ("0012345", "", "0012345"),
+        ('"0012345"', "", "0012345"),
+        ('say "no"', "", 'say "no"'),
+        ("12e34567", "", "12e34567"),
+        (7, None, 7),
+        ("7", None, "7"),
+    ],
+)
+def test_a_value_gets_the_type_of_its_default(value: Any, default: Any, wanted: Any) -> None:
+    found = typed("fleetops_x", value, default)
+    assert (found, type(found)) == (wanted, type(wanted))
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "words"),
+    [
+        ("ture", False, "must be true or false"),
+        ("2", False, "must be true or false"),
+        (True, 1, "must be a whole number"),
+        ("1.5", 1, "must be a whole number"),
+        ("٣", 1, "must be a whole number"),
+        ("nan", 1.0, "must be a number"),
+        (True, 1.0, "must be a number"),
+        (3, ["x"], "must be a list"),
+        ([5349], ["x"], "arrived as a number (5349) and not as text"),
+        (5349, "", "arrived as a number (5349) and not as text"),
+        (True, "", "arrived as a truth value (True) and not as text"),
+        (date(2026, 1, 3), "", "arrived as a date (2026-01-03) and not as text"),
+        (["a"], "", "arrived as a list"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_the_name_of_the_variable(value: Any, default: Any, words: str) -> None:
+    with pytest.raises(GivenError) as refused:
+        typed("fleetops_x", value, default)
+    assert str(refused.value).startswith("fleetops_x ") and words in str(refused.value)
+
+
+def test_the_refusal_of_a_number_says_how_to_write_a_text() -> None:
+    with pytest.raises(GivenError, match=r'Write it in quotes, fleetops_x: "\.\.\.".*put the quotes into the answer'):
+        typed("fleetops_x", 5349, "")
