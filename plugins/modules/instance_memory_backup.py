@@ -126,16 +126,15 @@ from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup imp
     broken,
     compare,
     document_of,
-    is_current,
     name_of,
     read_backup,
     refuse_other_instance,
     refuse_other_slice,
-    replace_file,
     text_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import FileError, is_current, replace_file
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 
@@ -150,7 +149,7 @@ def run(context: Context) -> None:
             _save(context, path, selection)
         else:
             _compare(context, path, selection)
-    except BackupError as problem:
+    except (BackupError, FileError) as problem:
         context.fail(f"{problem}.")
 
 

@@ -19,6 +19,7 @@ from tests.simulator.running import Simulator
 
 HOST = "agent-001"
 Options = dict[str, Any]
+_EMPTY_BACKUP = '{"memories": []}'
 _SCRATCH = tempfile.TemporaryDirectory()
 
 
@@ -74,7 +75,8 @@ def _no_memory(sim: Simulator) -> None:
 
 def _empty_backup() -> str:
     path = Path(_SCRATCH.name) / "backup.json"
-    path.write_text('{"memories": []}')
+    path.write_text(_EMPTY_BACKUP)
+    path.chmod(0o600)
     return str(path)
 
 
@@ -153,6 +155,8 @@ TABLE: dict[str, Row] = {
         options=lambda sim: {"state": "started", "only_if_outdated": list(_fleet(sim).values())},
         writes=frozenset({"start_fleet_rollout"}),
     ),
+    # What it writes is tested in test_memory_backup_file.py and test_other_playbooks.py.
+    "report_file": Row(rows(), options=lambda sim: {"path": _empty_backup(), "content": _EMPTY_BACKUP}),
     "rollout_end": Row(rows(), options=lambda sim: {"verdict": "pass"}),
     "rollout_gate": Row(rows(3, 9, 16), options=lambda sim: {"next_batch": _fleet(sim)}),
     "rollout_info": Row(

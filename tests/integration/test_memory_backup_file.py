@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import replace_file
+from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import replace_file
 from tests.conftest import BIN, CHECKOUT
 from tests.second_api.api import KEY, SecondApi, second_api
 
@@ -204,7 +204,7 @@ def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     program = (
         "import sys; from pathlib import Path\n"
-        "from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import replace_file\n"
+        "from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import replace_file\n"
         "texts = sys.stdin.read().split('|'); print('ready', flush=True)\n"
         f"while True:\n    for text in texts:\n        replace_file(Path({str(file)!r}), text); print(flush=True)\n"
     )

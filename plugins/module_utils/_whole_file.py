@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Replacing a file so that whenever the process is killed the former text or the new one is there, whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+# A started file that is older than this (seconds) was left behind by a process that was killed.
+_ABANDONED = 3600.0
+_STARTED = ".part"
+
+
+class FileError(Exception):
+    """The file cannot be written; the message says which and why."""
+
+
+def is_current(path: Path, text: str) -> bool:
+    """Whether the file holds the text already, for its owner alone."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode) == 0o600 and path.read_text(encoding="utf-8") == text
+    except (OSError, ValueError):
+        return False
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put the text where the file is, or leave the file as it was: whoever is killed, one of the two is there whole.
+
+    The text is written beside it, brought to the disk and read back before it takes the place. Folders that are
+    missing are made, 0700; the file is 0600. Raises FileError.
+    """
+    path = Path(os.path.realpath(path))
+    started: Path | None = None
+    try:
+        _make_folder(path.parent)
+        _remove_abandoned(path)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_STARTED, dir=path.parent)
+        started = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if started.read_text(encoding="utf-8") != text:
+            raise FileError(f"What was written to {started} is not what the file holds. {path} is as it was")
+        started.replace(path)
+        started = None
+        _bring_to_disk(path.parent)
+    except OSError as error:
+        raise FileError(f"The file {path} cannot be written, so it is as it was: {error.strerror}") from error
+    finally:
+        if started is not None:
+            started.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder and those above it, each for its owner alone if it is new; one that is there stays as it is."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _remove_abandoned(path: Path) -> None:
+    for left in path.parent.glob(f".{_without_patterns(path.name)}.*{_STARTED}"):
+        try:
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
+        except OSError:
+            continue
+
+
+def _without_patterns(name: str) -> str:
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
+
+
+def _bring_to_disk(folder: Path) -> None:
+    """So that the new name outlives a power cut; some file systems cannot, and need not."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

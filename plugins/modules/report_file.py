@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes a report to a file as a whole. Makes no call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: report_file
+short_description: Write a report to a file, as a whole
+version_added: 0.2.0
+description:
+  - Replaces a file by a text where the task runs, which is the controller unless the task is delegated.
+  - The text is written beside the file, brought to the disk, read back, and renamed. Whenever the task or the machine
+    is stopped, the former text or the new one is there.
+  - Only the owner may read the file, since what a server tells may be of customers. Folders that are missing are made,
+    for their owner alone; one that is there stays as it is.
+  - No call of the API is made.
+author:
+  - The fleetops.agents contributors (@fleetops)
+extends_documentation_fragment:
+  - fleetops.agents.attributes
+  - fleetops.agents.connection
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the size before and after, and no text.
+  idempotent:
+    support: full
+options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  content:
+    description:
+      - The text. It is written as UTF-8, with a question mark for half of a surrogate pair, which is no character.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+---
+- name: Write a report for people
+  fleetops.agents.report_file:
+    path: /var/reports/audit.md
+    content: "{{ lookup('ansible.builtin.template', 'audit.md.j2') }}"
+
+- name: Write a report for programs
+  fleetops.agents.report_file:
+    path: /var/reports/audit.json
+    content: "{{ fleetops_audit_report | to_nice_json }}\n"
+
+- name: Look whether a report would be another one
+  fleetops.agents.report_file:
+    path: /var/reports/report.txt
+    content: "{{ report }}"
+  register: written
+"""
+
+RETURN = r"""
+---
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /var/reports/audit.md
+"""
+
+from pathlib import Path
+
+from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import FileError, is_current, replace_file
+
+
+def run(context: Context) -> None:
+    path = Path(context.params["path"]).absolute()
+    text = context.params["content"].encode("utf-8", "replace").decode("utf-8")
+    context.result["path"] = str(path)
+    if is_current(path, text):
+        return
+    former = path.stat().st_size if path.is_file() else None
+    try:
+        context.write(
+            lambda: replace_file(path, text),
+            before={"path": str(path), "bytes": former},
+            after={"path": str(path), "bytes": len(text.encode())},
+        )
+    except FileError as problem:
+        context.fail(f"{problem}.")
+
+
+OPERATION = Operation(
+    run=run,
+    offline=True,
+    options={"path": {"type": "path", "required": True}, "content": {"type": "str", "required": True}},
+)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
