@@ -128,13 +128,13 @@ def from_debian() -> str:
         told = run(*apt, "install", "-y", "--no-install-recommends", package, LIBRARY, seconds=1800)
         if not told:
             return ""
-    return f"apt-get has none ({updated or told})"
+    return f"apt-get failed ({updated or told})"
 
 
 def from_playwright() -> str:
     """Let Playwright download its own build into .venv/browsers; returns why that failed, or ''."""
     if driver():
-        return "so that it cannot download one"
+        return "so Playwright cannot download one either"
     say("Downloading Playwright's Chromium.")
     # It asks each of its hosts several times, and 30 s each is its own default.
     limits = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000", "PLAYWRIGHT_BROWSERS_PATH": str(DOWNLOADS)}

@@ -4,9 +4,10 @@
 
 """`make ee`, the last step: does everything of the collection work in an environment that holds nothing else?
 
-``python -m tests.ee BIN COLLECTIONS``: BIN is the folder of an environment's commands, COLLECTIONS the folder into
-which the collection was installed. Only the simulator comes from this checkout. Ends with exit code 1 when something
-does not work, and says what and the output of the command.
+``python -m tests.ee BIN COLLECTIONS TARBALL``: BIN is the folder of an environment's commands, COLLECTIONS the folder
+into which the collection was installed. After that the README's commands are run in the same environment, from an
+installation of TARBALL by ansible-galaxy; its pip adds what the console needs. Only the simulator comes from this
+checkout. Ends with exit code 1 when something does not work, and says what and the output of the command.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import readme
 from tests.integration.module_table import HOST, TABLE, module_of
 from tests.simulator.running import Simulator, running_simulator
 
@@ -160,12 +162,24 @@ def check(here: Environment) -> str:
     )
 
 
+def installed(here: Environment, tarball: Path) -> str:
+    """The README's commands, console included, for who installs the tarball; says what was seen."""
+    here.run("python", "-m", "ensurepip", "--default-pip")
+    # As on any machine: the place of the collection, the run log and the server are the README's, not ours.
+    own = ("ANSIBLE_", "FLEETOPS_", "SIM_")
+    variables = {name: text for name, text in here.variables.items() if not name.startswith(own)}
+    with running_simulator(instances=readme.INSTANCES, speed=50.0) as sim:
+        return readme.run(tarball, sim, here.home / "user", variables)
+
+
 def main() -> int:
-    commands, collections = (Path(argument).resolve() for argument in sys.argv[1:])
+    commands, collections, tarball = (Path(argument).resolve() for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory() as home:
         try:
-            print(check(Environment(commands, collections, Path(home))))
-        except Broken as broken:
+            here = Environment(commands, collections, Path(home))
+            print(check(here))
+            print(f"In the same environment: {installed(here, tarball)}.")
+        except (Broken, readme.Broken) as broken:
             print(f"In {commands}: {broken}", file=sys.stderr)
             return 1
     return 0

@@ -26,7 +26,7 @@ KEY_VARIABLES = {
     "tenant_admin": "SIM_TENANT_ADMIN_KEY",
     "tenant_admin_override": "SIM_ADMIN_KEY",
 }
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 300.0
 
 
 class Simulator:

@@ -128,4 +128,4 @@ def test_a_fleet_of_20000_is_rolled_and_read() -> None:
         assert len(detail["targets"]) == len(timeline["timeline"]) == 20_000
         assert len({row["instance_hostname"] for row in timeline["timeline"]}) == 20_000
         # Measured at 4 s; work that grows with the square of the fleet would take minutes.
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 180
