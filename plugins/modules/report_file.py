@@ -40,7 +40,8 @@ options:
   content:
     description:
       - The text. It is written as UTF-8, with a question mark for half of a surrogate pair, which is no character.
-    type: str
+      - Anything but a text is written as JSON.
+    type: raw
     required: true
 """
 
@@ -54,7 +55,7 @@ EXAMPLES = r"""
 - name: Write a report for programs
   fleetops.agents.report_file:
     path: /var/reports/audit.json
-    content: "{{ fleetops_audit_report | to_nice_json }}\n"
+    content: "{{ fleetops_audit_report }}"
 
 - name: Look whether a report would be another one
   fleetops.agents.report_file:
@@ -72,6 +73,7 @@ path:
   sample: /var/reports/audit.md
 """
 
+import json
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
@@ -80,7 +82,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import
 
 def run(context: Context) -> None:
     path = Path(context.params["path"]).absolute()
-    text = context.params["content"].encode("utf-8", "replace").decode("utf-8")
+    content = context.params["content"]
+    text = content if isinstance(content, str) else json.dumps(content, indent=4, sort_keys=True) + "\n"
+    text = text.encode("utf-8", "replace").decode("utf-8")
     context.result["path"] = str(path)
     if is_current(path, text):
         return
@@ -98,7 +102,7 @@ def run(context: Context) -> None:
 OPERATION = Operation(
     run=run,
     offline=True,
-    options={"path": {"type": "path", "required": True}, "content": {"type": "str", "required": True}},
+    options={"path": {"type": "path", "required": True}, "content": {"type": "raw", "required": True}},
 )
 
 

@@ -34,10 +34,10 @@ EMPTY = {"id": "n", "content": None}
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Runs the playbook by its full name against a second API, with nothing of HOME and without a configuration."""
+    """Runs a playbook, memory_backup unless told otherwise, by its full name, with nothing of HOME and no configuration."""
 
     def plays(
-        api: SecondApi, action: str | None = None, *arguments: str, **variables: Any
+        api: SecondApi, action: str | None = None, *, playbook: str = "memory_backup", **variables: Any
     ) -> subprocess.CompletedProcess[str]:
         source = tmp_path / "a.fleet.yml"
         source.write_text("plugin: fleetops.agents.fleet\n")
@@ -45,8 +45,8 @@ def play(tmp_path: Path) -> Play:
         extra = {**({"fleetops_memory_action": action} if action else {}), **variables}
         return subprocess.run(
             [
-                str(BIN / "ansible-playbook"), "-i", str(source), "fleetops.agents.memory_backup",
-                "-e", json.dumps(extra), *arguments,
+                str(BIN / "ansible-playbook"), "-i", str(source), f"fleetops.agents.{playbook}",
+                "-e", json.dumps(extra),
             ],
             cwd=tmp_path, env={**kept, "HOME": str(tmp_path), "COLUMNS": "400", **api.environment()},
             capture_output=True, text=True, timeout=300, check=False,
@@ -111,6 +111,25 @@ def test_a_backup_that_cannot_be_written_leaves_the_former_one(play: Play, tmp_p
         assert play(api, fleetops_memory_conversation_id="a/b", **slices).returncode == 0
         refused = play(api, fleetops_memory_conversation_id="a_b", **slices)
         assert refused.returncode == 2 and "is of conversation a/b, not of conversation a_b" in refused.stdout
+
+
+def test_a_report_is_written_whole_and_for_its_owner_alone_whatever_the_events_hold(play: Play, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    with second_api(instances=2) as api:
+        for one in api.instances:
+            api.add_events(one.hostname, 3, outcome="error")
+        api.instances[0].events[1]["tool_name"] = HALF["content"]
+        report = {"fleetops_audit_dir": str(folder), "fleetops_audit_since": "2020-01-01"}
+        done = play(api, playbook="audit_report", **report)
+        assert done.returncode == 0, done.stdout
+        files = sorted(folder.iterdir())
+        assert [file.name for file in files] == ["audit.csv", "audit.json", "audit.md"]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755, "a folder that is there stays as it is"
+        events = json.loads(files[1].read_text(encoding="utf-8"))["events"]["agent-001"]
+        assert HALF["content"] in [event["tool_name"] for event in events]
+        assert "cut emoji ?" in files[2].read_text(encoding="utf-8")
 
 
 # reports/2026-11 D6
