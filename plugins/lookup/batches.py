@@ -150,10 +150,7 @@ class LookupModule(LookupBase):
         canary = self.get_option("canary")
         canary = 1 if is_blank(canary) else _whole_number("canary", canary, least=0)
         batch_max = self.get_option("batch_max")
-        if is_blank(batch_max):
-            batch_max = None
-        else:
-            batch_max = _whole_number("batch_max", batch_max, least=1)
+        batch_max = None if is_blank(batch_max) else _whole_number("batch_max", batch_max, least=1)
         growth, of = self.get_option("growth"), self.get_option("of")
         percent = _whole_number("percent", self.get_option("percent"), least=1)
         if percent > 100:
