@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every playbook under an ansible.cfg that changes whatever a play does not say itself; row C3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import CHECKOUT, PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+from tests.unit.meta.test_roles import PLAYBOOKS
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+CONFIG = """
+[defaults]
+strategy = {strategy}
+any_errors_fatal = true
+enable_task_debugger = true
+error_on_undefined_vars = false
+fact_caching = ansible.builtin.jsonfile
+fact_caching_connection = {folder}/facts
+force_handlers = true
+forks = 20
+gathering = implicit
+hash_behaviour = merge
+inject_facts_as_vars = false
+no_log = true
+private_role_vars = true
+task_timeout = 1
+callbacks_enabled = fleetops.agents.run_log
+[privilege_escalation]
+become = true
+become_method = ansible.builtin.su
+become_user = nobody
+"""
+QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1, "fleetops_recover_interval": 0.3}
+KEYWORDS = {
+    "gather_facts": False,
+    "connection": "local",
+    "order": "sorted",
+    "strategy": "ansible.builtin.linear",
+    "any_errors_fatal": False,
+    "become": False,
+    "debugger": "never",
+    "no_log": False,
+    "timeout": 0,
+}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_each_play_sets_the_keywords_that_a_configuration_could_change(playbook: str) -> None:
+    for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):
+        assert {name: play.get(name) for name in KEYWORDS} == KEYWORDS, play["name"]
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, run_playbook: Run) -> Callable[..., PlaybookRun]:
+    """``hostile(sim, playbook, strategy, **variables)`` runs it under the configuration."""
+
+    def run(sim: Simulator, playbook: str, strategy: str = "free", **variables: Any) -> PlaybookRun:
+        config = tmp_path / "ansible.cfg"
+        config.write_text(CONFIG.format(strategy=strategy, folder=tmp_path))
+        done = run_playbook(
+            sim, f"playbooks/{playbook}.yml", e={**QUICK, **variables}, env={"ANSIBLE_CONFIG": str(config)}
+        )
+        assert "Entering debug console" not in done.output and "Traceback" not in done.output, done.output
+        return done
+
+    return run
+
+
+def sent(sim: Simulator) -> list[tuple[str, str]]:
+    return [(row["operation_id"], (row["instance"] or "").partition(".")[0]) for row in sim.writes()]
+
+
+def artifact(run: PlaybookRun, name: str) -> Any:
+    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
+    return stats[-1]["event_data"]["artifact_data"][name]
+
+
+def hosts(*numbers: int) -> list[str]:
+    return [f"agent-{number:03d}" for number in numbers]
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned", "debug"])
+def test_a_rollout_keeps_its_batches_its_time_and_its_report(
+    hostile: Callable[..., PlaybookRun], strategy: str
+) -> None:
+    faults = {"outcomes": {"agent-003": ["failed"]}}
+    # A redeploy takes longer than the configured time-out of a task.
+    with running_simulator(instances=6, speed=20.0, faults=faults, knobs={"deploy_s": [30, 40]}) as sim:
+        run = hostile(sim, "rolling_redeploy", strategy)
+        assert run.rc == 2, run.output
+        assert sorted({name for _operation, name in sent(sim)}) == hosts(1, 2, 3)
+        report = artifact(run, "fleetops_report")
+    assert [name.partition(".")[0] for name in report["failed"]] == hosts(3)
+    assert [name.partition(".")[0] for name in report["updated"]] == hosts(1, 2)
+    assert "bundle checksum mismatch on the agent" in run.stdout
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_the_audit_of_all_is_reported(hostile: Callable[..., PlaybookRun], tmp_path: Path, strategy: str) -> None:
+    with running_simulator(instances=6, speed=40.0) as sim:
+        run = hostile(sim, "audit_report", strategy, fleetops_audit_dir=str(tmp_path / "audit"))
+        assert run.rc == 0, run.output
+    report = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert len(report["instances"]) == 6 and report["unread"] == []
+
+
+def test_restarts_and_updates_reach_every_instance(hostile: Callable[..., PlaybookRun]) -> None:
+    wanted = {"fleetops_only_if_unhealthy": False, "fleetops_after_power_cycle": False, "fleetops_min_uptime": 0}
+    with running_simulator(instances=3, speed=40.0) as sim:
+        for playbook, operation in (
+            ("apply_updates", "apply_all_updates"), ("power_cycle", "power_cycle"), ("reboot", "reboot"),
+        ):  # fmt: skip
+            sim.clear_journal()
+            run = hostile(sim, playbook, **wanted)
+            assert run.rc == 0, run.output
+            assert sorted(sent(sim)) == [(operation, name) for name in hosts(1, 2, 3)]
+
+
+def test_what_is_sick_is_healed(hostile: Callable[..., PlaybookRun]) -> None:
+    with running_simulator(instances=3, speed=20.0, faults={"disease": {"agent-002": "process"}}) as sim:
+        run = hostile(sim, "recover")
+        assert run.rc == 0, run.output
+        assert sent(sim) == [("power_cycle", "agent-002")]
+
+
+def test_the_server_rolls_and_the_policy_is_set(hostile: Callable[..., PlaybookRun]) -> None:
+    with running_simulator(instances=3, speed=40.0) as sim:
+        rolled = hostile(sim, "fleet_rollout")
+        assert rolled.rc == 0 and artifact(rolled, "fleetops_report")["rollout"]["succeeded_targets"] == 3, (
+            rolled.output
+        )
+        assert hostile(sim, "update_policy", fleetops_max_parallel_rollouts=3).rc == 0
+        assert len(sent(sim)) == 2
+        assert sim.call("GET", "/v1/instances/fleet/updates/policy")[1]["max_parallel_rollouts"] == 3
+
+
+def test_backups_are_written_by_who_runs_it(hostile: Callable[..., PlaybookRun], tmp_path: Path) -> None:
+    with running_simulator(instances=3, speed=40.0) as sim:
+        run = hostile(sim, "memory_backup", fleetops_memory_dir=str(tmp_path / "backup"))
+        assert run.rc == 0, run.output
+    assert len(list((tmp_path / "backup").iterdir())) == 3

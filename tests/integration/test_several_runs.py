@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs that share a process see nothing of each other, and what is a run's failure is no instance's; rows B3 and B8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import PlaybookRun
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+QUICK = {
+    "fleetops_wait_interval": 0.2,
+    "fleetops_healthy_reads": 1,
+    "fleetops_recover_interval": 0.3,
+    "fleetops_recover_min_uptime": 0,
+    "fleetops_recover_power_cycle_timeout": 10,
+}
+
+
+def imports(path: Path, *runs: tuple[str, dict[str, Any]]) -> Path:
+    """A playbook file that imports the collection's playbooks one after the other, each with variables."""
+    path.write_text(
+        yaml.safe_dump(
+            [
+                {"name": name, "ansible.builtin.import_playbook": f"fleetops.agents.{name}", "vars": given}
+                for name, given in runs
+            ]
+        )
+    )
+    return path
+
+
+def sent(sim: Simulator) -> list[tuple[str, str]]:
+    return [(row["operation_id"], (row["instance"] or "").partition(".")[0]) for row in sim.writes()]
+
+
+def report_of(run: PlaybookRun) -> dict[str, Any]:
+    stats = [event for event in run.events() if event["event"] == "playbook_on_stats"]
+    return stats[-1]["event_data"]["artifact_data"]["fleetops_report"]
+
+
+def test_the_same_playbook_twice_touches_each_group_once(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    always = {"fleetops_only_if_unhealthy": False, "fleetops_min_uptime": 0}
+    file = imports(
+        tmp_path / "both.yml",
+        ("power_cycle", {"fleetops_hosts": "agent-001*,agent-002*", **always}),
+        ("power_cycle", {"fleetops_hosts": "agent-005*", **always}),
+    )
+    run = run_playbook(simulator, file, e=QUICK)
+    assert run.rc == 0, run.output
+    assert sent(simulator) == [("power_cycle", f"agent-00{n}") for n in (1, 2, 5)]
+    # The report is the last run's, and of its instances alone.
+    assert [name.partition(".")[0] for name in report_of(run)["updated"]] == ["agent-005"]
+
+
+def test_a_result_of_an_earlier_run_does_not_keep_recover_from_acting(run_playbook: Run, tmp_path: Path) -> None:
+    with running_simulator(instances=3, speed=20.0, faults={"disease": {"agent-002": "process"}}) as sim:
+        # The restarts of the first run are too fresh for it, so it leaves every agent alone with a result.
+        file = imports(
+            tmp_path / "mixed.yml",
+            ("power_cycle", {"fleetops_min_uptime": 360000}),
+            ("recover", {"fleetops_recover_power_cycle_max": 1}),
+        )
+        run = run_playbook(sim, file, e=QUICK)
+        assert run.rc == 0, run.output
+        assert sent(sim) == [("power_cycle", "agent-002")]
+        report = report_of(run)
+    assert [name.partition(".")[0] for name in report["updated"]] == ["agent-002"]
+    assert len(report["current"]) == 2
+
+
+def test_the_caps_and_the_verdict_of_a_run_are_its_own(run_playbook: Run, tmp_path: Path) -> None:
+    sick = {"disease": {"agent-001": "process", "agent-003": "process"}}
+    with running_simulator(instances=4, speed=20.0, faults=sick) as sim:
+        capped = {"fleetops_recover_power_cycle_max": 1}
+        file = imports(
+            tmp_path / "capped.yml",
+            ("rolling_redeploy", {"fleetops_hosts": "agent-002*"}),
+            ("recover", {"fleetops_hosts": "agent-001*,agent-002*", **capped}),
+            # Refused; the runs before it do not make its plan, its group or its outcomes.
+            ("rolling_redeploy", {"fleetops_hosts": "agent-004*", "fleetops_plan_hash": "of another plan"}),
+            ("recover", {"fleetops_hosts": "agent-003*,agent-004*", **capped}),
+        )
+        settings = {**QUICK, "fleetops_min_healthy_share": 0}
+        first_two = run_playbook(sim, file, e=settings)
+        done = sent(sim)
+    assert first_two.rc == 2, first_two.output
+    assert done == [("redeploy_runtime", "agent-002"), ("power_cycle", "agent-001")]
+    report = report_of(first_two)
+    assert [name.partition(".")[0] for name in report["not_touched"]] == ["agent-004"]
+    assert report["updated"] == report["failed"] == report["current"] == []
+    with running_simulator(instances=4, speed=20.0, faults=sick) as sim:
+        file = imports(
+            tmp_path / "caps.yml",
+            ("recover", {"fleetops_hosts": "agent-001*,agent-002*", **capped}),
+            ("recover", {"fleetops_hosts": "agent-003*,agent-004*", **capped}),
+        )
+        both = run_playbook(sim, file, e=settings)
+        assert both.rc == 0, both.output
+        assert sent(sim) == [("power_cycle", "agent-001"), ("power_cycle", "agent-003")]
+
+
+def test_the_second_try_of_a_fleet_rollout_is_not_told_as_the_next_ones(run_playbook: Run, tmp_path: Path) -> None:
+    with running_simulator(instances=3, speed=40.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
+        file = imports(
+            tmp_path / "twice.yml",
+            ("fleet_rollout", {"fleetops_retry_failed": True, "fleetops_on_too_many": "none"}),
+            ("update_policy", {}),
+            ("fleet_rollout", {}),
+        )
+        run = run_playbook(sim, file, e={**QUICK, "fleetops_uncertain_grace": 0})
+        assert run.rc == 0, run.output
+        assert [operation for operation, _host in sent(sim)][:2] == ["start_fleet_rollout", "retry_rollout_target"]
+        newest = [row["id"] for row in sim.state()["rollouts"] if row["scope"] == "fleet"]
+        first = report_of(run)["rollout_id"]
+    # A second start of the same fleet is a rollout of its own, or none.
+    assert first is None or (len(newest) > 1 and report_of(run)["rollout"]["id"] == first)
+
+
+def test_the_audits_of_two_groups_are_two_reports(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    since = {"fleetops_audit_since": "2020-01-01"}
+    file = imports(
+        tmp_path / "audits.yml",
+        ("audit_report", {"fleetops_hosts": "agent-001*", "fleetops_audit_dir": str(tmp_path / "a"), **since}),
+        ("audit_report", {"fleetops_hosts": "agent-001*,agent-002*", "fleetops_audit_dir": str(tmp_path / "b")}),
+    )
+    run = run_playbook(simulator, file)
+    assert run.rc == 0, run.output
+    first, second = ((tmp_path / name / "audit.json").read_text() for name in "ab")
+    assert "agent-002" not in first and "agent-002" in second
+    assert all(events == [] for events in yaml.safe_load(second)["events"].values())
+
+
+@pytest.mark.parametrize(
+    ("given", "rc"),
+    [
+        ({"fleetops_plan_hash": "of another plan"}, 2),
+        ({"fleetops_growth": "quick"}, 2),
+        ({"fleetops_audit_gate": True}, 2),
+    ],
+)
+def test_a_refused_run_fails_no_instance(
+    simulator: Simulator, run_playbook: Run, given: dict[str, Any], rc: int
+) -> None:
+    run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", e={**QUICK, **given})
+    assert run.rc == rc, run.output
+    bad = {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]}
+    assert bad == {"localhost"}, run.recap
+    assert report_of(run)["failed"] == [] and len(report_of(run)["not_touched"]) == 6
+    # What AWX's own relaunch on failed hosts would start: nothing.
+    again = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--limit", ",".join(bad), e=QUICK)
+    assert again.rc != 0 and again.recap == {}, again.output
+    assert simulator.writes() == []
+
+
+def test_a_run_that_could_not_be_told_fails_no_instance(run_playbook: Run) -> None:
+    with running_simulator(instances=4, speed=40.0, knobs={"audit_per_hour": 0}) as sim:
+        options = {**QUICK, "fleetops_audit_gate": True, "fleetops_soak": 1, "fleetops_soak_interval": 0.2}
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=options)
+        assert run.rc == 4, run.output
+        bad = {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]}
+        assert bad == {"localhost"} and report_of(run)["failed"] == []
+
+
+def test_within_a_limit_the_report_names_no_failed_instance_either(simulator: Simulator, run_playbook: Run) -> None:
+    """There Ansible has no other host than one of the limit's to end the run with an exit code."""
+    given = {**QUICK, "fleetops_plan_hash": "of another plan"}
+    run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--limit", "agent-00[1-2]*", e=given)
+    assert run.rc == 2, run.output
+    assert report_of(run)["failed"] == [] and simulator.writes() == []
+
+
+def test_an_instance_that_failed_is_the_failed_host(run_playbook: Run) -> None:
+    with running_simulator(instances=4, speed=40.0, faults={"outcomes": {"agent-003": ["failed"]}}) as sim:
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=QUICK)
+    assert run.rc == 2, run.output
+    assert [host.partition(".")[0] for host, row in run.recap.items() if row["failed"]] == ["agent-003"]
