@@ -34,7 +34,7 @@ EMPTY = {"id": "n", "content": None}
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Runs a playbook, memory_backup unless told otherwise, by its full name, without a configuration or a HOME."""
+    """Runs a playbook, memory_backup by default, by its full name, with nothing of HOME and no configuration."""
 
     def plays(
         api: SecondApi, action: str | None = None, *, playbook: str = "memory_backup", **variables: Any
