@@ -90,7 +90,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ---
-path:
+file:
   description: The file.
   returned: success
   type: str
@@ -143,7 +143,7 @@ def run(context: Context) -> None:
     path = Path(context.params["path"]).absolute()
     _refuse_collection(context, path)
     selection = selected(context)
-    context.result["path"] = str(path)
+    context.result["file"] = str(path)
     try:
         if context.params["state"] == "saved":
             _save(context, path, selection)

@@ -66,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ---
-path:
+file:
   description: The file.
   returned: success
   type: str
@@ -85,7 +85,7 @@ def run(context: Context) -> None:
     content = context.params["content"]
     text = content if isinstance(content, str) else json.dumps(content, indent=4, sort_keys=True) + "\n"
     text = text.encode("utf-8", "replace").decode("utf-8")
-    context.result["path"] = str(path)
+    context.result["file"] = str(path)
     if is_current(path, text):
         return
     former = path.stat().st_size if path.is_file() else None

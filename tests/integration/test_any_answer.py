@@ -47,11 +47,15 @@ from tests.integration.module_task import operation_of
 from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
 
 CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "contract" / "openapi.yaml").read_text())
+_SCRATCH = TemporaryDirectory()
 MODULES = sorted({module_of(case) for case in TABLE})
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 FLEET = {"agent-001": ID, "agent-002": "5f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"}
 # The least that a task of each module needs.
 OPTIONS: dict[str, dict[str, Any]] = {
+    # A file for whatever is answered; the folder goes with the test process.
+    "instance_memory_backup": {"path": f"{_SCRATCH.name}/memory.json"},
+    "report_file": {"path": f"{_SCRATCH.name}/report", "content": {"any": "answer"}},
     "api_request": {"path": "/v1/instances/fleet/updates/policy"},
     "instance_memory": {"content": "x", "kind": "fact"},
     "instance_update_policy": {"runtime": "auto"},
