@@ -38,6 +38,8 @@ _TESTS = itertools.count()
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
+# After -k and -m: only what would have run is left out.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With BROWSER=0 the tests that need a browser are left out, and named at the end."""
     if not left_out():

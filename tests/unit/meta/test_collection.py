@@ -22,6 +22,7 @@ from tests.integration.module_table import TABLE, module_of
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PACKAGE = "ansible_collections.fleetops.agents.plugins"
 
 
@@ -175,3 +176,19 @@ def test_links_of_the_readme_are_whole() -> None:
     links = re.findall(r"(?<!!)\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert links
     assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_a_command_of_the_console_is_told_as_it_works_where_it_was_started() -> None:
+    # reports/2026-11 C6: `python -m console` works in one folder alone.
+    told = []
+    for file in (ROOT / "console").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        documentation = {
+            ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)
+        }
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        if file.name != "invocation.py" and any("python -m console" in text for text in texts - documentation):
+            told.append(str(file.relative_to(ROOT)))
+    assert told == [], "take console.invocation.COMMAND"
