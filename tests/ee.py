@@ -58,15 +58,15 @@ class Environment:
             "FLEETOPS_RUN_LOG_DIR": str(home / "runs"),
         }
 
-    def run(self, command: str, *arguments: str | Path) -> str:
-        """The output of one of the environment's commands; :class:`Broken` when it fails."""
+    def run(self, command: str, *arguments: str | Path, ends: tuple[int, ...] = (0,)) -> str:
+        """The output of one of the environment's commands; :class:`Broken` unless it ends with ``ends``."""
         done = subprocess.run(
             [str(self.commands / command), *map(str, arguments)],
             cwd=self.home, env=self.variables, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
-        if done.returncode != 0:
+        if done.returncode not in ends:
             raise Broken(f"{command} ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
 
 def documented(here: Environment) -> int:
@@ -122,6 +122,43 @@ def play(here: Environment, name: str, tasks: list[dict[str, Any]]) -> None:
     )
 
 
+def as_awx_writes(here: Environment, **answers: str) -> str:
+    """A survey's answers in a file as AWX writes it, as the argument for it."""
+    file = here.home / "extravars"
+    file.write_text("".join(f"!unsafe '{name}': !unsafe '{answer}'\n" for name, answer in answers.items()))
+    return f"@{file}"
+
+
+def answers(here: Environment, sim: Simulator, inventory: Path) -> int:
+    """A survey's answers are taken as they were written or refused, and nothing to do is no success; how many runs."""
+    runs: list[tuple[str, dict[str, str], tuple[str, ...], tuple[int, ...]]] = [
+        ("audit_report", {"fleetops_audit_since": "2026-11-23", "fleetops_audit_limit": ""}, (), (0,)),
+        ("memory_backup", {"fleetops_memory_customer_id": '"0012345"', "fleetops_memory_dir": "backup"}, (), (0,)),
+        # A text until 2.18, and a number that is refused since.
+        ("memory_backup", {"fleetops_memory_customer_id": "0012345", "fleetops_memory_dir": "backup"}, (), (0, 2)),
+        (
+            "rolling_redeploy",
+            {"fleetops_batch_max": "", "fleetops_soak": "", "fleetops_growth": ""},
+            ("--check",),
+            (0,),
+        ),
+        ("power_cycle", {"fleetops_hosts": "agnet-*"}, (), (2,)),
+        ("recover", {"fleetops_hosts": "agnet-*"}, ("--limit", "agent-001*"), (1, 4)),
+    ]
+    sim.clear_journal()
+    for playbook, given, more, ends in runs:
+        given_file = as_awx_writes(here, **given)
+        told = here.run(
+            "ansible-playbook", "-i", inventory, f"fleetops.agents.{playbook}", *more, "-e", given_file, ends=ends
+        )
+        if given.get("fleetops_hosts") and "no host matches agnet-*" not in told:
+            raise Broken(f"{playbook} does not say that it has no host:\n{told}")
+    asked = {row["query"].get("customer_id") for row in sim.journal() if row["path"].endswith("/memory")}
+    if asked != {"0012345"} or sim.writes():
+        raise Broken(f"The customer 0012345 was asked for as {asked}, and {len(sim.writes())} writes were sent.")
+    return len(runs)
+
+
 def logged(here: Environment) -> list[str]:
     """The kinds of events in the run logs, one run after the other."""
     files = sorted((here.home / "runs").glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
@@ -152,13 +189,15 @@ def check(here: Environment) -> str:
         quick = json.dumps({"fleetops_state": "redeployed", "fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1})
         here.run("ansible-playbook", "-i", inventory, "fleetops.agents.rolling_redeploy", "-e", quick)
         redeploys = len(sim.journal(operation_id="redeploy_runtime"))
+        events = logged(here)
+        asked = answers(here, sim, inventory)
 
-    events = logged(here)
     if events.count("playbook_on_stats") != 2 or redeploys != 3:
         raise Broken(f"Of two runs the run log tells {events}, and {redeploys} redeploys were sent.")
     return (
         f"{version}, with {held}: {plugins} plugins are documented, {len(tasks)} tasks ran, {len(playbooks)} playbooks "
-        f"parse, rolling_redeploy sent {redeploys} redeploys, {len(events)} events were logged."
+        f"parse, rolling_redeploy sent {redeploys} redeploys, {len(events)} events were logged, "
+        f"{asked} runs with a survey's answers."
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -51,6 +52,8 @@ class StandIn:
     def __init__(self) -> None:
         self.objects: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in (*REQUIRED, "jobs")}
         self.posted: list[tuple[str, Any]] = []
+        self.labels: list[dict[str, Any]] = []
+        self.failed: list[str] = ["agent-003", "agent-004"]
 
     def add(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         number = 10 * (1 + list(self.objects).index(kind)) + len(self.objects[kind])
@@ -61,6 +64,8 @@ class StandIn:
         self.posted.append((path, body))
         kind, number, action = [*path.strip("/").split("/"), "", ""][:3]
         if not number and kind in REQUIRED:
+            if body["name"] in [row["name"] for row in self.objects[kind].values()]:
+                return 400, {"name": [f"{kind} with this Name already exists."]}
             missing = sorted(REQUIRED[kind] - body.keys())
             if missing:
                 return 400, {name: ["This field is required."] for name in missing}
@@ -73,16 +78,32 @@ class StandIn:
             owner["survey"] = body
             return (400, {"error": refused}) if refused else (200, {})
         if action == "launch":
-            artifacts = {"fleetops_report": {"plan_hash": HASH}}
+            artifacts = {"fleetops_report": {"plan_hash": HASH, "failed": self.failed}}
             job = self.add("jobs", {"launch": body, "finished": "2026-11-24T12:00:00Z", "artifacts": artifacts})
             return 201, {"job": job["id"]}
-        owner.setdefault(action, []).append(body)
-        return {"credentials": (204, None), "labels": (201, body), "update": (202, {"inventory_update": 7})}[action]
+        held = owner.setdefault(action, [])
+        if action == "credentials" and body in held:
+            return 400, {"error": "Cannot assign multiple Fleet ops API credentials."}
+        known = action == "labels" and body in self.labels
+        if action == "labels":
+            self.labels.append(body)
+        if body not in held:
+            held.append(body)
+        # A label that is there is attached, and answered with nothing.
+        labels = (204, None) if known else (201, body)
+        return {"credentials": (204, None), "labels": labels, "update": (202, {"inventory_update": 7})}[action]
+
+    def patch(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        self.posted.append((path, body))
+        kind, number = path.strip("/").split("/")
+        self.objects[kind][int(number)] |= body
+        return 200, self.objects[kind][int(number)]
 
     def get(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         kind, number, action = [*path.strip("/").split("/"), "", ""][:3]
-        if action == "job_host_summaries":
-            return 200, {"results": [{"host_name": "agent-003"}, {"host_name": "agent-004"}]}
+        if action == "credentials":
+            held = [row for row in self.objects[kind][int(number)].get(action, []) if str(row["id"]) in query["id"]]
+            return 200, {"count": len(held), "results": held}
         if number:
             return 200, self.objects[kind][int(number)]
         return 200, {"results": [row for row in self.objects[kind].values() if row["name"] in query["name"]]}
@@ -110,6 +131,10 @@ def awx() -> Iterator[tuple[StandIn, str]]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.answer(*stand_in.post(urlsplit(self.path).path.removeprefix("/api/v2/"), body))
 
+        def do_PATCH(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(*stand_in.patch(urlsplit(self.path).path.removeprefix("/api/v2/"), body))
+
         def do_GET(self) -> None:
             address = urlsplit(self.path)
             self.answer(*stand_in.get(address.path.removeprefix("/api/v2/"), parse_qs(address.query)))
@@ -132,26 +157,74 @@ def awx() -> Iterator[tuple[StandIn, str]]:
     server.server_close()
 
 
-def pasted(url: str, token: str, blocks: int | None = None) -> subprocess.CompletedProcess[str]:
-    """The guide's blocks in one shell; the values that a reader would type are in the environment."""
-    found = re.findall(r"^\.\. code-block:: bash\n\n((?:   .*\n|\n)+)", GUIDE, re.MULTILINE)
+# What the guide uses of curl, for a machine that has none.
+CURL = """#!{python}
+import argparse, sys, urllib.error, urllib.parse, urllib.request
+asked = argparse.ArgumentParser()
+for flag in ("--silent", "--show-error", "--fail-with-body", "-G"):
+    asked.add_argument(flag, action="store_true")
+asked.add_argument("-H", action="append", default=[])
+asked.add_argument("-X")
+asked.add_argument("--data")
+asked.add_argument("--data-urlencode", action="append", default=[])
+asked.add_argument("url")
+asked = asked.parse_args()
+headers = {{}}
+for header in asked.H:
+    for line in open(header[1:]).read().splitlines() if header.startswith("@") else [header]:
+        name, _colon, value = line.partition(":")
+        headers[name] = value.strip()
+body = sys.stdin.buffer.read() if asked.data == "@-" else None
+query = "&".join(urllib.parse.quote(pair, safe="=") for pair in asked.data_urlencode)
+request = urllib.request.Request(asked.url + ("?" + query if asked.G else ""), body, headers, method=asked.X)
+try:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request) as answer:
+        sys.stdout.write(answer.read().decode())
+except urllib.error.HTTPError as refusal:
+    sys.stdout.write(refusal.read().decode())
+    sys.exit(f"curl: (22) The requested URL returned error: {{refusal.code}}")
+"""
+BLOCKS = re.findall(r"^\.\. code-block:: bash\n\n((?:   .*\n|\n)+)", GUIDE, re.MULTILINE)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Path:
+    """A folder with a curl, and python3."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "curl").write_text(CURL.format(python=sys.executable))
+    (folder / "curl").chmod(0o755)
+    return folder
+
+
+def pasted(url: str, token: str, commands: Path, blocks: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The guide's blocks in one shell that goes on after a failure, as a person's does."""
     given = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{commands}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "AWX_API": url,
         "AWX_TOKEN": token,
         "FLEETOPS_API_URL": "https://fleet.example.com",
         "FLEETOPS_API_KEY": KEY,
     }
     return subprocess.run(
-        ["bash", "-e", "-o", "pipefail"],
-        input="\n".join(map(textwrap.dedent, found[:blocks])),
-        cwd=ROOT, env={**os.environ, **given}, capture_output=True, text=True, timeout=120, check=False,
+        ["bash"],
+        input="\n".join(map(textwrap.dedent, BLOCKS if blocks is None else blocks)),
+        cwd=ROOT, env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
-def test_the_blocks_of_the_guide_make_what_the_pattern_describes(awx: tuple[StandIn, str]) -> None:
+def launches(made: StandIn) -> list[dict[str, Any]]:
+    return [body for path, body in made.posted if path.endswith("/launch/")]
+
+
+@pytest.mark.parametrize("curl", ["the stand-in", "the machine's, if it has one"])
+def test_the_blocks_of_the_guide_make_what_the_pattern_describes(
+    awx: tuple[StandIn, str], commands: Path, curl: str
+) -> None:
     made, url = awx
-    done = pasted(url, TOKEN)
+    if curl != "the stand-in" and shutil.which("curl"):
+        (commands / "curl").unlink()
+    done = pasted(url, TOKEN, commands)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
 
     only = {kind: next(iter(rows.values())) for kind, rows in made.objects.items()}
@@ -171,10 +244,10 @@ def test_the_blocks_of_the_guide_make_what_the_pattern_describes(awx: tuple[Stan
         assert (ROOT / template["playbook"]).is_file()
         assert template["execution_environment"] == str(only["execution_environments"]["id"])
 
-    check, run, again = [body for path, body in made.posted if path.endswith("/launch/")]
+    check, run, again = launches(made)
     assert check == {"job_type": "check"}
     assert run == {"job_type": "run", "extra_vars": {"fleetops_plan_hash": HASH, "fleetops_max_failed": 1}}
-    assert again == {"limit": "agent-003:agent-004"}
+    assert again == {"job_type": "run", "limit": "agent-003:agent-004"}
     launched = {path for path, _body in made.posted if path.endswith("/launch/")}
     rolling = [
         i for i, one in made.objects["job_templates"].items() if one["playbook"].endswith("/rolling_redeploy.yml")
@@ -186,10 +259,70 @@ def test_the_blocks_of_the_guide_make_what_the_pattern_describes(awx: tuple[Stan
     assert KEY not in done.stdout + done.stderr and TOKEN not in done.stdout + done.stderr
 
 
-def test_a_refusal_is_shown_in_awxs_own_words(awx: tuple[StandIn, str]) -> None:
+def test_blocks_that_are_pasted_again_change_what_is_there(awx: tuple[StandIn, str], commands: Path) -> None:
+    # reports/2026-11 D11: the labels exist, and are answered with 204 and nothing.
     made, url = awx
-    done = pasted(url, "another", blocks=3)
-    assert done.returncode != 0
-    assert "AWX refuses: {'detail': 'Authentication credentials were not provided.'}" in done.stderr
+    assert pasted(url, TOKEN, commands, BLOCKS[:5]).stderr == ""
+    before = {kind: list(rows) for kind, rows in made.objects.items()}
+    made.objects["projects"][20]["scm_url"] = "another"
+    again = pasted(url, TOKEN, commands, BLOCKS[:5])
+    assert again.returncode == 0 and again.stderr == "", again.stdout + again.stderr
+    assert {kind: list(rows) for kind, rows in made.objects.items()} == before
+    assert made.objects["projects"][20]["scm_url"] == "https://code.fleetops.example/agents.git"
+    for template in made.objects["job_templates"].values():
+        assert len(template["credentials"]) == 1
+
+
+def test_nothing_is_launched_where_no_instance_failed(awx: tuple[StandIn, str], commands: Path) -> None:
+    # reports/2026-11 B3: a refused run has failed, and names no instance.
+    made, url = awx
+    made.failed = []
+    done = pasted(url, TOKEN, commands)
+    assert done.returncode == 0 and len(launches(made)) == 2, done.stdout + done.stderr
+    assert "names no instance that failed: nothing is launched." in done.stdout
+
+
+@pytest.mark.parametrize("refused", ["execution_environments", "projects", "credential_types", "inventories"])
+def test_each_block_stops_at_the_first_refusal(awx: tuple[StandIn, str], commands: Path, refused: str) -> None:
+    # reports/2026-11 D11
+    made, url = awx
+    usual = made.post
+
+    def post(path: str, body: Any) -> tuple[int, Any]:
+        if path == f"{refused}/":
+            made.posted.append((path, body))
+            return 403, {"detail": "You do not have permission to perform this action."}
+        return usual(path, body)
+
+    made.post = post  # type: ignore[method-assign]
+    done = pasted(url, TOKEN, commands)
+    # The blocks after it say that the one before has not ended well, and send nothing.
+    assert made.posted[-1][0] == f"{refused}/"
+    assert done.stderr.count("AWX refuses: ") == 1, done.stderr
+    assert 'AWX refuses: {"detail": "You do not have permission to perform this action."}' in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(made.posted) == 1
+
+
+def test_a_refused_token_is_shown_in_awxs_own_words_once(awx: tuple[StandIn, str], commands: Path) -> None:
+    made, url = awx
+    done = pasted(url, "another", commands, BLOCKS[:2])
+    assert 'AWX refuses: {"detail": "Authentication credentials were not provided."}' in done.stderr
+    assert done.stderr.count("AWX refuses: ") == 1 and "Traceback" not in done.stderr
+    assert made.posted == []
+
+
+def test_a_check_that_failed_starts_no_run(awx: tuple[StandIn, str], commands: Path) -> None:
+    made, url = awx
+    usual = made.add
+
+    def add(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        found = usual(kind, body)
+        if kind == "jobs":
+            found |= {"status": "failed", "artifacts": {}}
+        return found
+
+    made.add = add  # type: ignore[method-assign]
+    done = pasted(url, TOKEN, commands)
+    assert launches(made) == [{"job_type": "check"}]
+    assert "Traceback" not in done.stderr
+    assert "The block before has launched nothing" in done.stderr

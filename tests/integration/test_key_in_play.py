@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the documentation says to give the key keeps it out of every output; row F8."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT, PlaybookRun
+from tests.simulator.running import Simulator
+
+pytestmark = pytest.mark.playbook
+
+PAGE = (CHECKOUT / "docs" / "docsite" / "rst" / "playbooks.rst").read_text()
+TASKS = """
+  connection: local
+  tasks:
+    - name: Ask the agent
+      fleetops.agents.instance_health_info:
+        instance_id: "{{ fleetops_instance_id }}"
+"""
+
+
+def plays() -> list[str]:
+    """The page's plays that say how the key is given: the wrong way and the right one."""
+    section = PAGE.partition("\nThe key\n")[2].partition("\nrolling_redeploy\n")[0]
+    return [textwrap.dedent(block) for block in re.findall(r"code-block:: yaml\n\n((?:   .*\n|\n)+)", section)]
+
+
+def test_the_documented_way_to_take_the_key_from_a_vault_shows_it_nowhere(
+    simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    wrong, right = plays()
+    assert "environment:" in wrong and "# Not like this" in wrong
+    play = tmp_path / "play.yml"
+    play.write_text(right.rstrip() + TASKS)
+    # The inventory has read the fleet with the key of the environment; the tasks have the vault's alone.
+    (tmp_path / "vault.yml").write_text(f"vault_fleetops_api_key: {simulator.admin_key}\n")
+    static = tmp_path / "hosts.yml"
+    instance = simulator.instance("agent-001")["id"]
+    static.write_text(f"fleetops_instances: {{hosts: {{agent-001: {{fleetops_instance_id: {instance}}}}}}}\n")
+    run = run_playbook(
+        simulator, play, "-vvvv", "-e", f"@{tmp_path / 'vault.yml'}", inventory=static, env={"FLEETOPS_API_KEY": ""}
+    )
+    assert run.rc == 0, run.output
+    assert simulator.journal() != []
+    spool = "".join(path.read_text() for path in run.spool.glob("*.jsonl"))
+    assert "runner_on_ok" in spool
+    assert simulator.admin_key not in run.output + spool
+
+
+def test_the_readme_warns_of_the_key_in_a_plays_environment() -> None:
+    readme = (CHECKOUT / "README.md").read_text()
+    assert "Never give the key by\n`environment:` in a play" in readme
+    assert "-i inventories/production.example" not in readme.partition("### The other playbooks")[0]
