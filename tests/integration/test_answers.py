@@ -214,6 +214,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
     assert run.rc != 0, run.output
     assert words in " ".join(run.output.split()), run.output
     assert simulator.writes() == []
+    if variable != "fleetops_recover_rungs":
+        # reports/2026-11 B3: it is the run that is refused.
+        assert {host for host, row in run.recap.items() if row["failed"] or row["unreachable"]} == {"localhost"}
 
 
 def test_every_playbook_declares_what_it_reads() -> None:

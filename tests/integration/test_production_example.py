@@ -71,7 +71,10 @@ def test_the_group_sets_variables_that_exist_and_are_read_where_a_group_can_say_
     for playbook in PLAYBOOKS:
         for play in yaml.safe_load((CHECKOUT / "playbooks" / f"{playbook}.yml").read_text()):
             of_plays |= set(
-                re.findall(r"(?<=fleetops_asked\.)fleetops_\w+", f"{play['hosts']} {play.get('serial', '')}")
+                re.findall(
+                    r"(?<=fleetops_asked\.)fleetops_\w+",
+                    f"{play['hosts']} {play.get('serial', '')} {play.get('vars', {}).get('fleetops_sizes', '')}",
+                )
             )
     assert of_plays and named & of_plays == set()
     assert of_plays <= set(re.findall(r"fleetops_\w+", text.partition("\n\n")[0]))
