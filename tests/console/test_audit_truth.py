@@ -73,7 +73,8 @@ def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int],
             ]
             for name, event in mine.items():
                 # What lies before the edge of a pruning is not read again, be it new or not.
-                if event["at"] is None or event["at"] >= floors.get(ident(number), -1e18):
+                # A time before 1970 is read as unknown.
+                if event["at"] is None or event["at"] < 0 or event["at"] >= floors.get(ident(number), -1e18):
                     known.setdefault((number, name), event)
             total = {"total_events": 40 + step, "success_events": step, "error_events": 1, "denied_events": 0}
             store.put_audit(
