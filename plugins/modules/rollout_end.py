@@ -18,6 +18,7 @@ description:
     tell "something is wrong" from "it could not be told". Ansible has no other way to a third exit code.
   - With V(pass) and V(deferred) nothing happens.
   - Run it as the last task, for one host, after the report. An unreachable host takes part in nothing more.
+  - Run it on C(localhost) where you can, so that no instance counts as failed for what is the run's failure.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
