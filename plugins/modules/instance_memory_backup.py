@@ -242,6 +242,8 @@ OPERATION = Operation(
         "customer_id": id_option(),
     },
     on_instance=True,
+    # Stored again as they are.
+    verbatim=frozenset({"missing"}),
 )
 
 

@@ -128,8 +128,9 @@ def test_a_report_is_written_whole_and_for_its_owner_alone_whatever_the_events_h
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         assert stat.S_IMODE(folder.stat().st_mode) == 0o755, "a folder that is there stays as it is"
         events = json.loads(files[1].read_text(encoding="utf-8"))["events"]["agent-001"]
-        assert HALF["content"] in [event["tool_name"] for event in events]
-        assert "cut emoji ?" in files[2].read_text(encoding="utf-8")
+        # A report is for people: what cannot be printed is written out.
+        assert "cut emoji \\ud83d" in [event["tool_name"] for event in events]
+        assert "cut emoji \\ud83d" in files[2].read_text(encoding="utf-8")
 
 
 # reports/2026-11 D6

@@ -29,6 +29,8 @@ ON_HOSTS = [
 ]  # fmt: skip
 ON_LOCALHOST = ["fleet_rollout", "update_policy"]
 
+# Somebody who has told Ansible to go on without an inventory that cannot be read.
+GO_ON = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "false"}
 # As somebody runs it who has installed the collection and nothing else: no ansible.cfg.
 PLAIN = {"ANSIBLE_CONFIG": "", "ANSIBLE_CALLBACKS_ENABLED": "fleetops.agents.run_log"}
 
@@ -97,7 +99,11 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
 def test_an_api_that_is_down_and_a_missing_key_are_no_empty_fleet(
     simulator: Simulator, run_playbook: Run, env: dict[str, str], word: str, limit: tuple[str, ...]
 ) -> None:
-    run = play(run_playbook, simulator, "rolling_redeploy", "--check", "--diff", *limit, env=env)
+    check = ("--check", "--diff", *limit)
+    run = play(run_playbook, simulator, "rolling_redeploy", *check, env=env)
+    assert run.rc == 1 and simulator.writes() == [], run.output
+    assert word in run.output and "Traceback" not in run.output
+    run = play(run_playbook, simulator, "rolling_redeploy", *check, env={**env, **GO_ON})
     refused(run, simulator, "no host matches fleetops_instances", word, rc=(1, 4) if limit else (2,))
 
 
@@ -107,7 +113,9 @@ def test_a_path_that_is_not_there_and_an_empty_fleet_are_no_success(run_playbook
         refused(missing, sim, "The inventory has no host", "the path after -i")
         empty = tmp_path / "empty.fleet.yml"
         empty.write_text("plugin: fleetops.agents.fleet\nrollouts: 0\ninstance_rollouts: 0\n")
-        refused(play(run_playbook, sim, "recover", inventory=empty), sim, "no instance was found")
+        run = play(run_playbook, sim, "recover", inventory=empty)
+        assert run.rc == 1 and "no instance was found" in run.output and sim.writes() == []
+        refused(play(run_playbook, sim, "recover", inventory=empty, env=GO_ON), sim, "no instance was found")
 
 
 def test_one_fleet_of_two_that_cannot_be_read_is_no_smaller_fleet(
@@ -118,6 +126,8 @@ def test_one_fleet_of_two_that_cannot_be_read_is_no_smaller_fleet(
     (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
     (folder / "us.fleet.yml").write_text("plugin: fleetops.agents.fleet\napi_url: http://127.0.0.1:9\nretries: 0\n")
     run = play(run_playbook, simulator, "power_cycle", inventory=folder)
+    assert run.rc == 1 and "us.fleet.yml cannot be used" in run.output and simulator.writes() == []
+    run = play(run_playbook, simulator, "power_cycle", inventory=folder, env=GO_ON)
     refused(run, simulator, "us.fleet.yml cannot be used", "would be a part of what was asked for")
 
 
