@@ -124,8 +124,8 @@ def run(context: Context) -> None:
         )
     if listing.listed == DEFAULT_LIMIT < limit and not listing.truncated:
         context.warn(
-            f"The server lists just {DEFAULT_LIMIT} memories for instance {context.params['instance_id']}, which is the "
-            f"API's default limit, though {limit} were asked for. There may be more that it does not list."
+            f"The server lists just {DEFAULT_LIMIT} memories for instance {context.params['instance_id']}, which is "
+            f"the API's default limit, though {limit} were asked for. There may be more that it does not list."
         )
     context.result.update(
         memories=listing.memories, count=len(listing.memories), truncated=listing.truncated, status=listing.status
