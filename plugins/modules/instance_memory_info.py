@@ -16,7 +16,8 @@ description:
   - Reads the Mnemo memories of an instance, or of one conversation or customer.
   - The server lists at most 200 and offers no way to the rest. If RV(truncated) is true, reading by conversation or
     customer may help.
-  - A server may list fewer than it was asked for without saying so. That a list is whole cannot be proven then.
+  - A server may list fewer than it was asked for without saying so. That a list is whole cannot be proven then. A
+    warning is given where the list ends at 100, the API's default limit, though more were asked for.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -89,8 +90,7 @@ count:
 truncated:
   description:
     - Whether there may be more than were returned.
-    - V(true) if the list is as long as O(limit), as long as the API's default limit of 100, or shorter than the
-      server's own count.
+    - V(true) if the list is as long as O(limit), or shorter than the server's own count.
   returned: success
   type: bool
   sample: false
@@ -107,7 +107,7 @@ status:
 """
 
 from ansible_collections.fleetops.agents.plugins.module_utils._api.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import slices
+from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import DEFAULT_LIMIT, slices
 from ansible_collections.fleetops.agents.plugins.module_utils._memory import read_memories, selected
 from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
 from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
@@ -122,6 +122,11 @@ def run(context: Context) -> None:
         context.warn(
             f"{odd} of the {listing.listed} memories that the server lists for instance "
             f"{context.params['instance_id']} are no objects and are left out."
+        )
+    if listing.listed == DEFAULT_LIMIT < limit and not listing.truncated:
+        context.warn(
+            f"The server lists just {DEFAULT_LIMIT} memories for instance {context.params['instance_id']}, which is "
+            f"the API's default limit, though {limit} were asked for. There may be more that it does not list."
         )
     context.result.update(
         memories=listing.memories, count=len(listing.memories), truncated=listing.truncated, status=listing.status

@@ -34,15 +34,16 @@ def client(api: SecondApi) -> FleetClient:
     return connect(api.url, KEY, retries=0)
 
 
-def told(api: SecondApi, module: str, **options: Any) -> dict[str, Any]:
-    """The result of a module that must not fail."""
+def told(api: SecondApi, module: str, warnings: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """The result of a module that must not fail; ``warnings`` takes its warnings."""
     operation = operation_of(module)
     given = {"api_url": api.url, "api_key": KEY, **options}
     if operation.on_instance:
         given["instance_id"] = api.instances[0].id
     checked = ArgumentSpecValidator(operation.argument_spec(), **operation.rules).validate(given)
     assert not checked.error_messages, checked.error_messages
-    result = execute(operation, Context(checked.validated_parameters))
+    heard = [] if warnings is None else warnings
+    result = execute(operation, Context(checked.validated_parameters, warn=heard.append))
     assert not result.get("failed"), result
     return result
 
@@ -124,14 +125,17 @@ def test_actions_that_the_server_cuts_are_told_by_its_total() -> None:
         assert (len(answer["actions"]), answer["total"], answer["truncated"]) == (4, 6, True)
 
 
-@pytest.mark.parametrize(("listed", "cap", "truncated"), [(100, 100, True), (120, 100, True), (99, 200, False)])
-def test_memories_that_may_be_cut_at_the_default_limit_are_not_called_whole(
-    listed: int, cap: int, truncated: bool
-) -> None:
+@pytest.mark.parametrize(
+    ("held", "cap", "truncated", "warned"),
+    [(200, 200, True, False), (210, 200, True, False), (120, 100, False, True), (99, 200, False, False)],
+)
+def test_a_list_of_memories_that_may_be_cut_is_said_to_be(held: int, cap: int, truncated: bool, warned: bool) -> None:
     with second_api(instances=1, page_cap={"list_memories": cap}) as api:
-        for n in range(listed):
+        for n in range(held):
             api.store_memory("agent-001", {"content": f"fact {n}"})
-        assert told(api, "instance_memory_info")["truncated"] is truncated
+        warnings: list[str] = []
+        assert told(api, "instance_memory_info", warnings)["truncated"] is truncated
+        assert [bool("default limit" in sentence) for sentence in warnings] == [True] * warned
 
 
 @pytest.mark.parametrize("cap", [20, 100, 500])

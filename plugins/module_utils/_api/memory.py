@@ -69,10 +69,10 @@ def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
 def may_be_cut(listed: int, answer: Mapping[str, Any], limit: int) -> bool:
     """Whether there may be more memories than the ``listed`` ones of an answer of E17 that was asked for ``limit``.
 
-    True where the list is as long as asked, as long as the API's default limit (a server may ignore the one it was
-    given), or shorter than ``count``. E17 has no paging: that a list of another length is whole cannot be proven.
+    True where the list is as long as asked, or shorter than ``count``. E17 has no paging: where a server lists fewer
+    than it was asked for and does not say so, that cannot be found out.
     """
-    return listed >= limit or listed == DEFAULT_LIMIT or count(answer.get("count")) > listed
+    return listed >= limit or count(answer.get("count")) > listed
 
 
 def body_of(memory: Mapping[str, Any]) -> Record:
