@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from typing import Any
 
@@ -90,7 +91,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
     if of_runs:
         # Of an old record nobody knows.
-        frame["check_mode"] = [None if flag is None or flag != flag else bool(flag) for flag in frame["check_mode"]]
+        frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = queries.statuses(settings.database, options.command)

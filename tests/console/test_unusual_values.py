@@ -42,6 +42,12 @@ TIMES: list[Callable[[float], Any]] = [
     lambda at: 10**30,
 ]
 
+# What answers with numbers that are far too large.
+WITH_NUMBERS = (
+    *("list_fleet_rollouts", "get_rollout", "get_rollout_timeline", "get_audit_summary", "get_deep_health"),
+    *("list_memories", "list_instance_actions", "get_fleet_update_policy", "get_available_updates"),
+)
+
 
 def huge(answer: Any) -> Any:
     """The answer with numbers that no database of 64 bits can hold."""
@@ -87,10 +93,7 @@ def test_values_that_can_be_none_are_stored_as_unknown_beside_what_was_sent(
 ) -> None:
     database = tmp_path / "console.db"
     for spell in TIMES:
-        with second_api(instances=2, time=spell, answers={"list_fleet_rollouts": huge, "get_rollout": huge,
-                        "get_rollout_timeline": huge, "get_audit_summary": huge, "get_deep_health": huge,
-                        "list_memories": huge, "list_instance_actions": huge, "get_fleet_update_policy": huge,
-                        "get_available_updates": huge}) as api:  # fmt: skip
+        with second_api(instances=2, time=spell, answers=dict.fromkeys(WITH_NUMBERS, huge)) as api:
             api.quirks.answers["list_audit_events"] = lambda listed: listed
             used(api)
             synced(api, database)

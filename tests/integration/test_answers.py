@@ -24,6 +24,8 @@ from tests.unit.meta.test_roles import PLAYBOOKS, ROLES, defaults, variables
 pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
+# Variables without which a playbook does nothing.
+NEEDED = {"fleetops_memory_dir": ""}
 QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1}
 
 
@@ -57,7 +59,8 @@ def quiet() -> Any:
 def test_variables_that_are_blank_or_null_are_not_given(
     quiet: Simulator, run_playbook: Run, tmp_path: Path, playbook: str
 ) -> None:
-    names = sorted(variables(playbook)) + (["plan_hash"] if "redeploy" in playbook else [])
+    names = sorted(variables(playbook) - NEEDED.keys()) + (["plan_hash"] if "redeploy" in playbook else [])
+    needed = ["-e", json.dumps({**NEEDED, "fleetops_memory_dir": str(tmp_path)})]
     ways = {
         "not given": [],
         "blank": [argument for name in names for argument in ("-e", f"{name}=")],
@@ -67,7 +70,7 @@ def test_variables_that_are_blank_or_null_are_not_given(
     quiet.clear_journal()
     did = {}
     for way, arguments in ways.items():
-        run = run_playbook(quiet, f"playbooks/{playbook}.yml", "--check", "--diff", *arguments)
+        run = run_playbook(quiet, f"playbooks/{playbook}.yml", "--check", "--diff", *needed, *arguments)
         assert run.rc == 0, (way, run.output)
         did[way] = what_it_did(run, quiet)
         assert did[way] == did["not given"], way
@@ -92,11 +95,11 @@ def test_the_blank_variables_of_a_role_are_its_defaults(
         + f"    - ansible.builtin.import_role: {{name: fleetops.agents.{role}}}\n"
     )  # fmt: skip
     for blank in ("", None):
-        answers = dict.fromkeys(defaults(role), blank)
+        answers = {**dict.fromkeys(defaults(role), blank), "fleetops_memory_dir": str(tmp_path)}
         run = run_playbook(quiet, own, "--check", e=answers)
         assert run.rc == 0, run.output
         asked = json.loads(json.loads('"' + run.stdout.partition("ASKED ")[2].partition('"\n')[0] + '"'))
-        texts = {name: value for name, value in defaults(role).items() if "{{" not in str(value)}
+        texts = {name: value for name, value in defaults(role).items() if "{{" not in str(value) and name not in NEEDED}
         assert {name: asked[name] for name in texts} == texts
 
 

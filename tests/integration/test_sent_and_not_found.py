@@ -69,6 +69,16 @@ def test_a_clock_of_the_answers_that_differs_from_that_of_the_rows_changes_nothi
         assert api.writes() == [operation] and set(stages()) <= {"found"}
 
 
+def bare_task_ids(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of E2 with its tasks as texts."""
+    return {**answer, "tasks": [task["task_id"] for task in answer["tasks"]]}
+
+
+def named_4711(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of E23, the newest with a text for its task id."""
+    return [{**row, "celery_task_id": "4711"} for row in rows[:1]] + rows[1:]
+
+
 # reports/2026-11 E6
 @pytest.mark.parametrize(
     "spelled",
@@ -81,16 +91,14 @@ def test_a_task_id_in_another_case_or_type_is_recognised(
 ) -> None:
     with second_api(task_id=spelled) as api:
         if module == "rollout":
-            change = lambda answer: {**answer, "tasks": [task["task_id"] for task in answer["tasks"]]}  # noqa: E731
-            api.quirks.answers[operation] = change
+            api.quirks.answers[operation] = bare_task_ids
         done = run_second(api, module, **QUICK, **options)
         assert sound(done)["match"] == "exact" and sum(done.pauses) < 20
 
 
 def test_a_task_id_that_is_a_number_in_one_place_and_a_text_in_the_other_is_recognised() -> None:
     with second_api(task_id=lambda task: 4711) as api:
-        rename = lambda rows: [{**row, "celery_task_id": "4711"} for row in rows[:1]] + rows[1:]  # noqa: E731
-        api.quirks.answers["list_instance_rollouts"] = rename
+        api.quirks.answers["list_instance_rollouts"] = named_4711
         assert sound(run_second(api, "instance_runtime", **QUICK))["match"] == "exact"
 
 

@@ -169,7 +169,7 @@ class _Walk:
                 steps_back += 1
                 offset = max(self.start, offset - step)
                 continue
-            fresh = not keyed.keys() <= self.found.keys()
+            fresh = bool(keyed.keys() - self.found.keys())
             # At the start a page that shares no row with what is known has pushed all that down.
             pushed = apart and offset == self.start
             self.found = {**keyed, **self.found} if pushed else _merged(self.found, keyed)
@@ -229,7 +229,7 @@ class _Walk:
                 # A row without an id would look new whenever it changed.
                 rows = self.fetch(self.page, offset)
                 keyed = _keyed([row for row in rows if _is_identity(row.get(self.key))], self.key)
-                fresh = not keyed.keys() <= head.keys()
+                fresh = bool(keyed.keys() - head.keys())
                 head = _merged(head, keyed)
                 if not fresh or not self.found.keys().isdisjoint(keyed):
                     break
