@@ -43,7 +43,8 @@ if __name__ == "__main__":
     )
     way_on.links()
 else:
-    from console.startup import accept_long_cookies, in_front
+    from console.startup import accept_long_cookies, end_quietly_on_interrupt, in_front
 
     accept_long_cookies()
+    end_quietly_on_interrupt()
     app = st.App(__file__, middleware=in_front())

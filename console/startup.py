@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import socket
 import stat
 from contextlib import suppress
@@ -32,6 +33,16 @@ def in_front() -> list[Any]:
     acting = load_acting()
     origins = [load_login(acting.login).origin] if acting.login else []
     return [Middleware(OwnOrigin, hosts=st.get_option("server.allowedHosts"), origins=origins)]
+
+
+def end_quietly_on_interrupt() -> None:
+    """Let Ctrl-C stop the server in order and with exit code 0; uvicorn would end it with "Aborted!" and 1.
+
+    uvicorn has its handler in place when it imports the console, and passes the signal on after it has stopped.
+    """
+    server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if hasattr(server, "should_exit"):
+        signal.signal(signal.SIGINT, lambda _signal, _frame: setattr(server, "should_exit", True))
 
 
 def accept_long_cookies() -> None:
