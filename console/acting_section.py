@@ -16,8 +16,8 @@ from typing import Any
 
 import streamlit as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import target_status
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 from console import charts, queries, sign_in, ui
 from console.acting.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Verdict, as_stored, judge
 from console.acting.send import Attempt, Outcome, act, look

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError as ClientSettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    SettingsError as ClientSettingsError,
+)
 from console.settings import ApiConnection, SettingsError
 
 

@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
     printable_json,
     printable_line,
 )

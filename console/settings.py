@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api import plain_values
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
 
 
 class SettingsError(Exception):

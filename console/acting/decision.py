@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Counters, Record, target_status
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import action_key, started_action
-from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Counters,
+    Record,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     tally,
     transition,
     was_reopened,

@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import has_failed, rows_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
 from console.acting.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
 from console.acting.identity import Identity
 from console.acting.ledger import Ledger, open_ledger

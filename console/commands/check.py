@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable_line
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.commands.lists import stuck_options, stuck_rules
 from console.commands.options import database_option, format_option, measure, put
 from console.limits import FIGURES, Limits, shown

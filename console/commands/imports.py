@@ -50,7 +50,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _awx(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here and below: --help needs neither requests nor the collection.
-    from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+    from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
     from console.sync.awx import JobFilter, sync_awx
     from console.sync.awx_client import AwxClient, load_awx
 

@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
 from console.listing import FORMATS
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.queries.reading import LIST_PAGE, as_frame, one, reading
 
 Grain = Literal["day", "hour"]

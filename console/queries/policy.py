@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from console.queries.reading import dicts, reading
 
 _ROLLOUTS_LOOKED_AT = 5000

@@ -17,7 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import FIRST_TIME, PAST_LAST_TIME, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    FIRST_TIME,
+    PAST_LAST_TIME,
+    parse_time,
+)
 from console.invocation import COMMAND
 from console.migrations import known_names
 from console.problem import DatabaseProblem, NoDatabase, damaged

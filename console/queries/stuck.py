@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import max_parallel_rollouts
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 from console.queries.freshness import Freshness, freshness_of
 from console.queries.reading import dicts, one, reading
 

@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import FIRST_TIME, PAST_LAST_TIME, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    FIRST_TIME,
+    PAST_LAST_TIME,
+    parse_time,
+)
 from console.schema.audit_counts import FILL
 
 # Table -> its times, each with the column of the text that the API sent, None where there is none.

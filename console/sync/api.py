@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, amount
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.store import Cursor, RolloutRead, Row, Store
 from console.sync.audit import AuditRead, read_events
 from console.sync.instances import InstanceSync

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE, AUDIT_TIMES, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    AUDIT_PAGE,
+    AUDIT_TIMES,
+    FleetClient,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import (
     NEWEST_FIRST,
     Listing,
     order_of,
     read_list,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
 # Of an instance whose events are known, so many of the newest are asked for first.
 _NEWS = 100

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from console.store import Cursor, Store
 from console.sync.awx_client import AwxClient, AwxError
 from console.sync.job_facts import Job, awx_job, awx_key

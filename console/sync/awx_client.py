@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import Endpoint, Repeat
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import Settings, Transport
-from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import SettingsError as TransportSettings
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import Endpoint, Repeat
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Settings, Transport
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
+    SettingsError as TransportSettings,
+)
 from console.settings import SettingsError
 
 PAGE = 200

@@ -18,9 +18,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import number, parse_time, whole
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from console.fingerprint import FP_VERSION, fingerprint
 from console.store import Row, RunRows, to_json
 

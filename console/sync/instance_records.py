@@ -13,19 +13,19 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import breakers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import status_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import may_be_cut
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     amount,
     is_healthy,
     known_count,
     normalise,
     parse_time,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import rows_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import components_of, waiting
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import breakers_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import may_be_cut
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
 from console.instance_rows import InstanceRows
 from console.store import Row, to_json
 from console.sync.records import text

@@ -16,10 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP, MEMORY_CAP, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, count
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import HOPELESS, NotCalled, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ACTIONS_CAP,
+    MEMORY_CAP,
+    FleetClient,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, NotCalled, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count
 from console.instance_rows import InstanceRows
 from console.store import Cursor, Row, Store
 from console.sync.instance_records import action_rows, health_rows, memory_rows, update_rows

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import core_result, kept_result
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
 from console.store import RunRows, to_json
 from console.sync.events import RESULT_MOST, RunReader
 from console.sync.job_facts import Job

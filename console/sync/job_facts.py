@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time, whole
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
 from console.store import Row
 from console.sync.records import text
 

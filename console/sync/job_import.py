@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.store import Cursor, Store
 from console.sync.events import EventError
 from console.sync.job_events import JobReader

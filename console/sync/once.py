@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.api_client import open_client
 from console.settings import ApiConnection, Settings
 from console.store import open_store

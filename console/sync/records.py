@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     amount,
     count,

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_redactor import NameRedactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
     is_api_key,
     named_environment_secrets,
 )

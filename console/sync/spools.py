@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import open_to_others
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
 from console.store import Cursor, Store, to_json
 from console.sync.events import EventError, RunReader
 from console.sync.progress import Progress, silent

@@ -22,13 +22,18 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
     REQUESTS_IMPORT_ERROR,
     SettingsError,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, Result, execute
-from ansible_collections.fleetops.agents.plugins.module_utils._options import check_ids
-from ansible_collections.fleetops.agents.plugins.plugin_utils._key_refused import RefusedKey
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    Result,
+    execute,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_ids
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
 
 _NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
 

@@ -99,14 +99,19 @@ from ansible import context
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_lines import Clock, Head, head, members
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_origin import run_origin
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_redactor import NameRedactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_refused import listen
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import dump, is_kept_whole, result_text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.lines import Clock, Head, head, members
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import (
+    dump,
+    is_kept_whole,
+    result_text,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
     Secrets,
     connection_secrets,
     inventory_names,
@@ -115,8 +120,11 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets i
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import LEAST_RESERVE, Spool, default_folder
-from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import (
+    LEAST_RESERVE,
+    Spool,
+    default_folder,
+)
 
 _LEAST_RESULT_LIMIT = 1024
 # As many bytes of the artifacts find room on a full disk.

@@ -162,13 +162,17 @@ if not hasattr(template, "trust_as_template"):
 
     inert = wrap_var
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import SettingsError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import printable, printable_values
-from ansible_collections.fleetops.agents.plugins.module_utils._api.transport import base_url
-from ansible_collections.fleetops.agents.plugins.module_utils._options import open_client
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_groups import ConstructedOfKnown
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
+    printable,
+    printable_values,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.groups import ConstructedOfKnown
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import (
     Given,
     Host,
     given_instances,
@@ -176,9 +180,13 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts impor
     hosts_of,
     with_given,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, Fleet, enrich, read_fleet
-from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
-from ansible_collections.fleetops.agents.plugins.plugin_utils._unread_inventories import reading
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
+    Depth,
+    Fleet,
+    enrich,
+    read_fleet,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import reading
 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")

@@ -132,10 +132,14 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
-from ansible_collections.fleetops.agents.plugins.plugin_utils._given import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import PolicyError, parallel_limit, update_policy
-from ansible_collections.fleetops.agents.plugins.plugin_utils._strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import batch_sizes
+from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
+    PolicyError,
+    parallel_limit,
+    update_policy,
+)
 
 
 class LookupModule(StrictOptions, LookupBase):

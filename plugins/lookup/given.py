@@ -72,7 +72,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._given import GivenError, is_blank, typed
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, typed
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 

@@ -78,9 +78,9 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._given import GivenError, is_blank, text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_refused import tell_refused
-from ansible_collections.fleetops.agents.plugins.plugin_utils._unread_inventories import unread_inventories
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"

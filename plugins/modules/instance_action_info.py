@@ -88,11 +88,15 @@ truncated:
   sample: false
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, normalise, whole
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import is_action
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, normalise, whole
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import is_action
 
 
 def run(context: Context) -> None:

@@ -118,17 +118,17 @@ reaches_since:
   sample: true
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.audit import end_of_walk, passes
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import AUDIT_PAGE, AUDIT_TIMES
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import AUDIT_PAGE, AUDIT_TIMES
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
     Operation,
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import end_of_walk, passes
 
 _FILTERS = ("outcome", "source", "tool_name")
 

@@ -120,21 +120,25 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ACTIONS_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_live
-from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
     action_key,
     rows_of,
     started_action,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._restart_watch import DOWN
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import DOWN
 
 
 def run(context: Context) -> None:

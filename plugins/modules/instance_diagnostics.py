@@ -115,12 +115,23 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record, is_healthy, normalise
-from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_if_refused, fail_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    is_healthy,
+    normalise,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import flipped
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
+    fail_if_refused,
+    fail_refused,
+)
 
 
 def run(context: Context) -> None:

@@ -206,9 +206,16 @@ ambiguous:
 
 from collections.abc import Mapping
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
     Listing,
     body_of,
     find,
@@ -216,10 +223,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import
     says_something,
     scope_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_clear import clear
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
     SHOWS_WITHIN,
     in_words,
     read_for_change,
@@ -227,12 +234,15 @@ from ansible_collections.fleetops.agents.plugins.module_utils._memory import (
     read_until,
     selected,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._memory_clear import clear
-from ansible_collections.fleetops.agents.plugins.module_utils._notes import ANSWERED, FOUND, LOST, Note, Notes
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
-from ansible_collections.fleetops.agents.plugins.module_utils._unresolved import resolve
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
+    ANSWERED,
+    FOUND,
+    LOST,
+    Note,
+    Notes,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
 
 
 def run(context: Context) -> None:

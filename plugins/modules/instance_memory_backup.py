@@ -118,10 +118,19 @@ empty:
 
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import same_id
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import Listing, body_of, says_something
-from ansible_collections.fleetops.agents.plugins.module_utils._memory import in_words, read_memories, selected
-from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup import (
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
+    Listing,
+    body_of,
+    says_something,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_backup import (
     BackupError,
     broken,
     compare,
@@ -132,9 +141,16 @@ from ansible_collections.fleetops.agents.plugins.module_utils._memory_backup imp
     refuse_other_slice,
     text_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import FileError, is_current, replace_file
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
+    in_words,
+    read_memories,
+    selected,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import (
+    FileError,
+    is_current,
+    replace_file,
+)
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 

@@ -106,11 +106,15 @@ status:
   sample: {available: true}
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import MEMORY_CAP
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import DEFAULT_LIMIT, slices
-from ansible_collections.fleetops.agents.plugins.module_utils._memory import read_memories, selected
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import DEFAULT_LIMIT, slices
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import read_memories, selected
 
 
 def run(context: Context) -> None:

@@ -75,15 +75,15 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import target_status
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
     Operation,
     read_listing,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 
 
 def run(context: Context) -> None:

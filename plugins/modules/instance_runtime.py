@@ -215,27 +215,34 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._admitted import (
-    ADMISSION_OPTIONS,
-    converge_admitted,
-    send_admitted,
-    until_listed,
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     runtime_component,
     target_status,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
+    manifest_is_stale,
+    open_target,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
     find,
     follow,
     remember,
     send_redeploy,
     until_manifest,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
+    ADMISSION_OPTIONS,
+    converge_admitted,
+    send_admitted,
+    until_listed,
 )
 
 

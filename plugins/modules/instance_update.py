@@ -232,40 +232,47 @@ waited_seconds:
   sample: 41.7
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission
-from ansible_collections.fleetops.agents.plugins.module_utils._admitted import (
-    ADMISSION_OPTIONS,
-    converge_admitted,
-    send_admitted,
-    until_listed,
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     parse_time,
     target_status,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, open_target
-from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
+    manifest_is_stale,
+    open_target,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     outdated,
     runtime_waits,
     versions,
     waiting,
     without_runtime,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._applied import (
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updates import (
     checked_at,
     find_applied,
     listed,
     look_what_is_left,
     send_apply,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._redeploy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
     follow,
     prove_health,
     remember,
     until_manifest,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
+    ADMISSION_OPTIONS,
+    converge_admitted,
+    send_admitted,
+    until_listed,
 )
 
 

@@ -128,10 +128,15 @@ refused:
 
 from collections.abc import Callable
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import Record
-from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
     COMPONENTS,
     auto_refused,
     differing,
@@ -140,11 +145,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import
     untold,
     with_overrides,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in
-from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import fail_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
 
 _MODES = ["auto", "notify", "disabled", "inherit"]
 

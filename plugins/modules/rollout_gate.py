@@ -194,12 +194,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api import gate
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import max_parallel_rollouts
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 
 # These befall every call: the run cannot go on, and says so by failing.
 _HOPELESS = ("auth", "forbidden")

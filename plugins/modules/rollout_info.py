@@ -103,21 +103,21 @@ next_offset:
   sample: 20
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUT_TIMES, ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    read_listing,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option, listing_spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     counters,
     rollout_is_terminal,
     rollout_status,
     target_status,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import (
-    Context,
-    Operation,
-    read_listing,
-    run_as_module,
-)
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option, listing_spec
 
 
 def run(context: Context) -> None:

@@ -194,16 +194,22 @@ moved:
 import time
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import ROLLOUTS_PAGE, FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     iso_time,
     max_parallel_rollouts,
     rollout_is_terminal,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Member,
     Plan,
@@ -214,10 +220,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import (
     member_of,
     moved,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan_words import in_words
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import failures, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 _NAMED_FAILURES = 5
 

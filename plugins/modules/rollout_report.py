@@ -124,12 +124,16 @@ text:
 
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import member_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import HOPELESS, NotCalled, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._api.report import in_words, make_report
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, NotCalled, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import in_words, make_report
 
 
 def run(context: Context) -> None:

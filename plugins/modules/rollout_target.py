@@ -177,14 +177,20 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import id_option
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     target_is_terminal,
     target_status,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     ends,
     in_words,
     refusal_of_rollout,
@@ -192,15 +198,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout impor
     was_reopened,
     why_not_retried,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._options import id_option
-from ansible_collections.fleetops.agents.plugins.module_utils._refusal import (
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
     closed_window,
     fail_if_refused,
     fail_refused,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rollout import (
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
     read_until,
     settle_uncertain,

@@ -119,16 +119,20 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
     HOUR_KEYS,
     TENANT_KEYS,
     opened_by_one_hour,
     tenant_values,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._claimed import claimed
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
-from ansible_collections.fleetops.agents.plugins.module_utils._patch import patch
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
 
 _MODES = ["auto", "notify", "disabled"]
 

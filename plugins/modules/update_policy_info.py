@@ -85,9 +85,13 @@ window_problem:
 
 import time
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, run_as_module
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    run_as_module,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 
 def run(context: Context) -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 from console import queries
 from console.__main__ import main
 from console.backlog import Backlog, backlog

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.settings import ApiConnection, Settings
 from console.sync.api import ApiOptions, ApiReport
 from console.sync.once import sync_once

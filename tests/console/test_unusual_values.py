@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
 from console.migrations import migrations
 from console.settings import ApiConnection, Settings

@@ -14,7 +14,11 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    execute,
+)
 from tests.simulator.running import Simulator
 
 MODULES = "ansible_collections.fleetops.agents.plugins.modules."

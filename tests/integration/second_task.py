@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from tests.integration.module_task import ModuleTask, operation_of
 from tests.second_api.api import KEY, SecondApi
 

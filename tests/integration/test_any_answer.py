@@ -21,14 +21,18 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import connect, endpoint_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import batch_sizes
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
-from ansible_collections.fleetops.agents.plugins.module_utils._options import CONNECTION_OPTIONS
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import groups_of, hosts_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_reading import Depth, enrich, read_fleet
-from ansible_collections.fleetops.agents.plugins.plugin_utils._policy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import connect, endpoint_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import batch_sizes
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import groups_of, hosts_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
+    Depth,
+    enrich,
+    read_fleet,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (
     PolicyError,
     parallel_limit,
     readable_window,

@@ -15,7 +15,7 @@ from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_mo
 from tests.simulator.running import Simulator, running_simulator
 
 HOST = "agent-001"
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 
 
 @pytest.fixture(scope="module")

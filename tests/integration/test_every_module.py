@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS, Repeat
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS, Repeat
 from tests.integration.module_table import HOST, TABLE, Row, module_of
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
@@ -52,7 +52,7 @@ def sim(fleet: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Si
     return fleet
 
 
-PACKAGE = "ansible_collections.fleetops.agents.plugins.module_utils._api"
+PACKAGE = "ansible_collections.fleetops.agents.plugins.module_utils._client"
 
 
 def ready(sim: Simulator, row: Row) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key, read_id, same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, read_id, same_id
 from tests.conftest import BIN
 from tests.second_api.api import SecondApi, second_api
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator

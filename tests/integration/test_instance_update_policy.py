@@ -17,7 +17,7 @@ from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
 
 PATCH, READ = "set_instance_update_policy", "get_available_updates"
 COMPONENTS = ("runtime", "skills", "mcp_servers")
-ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
 
 

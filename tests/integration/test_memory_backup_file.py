@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import replace_file
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import replace_file
 from tests.conftest import BIN, CHECKOUT
 from tests.second_api.api import KEY, SecondApi, second_api
 
@@ -204,8 +204,8 @@ def test_the_installed_collection_is_no_place_for_backups(tmp_path: Path) -> Non
         module = "ansible_collections.fleetops.agents.plugins.modules.instance_memory_backup"
         done = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {module} as m; "
-             f"from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute; "
-             f"print(m.__file__, execute(m.OPERATION, Context({{**{options!r}, 'state': 'saved', "
+             f"from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute;"
+             f" print(m.__file__, execute(m.OPERATION, Context({{**{options!r}, 'state': 'saved', "
              "'conversation_id': None, 'customer_id': None, 'request_timeout': 5, 'retries': 0})))"],
             cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
@@ -224,7 +224,7 @@ def test_a_kill_at_any_moment_leaves_the_former_or_the_new_file_whole(tmp_path: 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     program = (
         "import sys; from pathlib import Path\n"
-        "from ansible_collections.fleetops.agents.plugins.module_utils._whole_file import replace_file\n"
+        "from ansible_collections.fleetops.agents.plugins.module_utils._steps.whole_file import replace_file\n"
         "texts = sys.stdin.read().split('|'); print('ready', flush=True)\n"
         f"while True:\n    for text in texts:\n        replace_file(Path({str(file)!r}), text); print(flush=True)\n"
     )

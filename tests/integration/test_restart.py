@@ -16,7 +16,7 @@ from tests.integration.module_task import posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
 
 HOST = "agent-001"
-FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+FIRST_PAUSE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 
 
 @dataclass(frozen=True)

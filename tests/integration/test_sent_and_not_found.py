@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils import _notes
+from ansible_collections.fleetops.agents.plugins.module_utils._steps import notes_of_sent
 from tests.integration.second_task import killed_at, run_second, sound
 from tests.second_api.api import NEW, SecondApi, second_api
 
@@ -173,7 +173,7 @@ def test_what_stays_absent_is_sent_once_more_if_told_to_or_after_an_hour(
         assert run_second(api, module, **QUICK, **options).result["failed"] and api.writes() == [operation]
         api.quirks.refused.clear()
         if way == "an hour later":
-            api.quirks.date_skew = _notes.KEPT_FOR + 10
+            api.quirks.date_skew = notes_of_sent.KEPT_FOR + 10
         result = sound(run_second(api, module, **QUICK, **options, retry_if_absent=way == "retry_if_absent"))
         assert result["changed"] and api.writes() == [operation] * 2 and set(stages()) <= {"found"}
 
@@ -248,7 +248,7 @@ def test_16_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_o
         def dies(*_arguments: Any, **_options: Any) -> Any:
             os.kill(os.getpid(), 9)
 
-        from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient
+        from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 
         kept, FleetClient.redeploy_runtime = FleetClient.redeploy_runtime, dies  # type: ignore[method-assign]
         try:
@@ -257,7 +257,7 @@ def test_16_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_o
             FleetClient.redeploy_runtime = kept  # type: ignore[method-assign]
         done = run_second(api, "instance_runtime", **QUICK)
         assert sound(done)["changed"] and any("taken as never sent" in text for text in done.warnings), done.warnings
-        assert sum(done.pauses) >= _notes.SETTLES_WITHIN - 10, "a call that had left may still show"
+        assert sum(done.pauses) >= notes_of_sent.SETTLES_WITHIN - 10, "a call that had left may still show"
         assert api.writes() == ["redeploy_runtime"]
 
 

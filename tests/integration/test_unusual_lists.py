@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, execute
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from console.settings import ApiConnection, Settings
 from console.sync.api import ApiOptions, ApiReport
 from console.sync.once import sync_once

@@ -17,7 +17,7 @@ from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
 
 PATCH, READ = "set_fleet_update_policy", "get_fleet_update_policy"
 DEFAULTS = {f"{name}_default": "notify" for name in ("runtime", "skills", "mcp_servers")}
-ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints._FIRST_PAUSE"
+ASIDE = "ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints._FIRST_PAUSE"
 
 
 @pytest.fixture(scope="module")

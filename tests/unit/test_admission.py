@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._admission import Admission, AdmissionError
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    Admission,
+    AdmissionError,
+)
 
 # As Ansible makes its workers.
 FORK = multiprocessing.get_context("fork")

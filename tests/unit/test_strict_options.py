@@ -18,12 +18,12 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean as boolean_of_ansible
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plain_values import (
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Operation
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
     number,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Operation
 from console.settings import SettingsError as ConsoleSettingsError
 from console.settings import load_api
 from tests.conftest import CHECKOUT

@@ -13,9 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.audit import CLOCKS_APART, end_of_walk, passes
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import iso_time
-from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import (
+    CLOCKS_APART,
+    end_of_walk,
+    passes,
+)
 
 PAGE = 12
 # When it happened, and how much later it arrived; the agent's clock may be ahead a little.

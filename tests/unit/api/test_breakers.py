@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.breakers import Breakers, breakers_of
-from ansible_collections.fleetops.agents.plugins.module_utils._api.diagnosis import flipped
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.breakers import Breakers, breakers_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.diagnosis import flipped
 
 # A busy machine is no finding.
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
     ApiError,
     FleetClient,
     Settings,
     Transport,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS, Repeat
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS, Repeat
 from tests.simulator.running import Simulator, running_simulator
 
 RESTING = {"max_parallel_mode": "queue", "null_bodies": "null", "rate_limit": None, "refuse_writes": False}

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
     ApiError,
     FleetClient,
     Settings,

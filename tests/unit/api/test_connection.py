@@ -19,16 +19,16 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.client import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
     ApiError,
     FleetClient,
     Settings,
     SettingsError,
     Transport,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import pause_before_repeat
-from ansible_collections.fleetops.agents.plugins.module_utils._api.pool import HOPELESS, in_pool
-from ansible_collections.fleetops.agents.plugins.module_utils._api.proxies import proxy_for
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import pause_before_repeat
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
 from tests.second_api.api import KEY, second_api
 from tests.unit.api.crooked_server import CrookedServer, crooked_server
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.gate import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import (
     DEFERRED,
     FAIL,
     INCONCLUSIVE,
@@ -29,7 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.gate import (
     window,
     worst,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 MIDNIGHT = 1_790_000_000 // DAY * DAY
 ORDER = (PASS, DEFERRED, INCONCLUSIVE, FAIL)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import id_key, same_id, task_keys
-from ansible_collections.fleetops.agents.plugins.module_utils._api.refusals import refusal_in, says_no
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id, task_keys
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in, says_no
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),

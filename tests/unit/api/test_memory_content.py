@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.memory import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
     SCOPE,
     SERVER_FIELDS,
     body_of,

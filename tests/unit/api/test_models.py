@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api import models
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import answers
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     manifest_is_stale,
     open_target,
     reconcile,
     started_target,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -36,13 +36,13 @@ ROW = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON))
 
 @given(row=ROW, rows=st.lists(ROW, max_size=4))
 def test_no_answer_makes_a_reader_raise(row: dict, rows: list[dict]) -> None:
-    models.counters(row)
-    models.rollout_is_terminal(row, rows)
-    models.target_is_terminal(row)
-    models.in_flight(rows)
-    models.boot_time(row)
-    models.is_healthy(row)
-    models.is_single_target(row)
+    answers.counters(row)
+    answers.rollout_is_terminal(row, rows)
+    answers.target_is_terminal(row)
+    answers.in_flight(rows)
+    answers.boot_time(row)
+    answers.is_healthy(row)
+    answers.is_single_target(row)
     open_target(rows)
     started_target(rows, {"x"}, "t", 5.0)
     manifest_is_stale({"versions_reported_at": row.get("created_at")}, rows)
@@ -52,10 +52,10 @@ def test_no_answer_makes_a_reader_raise(row: dict, rows: list[dict]) -> None:
 @given(moment=st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)), zone=st.integers(-12, 14))
 def test_times_are_read_as_utc_with_or_without_a_zone(moment: datetime, zone: int) -> None:
     expected = moment.replace(tzinfo=UTC).timestamp()
-    assert models.parse_time(moment.isoformat()) == pytest.approx(expected)
-    assert models.parse_time(moment.isoformat() + "Z") == pytest.approx(expected)
+    assert answers.parse_time(moment.isoformat()) == pytest.approx(expected)
+    assert answers.parse_time(moment.isoformat() + "Z") == pytest.approx(expected)
     shifted = (moment + timedelta(hours=zone)).isoformat() + f"{'-' if zone < 0 else '+'}{abs(zone):02d}:00"
-    assert models.parse_time(shifted) == pytest.approx(expected)
+    assert answers.parse_time(shifted) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,15 @@ def test_times_are_read_as_utc_with_or_without_a_zone(moment: datetime, zone: in
      ("lost", "uncertain"), ("enqueued", "queued"), ("Melting", "melting"), (None, "")],
 )  # fmt: skip
 def test_target_words(word: str | None, canonical: str) -> None:
-    assert models.target_status(word) == canonical
+    assert answers.target_status(word) == canonical
 
 
 def test_an_unknown_rollout_word_is_judged_by_counters_and_completed_at() -> None:
     row = {"status": "melting", "total_targets": 2, "in_progress_targets": 1, "completed_at": None}
-    assert not models.rollout_is_terminal(row)
+    assert not answers.rollout_is_terminal(row)
     row = {"status": "melted", "total_targets": 2, "succeeded_targets": 2, "completed_at": "2026-11-24T00:00:00Z"}
-    assert models.rollout_is_terminal(row)
-    assert not models.rollout_is_terminal({**row, "completed_at": ""})
+    assert answers.rollout_is_terminal(row)
+    assert not answers.rollout_is_terminal({**row, "completed_at": ""})
 
 
 def test_target_rows_win_over_counters() -> None:
@@ -82,13 +82,13 @@ def test_target_rows_win_over_counters() -> None:
         "succeeded_targets": 1,
         "completed_at": "2026-11-24T00:00:00Z",
     }
-    assert not models.rollout_is_terminal(rollout, [{"status": "queued"}])
+    assert not answers.rollout_is_terminal(rollout, [{"status": "queued"}])
 
 
 @pytest.mark.parametrize("value", [0, -1, None, "two", 2.5, [], True])
 def test_a_policy_that_must_never_reach_serial_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="max_parallel_rollouts"):
-        models.max_parallel_rollouts({"max_parallel_rollouts": value})
+        answers.max_parallel_rollouts({"max_parallel_rollouts": value})
 
 
 def brute_force_open(start: int, end: int, hour: int) -> bool:
@@ -136,7 +136,7 @@ T2 = "2026-11-24T10:02:00+00:00"
 
 
 def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
-    sent = models.parse_time(T1)
+    sent = answers.parse_time(T1)
     old = {"id": "old", "created_at": T0, "celery_task_id": "a"}
     mine = {"id": "mine", "created_at": T1, "celery_task_id": "b"}
     other = {"id": "other", "created_at": T2, "celery_task_id": "c"}
@@ -161,7 +161,7 @@ def test_a_started_target_is_found_by_task_id_else_only_if_alone() -> None:
 )  # fmt: skip
 def test_uncertain_is_decided_by_evidence(booted: str, version: str, healthy: bool, verdict: str) -> None:
     target = {"id": "t", "status": "uncertain", "created_at": T0, "started_at": "2026-11-24T10:00:30+00:00"}
-    uptime = models.parse_time(T2) - models.parse_time(booted)
+    uptime = answers.parse_time(T2) - answers.parse_time(booted)
     health = {"checked_at": T2, "uptime_seconds": uptime, "status": "healthy" if healthy else "degraded"}
     updates = {"versions_reported_at": T2, "runtime": {"current_version": version, "available_version": "2"}}
     assert reconcile(target, [target], updates, health)[0] == verdict

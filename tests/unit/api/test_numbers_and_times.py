@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api import models
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import answers
 
 AT = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC).timestamp()
 
@@ -26,9 +26,9 @@ AT = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC).timestamp()
      "", " ", "ten", "٣", True, False, None, [], {}],
 )  # fmt: skip
 def test_what_can_be_no_number_is_unknown(value: Any) -> None:
-    assert models.number(value) is None
-    assert models.whole(value) is None and models.known_count(value) is None and models.amount(value) is None
-    assert models.count(value) == 0
+    assert answers.number(value) is None
+    assert answers.whole(value) is None and answers.known_count(value) is None and answers.amount(value) is None
+    assert answers.count(value) == 0
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_what_can_be_no_number_is_unknown(value: Any) -> None:
     [(5, 5, 5), ("5", 5, 5), (" 5.0 ", 5, 5), (5.0, 5, 5), (0, 0, 0), (-5, -5, None), (2.5, None, None)],
 )  # fmt: skip
 def test_a_count_is_whole_and_not_below_zero(value: Any, whole: int | None, counted: int | None) -> None:
-    assert (models.whole(value), models.known_count(value)) == (whole, counted)
+    assert (answers.whole(value), answers.known_count(value)) == (whole, counted)
 
 
 @pytest.mark.parametrize(
@@ -46,29 +46,29 @@ def test_a_count_is_whole_and_not_below_zero(value: Any, whole: int | None, coun
      "0000-00-00T00:00:00", "2026-13-01", [], {}],
 )  # fmt: skip
 def test_what_can_be_no_time_is_unknown(value: Any) -> None:
-    assert models.parse_time(value) is None
+    assert answers.parse_time(value) is None
 
 
 @pytest.mark.parametrize("scale", [1, 1000, 1_000_000, 1_000_000_000])
 def test_epoch_times_are_read_in_seconds_milliseconds_and_finer(scale: int) -> None:
-    assert models.parse_time(int(AT * scale)) == pytest.approx(AT)
-    assert models.parse_time(str(int(AT * scale))) == pytest.approx(AT)
-    assert models.parse_time(AT * scale + 0.25) == pytest.approx(AT, abs=0.3)
+    assert answers.parse_time(int(AT * scale)) == pytest.approx(AT)
+    assert answers.parse_time(str(int(AT * scale))) == pytest.approx(AT)
+    assert answers.parse_time(AT * scale + 0.25) == pytest.approx(AT, abs=0.3)
 
 
 def test_thirteen_digits_are_milliseconds_and_no_date() -> None:
     # Python reads this as a moment of the year 1710.
-    assert models.parse_time("1710120112345") == pytest.approx(1710120112.345)
+    assert answers.parse_time("1710120112345") == pytest.approx(1710120112.345)
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.datetimes().map(str))
 def test_whatever_is_read_can_be_written(value: Any) -> None:
-    at = models.parse_time(value)
-    assert at is None or models.iso_time(at)
-    number = models.number(value)
+    at = answers.parse_time(value)
+    assert at is None or answers.iso_time(at)
+    number = answers.number(value)
     assert number is None or -(2**63) < number < 2**63
     for odd in (number, value if isinstance(value, float) else None, math.inf):
-        assert models.iso_time(odd) is None or "T" in str(models.iso_time(odd))
+        assert answers.iso_time(odd) is None or "T" in str(answers.iso_time(odd))
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_whatever_is_read_can_be_written(value: Any) -> None:
     [("0001-01-01", 60), ("2026-11-24", -1), ("2026-11-24", 2**63), ("2026-11-24", 1e12), (None, 5)],
 )  # fmt: skip
 def test_a_start_that_cannot_be_is_unknown(checked: Any, uptime: Any) -> None:
-    assert models.boot_time({"checked_at": checked, "uptime_seconds": uptime}) is None
+    assert answers.boot_time({"checked_at": checked, "uptime_seconds": uptime}) is None
 
 
 def test_a_rollout_that_does_not_say_how_much_is_under_way_counts_as_all_that_is_left() -> None:
     row = {"status": "in_progress", "total_targets": 5, "succeeded_targets": 2, "queued_targets": 0}
-    assert models.in_flight([{**row, "in_progress_targets": 2**63}]) == 3
-    assert models.in_flight([{"status": "running"}]) == 1
-    assert models.in_flight([{**row, "in_progress_targets": 1}]) == 1
-    assert models.in_flight([{"status": "completed", "in_progress_targets": None}]) == 0
+    assert answers.in_flight([{**row, "in_progress_targets": 2**63}]) == 3
+    assert answers.in_flight([{"status": "running"}]) == 1
+    assert answers.in_flight([{**row, "in_progress_targets": 1}]) == 1
+    assert answers.in_flight([{"status": "completed", "in_progress_targets": None}]) == 0
 
 
 def test_a_rollout_of_a_count_that_cannot_be_is_not_taken_for_a_single_redeploy() -> None:
-    assert not models.is_single_target({"scope": "canary", "total_targets": 2**63})
+    assert not answers.is_single_target({"scope": "canary", "total_targets": 2**63})

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.paging import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import (
     NEWEST_FIRST,
     NO_ORDER,
     OLDEST_FIRST,

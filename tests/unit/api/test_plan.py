@@ -14,7 +14,7 @@ from ansible.executor.playbook_executor import PlaybookExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Expected,
     Member,
@@ -30,8 +30,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._api.plan import (
     percentile,
     plan_hash,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._api.plan_words import duration, in_words
-from ansible_collections.fleetops.agents.plugins.module_utils._api.window import DAY, HOUR, Window
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import duration, in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
 

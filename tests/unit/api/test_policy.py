@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.policy import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import (
     COMPONENTS,
     HOUR_KEYS,
     TENANT_KEYS,

@@ -15,13 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._api.printable import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    execute,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
     printable,
     printable_json,
     printable_values,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._operation import Context, Operation, execute
 from console.commands.options import say
 from console.listing import listing
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.report import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import (
     CATEGORIES,
     category_of,
     in_words,

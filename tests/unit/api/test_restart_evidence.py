@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.restart import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
     Watch,
     action_key,
     completed_ago,

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.ids import task_keys
-from ansible_collections.fleetops.agents.plugins.module_utils._api.models import counters
-from ansible_collections.fleetops.agents.plugins.module_utils._api.rollout import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import counters
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import task_keys
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
     after_transition,
     ends,

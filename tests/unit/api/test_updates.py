@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redeploy import manifest_is_stale, may_pass
-from ansible_collections.fleetops.agents.plugins.module_utils._api.updates import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import manifest_is_stale, may_pass
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     components_of,
     outdated,
     reported_after,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.module_utils._api.report import make_report
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_artifacts import cut_artifacts
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 
 LIMIT = 65536
 

@@ -13,9 +13,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_lines import Clock, head, members
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_results import (
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.lines import Clock, head, members
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import (
     dump,
     is_kept_whole,
     kept_result,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_redactor import NameRedactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
 
 HOST = "agent-007.fra1.production.example"
 NAMES = {HOST, "agent-008.fra1.production.example", "production", "eu_fra1", "/home/production-ops/play", "ci-token"}

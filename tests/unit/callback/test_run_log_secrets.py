@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_secrets import environment_secrets, names_secret
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
+    environment_secrets,
+    names_secret,
+)
 
 
 def test_of_the_environment_the_key_and_what_is_named_secret() -> None:

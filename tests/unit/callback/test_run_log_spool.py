@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log_spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool, default_folder
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 

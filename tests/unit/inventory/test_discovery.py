@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import (
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import (
     Instance,
     RolloutReading,
     choose_rollouts,

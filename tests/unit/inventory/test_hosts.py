@@ -15,8 +15,8 @@ from ansible.inventory.group import to_safe_group_name
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_discovery import Instance
-from ansible_collections.fleetops.agents.plugins.plugin_utils._fleet_hosts import (
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import (
     Given,
     given_instances,
     group_name,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._given import GivenError, is_blank, typed
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, typed
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "\n"])

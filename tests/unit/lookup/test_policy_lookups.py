@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.lookup.batches import _whole_number, batch_sizes
-from ansible_collections.fleetops.agents.plugins.plugin_utils import _policy
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups import policy as _policy
 from tests.simulator.running import Simulator, running_simulator
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.fleetops.agents.plugins.module_utils._api.endpoints import ENDPOINTS
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
 from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._given import is_blank, typed
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank, typed
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())

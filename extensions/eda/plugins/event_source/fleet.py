@@ -701,7 +701,7 @@ def _make_folder(folder: Path) -> None:
 # The API
 
 
-# The words of the collection's other parts (plugins/module_utils/_api/plain_values.py); a test compares them.
+# The words of the collection's other parts (plugins/module_utils/_rules/plain_values.py); a test compares them.
 TRUE = ("true", "yes", "on", "1", "t", "y")
 FALSE = ("false", "no", "off", "0", "f", "n")
 

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The endpoints and which call may be sent again after which failure: the one table (behaviour 2.1, 2.3, 2.5)."""
+
+from __future__ import annotations
+
+import email.utils
+from dataclasses import dataclass
+from enum import Enum
+
+from .._rules.answers import number
+
+
+class Repeat(Enum):
+    """What may happen to a call whose outcome is unknown; one certainly not carried out may always go again."""
+
+    READ = "read"  # a GET: again, up to the number of retries
+    READ_ONCE_MORE = "read_once_more"  # a forced health read loads the agent: one more try
+    ABSOLUTE = "absolute"  # the same values or the same effect twice: again
+    NEVER = "never"  # looked up, never sent again
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation: ``number`` is E1 to E26, ``path`` has its parameters in braces, ``read_timeout`` is in seconds."""
+
+    number: int
+    name: str
+    method: str
+    path: str
+    repeat: Repeat
+    read_timeout: float | None = None
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+
+_READ, _ABSOLUTE, _NEVER = Repeat.READ, Repeat.ABSOLUTE, Repeat.NEVER
+_BASE = "/v1/instances"
+_FLEET = _BASE + "/fleet"
+_ONE = _BASE + "/{instance_id}"
+_ROLLOUT = _FLEET + "/runtime/rollouts/{rollout_id}"
+# A restart and a live health check take their time (behaviour 2.5).
+_SLOW = 60.0
+
+ENDPOINTS: dict[str, Endpoint] = {
+    e.name: e
+    for e in (
+        Endpoint(1, "get_rollout_timeline", "GET", _FLEET + "/runtime-rollouts/{rollout_id}/timeline", _READ),
+        Endpoint(2, "start_fleet_rollout", "POST", _FLEET + "/runtime/rollout", _NEVER),
+        Endpoint(3, "list_fleet_rollouts", "GET", _FLEET + "/runtime/rollouts", _READ),
+        Endpoint(4, "get_rollout", "GET", _ROLLOUT, _READ),
+        # E5 to E8 may follow each other only after a look at E4, which the module takes: never here.
+        Endpoint(5, "cancel_rollout", "POST", _ROLLOUT + "/cancel", _NEVER),
+        Endpoint(6, "pause_rollout", "POST", _ROLLOUT + "/pause", _NEVER),
+        Endpoint(7, "resume_rollout", "POST", _ROLLOUT + "/resume", _NEVER),
+        Endpoint(8, "retry_rollout_target", "POST", _ROLLOUT + "/targets/{target_id}/retry", _NEVER),
+        Endpoint(9, "get_fleet_update_policy", "GET", _FLEET + "/updates/policy", _READ),
+        Endpoint(10, "set_fleet_update_policy", "PATCH", _FLEET + "/updates/policy", _ABSOLUTE),
+        Endpoint(11, "list_instance_actions", "GET", _ONE + "/actions", _READ),
+        Endpoint(12, "clear_circuit_breakers", "POST", _ONE + "/actions/clear-circuit-breakers", _ABSOLUTE),
+        Endpoint(13, "power_cycle", "POST", _ONE + "/actions/power-cycle", _NEVER, _SLOW),
+        Endpoint(14, "reboot", "POST", _ONE + "/actions/reboot", _NEVER, _SLOW),
+        Endpoint(15, "run_diagnostics", "POST", _ONE + "/actions/run-diagnostics", _ABSOLUTE, _SLOW),
+        Endpoint(16, "get_deep_health", "GET", _ONE + "/health/deep", _READ),
+        Endpoint(17, "list_memories", "GET", _ONE + "/memory", _READ),
+        Endpoint(18, "store_memory", "POST", _ONE + "/memory", _NEVER),
+        Endpoint(19, "clear_memories", "DELETE", _ONE + "/memory", _NEVER),
+        Endpoint(20, "list_audit_events", "GET", _ONE + "/runtime/audit", _READ),
+        Endpoint(21, "get_audit_summary", "GET", _ONE + "/runtime/audit/summary", _READ),
+        Endpoint(22, "redeploy_runtime", "POST", _ONE + "/runtime/redeploy", _NEVER),
+        Endpoint(23, "list_instance_rollouts", "GET", _ONE + "/runtime/rollouts", _READ),
+        Endpoint(24, "apply_all_updates", "POST", _ONE + "/updates/apply-all", _NEVER),
+        Endpoint(25, "get_available_updates", "GET", _ONE + "/updates/available", _READ),
+        Endpoint(26, "set_instance_update_policy", "PATCH", _ONE + "/updates/policy", _ABSOLUTE),
+    )
+}
+
+
+class Outcome(Enum):
+    """What became of one attempt, before anybody decides what to do about it."""
+
+    NOT_SENT = "not_sent"  # refused, no such name, no route
+    NOT_EXECUTED = "not_executed"  # 429; 503 that names a time
+    REFUSED = "refused"  # the server said no: 4xx
+    UNKNOWN = "unknown"  # 5xx, lost connection, time-out, unreadable answer
+
+
+def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
+    """What an HTTP status says about the attempt; None for success."""
+    if 200 <= status < 300:
+        return None
+    if status == 429 or (status == 503 and has_retry_after):
+        return Outcome.NOT_EXECUTED
+    if status >= 500:
+        return Outcome.UNKNOWN
+    return Outcome.REFUSED
+
+
+def may_repeat(repeat: Repeat, outcome: Outcome, attempt: int, retries: int) -> bool:
+    """Whether attempt number ``attempt`` (1, 2, ...) may be followed by another one."""
+    if outcome is Outcome.REFUSED or attempt > retries:
+        return False
+    if outcome in (Outcome.NOT_SENT, Outcome.NOT_EXECUTED):
+        return True
+    if repeat is Repeat.READ_ONCE_MORE:
+        return attempt < 2
+    return repeat in (Repeat.READ, Repeat.ABSOLUTE)
+
+
+LONGEST_RETRY_AFTER = 120.0
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
+
+
+def retry_after_seconds(header: str | None, server_now: float | None) -> float | None:
+    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if there is none or it says nothing usable.
+
+    The header holds seconds or an HTTP date. A date is measured against ``server_now`` (the answer's own Date header,
+    epoch seconds), so that a wrong local clock does no harm.
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    seconds = number(text)
+    if seconds is None:
+        when = http_date(text)
+        if when is None or server_now is None:
+            return None
+        seconds = when - server_now
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+
+
+def http_date(text: str | None) -> float | None:
+    """Epoch seconds of an HTTP date (``Date``, ``Retry-After``), or None."""
+    if not text:
+        return None
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) -> float:
+    """Seconds to wait after attempt number ``attempt``; ``jitter`` is a random number from 0 to 1.
+
+    0.5, 1, 2 ... 8 s, of which the random part is half. A server that asks for more gets it: the random part is only
+    added. One that asks for less, or for no pause at all, would have the attempts used up before it is well again.
+    """
+    full = min(_FIRST_PAUSE * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE)
+    ordinary = full * (0.5 + 0.5 * jitter)
+    if retry_after is None:
+        return ordinary
+    return max(ordinary, retry_after + jitter * min(1.0, 0.1 * retry_after + 0.05))

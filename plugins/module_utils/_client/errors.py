@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What can go wrong with a call, as one readable sentence and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._rules.printable import printable
+
+# E9, which every tenant has.
+KNOWN_PATH = "/v1/instances/fleet/updates/policy"
+# What a person does next, by kind.
+_NEXT_STEP = {
+    "auth": "Check api_key (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant.",
+    "forbidden": "The key's role does not allow this, or the maintenance window is closed.",
+    "not_found": "The id is unknown to this tenant, or the object is gone.",
+    "wrong_path": f"The path in api_url (FLEETOPS_API_URL) may be wrong: the server does not know {KNOWN_PATH} either.",
+    "unreachable": "Nothing was sent. Check api_url (FLEETOPS_API_URL), the name, the port and the route to it.",
+    "tls": "Nothing was sent. Check the server's certificate, ca_path or validate_certs.",
+    "redirected": "Nothing was followed, so that the key goes to no other server. Set api_url to the final address.",
+    "rate_limited": "The call was not executed. Lower the concurrency, or raise retries.",
+}
+_AMBIGUOUS = "Whether the server carried it out is unknown; it was not sent again."
+
+
+class ApiError(Exception):
+    """One failed call of the instance ops API.
+
+    ``kind``: auth, forbidden, not_found, wrong_path, conflict, invalid, rate_limited, server, unavailable, timeout,
+    connection_lost, unreachable, tls, redirected, unreadable, unexpected.
+    ``status``: the HTTP status, None when no answer came. ``method`` and ``path``: the call (never with a key).
+    ``detail``: what the server said, as text that a terminal may be sent. ``request_id``: the server's id of the call,
+    if it sent one.
+    ``ambiguous``: the call may have been carried out although no usable answer came (behaviour 2.5).
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        *,
+        status: int | None = None,
+        detail: str | None = None,
+        request_id: str | None = None,
+        ambiguous: bool = False,
+        attempts: int = 1,
+    ) -> None:
+        self.kind = kind
+        self.method = method
+        self.path = path
+        self.status = status
+        self.detail = None if detail is None else printable(detail)
+        self.request_id = None if request_id is None else printable(request_id)
+        self.ambiguous = ambiguous
+        self.attempts = attempts
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """What failed, what the server said, what to do next: one line."""
+        what = f"{self.method} {self.path} failed"
+        if self.status is not None:
+            what += f" with HTTP {self.status}"
+        said = f": {self.detail}" if self.detail else ""
+        tail = f" (request id {self.request_id})" if self.request_id else ""
+        if self.attempts > 1:
+            tail += f" after {self.attempts} attempts"
+        step = _AMBIGUOUS if self.ambiguous else _NEXT_STEP.get(self.kind, "")
+        if self.kind == "not_found" and self.path == KNOWN_PATH:
+            step = "The path in api_url (FLEETOPS_API_URL) may be wrong: this call takes no id that could be unknown."
+        text = f"{what}{tail}{said}".rstrip()
+        if step:
+            text += ("" if text.endswith((".", "!", "?")) else ".") + " " + step
+        return printable(" ".join(text.split()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ``error`` of a module's result."""
+        return {
+            "kind": self.kind,
+            "status": self.status,
+            "method": self.method,
+            "path": self.path,
+            "detail": self.detail,
+            "request_id": self.request_id,
+            "ambiguous": self.ambiguous,
+        }
+
+
+def kind_of_status(status: int) -> str:
+    """The kind of error that an HTTP status stands for (behaviour 2.3)."""
+    exact = {
+        401: "auth",
+        403: "forbidden",
+        404: "not_found",
+        400: "invalid",
+        422: "invalid",
+        409: "conflict",
+        423: "conflict",
+        425: "conflict",
+        429: "rate_limited",
+        503: "unavailable",
+    }
+    if status in exact:
+        return exact[status]
+    if 300 <= status < 400:
+        return "redirected"
+    if status >= 500:
+        return "server"
+    return "unexpected"
+
+
+def detail_text(body: Any, limit: int = 600) -> str | None:
+    """The server's explanation as one line, whatever shape the body has (behaviour 2.3).
+
+    Takes a parsed body: ``{"detail": [{"loc", "msg", "type"}]}``, ``{"detail": "text"}``, another mapping,
+    a list, or the raw text of something that is not JSON.
+    """
+    if body is None:
+        return None
+    detail = body
+    if isinstance(body, Mapping):
+        detail = next((body[k] for k in ("detail", "message", "error", "title") if body.get(k)), dict(body) or None)
+    if isinstance(detail, list):
+        text = "; ".join(_validation_line(item) for item in detail)
+    elif isinstance(detail, Mapping):
+        text = _validation_line(detail)
+    else:
+        text = "" if detail is None else str(detail)
+    text = " ".join(text.split())
+    if len(text) > limit:
+        text = text[: limit - 3] + "..."
+    return text or None
+
+
+def _validation_line(item: Any) -> str:
+    if not isinstance(item, Mapping):
+        return str(item)
+    loc = item.get("loc")
+    where = ".".join(str(part) for part in loc) if isinstance(loc, (list, tuple)) else str(loc or "")
+    message = str(item.get("msg") or item.get("message") or "")
+    if not message:
+        return ", ".join(f"{key}: {value}" for key, value in item.items())
+    return f"{where}: {message}" if where else message
+
+
+def words_of_html(text: str) -> str:
+    """The text of HTML without its tags, in one line."""
+    out, inside = [], False
+    for letter in text:
+        if letter in "<>":
+            inside = letter == "<"
+            out.append(" ")
+        elif not inside:
+            out.append(letter)
+    return " ".join("".join(out).split())

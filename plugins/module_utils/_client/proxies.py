@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which proxy a server is reached by, from the environment alone. Pure.
+
+requests would also ask the operating system. On macOS that look-up ends a forked process, and Ansible's workers are
+forked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from .._rules.plain_values import SettingsError
+
+
+class Proxy(NamedTuple):
+    """``variable`` is the environment variable that names it; ``url`` may hold a password."""
+
+    url: str
+    variable: str
+
+    def secrets(self) -> tuple[str, ...]:
+        """The password, as it is written and as it is meant."""
+        password = urlsplit(self.url).password
+        return (password, unquote(password)) if password else ()
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy for calls to ``url``: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the host.
+
+    A name in small letters wins over one in capitals. Raises SettingsError, without the value, for what is no address.
+    """
+    parts = urlsplit(url)
+    host, port = (parts.hostname or "").lower(), parts.port
+    if _is_excepted(host, port, environ.get("no_proxy") or environ.get("NO_PROXY", "")):
+        return None
+    for scheme in (parts.scheme, "all"):
+        # Under CGI a client could set HTTP_PROXY by a header of its request.
+        if scheme == "http" and "REQUEST_METHOD" in environ and not environ.get("http_proxy"):
+            continue
+        variable, address = _named(environ, f"{scheme}_proxy")
+        if address:
+            return Proxy(_checked(variable, address), variable)
+    return None
+
+
+def _named(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """The variable and its text. One in small letters that is empty takes the other back, as curl has it."""
+    variable = name if name in environ else name.upper()
+    return variable, environ.get(variable, "").strip()
+
+
+def _checked(variable: str, address: str) -> str:
+    full = address if "://" in address else f"http://{address}"
+    try:
+        parts = urlsplit(full)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(
+            f"{variable} in the environment is no address of a proxy, such as http://proxy.example:3128"
+        )
+    return full
+
+
+def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
+    """Whether an entry fits the host: a name, a domain, either with a port, an address, a network, or ``*``."""
+    for entry in (part.strip().lower() for part in no_proxy.split(",")):
+        if entry == "*" or (entry and _fits(entry, host, port)):
+            return True
+    return False
+
+
+def _fits(entry: str, host: str, port: int | None) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except (ValueError, TypeError):
+        pass
+    name = entry.removeprefix("*").lstrip(".")
+    ending = host if ":" in host else host.rstrip(".")
+    return any(whole == name or whole.endswith("." + name) for whole in (ending, f"{ending}:{port}"))

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Where and how to call: the settings of a connection, checked before anything is sent. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .._rules.plain_values import SettingsError
+
+LONGEST_TIMEOUT = 86400.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how to call. ``request_timeout`` is in seconds; ``retries`` counts attempts after the first one."""
+
+    api_url: str
+    api_key: str = field(repr=False)
+    validate_certs: bool = True
+    ca_path: str | None = None
+    request_timeout: float = 30.0
+    retries: int = 3
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_url", base_url(self.api_url))
+        if not self.api_key or not str(self.api_key).strip():
+            raise SettingsError("api_key is empty: set it, or FLEETOPS_API_KEY in the environment")
+        try:
+            str(self.api_key).encode("latin-1")
+        except UnicodeEncodeError:
+            raise SettingsError("api_key holds characters that no HTTP header can carry") from None
+        if any(c in str(self.api_key) for c in "\r\n"):
+            raise SettingsError("api_key holds a line break: strip it (a file read with its newline?)")
+        if str(self.api_key) != str(self.api_key).strip():
+            raise SettingsError("api_key begins or ends with a blank: strip it")
+        for name, value in self.headers.items():
+            _check_header(name, value)
+        if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
+            raise SettingsError(
+                f"request_timeout (FLEETOPS_REQUEST_TIMEOUT) is {self.request_timeout}: it must be above 0 seconds, "
+                f"at most {LONGEST_TIMEOUT:.0f}"
+            )
+        if self.retries < 0:
+            raise SettingsError(f"retries (FLEETOPS_RETRIES) is {self.retries}: it must be 0 or more")
+
+
+def _check_header(name: str, value: str) -> None:
+    """Raises SettingsError, without the value, for a header that cannot be sent."""
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise SettingsError(f"extra_headers: {name} holds characters that no HTTP header can carry") from None
+    if value != value.strip() or any(c in value for c in "\r\n"):
+        raise SettingsError(f"extra_headers: {name} holds a line break, or begins or ends with a blank: strip it")
+
+
+def base_url(api_url: Any) -> str:
+    """The server's root from what the user gave: no trailing slash, no ``/v1/instances``.
+
+    Raises SettingsError for anything that is not an http(s) address of a server.
+    """
+    text = str(api_url or "").strip().rstrip("/")
+    if not text:
+        raise SettingsError("api_url is empty: set it, or FLEETOPS_API_URL in the environment")
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError as bad:
+        raise SettingsError(f"api_url is no address: {bad}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise SettingsError(f"api_url must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError("api_url must not hold a user name or a password: the key goes into api_key")
+    if parts.query or parts.fragment:
+        raise SettingsError("api_url must not hold a query or a fragment")
+    for tail in ("/v1/instances", "/v1"):
+        if text.endswith(tail):
+            text = text[: -len(tail)].rstrip("/")
+            break
+    return text

@@ -1,0 +1,392 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The one place that speaks HTTP to the API: session, time-outs, repeats, trace of calls."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import json
+import os
+import random
+import ssl
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+try:
+    import requests
+    import urllib3
+    from urllib3 import exceptions as urllib3_errors
+
+    REQUESTS_IMPORT_ERROR: ImportError | None = None
+except ImportError as missing:  # reported by the caller with missing_required_lib
+    REQUESTS_IMPORT_ERROR = missing
+
+from .._rules.plain_values import SettingsError
+from .deadline import NOT_WHOLE, UntilTheDeadline
+from .endpoints import (
+    Endpoint,
+    Outcome,
+    http_date,
+    may_repeat,
+    outcome_of_status,
+    pause_before_repeat,
+    retry_after_seconds,
+)
+from .errors import ApiError, detail_text, kind_of_status, words_of_html
+from .proxies import Proxy, proxy_for
+from .redact import Redactor, spellings
+from .settings import Settings, base_url
+from .trust import trust_of
+
+__all__ = ["REQUESTS_IMPORT_ERROR", "Reply", "Settings", "SettingsError", "Transport", "base_url"]
+
+CONNECT_TIMEOUT = 5.0
+# The trace of a long wait keeps its newest calls.
+LONGEST_TRACE = 500
+
+
+if REQUESTS_IMPORT_ERROR is None:
+
+    class _Answer(http.client.HTTPResponse):
+        """urllib3 gives the socket its read time-out just before the answer is read: it is for the whole answer."""
+
+        def __init__(self, sock: Any, *arguments: Any, **more: Any) -> None:
+            super().__init__(sock, *arguments, **more)
+            seconds = sock.gettimeout()
+            if seconds is not None:
+                self.fp = io.BufferedReader(UntilTheDeadline(self.fp.detach(), sock, seconds))
+
+    class _PlainConnection(urllib3.connection.HTTPConnection):
+        response_class = _Answer
+
+    class _TlsConnection(urllib3.connection.HTTPSConnection):
+        response_class = _Answer
+
+    class _PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = _PlainConnection
+
+    class _TlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = _TlsConnection
+
+    class _Adapter(requests.adapters.HTTPAdapter):
+        """requests' own with the connections above, to the server and through a proxy."""
+
+        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+            super().init_poolmanager(*arguments, **more)
+            self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+            manager = super().proxy_manager_for(*arguments, **more)
+            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+            return manager
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A success: the parsed ``body`` (None if empty); ``server_time`` from its Date header (epoch seconds UTC)."""
+
+    status: int
+    body: Any
+    server_time: float | None
+    request_id: str | None
+
+
+class Transport:
+    """Sends calls with one session. Not for several threads at once: ``Transport.clone()`` gives each its own.
+
+    ``read_only`` refuses every write before it is sent (check mode). ``on_repeat`` is called with a sentence before
+    each repeat. ``trace`` holds a row per attempt: method, path, status or error, milliseconds - never the key.
+    ``answered`` is set, for its clones too, once a call has succeeded. Raises SettingsError for a proxy that is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        on_repeat: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        if REQUESTS_IMPORT_ERROR is not None:
+            raise REQUESTS_IMPORT_ERROR
+        self.settings = settings
+        self.read_only = read_only
+        self.trace: list[dict[str, Any]] = []
+        self.server_time: float | None = None
+        self._on_repeat = on_repeat
+        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self.answered = threading.Event()
+        self._proxy = proxy_for(settings.api_url, os.environ)
+        self._trust = trust_of(settings.validate_certs, settings.ca_path, os.environ)
+        self._trust_problem: str | None = None
+        self._trust_checked = False
+        secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
+        self._redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
+        self._session = _new_session(self._proxy)
+        self._session.headers.update(
+            {
+                **settings.headers,
+                "Accept": "application/json",
+                "User-Agent": "fleetops.agents",
+                "X-Api-Key": settings.api_key,
+            }
+        )
+        if not settings.validate_certs:
+            urllib3.disable_warnings(urllib3_errors.InsecureRequestWarning)
+
+    def clone(self) -> Transport:
+        """A transport with the same settings and a session of its own."""
+        twin = Transport(
+            self.settings,
+            read_only=self.read_only,
+            on_repeat=self._on_repeat,
+            sleep=self._sleep,
+            clock=self._clock,
+            jitter=self._jitter,
+        )
+        twin.answered = self.answered
+        return twin
+
+    def close(self) -> None:
+        self._session.close()
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+    ) -> Reply:
+        """Send one call, repeat it where the table allows, and return the success.
+
+        Raises ApiError for everything else. After an outcome that is unknown, a call that must not be repeated comes
+        back as an ApiError with ``ambiguous`` true.
+        """
+        if endpoint.writes and self.read_only:
+            raise ApiError("read_only", endpoint.method, path, detail="refused: check mode sends no writes")
+        attempt = 0
+        while True:
+            attempt += 1
+            result = self._attempt(endpoint, path, query, body, attempt)
+            if isinstance(result, Reply):
+                self.answered.set()
+                return result
+            outcome, error, retry_after = result
+            if not may_repeat(endpoint.repeat, outcome, attempt, self.settings.retries):
+                error.attempts = attempt
+                error.ambiguous = endpoint.writes and outcome is Outcome.UNKNOWN
+                error.args = (error.sentence(),)
+                raise error
+            pause = pause_before_repeat(attempt, retry_after, self._jitter())
+            if self._on_repeat is not None:
+                self._on_repeat(
+                    f"{error.method} {error.path}: {_short(error)}; attempt {attempt + 1} follows in {pause:.1f} s"
+                )
+            self._sleep(pause)
+
+    def _attempt(
+        self, endpoint: Endpoint, path: str, query: Mapping[str, Any] | None, body: Any, attempt: int
+    ) -> Reply | tuple[Outcome, ApiError, float | None]:
+        method = endpoint.method
+        read_timeout = max(self.settings.request_timeout, endpoint.read_timeout or 0.0)
+        if endpoint.writes:
+            # An idle connection that the server is just closing would make a write's outcome unknown for nothing.
+            self._session.close()
+        started = self._clock()
+        if (problem := self._problem_of_trust()) is not None:
+            self._note(method, path, attempt, started, error="tls")
+            return Outcome.REFUSED, ApiError("tls", method, path, detail=problem), None
+        try:
+            response = self._session.request(
+                method,
+                self.settings.api_url + path,
+                params=_plain_query(query),
+                data=None if body is None else json.dumps(body).encode(),
+                headers=None if body is None else {"Content-Type": "application/json"},
+                # The second one is for the whole answer: see session.py.
+                timeout=(min(CONNECT_TIMEOUT, read_timeout), read_timeout),
+                allow_redirects=False,
+                verify=self._trust.verify,
+            )
+        except (requests.RequestException, urllib3_errors.HTTPError, OSError, ValueError) as failure:
+            outcome, kind, detail = _reading_of(failure)
+            if kind == "timeout":
+                detail += f" of {read_timeout:g} s"
+            elif kind == "unreachable" and self._proxy is not None:
+                detail += f" (through the proxy that {self._proxy.variable} names)"
+            detail = self._redactor.text(detail)
+            self._note(method, path, attempt, started, error=kind)
+            return outcome, ApiError(kind, method, path, detail=detail), None
+        return self._reading(endpoint, path, response, attempt, started)
+
+    def _reading(
+        self, endpoint: Endpoint, path: str, response: requests.Response, attempt: int, started: float
+    ) -> Reply | tuple[Outcome, ApiError, float | None]:
+        method, status = endpoint.method, response.status_code
+        server_time = http_date(response.headers.get("Date"))
+        self.server_time = server_time if server_time is not None else self.server_time
+        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "") or None
+        self._note(method, path, attempt, started, status=status)
+        parsed, is_json = _parsed(response)
+        outcome = outcome_of_status(status, "Retry-After" in response.headers)
+        if outcome is None:
+            if is_json:
+                return Reply(status, parsed, server_time, request_id)
+            said = f"the answer is not JSON but {self._described(response)}"
+            unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
+            return Outcome.UNKNOWN, unreadable, None
+        detail: str | None
+        if 300 <= status < 400:
+            detail = f"the server redirects to {response.headers.get('Location', 'an unnamed address')}"
+            detail = self._redactor.text(detail)
+        else:
+            # Scrubbed before it is shortened, or a part of a secret could stay.
+            detail = detail_text(self._redactor.scrub(parsed)) if is_json else self._described(response)
+        error = ApiError(
+            kind_of_status(status),
+            method,
+            path,
+            status=status,
+            detail=detail,
+            request_id=request_id,
+        )
+        return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
+
+    def _problem_of_trust(self) -> str | None:
+        """Why no certificate can be checked, found out before the first call and before anything is sent."""
+        if not self._trust_checked and self.settings.api_url.startswith("https:"):
+            self._trust_problem = self._trust.problem(_certificates_in)
+        self._trust_checked = True
+        return self._trust_problem
+
+    def _described(self, response: requests.Response) -> str:
+        """What a body that is not JSON is, with its first words and without its tags and secrets."""
+        kind = self._redactor.text(response.headers.get("Content-Type", "").split(";")[0]) or "of no stated type"
+        words = words_of_html(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
+        return f"{kind} ({words})" if words else kind
+
+    def _note(self, method: str, path: str, attempt: int, started: float, **what: Any) -> None:
+        if len(self.trace) >= LONGEST_TRACE:
+            del self.trace[0]
+        row = {"method": method, "path": path, "attempt": attempt, "ms": round((self._clock() - started) * 1000, 1)}
+        self.trace.append({**row, **what})
+
+
+def _short(error: ApiError) -> str:
+    return error.detail or (f"HTTP {error.status}" if error.status else error.kind)
+
+
+def _plain_query(query: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Query parameters as the API spells them: lower-case booleans, nothing for None."""
+    if not query:
+        return None
+    spelled = {True: "true", False: "false"}
+    return {k: spelled[v] if isinstance(v, bool) else str(v) for k, v in query.items() if v is not None}
+
+
+def _parsed(response: requests.Response) -> tuple[Any, bool]:
+    """The body and whether it was JSON. An empty body is JSON's null."""
+    if not response.content.strip():
+        return None, True
+    try:
+        return json.loads(response.content), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _new_session(proxy: Proxy | None) -> requests.Session:
+    """A session that takes nothing from the environment: no proxy but this one, no certificates, no .netrc."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http", "https"):
+        session.mount(f"{scheme}://", _Adapter())
+        if proxy is not None:
+            session.proxies[scheme] = proxy.url
+    return session
+
+
+def _certificates_in(path: str) -> int:
+    """How many certificates a file holds. Raises OSError if it cannot be opened."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return 0
+    return context.cert_store_stats()["x509"]
+
+
+def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
+    """What a failed attempt without an answer means: outcome, kind, and a phrase for people."""
+    chain = list(_causes(failure))
+    kinds = tuple(type(cause) for cause in chain)
+
+    def any_is(*wanted: type[BaseException]) -> bool:
+        return any(issubclass(kind, wanted) for kind in kinds)
+
+    if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
+        return Outcome.REFUSED, "unreachable", _phrase(failure)
+    if any_is(urllib3_errors.LocationParseError, UnicodeError):
+        return Outcome.REFUSED, "unreachable", "the host name in api_url is invalid"
+    shaking = next((cause for cause in chain if _is_raised_in(cause, "do_handshake")), None)
+    if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
+        return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
+    if shaking is not None:
+        return Outcome.NOT_SENT, "tls", f"the TLS handshake did not end: {_phrase(shaking)}"
+    if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
+        # requests raises a bare OSError when ca_path cannot be read.
+        return Outcome.REFUSED, "tls", _phrase(failure)
+    if any_is(urllib3_errors.NameResolutionError):
+        return Outcome.NOT_SENT, "unreachable", "the server's name is unknown"
+    if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
+        return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
+    if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
+        return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
+    connecting = next((cause for cause in chain if _is_raised_in(cause, "connect")), None)
+    if connecting is not None:
+        return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(connecting)}"
+    if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
+        began = any(str(cause) == NOT_WHOLE for cause in chain)
+        return Outcome.UNKNOWN, "timeout", f"no {'whole ' if began else ''}answer within the time limit"
+    return (
+        Outcome.UNKNOWN,
+        "connection_lost",
+        f"the connection broke before the answer was whole ({_phrase(chain[-1])})",
+    )
+
+
+def _causes(failure: BaseException) -> list[BaseException]:
+    seen: list[BaseException] = []
+    todo: list[BaseException | None] = [failure]
+    while todo:
+        cause = todo.pop(0)
+        if cause is None or cause in seen:
+            continue
+        seen.append(cause)
+        todo += [a for a in cause.args if isinstance(a, BaseException)]
+        todo += [getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else None]
+        todo += [cause.__cause__, cause.__context__]
+    return seen
+
+
+def _is_raised_in(cause: BaseException, function: str) -> bool:
+    """Whether it was raised while the connection was made or TLS agreed on, so before the call was sent."""
+    frames = traceback.walk_tb(cause.__traceback__)
+    return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
+
+
+def _phrase(cause: BaseException) -> str:
+    with contextlib.suppress(AttributeError):
+        if isinstance(cause, OSError) and cause.strerror:
+            return str(cause.strerror)
+    return str(cause) or type(cause).__name__

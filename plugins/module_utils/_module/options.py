@@ -1,0 +1,157 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The one declaration of the options that modules and plugins share: argument specs, environment names, the client.
+
+The documentation of the same options is in doc_fragments/connection.py, wait.py and instance.py; a test compares them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.errors import AnsibleFallbackNotFound
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import read_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
+    SettingsError,
+    boolean,
+    is_blank,
+    number,
+)
+
+Spec = dict[str, dict[str, Any]]
+
+ENVIRONMENT = {
+    "api_url": "FLEETOPS_API_URL",
+    "api_key": "FLEETOPS_API_KEY",
+    "validate_certs": "FLEETOPS_VALIDATE_CERTS",
+    "ca_path": "FLEETOPS_CA_PATH",
+    "request_timeout": "FLEETOPS_REQUEST_TIMEOUT",
+    "retries": "FLEETOPS_RETRIES",
+    "api_trace": "FLEETOPS_API_TRACE",
+}
+
+_CONNECTION: Spec = {
+    "api_url": {"type": "str", "required": True},
+    "api_key": {"type": "str", "required": True, "no_log": True},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "request_timeout": {"type": "float", "default": 30},
+    "retries": {"type": "int", "default": 3},
+    "extra_headers": {"type": "dict", "default": {}, "no_log": True},
+    "api_trace": {"type": "bool", "default": False},
+}
+
+CONNECTION_OPTIONS = tuple(_CONNECTION)
+
+
+def connection_spec() -> Spec:
+    """The connection options of every module, with their environment names."""
+    return {
+        name: {**entry, **({"fallback": (_from_environment, [name])} if name in ENVIRONMENT else {})}
+        for name, entry in _CONNECTION.items()
+    }
+
+
+def _from_environment(option: str) -> Any:
+    """The option's value in the environment. An empty one is as good as none. Raises SettingsError."""
+    variable, kind = ENVIRONMENT[option], _CONNECTION[option]["type"]
+    value = os.environ.get(variable)
+    if is_blank(value):
+        if _CONNECTION[option].get("required"):
+            raise SettingsError(f"{option} is not set: set it, or {variable} in the environment")
+        raise AnsibleFallbackNotFound
+    if kind == "bool":
+        return boolean(variable, value)
+    return number(variable, value, whole=kind == "int") if kind in ("int", "float") else value
+
+
+def instance_spec() -> Spec:
+    """The option that every instance_* module has."""
+    return {"instance_id": id_option(required=True)}
+
+
+# The options that hold an id, a list of ids, ids by name, and a record with ids in it.
+_IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
+_ID_LISTS = ("only_if_outdated",)
+_ID_MAPS = ("instances", "next_batch", "waiting", "updated")
+_ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
+
+
+def id_option(*, required: bool = False) -> dict[str, Any]:
+    """An option that holds an id. With the type str Ansible would make a text of a number that YAML read."""
+    return {"type": "raw", "required": True} if required else {"type": "raw"}
+
+
+def check_ids(options: Mapping[str, Any]) -> None:
+    """Refuse ids that are no text, in the options of any module. Raises ValueError with a sentence.
+
+    The action plugin asks before the options are turned to JSON, where a date becomes a text, and the module asks
+    again for whoever runs it without that plugin.
+    """
+    for name in _IDS:
+        if options.get(name) is not None:
+            read_id(options[name], name)
+    for name in _ID_LISTS:
+        if isinstance(options.get(name), (list, tuple)):
+            for value in options[name]:
+                read_id(value, name)
+    for name in _ID_MAPS:
+        if isinstance(options.get(name), Mapping):
+            for key, value in options[name].items():
+                if value is not None:
+                    read_id(value, str(key), of=name)
+    for name, keys in _ID_RECORDS.items():
+        record = options.get(name)
+        # A record with an id of its own was told by the server, in whatever types it likes.
+        if isinstance(record, Mapping) and record.get("id") is None:
+            for key in keys:
+                if record.get(key) is not None:
+                    read_id(record[key], key, of=name)
+
+
+def wait_spec(default_timeout: int) -> Spec:
+    """The options of a module that waits. Times are in seconds."""
+    return {
+        "wait": {"type": "bool", "default": True},
+        "wait_timeout": {"type": "int", "default": default_timeout},
+        "wait_interval": {"type": "float", "default": 2},
+    }
+
+
+def listing_spec() -> Spec:
+    """The options of a module that reads a long list."""
+    return {
+        "limit": {"type": "int", "default": 20},
+        "offset": {"type": "int", "default": 0},
+        "all": {"type": "bool", "default": False},
+    }
+
+
+def open_client(
+    option: Callable[[str], Any],
+    *,
+    read_only: bool = False,
+    on_repeat: Callable[[str], None] | None = None,
+) -> FleetClient:
+    """A client from the shared options; ``option(name)`` gives a value (a module's params.get, a plugin's get_option).
+
+    Raises SettingsError with a sentence for values that cannot be used.
+    """
+    return connect(
+        api_url=option("api_url"),
+        api_key=option("api_key"),
+        # Read once more: nothing that is no boolean may ever switch the check of certificates off.
+        validate_certs=is_blank(option("validate_certs")) or boolean("validate_certs", option("validate_certs")),
+        ca_path=option("ca_path"),
+        request_timeout=option("request_timeout"),
+        retries=option("retries"),
+        headers={str(k): str(v) for k, v in (option("extra_headers") or {}).items()},
+        read_only=read_only,
+        on_repeat=on_repeat,
+    )

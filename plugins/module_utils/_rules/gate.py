@@ -1,0 +1,242 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""May the next batch start? Each check judges plain data; the verdict is the worst of them. Pure functions.
+
+``pass``: go on. ``deferred``: the window closes; the rest waits for the next one, and nothing went wrong.
+``inconclusive``: it cannot be told, so the run stops without blame. ``fail``: it stops because something is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import Record, count, is_healthy, is_single_target, iso_time, rollout_status
+from .plan_words import clock, duration
+from .window import Window
+
+PASS, DEFERRED, INCONCLUSIVE, FAIL = "pass", "deferred", "inconclusive", "fail"
+_ORDER = (PASS, DEFERRED, INCONCLUSIVE, FAIL)
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a gate: its verdict, one sentence, and the numbers behind it."""
+
+    name: str
+    verdict: str
+    reason: str
+    facts: Record = field(default_factory=dict)
+
+    def as_dict(self) -> Record:
+        return {"name": self.name, "verdict": self.verdict, "reason": self.reason, **self.facts}
+
+
+def worst(checks: Iterable[Check]) -> str:
+    """The verdict of a gate: the worst of its checks, pass if there are none."""
+    return max((check.verdict for check in checks), key=_ORDER.index, default=PASS)
+
+
+def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) -> Check:
+    """More failures than allowed, or a last batch of which nothing came through."""
+    names = _list(failed)
+    if len(failed) > max_failed:
+        return Check(
+            "budget",
+            FAIL,
+            f"{len(failed)} {_instances(len(failed))} failed ({names}), and at most {max_failed} may.",
+            {"failed": len(failed), "max_failed": max_failed},
+        )
+    if last_batch and set(last_batch) <= set(failed):
+        return Check(
+            "budget", FAIL, f"Every instance of the last batch failed ({_list(last_batch)}).", {"failed": len(failed)}
+        )
+    said = f"{len(failed)} of at most {max_failed} failed" if failed else "None failed"
+    return Check("budget", PASS, f"{said}.", {"failed": len(failed), "max_failed": max_failed})
+
+
+def window(
+    policy: Mapping[str, Any], now: float, *, needs: float, margin: float, started: bool, override: str
+) -> Check:
+    """Whether the maintenance window is open and stays so for ``needs`` seconds and ``margin`` seconds more.
+
+    ``started``: the run has updated something already, so that a closing window only defers what is left. ``override``:
+    the reason for ignoring the window, or an empty text.
+    """
+    known = Window.of_policy(policy)
+    if known.problem and not override:
+        return Check("window", INCONCLUSIVE, known.problem, {"needs_seconds": needs})
+    if known.always_open:
+        return Check("window", PASS, "There is no maintenance window.")
+    opening, closes = known.next_opening(now), known.closes_at(now)
+    facts = {"next_opening": iso_time(opening), "closes_at": iso_time(closes), "needs_seconds": needs}
+    if override:
+        return Check("window", PASS, f"The maintenance window is overridden: {override}", {**facts, "overridden": True})
+    stop = DEFERRED if started else FAIL
+    if opening is not None:
+        return Check("window", stop, known.sentence(now), facts)
+    if closes is not None and now + needs + margin > closes:
+        after = known.next_opening(closes)
+        return Check(
+            "window",
+            stop,
+            f"The maintenance window closes at {clock(closes)}. The next batch takes about {duration(needs)} and "
+            f"{duration(margin)} must be left, so it would not end in time. It opens next at {clock(after or 0)}.",
+            {**facts, "next_opening": iso_time(after)},
+        )
+    return Check("window", PASS, known.sentence(now), facts)
+
+
+def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
+    """A fleet rollout that the server itself is driving: two drivers at once would roll the same instances."""
+    fleet = [row for row in open_rollouts if not is_single_target(row)]
+    if not fleet:
+        return Check("foreign_rollout", PASS, "No fleet rollout is under way at the server.")
+    named = ", ".join(f"{row.get('id')} ({rollout_status(row.get('status')) or 'no status'})" for row in fleet[:_NAMED])
+    return Check(
+        "foreign_rollout",
+        FAIL,
+        f"A fleet rollout is under way at the server: {named}. Wait for its end, or cancel it, and start again.",
+        {"rollouts": [row.get("id") for row in fleet]},
+    )
+
+
+def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float, fleet: int) -> Check:
+    """Whether enough of the fleet is healthy. ``readings``: health records (E16) by name, None where none came.
+
+    ``least``: 0 to 1. What did not answer counts as not healthy, unless nothing answered at all: that is inconclusive.
+    """
+    asked = len(readings)
+    answered = [name for name, health in readings.items() if health is not None]
+    if asked and not answered:
+        return Check(
+            "health", INCONCLUSIVE, f"The health of none of {asked} instances could be read.", {"asked": asked}
+        )
+    sick = [name for name, health in readings.items() if health is None or not is_healthy(health)]
+    healthy = asked - len(sick)
+    share = healthy / asked if asked else 1.0
+    facts = {"asked": asked, "of": fleet, "healthy": healthy, "share": round(share, 3), "unhealthy": sick}
+    said = f"{healthy} of {asked} instances asked are healthy"
+    if share < least:
+        return Check("health", FAIL, f"{said}, and {least:.0%} must be. Not healthy: {_list(sick)}.", facts)
+    return Check("health", PASS, f"{said}.", facts)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Audit events (E21) of a group of instances: how many, and how many of them were errors or denials."""
+
+    total: int
+    bad: int
+
+    @property
+    def rate(self) -> float:
+        return self.bad / self.total if self.total else 0.0
+
+
+def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | None:
+    """What was added between two summaries of one instance; None if a counter went backwards (retention)."""
+    grown = {
+        key: count(after.get(key)) - count(before.get(key)) for key in ("total_events", "error_events", "denied_events")
+    }
+    if any(step < 0 for step in grown.values()):
+        return None
+    return Tally(grown["total_events"], grown["error_events"] + grown["denied_events"])
+
+
+def audit(
+    updated: Mapping[str, Tally | None], control: Mapping[str, Tally | None], *, most: float, least_events: int
+) -> Check:
+    """Errors and denials of updated instances against those not yet updated, over the same time.
+
+    A None is an instance whose counters went backwards or could not be read. Fails when the updated instances' rate is
+    more than ``most`` (0 to 1) above the control group's; with fewer than ``least_events`` in a group, or a group of
+    which nothing is known, nothing can be said.
+    """
+    lost = [name for group in (updated, control) for name, tally in group.items() if tally is None]
+    sums = [_sum(group.values()) for group in (updated, control)]
+    facts = {
+        "updated": {"events": sums[0].total, "bad": sums[0].bad, "rate": round(sums[0].rate, 4)},
+        "control": {"events": sums[1].total, "bad": sums[1].bad, "rate": round(sums[1].rate, 4)},
+        "unreadable": lost,
+    }
+    if lost:
+        return Check(
+            "audit",
+            INCONCLUSIVE,
+            f"The audit counters of {_list(lost)} went backwards or could not be read: there is no comparison.",
+            facts,
+        )
+    if min(sums[0].total, sums[1].total) < max(1, least_events):
+        return Check(
+            "audit",
+            INCONCLUSIVE,
+            f"Too little traffic to compare: {sums[0].total} audit events of updated instances and {sums[1].total} of "
+            f"the others, {max(1, least_events)} of each are needed.",
+            facts,
+        )
+    said = (
+        f"{sums[0].rate:.1%} of the updated instances' events are errors or denials, {sums[1].rate:.1%} of the others'"
+    )
+    if sums[0].rate - sums[1].rate > most:
+        return Check("audit", FAIL, f"{said}; the difference may be {most:.1%}.", facts)
+    return Check("audit", PASS, f"{said}.", facts)
+
+
+@dataclass
+class Soak:
+    """Live reads of the instances that were updated last: how many good ones in a row, and what went wrong."""
+
+    needed: int
+    in_a_row: dict[str, int] = field(default_factory=dict)
+    sick: dict[str, str] = field(default_factory=dict)
+    errors_in_a_row: dict[str, int] = field(default_factory=dict)
+
+    def take(self, name: str, health: Mapping[str, Any] | None) -> None:
+        """One reading; None for a call that failed."""
+        if health is None:
+            self.errors_in_a_row[name] = self.errors_in_a_row.get(name, 0) + 1
+            self.in_a_row[name] = 0
+            return
+        self.errors_in_a_row[name] = 0
+        if is_healthy(health):
+            self.in_a_row[name] = self.in_a_row.get(name, 0) + 1
+        else:
+            self.in_a_row[name] = 0
+            self.sick[name] = str(health.get("status"))
+
+    def unreadable(self, most_errors: int) -> list[str]:
+        """Who could not be read so many times in a row."""
+        return [name for name, errors in self.errors_in_a_row.items() if errors >= most_errors]
+
+    def steady(self, names: Iterable[str]) -> bool:
+        return all(self.in_a_row.get(name, 0) >= self.needed for name in names)
+
+
+def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -> Check:
+    """What a soak of ``seconds`` says about the instances ``names``."""
+    facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.sick)}
+    if soak.sick:
+        named = _list([f"{name} was {status}" for name, status in soak.sick.items()])
+        return Check("soak", FAIL, f"Not steady after the redeploy: {named}.", facts)
+    unread = soak.unreadable(most_errors) or [name for name in names if not soak.steady([name])]
+    if unread:
+        return Check("soak", INCONCLUSIVE, f"The live health of {_list(unread)} could not be read often enough.", facts)
+    return Check("soak", PASS, f"The last batch was healthy for {duration(seconds)}.", facts)
+
+
+def _sum(tallies: Iterable[Tally | None]) -> Tally:
+    known = [tally for tally in tallies if tally is not None]
+    return Tally(sum(tally.total for tally in known), sum(tally.bad for tally in known))
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(str, names[:_NAMED])) + more
+
+
+def _instances(number: int) -> str:
+    return "instance" if number == 1 else "instances"

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a run did to each instance, from the results of its tasks and what the server says afterwards. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .answers import Record, target_is_terminal
+
+# In the order in which a person wants to read them.
+CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
+_TITLES = {
+    "failed": "Failed",
+    "uncertain": "Uncertain, look at them before you repeat anything",
+    "current": "Left alone, current already",
+    "deferred": "Deferred to the next maintenance window",
+    "not_touched": "Not touched",
+    "gone": "Gone, unknown to the server",
+}
+
+
+def category_of(result: Mapping[str, Any] | None) -> str:
+    """What one task's result says of its instance; None if the task did not run."""
+    if result is None or result.get("skipped"):
+        return "not_touched"
+    if result.get("failed") or result.get("unreachable"):
+        unknown = result.get("ambiguous") or result.get("reconciled") in ("still_unknown", "superseded")
+        return "uncertain" if unknown or _still_runs(result) else "failed"
+    return "updated" if result.get("changed") or result.get("adopted") else "current"
+
+
+def _still_runs(result: Mapping[str, Any]) -> bool:
+    """Whether a failed task left a redeploy behind of which no end is known: one that runs, or was accepted unseen."""
+    target = result.get("target")
+    if isinstance(target, Mapping):
+        return not target_is_terminal(target)
+    return bool(result.get("changed")) and "task_id" in result
+
+
+def make_report(
+    instances: Sequence[str],
+    planned: Sequence[str],
+    outcomes: Mapping[str, Mapping[str, Any] | None],
+    *,
+    verdict: str,
+    gone: Sequence[str] = (),
+    server: Mapping[str, str],
+) -> Record:
+    """Each instance in exactly one category, with the reasons of those that failed.
+
+    ``planned``: the instances that the run set out to change. ``outcomes``: the result of each one's task, if it ran.
+    ``verdict``: of the gate that ended the run, pass if none did. ``server``: per instance ``current``, ``outdated`` or
+    ``unknown``, as the server says after the run; what contradicts the play is listed under ``disagreements``.
+    """
+    found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
+    reasons: dict[str, str] = {}
+    disagreements: dict[str, str] = {}
+    wanted = set(planned)
+    for name in instances:
+        outcome = outcomes.get(name)
+        if name in gone:
+            category = "gone"
+        elif name not in wanted:
+            category = "current"
+        else:
+            category = category_of(outcome)
+        if category == "not_touched" and verdict == "deferred":
+            category = "deferred"
+        found[category].append(name)
+        if category in ("failed", "uncertain") and outcome is not None:
+            reasons[name] = str(outcome.get("msg") or "no reason was given")
+        said = server.get(name, "unknown")
+        if category in ("updated", "current") and said == "outdated":
+            disagreements[name] = f"{category} by the run, outdated by the server's version report"
+        elif category in ("failed", "uncertain", "not_touched", "deferred") and said == "current":
+            disagreements[name] = f"{category.replace('_', ' ')} by the run, current by the server's version report"
+    return {
+        **found,
+        "counts": {category: len(names) for category, names in found.items()},
+        "why": reasons,
+        "disagreements": disagreements,
+        "verdict": verdict,
+    }
+
+
+def in_words(
+    report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = "updated", predicted: bool = False
+) -> list[str]:
+    """The report as lines: why the run ended, then each category that is not empty.
+
+    ``acted``: what was done to those under ``updated``, as a participle. ``predicted``: what would be done.
+    """
+    titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
+    if acted != "updated":
+        titles["current"] = "Left alone, nothing to do"
+    lines = [f"Stopped ({report['verdict']}): {reason}" for reason in reasons]
+    for category in CATEGORIES:
+        names = report[category]
+        if not names:
+            continue
+        lines.append(f"{titles[category]} ({len(names)}): {', '.join(names)}")
+        lines += [f"  {name}: {report['why'][name]}" for name in names if name in report["why"]]
+    lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
+    return lines

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a sequence of live health samples proves about a restart (behaviour 2.7). Pure functions on plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time
+from .ids import task_keys
+from .refusals import says_no
+
+# checked_at and uptime_seconds are rounded, each by itself.
+BOOT_SLACK = 1.5
+# Rows are written just before or after the answer's Date, which has whole seconds.
+CLOCK_SLACK = 5.0
+# An agent may take that long from the end of an action to its own start.
+_STARTS_WITHIN = 60.0
+
+_COMPLETED = frozenset({"completed", "complete", "succeeded", "success", "done", "finished", "ok"})
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the samples after one restart call have shown so far; ``see`` gives the next state.
+
+    ``boot_before``: the start before the call (epoch seconds of the server's clock), None if unknown. ``newer_than``: a
+    live record must have been checked after this (server's clock) to count; None lets each one count.
+    ``moved`` is the evidence of a new start, ``down`` whether the agent was seen not answering, ``back`` whether it
+    answered after that, ``answering`` whether the newest sample counts, ``healthy`` the good samples in a row since the
+    restart, ``last`` the newest sample in words.
+    """
+
+    boot_before: float | None = None
+    newer_than: float | None = None
+    moved: str | None = None
+    down: bool = False
+    back: bool = False
+    answering: bool = False
+    healthy: int = 0
+    last: str = "it was not looked at"
+
+    def see(self, health: Mapping[str, Any] | None, since_call: float, said: str = "no answer") -> Watch:
+        """The state after one more sample: a health record (E16 with force), or None and why there was none.
+
+        ``since_call``: seconds from the restart call to the request of this sample, by the local clock.
+        """
+        if health is None:
+            return replace(self, down=True, answering=False, healthy=0, last=said)
+        status = f"its health is {health.get('status')}"
+        if not is_live(health):
+            return replace(self, down=True, answering=False, healthy=0, last=f"{status} by an old record")
+        checked = parse_time(health.get("checked_at"))
+        if self.newer_than is not None and (checked is None or checked <= self.newer_than):
+            return replace(self, healthy=0, last=f"{status} by a record from before the call")
+        boot, uptime = boot_time(health), number(health.get("uptime_seconds"))
+        moved = self.moved or _moved(self.boot_before, boot, uptime, since_call)
+        # What was good before the restart says nothing about the time after it.
+        good_before = self.healthy if moved == self.moved else 0
+        return replace(
+            self,
+            moved=moved,
+            back=self.back or self.down,
+            answering=True,
+            healthy=good_before + 1 if is_healthy(health) else 0,
+            last=status,
+        )
+
+    def evidence(self, *, completed: bool, settled: bool) -> str | None:
+        """What proves the restart: ``boot_time``, ``uptime``, ``gap_only``, or None while nothing does.
+
+        ``completed``: E11 shows the action at its end. ``settled``: so long after the call that a restart is over as a
+        rule; before that, an unmoved start says "not yet" and a gap may be a hiccup on the way to the agent.
+        """
+        if self.moved:
+            return self.moved
+        if self.back and settled and (completed or self.boot_before is None):
+            return "gap_only"
+        return None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the agent answered all the time with the start that it had before."""
+        return self.boot_before is not None and self.answering and not self.down and not self.moved
+
+    def in_words(self) -> str:
+        """What was seen, for a failure."""
+        if self.moved:
+            start = "it restarted"
+        elif self.back:
+            start = "it did not answer for a while, but its start time did not move"
+        elif self.down:
+            start = "it does not answer with a live record"
+        else:
+            start = "its start time did not move and it answered all the time"
+        return f"{start}; {self.last}"
+
+
+def _moved(before: float | None, boot: float | None, uptime: float | None, since_call: float) -> str | None:
+    if before is not None:
+        return "boot_time" if boot is not None and boot > before + BOOT_SLACK else None
+    # Measured after its request, so an uptime below the time until that request began after the call.
+    return "uptime" if uptime is not None and 0 <= uptime < since_call else None
+
+
+def rows_of(answer: Mapping[str, Any]) -> list[Record]:
+    """The rows of E11, newest first by created_at where it is known; what is no mapping is left out."""
+    rows = answer.get("actions")
+    found = [dict(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    return sorted(found, key=lambda row: -(parse_time(row.get("created_at")) or 0.0))
+
+
+def action_key(row: Mapping[str, Any]) -> str | None:
+    """What identifies a row of E11, whose shape the reference leaves open; None if nothing does."""
+    return next((str(row[name]) for name in ("action_id", "id", "created_at") if row.get(name)), None)
+
+
+def is_action(row: Mapping[str, Any], *kinds: str) -> bool:
+    """Whether a row of E11 is of one of ``kinds`` (power_cycle, reboot, ...), however it is spelled."""
+    word = normalise(row.get("action") or row.get("action_type") or row.get("type")).replace("_", "")
+    return word in {kind.replace("_", "") for kind in kinds}
+
+
+def is_completed(row: Mapping[str, Any]) -> bool:
+    """Whether an action is at its end, by its word; "accepted" is not."""
+    return normalise(row.get("status")) in _COMPLETED
+
+
+def has_failed(row: Mapping[str, Any]) -> bool:
+    """Whether the server says that an action did not work. A time-out is no answer to that."""
+    return says_no(row.get("status"))
+
+
+def started_action(
+    rows: Sequence[Mapping[str, Any]], kind: str, known: Collection[str], action_id: str | None
+) -> Record | None:
+    """The row that a call made: by its id, or if no answer told it the newest one of its kind that is not ``known``."""
+    if action_id:
+        keys = task_keys(action_id)
+        return next((dict(row) for row in rows if keys & task_keys([row.get("action_id"), row.get("id")])), None)
+    new = (row for row in rows if is_action(row, kind) and (action_key(row) or "") not in {*known, ""})
+    return next((dict(row) for row in new), None)
+
+
+def completed_ago(rows: Sequence[Mapping[str, Any]], now: float | None, within: float, *kinds: str) -> float | None:
+    """Seconds since the newest completed action of one of ``kinds``, if at most ``within``; otherwise None."""
+    return _newest_age([row for row in rows if is_action(row, *kinds) and is_completed(row)], now, within)
+
+
+def restarted_ago(
+    kind: str, health: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]], now: float | None, within: float
+) -> float | None:
+    """Seconds since the last restart of this ``kind`` (power_cycle, reboot), if less than ``within``; otherwise None.
+
+    From the start time, which a cached record shows too, and from E11, since uptime_seconds may be that of the host and
+    a restart may still be under way. A reboot restarts the process, but a start that a power-cycle or a deployment
+    explains is no reboot.
+    """
+    kinds = ("reboot",) if kind == "reboot" else ("power_cycle", "reboot")
+    listed = _newest_age([row for row in rows if is_action(row, *kinds) and not has_failed(row)], now, within)
+    boot = boot_time(health) if health else None
+    if boot is not None and kind == "reboot" and any(_explains(row, boot) for row in rows):
+        boot = None
+    uptime = None if boot is None else (now - boot if now is not None else number((health or {}).get("uptime_seconds")))
+    ages = [max(0.0, age) for age in (listed, uptime) if age is not None]
+    return min((age for age in ages if age < within), default=None)
+
+
+def _newest_age(rows: Sequence[Mapping[str, Any]], now: float | None, within: float) -> float | None:
+    """Seconds since the newest of the actions ended (or began, if no end is given), if at most ``within``."""
+    ends = [parse_time(row.get("completed_at")) or parse_time(row.get("created_at")) for row in rows]
+    ages = [max(0.0, now - end) for end in ends if end is not None] if now is not None else []
+    return min((age for age in ages if age <= within), default=None)
+
+
+def _explains(row: Mapping[str, Any], boot: float) -> bool:
+    """Whether an action other than a reboot restarted the agent at ``boot``."""
+    created = parse_time(row.get("created_at"))
+    if created is None or not is_action(row, "power_cycle", "redeploy", "apply_all"):
+        return False
+    completed = parse_time(row.get("completed_at"))
+    return created - CLOCK_SLACK <= boot and (completed is None or boot <= completed + _STARTS_WITHIN)

@@ -1,0 +1,315 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Deciding about rollouts of many instances from what the server shows (behaviour 2.5 to 2.7). Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import (
+    ROLLOUT_OPEN,
+    ROLLOUT_TERMINAL,
+    Counters,
+    Record,
+    count,
+    counters,
+    counters_of_targets,
+    is_single_target,
+    normalise,
+    number,
+    parse_time,
+    rollout_is_terminal,
+    rollout_status,
+    target_is_terminal,
+    target_status,
+)
+from .ids import same_id, task_keys
+from .redeploy import is_older
+from .refusals import refusal_in
+
+# The rollout that E2 started
+
+# How well a rollout fits the answer to E2; what names it by an id or by its instances is proof enough.
+_BY_ID, _BY_INSTANCES, _BY_COUNT, _BY_TIME, _OF_ANOTHER_SIZE = 3, 2, 1, 0, -1
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What tells the rollout that a call of E2 made from others.
+
+    ``known_ids`` are the rollouts that stood in E3 before the call, ``newest`` the newest created_at of them (epoch
+    seconds UTC). ``enqueued``, ``total`` and the ``strings`` of its tasks are of the answer, if there was one.
+    """
+
+    known_ids: frozenset[str]
+    newest: float | None = None
+    enqueued: int | None = None
+    total: int | None = None
+    strings: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rollout that was found, ``exact`` by its ids or ``weak`` as the only new one, and all that came in question.
+
+    ``detail`` is its E4 body, None where nothing or more than one fits; ``candidates`` are rollouts as E3 has them.
+    """
+
+    detail: Record | None = None
+    match: str | None = None
+    candidates: list[Record] = field(default_factory=list)
+
+
+def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) -> bool:
+    """Whether E2 may have made a rollout. With a scope of an unknown word one of a single target is E22's, unless
+    exactly one instance was ``enqueued``."""
+    scope = normalise(rollout.get("scope"))
+    return not is_single_target(rollout) or (enqueued == 1 and scope not in ("instance", "single"))
+
+
+def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
+    """The rollouts (E3) that the call may have made: new ones of the fleet.
+
+    One that is older than those before the call is none of them, unless an id of the answer may prove the contrary.
+    """
+    return [
+        dict(row)
+        for row in rollouts
+        if row.get("id")
+        and str(row["id"]) not in evidence.known_ids
+        and is_fleet_rollout(row, evidence.enqueued)
+        and (evidence.strings or not is_older(row, evidence.newest))
+    ]
+
+
+def started_rollout(details: Sequence[Mapping[str, Any]], evidence: Evidence) -> Found:
+    """Which of the candidates (E4 bodies) the call made. Never the newest: of two that fit equally well, neither.
+
+    Without an id only a single one is taken that is no older than those before and has as many targets as were told.
+    """
+    keys = task_keys(evidence.strings)
+    scored = [(_fits(detail, evidence, keys), detail) for detail in details]
+    best = max((score for score, _detail in scored), default=_BY_TIME)
+    leading = [dict(detail) for score, detail in scored if score == best]
+    candidates = [dict(detail["rollout"]) for detail in details]
+    if best >= _BY_INSTANCES and len(leading) == 1:
+        return Found(leading[0], "exact", candidates)
+    recent = [(score, detail) for score, detail in scored if not is_older(detail["rollout"], evidence.newest)]
+    candidates = [dict(detail["rollout"]) for _score, detail in recent]
+    if len(recent) == 1 and recent[0][0] > _OF_ANOTHER_SIZE:
+        return Found(dict(recent[0][1]), "weak", candidates)
+    return Found(candidates=candidates)
+
+
+def _fits(detail: Mapping[str, Any], evidence: Evidence, keys: frozenset[str]) -> int:
+    rollout, targets = detail["rollout"], detail.get("targets") or []
+    names = task_keys(rollout.get("id")) | task_keys([t.get(key) for t in targets for key in ("id", "celery_task_id")])
+    if names & keys:
+        return _BY_ID
+    instances = task_keys([t.get("instance_id") for t in targets])
+    if instances and instances <= keys:
+        return _BY_INSTANCES
+    counts = {n for n in (evidence.enqueued, evidence.total) if n is not None}
+    size = number(rollout.get("total_targets"))
+    if size is None or not counts:
+        return _BY_TIME
+    return _BY_COUNT if size in counts else _OF_ANOTHER_SIZE
+
+
+# Pausing, resuming, cancelling
+
+
+def transition(
+    state: str, rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], force: bool = False
+) -> str:
+    """What it takes to bring a rollout to ``state`` (paused, running, cancelled): ``call``, ``already``, or
+    ``too_late`` for one that has come to its end or is being cancelled."""
+    word = rollout_status(rollout.get("status"))
+    finished = rollout_is_terminal(rollout, targets)
+    if state == "cancelled":
+        if word == "cancelling" and not finished:
+            return "call" if force and tally(rollout, targets).in_progress else "already"
+        if word == "cancelled":
+            return "already"
+        return "too_late" if finished else "call"
+    if finished or word in ("cancelling", "cancelled"):
+        return "too_late"
+    if state == "paused":
+        return "already" if word == "paused" else "call"
+    # One whose word nobody knows runs if something of it is under way.
+    runs = word in ROLLOUT_OPEN - {"paused"} or (word != "paused" and tally(rollout, targets).open > 0)
+    return "already" if runs else "call"
+
+
+def refusal_of_rollout(answer: Any) -> str | None:
+    """What the server said if its answer to E5 to E8 says no. A status may be the rollout's or the target's own."""
+    word = answer.get("status") if isinstance(answer, Mapping) else None
+    own = {rollout_status(word), target_status(word)} & (ROLLOUT_OPEN | ROLLOUT_TERMINAL | {"queued", "uncertain"})
+    return refusal_in(answer, status=not own)
+
+
+def after_transition(state: str, before: Counters, force: bool = False) -> Record:
+    """Status and counters right after E5 (cancelled), E6 (paused) or E7 (running), as the reference describes them."""
+    after = before.as_dict()
+    if state == "running":
+        after["queued"], after["cancelled"] = before.queued + before.cancelled, 0
+        return {"status": "in_progress", **after}
+    after["queued"], after["cancelled"] = 0, before.cancelled + before.queued
+    if state == "paused":
+        return {"status": "paused", **after}
+    if force:
+        after["in_progress"], after["uncertain"] = 0, before.uncertain + before.in_progress
+    return {"status": "cancelling" if after["in_progress"] else "cancelled", **after}
+
+
+def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> Counters:
+    """Counters of a rollout: by its target rows, which win, or where there are none by its own counters."""
+    return counters_of_targets(targets) if targets else counters(rollout)
+
+
+# The end of a rollout
+
+
+def is_quiet(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a rollout of an unknown status word, without a time of its end, has nothing left that could move.
+
+    Seen twice some seconds apart, that is its end too (behaviour 2.4).
+    """
+    word = rollout_status(rollout.get("status"))
+    if word in ROLLOUT_OPEN | ROLLOUT_TERMINAL:
+        return False
+    return tally(rollout, targets).open == 0 and all(target_is_terminal(t) for t in targets)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How the targets of a rollout ended. ``uncertain`` are those of which nothing proves that they succeeded.
+
+    ``unknown`` ended with a word that nobody knows, ``cancelled`` were revoked before they started.
+    """
+
+    total: int
+    failed: list[Record]
+    uncertain: list[Record]
+    unknown: list[Record]
+    cancelled: list[Record]
+
+    @property
+    def bad(self) -> list[Record]:
+        """The targets that count as failed."""
+        return [*self.failed, *self.uncertain, *self.unknown]
+
+
+def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, finished: bool = True) -> Ends:
+    """The targets by their ends. ``proved``: the ids of uncertain targets that succeeded by the evidence.
+
+    While the rollout is not ``finished``, targets that have not come to rest have no end yet.
+    """
+    rows = [dict(t) for t in targets]
+    by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
+    for row in rows:
+        word = target_status(row.get("status"))
+        if not finished and not target_is_terminal(row):
+            continue
+        if word == "succeeded" or str(row.get("id")) in proved or normalise(row.get("status")) == "skipped":
+            continue
+        if word not in by_end:
+            if target_status(row.get("last_result_status")) == "succeeded":
+                continue
+            word = "unknown"
+        by_end[word].append(row)
+    return Ends(len(rows), **by_end)
+
+
+def in_words(found: Ends) -> str:
+    """The bad ends as a phrase: how many of which kind, then the first instances with the server's reasons."""
+    kinds = {"failed": found.failed, "uncertain": found.uncertain, "of unknown end": found.unknown}
+    kinds["cancelled"] = found.cancelled
+    numbers = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
+    return f"of {found.total} targets {numbers}{_reasons(found.bad)}"
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
+    if not rows:
+        return ""
+    told = []
+    for row in rows[:most]:
+        reason = f" ({str(row['error_message']).removesuffix('.')})" if row.get("error_message") else ""
+        told.append(f"instance {row.get('instance_id')}{reason}")
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return ": " + "; ".join(told) + more
+
+
+def grace_left(targets: Iterable[Mapping[str, Any]], now: float | None, grace: float) -> float:
+    """Seconds that a late result of the uncertain targets may still take, counted from when each was lost.
+
+    ``now`` is the server's clock (epoch seconds UTC); without it, or without a time of the end, it is all of ``grace``.
+    """
+    lost = [parse_time(t.get("completed_at")) for t in targets if target_status(t.get("status")) == "uncertain"]
+    if not lost:
+        return 0.0
+    return max(grace if at is None or now is None else min(grace, max(0.0, at + grace - now)) for at in lost)
+
+
+# Retrying targets
+
+RETRYABLE = {"failed": ("failed",), "uncertain": ("uncertain",), "all": ("failed", "uncertain")}
+
+
+def selected(
+    targets: Iterable[Mapping[str, Any]],
+    *,
+    target_id: str | None = None,
+    instance_id: str | None = None,
+    select: str | None = None,
+) -> list[Record]:
+    """The targets that are meant: by row id, by instance, or all that are failed, uncertain or either (``all``)."""
+    words = RETRYABLE.get(select or "", ())
+    return [
+        dict(t)
+        for t in targets
+        if (target_id is not None and same_id(t.get("id"), target_id))
+        or (instance_id is not None and same_id(t.get("instance_id"), instance_id))
+        or target_status(t.get("status")) in words
+    ]
+
+
+def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
+    """Why a target is left alone, or None if it may be retried (E8 takes failed and uncertain ones).
+
+    An uncertain one goes by ``verdict``, what the evidence says: only what was certainly not applied is sent again,
+    with ``retry_unknown`` also what nobody knows.
+    """
+    word = target_status(target.get("status"))
+    if word == "failed":
+        return None
+    if word == "uncertain":
+        if verdict == "not_applied" or (retry_unknown and verdict in (None, "still_unknown")):
+            return None
+        return {
+            "succeeded": "it is uncertain to the server, but the evidence says that it succeeded",
+            "superseded": "a later redeploy of the instance exists",
+        }.get(verdict or "", "whether it was applied is still unknown; set retry_unknown to send it again all the same")
+    if word == "succeeded":
+        return "it has succeeded"
+    if word == "cancelled":
+        return "it was cancelled; a paused rollout takes it up again when it is resumed"
+    return f"it is {target.get('status')}; only failed and uncertain targets can be retried"
+
+
+def was_reopened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a target was queued again between two looks at the same row: E8 was carried out (behaviour 2.5)."""
+    if target_status(after.get("status")) in ("queued", "in_progress"):
+        return True
+    return any(before.get(key) != after.get(key) for key in ("celery_task_id", "completed_at")) or count(
+        _attempts(after)
+    ) > count(_attempts(before))
+
+
+def _attempts(target: Mapping[str, Any]) -> Any:
+    detail = target.get("detail_json")
+    return detail.get("attempts") if isinstance(detail, Mapping) else None

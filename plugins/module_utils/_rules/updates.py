@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the available updates of an instance (E25) say, component by component. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .answers import number, parse_time, text_or_none
+
+RUNTIME = "runtime"
+# In the order in which apply-all takes them: the runtime comes last (E24).
+_LISTS = ("skills", "mcp_servers")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One row of E25. ``outdated`` is None where the server says too little."""
+
+    kind: str
+    slug: str | None
+    current: str | None
+    available: str | None
+    outdated: bool | None
+
+    @property
+    def name(self) -> str:
+        """``skills/calendar``; the kind alone where there is no slug."""
+        return f"{self.kind}/{self.slug}" if self.slug else self.kind
+
+
+def components_of(updates: Mapping[str, Any]) -> list[Component]:
+    """Skills, MCP servers and, last, the runtime; what is no row is left out."""
+    rows = [(kind, row) for kind in _LISTS for row in _list(updates.get(kind))]
+    rows.append((RUNTIME, updates.get(RUNTIME)))
+    return [_component(kind, row) for kind, row in rows if isinstance(row, Mapping) and row]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _component(kind: str, row: Mapping[str, Any]) -> Component:
+    current, available = (None if row.get(key) is None else str(row[key]) for key in _VERSIONS)
+    said = row.get("has_update")
+    outdated: bool | None = None
+    if isinstance(said, bool):
+        outdated = said
+    elif current and available:
+        outdated = current != available
+    return Component(kind, text_or_none(row.get("slug")), current, available, outdated)
+
+
+_VERSIONS = ("current_version", "available_version")
+
+
+def versions(updates: Mapping[str, Any], *, updated: bool = False) -> dict[str, str | None]:
+    """Each component's version by name; with ``updated`` as it will be once every update is applied."""
+    return {c.name: c.available if updated and c.outdated else c.current for c in components_of(updates)}
+
+
+def waiting(updates: Mapping[str, Any]) -> int | None:
+    """How many updates wait: the server's ``total_available``, or else counted; None where it says too little."""
+    total = number(updates.get("total_available"))
+    if total is not None:
+        return max(0, int(total))
+    said = [component.outdated for component in components_of(updates)]
+    return sum(bool(word) for word in said) if said and (any(said) or None not in said) else None
+
+
+def outdated(updates: Mapping[str, Any]) -> list[Component]:
+    """The components that wait for an update."""
+    return [component for component in components_of(updates) if component.outdated]
+
+
+def runtime_waits(updates: Mapping[str, Any]) -> bool:
+    """Whether applying all updates may redeploy the runtime: unless the server says that it is current."""
+    return not any(c.kind == RUNTIME and c.outdated is False for c in components_of(updates))
+
+
+def without_runtime(updates: Mapping[str, Any]) -> dict[str, Any]:
+    """The same once the runtime's update has been deployed."""
+    runtime = updates.get(RUNTIME)
+    left = dict(updates)
+    if isinstance(runtime, Mapping) and any(c.kind == RUNTIME and c.outdated for c in components_of(updates)):
+        left[RUNTIME] = {**runtime, "has_update": False, "current_version": runtime.get("available_version")}
+        total = number(updates.get("total_available"))
+        if total is not None:
+            left["total_available"] = max(0, int(total) - 1)
+    return left
+
+
+def skills_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The slugs of the skills that waited for an update and have another version now."""
+    seen = versions(now)
+    return sorted(
+        c.slug for c in outdated(before) if c.kind == "skills" and c.slug and seen.get(c.name, c.current) != c.current
+    )
+
+
+def reported_after(updates: Mapping[str, Any], moment: float | None) -> bool:
+    """Whether the versions were reported after ``moment`` (epoch seconds of the server, which gives whole ones)."""
+    reported = parse_time(updates.get("versions_reported_at"))
+    return reported is not None and moment is not None and reported > moment + 1

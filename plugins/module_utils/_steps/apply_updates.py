@@ -1,0 +1,194 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Applying all updates of an instance once (E24), and finding what became of it (E23, E25)."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
+    RUNTIME,
+    outdated,
+    reported_after,
+    runtime_waits,
+    skills_moved,
+    versions,
+    waiting,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
+    APPEARS_WITHIN,
+    Sent,
+    find,
+    look_for,
+    send_once,
+    take,
+    until_manifest,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, SKILLS
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+
+def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:
+    """Send E24 once. ``updates`` is E25 before the call.
+
+    An answer that says no is a refusal, unless something of the call shows.
+    """
+    with_runtime = runtime_waits(updates)
+    sent = send_once(
+        context,
+        history,
+        context.client.apply_all_updates,
+        task_key="runtime_task_id",
+        key=REDEPLOY if with_runtime else SKILLS,
+        versions=versions(updates),
+    )
+    skills = sent.answer.get("skills_applied")
+    context.result["skills_applied"] = [str(slug) for slug in skills] if isinstance(skills, list) else []
+    if sent.ambiguous is None and not with_runtime:
+        # The answer itself says what became of the skills.
+        sent.found()
+    said = refusal_in(sent.answer)
+    if said is not None and sent.task_id is None and not context.result["skills_applied"]:
+        seen = context.client.get_available_updates(context.params["instance_id"])
+        if still_waits(updates, seen) and look_for(context, sent) is None:
+            _refused(context, sent, seen, said)
+    return sent
+
+
+def still_waits(updates: Record, seen: Record) -> bool:
+    """Whether something that the call should have applied, a runtime or a skill, waited before and waits still."""
+
+    def names(of: Record) -> set[str]:
+        return {c.name for c in outdated(of) if c.kind in (RUNTIME, "skills")}
+
+    before, now = names(updates), names(seen)
+    # A server that counts without naming is taken at its count.
+    return bool(before & now) or (not outdated(updates) and not outdated(seen) and waiting(seen) != 0)
+
+
+def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> NoReturn:
+    """Fail for an answer that nothing was applied, though something waits."""
+    sent.found()
+    context.changed, context.diff = False, None
+    context.result["after"] = versions(seen)
+    fail_refused(
+        context,
+        f"Nothing was applied to instance {context.params['instance_id']}, and updates still wait. The call",
+        said or str(sent.answer.get("message") or "it gave no reason").removesuffix("."),
+    )
+
+
+def find_applied(context: Context, sent: Sent, updates: Record, *, may_retry: bool = True) -> Record | None:
+    """The target that the call made; None if it did its work without one. ``updates`` is E25 before the call.
+
+    An answer that nothing was applied is no change, and a refusal if something waited and still waits. A call of
+    unknown outcome that left no trace fails as ambiguous, or with ``retry_if_absent`` is sent once more.
+    """
+    if sent.task_id:
+        return find(context, sent, once_more=False)
+    nothing = sent.ambiguous is None and not context.result["skills_applied"]
+    if sent.ambiguous is None and not runtime_waits(updates):
+        if nothing:
+            context.changed, context.diff = False, None
+            seen = context.client.get_available_updates(context.params["instance_id"])
+            if still_waits(updates, seen):
+                _refused(context, sent, seen, None)
+        return None
+    target, seen = _trace(context, sent)
+    if sent.ambiguous is not None:
+        context.result["skills_applied"] = skills_moved(updates, seen)
+    if target is None and nothing:
+        context.changed, context.diff = False, None
+        if still_waits(updates, seen):
+            _refused(context, sent, seen, None)
+    if target is not None or sent.ambiguous is None or waiting(seen) == 0:
+        sent.found()
+        return target
+    return _absent(context, sent, updates, seen, may_retry)
+
+
+def _trace(context: Context, sent: Sent) -> tuple[Record | None, Record]:
+    """A new target that can only be the call's, and the versions as they are then."""
+    client, instance_id = context.client, context.params["instance_id"]
+    waited = wait_until(
+        lambda: (look_for(context, sent), client.get_available_updates(instance_id)),
+        lambda seen: seen[0] is not None or waiting(seen[1]) == 0,
+        timeout=APPEARS_WITHIN,
+        interval=min(1.0, context.params["wait_interval"]),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    found, seen = waited.state
+    if found is None:
+        return None, seen
+    return take(context, sent, found), seen
+
+
+def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_retry: bool) -> Record | None:
+    """What to do when the call's outcome is unknown and no redeploy of it appeared."""
+    instance_id = context.params["instance_id"]
+    moved = versions(seen) != versions(updates)
+    context.result["after"] = versions(seen)
+    if moved and not runtime_waits(seen):
+        sent.found()
+        return None
+    if may_retry and not moved and context.params["retry_if_absent"]:
+        context.warn(f"{sent.ambiguous} No trace of it was found, so it is sent once more (retry_if_absent).")
+        again = send_apply(context, context.client.list_instance_rollouts(instance_id), updates)
+        return find_applied(context, again, updates, may_retry=False)
+    found = "only a part of it was carried out, no redeploy" if moved else "nothing of it appeared"
+    step = "Run this task again to look for it, or set retry_if_absent to send it again."
+    return context.fail(
+        f"{sent.ambiguous} Within {APPEARS_WITHIN:.0f} s {found} in the history and the versions of instance "
+        f"{instance_id}. {step}",
+        ambiguous=True,
+        unresolved=True,
+        error=sent.ambiguous.as_dict() if sent.ambiguous else None,
+    )
+
+
+def listed(updates: Record) -> str:
+    """The updates that wait, for people."""
+    names = [f"{c.name} ({c.current} to {c.available})" for c in outdated(updates)]
+    return ", ".join(names) or f"{waiting(updates)} without a name"
+
+
+def checked_at(context: Context) -> float | None:
+    """A time after the call by the clock that the versions are reported with; the Date of an answer is another one."""
+    try:
+        health = context.result.get("health") or context.client.get_deep_health(
+            context.params["instance_id"], force=True
+        )
+    except ApiError:
+        health = {}
+    return (parse_time(health.get("checked_at")) if is_live(health) else None) or context.client.server_time
+
+
+def look_what_is_left(context: Context, updates: Record, applied_at: float | None) -> None:
+    """Read the versions again, newer than what was done. Nothing is taken for granted that they deny."""
+    instance_id = context.params["instance_id"]
+    applied = "target_id" in context.result or bool(context.result["skills_applied"])
+    done = f"{'All updates were' if applied else 'Nothing was'} applied to instance {instance_id}"
+    seen = until_manifest(context, lambda seen: waiting(seen) == 0 or reported_after(seen, applied_at))
+    if waiting(seen) == 0:
+        context.result["after"] = versions(seen)
+        return
+    if not reported_after(seen, applied_at):
+        context.result["after"] = versions(updates, updated=True)
+        context.warn(
+            f"{done}, but the server's version report is not newer yet "
+            f"({seen.get('versions_reported_at')}) and still lists {listed(seen)}."
+        )
+        return
+    context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
+    context.fail(
+        f"{done}, but the server still lists {listed(seen)}. Look at these components before you run this task again."
+    )

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Looking and writing without another task of this machine in between: both would see that there is something to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    Admission,
+    AdmissionError,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+# Seconds to wait for the other task; a restart keeps its claim until it is proved.
+_WAITS_FOR = 3600.0
+
+
+@contextmanager
+def claimed(context: Context, name: str, what: str) -> Iterator[float | None]:
+    """Keep other tasks of this machine from ``name`` for the block, waiting for one that is at it.
+
+    Gives this machine's clock (epoch seconds) at the start of the wait, None if there was none. ``what`` is what the
+    other task does, for the sentence after an hour. Check mode claims nothing. Not to be nested in one process.
+    """
+    if context.check_mode:
+        yield None
+        return
+    admission = Admission(context.params["api_url"])
+    started = time.time()
+    try:
+        try:
+            waited = wait_until(
+                lambda: admission.claim(name),
+                bool,
+                timeout=_WAITS_FOR,
+                interval=0.05,
+                longest_interval=1.0,
+                clock=context.clock,
+                sleep=context.sleep,
+            )
+        except AdmissionError as failure:
+            context.fail(f"Nothing was sent: {failure}.")
+        if not waited.done:
+            context.fail(
+                f"Nothing was sent: for {waited.seconds:.0f} s another task on this machine was {what}.", timed_out=True
+            )
+        yield started if waited.reads > 1 else None
+    finally:
+        admission.leave()

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Clearing memories of an instance (E19): only what could be listed, sent once, and verified by the list (E17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count, number
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import (
+    Listing,
+    remains,
+    slices,
+    strangers,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.memory_read import (
+    SHOWS_WITHIN,
+    in_words,
+    read_for_change,
+    read_memories,
+    read_until,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import Notes
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_refused
+
+
+def clear(context: Context, selection: Mapping[str, str]) -> None:
+    """Clear the memories of a conversation, a customer or both; an empty selection clears the whole instance."""
+    instance_id = context.params["instance_id"]
+    before = read_for_change(context, selection)
+    context.result["memories_before"] = before.listed
+    _refuse_unsure(context, selection, before)
+    if before.listed == 0:
+        context.result.update(deleted=0, deleted_ids=[])
+        return
+    lost: ApiError | None = None
+    answer: Record | None = None
+    try:
+        answer = context.write(
+            lambda: context.client.clear_memories(instance_id, selection),
+            before={"count": before.listed, "ids": before.ids},
+            after={"count": 0, "ids": []},
+        )
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        lost = error
+    context.result.update(deleted=before.listed, deleted_ids=before.ids)
+    if answer is None and lost is None:
+        return
+    # What was stored before may be stored again.
+    Notes(context, "memory", instance_id).end()
+    refused = refusal_in(answer)
+    if refused is not None:
+        _fail_if_nothing_went(context, selection, before, refused)
+    if answer is not None:
+        context.result["status"] = answer.get("status")
+        if number(answer.get("deleted")) is not None:
+            context.result["deleted"] = count(answer["deleted"])
+    _verify_cleared(context, selection, before, lost)
+    if context.result["deleted"] > before.listed:
+        surplus = (
+            f"The server cleared {context.result['deleted']} memories of instance {instance_id}, but only "
+            f"{before.listed}{in_words(selection)} had been listed."
+        )
+        if selection:
+            context.fail(
+                f"{surplus} Either some were stored in between, or it clears more than was selected. Compare with a "
+                "backup before you clear another one."
+            )
+        context.warn(f"{surplus} Some were stored in between.")
+
+
+def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before: Listing, refused: str) -> None:
+    """Fail for an answer that says no, unless the list shows that something was cleared all the same."""
+    if remains(before, read_memories(context, selection))[0] < before.listed:
+        return
+    context.changed, context.diff = False, None
+    context.result.update(deleted=0, deleted_ids=[], remaining=before.listed)
+    fail_refused(
+        context, f"Clearing the memories{in_words(selection)} of instance {context.params['instance_id']}", refused
+    )
+
+
+def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
+    """Fail unless the list is the whole of what would go, and nothing else."""
+    instance_id, expected = context.params["instance_id"], context.params["expect_count"]
+    foreign = strangers(before.memories, selection)
+    if foreign:
+        context.fail(
+            f"Asked for the memories{in_words(selection)} of instance {instance_id}, the server listed others too "
+            f"({len(foreign)} of {before.listed}), so it would clear others too. Nothing was cleared."
+        )
+    if before.truncated:
+        context.result["slices"] = slices(before.memories)
+        context.fail(
+            f"The server lists only {before.listed} memories{in_words(selection)} of instance {instance_id} and there "
+            "may be more, so what would go is unknown. Nothing was cleared. Clear it by conversation_id or "
+            "customer_id; those that were seen are in slices."
+        )
+    if expected is not None and before.listed not in (0, expected):
+        context.fail(
+            f"The memories{in_words(selection)} of instance {instance_id} are {before.listed}, but expect_count is "
+            f"{expected}. Nothing was cleared. Back them up anew."
+        )
+
+
+def _verify_cleared(context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None) -> None:
+    """Read the list again: nothing that was listed before may be left."""
+    instance_id = context.params["instance_id"]
+
+    def gone(now: Listing) -> bool:
+        return now.available and not now.truncated and remains(before, now)[0] == 0
+
+    waited = read_until(context, selection, gone, since=lost)
+    left, since = remains(before, waited.state)
+    context.result.update(remaining=waited.state.listed, truncated=waited.state.truncated)
+    if waited.done:
+        if since:
+            context.warn(
+                f"Memories{in_words(selection)} of instance {instance_id} that were stored since are kept: {since}."
+            )
+        return
+    still = set(waited.state.ids)
+    context.result["deleted_ids"] = [identity for identity in before.ids if identity not in still]
+    shown = f"After {SHOWS_WITHIN:.0f} s memories{in_words(selection)} are still listed: {left} of {before.listed}"
+    if not waited.state.available:
+        shown = "The server says now that its memory is not available"
+    if lost is not None:
+        context.result["deleted"] = len(context.result["deleted_ids"])
+        context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
+    # An honest "none" of the server: nothing was changed.
+    context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
+    context.fail(
+        f"The server says that it cleared {context.result['deleted']} memories of instance {instance_id}, but: "
+        f"{shown}. Look at them, then run this task again."
+    )

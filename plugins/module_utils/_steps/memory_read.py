@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Reading an instance's memories (E17), once, or until a write to them shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import MEMORY_CAP
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
+
+# Seconds within which a write must show in the list; one whose answer was lost may still be under way.
+SHOWS_WITHIN = 10.0
+
+
+def selected(context: Context) -> dict[str, str]:
+    """The conversation and the customer of the options. One that is empty is refused: a server may read it as "any"."""
+    chosen: dict[str, str] = {}
+    for name in SCOPE:
+        value = context.params[name]
+        if value is None:
+            continue
+        if not value.strip():
+            context.fail(f"{name} is empty. Give an id, or leave it out (omit).")
+        chosen[name] = value
+    return chosen
+
+
+def in_words(selection: Mapping[str, str]) -> str:
+    """`` of conversation conv-1``, for a sentence; nothing for the whole instance."""
+    return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
+
+
+def read_memories(context: Context, selection: Mapping[str, str], limit: int = MEMORY_CAP) -> Listing:
+    """The memories of the instance, or of one conversation or customer."""
+    instance_id = context.params["instance_id"]
+    answer = context.client.list_memories(
+        instance_id,
+        conversation_id=selection.get("conversation_id"),
+        customer_id=selection.get("customer_id"),
+        limit=limit,
+    )
+    context.spell_as(answer)
+    try:
+        return listing_of(answer, limit)
+    except ValueError as problem:
+        return context.fail(f"The memories of instance {instance_id} cannot be told: {problem}.")
+
+
+def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
+    """The memories before a change; fails if the server says that they cannot be read now."""
+    before = read_memories(context, selection)
+    context.result.update(status=before.status, truncated=before.truncated)
+    if not before.available:
+        context.fail(
+            f"The server says that the memory of instance {context.params['instance_id']} is not available, so its "
+            "list proves nothing. Nothing was changed. Look at the instance's health."
+        )
+    return before
+
+
+def read_until(
+    context: Context, selection: Mapping[str, str], done: Callable[[Listing], bool], *, since: ApiError | None
+) -> Waited[Listing]:
+    """Read the memories until ``done`` or for 10 s. ``since`` is the write whose outcome is looked for, if unknown."""
+    try:
+        return wait_until(
+            lambda: read_memories(context, selection),
+            done,
+            timeout=SHOWS_WITHIN,
+            interval=1.0,
+            longest_interval=2.0,
+            clock=context.clock,
+            sleep=context.sleep,
+        )
+    except ApiError as failure:
+        if since is None:
+            return context.fail(
+                f"The server accepted the change, but that could not be verified: {failure}", error=failure.as_dict()
+            )
+        return context.fail(
+            f"{since} Looking for what it did failed too: {failure}", ambiguous=True, error=since.as_dict()
+        )

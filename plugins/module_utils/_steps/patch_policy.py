@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A change of some keys of a policy: only what differs is sent, and what the server took of it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import differing, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+
+
+def patch(
+    context: Context,
+    what: str,
+    before: Record,
+    wanted: Mapping[str, Any],
+    *,
+    read: Callable[[], Record],
+    send: Callable[[Record], Record],
+    values: Callable[[Record], Record],
+    foretold: Callable[[Record, Record], Record],
+) -> Record:
+    """Bring the keys of ``wanted`` to their values; the policy as it is afterwards, in check mode as it would be.
+
+    ``before`` is the policy as it was just read, ``read()`` reads it again, ``send(changes)`` sends a PATCH,
+    ``values(policy)`` finds the keys' values in it, ``foretold(policy, changes)`` is the policy as it will be.
+    ``what`` names the policy in sentences. Fills ``policy``, ``policy_before``, ``changed_keys`` and ``drift``. A
+    PATCH whose outcome is unknown is looked up. Fails with ``not_taken`` if the server did not take something.
+    """
+    held = values(before)
+    changes = differing(held, wanted)
+    old = {key: held.get(key) for key in changes}
+    context.result.update(policy=before, policy_before=before, changed_keys=[], drift={})
+    if not changes:
+        return before
+    lost: ApiError | None = None
+    answer: Record | None = None
+    try:
+        answer = context.write(lambda: send(changes), before=old, after=dict(changes))
+    except ApiError as error:
+        # A refusal too, if an earlier attempt may have been carried out before it.
+        if not error.ambiguous and error.attempts < 2:
+            raise
+        lost = error
+    else:
+        context.result["policy"] = foretold(before, changes) if answer is None else answer
+        if answer is None:
+            context.result["changed_keys"] = sorted(changes)
+            return context.result["policy"]
+    after = _read_back(context, what, read, lost)
+    _compare(context, what, held, values(after), wanted, changes, lost, refusal_in(answer))
+    return after
+
+
+def _read_back(context: Context, what: str, read: Callable[[], Record], lost: ApiError | None) -> Record:
+    try:
+        after = read()
+    except ApiError as error:
+        if lost is not None:
+            context.changed = True
+            raise lost from error
+        context.fail(
+            f"The server accepted the change of {what}, but it could not be read back: {error}",
+            error=error.as_dict(),
+        )
+    context.result["policy"] = after
+    return after
+
+
+def _compare(
+    context: Context,
+    what: str,
+    held: Record,
+    now: Record,
+    wanted: Mapping[str, Any],
+    changes: Record,
+    lost: ApiError | None,
+    refused: str | None,
+) -> None:
+    """Say what became of ``changes``; ``lost`` is the error that came instead of an answer, ``refused`` what the server
+    said in one that says no."""
+    # Of all that is wanted: somebody else may have changed what held already.
+    not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
+    changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
+    drift = moved(held, now, changes)
+    context.changed = bool(changed)
+    context.diff = {
+        "before": {key: held.get(key) for key in changed},
+        "after": {key: now.get(key) if key in not_taken else changes[key] for key in changed},
+    }
+    context.result.update(changed_keys=changed, drift=drift)
+    if drift:
+        context.warn(f"Somebody else changed {what} at the same time: {', '.join(drift)}.")
+    if lost is not None and not changed:
+        raise lost
+    if not_taken:
+        told = "; ".join(
+            f"{key} is {_shown(pair['is'])}, not {_shown(pair['wanted'])}" for key, pair in not_taken.items()
+        )
+        if refused is not None:
+            context.fail(
+                f"A change of {what} was refused by the server: {refused}. Reading it back shows: {told}.",
+                not_taken=not_taken,
+                refused=refused,
+            )
+        context.fail(
+            f"A change of {what} was sent, but reading it back shows otherwise: {told}. "
+            "Somebody else may have changed it at the same time, or the server does not know the key.",
+            not_taken=not_taken,
+        )
+    if lost is not None:
+        context.warn(f"The answer to the change of {what} was lost; reading it back shows that it holds.")
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else repr(value)

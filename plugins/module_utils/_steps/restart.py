@@ -1,0 +1,311 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Restarting an instance: looking before, sending once (E13, E14), and following it until the restart is proved."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    boot_time,
+    is_healthy,
+    is_live,
+    number,
+    parse_time,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
+    Watch,
+    action_key,
+    completed_ago,
+    is_completed,
+    restarted_ago,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
+    FOUND,
+    LOST,
+    Note,
+    Notes,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import fail_if_refused
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_watch import (
+    DOWN,
+    Course,
+    Restart,
+    actions_of,
+    look,
+    look_for_row,
+    reconcile,
+    without_repeats,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+RESTART_OPTIONS: Spec = {
+    "only_if_unhealthy": {"type": "bool", "default": False},
+    "min_uptime": {"type": "int", "default": 0},
+    "during_rollout": {"type": "bool", "default": False},
+    "require_healthy": {"type": "bool", "default": True},
+    "healthy_reads": {"type": "int", "default": 3},
+}
+
+
+POWER_CYCLE = Restart("power_cycle", "power-cycle", 10.0, 30.0, FleetClient.power_cycle)
+REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
+
+
+def run_restart(context: Context, restart: Restart) -> None:
+    """The whole of a restarting module."""
+    started = context.clock()
+    try:
+        _restart(context, restart)
+    finally:
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def _restart(context: Context, restart: Restart) -> None:
+    """Look, send and prove, while no other task of this machine restarts the instance."""
+    instance_id = context.params["instance_id"]
+    context.result["instance_id"] = instance_id
+    with claimed(context, f"restart {id_key(instance_id)}", f"restarting instance {instance_id}") as waited_from:
+        # Read first: it knows the id while the agent is down.
+        rows = actions_of(context)
+        notes = Notes(context, "restart", instance_id)
+        note = None if context.check_mode else notes.read(restart.action)
+        if note is None or note.stage == FOUND:
+            if note is not None and waited_from is not None and note.noted_at >= waited_from:
+                context.result["skipped_reason"] = "Another task of this machine restarted it while this one waited."
+                return
+            _restart_alone(context, restart, rows, notes)
+        elif not _sent_before(context, restart, notes, note):
+            _restart_alone(context, restart, actions_of(context), notes)
+
+
+def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -> bool:
+    """Look for a restart that an earlier run on this machine sent and lost, and follow it; False if there was none.
+
+    Fails, and keeps the note, if that cannot be told.
+    """
+    instance_id, facts = context.params["instance_id"], note.facts
+    course = Course(
+        known=frozenset(facts.get("known") or ()),
+        watch=Watch(boot_before=number(facts.get("boot_before"))),
+        sent_at=context.clock() - note.age,
+    )
+    context.result["reconciled"] = reconcile(context, restart, course)
+    said = f"A {restart.words} of instance {instance_id} that was sent from this machine at {note.sent_in_words}"
+    if context.result["reconciled"] == "executed":
+        notes.end(restart.action)
+        context.warn(f"{said} was carried out, so none was sent now.")
+        if context.params["wait"]:
+            _prove(context, restart, course)
+        return True
+    if context.result["reconciled"] == "unknown" and not context.params.get("retry_if_absent"):
+        context.fail(
+            f"{said} is unresolved: whether it was carried out cannot be told from what was seen within "
+            f"{context.params['wait_timeout']} s ({course.watch.in_words()}). Nothing was sent now. Look at the "
+            f"instance and run this task again. From {note.ends_in_words} on it is forgotten.",
+            unresolved=True,
+            ambiguous=True,
+        )
+    notes.end(restart.action)
+    return False
+
+
+def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes: Notes) -> None:
+    instance_id = context.params["instance_id"]
+    health = _health_before(context)
+    reason = _reason_to_skip(context, restart, health, rows)
+    if reason:
+        context.result["skipped_reason"] = reason
+        return
+    _refuse(context, restart, health, rows)
+    before = {key: health.get(key) for key in ("status", "uptime_seconds")} if health else None
+    course = context.write(
+        lambda: _send(context, restart, health, rows, notes, once_more=bool(context.params.get("retry_if_absent"))),
+        before=before or {"status": None, "uptime_seconds": None},
+        after={"restarted": True},
+    )
+    if course is None:
+        return
+    if course.ambiguous is not None and context.result["reconciled"] == "unknown":
+        context.fail(
+            f"{course.ambiguous} Whether instance {instance_id} was restarted cannot be told from what was seen within "
+            f"{context.params['wait_timeout']} s: {course.watch.in_words()}. Look at it before you repeat the task.",
+            ambiguous=True,
+            unresolved=True,
+            timed_out=True,
+            error=course.ambiguous.as_dict(),
+        )
+    if context.params["wait"]:
+        _prove(context, restart, course)
+    notes.found(restart.action)
+
+
+def _health_before(context: Context) -> Record | None:
+    """The live record before, or None if the agent does not answer."""
+    try:
+        health = context.client.get_deep_health(context.params["instance_id"], force=True)
+    except ApiError as error:
+        if error.kind not in DOWN - {"unreachable"}:
+            raise
+        health = None
+    context.result.update(health_before=health, uptime_before=None)
+    if health is not None:
+        context.spell_as(health)
+        context.result["uptime_before"] = number(health.get("uptime_seconds"))
+    return health
+
+
+def _reason_to_skip(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> str | None:
+    """Why there is nothing to do, as a sentence."""
+    if context.params["only_if_unhealthy"] and health is not None and is_live(health) and is_healthy(health):
+        return "The instance is healthy (only_if_unhealthy)."
+    least = context.params["min_uptime"]
+    ago = restarted_ago(restart.action, health, rows, _now(context, health), least) if least > 0 else None
+    if ago is None:
+        return None
+    return f"It restarted {ago:.0f} s ago, which is less than min_uptime ({least} s)."
+
+
+def _now(context: Context, health: Record | None) -> float | None:
+    """The clock that the server's records go by: a live one's own, which the Date of an answer may differ from."""
+    checked = parse_time(health.get("checked_at")) if health is not None and is_live(health) else None
+    return checked if checked is not None else context.client.server_time
+
+
+def _refuse(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> None:
+    """Fail if the restart must not be sent now."""
+    instance_id = context.params["instance_id"]
+    if context.params.get("after_power_cycle"):
+        within = context.params["after_power_cycle_within"]
+        if completed_ago(rows, _now(context, health), within, "power_cycle") is None:
+            context.fail(
+                f"Instance {instance_id} was not rebooted: its actions show no completed power-cycle within the last "
+                f"{within} s (after_power_cycle). Power-cycle it first, or set after_power_cycle to false."
+            )
+    if not context.params["during_rollout"]:
+        target = open_target(context.client.list_instance_rollouts(instance_id))
+        if target is not None:
+            context.fail(
+                f"Instance {instance_id} was not restarted: it is being redeployed by rollout "
+                f"{target.get('rollout_id')} (target {target.get('id')} is {target.get('status')}). Wait for its end, "
+                "or set during_rollout."
+            )
+
+
+def _send(
+    context: Context, restart: Restart, health: Record | None, rows: list[Record], notes: Notes, *, once_more: bool
+) -> Course:
+    """Send the restart once; an outcome that is unknown is looked up.
+
+    With ``once_more`` one that certainly was not carried out is sent a second time.
+    """
+    instance_id = context.params["instance_id"]
+    live = health is not None and is_live(health)
+    course = Course(
+        known=frozenset(key for key in map(action_key, rows) if key),
+        watch=Watch(
+            boot_before=boot_time(health) if health is not None and live else None,
+            # Of the records' own clock. Without one each live record counts, being measured for its call.
+            newer_than=parse_time((health or {}).get("checked_at")),
+        ),
+        sent_at=context.clock(),
+    )
+    notes.sending(restart.action, known=sorted(course.known), boot_before=course.watch.boot_before)
+    try:
+        answer = restart.send(context.client, instance_id)
+    except ApiError as error:
+        if not error.ambiguous:
+            notes.end(restart.action)
+        _fail_if_not_accepted(context, restart, error)
+        notes.set_stage(restart.action, LOST)
+        course.ambiguous = error
+    else:
+        # The server has taken it: from here on the instance itself shows what became of it.
+        notes.end(restart.action)
+        course.action_id = str(answer["action_id"]) if answer.get("action_id") else None
+        context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
+        said = refusal_in(answer)
+        if said is not None:
+            context.fail(f"The {restart.words} of instance {instance_id} failed on the server: {said}.", refused=said)
+        return course
+    context.result["reconciled"] = reconcile(context, restart, course)
+    if context.result["reconciled"] == "executed":
+        notes.end(restart.action)
+    if context.result["reconciled"] != "not_executed":
+        return course
+    notes.end(restart.action)
+    if once_more:
+        context.warn(f"{course.ambiguous} It was not carried out, so it is sent once more (retry_if_absent).")
+        return _send(context, restart, health, rows, notes, once_more=False)
+    return context.fail(
+        f"{course.ambiguous} It was not carried out: within {restart.absent_after:.0f} s instance {instance_id} "
+        "answered all the time without a restart, and its actions show none. Run this task again.",
+        error=course.ambiguous.as_dict(),
+    )
+
+
+def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -> None:
+    """Fail, with the state that the server names, if the call was refused; an unknown outcome is no failure yet."""
+    fail_if_refused(context, error)
+    if error.ambiguous:
+        return
+    if error.kind != "conflict":
+        raise error
+    instance_id = context.params["instance_id"]
+    said = str(error.detail or error).removesuffix(".")
+    context.fail(
+        f"Instance {instance_id} was not restarted, because the server refused the {restart.words}: {said}. "
+        "Run this task again when that is over.",
+        error=error.as_dict(),
+    )
+
+
+def _prove(context: Context, restart: Restart, course: Course) -> None:
+    """Follow the restart until it is proved and the instance is well, or until wait_timeout."""
+    instance_id, timeout = context.params["instance_id"], context.params["wait_timeout"]
+    needed = context.params["healthy_reads"] if context.params["require_healthy"] else 0
+
+    def proved() -> bool:
+        look(context, client, course)
+        since_call = context.clock() - course.sent_at
+        if course.watch.back and not course.watch.moved:
+            look_for_row(context, restart, client, course)
+        evidence = course.watch.evidence(
+            completed=course.row is not None and is_completed(course.row),
+            settled=since_call >= min(restart.over_after, timeout),
+        )
+        context.result["restart_evidence"] = evidence
+        return evidence is not None and course.watch.healthy >= needed
+
+    with without_repeats(context) as client:
+        waited = wait_until(
+            proved,
+            bool,
+            timeout=max(0.0, timeout - (context.clock() - course.sent_at)),
+            interval=context.params["wait_interval"],
+            longest_interval=context.params["wait_interval"],
+            clock=context.clock,
+            sleep=context.sleep,
+        )
+    if waited.done:
+        return
+    if context.result["restart_evidence"] is None:
+        context.fail(
+            f"The {restart.words} of instance {instance_id} was accepted, but within {timeout} s nothing proved a "
+            f"restart: {course.watch.in_words()}. It was not sent again.",
+            timed_out=True,
+        )
+    context.fail(
+        f"Instance {instance_id} restarted but was not healthy {needed} times in a row within {timeout} s: "
+        f"{course.watch.last}.",
+        timed_out=True,
+    )

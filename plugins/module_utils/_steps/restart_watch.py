@@ -1,0 +1,148 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Watching an instance after a restart call (E11, E16): one more look at a time, and what they say of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, number
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
+    Watch,
+    has_failed,
+    rows_of,
+    started_action,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+# An agent that is just restarting, or a gateway in front of it, answers with one of these.
+DOWN = frozenset(
+    {
+        "not_found",
+        "conflict",
+        "server",
+        "unavailable",
+        "timeout",
+        "connection_lost",
+        "unreachable",
+        "unreadable",
+        "unexpected",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One kind of restart. ``action`` is its name in E11 and its operationId, ``words`` the same for people.
+
+    ``over_after``: seconds after which it is over, as a rule, on the server. ``absent_after``: seconds of an agent that
+    answers with its old start, without a row in E11, after which a call of unknown outcome was not carried out.
+    """
+
+    action: str
+    words: str
+    over_after: float
+    absent_after: float
+    send: Callable[[FleetClient, str], Record]
+
+
+@dataclass
+class Course:
+    """A restart call under way: what stood in E11 before, when it was sent (local clock), and what was seen since."""
+
+    known: frozenset[str]
+    watch: Watch
+    sent_at: float
+    action_id: str | None = None
+    ambiguous: ApiError | None = None
+    row: Record | None = None
+    listed: bool = False
+
+
+def actions_of(context: Context) -> list[Record]:
+    """The instance's actions (E11), newest first."""
+    return rows_of(context.client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
+
+
+@contextmanager
+def without_repeats(context: Context) -> Iterator[FleetClient]:
+    """The client for looks at an agent that may be down: the next look is the repeat, so a call itself has none."""
+    client = context.client.clone()
+    client.transport.settings = replace(client.transport.settings, retries=0)
+    client.transport.trace = context.client.trace
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def look(context: Context, client: FleetClient, course: Course) -> None:
+    """Take one more sample of the agent."""
+    since_call = context.clock() - course.sent_at
+    try:
+        health = client.get_deep_health(context.params["instance_id"], force=True)
+    except ApiError as error:
+        if error.kind == "rate_limited":
+            return
+        if error.kind not in DOWN:
+            raise
+        course.watch = course.watch.see(None, since_call, _answer_in_words(error))
+        return
+    context.result.update(health_after=health, uptime_after=number(health.get("uptime_seconds")))
+    course.watch = course.watch.see(health, since_call)
+
+
+def _answer_in_words(error: ApiError) -> str:
+    status = f"HTTP {error.status}" if error.status else error.kind.replace("_", " ")
+    return f"the last look at its health ended with {status}{f' ({error.detail})' if error.detail else ''}"
+
+
+def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:
+    """Find the call's row in E11; ``listed`` says whether the list could be read."""
+    try:
+        rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
+    except ApiError as error:
+        if error.kind not in DOWN | {"rate_limited"}:
+            raise
+        course.listed = False
+        return
+    course.listed = True
+    course.row = started_action(rows, restart.action, course.known, course.action_id) or course.row
+    if course.row is None:
+        return
+    context.result.update(
+        action_id=course.row.get("action_id") or course.row.get("id"), duration_ms=course.row.get("duration_ms")
+    )
+    if has_failed(course.row):
+        said = course.row.get("message") or course.row.get("status")
+        context.fail(f"The {restart.words} of instance {context.params['instance_id']} failed on the server: {said}.")
+
+
+def reconcile(context: Context, restart: Restart, course: Course) -> str:
+    """What a call of unknown outcome did: executed, not_executed or unknown."""
+
+    def verdict() -> str:
+        look(context, client, course)
+        look_for_row(context, restart, client, course)
+        if course.row is not None or course.watch.moved:
+            return "executed"
+        quiet = course.watch.untouched and course.listed
+        return "not_executed" if quiet and context.clock() - course.sent_at >= restart.absent_after else "unknown"
+
+    with without_repeats(context) as client:
+        return wait_until(
+            verdict,
+            lambda found: found != "unknown",
+            timeout=context.params["wait_timeout"],
+            interval=context.params["wait_interval"],
+            longest_interval=context.params["wait_interval"],
+            clock=context.clock,
+            sleep=context.sleep,
+        ).state

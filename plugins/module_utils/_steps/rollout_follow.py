@@ -1,0 +1,224 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Finding the rollout that was started, following it to its end, and finding out what its uncertain targets did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    is_single_target,
+    rollout_is_terminal,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+    Evidence,
+    Found,
+    grace_left,
+    is_quiet,
+    new_fleet_rollouts,
+    started_rollout,
+    tally,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import KEPT_FOR, Notes
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
+
+# The subject and the key of the note of E2: a tenant has one fleet.
+FLEET = "fleet"
+# How long an accepted rollout may take to appear in the list, and one of which nobody knows (behaviour 2.7).
+_APPEARS_WITHIN = 30.0
+_APPEARS_UNKNOWN_WITHIN = 60.0
+# Between two equal looks at a rollout whose words say nothing (behaviour 2.4).
+_QUIET_FOR = 5.0
+# How long a call may take to show in E4.
+SHOWS_WITHIN = 10.0
+
+
+def unfinished_fleet_rollouts(context: Context) -> list[Record]:
+    """The fleet rollouts (E3) that are not at their end."""
+    return [row for row in context.client.open_fleet_rollouts() if not is_single_target(row)]
+
+
+def look_for_started(context: Context, evidence: Evidence) -> Found:
+    """The rollout that a call of E2 made, as far as the server's lists show it now."""
+    rows = new_fleet_rollouts(context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE), evidence)
+    return started_rollout([_detail_of(context, row) for row in rows], evidence)
+
+
+def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None) -> Record:
+    """The rollout (E4 body) that E2 made, told from others by evidence; fails with the candidates if in doubt."""
+    within = _APPEARS_UNKNOWN_WITHIN if ambiguous is not None else _APPEARS_WITHIN
+
+    def settled(found: Found) -> bool:
+        # One that fits by its time alone may be another's as long as the one with the right ids may still appear.
+        return found.match == "exact" or (
+            not evidence.strings and (found.match is not None or len(found.candidates) > 1)
+        )
+
+    found = wait_until(
+        lambda: look_for_started(context, evidence),
+        settled,
+        timeout=within,
+        interval=min(1.0, context.params["wait_interval"]),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state
+    if found.detail is not None:
+        context.result["match"] = found.match
+        remember(context, found.detail)
+        if found.match == "weak":
+            context.warn(
+                f"The fleet rollout was told without its ids, as the only new one in the server's list "
+                f"({context.result['rollout_id']}, created at {found.detail['rollout'].get('created_at')})."
+            )
+        return found.detail
+    said = f"{ambiguous} " if ambiguous is not None else "The server accepted the fleet rollout. "
+    facts: Record = {"unresolved": True}
+    if ambiguous is not None:
+        facts.update(error=ambiguous.as_dict(), ambiguous=True)
+    if found.candidates:
+        # The call shows, though not which row is its own: nothing keeps a later run from starting another one.
+        notes.end(FLEET)
+        listed = "; ".join(
+            f"{row.get('id')} ({row.get('total_targets')} targets, created at {row.get('created_at')}, "
+            f"from {row.get('initiated_from_ip')})"
+            for row in found.candidates
+        )
+        why = (
+            "Several new rollouts fit equally well"
+            if len(found.candidates) > 1
+            else "The only new rollout does not fit"
+        )
+        return context.fail(
+            f"{said}{why}, so none was taken for it: {listed}. Look which one is yours; none was stopped.",
+            candidates=found.candidates,
+            **facts,
+        )
+    return context.fail(
+        f"{said}Within {within:.0f} s no new fleet rollout appeared in the server's list. "
+        "If it appears later, running this task again adopts it; none is sent a second time before "
+        f"{KEPT_FOR / 60:.0f} minutes have gone by, unless retry_if_absent is set.",
+        **facts,
+    )
+
+
+def _detail_of(context: Context, row: Record) -> Record:
+    """A listed rollout with its targets; one that is listed but cannot be read yet has none."""
+    try:
+        return context.client.get_rollout(str(row["id"]))
+    except ApiError as error:
+        if error.kind != "not_found":
+            raise
+        return {"rollout": row, "targets": []}
+
+
+def read_until(
+    context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float, interval: float | None = None
+) -> Waited[Record]:
+    """E4 until ``done(detail)`` or until ``timeout`` seconds have gone by."""
+    return wait_until(
+        lambda: context.client.get_rollout(rollout_id),
+        done,
+        timeout=timeout,
+        interval=interval or context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+
+
+def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
+    """The rollout (E4 body) at its end, or as soon as ``enough(detail)``; fails with ``timed_out`` after wait_timeout
+    and leaves it running."""
+    quiet_since: float | None = None
+
+    def ended(detail: Record) -> bool:
+        nonlocal quiet_since
+        remember(context, detail)
+        rollout, targets = detail["rollout"], detail["targets"]
+        if rollout_is_terminal(rollout, targets) or (enough is not None and enough(detail)):
+            return True
+        if not is_quiet(rollout, targets):
+            quiet_since = None
+            return False
+        quiet_since = context.clock() if quiet_since is None else quiet_since
+        return context.clock() - quiet_since >= _QUIET_FOR
+
+    waited = read_until(context, rollout_id, ended, timeout=context.params["wait_timeout"])
+    detail = waited.state
+    if not waited.done:
+        left = tally(detail["rollout"], detail["targets"])
+        held_back = closed_window(context) if left.queued else ""
+        context.fail(
+            f"Fleet rollout {rollout_id} did not end within {context.params['wait_timeout']} s; it is "
+            f"{detail['rollout'].get('status')}, with {left.queued} targets queued and {left.in_progress} in progress. "
+            f"It was left running; run this task again to follow it. {held_back}".strip(),
+            timed_out=True,
+        )
+    return detail
+
+
+def settle_uncertain(
+    context: Context, detail: Record, among: Collection[str] | None = None
+) -> tuple[Record, dict[str, str]]:
+    """The rollout once late results had their time, and what its uncertain targets really did, by target id.
+
+    ``among``: only the targets with these row ids. The verdicts are those of reconcile(), and go into the result.
+    """
+    rollout_id = str(detail["rollout"].get("id"))
+
+    def lost(seen: Record) -> list[Record]:
+        rows = [row for row in seen["targets"] if target_status(row.get("status")) == "uncertain"]
+        return [row for row in rows if among is None or row.get("id") in among]
+
+    if not lost(detail):
+        return detail, {}
+    grace = grace_left(lost(detail), context.client.server_time, context.params["uncertain_grace"])
+    detail = read_until(context, rollout_id, lambda seen: not lost(seen), timeout=grace).state
+    verdicts: dict[str, str] = {}
+    told = {row.get("target_id"): row for row in context.result.get("reconciled", ())}
+    for target in lost(detail):
+        target_id, instance_id = target.get("id"), target.get("instance_id")
+        verdict, evidence = evidence_of(context, target)
+        verdicts[str(target_id)] = verdict
+        told[target_id] = {
+            "target_id": target_id,
+            "instance_id": instance_id,
+            "verdict": verdict,
+            "evidence": evidence,
+        }
+        context.result["reconciled"] = list(told.values())
+    return detail, verdicts
+
+
+def evidence_of(context: Context, target: Record) -> tuple[str, str]:
+    """What one uncertain target did, as a verdict of reconcile() and what it rests on."""
+    client, instance_id = context.client, str(target.get("instance_id"))
+    try:
+        health: Record | None = client.get_deep_health(instance_id, force=True)
+    except ApiError as error:
+        if error.kind == "auth":
+            raise
+        health = None
+    try:
+        history = newest_first(client.list_instance_rollouts(instance_id))
+        updates = client.get_available_updates(instance_id)
+    except ApiError as error:
+        if error.kind == "auth":
+            raise
+        return "still_unknown", f"the instance could not be looked at: {error}"
+    return reconcile(target, history, updates, health)
+
+
+def remember(context: Context, detail: Record) -> None:
+    """Keep the last known state of the rollout in the result."""
+    rollout = detail["rollout"]
+    context.result.update(rollout=rollout, rollout_id=rollout.get("id"), targets=detail["targets"])

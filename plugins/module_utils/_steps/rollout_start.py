@@ -1,0 +1,356 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Starting a rollout to the whole fleet once, or adopting the one that is under way, and judging how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    number,
+    parse_time,
+    rollout_is_terminal,
+    rollout_status,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import task_keys
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import Before, manifest_is_stale
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+    Evidence,
+    ends,
+    grace_left,
+    in_words,
+    is_quiet,
+    tally,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
+    ANSWERED,
+    FOUND,
+    LOST,
+    Note,
+    Notes,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
+    closed_window,
+    fail_if_refused,
+    fail_if_window_is_unknown,
+    fail_refused,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
+    FLEET,
+    SHOWS_WITHIN,
+    evidence_of,
+    find_started,
+    follow,
+    look_for_started,
+    remember,
+    settle_uncertain,
+    unfinished_fleet_rollouts,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import call_until_it_shows
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
+
+# A first start that is further away than this (seconds) was put off, not staggered.
+_PUT_OFF = 60.0
+_WORKERS = 8
+
+
+def start(context: Context) -> None:
+    """Start a fleet rollout, or adopt the one that is under way; with ``wait``, see it through to its end."""
+    context.result["adopted"] = False
+    if context.params["only_if_outdated"] is not None:
+        context.result["outdated"] = _outdated(context, context.params["only_if_outdated"])
+        if not context.result["outdated"]:
+            return
+    with claimed(context, "fleet rollout", "starting a fleet rollout") as waited_from:
+        detail = _start_or_adopt(context, waited_from)
+    if detail is None or context.check_mode:
+        return
+    if not context.result["adopted"]:
+        _tell_delay(context, detail)
+    if context.params["wait"]:
+        _see_it_through(context)
+
+
+def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
+    """The rollout (E4 body) to follow, None if there is none. Another task of this machine does not start one now.
+
+    ``waited_from`` is this machine's clock as this task began to wait for another one.
+    """
+    notes = Notes(context, FLEET, FLEET)
+    rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
+    unfinished = unfinished_fleet_rollouts(context)
+    if unfinished:
+        return _adopt(context, unfinished)
+    earlier = None if context.check_mode else _sent_before(context, notes, waited_from)
+    if earlier is not None:
+        return _adopt(context, [earlier["rollout"]])
+    if not context.params["override_window"]:
+        fail_if_window_is_unknown(context)
+        closed = closed_window(context) if context.check_mode else ""
+        if closed:
+            context.fail(f"The server would refuse a fleet rollout now. {closed}")
+    before = Before.of(rows)
+    ambiguous: list[ApiError] = []
+    try:
+        answer = context.write(
+            lambda: _send(context, notes, before, ambiguous),
+            before={"fleet_rollout": None},
+            after={"fleet_rollout": "started"},
+        )
+    except ApiError as error:
+        if error.kind != "conflict":
+            raise
+        return _adopt(context, _in_the_way(context, error))
+    if answer is None:
+        return None
+    evidence = Evidence(before.known_ids, before.newest)
+    if not ambiguous:
+        evidence = _answered(context, notes, answer, evidence)
+    if evidence.enqueued == 0:
+        return None
+    detail = find_started(context, notes, evidence, ambiguous[0] if ambiguous else None)
+    notes.set_stage(FLEET, FOUND, rollout_id=detail["rollout"].get("id"))
+    return detail
+
+
+def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> Record | None:
+    """The rollout that another task started while this one waited for it, or that an earlier run sent and lost."""
+    note = notes.read(FLEET)
+    if note is None:
+        return None
+    if note.stage == FOUND:
+        if waited_from is None or note.noted_at < waited_from:
+            return None
+        return context.client.get_rollout(str(note.facts.get("rollout_id")))
+
+    def look(note: Note) -> Record | None:
+        facts = note.facts
+        evidence = Evidence(
+            frozenset(facts.get("known_ids") or ()),
+            parse_time(facts.get("newest")),
+            _whole(facts.get("enqueued")),
+            _whole(facts.get("total")),
+            frozenset(facts.get("strings") or ()),
+        )
+        return look_for_started(context, evidence).detail
+
+    found = resolve(context, notes, FLEET, "A fleet rollout", look)
+    if found is None:
+        return None
+    rollout = found["rollout"]
+    ended = rollout_is_terminal(rollout, found["targets"])
+    told = f"Fleet rollout {rollout.get('id')} is taken for that sent from this machine at {note.sent_in_words}"
+    # One that has come to its end without doing what is asked for keeps nobody from starting another one.
+    if ended and (rollout_status(rollout.get("status")) != "completed" or context.result.get("outdated")):
+        context.warn(f"{told}. It has ended as {rollout.get('status')}, so another one is started.")
+        return None
+    context.warn(f"{told}, so none was started.{' Run this task again to start another one.' if ended else ''}")
+    return found
+
+
+def _outdated(context: Context, instances: list[str]) -> list[str]:
+    """The instances that do not have the published runtime, by E25 and, where that is older, by their last redeploy."""
+
+    def look(instance: str) -> Call:
+        def ask(client: FleetClient) -> bool:
+            updates = client.get_available_updates(instance)
+            if not member_of(instance, instance, updates, redeploy_all=False).planned:
+                return False
+            stale = manifest_is_stale(updates, client.list_instance_rollouts(instance))
+            return stale is None or target_status(stale.get("status")) != "succeeded"
+
+        return ask
+
+    calls = [look(instance) for instance in instances]
+    # The first one alone, so that a wrong key is tried once.
+    answers = in_pool(context.client, calls[:1], workers=1)
+    if isinstance(answers[0], ApiError):
+        raise answers[0]
+    answers += in_pool(context.client, calls[1:], workers=_WORKERS)
+    error = next((answer for answer in answers if isinstance(answer, ApiError)), None)
+    if error is not None:
+        said = "; ".join(failures((f"instance {i}" for i in instances), answers))
+        context.fail(f"Which instances are outdated is not known: {said}", error=error.as_dict())
+    return [instance for instance, outdated in zip(instances, answers, strict=True) if outdated]
+
+
+def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiError]) -> Record:
+    """Send E2 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
+    notes.sending(FLEET, known_ids=sorted(before.known_ids), newest=before.newest)
+    try:
+        answer = context.client.start_fleet_rollout(override_window=context.params["override_window"])
+    except ApiError as error:
+        if error.ambiguous:
+            notes.set_stage(FLEET, LOST)
+            ambiguous.append(error)
+            return {}
+        notes.end(FLEET)
+        fail_if_refused(context, error)
+        raise
+    if not _whole(answer.get("enqueued")):
+        said = refusal_in(answer, skips=False)
+        held_back = "" if context.params["override_window"] else closed_window(context)
+        # Instances that are left out are no refusal, unless they are all the fleet and the window is closed.
+        if said is None and held_back and "window" in str(answer.get("message")).lower():
+            said = str(answer["message"]).removesuffix(".")
+        if said is not None and not task_keys(answer.get("tasks")):
+            notes.end(FLEET)
+            fail_refused(context, "The fleet rollout", said)
+    return answer
+
+
+def _in_the_way(context: Context, error: ApiError) -> list[Record]:
+    """The fleet rollout that the server's 409 speaks of, which the list may show a little later."""
+    waited_from = context.clock()
+    while True:
+        unfinished = unfinished_fleet_rollouts(context)
+        if unfinished:
+            return unfinished
+        if context.clock() - waited_from >= SHOWS_WITHIN:
+            context.fail(f"{error} {closed_window(context)}".strip(), error=error.as_dict())
+        context.sleep(context.params["wait_interval"])
+
+
+def _adopt(context: Context, unfinished: list[Record]) -> Record:
+    """The fleet rollout that is under way, to be followed, if the task may."""
+    told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
+    if len(unfinished) > 1:
+        context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
+    if context.params["on_active"] == "fail":
+        context.result.update(rollout=unfinished[0], rollout_id=unfinished[0].get("id"))
+        context.fail(f"Fleet rollout {told} is under way already; nothing was sent (on_active is fail).")
+    context.result["adopted"] = True
+    detail = context.client.get_rollout(str(unfinished[0]["id"]))
+    remember(context, detail)
+    if rollout_status(detail["rollout"].get("status")) == "paused":
+        context.warn(f"The adopted fleet rollout {unfinished[0]['id']} is paused: it ends only once it is resumed.")
+    return detail
+
+
+def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence) -> Evidence:
+    """What E2 said, into the result; an answer that nothing was enqueued is no change."""
+    enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
+    tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
+    # Not "skipped": Ansible would take the whole task for skipped.
+    context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
+    strings = task_keys(tasks)
+    notes.set_stage(FLEET, ANSWERED, enqueued=enqueued, total=total, strings=sorted(strings))
+    if enqueued == 0:
+        notes.end(FLEET)
+        context.changed, context.diff = False, None
+        held_back = "" if context.params["override_window"] else closed_window(context)
+        said = f" ({answer['message']})" if answer.get("message") else ""
+        context.result["msg"] = f"The server enqueued no instance{said}. {held_back}".strip()
+        if held_back:
+            context.warn(context.result["msg"])
+    return replace(evidence, enqueued=enqueued, total=total, strings=strings)
+
+
+def _whole(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else max(0, int(found))
+
+
+def _tell_delay(context: Context, detail: Record) -> None:
+    """Report when the targets start, and say so if the server put all of them off."""
+    delays = [number(row.get("scheduled_countdown_seconds")) for row in detail["targets"]]
+    known = [delay for delay in delays if delay is not None]
+    if not known:
+        return
+    context.result["countdown_seconds"] = max(known)
+    if len(known) == len(delays) and min(known) >= _PUT_OFF:
+        held_back = closed_window(context)
+        context.warn(
+            f"The server put the rollout off: its first target starts in {min(known):.0f} s. {held_back}".strip()
+        )
+
+
+def _see_it_through(context: Context) -> None:
+    """Wait for the end, or stop the rollout once too many targets failed; find out what uncertain ones did; judge."""
+    rollout_id, on_too_many = str(context.result["rollout_id"]), context.params["on_too_many"]
+    watch = None if on_too_many == "none" else _TooMany(context)
+    detail = follow(context, rollout_id, watch)
+    if watch is not None and watch.reached:
+        _stop(context, detail)
+        detail = follow(context, rollout_id)
+    detail, verdicts = settle_uncertain(context, detail)
+    remember(context, detail)
+    rollout, targets = detail["rollout"], detail["targets"]
+    found = ends(targets, {target_id for target_id, verdict in verdicts.items() if verdict == "succeeded"})
+    counted = tally(rollout, targets)
+    bad = len(found.bad) if targets else counted.failed + counted.uncertain
+    too_many = bad > context.params["max_failed"]
+    name = f"Fleet rollout {rollout_id}"
+    if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
+        context.fail(f"{name} was cancelled: {in_words(found)}.", too_many=too_many)
+    if too_many:
+        told = in_words(found) if targets else f"{counted.failed} failed, {counted.uncertain} uncertain"
+        context.fail(f"{name} ended as {rollout.get('status')}: {told}.", too_many=True)
+
+
+class _TooMany:
+    """Whether more targets of a rollout under way failed than may. Asked with each look at it.
+
+    An uncertain one counts once its late result had its time and the evidence does not say that it succeeded.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._verdicts: dict[str, str] = {}
+        self.reached = False
+
+    def __call__(self, detail: Record) -> bool:
+        context, rollout = self._context, detail["rollout"]
+        stopping = rollout_status(rollout.get("status")) in ("paused", "cancelling")
+        if stopping or is_quiet(rollout, detail["targets"]):
+            return False
+        found = ends(detail["targets"], finished=False)
+        for row in found.uncertain:
+            left = grace_left([row], context.client.server_time, context.params["uncertain_grace"])
+            if str(row.get("id")) not in self._verdicts and left == 0:
+                self._verdicts[str(row.get("id"))] = evidence_of(context, row)[0]
+        lost = [row for row in found.uncertain if self._verdicts.get(str(row.get("id")), "succeeded") != "succeeded"]
+        self.reached = len(found.failed) + len(found.unknown) + len(lost) > context.params["max_failed"]
+        return self.reached
+
+
+def _stop(context: Context, detail: Record) -> None:
+    """Pause or cancel the rollout of which too many targets failed, and fail; one that just ended is left to judge."""
+    rollout_id, cancels = str(context.result["rollout_id"]), context.params["on_too_many"] == "cancel"
+    before = None if context.changed else detail["rollout"].get("status")
+    state = "cancelled" if cancels else "paused"
+    told = (
+        f"Too many targets of fleet rollout {rollout_id} failed ({in_words(ends(detail['targets'], finished=False))})"
+    )
+    try:
+        context.write(
+            lambda: call_until_it_shows(context, rollout_id, state),
+            before={"fleet_rollout": before},
+            after={"fleet_rollout": state},
+        )
+    except ApiError as error:
+        remember(context, context.client.get_rollout(rollout_id))
+        if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
+            return
+        context.fail(
+            f"{told}, but it could not be {state}: {error}",
+            too_many=True,
+            error=error.as_dict(),
+            **({"ambiguous": True} if error.ambiguous else {}),
+        )
+    remember(context, context.client.get_rollout(rollout_id))
+    step = "" if cancels else " Resume it with state running, or cancel it."
+    context.fail(
+        f"{told}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
+    )

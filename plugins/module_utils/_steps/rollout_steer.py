@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Pausing, resuming and cancelling a rollout: looked at first, called if needed, and looked at again."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_status
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+    after_transition,
+    refusal_of_rollout,
+    tally,
+    transition,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import (
+    fail_if_refused,
+    fail_refused,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
+    SHOWS_WITHIN,
+    read_until,
+    remember,
+    unfinished_fleet_rollouts,
+)
+
+# How long an accepted call may take until the rollout's status shows it (seconds).
+_FLIPS_WITHIN = 60
+
+
+def steer(context: Context) -> None:
+    """Bring a rollout to the state paused, running or cancelled, unless it is there already."""
+    rollout_id = context.params["rollout_id"] or _only_one(context)
+    with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
+        _steer(context, rollout_id)
+
+
+def _steer(context: Context, rollout_id: str) -> None:
+    state, force = context.params["state"], context.params["force"]
+    detail = context.client.get_rollout(rollout_id)
+    remember(context, detail)
+    if not _takes_a_call(context, detail):
+        return
+    before = tally(detail["rollout"], detail["targets"])
+    try:
+        context.write(
+            lambda: call_until_it_shows(context, rollout_id, state, force),
+            before={"status": rollout_status(detail["rollout"].get("status")), **before.as_dict()},
+            after=after_transition(state, before, force),
+        )
+    except ApiError as error:
+        fail_if_refused(context, error)
+        if error.kind != "conflict":
+            raise
+        # Between the look and the call the rollout may have moved by itself, or by another's hand.
+        detail = context.client.get_rollout(rollout_id)
+        remember(context, detail)
+        if not _takes_a_call(context, detail):
+            return
+        raise
+    if context.check_mode or not context.params["wait"]:
+        return
+    _until_it_flips(context, rollout_id)
+
+
+def _only_one(context: Context) -> str:
+    """The id of the single fleet rollout that is not at its end."""
+    unfinished = unfinished_fleet_rollouts(context)
+    if len(unfinished) == 1:
+        return str(unfinished[0]["id"])
+    if not unfinished:
+        return context.fail("No fleet rollout is under way. Give rollout_id to name one.")
+    told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
+    return context.fail(f"Several fleet rollouts are under way: {told}. Give rollout_id to name one.")
+
+
+def _takes_a_call(context: Context, detail: Record) -> bool:
+    """Whether a call is needed; fails for a rollout that has ended and cannot be brought to that state."""
+    state, rollout = context.params["state"], detail["rollout"]
+    step = transition(state, rollout, detail["targets"], context.params["force"])
+    if step == "too_late":
+        said = f"Rollout {rollout.get('id')} is {rollout.get('status')}"
+        if state != "cancelled":
+            goal = "paused" if state == "paused" else "resumed"
+            context.fail(f"{said}: it cannot be {goal} any more.")
+        context.warn(f"{said}: there was nothing left to cancel.")
+    return step == "call"
+
+
+def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bool = False) -> None:
+    """Call E5, E6 or E7; if the outcome is unknown and E4 shows that nothing was done, call once more (behaviour 2.5).
+
+    Raises ApiError: a refusal, or an outcome that is unknown to the end.
+    """
+
+    def shows(detail: Record) -> bool:
+        remember(context, detail)
+        return transition(state, detail["rollout"], detail["targets"], force) != "call"
+
+    unknown: ApiError | None = None
+    for _attempt in range(2):
+        try:
+            said = _send_call(context, rollout_id, state, force)
+            if said is not None and not shows(context.client.get_rollout(rollout_id)):
+                fail_refused(context, f"Bringing rollout {rollout_id} to {state}", said)
+            return
+        except ApiError as error:
+            # The first call may have been carried out between the look and the second one.
+            if unknown is not None and error.kind == "conflict" and shows(context.client.get_rollout(rollout_id)):
+                return
+            if not error.ambiguous:
+                raise
+            unknown = error
+        if read_until(context, rollout_id, shows, timeout=SHOWS_WITHIN).done:
+            return
+    if unknown is not None:
+        raise unknown
+
+
+def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> str | None:
+    """Call, and answer what the server said if it says no although its status is 200."""
+    if state == "paused":
+        answer = context.client.pause_rollout(rollout_id)
+    elif state == "running":
+        answer = context.client.resume_rollout(rollout_id)
+    else:
+        answer = context.client.cancel_rollout(rollout_id, force=force)
+    return refusal_of_rollout(answer)
+
+
+def _until_it_flips(context: Context, rollout_id: str) -> None:
+    """Wait until E4 shows the new status. Of a cancelled rollout, what is in progress may drain beyond that."""
+    state, force = context.params["state"], context.params["force"]
+    limit = min(_FLIPS_WITHIN, context.params["wait_timeout"])
+
+    def there(detail: Record) -> bool:
+        remember(context, detail)
+        if state == "cancelled" and rollout_status(detail["rollout"].get("status")) == "cancelling":
+            return False
+        return transition(state, detail["rollout"], detail["targets"], force) != "call"
+
+    waited = read_until(context, rollout_id, there, timeout=limit)
+    rollout, targets = waited.state["rollout"], waited.state["targets"]
+    if waited.done:
+        return
+    word = rollout_status(rollout.get("status"))
+    if word == "cancelling":
+        left = tally(rollout, targets).in_progress
+        context.warn(f"Rollout {rollout_id} is being cancelled; {left} targets in progress go on to their end.")
+        return
+    context.fail(
+        f"Rollout {rollout_id} was to be {state}, and the server accepted that, but after {limit} s it is still "
+        f"{rollout.get('status')}. Look at it with rollout_info.",
+        timed_out=True,
+    )

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What an earlier run on this machine sent and did not find: looked for again, and sent once more only if told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import started_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import versions
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
+    FOUND,
+    SENDING,
+    SETTLES_WITHIN,
+    Note,
+    Notes,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+Found = TypeVar("Found")
+
+# The calls that are noted of one instance's updates: one that makes a redeploy, and one of skills alone.
+REDEPLOY, SKILLS = "redeploy", "skills"
+# Seconds for which a later run looks for what an earlier one sent.
+_LOOKS_FOR = 30.0
+
+
+def notes_of(context: Context) -> Notes:
+    """The notes of the instance's redeploys and updates."""
+    return Notes(context, "update", context.params["instance_id"])
+
+
+def resolve(
+    context: Context,
+    notes: Notes,
+    key: str,
+    what: str,
+    look: Callable[[Note], Found | None],
+    *,
+    looks_for: float = _LOOKS_FOR,
+) -> Found | None:
+    """What ``look(note)`` finds of a call that an earlier run sent; None if there is none, or it may be sent now.
+
+    Fails, and keeps the note, while what became of it is unknown. ``what`` names the call and its subject, beginning a
+    sentence. A call of a process that was killed while sending is taken as never sent once nothing showed for 120 s,
+    and one that was found by its answer alone as undone since.
+    """
+    note = notes.read(key)
+    if note is None:
+        return None
+    settles, retry = note.stage in (SENDING, FOUND), bool(context.params.get("retry_if_absent"))
+    timeout = max(0.0, SETTLES_WITHIN - note.age) if settles else looks_for
+    found = wait_until(
+        lambda: look(note),
+        lambda seen: seen is not None,
+        timeout=min(timeout, looks_for) if retry else timeout,
+        interval=min(1.0, context.params.get("wait_interval") or 1.0),
+        longest_interval=2.0,
+        clock=context.clock,
+        sleep=context.sleep,
+    ).state
+    if found is not None:
+        notes.end(key)
+        return found
+    sent = f"{what} was sent from this machine at {note.sent_in_words}"
+    if note.stage == FOUND:
+        notes.end(key)
+        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent anew.")
+        return None
+    if note.stage == SENDING:
+        notes.end(key)
+        context.warn(
+            f"{what} was about to be sent from this machine at {note.sent_in_words} when its run ended. Nothing of it "
+            "has appeared since, so it is taken as never sent."
+        )
+        return None
+    if retry:
+        notes.end(key)
+        context.warn(f"{sent}, and no trace of it was found, so it is sent once more (retry_if_absent).")
+        return None
+    return context.fail(
+        f"{sent}; {note.outcome_in_words}, and nothing of it has appeared since. It is unresolved, so nothing was sent "
+        f"now. Run this task again to look once more, or set retry_if_absent to send it again. From "
+        f"{note.ends_in_words} on it is forgotten.",
+        unresolved=True,
+    )
+
+
+def resolve_update(context: Context, *, skills_too: bool = False) -> Record | None:
+    """The target of a redeploy that an earlier run sent, if it shows only now (E23).
+
+    ``skills_too`` looks for an earlier update of skills alone as well, which leaves no target.
+    """
+    instance_id = context.params["instance_id"]
+    notes = notes_of(context)
+
+    def target(note: Note) -> Record | None:
+        facts = note.facts
+        newest = parse_time(facts.get("newest"))
+        rows = context.client.list_instance_rollouts(instance_id)
+        found = started_target(rows, facts.get("known_ids") or (), facts.get("task_id"), newest, instance_id)
+        if found is not None and found[1] == "weak":
+            context.warn(
+                f"The redeploy of instance {instance_id} that was sent from this machine at {note.sent_in_words} was "
+                f"told without its id, as the only new one (target {found[0].get('id')})."
+            )
+        return found[0] if found is not None else None
+
+    def moved(note: Note) -> bool | None:
+        now = versions(context.client.get_available_updates(instance_id))
+        return True if now != note.facts.get("versions") else None
+
+    if skills_too:
+        resolve(context, notes, SKILLS, f"An update of the skills of instance {instance_id}", moved)
+    return resolve(context, notes, REDEPLOY, f"A redeploy of instance {instance_id}", target)

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Waiting until the policy and the server admit a redeploy, then sending it once (E3, E9, E23)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    in_flight,
+    max_parallel_rollouts,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    Admission,
+    AdmissionError,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
+
+# How long an accepted redeploy may take to appear in the list of rollouts.
+_LISTED_WITHIN = 30.0
+
+# The options of a module that waits for admission. Times are in seconds.
+ADMISSION_OPTIONS: Spec = {
+    "admission": {"type": "str", "choices": ["policy", "none"], "default": "policy"},
+    "admission_timeout": {"type": "int", "default": 3600},
+}
+
+
+class OvertakenError(Exception):
+    """The instance is not as it was when the decision to act was made.
+
+    ``target`` is a redeploy of it that somebody else, or an earlier run, has made meanwhile; None if there is none.
+    """
+
+    def __init__(self, target: Record | None = None) -> None:
+        super().__init__("overtaken")
+        self.target = target
+
+
+def converge_admitted(context: Context, converge: Callable[[Context, Admission, Record | None], None]) -> None:
+    """Run ``converge`` until nobody overtakes it, give the seat back, and say how long it took.
+
+    Its third argument is the redeploy that overtook it the last time, if there is one.
+    """
+    started = context.clock()
+    context.result.update(instance_id=context.params["instance_id"], adopted=False)
+    admission = Admission(context.params["api_url"])
+    overtaken_by: Record | None = None
+    try:
+        while True:
+            try:
+                converge(context, admission, overtaken_by)
+                break
+            except OvertakenError as overtaken:
+                overtaken_by = overtaken.target
+                admission.leave()
+    finally:
+        admission.leave()
+        context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def send_admitted(
+    context: Context,
+    history: list[Record],
+    admission: Admission,
+    send: Callable[[], Sent],
+    *,
+    limited: bool = True,
+    skills_too: bool = False,
+    unchanged: Callable[[], bool] = lambda: True,
+) -> Sent:
+    """Wait for admission, then ``send()`` once. A server that is full or busy is asked again later.
+
+    ``history`` are the instance's targets (E23) as the decision to send was made; a new one raises OvertakenError, and
+    so does ``unchanged()`` if it is false, asked once no other task of this machine acts on the instance any more.
+    Not ``limited``, or with the option admission at none, it does not count against the policy. ``skills_too`` also
+    looks for what an earlier run sent of skills alone.
+    """
+    instance_id = context.params["instance_id"]
+    known = {row.get("id") for row in history}
+    limited = limited and context.params["admission"] != "none"
+    resolved = False
+
+    def rows_now() -> list[Record]:
+        rows = context.client.list_instance_rollouts(instance_id)
+        new = [row for row in newest_first(rows) if row.get("id") not in known]
+        if new:
+            raise OvertakenError(new[0])
+        return rows
+
+    def attempt() -> Sent | str:
+        nonlocal resolved
+        try:
+            if not admission.claim(instance_id):
+                rows_now()
+                return "another task on this machine is redeploying it"
+            if not resolved:
+                earlier = resolve_update(context, skills_too=skills_too)
+                if earlier is not None:
+                    raise OvertakenError(earlier)
+                resolved = True
+            if limited and not admission.enter(lambda: _look(context)):
+                return "as many redeploys as max_parallel_rollouts allows are in flight"
+            # The history was read before the claim: another task, or another controller, may have been faster.
+            rows_now()
+            if not unchanged():
+                raise OvertakenError
+            # A controller on another machine is seen by the server's list alone, so that is looked at last.
+            if limited and in_flight(context.client.open_fleet_rollouts()) >= (admission.allowed or 0):
+                admission.leave()
+                return "as many redeploys as max_parallel_rollouts allows are in flight"
+        except (AdmissionError, ValueError) as failure:
+            context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
+        try:
+            return send()
+        except ApiError as error:
+            admission.leave()
+            if may_pass(error.kind, error.status, error.detail) and context.params["admission"] != "none":
+                return f"the server answered: {error.detail or error}"
+            if error.kind != "conflict" or context.params["admission"] == "none":
+                raise
+            return context.fail(
+                f"{str(error).rstrip('.')}. It is not about a full or busy server, so it was not asked again. Look at "
+                "the instance, and run this task again.",
+                error=error.as_dict(),
+            )
+
+    waited = wait_until(
+        attempt,
+        lambda outcome: isinstance(outcome, Sent),
+        timeout=context.params["admission_timeout"],
+        interval=context.params["wait_interval"],
+        longest_interval=context.params["wait_interval"] * 2,
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if isinstance(waited.state, Sent):
+        return waited.state
+    return context.fail(
+        f"Instance {instance_id} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
+        timed_out=True,
+    )
+
+
+def until_listed(context: Context, target: Record, admission: Admission) -> None:
+    """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
+
+    One that stays unlisted is counted by its seat until the task ends.
+    """
+    rollout_id = target.get("rollout_id")
+    if context.params["admission"] == "none" or not rollout_id:
+        return
+    waited = wait_until(
+        lambda: context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE),
+        lambda rows: any(same_id(row.get("id"), rollout_id) for row in rows),
+        timeout=_LISTED_WITHIN,
+        interval=context.params["wait_interval"],
+        clock=context.clock,
+        sleep=context.sleep,
+    )
+    if not waited.done:
+        return
+    admission.listed()
+    _tell_excess(context, waited.state, admission.allowed)
+
+
+def _tell_excess(context: Context, rollouts: list[Record], allowed: int | None) -> None:
+    """Warn if more is in flight than the policy allowed, as by controllers on several machines at the same moment."""
+    count = in_flight(rollouts)
+    if allowed is None or count <= allowed:
+        return
+    named = "; ".join(
+        f"rollout {row.get('id')} ({in_flight([row])} in flight, created at {row.get('created_at')}, from "
+        f"{row.get('initiated_from_ip')})"
+        for row in rollouts
+        if in_flight([row])
+    )
+    context.result["in_flight_excess"] = count - allowed
+    context.warn(
+        f"{count} redeploys are in flight, and the policy allows {allowed} (max_parallel_rollouts): {named}. Another "
+        "controller, or somebody else, has started some at the same moment. Run one controller only."
+    )
+
+
+def _look(context: Context) -> tuple[int, int]:
+    """How many redeploys are in flight at the server, and how many may be."""
+    policy = context.client.get_fleet_update_policy()
+    return in_flight(context.client.open_fleet_rollouts()), max_parallel_rollouts(policy)

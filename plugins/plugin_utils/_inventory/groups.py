@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The user's own variables and groups (compose, groups, keyed_groups), where what is not known joins no group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.inventory import Constructable
+from jinja2 import Environment, TemplateSyntaxError, nodes
+
+from .discovery import Instance
+from .hosts import PREFIX
+
+# A name and the keys below it that the expression reads: tags.owner is ("tags", "owner").
+Path = tuple[str, ...]
+
+# Every variable that the plugin documents: one that was not asked for is unknown, and no mistake.
+_DOCUMENTED = {PREFIX + name: None for name in Instance._fields}
+
+
+class ConstructedOfKnown(Constructable):
+    """Ansible's own way to make variables and groups of expressions, without what a host has no value for.
+
+    Such a variable is null and such a host joins no group. With ``strict`` the rest that fails is an error, as in any
+    inventory plugin.
+    """
+
+    # The entry of keyed_groups that Ansible's method is working on.
+    _keyed_entry: Any = None
+
+    def _construct(self, names: list[str]) -> None:
+        """Work through the options compose, groups and keyed_groups for the hosts. Raises AnsibleError."""
+        compose, groups, keyed = (self.get_option(name) or () for name in ("compose", "groups", "keyed_groups"))
+        for name in names if compose or groups or keyed else ():
+            for variable in compose:
+                one = {variable: compose[variable]}
+                known = self._made(names, name, compose[variable], partial(self._set_composite_vars, one))
+                if not known and self.get_option("strict"):
+                    self.inventory.set_variable(name, variable, None)
+            for group in groups:
+                one = {group: groups[group]}
+                self._made(names, name, groups[group], partial(self._add_host_to_composed_groups, one))
+            for entry in keyed:
+                self._keyed_entry = entry
+                key = entry.get("key") if isinstance(entry, Mapping) else None
+                try:
+                    self._made(names, name, key, partial(self._add_host_to_keyed_groups, [entry]))
+                finally:
+                    self._keyed_entry = None
+
+    def _made(self, names: list[str], name: str, expression: Any, how: Callable[..., None]) -> bool:
+        """Whether ``how`` worked for the host. With ``strict`` its error goes on, unless the host lacks a value."""
+        try:
+            how(self.inventory.get_host(name).get_vars(), name, strict=True)
+        except AnsibleError:
+            own = self.inventory.get_host(name).get_vars()
+            of_all = [_DOCUMENTED, *(self.inventory.get_host(other).get_vars() for other in names)]
+            if self.get_option("strict") and not lacks_a_value(expression, own, of_all):
+                raise
+            return False
+        return True
+
+    def _compose(self, template: Any, *arguments: Any, **keywords: Any) -> Any:
+        value = super()._compose(template, *arguments, **keywords)
+        return named_values(value, self._keyed_entry) if isinstance(self._keyed_entry, Mapping) else value
+
+
+def lacks_a_value(expression: Any, own: Mapping[str, Any], of_all: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the host with the variables ``own`` has no value for something that the expression reads.
+
+    No value is null, an empty text, and what is not there although another host, one of ``of_all``, has it or has
+    null there. What no host has is a mistake in the expression and counts as no lack.
+    """
+    read = [path for path in paths_of(expression) if not _has(path, own, empty_counts=False)]
+    return any(_has(path, variables, empty_counts=True) for path in read for variables in of_all)
+
+
+def paths_of(expression: Any) -> list[Path]:
+    """What the expression reads; nothing of one that is no text or no expression."""
+    try:
+        parsed = Environment(autoescape=True).parse("{{ (" + str(expression) + ") }}")
+    except TemplateSyntaxError:
+        return []
+    paths = {_path(node) for kind in (nodes.Name, nodes.Getattr, nodes.Getitem) for node in parsed.find_all(kind)}
+    return sorted(path for path in paths if path)
+
+
+def _path(node: nodes.Node) -> Path:
+    """The path of a name or of a key below one; () where the key is computed."""
+    if isinstance(node, nodes.Name):
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        key: Any = node.attr
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        key = node.arg.value
+    else:
+        return ()
+    above = _path(node.node)
+    return (*above, key) if above and isinstance(key, str) else ()
+
+
+def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> bool:
+    """Whether there is a value at the path; with ``empty_counts`` null and an empty text are one.
+
+    An attribute of something that is no mapping, such as a method of a text, is there.
+    """
+    value: Any = variables
+    for key in path:
+        if isinstance(value, Mapping):
+            if key not in value:
+                return False
+            value = value[key]
+        else:
+            return not (value is None or value == "")
+    return empty_counts or not (value is None or value == "")
+
+
+def named_values(key: Any, entry: Mapping[str, Any]) -> Any:
+    """The value of a ``keyed_groups`` entry without what names no group: null and empty texts, also inside.
+
+    What the entry gives a name to (``default_value``, ``trailing_separator``) stays. An empty list is the value that
+    Ansible takes for "no group".
+    """
+    if entry.get("default_value") is not None:
+        return key
+    if isinstance(key, (list, tuple)):
+        return [item for item in key if not (item is None or item == "")]
+    if isinstance(key, Mapping):
+        kept = "trailing_separator" in entry
+        return {k: v for k, v in key.items() if not (v is None or v == "") or (kept and v is not None)}
+    return [] if key is None or key == "" else key

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From instances to hosts: their names, variables and groups, and the ``instances`` of the inventory file. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, read_id
+
+from .discovery import Instance
+
+PREFIX = "fleetops_"
+ALL_INSTANCES = "fleetops_instances"
+
+# What may stand as a host's name: no blank, no pattern sign, no template.
+_PLAIN_NAME = re.compile(r"[^\W_][\w.\-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Groups that always exist, and names that Ansible takes for the controller itself.
+_RESERVED = frozenset({"all", "ungrouped", "localhost", "127.0.0.1", "::1"})
+_SHORT_ID = 8
+_SHORT_HASH = 12
+_ENRICHED = {
+    "updates": ("update_available", "runtime_version", "available_version"),
+    "health": ("health",),
+}
+
+
+class Given(NamedTuple):
+    """An instance of the inventory file: its name there, further host variables, and its id as it is written."""
+
+    name: str
+    variables: dict[str, Any]
+    instance_id: str
+
+
+class Host(NamedTuple):
+    """A host to be added. ``told`` comes from the API and is inert text; ``given`` from the inventory file."""
+
+    name: str
+    told: dict[str, Any]
+    given: dict[str, Any]
+
+
+def given_instances(value: Any) -> dict[str, Given]:
+    """The option ``instances`` by instance (id_key), since an id may be spelled otherwise than the server does.
+
+    ``value``: a mapping name -> id, or name -> {instance_id, further variables}, or its JSON text.
+    Raises ValueError with a sentence.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else {}
+        except ValueError as bad:
+            raise ValueError(f"instances is no JSON: {bad}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError("instances must map names to instance ids, for example {web-1: 0b1e...}")
+    given: dict[str, Given] = {}
+    for key, entry in value.items():
+        if not isinstance(key, str):
+            raise ValueError(f"instances: the name {key!r} is no text. Put it in quotes")
+        name = key
+        if not _is_usable_name(name, frozenset()):
+            raise ValueError(
+                f"instances: {name!r} cannot be a host's name (letters, digits, dots, hyphens and underscores; "
+                f"not a name that Ansible or this inventory keeps for itself)"
+            )
+        variables = dict(entry) if isinstance(entry, Mapping) else {"instance_id": entry}
+        written = variables.pop("instance_id", None)
+        instance_id = "" if written is None else read_id(written, name, of="instances").strip()
+        if not instance_id:
+            raise ValueError(f"instances: {name} has no instance_id")
+        same = given.get(id_key(instance_id))
+        if same is not None:
+            raise ValueError(f"instances: {same.name} and {name} are the same instance {instance_id}")
+        for variable in variables:
+            if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable) or variable.startswith(PREFIX):
+                raise ValueError(
+                    f"instances: {name} has a variable {str(variable)!r}; it must be a plain variable name that does "
+                    f"not start with {PREFIX}"
+                )
+        given[id_key(instance_id)] = Given(name, variables, instance_id)
+    return given
+
+
+def with_given(instances: Sequence[Instance], given: Mapping[str, Given]) -> list[Instance]:
+    """The discovered instances and those that only the inventory file knows, sorted by id."""
+    known = {id_key(instance.instance_id) for instance in instances}
+    added = [Instance(entry.instance_id) for key, entry in given.items() if key not in known]
+    return sorted([*instances, *added], key=lambda instance: instance.instance_id)
+
+
+def hosts_of(
+    instances: Sequence[Instance],
+    given: Mapping[str, Given],
+    *,
+    by_id: bool,
+    enriched: Iterable[str] = (),
+    taken: Iterable[str] = (),
+) -> tuple[list[Host], list[str]]:
+    """The hosts sorted by name, and a phrase for each contradiction between the file and the API.
+
+    ``by_id`` names every host by its id. ``enriched``: ``updates``, ``health``. ``taken``: names that no host may
+    have because groups have them.
+    """
+    names, problems = host_names(instances, given, by_id=by_id, taken=taken)
+    left_out = {name for what, fields in _ENRICHED.items() if what not in set(enriched) for name in fields}
+    if not set(enriched):
+        left_out.add("gone")
+    shown = [(PREFIX + name, position) for position, name in enumerate(Instance._fields) if name not in left_out]
+    hosts = [
+        Host(
+            names[instance.instance_id],
+            {variable: instance[position] for variable, position in shown},
+            given[id_key(instance.instance_id)].variables if id_key(instance.instance_id) in given else {},
+        )
+        for instance in instances
+    ]
+    return sorted(hosts, key=lambda host: host.name), problems
+
+
+def host_names(
+    instances: Sequence[Instance], given: Mapping[str, Given], *, by_id: bool, taken: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """One name for each id, each name once; and the contradictions.
+
+    The inventory file's name comes first, then the API's if no other instance has it, then name-<8 of the id>. A
+    name that could be mistaken for a group, a pattern or a template is not used: instance-<8 of the id>.
+    """
+    reserved = frozenset(taken)
+    of_instance = {} if by_id else {i.instance_id: given.get(id_key(i.instance_id)) for i in instances}
+    names = {iid: entry.name for iid, entry in of_instance.items() if entry is not None}
+    of_file = {name: iid for iid, name in names.items()}
+    problems: list[str] = []
+    users: dict[str, list[str]] = defaultdict(list)
+    for instance in instances:
+        iid, hostname = instance.instance_id, instance.hostname
+        if iid in names:
+            continue
+        if by_id:
+            users[iid if _is_usable_name(iid, reserved) else f"instance-{_plain(iid)}"].append(iid)
+        elif hostname is None or not _is_usable_name(hostname, reserved):
+            users[""].append(iid)
+        else:
+            users[hostname].append(iid)
+            if hostname in of_file:
+                problems.append(
+                    f"{hostname} is {of_file[hostname]} in the option instances, but {iid} in the server's answers"
+                )
+    used = set(names.values()) | reserved
+    for base in sorted(users):
+        if base and len(users[base]) == 1 and base not in used:
+            names[users[base][0]] = base
+            used.add(base)
+    for base in sorted(users):
+        for iid in sorted(iid for iid in users[base] if iid not in names):
+            names[iid] = _name_with_id(base or "instance", iid, used)
+            used.add(names[iid])
+    return names, problems
+
+
+def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
+    """The names of the hosts by group, in the order of ``hosts``."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    safe: dict[tuple[str, str], str] = {}
+    for name, told, _given in hosts:
+        groups[ALL_INSTANCES].append(name)
+        for kind, of in _GROUPS:
+            value = of(told)
+            if value:
+                key = (kind, value)
+                if key not in safe:
+                    safe[key] = group_name(kind, value)
+                groups[safe[key]].append(name)
+        if told.get("fleetops_update_available"):
+            groups["fleetops_update_available"].append(name)
+        if told.get("fleetops_gone"):
+            groups["fleetops_gone"].append(name)
+    return dict(groups)
+
+
+def group_name(kind: str, value: str) -> str:
+    """``fleetops_<kind>_<value>`` with an underscore for what cannot be in a group's name (Ansible's own rule)."""
+    return re.sub(r"\W", "_", f"{PREFIX}{kind}_{value}")
+
+
+_GROUPS: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...] = (
+    ("status", lambda told: told.get("fleetops_status")),
+    ("last_result", lambda told: told.get("fleetops_last_result")),
+    ("bundle", lambda told: _short_hash(told.get("fleetops_bundle_hash"))),
+    ("health", lambda told: told.get("fleetops_health")),
+)
+
+
+def _short_hash(bundle_hash: str | None) -> str:
+    """The start of the digest itself: a scheme in front (sha256:...) tells no bundle from another."""
+    return (bundle_hash or "").rpartition(":")[2][:_SHORT_HASH]
+
+
+def _is_usable_name(name: str, reserved: frozenset[str]) -> bool:
+    return (
+        _PLAIN_NAME.fullmatch(name) is not None
+        and name not in _RESERVED
+        and name not in reserved
+        and not name.startswith(PREFIX)
+    )
+
+
+def _name_with_id(base: str, instance_id: str, used: set[str]) -> str:
+    """The base with the start of the id; with all of it where that is not unique, as it is for ids that count up."""
+    plain = _plain(instance_id)
+    for tail in (plain[:_SHORT_ID], plain):
+        if f"{base}-{tail}" not in used:
+            return f"{base}-{tail}"
+    number = 2
+    while f"{base}-{plain}-{number}" in used:
+        number += 1
+    return f"{base}-{plain}-{number}"
+
+
+def _plain(instance_id: str) -> str:
+    return re.sub(r"[^\w.\-]", "-", instance_id)

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading a fleet from the API for the inventory: the history, each rollout, and each instance. I/O only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ROLLOUT_TIMES,
+    ROLLOUTS_PAGE,
+    FleetClient,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import read_all
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import Call, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    is_single_target,
+    normalise,
+    runtime_component,
+    text_or_none,
+)
+
+from .discovery import Instance, RolloutReading, choose_rollouts, instances_of
+
+
+class Depth(NamedTuple):
+    """How far the history is read: newest fleet rollouts, and newest single-instance ones besides."""
+
+    fleet: int
+    single: int
+
+
+class Fleet(NamedTuple):
+    """The instances found, sorted by id, and a phrase for each thing that is missing."""
+
+    instances: list[Instance]
+    problems: list[str]
+
+
+def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
+    """Discovery: E3 until ``depth`` is reached, then E1 and E4 of each chosen rollout. Raises nothing of the API's."""
+    if depth.fleet < 1 and depth.single < 1:
+        return Fleet([], [])
+    try:
+        rows = read_history(client, depth.fleet)
+    except ApiError as failure:
+        return Fleet([], [f"the list of rollouts: {failure}"])
+    choice = choose_rollouts(rows, fleet=depth.fleet, single=depth.single)
+    ids = [str(row["id"]) for row in choice.rollouts]
+    calls: list[Call] = [partial(FleetClient.get_rollout_timeline, rollout_id=i) for i in ids]
+    calls += [partial(FleetClient.get_rollout, rollout_id=i) for i in ids]
+    answers = in_pool(client, calls, workers=workers)
+    problems = choice.problems + failures(
+        [f"timeline of rollout {i}" for i in ids] + [f"targets of rollout {i}" for i in ids], answers
+    )
+    timelines, targets = answers[: len(ids)], answers[len(ids) :]
+    readings = [
+        RolloutReading(row, _record(timeline), _record(target))
+        for row, timeline, target in zip(choice.rollouts, timelines, targets, strict=True)
+    ]
+    instances, missing = instances_of(readings)
+    return Fleet(instances, problems + missing)
+
+
+def read_history(client: FleetClient, fleet: int) -> list[Record]:
+    """Rows of E3 down to the page that holds the ``fleet``-th fleet rollout, or to the end of the history.
+
+    The newest 100 are read in any case, for the single-instance ones among them. Raises ApiError.
+    """
+    rows: dict[str, Record] = {}
+    fleets: set[str] = set()
+
+    def fetch(limit: int, offset: int) -> list[Record]:
+        page = client.list_fleet_rollouts(limit=limit, offset=offset)
+        # A row read twice is kept as the later, newer answer; one without an id is kept for the tally.
+        rows.update({str(row.get("id") or f"no id, {offset} {place}"): row for place, row in enumerate(page)})
+        fleets.update(str(row.get("id")) for row in page if not is_single_target(row))
+        return page
+
+    def deep_enough(_row: Record) -> bool:
+        return len(fleets) >= fleet and len(rows) >= ROLLOUTS_PAGE
+
+    read_all(fetch, page=ROLLOUTS_PAGE, until=deep_enough, times=ROLLOUT_TIMES)
+    return list(rows.values())
+
+
+def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool, health: bool, workers: int) -> Fleet:
+    """The instances with what E25 (``updates``) and E16 (``health``, the stored record) say of each.
+
+    An instance that the server no longer knows (404) is marked as gone; that is an answer, not a failure.
+    """
+    ids = [instance.instance_id for instance in instances]
+    reads: list[tuple[str, Callable[..., Any]]] = []
+    if updates:
+        reads.append(("updates", FleetClient.get_available_updates))
+    if health:
+        reads.append(("health", FleetClient.get_deep_health))
+    calls: list[Call] = [partial(read, instance_id=i) for _what, read in reads for i in ids]
+    answers = in_pool(client, calls, workers=workers)
+    labels = [f"{what} of instance {i}" for what, _read in reads for i in ids]
+    gone = [_is_gone(answer) for answer in answers]
+    problems = failures(
+        [label for label, left in zip(labels, gone, strict=True) if not left],
+        [answer for answer, left in zip(answers, gone, strict=True) if not left],
+    )
+    told: dict[str, dict[str, Any]] = {i: {"gone": False} for i in ids}
+    position = 0
+    for what, _read in reads:
+        for i in ids:
+            answer = answers[position]
+            told[i]["gone"] = told[i]["gone"] or gone[position]
+            if _record(answer) is not None:
+                told[i].update(_updates(answer) if what == "updates" else _health(answer))
+            position += 1
+    return Fleet([instance._replace(**told[instance.instance_id]) for instance in instances], problems)
+
+
+def _record(answer: Any) -> Record | None:
+    return answer if isinstance(answer, dict) else None
+
+
+def _is_gone(answer: Any) -> bool:
+    return isinstance(answer, ApiError) and answer.kind == "not_found"
+
+
+def _updates(answer: Record) -> Record:
+    runtime = runtime_component(answer)
+    # total_available counts skills and MCP servers too; the fleet is redeployed for its runtime.
+    has_update = runtime.get("has_update")
+    return {
+        "update_available": has_update if isinstance(has_update, bool) else None,
+        "runtime_version": text_or_none(runtime.get("current_version")),
+        "available_version": text_or_none(runtime.get("available_version")),
+    }
+
+
+def _health(answer: Record) -> Record:
+    return {"health": normalise(answer.get("status")) or None}

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One update policy read (E9) for the lookups: short-lived, shared within a process, and closed on every failure."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, SettingsError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import open_client
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    max_parallel_rollouts,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_values
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+
+# A throttle is templated twice for each host; a policy that is 2 s old is fresh enough for the next start.
+FRESH_SECONDS = 2.0
+
+_policies: dict[str, tuple[float, Record]] = {}
+
+
+class PolicyError(Exception):
+    """The policy cannot be read, or must not be acted on; the message is one sentence for people."""
+
+
+def update_policy(option: Callable[[str], Any], *, clock: Callable[[], float] = time.monotonic) -> Record:
+    """The tenant's policy as E9 gives it, at most 2 seconds old.
+
+    ``option(name)`` gives a connection option. Raises PolicyError; a failure is never remembered.
+    """
+    try:
+        client = open_client(option, read_only=True)
+    except SettingsError as bad:
+        raise PolicyError(f"The update policy cannot be read: {bad}") from bad
+    except ImportError as missing:
+        raise PolicyError(
+            f"The update policy cannot be read: the Python library requests is missing on the controller ({missing}). "
+            f"Install it for the Python that runs Ansible."
+        ) from missing
+    try:
+        return _fresh_policy(client, clock)
+    finally:
+        client.close()
+
+
+def parallel_limit(policy: Record) -> int:
+    """How many instances may be redeployed at once: 1 or more. Raises PolicyError otherwise."""
+    try:
+        return max_parallel_rollouts(policy)
+    except ValueError as refusal:
+        raise PolicyError(f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.") from refusal
+
+
+def readable_window(policy: Record) -> None:
+    """Raises PolicyError if the hours of the maintenance window cannot be read."""
+    problem = Window.of_policy(policy).problem
+    if problem:
+        raise PolicyError(problem)
+
+
+def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
+    identity = _identity(client)
+    known = _policies.get(identity)
+    if known is not None and 0 <= clock() - known[0] < FRESH_SECONDS:
+        return dict(known[1])
+    try:
+        policy = client.get_fleet_update_policy()
+    except ApiError as failure:
+        raise PolicyError(f"The update policy cannot be read, so nothing may be rolled out. {failure}") from failure
+    # A lookup's value is shown as it is.
+    policy = printable_values(policy)
+    _policies[identity] = (clock(), policy)
+    return dict(policy)
+
+
+def _identity(client: FleetClient) -> str:
+    """Whose policy it is: server, key and gateway headers, without holding the key."""
+    settings = client.transport.settings
+    parts = repr((settings.api_url, settings.api_key, sorted(settings.headers.items())))
+    return hashlib.sha256(parts.encode()).hexdigest()

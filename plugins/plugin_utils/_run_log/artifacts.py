@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The artifacts of a run (what set_stats was given) cut down to a size: the scalars stay, lists become shorter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import dump
+
+# A mapping with more members is a table (an entry for each host), not a record with fields.
+_MOST_FIELDS = 64
+# Tried in this order until it fits: the most entries of a list or a table, the most characters of a text.
+_STEPS = (
+    (1 << 31, 1 << 31),
+    *((entries, 8192) for entries in (1000, 500, 200, 100, 50, 20, 10, 5)),
+    *((2, 2048), (1, 1024), (0, 1024), (0, 256)),
+)
+_DEEPEST = 40
+
+
+def cut_artifacts(data: Any, limit: int, redactor: Redactor) -> Any:
+    """``data`` if its JSON has at most ``limit`` bytes, else as much of it as fits; ``redactor`` has seen it already.
+
+    Of a record all scalars stay, a list or a table (such as reasons by host) keeps its first entries. What was cut has
+    ``truncated: true`` beside it, and under ``left_out`` the full length of each list, by its place
+    (``fleetops_report.updated``). Only artifacts of thousands of scalars come to ``{"truncated": true}``.
+    """
+    if not data or _fits(data, limit, redactor):
+        return data
+    for entries, characters in _STEPS if isinstance(data, Mapping) else ():
+        left_out: dict[str, int] = {}
+        cut = {**_record(data, entries, characters, "", left_out, 0), "truncated": True}
+        if _fits(whole := {**cut, "left_out": left_out}, limit, redactor):
+            return whole
+        # So many lists that their names are too long.
+        if entries <= 1 and _fits(cut, limit, redactor):
+            return cut
+    return {"truncated": True}
+
+
+def _fits(data: Any, limit: int, redactor: Redactor) -> bool:
+    try:
+        return len(dump(data, redactor)) <= limit
+    except (TypeError, ValueError, RecursionError):
+        # What JSON cannot say: NaN, or itself inside itself.
+        return False
+
+
+def _record(
+    data: Mapping[Any, Any], entries: int, characters: int, path: str, left_out: dict[str, int], depth: int
+) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in data.items():
+        place = f"{path}.{key}" if path else str(key)
+        made[str(key)] = _cut(value, entries, characters, place, left_out, depth + 1)
+    return made
+
+
+def _cut(value: Any, entries: int, characters: int, path: str, left_out: dict[str, int], depth: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= characters else value[: characters - 4] + " ..."
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, Mapping):
+        if len(value) > max(_MOST_FIELDS, entries):
+            left_out[path] = len(value)
+            value = {key: value[key] for key in list(value)[:entries]}
+        return _record(value, entries, characters, path, left_out, depth)
+    if isinstance(value, (list, tuple)):
+        if len(value) > entries:
+            left_out[path] = len(value)
+        return [
+            _cut(item, entries, characters, f"{path}.{n}", left_out, depth + 1)
+            for n, item in enumerate(value[:entries])
+        ]
+    return value

@@ -1,0 +1,212 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a task's result goes into the run log, as plain data: whitelist, censorship, size."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import lru_cache
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+
+CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
+
+# Kept of every result, when plain scalars.
+_STATUS = ("changed", "failed", "unreachable", "skipped", "attempts", "retries", "rc")
+_IDS = (
+    "rollout_id",
+    "target_id",
+    "action_id",
+    "task_id",
+    "instance_id",
+    "waited_seconds",
+    "duration_ms",
+    "duration_seconds",
+    "version_before",
+    "version_after",
+    "bundle_hash",
+    "adopted",
+    "reconciled",
+    "timed_out",
+    "ambiguous",
+    "enqueued",
+    "total",
+)
+_CORE = frozenset(_STATUS + _IDS)
+_LONGEST_ID = 256
+
+# Never kept, at any depth: a module's arguments and whole facts.
+_DROPPED = frozenset(("invocation", "module_args", "ansible_facts"))
+_INTERNAL = frozenset(("_ansible_no_log", "_ansible_verbose_always", "_ansible_verbose_override"))
+_FULL_EVENTS = frozenset(("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed"))
+
+# ansible-core 2.21 takes "failed" out of a loop's items; the others tell of a failure then.
+_NOT_JUST_OK = ("changed", "failed", "unreachable", "failed_when_result", "exception")
+
+# What a result too long is cut down to beside the core, the most telling first.
+_TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_stderr", "module_stdout")
+# Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
+_MARGIN = 16384
+_DEEPEST = 40
+_UNCHANGED = '{"changed":false}'
+
+
+def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Redactor) -> dict[str, Any]:
+    """The part of ``result`` that may be stored for ``event``, scrubbed, at most ``limit`` bytes of JSON.
+
+    Failed, unreachable and changed results are kept whole but for arguments and facts; of all others the status
+    and known ids remain. ``no_log`` results stay censored. A result over ``limit`` has ``truncated: true`` and its
+    core, ``msg`` and ``error`` first, as far as there is room.
+    """
+    if _is_censored(result):
+        return _censored(result)
+    core = _core(result, redactor)
+    if not is_kept_whole(result, event):
+        return core
+    if not any(isinstance(value, str) and len(value) > limit for value in result.values()):
+        whole = redactor.scrub(_without_arguments(result, redactor))
+        if len(dump(whole, redactor)) <= limit:
+            return whole
+    return _cut_down(result, core, limit, redactor)
+
+
+def is_kept_whole(result: Mapping[str, Any], event: str) -> bool:
+    """Whether more of ``result`` is stored than its status and ids."""
+    return (event in _FULL_EVENTS or bool(result.get("changed"))) and not _is_censored(result)
+
+
+def result_text(result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor) -> str:
+    """The ``res`` of an event as JSON; of a result that JSON cannot say, the status and ids alone."""
+    if result is None:
+        return "null"
+    try:
+        kept = kept_result(result, event, limit, redactor)
+        # What nearly every result comes to.
+        return _UNCHANGED if len(kept) == 1 and kept.get("changed") is False else dump(kept, redactor)
+    except (TypeError, ValueError, RecursionError):
+        # NaN, or itself inside itself.
+        return dump({**core_result(result, redactor), "truncated": True}, redactor)
+
+
+def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """Status and ids alone: for results that cannot be written otherwise."""
+    return _censored(result) if _is_censored(result) else _core(result, redactor)
+
+
+def dump(value: Any, redactor: Redactor) -> str:
+    """Compact ASCII JSON of ``value``. Types unknown to JSON become what Ansible writes for them, else text."""
+    return _encoder(redactor).encode(value)
+
+
+@lru_cache(maxsize=4)
+def _encoder(redactor: Redactor) -> json.JSONEncoder:
+    return json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=plain_value(redactor))
+
+
+def plain_value(redactor: Redactor) -> Callable[[Any], Any]:
+    """The ``default`` of json.dumps: vaulted values stay encrypted, dates in ISO 8601, anything else as text."""
+
+    def plain(value: Any) -> Any:
+        ciphertext = getattr(value, "_ciphertext", None)
+        if ciphertext is not None:
+            text = ciphertext.decode("utf-8", "replace") if isinstance(ciphertext, bytes) else str(ciphertext)
+            return {"__ansible_vault": text}
+        if isinstance(value, (datetime.date, datetime.datetime)):
+            return value.isoformat()
+        if isinstance(value, Mapping):
+            return redactor.scrub({str(key): item for key, item in value.items()})
+        if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes, bytearray)):
+            return redactor.scrub(list(value))
+        try:
+            return redactor.scrub(value if isinstance(value, (bytes, bytearray)) else str(value))
+        except Exception:  # noqa: BLE001 - undefined template values raise whatever they like on str()
+            return f"<{type(value).__name__}>"
+
+    return plain
+
+
+def _is_censored(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("_ansible_no_log")) or "censored" in result
+
+
+def _censored(result: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {"censored": CENSORED}
+    kept.update({key: bool(result[key]) for key in ("changed", "failed", "unreachable", "skipped") if key in result})
+    kept.update({key: result[key] for key in ("attempts", "retries") if isinstance(result.get(key), int)})
+    return kept
+
+
+def _core(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    kept = {}
+    for key, value in result.items():
+        if key in _CORE:
+            if isinstance(value, str):
+                kept[key] = redactor.text(value)[:_LONGEST_ID]
+            elif value is None or isinstance(value, (bool, int, float)):
+                kept[key] = value
+    return kept
+
+
+def _without_arguments(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    kept = {
+        str(k): _stripped(v) for k, v in result.items() if k not in _DROPPED and k not in _INTERNAL and k != "results"
+    }
+    items = result.get("results")
+    if items is not None:
+        kept["results"] = [_item(item, redactor) for item in items] if isinstance(items, list) else _stripped(items)
+    return kept
+
+
+def _item(item: Any, redactor: Redactor) -> Any:
+    """One item of a loop, by the same rule as a result of its own."""
+    if not isinstance(item, Mapping):
+        return _stripped(item)
+    if _is_censored(item):
+        return _censored(item)
+    if any(item.get(sign) for sign in _NOT_JUST_OK):
+        return _without_arguments(item, redactor)
+    return _core(item, redactor)
+
+
+def _stripped(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): _stripped(v, depth + 1) for k, v in value.items() if k not in _DROPPED}
+    if isinstance(value, (list, tuple)):
+        return [_stripped(v, depth + 1) for v in value]
+    return value
+
+
+def _cut_down(result: Mapping[str, Any], core: dict[str, Any], limit: int, redactor: Redactor) -> dict[str, Any]:
+    kept: dict[str, Any] = {**core, "truncated": True}
+    room = limit - len(dump(kept, redactor))
+    for key in _TELLING:
+        value = result.get(key)
+        if value is None or value == "":
+            continue
+        # Half of what is left, so that a long message leaves room for the error; 8 is for the key's punctuation.
+        share = room // 2 - len(key) - 8
+        if share < 16:
+            break
+        if isinstance(value, str):
+            kept[key] = _cut_text(redactor.text(value[: share + _MARGIN]), share, redactor)
+        else:
+            plain = redactor.scrub(_stripped(value))
+            text = dump(plain, redactor)
+            kept[key] = plain if len(text) <= share else _cut_text(text, share, redactor)
+        room -= len(dump({key: kept[key]}, redactor))
+    return kept
+
+
+def _cut_text(text: str, room: int, redactor: Redactor) -> str:
+    """The beginning of ``text`` that takes at most ``room`` bytes as JSON."""
+    text = text[:room]
+    while text and (size := len(dump(text, redactor))) > room:
+        text = text[: min(len(text) - 1, len(text) * room // size)]
+    return text

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which folder may import what. docs/architecture.md says why."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+COLLECTION = "ansible_collections.fleetops.agents."
+NETWORK = ("requests", "urllib3", "http.client", "urllib.request", "socket", "httpx", "aiohttp", "ssl")
+
+
+def modules(folder: str) -> list[Path]:
+    found = sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+    assert found, f"{folder} holds no Python file"
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The absolute names that a file imports, those of the collection without its own name in front."""
+    package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])]).removeprefix(COLLECTION)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def importers(folder: str, *names: str) -> set[str]:
+    """The files of a folder that import one of the modules or something below it."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in modules(folder)
+        if any(found == name or found.startswith(name + ".") for found in imported(path) for name in names)
+    }
+
+
+CLIENT, RULES = "plugins.module_utils._client", "plugins.module_utils._rules"
+MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "allowed"),
+    [
+        ("plugins", ("console", "tests", "sqlite3", "sqlite_utils"), ()),
+        ("plugins", NETWORK, ("plugins/module_utils/_client/transport.py", "plugins/plugin_utils/_run_log/origin.py")),
+        ("plugins", ("ansible.module_utils.urls",), ()),
+        ("plugins/module_utils/_rules", ("ansible", CLIENT, MODULE, STEPS, "os", "pathlib", "subprocess"), ()),
+        ("plugins/module_utils/_client", ("ansible", MODULE, STEPS), ()),
+        ("plugins/module_utils/_module", (STEPS,), ()),
+        ("tests/simulator", ("plugins", "console"), ()),
+    ],
+)
+def test_a_folder_imports_only_what_lies_below_it(
+    folder: str, names: tuple[str, ...], allowed: tuple[str, ...]
+) -> None:
+    assert importers(folder, *names) <= set(allowed)
+
+
+def test_no_plugin_imports_by_name_or_from_another_tree() -> None:
+    by_name = {"import_module", "__import__", "exec", "eval"}
+    for path in modules("plugins"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ImportFrom):
+                # Two levels: from one folder of module_utils to the next.
+                assert node.level <= 2, f"{place} imports from outside module_utils"
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in by_name:
+                assert place.startswith("plugins/action/api_request.py:"), f"{place} imports by name"
+
+
+def test_only_tests_know_that_a_simulator_exists() -> None:
+    listed = subprocess.run(
+        ["git", "grep", "-liE", "simulator|_sim/", "--", "plugins", "console", "playbooks", "meta", "inventories"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert listed.stdout.split() == []
