@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The front door: make demo, make test, make lint, make docs. `make` alone lists them.
 # Needs python3.11 or newer (on Debian with python3-venv), make and git; everything else is set up in .venv inside the
-# checkout, but a browser for `make test`: tests/browser.py finds or installs it.
+# checkout, but a browser for `make test`: tests/commands/browser.py finds or installs it.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -55,11 +55,11 @@ setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands d
 
 .PHONY: demo
 demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CONSOLE=0: end after the recap)
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.commands.demo
 
 .PHONY: browser
 browser: $(VENV)/.dev-ready  ## Find, or install, the Chrome or Chromium of the tests (CHROMIUM=/path/to/it names one)
-	@$(BIN)/python -m tests.browser $(ARGS) $(TESTS)
+	@$(BIN)/python -m tests.commands.browser $(ARGS) $(TESTS)
 
 .PHONY: test
 test: browser  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it down; BROWSER=0 needs no browser)
@@ -67,7 +67,7 @@ test: browser  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it 
 
 .PHONY: molecule
 molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each against a fleet of its own (SCENARIOS="rolling recover")
-	$(BIN)/python -m tests.molecule $(SCENARIOS)
+	$(BIN)/python -m tests.commands.molecule $(SCENARIOS)
 
 .PHONY: lint
 lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-docs, antsibull-changelog
@@ -116,7 +116,7 @@ rulebook: $(VENV)/.dev-ready $(VENV)/.rulebook-ready  ## The sample rulebook in 
 
 .PHONY: shots
 shots: browser  ## The console's pages as pictures for the documentation, light and dark
-	$(BIN)/python -m tests.shots
+	$(BIN)/python -m tests.commands.shots
 
 .PHONY: bench
 bench: browser  ## Measure: module against uri, inventory, run log, and the console's pages and sessions

@@ -42,12 +42,12 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.commands import check, imports, lists, serve, upkeep
-    from console.commands.options import OutputError, at_least_one, database_option, put, say
-    from console.invocation import COMMAND
-    from console.problem import DatabaseProblem
-    from console.settings import Settings, SettingsError, load_api, load_settings
-    from console.store import StoreError
+    from console.cli import check, imports, lists, serve, upkeep
+    from console.cli.options import OutputError, at_least_one, database_option, put, say
+    from console.record.problem import DatabaseProblem
+    from console.record.write.store import StoreError
+    from console.settings.environment import Settings, SettingsError, load_api, load_settings
+    from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
     sys.exit(_lacks(missing))
 
@@ -196,9 +196,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: serve and --help need neither requests nor the collection.
-    from console.sync.api import ApiOptions
-    from console.sync.once import sync_once
-    from console.sync.progress import TerminalProgress, silent
+    from console.collect.api.rollouts import ApiOptions
+    from console.collect.once import sync_once
+    from console.collect.progress import TerminalProgress, silent
 
     if options.no_spools and options.no_api:
         raise SettingsError("With both --no-spools and --no-api there is nothing to sync.")

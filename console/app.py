@@ -18,32 +18,26 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
 if __name__ == "__main__":
-    from console import sign_in, way_on
-    from console.startup import settle
+    from console.web import sign_in
+    from console.web.browser import navigation
+    from console.web.shared.pages import PAGES
+    from console.web.startup import settle
 
     settle()
     st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
     # Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.
+    first = PAGES[0]
     sign_in.run(
         [
-            st.Page("app_pages/overview.py", title="Overview", icon=":material/monitor_heart:", default=True),
-            st.Page("app_pages/rollouts.py", title="Rollouts", icon=":material/view_timeline:"),
-            st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-            st.Page("app_pages/runs.py", title="Playbook runs", icon=":material/play_circle:"),
-            st.Page("app_pages/instances.py", title="Instances", icon=":material/dns:"),
-            st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
-            st.Page("app_pages/actions.py", title="Console actions", icon=":material/admin_panel_settings:"),
-            st.Page("app_pages/policy.py", title="Policy and window", icon=":material/event_available:"),
-            st.Page("app_pages/record.py", title="Record health", icon=":material/database:"),
-            st.Page("app_pages/instance.py", title="Instance", visibility="hidden"),
-            st.Page("app_pages/rollout.py", title="Rollout", visibility="hidden"),
-            st.Page("app_pages/run.py", title="Run", visibility="hidden"),
+            st.Page(page.script, title=page.title, icon=page.icon or None, default=page is first,
+                    visibility="visible" if page.icon else "hidden")
+            for page in PAGES
         ]
-    )
-    way_on.links()
+    )  # fmt: skip
+    navigation.links()
 else:
-    from console.startup import accept_long_cookies, end_quietly_on_interrupt, in_front
+    from console.web.startup import accept_long_cookies, end_quietly_on_interrupt, in_front
 
     accept_long_cookies()
     end_quietly_on_interrupt()

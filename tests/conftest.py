@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.browser import left_out, needs_browser
+from tests.commands.browser import left_out, needs_browser
 from tests.simulator.running import Simulator, running_simulator
 
 # On a busy machine an example takes as long as it takes.

@@ -23,10 +23,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.console.every_page import declared_pages
-from tests.console.fake_awx import TOKEN, running_awx
-from tests.console.served import free_port
-from tests.console.visitor import Visitor
+from tests.console.support.every_page import declared_pages
+from tests.console.support.fake_awx import TOKEN, running_awx
+from tests.console.support.served import free_port
+from tests.console.support.visitor import Visitor
 from tests.simulator.running import Simulator
 
 CHECKOUT = Path(__file__).resolve().parents[1]

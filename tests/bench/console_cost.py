@@ -25,9 +25,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
+import inspect
 import logging
 import math
 import os
+import pkgutil
 import sys
 import tempfile
 import time
@@ -39,16 +42,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
-from streamlit.testing.v1 import AppTest  # noqa: E402
+from playwright.sync_api import BrowserContext, sync_playwright
+from streamlit.testing.v1 import AppTest
 
-from console import queries  # noqa: E402
-from tests.browser import FLAGS, NoBrowser  # noqa: E402
-from tests.browser import browser as find_browser  # noqa: E402
-from tests.console.seeded import BIG, TENANT, fleet_rollout  # noqa: E402
-from tests.console.seeded_audit import seed_audit  # noqa: E402
-from tests.console.served import Served, serving  # noqa: E402
-from tests.console.visitor import Visit, Visitor  # noqa: E402
+from console.record import read
+from console.web.shared.pages import SCRIPTS
+from tests.commands.browser import FLAGS, NoBrowser
+from tests.commands.browser import browser as find_browser
+from tests.console.support.seeded import BIG, TENANT, fleet_rollout
+from tests.console.support.seeded_audit import seed_audit
+from tests.console.support.served import Served, serving
+from tests.console.support.visitor import Visit, Visitor
 
 SIZES = ((20, 1_000), (2_000, 100_000), (20_000, 1_000_000))
 """Targets of the one big rollout (and instances), and audit events."""
@@ -103,7 +107,7 @@ class Cost:
 
 def seed(path: Path, targets: int, events: int, audited: int = AUDITED) -> None:
     """One rollout of ``targets`` instances, and ``events`` audit events of the first ``audited`` of them."""
-    from console.store import Cursor, open_store
+    from console.record.write.store import Cursor, open_store
 
     now = time.time()
     with open_store(path) as store:
@@ -129,22 +133,28 @@ def query_seconds(database: Path, page: Page, told: dict[str, float]) -> float:
 
         return run
 
-    names = [n for n in queries.__all__ if callable(getattr(queries, n)) and not isinstance(getattr(queries, n), type)]
-    plain = {name: getattr(queries, name) for name in names}
+    plain = {
+        (module, name): query
+        for module in (
+            importlib.import_module(f"console.record.read.{m.name}") for m in pkgutil.iter_modules(read.__path__)
+        )
+        for name, query in vars(module).items()
+        if inspect.isfunction(query) and query.__module__ == module.__name__ and not name.startswith("_")
+    }
     os.environ["FLEETOPS_CONSOLE_DB"] = str(database)
     touch(database)
     try:
-        for name, query in plain.items():
-            setattr(queries, name, timed(query))
+        for (module, name), query in plain.items():
+            setattr(module, name, timed(query))
         app = AppTest.from_file(str(ROOT / "console" / "app.py"), default_timeout=120)
         for name, _equals, value in [page.query.partition("=")] if page.query else []:
             app.query_params[name] = value
-        app.switch_page(f"app_pages/{page.path or 'overview'}.py").run()
+        app.switch_page(SCRIPTS[page.path or "overview"]).run()
         if app.exception:
             raise SystemExit(f"{page.name} failed: {app.exception[0].message}")
     finally:
-        for name, query in plain.items():
-            setattr(queries, name, query)
+        for (module, name), query in plain.items():
+            setattr(module, name, query)
     return sum(told.values())
 
 

@@ -23,11 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from console.store import open_store  # noqa: E402
-from tests.console.crowd import Crowd, Stop, Syncs, syncing, visit_all  # noqa: E402
-from tests.console.seeded import BIG, RUN, TENANT, fleet_rollout, ident, seed_small  # noqa: E402
-from tests.console.served import serving  # noqa: E402
-from tests.simulator.running import running_simulator  # noqa: E402
+from console.record.write.store import open_store
+from tests.console.support.crowd import Crowd, Stop, Syncs, syncing, visit_all
+from tests.console.support.seeded import BIG, RUN, TENANT, fleet_rollout, ident, seed_small
+from tests.console.support.served import serving
+from tests.simulator.running import running_simulator
 
 MEDIAN_MOST = 2.0
 

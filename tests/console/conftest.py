@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser import FLAGS, NoBrowser
-from tests.browser import browser as find_browser
-from tests.console.seeded import seed_big, seed_small
-from tests.console.served import serving
+from tests.commands.browser import FLAGS, NoBrowser
+from tests.commands.browser import browser as find_browser
+from tests.console.support.seeded import seed_big, seed_small
+from tests.console.support.served import serving
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.eda.following import EXTENSION, Event, Rules, following, source, until
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 SourceError = source["SourceError"]
 GOOD = {"api_url": "https://fleet.example.com/v1/instances", "api_key": "key-of-a-test"}

@@ -38,17 +38,19 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy im
     readable_window,
     update_policy,
 )
-from console import queries
-from console.exports import as_csv
-from console.listing import listing
-from console.settings import ApiConnection, Settings
-from console.store import RolloutRead, open_store
-from console.sync.api import ApiOptions
-from console.sync.once import sync_once
-from console.sync.records import rollout_row, target_rows
+from console.collect.api.records import rollout_row, target_rows
+from console.collect.api.rollouts import ApiOptions
+from console.collect.once import sync_once
+from console.record.read import attention, audit, instances, stuck
+from console.record.read import policy as policy_queries
+from console.record.read import rollouts as rollout_queries
+from console.record.write.store import RolloutRead, open_store
+from console.settings.environment import ApiConnection, Settings
+from console.text.file_formats import as_csv
+from console.text.listing import listing
 from tests.integration.module_table import TABLE, module_of
 from tests.integration.module_task import operation_of
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "docs" / "contract" / "openapi.yaml").read_text())
 _SCRATCH = TemporaryDirectory()
@@ -208,20 +210,20 @@ def test_any_conforming_answer_is_stored_and_can_be_shown(server: CrookedServer,
             ).api
             assert report is not None
         now = 1_795_000_000.0
-        rollouts, _total = queries.rollouts(database)
+        rollouts, _total = rollout_queries.rollouts(database)
         listing([dict(row) for row in rollouts.to_dict("records")], list(rollouts.columns), "json")
-        for row in queries.policies(database):
-            queries.window_now(database, row["tenant"], now)
-            queries.outside_window(database, row["tenant"])
-            queries.policy_changes(database, row["tenant"])
-        queries.attention(database, now)
-        queries.stuck(database, now)
-        queries.instance(database, ID)
-        queries.health_checks(database, server.url, ID, 0.0)
-        as_csv(queries.instance_targets(database, server.url, ID, now)[0])
-        as_csv(queries.instance_actions(database, server.url, ID)[0])
-        queries.audit_counts(database, "source")
-        queries.audit_events(database, queries.AuditCell(queries.span_of(0, "day", now)))
+        for row in policy_queries.policies(database):
+            policy_queries.window_now(database, row["tenant"], now)
+            policy_queries.outside_window(database, row["tenant"])
+            policy_queries.policy_changes(database, row["tenant"])
+        attention.attention(database, now)
+        stuck.stuck(database, now)
+        instances.instance(database, ID)
+        instances.health_checks(database, server.url, ID, 0.0)
+        as_csv(instances.instance_targets(database, server.url, ID, now)[0])
+        as_csv(instances.instance_actions(database, server.url, ID)[0])
+        audit.audit_counts(database, "source")
+        audit.audit_events(database, audit.AuditCell(audit.span_of(0, "day", now)))
     assert {method for method, _path, _headers in server.seen} <= {"GET"}
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import CrookedServer, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, crooked_server
 
 HOST = "agent-001"
 ID = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"

@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from tests.integration.module_task import ModuleTask, operation_of, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 HOST = "agent-001"
 FACT = {"kind": "fact", "content": "Invoices go out on Fridays.", "conversation_id": "conv-9"}

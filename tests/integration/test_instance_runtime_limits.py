@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.modules.instance_runtime import OPERATION
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import crooked_server
+from tests.unit.client.crooked_server import crooked_server
 
 FORK = multiprocessing.get_context("fork")
 

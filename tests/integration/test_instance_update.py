@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 ONCE = ["apply_all_updates"]
 RUNTIME = "runtime/agent-runtime"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 PATCH, READ = "set_instance_update_policy", "get_available_updates"
 COMPONENTS = ("runtime", "skills", "mcp_servers")

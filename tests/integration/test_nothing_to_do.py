@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from console.sync.events import RunReader
+from console.collect.run_events import RunReader
 from tests.conftest import BIN, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from console import queries
-from console.settings import ApiConnection, Settings
-from console.sync.api import ApiOptions
-from console.sync.once import sync_once
+from console.collect.api.rollouts import ApiOptions
+from console.collect.once import sync_once
+from console.record.read import policy as policy_queries
+from console.settings.environment import ApiConnection, Settings
 from tests.conftest import PlaybookRun
 from tests.integration.test_unusual_lists import told
 from tests.second_api.api import KEY, second_api
@@ -109,6 +109,6 @@ def test_the_console_shows_that_it_is_not_known(start: Any, end: Any, tmp_path: 
     with second_api(instances=1, policy=hours(start, end)) as api:
         settings = Settings(database=database, spool_dir=tmp_path / "none")
         sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False, api_options=ApiOptions())
-        state = queries.window_now(database, api.url, time.time())
+        state = policy_queries.window_now(database, api.url, time.time())
         assert (state.is_known, state.is_open) == (False, False) and UNKNOWN in state.sentence
-        assert len(queries.outside_window(database, api.url)) == 0
+        assert len(policy_queries.outside_window(database, api.url)) == 0

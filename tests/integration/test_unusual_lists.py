@@ -18,11 +18,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
-from console.settings import ApiConnection, Settings
-from console.sync.api import ApiOptions, ApiReport
-from console.sync.once import sync_once
+from console.collect.api.rollouts import ApiOptions, ApiReport
+from console.collect.once import sync_once
+from console.settings.environment import ApiConnection, Settings
 from tests.conftest import BIN, CHECKOUT
-from tests.console.facts import rows
+from tests.console.support.facts import rows
 from tests.integration.module_task import operation_of
 from tests.second_api.api import KEY, SecondApi, second_api
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.simulator.running import Simulator, running_simulator
-from tests.unit.api.crooked_server import CrookedServer, Said, crooked_server
+from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
 PATCH, READ = "set_fleet_update_policy", "get_fleet_update_policy"
 DEFAULTS = {f"{name}_default": "notify" for name in ("runtime", "skills", "mcp_servers")}

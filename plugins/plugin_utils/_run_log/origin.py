@@ -43,7 +43,7 @@ def run_origin(run_id: str, started: datetime) -> dict[str, Any]:
 
 def collection_version() -> str | None:
     """This collection's version: of its manifest when installed, of galaxy.yml in a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     try:
         return json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"]
     except (OSError, ValueError, KeyError):

@@ -62,7 +62,7 @@ def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[s
     user's home, this collection, and ``more``."""
     base, file = getattr(playbook, "_basedir", None), getattr(playbook, "_file_name", None)
     given = [base, file, *more, *(str(source) for source in sources if "," not in str(source))]
-    found = {Path(path) for path in given if path} | {Path.cwd(), Path(__file__).resolve().parents[2]}
+    found = {Path(path) for path in given if path} | {Path.cwd(), Path(__file__).resolve().parents[3]}
     if file:
         found.add(Path(file).parent)
     with suppress(RuntimeError):  # a user without a home

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import browser
+from tests.commands import browser
 
 ROOT = Path(__file__).resolve().parents[3]
 # One that starts and tells why it ends, as a program whose libraries are missing does.
@@ -87,9 +87,9 @@ def test_a_browser_that_is_named_is_the_one_or_none(
 
 
 def test_tests_that_open_no_page_need_no_browser(bare: Path, tmp_path: Path) -> None:
-    run = [sys.executable, "-m", "tests.browser"]
+    run = [sys.executable, "-m", "tests.commands.browser"]
     environment = {**os.environ, "CHROMIUM": "/nowhere/chrome"}
-    for chosen, code in (("tests/console/test_zone.py", 0), ("tests/console/test_browser.py", 2)):
+    for chosen, code in (("tests/console/text/test_time_zone.py", 0), ("tests/console/browser/test_browser.py", 2)):
         done = subprocess.run(
             [*run, chosen], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
@@ -100,10 +100,10 @@ def test_tests_that_open_no_page_need_no_browser(bare: Path, tmp_path: Path) -> 
 def test_with_browser_0_the_tests_that_need_one_are_left_out_by_name_and_counted(workers: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", workers, "-p", "no:cacheprovider", "-k", "hovering",
-         "tests/console/test_browser.py", "tests/console/test_zone.py"],
+         "tests/console/browser/test_browser.py", "tests/console/text/test_time_zone.py"],
         cwd=ROOT, env={**os.environ, "BROWSER": "0"}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert "LEFT OUT tests/console/test_browser.py::test_hovering" in done.stdout, done.stdout + done.stderr
+    assert "LEFT OUT tests/console/browser/test_browser.py::test_hovering" in done.stdout, done.stdout + done.stderr
     assert "1 browser tests left out" in done.stdout
     assert "ERROR" not in done.stdout
 

@@ -46,6 +46,7 @@ def importers(folder: str, *names: str) -> set[str]:
     }
 
 
+SQLITE = ("sqlite3", "sqlite_utils")
 CLIENT, RULES = "plugins.module_utils._client", "plugins.module_utils._rules"
 MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
 
@@ -60,12 +61,44 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
         ("plugins/module_utils/_client", ("ansible", MODULE, STEPS), ()),
         ("plugins/module_utils/_module", (STEPS,), ()),
         ("tests/simulator", ("plugins", "console"), ()),
+        ("console", ("tests", "requests", "ansible"), ()),
+        ("console/settings", ("streamlit", *SQLITE, "plotly"), ()),
+        ("console/text", ("streamlit", *SQLITE, "plotly", "os", "socket"), ()),
+        ("console/record", ("streamlit", "plotly"), ()),
+        ("console/collect", ("streamlit", *SQLITE, "plotly"), ()),
+        ("console/act", ("streamlit", *SQLITE, "plotly"), ()),
+        ("console/monitoring", ("streamlit", *SQLITE, "plotly"), ()),
+        ("console/figures", ("streamlit", *SQLITE, "os", "socket"), ()),
+        ("console/cli", ("streamlit", *SQLITE, "plotly"), ()),
+        ("console/web", SQLITE, ()),
+        ("console/web", ("plotly",), ("console/web/shared/plot.py",)),
     ],
 )
 def test_a_folder_imports_only_what_lies_below_it(
     folder: str, names: tuple[str, ...], allowed: tuple[str, ...]
 ) -> None:
     assert importers(folder, *names) <= set(allowed)
+
+
+# From the bottom to the top: a folder imports those before it, and one of its own line never another of that line.
+LAYERS = [
+    {"settings", "text"},
+    {"record"},
+    {"collect", "act", "monitoring", "figures"},
+    {"cli", "web"},
+]
+
+
+@pytest.mark.parametrize("level", range(len(LAYERS)))
+def test_no_folder_of_the_console_imports_upwards_or_sideways(level: int) -> None:
+    for folder in LAYERS[level]:
+        above = {name for names in LAYERS[level:] for name in names} - {folder}
+        assert importers(f"console/{folder}", *(f"console.{name}" for name in above)) == set(), folder
+
+
+def test_every_folder_of_the_console_has_its_layer() -> None:
+    folders = {path.name for path in (ROOT / "console").iterdir() if path.is_dir() and path.name[0] not in "._"}
+    assert folders == set().union(*LAYERS)
 
 
 def test_no_plugin_imports_by_name_or_from_another_tree() -> None:

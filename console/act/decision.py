@@ -1,0 +1,174 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an action would do, and whether it may be sent: intent + state + who -> allowed or refused. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Counters,
+    Record,
+    target_status,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
+    tally,
+    transition,
+    was_reopened,
+)
+from console.settings.identity import Identity
+
+STEERING = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+ACTIONS = (*STEERING, "retry", "power-cycle")
+FORCED = ("cancel", "retry")
+REASON_MOST = 500
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One action on one thing. ``name``: what people call the thing, to be typed where the action is forced.
+
+    ``tenant``: the API's address that the record has it from. ``force``: cancel also what is in progress; retry also a
+    target of which nobody knows whether it was applied.
+    """
+
+    action: str
+    tenant: str
+    name: str
+    rollout_id: str = ""
+    target_id: str = ""
+    instance_id: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the API shows: a rollout with its targets (E4), or an instance's targets (E23) and actions (E11)."""
+
+    rollout: Record = field(default_factory=dict)
+    targets: list[Record] = field(default_factory=list)
+    actions: list[Record] = field(default_factory=list)
+
+    def target(self, target_id: str) -> Record | None:
+        return next((row for row in self.targets if str(row.get("id")) == target_id), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the state allows the action, what it does or why it does not go, and how many targets it touches."""
+
+    allowed: bool
+    sentence: str
+    touches: int = 0
+
+
+def judge(intent: Intent, seen: Seen) -> Verdict:
+    """What the action would do to what the API shows."""
+    if intent.action in STEERING:
+        return _judge_steering(intent, seen)
+    if intent.action == "retry":
+        return _judge_retry(intent, seen)
+    if intent.action == "power-cycle":
+        return _judge_power_cycle(intent, seen)
+    return Verdict(False, f"The console has no action {intent.action!r}.")
+
+
+def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
+    state = STEERING[intent.action]
+    step = transition(state, seen.rollout, seen.targets, intent.force)
+    word = str(seen.rollout.get("status"))
+    if step == "already":
+        return Verdict(False, f"The rollout is {word} already: there is nothing to {intent.action}.")
+    if step == "too_late":
+        return Verdict(False, f"The rollout is {word}: it is too late to {intent.action} it.")
+    before = tally(seen.rollout, seen.targets)
+    if intent.action == "resume":
+        return Verdict(True, f"Queues {_targets(before.cancelled)} again.", before.cancelled)
+    rest = _of_those_in_progress(before)
+    if intent.action == "pause":
+        return Verdict(True, f"Holds back {_targets(before.queued)} until the rollout is resumed{rest}.", before.queued)
+    if intent.force:
+        lost = f" and terminates {before.in_progress:,} in progress, whose outcome is then uncertain"
+        return Verdict(True, f"Revokes {_targets(before.queued)}{lost}.", before.queued + before.in_progress)
+    return Verdict(True, f"Revokes {_targets(before.queued)} for good{rest}.", before.queued)
+
+
+def _of_those_in_progress(before: Counters) -> str:
+    return f"; {before.in_progress:,} in progress go on to their end" if before.in_progress else ""
+
+
+def _targets(count: int) -> str:
+    return f"{count:,} target{'s' if count != 1 else ''}"
+
+
+def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
+    row = seen.target(intent.target_id)
+    if row is None:
+        return Verdict(False, f"The rollout has no target {intent.target_id or 'of that name'}.")
+    word = target_status(row.get("status"))
+    if word == "failed":
+        return Verdict(True, "Queues 1 failed target again.", 1)
+    if word == "uncertain" and intent.force:
+        return Verdict(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
+    if word == "uncertain":
+        said = "The target is uncertain: nobody knows whether it was applied. Force the retry to send it all the same."
+        return Verdict(False, said)
+    return Verdict(False, f"The target is {row.get('status')}: only failed and uncertain ones can be retried.")
+
+
+def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
+    busy = open_target(seen.targets)
+    if busy is not None:
+        said = f"The instance is being redeployed: its target in rollout {busy.get('rollout_id')} is "
+        return Verdict(False, f"{said}{busy.get('status')}. Wait for its end.")
+    return Verdict(True, "Restarts the agent of 1 instance; it does not answer for some seconds.", 1)
+
+
+def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, typed: str) -> str:
+    """Why the visitor may not send this, whatever the API shows; '' if nothing speaks against it."""
+    if not enabled:
+        return "Acting is switched off in this console."
+    if not who.may_act:
+        return who.why_not
+    if intent.action not in ACTIONS:
+        return f"The console has no action {intent.action!r}."
+    if not reason:
+        return "A reason is missing: say why, for those who read the record."
+    if len(reason) > REASON_MOST:
+        return f"The reason has {len(reason):,} characters; {REASON_MOST} are the most."
+    if intent.force and intent.action not in FORCED:
+        return f"There is no force for {intent.action}."
+    if intent.force and typed.strip() != intent.name:
+        return f"Force wants the name typed: {intent.name}."
+    return ""
+
+
+def why_more(verdict: Verdict, confirmed: int) -> str:
+    """Why what was confirmed no longer covers what would happen; '' if it does. Fewer targets are no reason."""
+    if verdict.touches <= confirmed:
+        return ""
+    return f"{_targets(confirmed)} were confirmed, but by now it is {verdict.touches:,}: look again."
+
+
+def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
+    """Whether the API shows, after a call, what the action makes."""
+    if intent.action in STEERING:
+        return transition(STEERING[intent.action], after.rollout, after.targets, intent.force) == "already"
+    if intent.action == "retry":
+        was, now = before.target(intent.target_id), after.target(intent.target_id)
+        return was is not None and now is not None and was_reopened(was, now)
+    known = [key for key in map(action_key, before.actions) if key]
+    return started_action(after.actions, "power_cycle", known, None) is not None
+
+
+def as_stored(rollout: Mapping[str, Any]) -> Seen:
+    """A rollout as the record has it, in the shape of the API's: good enough to offer actions, never to send one."""
+    counts = {
+        f"{name}_targets": rollout[name] for name in ("queued", "in_progress", "succeeded", "failed", "uncertain")
+    }
+    return Seen({"id": rollout["rollout_id"], "status": rollout["status"], "total_targets": rollout["total"], **counts})

@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sending one action: recorded as an attempt, looked at, judged, sent once, looked at again, recorded as an outcome.
+
+The pages decide nothing: whatever a browser asks for passes here, and what may not be sent is refused here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
+from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
+from console.record.opening import Row, StoreError
+from console.record.write.console_actions import Ledger, open_ledger
+from console.record.write.store import storable
+from console.settings.api_client import open_client
+from console.settings.environment import ApiConnection, SettingsError
+from console.settings.identity import Identity
+
+# After a call of unknown outcome the API is looked at so often, with a pause (seconds) before each look.
+LOOKS = 4
+PAUSE = 1.5
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a visitor asks for. ``attempt_id`` is of one confirmation: however often it is pressed, one call is sent.
+
+    ``confirmed``: the number of targets that the confirmation named. ``typed``: the name as the visitor typed it.
+    """
+
+    attempt_id: str
+    who: Identity
+    intent: Intent
+    reason: str
+    confirmed: int
+    typed: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
+
+    word: str
+    sentence: str
+    touches: int | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+def look(connection: ApiConnection, intent: Intent) -> Seen:
+    """What the API shows now of the thing that is meant. Raises ApiError and SettingsError."""
+    with _client(connection, intent, read_only=True) as client:
+        return _look(client, intent)
+
+
+def act(
+    attempt: Attempt,
+    *,
+    enabled: bool,
+    database: Path,
+    connection: ApiConnection,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Carry out one attempt, or refuse it; both are in the ledger, the attempt before anything is sent.
+
+    Raises StoreError when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt stands
+    in the record without one).
+    """
+    with _ledger(database, attempt, now()) as (ledger, is_new):
+        if not is_new:
+            return _known(ledger.outcome(attempt.attempt_id))
+        outcome = _carried_out(attempt, enabled, connection, sleep)
+        row = {
+            "attempt_id": attempt.attempt_id,
+            "at": now(),
+            "targets": outcome.touches,
+            "outcome": outcome.word,
+            "detail": storable(outcome.sentence),
+            "http_status": outcome.http_status,
+            "request_id": outcome.request_id,
+        }
+        try:
+            ledger.end(row)
+        except StoreError as error:
+            raise StoreError(f"Its outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}") from error
+    return outcome
+
+
+@contextmanager
+def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
+    """The ledger with the attempt in it, and whether it is new there."""
+    try:
+        ledger = open_ledger(database)
+    except StoreError as error:
+        raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+    with ledger:
+        try:
+            is_new = ledger.begin(_attempt_row(attempt, at))
+        except StoreError as error:
+            raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+        yield ledger, is_new
+
+
+def _known(row: Row | None) -> Outcome:
+    """What came of an attempt that was begun before."""
+    if row is None:
+        return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
+    return Outcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
+
+
+def _attempt_row(attempt: Attempt, at: float) -> Row:
+    who, intent = attempt.who, attempt.intent
+    texts = {
+        "issuer": who.issuer,
+        "subject": who.subject,
+        "user": who.name,
+        "role": who.role,
+        "tenant": intent.tenant,
+        "action": intent.action,
+        "rollout_id": intent.rollout_id,
+        "target_id": intent.target_id,
+        "instance_id": intent.instance_id,
+        "name": intent.name,
+        "reason": attempt.reason,
+    }
+    return {
+        "attempt_id": attempt.attempt_id,
+        "at": at,
+        **{name: storable(text) or None for name, text in texts.items()},
+        "force": int(intent.force),
+        "targets": attempt.confirmed,
+    }
+
+
+def _carried_out(attempt: Attempt, enabled: bool, connection: ApiConnection, sleep: Callable[[float], None]) -> Outcome:
+    intent = attempt.intent
+    refusal = why_refused(intent, attempt.who, enabled=enabled, reason=attempt.reason, typed=attempt.typed)
+    if refusal:
+        return Outcome("refused", refusal)
+    try:
+        with _client(connection, intent, read_only=False) as client:
+            return _sent(client, attempt, sleep)
+    except SettingsError as error:
+        return Outcome("refused", str(error))
+
+
+def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> Outcome:
+    intent = attempt.intent
+    try:
+        before = _look(client, intent)
+    except ApiError as error:
+        said = f"Nothing was sent, because the state could not be read. {error}"
+        return Outcome("failed", said, None, error.status, error.request_id)
+    verdict = judge(intent, before)
+    refusal = verdict.sentence if not verdict.allowed else why_more(verdict, attempt.confirmed)
+    if refusal:
+        return Outcome("refused", refusal, verdict.touches)
+    try:
+        refused_by_server = _send_once(client, intent)
+    except ApiError as error:
+        if not error.ambiguous:
+            return Outcome("failed", str(error), verdict.touches, error.status, error.request_id)
+        word, said = _looked_up(client, intent, before, sleep)
+        return Outcome(word, f"{error} {said}", verdict.touches, error.status, error.request_id)
+    status = client.trace[-1].get("status")
+    if refused_by_server:
+        return Outcome("failed", f"The server did not do it: {refused_by_server}.", verdict.touches, status)
+    return Outcome("done", f"The server accepted it. {_shown(client, intent)}", verdict.touches, status)
+
+
+def _send_once(client: FleetClient, intent: Intent) -> str:
+    """The one write. '' or, of a power-cycle, why the server says that it failed. Raises ApiError."""
+    # Not even a call that was certainly not carried out is repeated: whoever confirmed it looks at the state again.
+    client.transport.settings = replace(client.transport.settings, retries=0)
+    if intent.action == "pause":
+        client.pause_rollout(intent.rollout_id)
+    elif intent.action == "resume":
+        client.resume_rollout(intent.rollout_id)
+    elif intent.action == "cancel":
+        client.cancel_rollout(intent.rollout_id, force=intent.force)
+    elif intent.action == "retry":
+        client.retry_rollout_target(intent.rollout_id, intent.target_id)
+    else:
+        answer = client.power_cycle(intent.instance_id)
+        if has_failed(answer):
+            return str(answer.get("message") or answer.get("status")).removesuffix(".")
+    return ""
+
+
+def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
+    """What became of a call of unknown outcome, as far as the API shows it: the outcome's word and a sentence."""
+    after: Seen | None = None
+    trouble = ""
+    for _look_number in range(LOOKS):
+        sleep(PAUSE)
+        try:
+            after = _look(client, intent)
+        except ApiError as error:
+            trouble = str(error)
+            continue
+        if was_carried_out(intent, before, after):
+            return "done", f"Outcome unknown, looked up: it was carried out. {_state(intent, after)}"
+    seconds = f"{LOOKS * PAUSE:g} s"
+    if after is None:
+        return "unknown", f"Outcome unknown, looked up: the state could not be read within {seconds}. {trouble}"
+    said = f"Outcome unknown, looked up: within {seconds} the API did not show it. {_state(intent, after)}"
+    return "unknown", f"{said} Look at it before you try again."
+
+
+def _shown(client: FleetClient, intent: Intent) -> str:
+    try:
+        return _state(intent, _look(client, intent))
+    except ApiError:
+        return "The state after it could not be read."
+
+
+def _state(intent: Intent, seen: Seen) -> str:
+    if intent.action in STEERING:
+        return f"The rollout is {seen.rollout.get('status')}."
+    if intent.action == "retry":
+        row = seen.target(intent.target_id)
+        return f"The target is {row.get('status') if row else 'gone'}."
+    newest = next(iter(seen.actions), None)
+    return f"Its newest action is {newest.get('action')}, {newest.get('status')}." if newest else "It has no action."
+
+
+def _look(client: FleetClient, intent: Intent) -> Seen:
+    if intent.action == "power-cycle":
+        # E11 first: it knows the id also while the agent is down.
+        actions = rows_of(client.list_instance_actions(intent.instance_id, limit=ACTIONS_CAP))
+        return Seen(targets=client.list_instance_rollouts(intent.instance_id), actions=actions)
+    detail = client.get_rollout(intent.rollout_id)
+    return Seen(detail["rollout"], detail["targets"])
+
+
+@contextmanager
+def _client(connection: ApiConnection, intent: Intent, *, read_only: bool) -> Iterator[FleetClient]:
+    with closing(open_client(connection, read_only=read_only)) as client:
+        # A database may hold other tenants' records, or be a copy from elsewhere.
+        if client.transport.settings.api_url != intent.tenant:
+            raise SettingsError(
+                f"This record is of {intent.tenant}, but the console speaks to {client.transport.settings.api_url}."
+            )
+        yield client

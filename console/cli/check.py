@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command for monitoring: one line a figure, exit code 0, 1 or 2, and a Prometheus textfile."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from console.cli.lists import stuck_options, stuck_rules
+from console.cli.options import database_option, format_option, measure, put
+from console.monitoring.limits import FIGURES, Limits, shown
+from console.settings.environment import Settings, SettingsError
+from console.text.listing import listing
+
+_CODES = """\
+exit codes:
+  0    all is well
+  1    at least one warning
+  2    at least one critical, the database cannot be read, or wrong usage
+
+Limits are WARNING,CRITICAL: times as 90s, 10min, 24h or 3d, sizes as 512KiB or 10MiB, counts as whole numbers. One of
+them may be off, or both: "off". Run it from cron or a timer; nothing of this stays running.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser's."""
+    check = commands.add_parser(
+        "check",
+        help="judge the record for monitoring",
+        description="Judges how fresh the record is and what it says of the fleet.",
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    check.set_defaults(run=_check)
+    database_option(check)
+    check.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+    format_option(check)
+    for figure in FIGURES:
+        usual = ",".join(
+            "off" if at is None else shown(at, figure.unit).replace(" ", "")
+            for at in (figure.limits.warning, figure.limits.critical)
+        )
+        check.add_argument(
+            f"--{figure.name}",
+            type=_limits(figure.unit),
+            default=figure.limits,
+            metavar="W,C",
+            help=f"{figure.what} ({usual})",
+        )
+    stuck_options(check)
+    check.add_argument("--prometheus", metavar="FILE", help="also write the figures to this textfile")
+
+
+def _limits(unit: str) -> Callable[[str], Limits]:
+    def parse(text: str) -> Limits:
+        parts = [None if part.strip() == "off" else measure(part, unit) for part in text.split(",")]
+        if len(parts) > 2 or (len(parts) == 1 and parts[0] is not None):
+            raise argparse.ArgumentTypeError(f"{text!r} is not WARNING,CRITICAL")
+        warning, critical = parts if len(parts) == 2 else (None, None)
+        if warning is not None and critical is not None and warning > critical:
+            raise argparse.ArgumentTypeError(f"{text!r} is critical before it is a warning")
+        return Limits(warning, critical)
+
+    return parse
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: frames take a second to load.
+    from console.monitoring.backlog import backlog
+    from console.monitoring.checks import Check, Level, judge, metrics, worst
+    from console.record.problem import DatabaseProblem
+    from console.record.read.record_health import spool_positions, vitals
+
+    now = time.time()
+    figures = None
+    try:
+        figures = vitals(settings.database, now, stuck_rules(options))
+        waiting = backlog(settings.spool_dir, spool_positions(settings.database))
+    except DatabaseProblem as problem:
+        checks = [Check("database", Level.CRITICAL, str(problem).rstrip("."), None)]
+    else:
+        limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
+        checks = judge(figures, waiting, now, limits)
+    if options.prometheus:
+        _write(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
+    if options.format == "table":
+        for check in sorted(checks, key=lambda check: -check.level):
+            put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
+    else:
+        rows = [
+            {"check": c.name, "level": c.level.name.lower(), "value": c.value, "sentence": f"{c.sentence}."}
+            for c in checks
+        ]
+        put(listing(rows, ["check", "level", "value", "sentence"], options.format))
+    return int(worst(checks))
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: the exporter may read at any moment."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+            written = Path(stream.name)
+            try:
+                stream.write(text)
+                stream.flush()
+                # For the exporter's account, as textfiles are.
+                written.chmod(0o644)
+                written.replace(file)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error

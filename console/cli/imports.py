@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`sync awx` and `sync runner DIR`: runs that were made elsewhere, into the same tables as the run log's."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from console.cli.options import at_least_one, put, say
+from console.settings.environment import Settings
+
+_AWX = """\
+Reads ended jobs and their events over REST, from where the last import left off. The environment gives
+FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token of read scope) and, if the system does not know the authority of its
+certificate, FLEETOPS_AWX_CA_PATH."""
+
+
+def register(sync: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
+    """Add the sources to the parser of `sync`; without one it stays what it is."""
+    sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
+
+    awx = sources.add_parser("awx", help="jobs of AWX or Automation Platform", description=_AWX, allow_abbrev=False)
+    awx.set_defaults(run=_awx)
+    _common(awx)
+    awx.add_argument("--project", metavar="NAME", help="only jobs of this project")
+    awx.add_argument("--template", metavar="NAME", help="only jobs of this job template")
+    awx.add_argument("--label", metavar="NAME", help="only jobs with this label")
+    awx.add_argument("--days", type=at_least_one, metavar="N", help="only jobs of the last N days (default: all)")
+
+    runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
+    runner.set_defaults(run=_runner)
+    _common(runner)
+    runner.add_argument("folder", metavar="DIR", help="a private data folder, its artifacts folder, or one run's")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    # No default of their own: what was given before the source's name stays.
+    parser.add_argument("--db", metavar="FILE", default=argparse.SUPPRESS, help="the database")
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
+
+
+def _awx(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here and below: --help needs neither requests nor the collection.
+    from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+    from console.collect.jobs.awx import JobFilter, sync_awx
+    from console.collect.jobs.awx_client import AwxClient, load_awx
+
+    connection = load_awx()
+    wanted = JobFilter(options.project, options.template, options.label, options.days)
+    redactor = Redactor([connection.token, os.environ.get("FLEETOPS_API_KEY")])
+    with contextlib.closing(AwxClient(connection)) as client:
+        return _import(
+            options,
+            settings,
+            lambda store, progress: sync_awx(
+                store, client, now=time.time, wanted=wanted, redactor=redactor, progress=progress
+            ),
+        )
+
+
+def _runner(options: argparse.Namespace, settings: Settings) -> int:
+    from console.collect.jobs.runner import sync_runner
+
+    folder = Path(options.folder).expanduser()
+    return _import(
+        options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
+    )
+
+
+def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:
+    from console.collect.progress import TerminalProgress, silent
+    from console.record.write.store import open_store
+
+    shown = TerminalProgress(sys.stderr)
+    with contextlib.closing(shown), open_store(settings.database, make_folder=settings.database_is_default) as store:
+        report = read(store, silent if options.quiet else shown)
+    put(f"{settings.database}: {report.summary}.\n")
+    for sentence in report.notes:
+        say(f"note: {sentence}", 0)
+    for sentence in report.problems:
+        say(sentence, 1)
+    return int(bool(report.problems))

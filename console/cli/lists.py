@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that read: runs, rollouts, failures and stuck, as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from typing import Any
+
+from console.cli.options import at_least_one, database_option, duration, format_option, put, say
+from console.record.read import rollouts, runs
+from console.settings.environment import Settings
+from console.text.listing import listing
+
+_RUNS = "run_id playbook status check_mode started_at ended_at user hosts ok changed failed unreachable skipped"
+_ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain"
+_ROLLOUTS += " in_progress queued cancelled"
+_FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
+_STUCK = "rule targets host since_at for_s why rollout_id run_id"
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
+        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
+        lister.set_defaults(run=_list)
+        _common(lister)
+        lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
+
+    failures = commands.add_parser(
+        "failures", help="failures of targets and playbook results by message, most first", allow_abbrev=False
+    )
+    failures.set_defaults(run=_failures)
+    _common(failures)
+    failures.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
+
+    stuck = commands.add_parser(
+        "stuck", help="what does not move though it should, and what nobody knows", allow_abbrev=False
+    )
+    stuck.set_defaults(run=_stuck)
+    _common(stuck)
+    stuck_options(stuck)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    database_option(parser)
+    format_option(parser)
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
+
+
+def stuck_options(parser: argparse.ArgumentParser) -> None:
+    """The rules of what is stuck."""
+    parser.add_argument(
+        "--slower",
+        type=at_least_one,
+        default=3,
+        metavar="N",
+        help="in progress: longer than N times the 95th percentile of its scope (%(default)s)",
+    )
+    parser.add_argument(
+        "--at-least",
+        type=duration,
+        default="10min",
+        metavar="TIME",
+        help="in progress: and longer than this (%(default)s)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=duration,
+        default="60s",
+        metavar="TIME",
+        help="queued: this long after its countdown, while the window is open and a slot is free (%(default)s)",
+    )
+
+
+def stuck_rules(options: argparse.Namespace) -> Any:
+    """The rules that the options name, as queries.StuckRules."""
+    from console.record.read.stuck import StuckRules
+
+    return StuckRules(slower=options.slower, at_least=options.at_least, grace=options.grace)
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here and below: frames take a second to load.
+
+    of_runs = options.command == "runs"
+    read, columns = (runs.runs, _RUNS) if of_runs else (rollouts.rollouts, _ROLLOUTS)
+    frame, total = read(settings.database, tuple(options.status), size=options.limit)
+    if of_runs:
+        # Of an old record nobody knows.
+        frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
+    code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
+    if options.status and not total:
+        known = runs.statuses(settings.database, options.command)
+        there = f"there are: {', '.join(known)}" if known else "there are none at all"
+        return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
+    return code
+
+
+def _failures(options: argparse.Namespace, settings: Settings) -> int:
+    from console.record.read.failures import failures_by_message
+
+    since = time.time() - options.days * 86400.0 if options.days else 0.0
+    # One more than is shown tells whether there are more.
+    frame = failures_by_message(settings.database, since, options.limit + 1)
+    return _put(frame.head(options.limit), _FAILURES, options, "more" if len(frame) > options.limit else "")
+
+
+def _stuck(options: argparse.Namespace, settings: Settings) -> int:
+    from console.record.read.stuck import stuck
+
+    frame = stuck(settings.database, float(int(time.time())), stuck_rules(options))
+    return _put(frame.head(options.limit), _STUCK, options, f"{len(frame):,}" if len(frame) > options.limit else "")
+
+
+def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
+    """Write the rows; ``of``: how many there are if not all of them are among the rows."""
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    put(listing(rows, columns.split(), options.format))
+    return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0

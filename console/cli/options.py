@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands share: options with their checks, durations as people write them, sentences on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from console.text.listing import FORMATS
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"B": 1.0, "KiB": 1024.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
+
+
+class OutputError(Exception):
+    """Standard output cannot be written, as on a full disk. The message is one sentence for people."""
+
+
+def put(text: str) -> None:
+    """Write to standard output, at once. Raises OutputError, and BrokenPipeError when nobody reads it any more."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output cannot be written: {error.strerror or error}.") from error
+
+
+def say(sentence: object, code: int) -> int:
+    """One sentence on standard error; returns ``code``."""
+    sys.stderr.write(f"console: {printable(str(sentence))}\n")
+    return code
+
+
+def database_option(parser: argparse.ArgumentParser) -> None:
+    """--db."""
+    parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
+
+
+def format_option(parser: argparse.ArgumentParser) -> None:
+    """--format."""
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return value
+
+
+def days(text: str) -> int | None:
+    """A whole number of days, or None for "never"."""
+    if text == "never":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days of at least 1, and not never")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds, from a number with one of the units s, min, h and d."""
+    return _measure(text, _UNITS, "a time such as 90s, 10min, 24h or 3d")
+
+
+def measure(text: str, unit: str) -> float:
+    """A figure of the unit "seconds", "bytes" or "count"."""
+    if unit == "seconds":
+        return duration(text)
+    if unit == "bytes":
+        return _measure(text, _SIZES, "a size such as 512KiB or 10MiB")
+    return float(at_least_one(text))
+
+
+def _measure(text: str, units: dict[str, float], like: str) -> float:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if found is None or found[2] not in units:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {like}")
+    return float(found[1]) * units[found[2]]

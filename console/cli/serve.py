@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m console serve`: the pages, on this machine alone unless there is a login."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import socket
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from console.cli.options import database_option, put
+from console.record.opening import StoreError, is_copy, is_current
+from console.record.private_files import only_for_the_owner
+from console.record.write.store import open_store
+from console.settings.environment import Settings, SettingsError, load_acting
+from console.settings.invocation import COMMAND
+from console.settings.login_file import Login, is_loopback, load_login
+
+LOOPBACK = "127.0.0.1"
+# Looked for before this process becomes the server's, in which a page would be the first to notice.
+_NEEDED = ("streamlit", "pandas", "plotly", "requests")
+_APP = Path(__file__).parents[1] / "app.py"
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
+    serve.set_defaults(run=run)
+    database_option(serve)
+    serve.add_argument("--port", type=_port, default=8501, help="port; 0 takes a free one (%(default)s)")
+    serve.add_argument(
+        "--address",
+        type=_address,
+        default=LOOPBACK,
+        help="address to listen on; one that other machines reach needs a login, FLEETOPS_CONSOLE_LOGIN (%(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+    return value
+
+
+def _address(text: str) -> str:
+    # Sockets take an empty address for all there are.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an address is empty")
+    return text.strip()
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Make this process the server; it does not come back. Raises SettingsError and StoreError before that."""
+    for package in _NEEDED:
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    acting = load_acting()
+    login = load_login(acting.login) if acting.login else None
+    if login is None and not is_loopback(options.address):
+        raise SettingsError(
+            f"Other machines reach {options.address}, and there is no login: "
+            f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
+        )
+    _make_ready(settings)
+    port = _free_port(options.address, options.port)
+    command = [sys.executable, "-m", "streamlit", "run", str(_APP), *_flags(options.address, port, login)]
+    environment = {**os.environ, "FLEETOPS_CONSOLE_DB": str(settings.database.absolute())}
+    # The checkout, from which the pages import `console`.
+    paths = [str(_APP.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    host = f"[{options.address}]" if ":" in options.address else options.address
+    put(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
+    # Streamlit takes this process over, so that signals reach it.
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def _make_ready(settings: Settings) -> None:
+    """Pages only read: they find a database of this version, at the default place if only an empty one.
+
+    A current one is left alone, so that a copy can be shown from a place that cannot be written. Raises StoreError.
+    """
+    database = settings.database
+    if not settings.database_is_default and not database.exists():
+        raise StoreError(
+            f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
+            f" {COMMAND} sync --db {shlex.quote(str(database))}"
+        )
+    if not is_current(database):
+        open_store(database, make_folder=settings.database_is_default, into_copy=True).close()
+    elif not is_copy(database):
+        only_for_the_owner(database)
+
+
+def _flags(address: str, port: int, login: Login | None) -> list[str]:
+    flags = {
+        "server.address": address,
+        "server.port": port,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+        "client.showErrorDetails": "none",
+        "server.enableStaticServing": "false",
+        "server.maxUploadSize": 1,
+        # No bare expression of a page is meant to be shown, and looking for them takes longer than compiling it.
+        "runner.magicEnabled": "false",
+        # Who is signed in is for the login to say, never for a header.
+        "server.trustedUserHeaders": "{}",
+    }
+    if login is not None:
+        flags["secrets.files"] = str(login.file)
+        flags["browser.serverAddress"] = login.host
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    # The console answers to the names of this machine alone, and with a login to the one that browsers use.
+    hosts = {"localhost", LOOPBACK, "::1"}
+    if is_loopback(address):
+        hosts.add(address)
+    if login is not None:
+        hosts.add(login.host)
+    return given + [f"--server.allowedHosts={host}" for host in sorted(hosts)]
+
+
+def _free_port(address: str, port: int) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} of {address} cannot be used ({error.strerror}); give another with --port."
+            ) from error
+        return int(probe.getsockname()[1])

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The API's records become rows: pure. Times are parsed, and the text the API sent is kept beside them.
+
+Shapes: console/record/schema/migrations.py for rows, the endpoints E1, E3, E4, E9, E20, E21 for records. A field that
+is absent, null or of another type becomes NULL or 0; what was sent is never guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    amount,
+    count,
+    counters,
+    counters_of_targets,
+    known_count,
+    parse_time,
+    rollout_is_terminal,
+    rollout_status,
+    target_is_terminal,
+    target_status,
+    whole,
+)
+from console.record.write.store import Row, storable, to_json
+from console.text.message_fingerprint import FP_VERSION, fingerprint
+
+_COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")
+
+
+def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record] | None = None) -> Row:
+    """A row of rollouts from E3 or E4. Whether it is open is judged by the targets too, where they are given.
+
+    So are the counters that the record does not tell; without targets these are 0.
+    """
+    tally = counters(record)
+    if targets:
+        counted = counters_of_targets(targets).as_dict()
+        unknown = {name: counted[name] for name in _COUNTED if known_count(record.get(f"{name}_targets")) is None}
+        tally = replace(tally, **unknown)
+    return {
+        "tenant": tenant,
+        "rollout_id": str(record["id"]),
+        "scope": text(record.get("scope")),
+        "status": rollout_status(record.get("status")) or "unknown",
+        "status_raw": text(record.get("status")),
+        "is_open": int(not rollout_is_terminal(record, targets)),
+        **_times(record, "created_at", "completed_at"),
+        **tally.as_dict(),
+        "initiated_from_ip": text(record.get("initiated_from_ip")),
+        "metadata_json": _json(record.get("metadata_json")),
+    }
+
+
+def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a listed rollout (its ``record`` and the row of it) stands where the stored one stood when its targets
+    were read. A counter that the list does not tell is no difference."""
+    told = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
+    return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *told))
+
+
+def target_rows(
+    tenant: str, rollout_id: str, targets: Sequence[Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]]
+) -> list[Row]:
+    """Rows of rollout_targets: E4's ``targets`` merged with E1's ``timeline`` by target id, in the timeline's order.
+
+    E1 is read after E4 and wins where both say something; E4 alone has bundle_hash, celery_task_id and detail_json, E1
+    alone the host name and the duration. A record without an id cannot be kept apart from others and is left out.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for entry in timeline:
+        if text(entry.get("target_id")):
+            merged[str(entry["target_id"])] = {"instance_hostname": None, "duration_seconds": None, **entry}
+    for target in targets:
+        if text(target.get("id")):
+            key = str(target["id"])
+            merged[key] = {
+                **target,
+                **{k: v for k, v in merged.get(key, {}).items() if k not in target or v is not None},
+            }
+    return [_target_row(tenant, rollout_id, key, at, record) for at, (key, record) in enumerate(merged.items())]
+
+
+def _target_row(tenant: str, rollout_id: str, target_id: str, position: int, record: Mapping[str, Any]) -> Row:
+    hostname, error = text(record.get("instance_hostname")), text(record.get("error_message"))
+    return {
+        "tenant": tenant,
+        "rollout_id": rollout_id,
+        "target_id": target_id,
+        "position": position,
+        "instance_id": text(record.get("instance_id")),
+        "hostname": hostname,
+        "status": target_status(record.get("status")) or "unknown",
+        "status_raw": text(record.get("status")),
+        "is_open": int(not target_is_terminal(record)),
+        "last_result_status": text(record.get("last_result_status")),
+        **_times(record, "created_at", "started_at", "completed_at"),
+        "duration_s": amount(record.get("duration_seconds")),
+        "countdown_s": amount(record.get("scheduled_countdown_seconds")),
+        "bundle_hash": text(record.get("bundle_hash")),
+        "celery_task_id": text(record.get("celery_task_id")),
+        "error_message": error,
+        "msg_fp": fingerprint(error, hostname) if error else None,
+        "fp_version": FP_VERSION if error else None,
+        "detail_json": _json(record.get("detail_json")),
+    }
+
+
+def policy_row(tenant: str, record: Mapping[str, Any], at: float) -> Row:
+    """A row of policies from E9."""
+    return {
+        "tenant": tenant,
+        "taken_at": at,
+        "max_parallel_rollouts": whole(record.get("max_parallel_rollouts")),
+        "window_start_hour": whole(record.get("maintenance_window_start_hour_utc")),
+        "window_end_hour": whole(record.get("maintenance_window_end_hour_utc")),
+        "runtime_default": text(record.get("runtime_default")),
+        "skills_default": text(record.get("skills_default")),
+        "mcp_servers_default": text(record.get("mcp_servers_default")),
+        "raw_json": to_json(record),
+    }
+
+
+def audit_row(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Row:
+    """A row of audit_events from E20; the record has an ``id``."""
+    words = ("event_id", "source", "event_type", "outcome", "role", "tool_name", "server_slug")
+    return {
+        "tenant": tenant,
+        "instance_id": instance_id,
+        "id": str(record["id"]),
+        "event_ts": parse_time(record.get("event_ts")),
+        "event_ts_raw": text(record.get("event_ts")),
+        "ingested_at": parse_time(record.get("ingested_at")),
+        "ingested_raw": text(record.get("ingested_at")),
+        **{word: text(record.get(word)) for word in (*words, "conversation_id", "request_id")},
+        "metadata_json": _json(record.get("metadata_json")),
+    }
+
+
+def summary_row(tenant: str, instance_id: str, record: Mapping[str, Any], at: float) -> Row:
+    """A row of audit_summaries from E21."""
+    return {
+        "tenant": tenant,
+        "instance_id": instance_id,
+        "taken_at": at,
+        "total": count(record.get("total_events")),
+        "success": count(record.get("success_events")),
+        "error": count(record.get("error_events")),
+        "denied": count(record.get("denied_events")),
+        "by_source_json": _json(record.get("by_source")),
+    }
+
+
+def text(value: Any) -> str | None:
+    """A scalar as text; None for null, an empty text, and anything nested."""
+    if value is None or isinstance(value, (Mapping, list)):
+        return None
+    return storable(str(value)).strip() or None
+
+
+def _times(record: Mapping[str, Any], *names: str) -> Row:
+    row: Row = {}
+    for name in names:
+        row[name] = parse_time(record.get(name))
+        row[name.replace("_at", "_raw")] = text(record.get(name))
+    return row
+
+
+def _json(value: Any) -> str | None:
+    return to_json(value) if value else None

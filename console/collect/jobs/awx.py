@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""AWX -> store: its ended jobs with their events, in the order in which they ended.
+
+A job's events are pulled once AWX has processed them all (``event_processing_finished``, which only the detail says),
+in stretches by counter, so that an import that is cut off goes on with the next event. A job that the callback inside
+it has recorded too gives its facts only.
+
+AWX can lose events for good (its dispatcher was killed) and then never says that it has finished. Such a job is taken
+as it is once the count of its events has not moved for minutes, and what still comes is added for a day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
+from console.collect.jobs.awx_client import AwxClient, AwxError
+from console.collect.jobs.facts import Job, awx_job, awx_key
+from console.collect.jobs.import_job import ImportReport, JobImport, Outrun
+from console.collect.progress import Progress, silent
+from console.record.write.store import Cursor, Store
+
+SOURCE = "awx"
+# A job may be listed a little after one that ended later.
+_OVERLAP_S = 600.0
+# How long one sync waits, over all jobs that it meets for the first time, for AWX to process events.
+WAIT_S = 30.0
+_WAIT_STEP_S = 2.0
+# An unfinished job is taken when its events have stood still for so long, and is over when this day has passed.
+STILL_S = 300.0
+_TAKE_ANYWAY_S = 86400.0
+# Events stored in one transaction: what a cut-off import may have to pull again is less, it stores what it has.
+STRETCH = 2000
+_FINAL = "successful,failed,error,canceled"
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are imported: of this project, template and label (by name), not older than ``days``."""
+
+    project: str | None = None
+    template: str | None = None
+    label: str | None = None
+    days: int | None = None
+
+    def query(self) -> dict[str, str]:
+        """The filters in AWX's words."""
+        given = {"project__name": self.project, "job_template__name": self.template, "labels__name": self.label}
+        return {name: value for name, value in given.items() if value}
+
+
+def sync_awx(
+    store: Store,
+    client: AwxClient,
+    *,
+    now: Callable[[], float],
+    wanted: JobFilter | None = None,
+    redactor: Redactor | None = None,
+    progress: Progress = silent,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ImportReport:
+    """Import the ended jobs that are new. What cannot be read is in the report; the next sync goes on there.
+
+    Raises StoreError when the database cannot be used.
+    """
+    pull = _Pull(store, client, now, redactor or Redactor(), sleep)
+    report, wanted = pull.report, wanted or JobFilter()
+    scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
+    cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
+    try:
+        pull.run(wanted, cursor, progress)
+    except AwxError as error:
+        report.problems.append(str(error))
+    cursor.note(now(), report.problems)
+    store.put_cursor(cursor)
+    return report
+
+
+class _Pull:
+    """One import: the client, the store, and how much waiting is left."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: AwxClient,
+        now: Callable[[], float],
+        redactor: Redactor,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._store, self._client, self._now = store, client, now
+        self._redactor, self._sleep, self._patience = redactor, sleep, WAIT_S
+        # By job that AWX has not finished: when that was seen first (epoch s), its events, and since when so many.
+        self._unfinished: dict[str, dict[str, Any]] = {}
+        self._still_unfinished: dict[str, dict[str, Any]] = {}
+        self.report = ImportReport(f"AWX {client.origin}")
+
+    def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
+        """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
+        listed = self._listed(wanted, cursor)
+        self._unfinished = dict(cursor.state.get("unfinished") or {})
+        known = self._store.complete_jobs(self._client.origin)
+        whole_so_far = True
+        for done, record in enumerate(listed):
+            progress(done, len(listed), "jobs of AWX")
+            if awx_key(self._client.origin, record.get("id")) in known:
+                self.report.known += 1
+            else:
+                whole_so_far = self._take(record) and whole_so_far
+            ended = parse_time(record.get("finished"))
+            if whole_so_far and ended is not None:
+                cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
+        cursor.state = {"unfinished": self._still_unfinished} if self._still_unfinished else {}
+        progress(len(listed), len(listed), "jobs of AWX")
+
+    def _listed(self, wanted: JobFilter, cursor: Cursor) -> list[dict[str, Any]]:
+        query: dict[str, Any] = {"status__in": _FINAL, "order_by": "finished", **wanted.query()}
+        since = cursor.last_ts - _OVERLAP_S if cursor.last_ts is not None else None
+        if wanted.days is not None:
+            since = max(since or 0.0, self._now() - wanted.days * 86400.0)
+        if since is not None:
+            query["finished__gte"] = iso_time(since)
+        return [record for _count, page in self._client.pages("/jobs/", **query) for record in page]
+
+    def _take(self, record: Mapping[str, Any]) -> bool:
+        """Import one job; returns whether it is stored whole. A failure that others would share is raised."""
+        name = f"Job {record.get('id')} of AWX"
+        try:
+            detail, is_final = self._detail(record)
+            if is_final or self._stands_still(record, name):
+                job = awx_job(self._client.origin, detail, self._client.job_page(record.get("id")))
+                self._import(job, name, complete=is_final)
+                return is_final
+            self.report.waiting += 1
+            self.report.notes.append(f"{name} has ended; AWX still processes its events, the next sync takes them.")
+        except Outrun:
+            self.report.notes.append(f"{name} is being imported by another sync; it was left to that one.")
+        except AwxError as error:
+            if not error.of_one_job:
+                raise
+            self.report.problems.append(str(error))
+        return False
+
+    def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """A job's detail, and whether no more events are to come. Waits for a job that no sync has met before."""
+        ended = parse_time(record.get("finished"))
+        too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
+        while True:
+            detail = self._client.get(f"/jobs/{record.get('id')}/")
+            if detail.get("event_processing_finished") is not False or too_old:
+                return detail, True
+            if self._patience <= 0 or str(record.get("id")) in self._unfinished:
+                return detail, False
+            self._patience -= _WAIT_STEP_S
+            self._sleep(_WAIT_STEP_S)
+
+    def _stands_still(self, record: Mapping[str, Any], name: str) -> bool:
+        """Whether the events of a job that AWX has not finished have not become more for STILL_S.
+
+        That is so when a sync has counted as many before, or when AWX has stored the newest one that long ago.
+        """
+        key, now = str(record.get("id")), self._now()
+        before = self._unfinished.get(key)
+        self._still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}
+        if before is None:
+            return False
+        query = {"page_size": 1, "order_by": "-counter"}
+        count, page = next(self._client.pages(f"/jobs/{key}/job_events/", **query))
+        if known["count"] != count:
+            known |= {"count": count, "since": now}
+        stored = parse_time(page[0].get("modified")) if page else None
+        since = min(known["since"], max(known["first"], stored if stored is not None else now))
+        if now - since < STILL_S:
+            return False
+        if not self._store.cursor(SOURCE, awx_key(self._client.origin, key)):
+            self.report.notes.append(
+                f"{name} has ended, and AWX has stopped processing its events without finishing them; the {count:,}"
+                " that are there are shown, and what still comes within a day is added."
+            )
+        return True
+
+    def _import(self, job: Job, name: str, *, complete: bool) -> None:
+        load = JobImport(self._store, job, name, self._redactor)
+        if load.cursor is None:
+            # The job first: if the callback has recorded its run, no event need be pulled.
+            load.put([], position=0, complete=False)
+        pulled: list[dict[str, Any]] = []
+        at, more = load.position, not load.joined
+        while more:
+            try:
+                page, at = self._events(job, name, at)
+            except AwxError:
+                if pulled:
+                    load.put(pulled, position=at, complete=False)
+                raise
+            pulled += page
+            if pulled and (len(pulled) >= STRETCH or not page):
+                load.put(pulled, position=at, complete=False)
+                pulled = []
+            more = bool(page) and not load.joined
+        load.put([], position=load.position, complete=complete)
+        load.tell(self.report)
+
+    def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        """The next page of a job's events, and the counter that it reaches; empty at the end."""
+        path = f"/jobs/{job.job_id}/job_events/"
+        _count, page = next(self._client.pages(path, order_by="counter", counter__gt=after))
+        reached = max((c for record in page if isinstance(c := record.get("counter"), int)), default=after)
+        if page and reached <= after:
+            raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
+        return page, reached

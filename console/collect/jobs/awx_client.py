@@ -1,0 +1,161 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading AWX over REST: the collection's own transport with a bearer token. It sends nothing but GET.
+
+FLEETOPS_AWX_URL      AWX's address (https://awx.example.com; for Automation Platform .../api/controller)
+FLEETOPS_AWX_TOKEN    a token of read scope
+FLEETOPS_AWX_CA_PATH  the authority that signed AWX's certificate, if the system does not know it
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import Endpoint, Repeat
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import Settings, Transport
+from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
+    SettingsError as TransportSettings,
+)
+from console.settings.environment import SettingsError
+
+PAGE = 200
+
+_GET = Endpoint(0, "awx", "GET", "", Repeat.READ)
+_API = "/api/v2"
+# What a person does next, by kind of error.
+_NEXT = {
+    "auth": "Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked.",
+    "forbidden": "The token's user may not read this.",
+    "not_found": "Check FLEETOPS_AWX_URL, unless the job was deleted meanwhile.",
+    "unreachable": "Check FLEETOPS_AWX_URL, the name, the port and the route to it.",
+    "tls": "Check the server's certificate, or name its authority in FLEETOPS_AWX_CA_PATH.",
+    "redirected": "Set FLEETOPS_AWX_URL to the final address.",
+    "unreadable": "Check that FLEETOPS_AWX_URL is AWX's address.",
+}
+# Kinds that concern one job alone; whatever else fails would fail for the next one too.
+_OF_ONE_JOB = frozenset({"not_found", "forbidden", "invalid", "unreadable"})
+
+
+class AwxError(Exception):
+    """AWX could not be read: one sentence. ``of_one_job``: the others may still be readable."""
+
+    def __init__(self, sentence: str, *, of_one_job: bool = False) -> None:
+        super().__init__(sentence)
+        self.of_one_job = of_one_job
+
+
+@dataclass(frozen=True)
+class AwxConnection:
+    """How AWX is reached. TLS is always checked."""
+
+    url: str
+    token: str = field(repr=False)
+    ca_path: str | None = None
+    request_timeout: float = 30.0
+    retries: int = 3
+
+
+def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
+    """The connection to AWX from the environment. Raises SettingsError."""
+    env = os.environ if environ is None else environ
+    url, token, ca_path = (env.get(f"FLEETOPS_AWX_{name}", "").strip() for name in ("URL", "TOKEN", "CA_PATH"))
+    if not url:
+        raise SettingsError("FLEETOPS_AWX_URL is not set: set it to AWX's address.")
+    if not token:
+        raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to a token of AWX with read scope.")
+    if ca_path and not Path(ca_path).expanduser().exists():
+        raise SettingsError(f"FLEETOPS_AWX_CA_PATH names {ca_path}, which does not exist.")
+    return AwxConnection(url, token, str(Path(ca_path).expanduser()) if ca_path else None)
+
+
+class _BearerTransport(Transport):
+    """The collection's transport, with AWX's kind of key."""
+
+    def __init__(self, settings: Settings, **more: Any) -> None:
+        super().__init__(settings, read_only=True, **more)
+        del self._session.headers["X-Api-Key"]
+
+
+def awx_origin(url: str) -> str:
+    """An AWX's address without the path of its API, however it was written."""
+    return url.strip().rstrip("/").removesuffix("/v2").partition("/api")[0]
+
+
+class AwxClient:
+    """Reads AWX's API. ``origin`` is its address without the path of the API."""
+
+    def __init__(self, connection: AwxConnection, **transport: Callable[..., Any]) -> None:
+        try:
+            parts = urlsplit(connection.url.rstrip("/"))
+            settings = Settings(
+                f"{parts.scheme}://{parts.netloc}",
+                connection.token,
+                ca_path=connection.ca_path,
+                request_timeout=connection.request_timeout,
+                retries=connection.retries,
+                headers={"Authorization": f"Bearer {connection.token}"},
+            )
+        except (TransportSettings, ValueError) as error:
+            said = str(error).replace("extra_headers: Authorization", "FLEETOPS_AWX_TOKEN")
+            said = said.replace("api_url", "FLEETOPS_AWX_URL").replace("api_key", "FLEETOPS_AWX_TOKEN")
+            raise SettingsError(f"{said}.") from None
+        path = parts.path.removesuffix("/v2")
+        # AWX has its API under /api, Automation Platform under /api/controller.
+        self._api = f"{path}/v2" if "/api" in path else path + _API
+        prefix, _api, below = path.partition("/api")
+        self.origin = settings.api_url + prefix
+        self._is_platform = below.startswith("/controller")
+        self._transport = _BearerTransport(settings, **transport)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def job_page(self, job_id: Any) -> str:
+        """The address of a job's page for people; Automation Platform 2.5 and newer has one user interface for all."""
+        page = f"execution/jobs/playbook/{job_id}/output" if self._is_platform else f"#/jobs/playbook/{job_id}"
+        return f"{self.origin}/{page}"
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """One record; ``path`` begins below the API's version (``/jobs/2/``). Raises AwxError."""
+        try:
+            body = self._transport.request(_GET, self._api + path, query=query).body
+        except ApiError as error:
+            raise AwxError(self._sentence(error), of_one_job=error.kind in _OF_ONE_JOB) from error
+        if not isinstance(body, dict):
+            raise AwxError(f"AWX {self.origin} answered {path} with no record. {_NEXT['unreadable']}")
+        return body
+
+    def pages(self, path: str, **query: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The pages of a list as (count of all, records). Raises AwxError.
+
+        ``next`` is a path; only its query is used, so that the token goes nowhere else.
+        """
+        while True:
+            body = self.get(path, **{"page_size": PAGE, **query})
+            found = body.get("results")
+            if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+                raise AwxError(f"AWX {self.origin} answered {path} with no page of a list. {_NEXT['unreadable']}")
+            count = body.get("count")
+            yield count if isinstance(count, int) else len(found), found
+            following = body.get("next")
+            if not isinstance(following, str) or not found:
+                return
+            query = dict(parse_qsl(urlsplit(following).query))
+
+    def _sentence(self, error: ApiError) -> str:
+        what = f"AWX {self.origin}: GET {error.path} failed"
+        if error.status is not None:
+            what += f" with HTTP {error.status}"
+        if error.attempts > 1:
+            what += f" after {error.attempts} attempts"
+        said = f"{what}: {error.detail}" if error.detail else what
+        step = _NEXT.get(error.kind, "The next sync goes on from here.")
+        return " ".join(f"{said.rstrip('.')}. {step}".split())

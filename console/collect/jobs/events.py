@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The events of a job (AWX's and ansible-runner's are the same) become the run log's, and so its rows: pure, no I/O.
+
+The run log keeps less of a result than ansible-runner does, and says more of a play: what is kept is decided by the
+run log's own rule, and the hosts of a batch are those that were seen in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
+from console.collect.jobs.facts import Job
+from console.collect.run_events import RESULT_MOST, RunReader
+from console.record.write.store import RunRows, to_json
+
+# Events that carry a result; ansible-runner gives one to runner_on_skipped too, the run log does not.
+_WITH_RESULT = frozenset(
+    {f"runner_on_{end}" for end in ("ok", "failed", "unreachable")}
+    | {f"runner_item_on_{end}" for end in ("ok", "failed", "skipped")}
+    | {"runner_retry"}
+)
+_OTHER_HOSTS = ("start", "skipped", "error", "no_hosts", "async_poll", "async_ok", "async_failed", "file_diff")
+_OTHER_PLAYBOOK = (
+    *("start", "play_start", "task_start", "notify", "include", "stats", "no_hosts_matched", "no_hosts_remaining"),
+    *("vars_prompt", "setup", "import_for_host", "not_import_for_host"),
+)
+KNOWN = (
+    _WITH_RESULT
+    | {f"runner_on_{end}" for end in _OTHER_HOSTS}
+    | {f"playbook_on_{end}" for end in _OTHER_PLAYBOOK}
+    | {"verbose", "debug", "warning", "deprecated", "system_warning", "error"}
+)
+
+
+def as_run_log(event: Any, redactor: Redactor) -> Any:
+    """One event of AWX or ansible-runner as the run log would have written it; what is no event comes back as it is."""
+    if not isinstance(event, Mapping) or not isinstance(event.get("event_data"), Mapping):
+        return event
+    name, data = event.get("event"), dict(event["event_data"])
+    if name == "runner_on_skipped":
+        data.pop("res", None)
+    elif name in _WITH_RESULT and isinstance(data.get("res"), Mapping):
+        data["res"] = _kept(data["res"], str(name), redactor)
+    elif name == "playbook_on_task_start":
+        # ansible-runner marks handlers so, and nothing else.
+        data["is_handler"] = bool(data.get("is_conditional"))
+    return {**event, "event_data": data}
+
+
+def _kept(result: Mapping[str, Any], name: str, redactor: Redactor) -> dict[str, Any]:
+    try:
+        return kept_result(result, name, RESULT_MOST, redactor)
+    except (TypeError, ValueError, RecursionError):
+        return {**core_result(result, redactor), "truncated": True}
+
+
+class JobReader(RunReader):
+    """Reads the events of one job. ``unknown`` counts the events of kinds that nobody here knows, by name."""
+
+    def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
+        super().__init__(job.key, source=job.source, source_ref=job.url or job.name, state=state, redactor=redactor)
+        self.unknown: Counter[str] = Counter()
+        self._batch_grew = False
+
+    @property
+    def first_play(self) -> str | None:
+        """The uuid of the first play, which the callback's record of the same run has too."""
+        return self.state.get("first_play")
+
+    def feed(self, event: Any) -> None:
+        """Take in one event. Raises EventError, and changes nothing, if it is none."""
+        event = self._timed(as_run_log(event, self._redactor))
+        if isinstance(event, Mapping) and event.get("event") == "playbook_on_play_start":
+            self._close_batch()
+        super().feed(event)
+        name, data = event["event"], event.get("event_data")
+        if name not in KNOWN:
+            self.unknown[name[:60]] += 1
+        if name == "playbook_on_start":
+            # As the run log counts: what came before is the container's and Ansible's own start.
+            self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
+        if name == "playbook_on_play_start":
+            self.state["batch"] = batch = self._rows.plays[-1]
+            self.state["batch_hosts"] = {}
+            self.state.setdefault("first_play", batch["play_uuid"])
+        elif name.startswith("runner_") and isinstance(data, Mapping):
+            self._see(data.get("host") or event.get("host_name"))
+
+    def _timed(self, event: Any) -> Any:
+        """The event, without times that are another task's.
+
+        ansible-runner gives a result whose task was never started on its host (a meta task) the start of the host's
+        task before it.
+        """
+        data = event.get("event_data") if isinstance(event, Mapping) else None
+        if not isinstance(data, Mapping) or not data.get("host") or not data.get("task_uuid"):
+            return event
+        announced = self.state.setdefault("announced", {})
+        host, task = str(data["host"]), str(data["task_uuid"])
+        if event.get("event") == "runner_on_start":
+            announced[host] = task
+        elif "start" in data and announced.get(host) != task:
+            return {**event, "event_data": {**data, "start": None, "end": None, "duration": None}}
+        return event
+
+    def _see(self, host: Any) -> None:
+        """Note a host of the current batch."""
+        hosts = self.state.get("batch_hosts")
+        if not host or hosts is None or str(host) in hosts:
+            return
+        hosts[str(host)] = True
+        self._batch_grew = True
+
+    def take(self) -> RunRows:
+        """The rows since the last take, with the run's own row as it is now."""
+        self._close_batch()
+        return super().take()
+
+    def _close_batch(self) -> None:
+        """Tell the current batch's row anew, if hosts were seen in it since it was told."""
+        batch = self.state.get("batch")
+        if not self._batch_grew or batch is None:
+            return
+        hosts, self._batch_grew = self.state["batch_hosts"], False
+        self._rows.plays.append({**batch, "hosts": len(hosts), "hosts_json": to_json(sorted(hosts))})
+
+    def settle(self, job: Job) -> None:
+        """Add to the run's row what only the job knows; a job that has ended says how."""
+        run = self.run
+        run["job_id"], run["user"], run["controller"] = job.job_id, job.launched_by, job.controller
+        run["playbook"] = run["playbook"] or job.playbook
+        run["limit_pattern"], run["forks"] = job.limit, job.forks
+        run["tags_json"] = to_json(list(job.tags)) if job.tags is not None else None
+        run["skip_tags_json"] = to_json(list(job.skip_tags)) if job.skip_tags is not None else None
+        run["check_mode"] = int(job.check_mode) if job.check_mode is not None else None
+        run["diff_mode"] = int(job.diff_mode) if job.diff_mode is not None else None
+        if run["started_at"] is None:
+            run["started_at"] = job.started_at
+        if job.artifacts and run["stats_json"] is None:
+            self._take_artifacts(job.artifacts)
+        if job.ended:
+            self.state["ended"] = True
+            run["ended_at"] = run["ended_at"] or job.finished_at or run["heartbeat_at"]
+        if job.ended or not self.ended:
+            run["status"] = job.status

@@ -1,0 +1,179 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What AWX and ansible-runner say about a job as a whole becomes one Job: pure, no I/O. Variables are never kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
+from console.collect.api.records import text
+from console.record.write.store import Row
+
+# The words of AWX and ansible-runner for a job that has ended, in ours.
+FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job. ``key`` names it in the database, ``source`` is awx or runner; times are epoch seconds (UTC).
+
+    ``status``: as in the table runs. ``artifacts``: the data of set_stats, where the source has them beside the events.
+    """
+
+    key: str
+    source: str
+    origin: str
+    job_id: str
+    status: str
+    name: str | None = None
+    template: str | None = None
+    project: str | None = None
+    playbook: str | None = None
+    launch_type: str | None = None
+    launched_by: str | None = None
+    controller: str | None = None
+    url: str | None = None
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    explanation: str | None = None
+    limit: str | None = None
+    tags: tuple[str, ...] | None = None
+    skip_tags: tuple[str, ...] | None = None
+    forks: int | None = None
+    check_mode: bool | None = None
+    diff_mode: bool | None = None
+    artifacts: Mapping[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in FINAL.values()
+
+    def row(self, *, first_play: str | None, complete: bool) -> Row:
+        """A row of run_jobs; which run shows it is the store's matter."""
+        names = ("origin", "job_id", "status", "name", "template", "project", "playbook", "launch_type", "launched_by")
+        times = ("url", "created_at", "started_at", "finished_at", "explanation")
+        row: Row = {name: getattr(self, name) for name in (*names, *times)}
+        return {"job": self.key, "first_play": first_play, **row, "complete": int(complete)}
+
+
+def awx_key(origin: str, job_id: Any) -> str:
+    """The name of an AWX job in the database; pages show the beginning of it."""
+    parts = urlsplit(origin)
+    server = (parts.netloc + parts.path).replace(":", "-").replace("/", "-")
+    return f"{job_id}-awx-{server}"
+
+
+def awx_job(origin: str, detail: Mapping[str, Any], page: str) -> Job:
+    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API; ``page``: the job's."""
+    fields = _mapping(detail.get("summary_fields"))
+    job_id = str(detail["id"])
+    status = str(detail.get("status"))
+    artifacts = _mapping(detail.get("artifacts"))
+    trace = text(detail.get("result_traceback"))
+    return Job(
+        key=awx_key(origin, job_id),
+        source="awx",
+        origin=origin,
+        job_id=job_id,
+        status=FINAL.get(status, "running"),
+        name=text(detail.get("name")),
+        template=text(_mapping(fields.get("job_template")).get("name")),
+        project=text(_mapping(fields.get("project")).get("name")),
+        playbook=text(detail.get("playbook")),
+        launch_type=text(detail.get("launch_type")),
+        launched_by=text(_mapping(detail.get("launched_by")).get("name")),
+        controller=text(detail.get("execution_node")) or text(detail.get("controller_node")),
+        url=page,
+        created_at=parse_time(detail.get("created")),
+        started_at=parse_time(detail.get("started")),
+        finished_at=parse_time(detail.get("finished")),
+        explanation=text(detail.get("job_explanation")) or (trace.splitlines()[-1] if trace else None),
+        limit=text(detail.get("limit")),
+        tags=_words(detail.get("job_tags")) or ("all",),
+        skip_tags=_words(detail.get("skip_tags")),
+        # 0 is AWX's word for Ansible's default.
+        forks=whole(detail.get("forks")) or None,
+        check_mode=detail.get("job_type") == "check",
+        diff_mode=bool(detail.get("diff_mode")),
+        artifacts=artifacts or None,
+    )
+
+
+def command_of(content: str) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of an artifact folder's ``command``. The environment holds secrets: keep none of it."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return [], {}
+    found = _mapping(found)
+    words = found.get("command")
+    environment = {str(k): str(v) for k, v in _mapping(found.get("env")).items()}
+    return [str(word) for word in words] if isinstance(words, list) else [], environment
+
+
+def runner_job(
+    key: str, ident: str, status: str, rc: int | None, command: Sequence[str], environment: Mapping[str, str]
+) -> Job:
+    """A job from an artifact folder: its ``ident`` (the folder's name), ``status``, ``rc`` and ``command``."""
+    given = _arguments(command)
+    if status not in FINAL and rc is not None:
+        status = "failed" if rc else "successful"
+    return Job(
+        key=key,
+        source="runner",
+        origin="runner",
+        job_id=environment.get("JOB_ID") or ident,
+        status=FINAL.get(status, "running"),
+        name=ident,
+        playbook=given.playbook[0] if given.playbook else None,
+        explanation=f"ansible-runner says: {status}" if status in ("timeout", "error") else None,
+        limit=given.limit,
+        tags=_words(given.tags) or ("all",) if command else None,
+        skip_tags=_words(given.skip_tags) if command else None,
+        forks=whole(given.forks),
+        check_mode=given.check if command else None,
+        diff_mode=given.diff if command else None,
+    )
+
+
+class _Lenient(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _arguments(command: Sequence[str]) -> argparse.Namespace:
+    """The part of an ansible-playbook command that a run's record tells."""
+    parser = _Lenient(add_help=False, allow_abbrev=False)
+    parser.add_argument("-l", "--limit")
+    parser.add_argument("-t", "--tags")
+    parser.add_argument("--skip-tags")
+    parser.add_argument("-f", "--forks")
+    parser.add_argument("-C", "--check", action="store_true")
+    parser.add_argument("-D", "--diff", action="store_true")
+    # Known only so that their values are not taken for the playbook.
+    for names in (("-i", "--inventory"), ("-e", "--extra-vars"), ("-u", "--user"), ("-M", "--module-path")):
+        parser.add_argument(*names, action="append")
+    parser.add_argument("playbook", nargs="*")
+    words = list(command)
+    start = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == "ansible-playbook"), len(words))
+    try:
+        return parser.parse_known_args(words[start + 1 :])[0]
+    except ValueError:
+        return parser.parse_args([])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(sorted(word.strip() for word in str(value or "").split(",") if word.strip()))

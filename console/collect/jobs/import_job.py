@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One job on its way into the store, stretch by stretch: the same for AWX and ansible-runner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from console.collect.jobs.events import JobReader
+from console.collect.jobs.facts import Job
+from console.collect.run_events import EventError
+from console.record.write.store import Cursor, Store
+
+
+@dataclass
+class ImportReport:
+    """What one import did. ``joined``: jobs that the callback has recorded; ``waiting``: ended, but not whole yet.
+
+    ``problems``: sentences about what could not be loaded; ``notes``: what is worth knowing but no failure.
+    """
+
+    what: str
+    jobs: int = 0
+    events: int = 0
+    known: int = 0
+    joined: int = 0
+    waiting: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """One line of figures."""
+        parts = [f"{self.what}: jobs read {self.jobs}", f"events {self.events}", f"known before {self.known}"]
+        if self.joined:
+            parts.append(f"recorded by the run log too {self.joined}")
+        if self.waiting:
+            parts.append(f"left for the next sync {self.waiting}")
+        return ", ".join(parts)
+
+
+class Outrun(Exception):
+    """Another sync has stored a stretch of the same job meanwhile; it goes on, this one need not."""
+
+
+class JobImport:
+    """Stores a job's events from where the last import left it. ``name`` is what people call the job.
+
+    ``redactor`` may be replaced between two stretches.
+    """
+
+    def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
+        self._store, self._job, self._name, self.redactor = store, job, name, redactor
+        self.cursor = store.cursor(job.source, job.key)
+        self.events, self.unknown = 0, Counter[str]()
+        self.bad: list[str] = []
+
+    @property
+    def position(self) -> int:
+        """The counter up to which events are stored."""
+        return (self.cursor.position or 0) if self.cursor else 0
+
+    @property
+    def joined(self) -> bool:
+        """Whether the callback's record of the same run shows this job."""
+        return self._store.shown_by(self._job.key) not in (None, self._job.key)
+
+    def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
+        """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
+
+        ``complete``: these are the last ones of a job that has ended. Raises Outrun.
+        """
+        before = self.cursor
+        reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
+        cursor = Cursor(self._job.source, self._job.key, position=position)
+        if before is not None:
+            cursor.bad_lines, cursor.last_error = before.bad_lines, before.last_error
+        for event in events:
+            try:
+                reader.feed(event)
+                self.events += 1
+            except EventError as error:
+                cursor.bad_lines += 1
+                cursor.last_error = f"{self._name}: a record is no event: {error}."
+                self.bad.append(str(error))
+        reader.settle(self._job)
+        self.unknown += reader.unknown
+        cursor.state = {**reader.state, **more}
+        run = reader.run
+        row = self._job.row(first_play=reader.first_play, complete=complete)
+        row["started_at"] = row["started_at"] or run["started_at"]
+        if self._job.ended:
+            row["finished_at"] = row["finished_at"] or run["ended_at"]
+        row["playbook"] = row["playbook"] or run["playbook"]
+        if not self._store.put_run(reader.take(), cursor, after=before.position if before else None, job=row):
+            raise Outrun
+        self.cursor = cursor
+
+    def forget(self) -> None:
+        """Begin at the first event again: rows are keyed by counter, so nothing is stored twice."""
+        if self.cursor is not None:
+            self.cursor.state = {}
+            self.cursor.bad_lines, self.cursor.last_error = 0, None
+
+    def tell(self, report: ImportReport) -> None:
+        """Add what came of the job to the report."""
+        report.jobs += 1
+        report.events += self.events
+        report.joined += int(self.joined)
+        if self.unknown:
+            kinds = ", ".join(sorted(self.unknown))
+            report.notes.append(
+                f"{self._name}: {sum(self.unknown.values())} event(s) of a kind that this console does not know"
+                f" ({kinds}) were counted and not shown; the rest is stored."
+            )
+        if self.bad:
+            report.problems.append(
+                f"{self._name}: {len(self.bad)} record(s) are no events ({self.bad[0]}); the rest is stored."
+            )

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ansible-runner's artifact folders -> store: one folder a run, one file an event.
+
+A file that is cut off waits while its run may still be writing it. In a run that has ended it is left out and named,
+and the run is read anew once that file has changed, or files have come that were not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
+    is_api_key,
+    named_environment_secrets,
+)
+from console.collect.jobs.facts import command_of, runner_job
+from console.collect.jobs.import_job import ImportReport, JobImport, Outrun
+from console.collect.progress import Progress, silent
+from console.record.write.store import Cursor, Store
+
+SOURCE = "runner"
+BATCH = 1000
+# A run without an end whose folder has not changed for so long is lost.
+LOST_AFTER_S = 6 * 3600.0
+
+_EVENT = re.compile(r"^(?P<counter>\d+)-(?P<uuid>.+)(?<!-partial)\.json$")
+
+
+def sync_runner(
+    store: Store,
+    folder: Path,
+    *,
+    now: Callable[[], float],
+    redactor: Redactor | None = None,
+    progress: Progress = silent,
+) -> ImportReport:
+    """Import what is new under ``folder``: ansible-runner's private data folder, its artifacts, or one run's.
+
+    A run that cannot be read is reported and does not stop the others. Raises StoreError.
+    """
+    report = ImportReport("ansible-runner")
+    try:
+        found = artifact_folders(folder)
+    except OSError as error:
+        report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
+        return report
+    if not found:
+        report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
+    for done, one in enumerate(found):
+        progress(done, len(found), "runs of ansible-runner")
+        try:
+            _Run(one, now()).load(store, redactor, report)
+        except Outrun:
+            report.notes.append(f"{one} is being imported by another sync; it was left to that one.")
+        except OSError as error:
+            report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
+    progress(len(found), len(found), "runs of ansible-runner")
+    scope = str(folder.resolve())
+    cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
+    cursor.note(now(), report.problems)
+    store.put_cursor(cursor)
+    return report
+
+
+def artifact_folders(folder: Path) -> list[Path]:
+    """The folders of single runs at or under ``folder``, by name. Raises OSError."""
+    if (folder / "job_events").is_dir():
+        return [folder]
+    inside = folder / "artifacts"
+    under = inside if inside.is_dir() else folder
+    return sorted(path for path in under.iterdir() if (path / "job_events").is_dir())
+
+
+@dataclass
+class _Stretch:
+    """Events that were read, up to ``position``; ``unread``: size and time of cut off files, by name."""
+
+    position: int
+    events: list[Any] = field(default_factory=list)
+    files: int = 0
+    unread: dict[str, list[int]] = field(default_factory=dict)
+    waits_for: str | None = None
+
+
+class _Run:
+    """One artifact folder as it is now."""
+
+    def __init__(self, folder: Path, now: float) -> None:
+        self._folder, self._events = folder, folder / "job_events"
+        names = [(int(m["counter"]), m["uuid"], m[0]) for p in self._events.iterdir() if (m := _EVENT.match(p.name))]
+        self._names = sorted(names)
+        # Idents are often just a number: the first event's uuid keeps two runs apart.
+        mark = self._names[0][1][:8] if self._names else "none"
+        command, environment = command_of(self._text("command"))
+        # The run's hosts, as its events show them, and the paths that its command names.
+        paths = {word for word in (*command, str(folder), environment.get("HOME", "")) if word.startswith("/")}
+        rc = self._text("rc").strip()
+        code = int(rc) if re.fullmatch(r"-?\d{1,9}", rc) else None
+        job = runner_job(
+            f"{folder.name}-runner-{mark}", folder.name, self._text("status").strip(), code, command, environment
+        )
+        if not job.ended and now - self._changed_at() > LOST_AFTER_S:
+            job = replace(job, status="lost")
+        self._job = job
+        self._secrets = named_environment_secrets(environment)
+        self._unmasked = paths - self._secrets.keys()
+        self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
+
+    def load(self, store: Store, redactor: Redactor | None, report: ImportReport) -> None:
+        """Store what the folder holds beyond the cursor."""
+        name = f"The run {self._job.name} of ansible-runner"
+        load = JobImport(store, self._job, name, redactor or self._redactor([]))
+        if self._is_stored(load.cursor, self._job.key in store.complete_jobs(self._job.origin)):
+            report.known += 1
+            return
+        state = load.cursor.state if load.cursor else {}
+        if load.cursor is not None and self._must_begin_anew(load.cursor):
+            load.forget()
+            state = {}
+        position = load.position if state else 0
+        files, unread = state.get("files", 0), dict(state.get("unread", {}))
+        waits_for, more = None, True
+        while more:
+            stretch = self._read(position)
+            position, waits_for = stretch.position, stretch.waits_for
+            files, unread = files + stretch.files, unread | stretch.unread
+            more = waits_for is None and position < (self._names[-1][0] if self._names else 0)
+            complete = self._job.ended and not more
+            if redactor is None:
+                load.redactor = self._redactor(stretch.events)
+            load.put(stretch.events, position=position, complete=complete, files=files, unread=unread)
+        load.tell(report)
+        if waits_for is not None:
+            report.waiting += 1
+            report.notes.append(f"{name}: {waits_for} is not whole yet; the next sync goes on there.")
+        if unread:
+            report.problems.append(
+                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off or no"
+                " JSON); the rest is stored, and a sync after they are mended takes them too."
+            )
+
+    def _redactor(self, events: list[Any]) -> Redactor:
+        """Masks the secrets of the run's environment, but not in the names of its hosts, and the API key everywhere."""
+        for event in events:
+            data = event.get("event_data") if isinstance(event, dict) else None
+            if not isinstance(data, dict):
+                continue
+            tallies = (data.get(name) for name in ("ok", "failures", "dark", "skipped", "processed"))
+            for names in ([data.get("host"), data.get("remote_addr")], *tallies):
+                if isinstance(names, list | dict):
+                    self._unmasked.update(name for name in names if isinstance(name, str))
+        return NameRedactor(self._secrets, self._unmasked, self._always)
+
+    def _is_stored(self, cursor: Cursor | None, complete: bool) -> bool:
+        return cursor is not None and complete and not self._must_begin_anew(cursor) and not self._beyond(cursor)
+
+    def _beyond(self, cursor: Cursor) -> bool:
+        return bool(self._names) and self._names[-1][0] > (cursor.position or 0)
+
+    def _must_begin_anew(self, cursor: Cursor) -> bool:
+        """Whether files have changed or come that the cursor has left behind."""
+        unread = cursor.state.get("unread", {})
+        if any(self._stamp(name) != stamp for name, stamp in unread.items()):
+            return True
+        behind = sum(counter <= (cursor.position or 0) for counter, _uuid, _name in self._names)
+        return behind != int(cursor.state.get("files", 0))
+
+    def _read(self, after: int) -> _Stretch:
+        stretch = _Stretch(after)
+        for counter, name in self._following(after):
+            try:
+                event = json.loads((self._events / name).read_bytes())
+            except (ValueError, RecursionError):
+                if not self._job.ended and self._job.status != "lost":
+                    stretch.waits_for = name
+                    break
+                stretch.unread[name] = self._stamp(name)
+            else:
+                stretch.events.append(event)
+            stretch.position, stretch.files = counter, stretch.files + 1
+            if stretch.files >= BATCH:
+                break
+        return stretch
+
+    def _following(self, after: int) -> Iterator[tuple[int, str]]:
+        return ((counter, name) for counter, _uuid, name in self._names if counter > after)
+
+    def _stamp(self, name: str) -> list[int]:
+        try:
+            stat = (self._events / name).stat()
+        except FileNotFoundError:
+            return []
+        return [stat.st_size, stat.st_mtime_ns]
+
+    def _changed_at(self) -> float:
+        newest = [self._events / self._names[-1][2]] if self._names else []
+        return max(path.stat().st_mtime for path in (self._folder, self._events, *newest))
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self._folder / name).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One sync: open the store, load the run logs, then read the API. The same for the command and for a page's button."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from console.collect.api.rollouts import ApiOptions, ApiReport, sync_api
+from console.collect.progress import Progress, silent
+from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.record.write.store import open_store
+from console.settings.api_client import open_client
+from console.settings.environment import ApiConnection, Settings
+
+
+@dataclass
+class SyncReport:
+    """What one sync did; a part that was not asked for is None."""
+
+    spools: SpoolReport | None = None
+    api: ApiReport | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences about what could not be loaded; empty when all went well."""
+        return [text for part in (self.spools, self.api) if part for text in part.problems]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what is worth knowing but no failure."""
+        return [text for part in (self.spools, self.api) if part for text in part.notes]
+
+    @property
+    def summary(self) -> str:
+        """One line of figures."""
+        parts = []
+        if self.spools:
+            s = self.spools
+            parts.append(f"runs with news {s.runs}, events {s.events}, running {s.running}, lost {s.lost}")
+            if s.removed:
+                parts.append(f"run logs removed {s.removed}")
+        if self.api:
+            a = self.api
+            parts.append(f"rollouts read {a.rollouts}, targets {a.targets}")
+            parts.append(f"instances audited {a.instances}, new audit events {a.audit_events}")
+            if a.details:
+                parts.append(f"details of instances read {a.details}")
+        return "; ".join(parts)
+
+
+def sync_once(
+    settings: Settings,
+    *,
+    connection: ApiConnection | None,
+    spools: bool = True,
+    api_options: ApiOptions | None = None,
+    progress: Progress = silent,
+    now: Callable[[], float] = time.time,
+) -> SyncReport:
+    """Bring the database up to date. Without ``connection`` the API is left out.
+
+    Raises StoreError when the database cannot be used and SettingsError when the connection cannot; whatever else goes
+    wrong is in the report, and the rest is stored.
+    """
+    client = open_client(connection, read_only=True) if connection else None
+    report = SyncReport()
+    with open_store(settings.database, make_folder=settings.database_is_default) as store:
+        if spools:
+            report.spools = sync_spools(
+                store,
+                settings.spool_dir,
+                now=now,
+                redactor=Redactor([connection.api_key]) if connection else None,
+                remove_loaded=settings.remove_loaded_spools,
+                folder_may_be_missing=settings.spool_dir_is_default,
+                progress=progress,
+            )
+        if client is not None:
+            # The client's form of the address: one tenant however it was written.
+            tenant = client.transport.settings.api_url
+            report.api = sync_api(store, client, tenant, now=now, options=api_options, progress=progress)
+            client.close()
+    return report

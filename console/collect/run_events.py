@@ -1,0 +1,402 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run's events become rows: pure, no I/O. Events have ansible-runner's shape, so one reader serves all sources.
+
+Feed a RunReader the events of one run in the order of their counters, then ``take()`` the rows. What it must remember
+to go on later, in another process, is its ``state``: plain data for JSON.
+
+Batches are told apart by counter: a result belongs to the newest play start before it, and to the newest start of its
+task. Uuids cannot be used alone: they come again (or with ``_2`` appended) in every batch of a play, and a result's
+parent_uuid names the first batch's task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from console.record.write.store import Row, RunRows, to_json
+from console.text.message_fingerprint import FP_VERSION, fingerprint
+
+RESULT_MOST = 64 * 1024
+_TEXT_MOST = 8 * 1024
+_KEPT_VALUE_MOST = 2 * 1024
+_REF_MOST = 200
+_DEEPEST_LINK = 5
+
+_LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
+_LINKS |= {"action_id": "action", "runtime_task_id": "task"}
+_LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
+_DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
+
+# Event -> (kind, status).
+_RESULTS = {
+    "runner_on_ok": ("result", "ok"),
+    "runner_on_failed": ("result", "failed"),
+    "runner_on_unreachable": ("result", "unreachable"),
+    "runner_on_skipped": ("result", "skipped"),
+    "runner_item_on_ok": ("item", "ok"),
+    "runner_item_on_failed": ("item", "failed"),
+    "runner_item_on_skipped": ("item", "skipped"),
+    "runner_retry": ("retry", "retry"),
+}
+_TROUBLE = frozenset({"failed", "ignored", "unreachable"})
+_BATCH_SUFFIX = re.compile(r"_\d+$")
+
+
+class EventError(ValueError):
+    """A line is no event. The message says why."""
+
+
+class RunReader:
+    """Reads the events of one run. ``run_id`` keys all its rows; ``source`` is callback, runner or awx."""
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        source: str,
+        source_ref: str | None = None,
+        state: Mapping[str, Any] | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.state: dict[str, Any] = dict(state) if state else _new_state(run_id, source, source_ref)
+        self._redactor = redactor or Redactor()
+        self._rows = self._empty()
+
+    @property
+    def run(self) -> Row:
+        """The run's own row so far."""
+        return self.state["run"]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the run (its recap) has been read."""
+        return bool(self.state["ended"])
+
+    def feed(self, event: Any) -> None:
+        """Take in one event. Raises EventError, and changes nothing, if it is none."""
+        counter, name, data = _parts(event)
+        created = parse_time(event.get("created"))
+        run = self.run
+        run["events"] += 1
+        run["last_counter"] = max(run["last_counter"], counter)
+        # Counters that were never read, and events that the writer says it had no room for.
+        self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
+        run["dropped_events"] = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
+        if created is not None:
+            run["heartbeat_at"] = max(created, run["heartbeat_at"] or created)
+            if run["started_at"] is None:
+                run["started_at"] = created
+        if name in _RESULTS:
+            self._result(counter, name, event, data, created)
+        elif name == "runner_on_start":
+            self._start(counter, event, data, created)
+        elif name == "playbook_on_start":
+            self._begin(data)
+        elif name == "playbook_on_play_start":
+            self._play(counter, data, created)
+        elif name == "playbook_on_task_start":
+            self._task(counter, data, created)
+        elif name == "playbook_on_stats":
+            self._stats(counter, data, created)
+        elif name == "fleetops_refused":
+            self._refused(counter, event, data, created)
+
+    def take(self) -> RunRows:
+        """The rows since the last take, with the run's own row as it is now."""
+        rows, self._rows = self._rows, self._empty()
+        rows.run = dict(self.run)
+        rows.in_flight = [
+            {"run_id": self.run_id, "host": host, "counter": counter, "task_counter": task, "started_at": at}
+            for host, (counter, task, at) in self.state["in_flight"].items()
+        ]
+        return rows
+
+    def _empty(self) -> RunRows:
+        return RunRows(run={})
+
+    def _begin(self, data: Mapping[str, Any]) -> None:
+        run = self.run
+        run["playbook"] = _text(data.get("playbook"))
+        about = data.get("fleetops_run")
+        if not isinstance(about, Mapping):
+            return
+        for name in ("controller", "user", "ansible_version", "python_version", "collection_version", "job_id"):
+            run[name] = _text(about.get(name))
+        run["check_mode"], run["diff_mode"] = _flag(about.get("check_mode")), _flag(about.get("diff_mode"))
+        run["limit_pattern"] = _words(about.get("limit"))
+        run["tags_json"], run["skip_tags_json"] = _json_list(about.get("tags")), _json_list(about.get("skip_tags"))
+        run["forks"] = whole(about.get("forks"))
+        run["started_at"] = parse_time(about.get("started_at")) or run["started_at"]
+        named = {"run_id", "controller", "user", "ansible_version", "python_version", "collection_version", "job_id"}
+        named |= {"check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
+        more = {str(k): v for k, v in about.items() if k not in named}
+        run["meta_json"] = to_json(self._redactor.scrub(more)) if more else None
+
+    def _play(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
+        uuid = _text(data.get("play_uuid")) or _text(data.get("uuid")) or str(counter)
+        seen: dict[str, list[int]] = self.state["plays"]
+        play = seen.setdefault(_base(uuid), [len(seen) + 1, 0])
+        play[1] = whole(data.get("batch")) or play[1] + 1
+        self.state["play"] = counter
+        hosts = data.get("batch_hosts")
+        names = sorted(str(h) for h in hosts) if isinstance(hosts, list) else None
+        self._rows.plays.append(
+            {
+                "run_id": self.run_id,
+                "counter": counter,
+                "play_uuid": uuid,
+                "play": play[0],
+                "batch": play[1],
+                "name": _text(data.get("play")) or _text(data.get("name")),
+                "pattern": _words(data.get("play_pattern")) or _words(data.get("pattern")),
+                "hosts": len(names) if names is not None else None,
+                "hosts_json": to_json(names) if names is not None else None,
+                "started_at": created,
+            }
+        )
+
+    def _task(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
+        uuid = _text(data.get("task_uuid")) or _text(data.get("uuid"))
+        self.state["task"] = counter
+        if uuid:
+            self.state["tasks"][_base(uuid)] = counter
+        self._rows.tasks.append(
+            {
+                "run_id": self.run_id,
+                "counter": counter,
+                "play_counter": self.state["play"],
+                "task_uuid": uuid,
+                "name": _text(data.get("task")) or _text(data.get("name")),
+                "action": _text(data.get("resolved_action")) or _text(data.get("task_action")),
+                "role": _text(data.get("role")),
+                "path": _text(data.get("task_path")),
+                "is_handler": int(bool(data.get("is_handler"))),
+                "started_at": created,
+            }
+        )
+
+    def _task_of(self, data: Mapping[str, Any]) -> int | None:
+        uuid = _text(data.get("task_uuid"))
+        # The free strategy interleaves tasks, so the task is looked up; one whose start was lost is the newest.
+        return self.state["tasks"].get(_base(uuid), self.state["task"]) if uuid else self.state["task"]
+
+    def _start(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
+        host = _host(event, data)
+        if host:
+            self.state["in_flight"][host] = [counter, self._task_of(data), parse_time(data.get("start")) or created]
+
+    def _result(
+        self, counter: int, name: str, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None
+    ) -> None:
+        host = _host(event, data)
+        if not host:
+            return
+        kind, status = _RESULTS[name]
+        if status == "failed" and data.get("ignore_errors") is True:
+            status = "ignored"
+        if kind == "result":
+            self.state["in_flight"].pop(host, None)
+        found = data.get("res")
+        result: dict[str, Any] = {}
+        if isinstance(found, Mapping):
+            result = self._redactor.scrub({k: v for k, v in found.items() if not str(k).startswith("_ansible_")})
+        changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
+        started = parse_time(data.get("start"))
+        ended = parse_time(data.get("end")) or created
+        message = _message(result, status)
+        trouble = status in _TROUBLE and message is not None
+        kept, truncated = _kept(result, whole=changed or status in _TROUBLE)
+        self._rows.results.append(
+            {
+                "run_id": self.run_id,
+                "counter": counter,
+                "play_counter": self.state["play"],
+                "task_counter": self._task_of(data),
+                "host": host,
+                "kind": kind,
+                "status": status,
+                "changed": int(changed),
+                "item": _item(result) if kind == "item" else None,
+                "attempt": whole(result.get("attempts")),
+                "started_at": started,
+                "ended_at": ended,
+                "duration_s": _duration(data.get("duration"), started, ended),
+                "msg": message,
+                "msg_fp": fingerprint(message, host) if trouble and message is not None else None,
+                "fp_version": FP_VERSION if trouble else None,
+                "result_json": kept,
+                "truncated": int(truncated),
+            }
+        )
+        self._link(result, counter, host)
+
+    def _stats(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
+        run = self.run
+        columns = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark"}
+        columns |= {"skipped": "skipped", "rescued": "rescued", "ignored": "ignored"}
+        tallies = {c: t if isinstance(t := data.get(word), Mapping) else {} for c, word in columns.items()}
+        processed = data.get("processed")
+        hosts = {str(h) for tally in tallies.values() for h in tally}
+        hosts |= {str(h) for h in processed} if isinstance(processed, Mapping) else set()
+        self._rows.hosts = [
+            {
+                "run_id": self.run_id,
+                "host": host,
+                **{c: whole(tally.get(host)) or 0 for c, tally in tallies.items()},
+                "final": 1,
+            }
+            for host in sorted(hosts)
+        ]
+        bad = any(row["failed"] or row["unreachable"] for row in self._rows.hosts)
+        run["status"] = "failed" if bad else "successful"
+        run["ended_at"] = created or run["heartbeat_at"]
+        self.state["ended"] = True
+        self.state["in_flight"] = {}
+        artifacts = data.get("artifact_data")
+        if isinstance(artifacts, Mapping) and artifacts:
+            self._take_artifacts(artifacts)
+
+    def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
+        """Keep what set_stats was given, cut by the run log's own rule; all the ids in it become links."""
+        clean = self._redactor.scrub(dict(artifacts))
+        self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
+        self._link(clean, None, None)
+
+    def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
+        """The end of a run that had no host: a failure that stands, as others without an instance, on localhost."""
+        failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
+        self._result(counter, "runner_on_failed", event, failure, created)
+        self._stats(counter, {"failures": {"localhost": 1}}, created)
+
+    def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
+        for kind, ref in _references(result):
+            self._rows.links.append({"run_id": self.run_id, "kind": kind, "ref": ref, "counter": counter, "host": host})
+
+
+def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, Any]:
+    run: Row = {"run_id": run_id, "source": source, "source_ref": source_ref, "controller": None, "user": None}
+    run |= {"playbook": None, "check_mode": None, "diff_mode": None, "limit_pattern": None, "tags_json": None}
+    run |= {"skip_tags_json": None, "forks": None, "ansible_version": None, "python_version": None}
+    run |= {"collection_version": None, "job_id": None, "status": "unknown", "started_at": None, "ended_at": None}
+    run |= {"heartbeat_at": None, "last_counter": 0, "events": 0, "dropped_events": 0, "stats_json": None}
+    run |= {"meta_json": None}
+    state: dict[str, Any] = {"run": run, "ended": False, "unwritten": 0, "play": None, "task": None}
+    return state | {"plays": {}, "tasks": {}, "in_flight": {}}
+
+
+def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
+    if not isinstance(event, Mapping):
+        raise EventError("it is no JSON object")
+    counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")
+    if isinstance(counter, bool) or not isinstance(counter, int) or not 1 <= counter < 2**63:
+        raise EventError("it has no counter")
+    if not isinstance(name, str) or not name:
+        raise EventError("it names no event")
+    return counter, name, data if isinstance(data, Mapping) else {}
+
+
+def _references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The ids that a result names. Lists of records are left out: reading a hundred rollouts touches none of them."""
+    for key, value in result.items():
+        if isinstance(value, Mapping):
+            if depth < _DEEPEST_LINK:
+                yield from _references(value, depth + 1)
+        elif key in _LINKS:
+            yield from _reference(_LINKS[key], value)
+        elif isinstance(value, list):
+            kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
+            for item in value if kind else ():
+                yield from _reference(kind or "", item)
+
+
+def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
+        yield kind, value.strip()
+
+
+def _kept(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
+    """The part of a result worth keeping, as JSON of at most 64 KiB, and whether something large was cut out."""
+    if not whole:
+        result = {
+            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
+        }
+    if not result:
+        return None, False
+    text = to_json(result)
+    if len(text.encode()) <= RESULT_MOST:
+        # The run log says so when it has cut a result down itself.
+        return text, result.get("truncated") is True
+    small: dict[str, Any] = {}
+    room = RESULT_MOST - 1024
+    for key, value in result.items():
+        size = len(to_json(value).encode())
+        cost = len(to_json(key).encode()) + min(size, _KEPT_VALUE_MOST) + 64
+        if cost > room:
+            continue
+        room -= cost
+        small[key] = value if size <= _KEPT_VALUE_MOST else f"({size:,} bytes left out)"
+    return to_json(small), True
+
+
+def _message(result: Mapping[str, Any], status: str) -> str | None:
+    names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
+    if status in _TROUBLE:
+        names += ("module_stderr", "stderr", "exception", "reason")
+    for name in names:
+        value = result.get(name)
+        if value not in (None, "", [], {}):
+            text = value if isinstance(value, str) else to_json(value)
+            return text if len(text) <= _TEXT_MOST else text[: _TEXT_MOST - 4] + " ..."
+    return None
+
+
+def _item(result: Mapping[str, Any]) -> str | None:
+    value = result.get("item")
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else to_json(value)
+    return text if len(text) <= _REF_MOST else text[: _REF_MOST - 4] + " ..."
+
+
+def _duration(value: Any, started: float | None, ended: float | None) -> float | None:
+    given = number(value)
+    if given is not None:
+        return max(0.0, given)
+    return max(0.0, ended - started) if started is not None and ended is not None else None
+
+
+def _host(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    return _text(data.get("host")) or _text(event.get("host_name"))
+
+
+def _base(uuid: str) -> str:
+    return _BATCH_SUFFIX.sub("", uuid)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool) or value is None or isinstance(value, (Mapping, list)):
+        return None
+    return str(value).strip() or None
+
+
+def _words(value: Any) -> str | None:
+    return ",".join(str(v) for v in value) or None if isinstance(value, (list, tuple)) else _text(value)
+
+
+def _json_list(value: Any) -> str | None:
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    return to_json([str(v) for v in value]) if isinstance(value, (list, tuple)) else None
+
+
+def _flag(value: Any) -> int | None:
+    return int(value) if isinstance(value, bool) else None

@@ -1,0 +1,330 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run log spools -> store: whole runs, and the new lines of runs that are still going on.
+
+A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
+that is no event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
+while its writer holds the lock on the file, and ``lost`` once that is free.
+
+Other users may be able to put files into the folder, so only regular files of the own user are loaded, no links.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
+from console.collect.progress import Progress, silent
+from console.collect.run_events import EventError, RunReader
+from console.record.write.store import Cursor, Store, to_json
+
+SOURCE = "spool"
+# The cursor of the folder as a whole: "data as of".
+FOLDER = ""
+# Events stored in one transaction, and their bytes: other writers wait about half a second at most.
+BATCH = 5000
+BATCH_BYTES = 16 << 20
+# The recap of 20,000 hosts with long names is shorter.
+LINE_MOST = 8 << 20
+# As many left out files are named.
+_NAMED_MOST = 5
+
+_NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
+
+
+@dataclass
+class SpoolReport:
+    """What one pass over a spool folder did. ``problems``: sentences about what could not be loaded."""
+
+    runs: int = 0
+    events: int = 0
+    running: int = 0
+    lost: int = 0
+    bad_lines: int = 0
+    removed: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def sync_spools(
+    store: Store,
+    folder: Path,
+    *,
+    now: Callable[[], float],
+    redactor: Redactor | None = None,
+    remove_loaded: bool = False,
+    folder_may_be_missing: bool = False,
+    progress: Progress = silent,
+) -> SpoolReport:
+    """Load what is new in ``folder``. A spool that cannot be read is reported and does not stop the others."""
+    report = SpoolReport()
+    try:
+        names, left_out = _found(folder)
+        open_folder = open_to_others(folder)
+    except FileNotFoundError:
+        text = f"The run log folder {folder} does not exist"
+        if folder_may_be_missing:
+            report.notes.append(f"{text} yet: no playbook run has been logged there.")
+        else:
+            report.problems.append(f"{text}; check FLEETOPS_RUN_LOG_DIR or --spool.")
+        return report
+    except OSError as error:
+        report.problems.append(f"The run log folder {folder} cannot be read: {error.strerror or error}.")
+        return report
+    if open_folder:
+        report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
+    cursors = store.cursors(SOURCE)
+    step = _Step(progress, names, folder, cursors)
+    for name in names:
+        match = _NAME.match(name)
+        if match is None:
+            report.notes.append(f"{_shown(name)} is not named like a run log; it was left alone.")
+            continue
+        try:
+            spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
+            spool.load(cursors.get(name), report, step)
+            if remove_loaded and spool.is_done():
+                (folder / name).unlink(missing_ok=True)
+                report.removed += 1
+        except _NotOurs as reason:
+            left_out[name] = str(reason)
+        except OSError as error:
+            report.problems.append(f"The run log {folder / name} cannot be read: {error.strerror or error}.")
+    step.end()
+    if left_out:
+        named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
+        more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""
+        report.notes.append(
+            f"Left out in {folder}: {named}{more}. Only regular files that belong to the user who runs the console are"
+            " loaded."
+        )
+    folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
+    folder_cursor.note(now(), report.problems)
+    store.put_cursor(folder_cursor)
+    return report
+
+
+class _NotOurs(Exception):
+    """A file that is not loaded, whatever it holds; the message says why."""
+
+
+def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The names of the run logs in a folder, and what is left out, with the reason. Raises OSError."""
+    names, left_out = [], {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.endswith(".jsonl") or entry.is_dir(follow_symlinks=False):
+                continue
+            with suppress(FileNotFoundError):
+                if reason := _foreign(entry.stat(follow_symlinks=False)):
+                    left_out[entry.name] = reason
+                else:
+                    names.append(entry.name)
+    return sorted(names), dict(sorted(left_out.items()))
+
+
+def _foreign(found: os.stat_result) -> str | None:
+    """Why a file is not loaded, None if it is."""
+    if stat.S_ISLNK(found.st_mode):
+        return "a link"
+    if not stat.S_ISREG(found.st_mode):
+        return "no regular file"
+    return None if found.st_uid == os.geteuid() else f"belongs to user {found.st_uid}"
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a run log to read. Raises _NotOurs if it was replaced by something else meanwhile, and OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(fd, "rb")
+    if reason := _foreign(os.fstat(fd)):
+        file.close()
+        raise _NotOurs(reason)
+    return file
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+class _Step:
+    """How much of the folder's unread bytes has been read, told in KiB."""
+
+    def __init__(self, progress: Progress, names: list[str], folder: Path, cursors: Mapping[str, Cursor]) -> None:
+        self._progress, self._done, self._total = progress, 0, 0
+        for name in names:
+            read = cursors[name].position or 0 if name in cursors else 0
+            with suppress(OSError):
+                self._total += max(0, (folder / name).stat().st_size - read)
+        self.add(0)
+
+    def add(self, read: int) -> None:
+        self._done += read
+        # A live run may have grown meanwhile; the end is told by end().
+        self._tell(min(self._done // 1024, max(0, self._total // 1024 - 1)))
+
+    def end(self) -> None:
+        self._tell(self._total // 1024)
+
+    def _tell(self, done: int) -> None:
+        self._progress(done, self._total // 1024, "run logs, KiB")
+
+
+class _Spool:
+    """One spool file on its way into the store."""
+
+    def __init__(
+        self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None
+    ) -> None:
+        self._store, self._path, self._run_id = store, path, run_id
+        self._named_at, self._redactor = named_at, redactor
+        self._cursor: Cursor | None = None
+        self._torn = False
+
+    def load(self, cursor: Cursor | None, report: SpoolReport, step: _Step) -> None:
+        """Store what the file holds beyond ``cursor``."""
+        size = self._path.stat().st_size
+        if cursor is not None and cursor.state.get("ended") and cursor.position == size:
+            self._cursor = cursor
+            return
+        before = cursor.bad_lines if cursor else 0
+        events = 0
+        with _open(self._path) as file:
+            # The lock is looked at first: a run that ends in between has then written its end before it is read.
+            alive = is_locked(file)
+            more = True
+            while more:
+                more, taken = self._load_batch(file, cursor, alive)
+                if taken is None:
+                    # Another sync was quicker: go on where it is now.
+                    cursor, more = self._store.cursor(SOURCE, self._path.name), True
+                    continue
+                events += taken
+                read_before = (cursor.position if cursor else None) or 0
+                cursor = self._cursor
+                step.add(max(0, (cursor.position or 0) - read_before) if cursor else 0)
+        self._tell(events, before, report)
+
+    def _tell(self, events: int, bad_before: int, report: SpoolReport) -> None:
+        cursor = self._cursor
+        if cursor is None:
+            return
+        status = cursor.state["run"]["status"]
+        report.events += events
+        report.runs += int(events > 0)
+        report.running += int(status == "running")
+        report.lost += int(status == "lost")
+        new_bad = cursor.bad_lines - bad_before
+        if new_bad > 0:
+            report.bad_lines += new_bad
+            report.notes.append(f"{self._path.name}: {new_bad} unreadable line(s) skipped. {cursor.last_error}")
+
+    def is_done(self) -> bool:
+        """Whether the run has ended and every byte of its spool is stored; not if lines of it were unreadable."""
+        cursor = self._cursor
+        if cursor is None or self._torn or cursor.bad_lines or not cursor.state.get("ended"):
+            return False
+        with _open(self._path) as file:
+            return cursor.position == os.fstat(file.fileno()).st_size and not is_locked(file)
+
+    def _load_batch(self, file: BinaryIO, cursor: Cursor | None, alive: bool) -> tuple[bool, int | None]:
+        """Store up to BATCH lines. Returns whether there may be more, and how many events (None: another sync won)."""
+        after = cursor.position if cursor else None
+        position = after or 0
+        if position > os.fstat(file.fileno()).st_size:
+            # The file was replaced by a shorter one: its rows are keyed by counter, so reading it anew is safe.
+            cursor, position = None, 0
+        next_cursor = Cursor(SOURCE, self._path.name, bad_lines=cursor.bad_lines if cursor else 0)
+        next_cursor.last_error = cursor.last_error if cursor else None
+        reader = RunReader(
+            self._run_id,
+            source="callback",
+            source_ref=self._path.name,
+            state=cursor.state if cursor else None,
+            redactor=self._redactor,
+        )
+        file.seek(position)
+        began, events, lines, self._torn = position, 0, 0, False
+        while room := lines < BATCH and position - began < BATCH_BYTES:
+            line = file.readline(LINE_MOST)
+            ends = line.endswith(b"\n")
+            continues = bool(reader.state.get("in_long_line"))
+            if continues or (not ends and len(line) == LINE_MOST):
+                if not continues:
+                    next_cursor.bad_lines += 1
+                    next_cursor.last_error = f"The line at byte {position} is longer than {LINE_MOST >> 20} MiB."
+                # The rest of it may come with a later sync.
+                reader.state["in_long_line"] = self._torn = not ends
+                position += len(line)
+                if line:
+                    continue
+                break
+            if not ends:
+                self._torn = bool(line)
+                break
+            lines += 1
+            problem = _feed(reader, line)
+            if problem is None:
+                events += 1
+            elif line.strip():
+                next_cursor.bad_lines += 1
+                next_cursor.last_error = f"The line at byte {position} is no event: {problem}."
+            position += len(line)
+        run = reader.run
+        if run["started_at"] is None:
+            run["started_at"] = self._named_at
+        if not reader.ended:
+            run["status"] = "running" if alive else "lost"
+        next_cursor.position, next_cursor.state = position, reader.state
+        if not self._store.put_run(reader.take(), next_cursor, after=after):
+            return True, None
+        self._cursor = next_cursor
+        # Without room for more the batch has ended before the file.
+        return not room, events
+
+
+def _feed(reader: RunReader, line: bytes) -> str | None:
+    """Hand one line to the reader; the reason if it is no event."""
+    try:
+        event = json.loads(line)
+        if b"\\ud" in line:
+            event = json.loads(to_json(event))
+        reader.feed(event)
+    except EventError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    return None
+
+
+def is_locked(file: BinaryIO) -> bool:
+    """Whether another process holds a POSIX lock on an open file.
+
+    Asks with F_GETLK and takes no lock itself: a lock taken to probe would make a run that is just starting believe
+    that its own spool is in use. The asking process's own locks do not show.
+    """
+    if sys.platform.startswith("linux"):
+        layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind_at = 0
+    else:
+        layout, probe = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        kind_at = 3
+    with suppress(OSError):
+        answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
+        return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
+    # The file system knows no locks, so no run can hold one.
+    return False

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of the pages Instance and Policy. Pure, like charts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from console.figures.health_bands import Band
+from console.figures.lettering import legible
+from console.text.statuses import ACCENT, FAINT, GRID, look
+from console.text.times import duration, moment, moments, place, places, plain
+
+_MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
+_LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None}
+
+
+def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
+    """Bands of health over ``span`` (epoch seconds). What no look covers shows the hatched ground.
+
+    zone: the viewer's, named on hover beside UTC.
+    """
+    figure = go.Figure(
+        go.Bar(
+            orientation="h",
+            name="· not looked at",
+            base=[place(span[0])],
+            x=[(span[1] - span[0]) * 1000],
+            y=[0],
+            width=[0.9],
+            marker={
+                "color": "rgba(0,0,0,0)",
+                "line": {"width": 1, "color": GRID[theme]},
+                "pattern": {"shape": "/", "size": 8, "solidity": 0.12, "fgcolor": FAINT[theme]},
+            },
+            hoverinfo="skip",
+        )
+    )
+    words = sorted({band.status for band in strip}, key=lambda word: (look(word).severity, word))
+    for word in words:
+        style, part = look(word), [band for band in strip if band.status == word]
+        figure.add_trace(
+            go.Bar(
+                orientation="h",
+                name=plain(style.label, 40, 1),
+                base=places(max(band.start, span[0]) for band in part),
+                x=[max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
+                y=[0] * len(part),
+                width=[0.9] * len(part),
+                # The line keeps a short band visible on a long axis.
+                marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
+                text=[
+                    f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
+                    f"<br>{duration(band.end - band.start)}, {band.looks} look{'s' if band.looks > 1 else ''}"
+                    for band in part
+                ],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.update_layout(barmode="overlay", height=128, margin=_MARGIN, legend=_LEGEND, hovermode="closest")
+    figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
+    figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
+    return legible(figure, theme)
+
+
+def deploy_times(
+    targets: pd.DataFrame, usual: tuple[float | None, float | None], theme: str = "light", zone: str = ""
+) -> go.Figure:
+    """Each deploy's duration over time, by status; behind them the band from the usual (p50) to the slow (p95), dotted.
+
+    targets: columns started_at, took_s, status, error. zone: as of :func:`health_strip`.
+    """
+    figure = go.Figure()
+    p50, p95 = usual
+    if p50 is not None and p95 is not None:
+        figure.add_hrect(y0=p50, y1=p95, fillcolor=ACCENT[theme], opacity=0.12, line_width=0)
+    if p95 is not None:
+        figure.add_hline(y=p95, line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
+    known = targets[targets["took_s"].notna() & targets["started_at"].notna()]
+    for word in sorted(known["status"].unique(), key=lambda w: (look(w).severity, w)):
+        part, style = known[known["status"] == word], look(word)
+        errors = part["error"].fillna("").tolist()
+        figure.add_trace(
+            go.Scatter(
+                mode="markers",
+                name=plain(style.label, 40, 1),
+                x=places(part["started_at"]),
+                y=part["took_s"].tolist(),
+                marker={
+                    "color": style.colour(theme),
+                    "size": 9,
+                    "symbol": "circle" if style.severity <= 1 else "x" if style.severity >= 6 else "diamond",
+                },
+                text=[
+                    f"<b>{plain(style.word, 40, 1)}</b>, took {duration(took)}<br>{moments(zone, at)}"
+                    + (f"<br>{plain(error)}" if error else "")
+                    for took, at, error in zip(part["took_s"], part["started_at"], errors, strict=True)
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=240, margin=_MARGIN, legend=_LEGEND, showlegend=True, hovermode="closest", hoverlabel={"align": "left"}
+    )
+    figure.update_xaxes(type="date", showgrid=False, zeroline=False)
+    figure.update_yaxes(
+        gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
+    )
+    return legible(figure, theme)
+
+
+def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -> go.Figure:
+    """The 24 hours of a day in UTC, open or closed, and where the day is now. ``open_hours``: 24 values."""
+    figure = go.Figure()
+    for name, wanted, colour in (("✓ open", True, ACCENT[theme]), ("– closed", False, FAINT[theme])):
+        hours = [hour for hour, is_open in enumerate(open_hours) if is_open is wanted]
+        if not hours:
+            continue
+        figure.add_trace(
+            go.Bar(
+                name=name,
+                x=[hour + 0.5 for hour in hours],
+                y=[1] * len(hours),
+                width=[0.94] * len(hours),
+                marker={"color": colour, "line": {"width": 0}},
+                text=[f"{hour:02d}:00 to {(hour + 1) % 24:02d}:00 UTC: {name[2:]}" for hour in hours],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.add_vline(
+        x=now % 86400 / 3600,
+        line={"color": "#e8eaed" if theme == "dark" else "#1b1f24", "width": 2},
+        annotation={"text": f"now {moment(now, '%H:%M')}", "yanchor": "bottom"},
+        annotation_position="top",
+    )
+    figure.update_layout(
+        barmode="overlay",
+        height=132,
+        margin={**_MARGIN, "t": 48},
+        legend={**_LEGEND, "y": 1.25},
+        showlegend=True,
+        hovermode="closest",
+    )
+    figure.update_xaxes(
+        range=[-0.3, 24.3],
+        tickvals=list(range(0, 25, 3)),
+        ticktext=[f"{hour:02d}:00" for hour in range(0, 25, 3)],
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+    )
+    figure.update_yaxes(visible=False, range=[0, 1], fixedrange=True)
+    return legible(figure, theme)

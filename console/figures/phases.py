@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queue, countdown and run of targets as stacked bars. Pure, as ``charts``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from console.figures.lettering import legible
+from console.text.statuses import ACCENT, DOUBT, FAINT, GRID, look
+from console.text.times import axis_unit, duration, plain
+
+# Queue and countdown differ by pattern too, not by shade alone.
+# The server counts down first; what is left of the wait is queue.
+_PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
+
+
+def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
+    """One bar a target, the first on top: its countdown, queue and run; a tick where its usual run would end.
+
+    targets: the frame of ``queries.slowest_targets``. first: the phase that the bars begin with, so that their order by
+    it can be seen; in the order of time without one.
+    """
+    count = len(targets)
+    y = np.arange(1, count + 1)
+    mark = DOUBT.dark if theme == "dark" else DOUBT.light
+    unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_look in _PHASES]].fillna(0.0).sum(axis=1).max()))
+    colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
+    stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
+    names = [plain(name, 34, 1) for name in targets["host"]]
+    figure = go.Figure()
+    phases = sorted(_PHASES, key=lambda phase: phase[0] != first)
+    for phase, colour, pattern in phases:
+        seconds = targets[f"{phase}_s"].to_numpy(float)
+        marker: dict[str, object] = {"color": colours[colour], "line": {"width": 0}}
+        if pattern:
+            marker["pattern"] = {"shape": pattern, "size": 6, "solidity": 0.25, "fgcolor": stroke}
+        figure.add_trace(
+            go.Bar(
+                orientation="h",
+                name=phase,
+                x=np.nan_to_num(seconds) / scale,
+                y=y,
+                width=np.full(count, 0.66),
+                marker=marker,
+                customdata=[
+                    f"{name}<br>{plain(look(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
+                    for name, status, s in zip(names, targets["status"], seconds, strict=True)
+                ],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    usual = targets["usual_s"].to_numpy(float)
+    known = np.isfinite(usual)
+    if known.any():
+        ahead = [name for name, *_look in phases[: [name for name, *_look in phases].index("run")]]
+        before = targets[[f"{name}_s" for name in ahead]].fillna(0.0).sum(axis=1).to_numpy(float)
+        figure.add_trace(
+            go.Scatter(
+                mode="markers",
+                name="usual run",
+                x=((before + usual) / scale)[known],
+                y=y[known],
+                marker={
+                    "symbol": "line-ns",
+                    "size": 18,
+                    "line": {"width": 2, "color": mark},
+                },
+                customdata=[f"usually runs {duration(s)}" for s in usual[known]],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=int(count * 26 + 92),
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", ticksuffix=f" {unit}")
+    figure.update_yaxes(
+        range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
+    )
+    return legible(figure, theme)

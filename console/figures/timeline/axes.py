@@ -1,0 +1,136 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every picture of a rollout's timeline has in common: how it is looked at, its axes, its size. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from console.figures.lettering import legible
+from console.figures.timeline.packing import Bools, Ints, Usual
+from console.text.statuses import GRID, look
+from console.text.times import axis_unit, place, places
+
+BARS_MOST = 1500
+"""Up to this many targets each one is a bar of its own; above, the browser's page gets slow and the picture useless."""
+
+ROWS_MOST = 200
+"""Up to this many targets each one has a row of its own; above, they share the slots they ran in."""
+
+
+Rows = Literal["slots", "targets"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands on the x axis. Without an origin the time of day in UTC (dates as text), else what has elapsed since
+    the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
+
+    origin: float | None = None
+    unit: str = "s"
+    size: float = 1.0
+
+    @staticmethod
+    def elapsed(first: float, last: float) -> Axis:
+        """The axis of what has elapsed since ``first``, in a unit that suits the time up to ``last``."""
+        return Axis(first, *axis_unit(last - first))
+
+    def at(self, seconds: Any) -> Any:
+        """Epoch seconds as a place on the axis; an array as that of each."""
+        if self.origin is not None:
+            return (seconds - self.origin) / self.size
+        return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
+
+    def long(self, seconds: Any) -> Any:
+        """A duration in seconds as a length on the axis."""
+        return seconds * 1000 if self.origin is None else seconds / self.size
+
+    def seconds(self, told: str | float) -> float:
+        """The other way: what the browser says of a place (a date as text, or a number), as epoch seconds."""
+        if self.origin is None:
+            unit = "ms" if isinstance(told, int | float) else None
+            return float(pd.Timestamp(told, tz="UTC", unit=unit).timestamp())
+        return self.origin + float(told) * self.size
+
+
+CLOCK = Axis()
+
+
+@dataclass(frozen=True)
+class View:
+    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
+    selected, how long a run phase usually takes, the viewer's zone ('': none beside UTC)."""
+
+    theme: str = "light"
+    rows: Rows = "slots"
+    axis: Axis = CLOCK
+    window: tuple[float, float] | None = None
+    selected: tuple[int, ...] = ()
+    usual: Usual | None = None
+    zone: str = ""
+
+
+WHOLE = View()
+
+
+def by_status(words: Sequence[str] | np.ndarray, shown: Bools) -> list[tuple[str, Ints]]:
+    """Rows of each status, harmless first, so that the bad ones are drawn last and lie on top."""
+    found = [(word, np.flatnonzero(shown & (np.asarray(words) == word))) for word in pd.unique(np.asarray(words))]
+    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (look(pair[0]).severity, pair[0]))
+
+
+def dress(
+    figure: go.Figure,
+    view: View,
+    bounds: tuple[float, float] | None,
+    count: int,
+    title: str | None,
+    ticks: dict[str, Any],
+    row_height: int,
+) -> go.Figure:
+    """Give the figure its axes, size and legend. bounds: the x axis in epoch seconds, None to leave it to Plotly.
+
+    count: rows; title: of the y axis, None where ``ticks`` (more of that axis) name the rows; row_height: pixels.
+    """
+    axis, grid = view.axis, GRID[view.theme]
+    height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
+    # Where no name stands on the axes their room is known. Left to Plotly, it draws the whole figure once more.
+    known = title is not None
+    room = {"l": 44 + 8 * len(str(count)), "b": 44} if known else {"l": 8, "b": 8}
+    figure.update_layout(
+        barmode="overlay",
+        height=height,
+        margin={"r": 8, "t": 34, **room},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None},
+        hoverlabel={"align": "left"},
+        hovermode="closest",
+        dragmode="zoom",
+    )
+    if axis.origin is None:
+        figure.update_xaxes(type="date", gridcolor=grid, zeroline=False, tickformatstops=_CLOCK)
+    else:
+        figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
+    if bounds is not None:
+        # A window is drawn as it is: what the chart's reset gives back is the same one.
+        pad = 0.0 if bounds == view.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
+        figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
+    figure.update_xaxes(automargin=not known)
+    figure.update_yaxes(
+        range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=not known
+    )
+    figure.update_yaxes(**ticks)
+    return legible(figure, view.theme)
+
+
+_CLOCK = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%b %-d"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%b %-d"},
+    {"dtickrange": [86_400_000, None], "value": "%b %-d\n%Y"},
+]

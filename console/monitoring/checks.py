@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dead-man's judgement: figures of the record against limits, one line each, for monitoring. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from console.monitoring.backlog import Backlog
+from console.monitoring.limits import FIGURES, Level, Limits, shown
+from console.record.read.record_health import Vitals
+
+
+@dataclass(frozen=True)
+class Check:
+    """One judged figure; ``value`` is None where there is nothing to measure."""
+
+    name: str
+    level: Level
+    sentence: str
+    value: float | None
+
+
+def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Limits]) -> list[Check]:
+    """Every figure judged. ``limits``: other limits than the usual ones, by name."""
+    values: dict[str, float | None] = {
+        "sync-age": _age(vitals.api_at, now),
+        "run-log-age": _age(vitals.runs_at, now),
+        "open-age": _age(vitals.oldest_open_at, now),
+        "stuck": vitals.stuck,
+        "uncertain": vitals.uncertain,
+        "failed": vitals.failed,
+        "lost": vitals.lost,
+        "sync-errors": vitals.errors,
+        "backlog": None if waiting.problem else waiting.unread,
+        "backup-age": _age(vitals.backup_at, now),
+    }
+    never = vitals.api_at is None and vitals.runs_at is None
+    nothing = {
+        "sync-age": ("Nothing was ever synced", Level.CRITICAL) if never else ("The API was never read", Level.OK),
+        "run-log-age": ("No run log was ever loaded", Level.OK),
+        "open-age": ("No target is open", Level.OK),
+        "backlog": (waiting.problem.rstrip("."), Level.OK),
+        "backup-age": ("No backup was ever made", Level.WARNING),
+    }
+    found = []
+    for figure in FIGURES:
+        value, limit = values[figure.name], limits.get(figure.name, figure.limits)
+        if value is None:
+            sentence, level = nothing[figure.name]
+            # A figure that is never judged is not judged for its absence either.
+            if limit.warning is None and limit.critical is None:
+                level = Level.OK
+            found.append(Check(figure.name, level, sentence, None))
+            continue
+        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {shown(value, figure.unit)}"
+        if figure.name == "sync-age" and vitals.api_tenant:
+            sentence += f" at {vitals.api_tenant}"
+        found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
+    return found
+
+
+def worst(checks: list[Check]) -> Level:
+    """The level of all together."""
+    return max((check.level for check in checks), default=Level.OK)
+
+
+def _age(at: float | None, now: float) -> float | None:
+    return None if at is None else max(0.0, now - at)
+
+
+def _said(limits: Limits, unit: str) -> str:
+    parts = [f"{word} from {shown(at, unit)}" for word, at in
+             (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
+    return f" ({', '.join(parts)})" if parts else " (not judged)"
+
+
+def metrics(checks: list[Check], vitals: Vitals | None, now: float) -> str:
+    """The same as a Prometheus textfile; times are given as such, so that their age grows between two checks."""
+    lines: list[str] = []
+
+    def put(name: str, helped: str, samples: list[tuple[str, float]]) -> None:
+        lines.append(f"# HELP fleetops_console_{name} {helped}")
+        lines.append(f"# TYPE fleetops_console_{name} gauge")
+        lines.extend(f"fleetops_console_{name}{labels} {value:.10g}" for labels, value in samples)
+
+    put("check_level", "0 ok, 1 warning, 2 critical.", [(f'{{check="{c.name}"}}', float(c.level)) for c in checks])
+    times = [("checked", "When these figures were made.", float(now))]
+    if vitals is not None:
+        for name, helped, at in (
+            ("api_read", "When the API was last read, that of the tenant furthest behind.", vitals.api_at),
+            ("run_logs_loaded", "When run logs were last loaded.", vitals.runs_at),
+            ("oldest_open_target", "When the oldest open target was created.", vitals.oldest_open_at),
+            ("last_backup", "When the database was last backed up.", vitals.backup_at),
+        ):
+            times += [(name, helped, at)] if at is not None else []
+    for name, helped, at in times:
+        put(f"{name}_timestamp_seconds", helped, [("", at)])
+    figures = {figure.name: figure for figure in FIGURES if figure.unit != "seconds"}
+    for check in checks:
+        if check.name in figures and check.value is not None:
+            unit = "_bytes" if figures[check.name].unit == "bytes" else ""
+            put(
+                check.name.replace("-", "_") + unit,
+                figures[check.name].what[0].upper() + figures[check.name].what[1:] + ".",
+                [("", check.value)],
+            )
+    return "\n".join(lines) + "\n"

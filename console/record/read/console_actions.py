@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was tried from the console: who, what, why, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from console.record.read.frames import LIST_PAGE, as_frame, like, reading
+
+NO_OUTCOME = "no outcome"
+OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
+
+_ACTIONS = f"""
+FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
+WHERE a.phase = 'attempt'
+  AND (:outcomes = '[]' OR coalesce(o.outcome, '{NO_OUTCOME}') IN (SELECT value FROM json_each(:outcomes)))
+  AND (:like = '' OR a.user LIKE :like ESCAPE '\\' OR a.action LIKE :like ESCAPE '\\'
+    OR a.name LIKE :like ESCAPE '\\' OR a.reason LIKE :like ESCAPE '\\' OR a.rollout_id LIKE :like ESCAPE '\\'
+    OR a.instance_id LIKE :like ESCAPE '\\')
+"""  # noqa: S608 - a constant of this file
+
+
+def console_actions(
+    path: Path, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
+    """One page of what was tried, newest first, and how many match.
+
+    at, user, role, action, force, name, rollout_id, target_id, instance_id, reason, outcome (of OUTCOMES), detail,
+    targets (as found just before sending, or else as confirmed), http_status, request_id, ended_at, attempt_id.
+    """
+    params = {"outcomes": json.dumps(list(outcomes)), "like": like(search)}
+    sql = f"""
+    SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,
+           coalesce(o.outcome, '{NO_OUTCOME}') AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
+           o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
+    {_ACTIONS} ORDER BY a.at DESC, a.attempt_id LIMIT :size OFFSET :skip
+    """
+    with reading(path) as conn:
+        total = conn.execute("SELECT count(*) " + _ACTIONS, params).fetchone()[0]
+        numbers = ("at", "ended_at", "targets", "http_status")
+        frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers)
+    return frame, total

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a target's time went: queue, countdown and run, as SQL over ``rollout_targets t`` and as figures of a rollout.
+
+countdown is the part of the wait that the server had scheduled, queue is the rest of it, run is from start to end.
+Each is NULL while it is not known. An open phase runs to ``:now``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from console.record.read.frames import as_frame, reading
+from console.record.read.instances import USUAL_LEAST
+
+_WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'queued' THEN :now END) - t.created_at)"
+
+COUNTDOWN = f"min({_WAITED}, max(0, coalesce(t.countdown_s, 0)))"
+QUEUE = f"({_WAITED} - {COUNTDOWN})"
+RUN = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
+HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
+
+PHASES = ("queue", "countdown", "run")
+PHASE_NUMBERS = ("queue_s", "countdown_s", "run_s")
+PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN} AS run_s"
+
+SLOWEST_BY = {
+    "Run": f"{RUN}",
+    "Queue": f"{QUEUE}",
+    "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN}, 0)",
+}
+
+
+def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataFrame:
+    """One row a phase: phase, targets (that know it), total_s, share (of all time, 0 to 1), p50_s, p95_s, longest_s,
+    longest_host. Empty for a rollout without times."""
+    with reading(path) as conn:
+        found = as_frame(
+            conn,
+            f"""
+            SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
+            WHERE t.tenant = :tenant AND t.rollout_id = :id LIMIT 200000
+            """,  # noqa: S608 - the fragments above
+            {"tenant": tenant, "id": rollout_id, "now": now},
+            PHASE_NUMBERS,
+        )
+    rows = []
+    for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
+        known = found[found[column].notna()]
+        if len(known):
+            seconds = known[column].to_numpy(float)
+            p50, p95 = np.percentile(seconds, (50, 95))
+            longest = int(seconds.argmax())
+            host = known["host"].iloc[longest]
+            rows.append((phase, len(known), seconds.sum(), 0.0, p50, p95, seconds[longest], host))
+    columns = ["phase", "targets", "total_s", "share", "p50_s", "p95_s", "longest_s", "longest_host"]
+    frame = pd.DataFrame(rows, columns=columns)
+    whole = frame["total_s"].sum()
+    return frame.assign(share=frame["total_s"] / whole if whole else 0.0)
+
+
+def slowest_targets(
+    path: Path, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12, history: int = 50
+) -> pd.DataFrame:
+    """The targets that took longest, slowest first: host, instance_id, status, is_open, queue_s, countdown_s, run_s,
+    usual_s.
+
+    by: a key of SLOWEST_BY. usual_s: median run of the instance's ``history`` newest succeeded targets of earlier
+    rollouts, NaN without any.
+    """
+    with reading(path) as conn:
+        frame = as_frame(
+            conn,
+            f"""
+            SELECT {HOST} AS host, t.instance_id, t.status, t.is_open, t.created_at, {PHASE_COLUMNS},
+                   {SLOWEST_BY.get(by, SLOWEST_BY["Run"])} AS whole_s
+            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
+            ORDER BY whole_s DESC, t.position LIMIT :most
+            """,  # noqa: S608 - the fragments above
+            {"tenant": tenant, "id": rollout_id, "now": now, "most": most},
+            ("created_at", *PHASE_NUMBERS, "whole_s"),
+        )
+        usual = []
+        for instance_id, created in zip(frame["instance_id"], frame["created_at"], strict=True):
+            before = conn.execute(
+                """
+                SELECT max(0, completed_at - started_at) FROM rollout_targets INDEXED BY rollout_targets_instance
+                WHERE tenant = ? AND instance_id = ? AND created_at < ? AND rollout_id <> ? AND status = 'succeeded'
+                  AND completed_at IS NOT NULL AND started_at IS NOT NULL ORDER BY created_at DESC LIMIT ?
+                """,
+                (tenant, instance_id, created, rollout_id, history),
+            ).fetchall()
+            usual.append(statistics.median(row[0] for row in before) if before else np.nan)
+    return frame.assign(usual_s=pd.Series(usual, dtype=float))
+
+
+_EARLIER = """
+    h.tenant = :tenant AND h.created_at < :before AND h.rollout_id <> :id AND h.status = 'succeeded'
+    AND h.completed_at >= h.started_at
+"""
+
+
+def usual_runs(
+    path: Path, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str], history: int = 50
+) -> pd.DataFrame:
+    """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
+
+    One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
+    over its ``history`` newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
+    """
+    key = {"tenant": tenant, "id": rollout_id, "before": before}
+    with reading(path) as conn:
+        fleet = conn.execute(
+            f"""
+            WITH newest AS (SELECT rollout_id FROM rollouts WHERE tenant = :tenant AND created_at < :before
+              ORDER BY created_at DESC LIMIT 200)
+            SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
+            WHERE h.rollout_id = newest.rollout_id AND {_EARLIER} LIMIT 2000
+            """,  # noqa: S608 - the fragment above
+            key,
+        ).fetchall()
+        found = conn.execute(
+            f"""
+            SELECT instance_id, took FROM (
+              SELECT h.instance_id, h.completed_at - h.started_at AS took,
+                     row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
+              FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
+              WHERE h.instance_id = i.value AND {_EARLIER})
+            WHERE age <= :history ORDER BY instance_id
+            """,  # noqa: S608 - the fragment above
+            {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": history},
+        ).fetchall()
+    took: dict[str, list[float]] = {"": [row[0] for row in fleet]}
+    for instance_id, seconds in found:
+        took.setdefault(instance_id, []).append(seconds)
+    rows = []
+    for instance_id, runs in took.items():
+        if len(runs) >= USUAL_LEAST:
+            runs.sort()
+            # The smallest durations that half, and 95 %, of the runs do not exceed.
+            rows.append((instance_id, len(runs), runs[(len(runs) - 1) // 2], runs[-(-len(runs) * 95 // 100) - 1]))
+    return pd.DataFrame(rows, columns=["instance_id", "deploys", "p50_s", "p95_s"])

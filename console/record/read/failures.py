@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same failure on other hosts, at other times: clusters by normalised message of targets and playbook results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from console.record.read.frames import as_frame, reading
+from console.text.message_fingerprint import normalised
+
+# Raw rows looked at; the newest count.
+MOST_FAILURES = 200_000
+
+# A later row wins the sample; times without one sort first.
+_FAILED = """
+WITH failed AS (
+  SELECT * FROM (
+    SELECT 'target' AS kind, t.msg_fp, t.fp_version, coalesce(t.hostname, t.instance_id, t.target_id) AS host,
+           coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.error_message AS message,
+           t.rollout_id, NULL AS run_id
+    FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
+    WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
+      AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
+    ORDER BY at DESC LIMIT :rows)
+  UNION ALL
+  SELECT * FROM (
+    SELECT 'result' AS kind, h.msg_fp, h.fp_version, h.host, h.ended_at AS at, h.msg AS message,
+           NULL AS rollout_id, h.run_id
+    FROM host_results h INDEXED BY host_results_failed
+    WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
+      AND h.ended_at >= :since
+    ORDER BY at DESC LIMIT :rows)
+), ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed
+)
+SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS hosts, sum(kind = 'target') AS targets,
+       sum(kind = 'result') AS results, min(at) AS first_at, max(at) AS last_at,
+       max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
+       max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
+FROM ranked GROUP BY msg_fp, fp_version ORDER BY failures DESC, last_at DESC LIMIT :most
+"""
+
+
+def failures_by_message(path: Path, since: float = 0.0, most: int = 100) -> pd.DataFrame:
+    """Failures since a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
+
+    Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), first_at, last_at,
+    newest_host, message (normalised), rollout_id or run_id of the newest one. A playbook's task that waited for a
+    target counts as a result beside the target.
+    """
+    with reading(path) as conn:
+        params = {"since": since, "rows": MOST_FAILURES, "most": most}
+        frame = as_frame(conn, _FAILED, params, ("first_at", "last_at"))
+    frame["message"] = [
+        normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
+    ]
+    return frame

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fresh the database is: when each tenant's API and the run logs were last read, and what failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.record.read.frames import dicts, reading
+
+STALE_SECONDS = 24 * 3600.0
+STALE_OPEN_SECONDS = 10 * 60.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One tenant: when its API was last read, None for never, and whether targets of it are open.
+
+    retired_at: when somebody said that it is read no more, None if not or if it was read since. Nothing waits for a
+    retired tenant, whatever its targets were doing.
+    """
+
+    tenant: str
+    at: float | None
+    open_work: bool
+    retired_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """When the console last looked. looks: at the API, by tenant. runs_at: newest load of run logs, None for never.
+
+    errors: what the last look could not read, one sentence each. running: a playbook run is under way. copied_at: when
+    this database was copied for review, None unless it is such a copy.
+    """
+
+    looks: tuple[Look, ...]
+    runs_at: float | None
+    errors: tuple[str, ...]
+    running: bool
+    copied_at: float | None
+
+    @property
+    def read(self) -> list[tuple[float, Look]]:
+        """The tenants whose API is read, longest ago first, each with the time."""
+        found = [(look.at, look) for look in self.looks if look.at is not None and look.retired_at is None]
+        return sorted(found, key=lambda one: one[0])
+
+    @property
+    def retired(self) -> list[str]:
+        """The tenants whose API is read no more."""
+        return [look.tenant for look in self.looks if look.retired_at is not None]
+
+    @property
+    def never(self) -> bool:
+        return self.runs_at is None and all(look.at is None for look in self.looks)
+
+    @property
+    def open_work(self) -> bool:
+        """Something is still under way."""
+        return self.running or any(look.open_work for look in self.looks)
+
+    def as_of(self, now: float, tenant: str) -> float:
+        """The time up to which rollouts of a tenant are known; ``now`` if its API was never read."""
+        at = next((look.at for look in self.looks if look.tenant == tenant), None)
+        return min(now, at) if at is not None else now
+
+    def stale(self, now: float) -> list[Look]:
+        """The tenants that nobody read for too long, longest ago first: for a day, for minutes with open work."""
+        found = []
+        for at, look in self.read:
+            # Whose rollouts a playbook is starting is not known; likely those of whom is looked after.
+            busy = look.open_work or (self.running and at == self.read[-1][0])
+            if now - at > (STALE_OPEN_SECONDS if busy else STALE_SECONDS):
+                found.append(look)
+        return found
+
+    def behind(self, now: float) -> Look | None:
+        """The tenant by which the record's age is judged: read longest ago of those with open work, and of those
+        without that are stale; where there are none of these, of all that were read."""
+        known = [look for _at, look in self.read]
+        stale = self.stale(now)
+        return next((look for look in known if look.open_work or look in stale), known[0] if known else None)
+
+
+_LOOKS = """
+SELECT k.tenant, c.last_ok_at, w.runs_at, w.running, w.copied_at, u.at AS retired_at, u.at IS NULL AND EXISTS (
+  SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
+) AS open_work
+FROM (
+  SELECT max(last_ok_at) FILTER (WHERE source NOT IN
+           ('api', 'rollout', 'audit', 'health', 'updates', 'actions', 'memory')) AS runs_at,
+         EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS running,
+         (SELECT max(at) FROM upkeep WHERE kind = 'copy') AS copied_at
+  FROM ingest_cursors
+) w LEFT JOIN tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
+LEFT JOIN (
+  SELECT json_extract(detail_json, '$.tenant') AS tenant, max(at) AS at FROM upkeep WHERE kind = 'retire' GROUP BY 1
+) u ON u.tenant = k.tenant AND u.at > coalesce(c.last_ok_at, 0)
+ORDER BY k.tenant
+"""
+
+
+def freshness(path: Path) -> Freshness:
+    """When API and run logs were last read, and what failed."""
+    with reading(path) as conn:
+        return freshness_of(conn)
+
+
+def freshness_of(conn: sqlite3.Connection) -> Freshness:
+    """:func:`freshness` of an open database."""
+    rows = dicts(conn, _LOOKS, {})
+    failed = conn.execute(
+        "SELECT last_error FROM ingest_cursors WHERE last_error <> '' ORDER BY source, scope LIMIT 20"
+    ).fetchall()
+    first = rows[0]
+    return Freshness(
+        tuple(
+            Look(r["tenant"], r["last_ok_at"], bool(r["open_work"]), r["retired_at"])
+            for r in rows
+            if r["tenant"] is not None
+        ),
+        first["runs_at"],
+        tuple(str(r[0]) for r in failed),
+        bool(first["running"]),
+        first["copied_at"],
+    )

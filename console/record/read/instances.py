@@ -1,0 +1,306 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances: the list with the newest of everything, and one instance's history."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
+
+HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
+HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
+
+USUAL_LEAST = 4
+"""Fewer succeeded deploys than this say nothing about what is usual."""
+
+CHECKS_MOST = 50_000
+"""Health checks read at once: one a minute over 30 days, and some."""
+
+
+def _instances(where: str = "") -> str:
+    """The table ``judged``: last_status is of the newest target, problem what a person should look at, '' for nothing.
+
+    ``where``: a condition of this file, on ``i``.
+    """
+    return f"""
+WITH known AS (
+  SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.trouble,
+         s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full,
+         (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
+          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
+          ORDER BY t.created_at DESC LIMIT 1) AS last_status,
+         (SELECT t.completed_at FROM rollout_targets t INDEXED BY rollout_targets_instance
+          WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id AND t.status = 'succeeded'
+            AND t.completed_at IS NOT NULL
+          ORDER BY t.created_at DESC LIMIT 1) AS deployed_at
+  FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id)
+  {where}
+), judged AS (
+  SELECT *, coalesce(hostname, instance_id) AS host,
+         trim(CASE WHEN last_status IN ('failed', 'uncertain') THEN 'last rollout ' || last_status ELSE '' END
+              || CASE WHEN last_status IN ('failed', 'uncertain') AND (health <> 'healthy' OR trouble <> '')
+                      THEN '; ' ELSE '' END
+              || CASE WHEN health <> 'healthy' THEN health || coalesce(' (' || trouble || ')', '')
+                      ELSE coalesce(trouble, '') END) AS problem
+  FROM known
+)
+"""  # noqa: S608
+
+
+_FILTER = """
+FROM judged
+WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses)))
+  AND (:health = '[]' OR CASE WHEN health IS NULL THEN 'not read'
+         WHEN health IN ('healthy', 'degraded', 'unhealthy') THEN health ELSE 'other' END
+       IN (SELECT value FROM json_each(:health)))
+  AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0))
+  AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
+       OR problem LIKE :like ESCAPE '\\')
+"""
+
+INSTANCE_SORTS = {
+    "Problems first": "ORDER BY problem = '', outdated > 0 DESC, host, instance_id",
+    "Host": "ORDER BY host, instance_id",
+    "Oldest deploy": "ORDER BY deployed_at IS NOT NULL, deployed_at, host, instance_id",
+    "Newest deploy": "ORDER BY deployed_at IS NULL, deployed_at DESC, host, instance_id",
+}
+
+
+@dataclass(frozen=True)
+class InstanceFilter:
+    """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER or
+    HEALTH_UNREAD; only: 'problem', 'outdated' or ''; search: part of the host name, the id or the problem."""
+
+    statuses: tuple[str, ...] = ()
+    health: tuple[str, ...] = ()
+    only: str = ""
+    search: str = ""
+    sort: str = "Problems first"
+
+
+def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+    """One page of instances, and how many match.
+
+    Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
+    current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full.
+    """
+    params = {
+        "statuses": json.dumps(wanted.statuses),
+        "health": json.dumps(wanted.health),
+        "only": wanted.only,
+        "like": like(wanted.search),
+    }
+    sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
+    with reading(path) as conn:
+        total = conn.execute(_instances() + "SELECT count(*) " + _FILTER, params).fetchone()[0]
+        frame = as_frame(
+            conn,
+            _instances()
+            + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
+            runtime_available, outdated, current_bundle, deployed_at, memories, memories_full """
+            + _FILTER
+            + sort
+            + " LIMIT :size OFFSET :skip",
+            {**params, "size": size, "skip": (page - 1) * size},
+            ("checked_at", "outdated", "deployed_at", "memories"),
+        )
+    return frame, total
+
+
+_TALLY = """
+SELECT count(*) AS total, count(health) AS health_read, coalesce(sum(health = 'healthy'), 0) AS healthy,
+       count(outdated) AS updates_read, coalesce(sum(outdated > 0), 0) AS outdated,
+       coalesce(sum(problem <> ''), 0) AS problems, count(memories) AS with_memory,
+       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full
+FROM judged
+"""
+
+
+def instance_tally(path: Path) -> dict[str, int]:
+    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory; and memories: how
+    many they have, at least that many where memories_full is not 0: instances that have more than a sync counts."""
+    with reading(path) as conn:
+        row = one(conn, _instances() + _TALLY, {})
+    return row or {}
+
+
+def instance(path: Path, wanted: str) -> dict[str, Any] | None:
+    """Everything of one instance, by its id or host name; None if it is not known.
+
+    Beside the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind was last
+    read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
+    """
+    with reading(path) as conn:
+        key = one(
+            conn,
+            "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"
+            " ORDER BY instance_id = :id DESC, updated_at DESC LIMIT 1",
+            {"id": wanted},
+        )
+        if key is None:
+            return None
+        alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
+        found = one(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
+        state = one(
+            conn,
+            "SELECT uptime_s, components_json, policy_json FROM instance_state"
+            " WHERE tenant = :tenant AND instance_id = :instance_id",
+            key,
+        )
+        looks = conn.execute(
+            "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
+            " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
+            (f"{key['tenant']}|{key['instance_id']}",),
+        ).fetchall()
+    facts: dict[str, Any] = {
+        **dict.fromkeys(("uptime_s", "components_json", "policy_json", "gap_from", "gap_to")),
+        **{f"{kind}_at": None for kind in ("health", "updates", "actions", "memory", "audit")},
+        **(found or {}),
+        **(state or {}),
+    }
+    for source, at, gap_from, gap_to in looks:
+        facts[f"{source}_at"] = at
+        if source == "actions":
+            facts |= {"gap_from": gap_from, "gap_to": gap_to}
+    return facts
+
+
+def health_checks(
+    path: Path, tenant: str, instance_id: str, since: float = 0.0, most: int = CHECKS_MOST
+) -> pd.DataFrame:
+    """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
+    with reading(path) as conn:
+        frame = as_frame(
+            conn,
+            """
+            SELECT checked_at, status, uptime_s, trouble FROM health_checks
+            WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
+            """,
+            {"tenant": tenant, "id": instance_id, "since": since, "most": most},
+            ("checked_at", "uptime_s"),
+        )
+    return frame.iloc[::-1].reset_index(drop=True)
+
+
+def instance_actions(
+    path: Path, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
+    """One page of an instance's actions, newest first, and how many are stored."""
+    key = {"tenant": tenant, "id": instance_id}
+    with reading(path) as conn:
+        total = conn.execute(
+            "SELECT count(*) FROM instance_actions WHERE tenant = :tenant AND instance_id = :id", key
+        ).fetchone()[0]
+        frame = as_frame(
+            conn,
+            """
+            SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw,
+                   completed_at, coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
+            FROM instance_actions WHERE tenant = :tenant AND instance_id = :id
+            ORDER BY created_at DESC, action_id LIMIT :size OFFSET :skip
+            """,
+            {**key, "size": size, "skip": (page - 1) * size},
+            ("created_at", "completed_at", "took_s"),
+        )
+    return frame, total
+
+
+def instance_targets(
+    path: Path, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
+    """One page of an instance's rollout targets, newest first, and how many there are.
+
+    took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
+    """
+    key = {"tenant": tenant, "id": instance_id}
+    with reading(path) as conn:
+        total = conn.execute(
+            "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_instance"
+            " WHERE tenant = :tenant AND instance_id = :id",
+            key,
+        ).fetchone()[0]
+        frame = as_frame(
+            conn,
+            """
+            SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
+                   max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+                   substr(t.error_message, 1, 400) AS error,
+                   (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
+            FROM rollout_targets t INDEXED BY rollout_targets_instance
+            WHERE t.tenant = :tenant AND t.instance_id = :id
+            ORDER BY t.created_at DESC, t.target_id LIMIT :size OFFSET :skip
+            """,
+            {**key, "now": now, "size": size, "skip": (page - 1) * size},
+            ("created_at", "started_at", "completed_at", "took_s"),
+        )
+    return frame, total
+
+
+def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200) -> dict[str, Any]:
+    """How long its succeeded deploys take, over the ``newest``: n, p50 and p95 in seconds.
+
+    Both are None for fewer than USUAL_LEAST deploys, which say nothing about what is usual.
+    """
+    with reading(path) as conn:
+        took = [
+            row[0]
+            for row in conn.execute(
+                """
+                SELECT completed_at - started_at FROM rollout_targets INDEXED BY rollout_targets_instance
+                WHERE tenant = :tenant AND instance_id = :id AND status = 'succeeded' AND completed_at >= started_at
+                ORDER BY created_at DESC LIMIT :newest
+                """,
+                {"tenant": tenant, "id": instance_id, "newest": newest},
+            )
+        ]
+    took.sort()
+    enough = len(took) >= USUAL_LEAST
+    return {
+        "n": len(took),
+        "p50": took[(len(took) - 1) // 2] if enough else None,
+        # The smallest duration that at least 95 % do not exceed.
+        "p95": took[-(-len(took) * 95 // 100) - 1] if enough else None,
+    }
+
+
+def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
+    """The versions seen, newest first: taken_at, runtime, versions_json."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            "SELECT taken_at, runtime, versions_json FROM instance_versions"
+            " WHERE tenant = :tenant AND instance_id = :id ORDER BY taken_at DESC LIMIT :most",
+            {"tenant": tenant, "id": instance_id, "most": most},
+            ("taken_at",),
+        )
+
+
+def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
+    """The newest audit events of an instance whose outcome is not success, and how many such are stored."""
+    key = {"tenant": tenant, "id": instance_id}
+    with reading(path) as conn:
+        total = conn.execute(
+            "SELECT count(*) FROM audit_events WHERE tenant = :tenant AND instance_id = :id"
+            " AND outcome IS NOT 'success'",
+            key,
+        ).fetchone()[0]
+        frame = as_frame(
+            conn,
+            """
+            SELECT event_ts, coalesce(outcome, '') AS outcome, event_type, source, tool_name, server_slug, role,
+                   conversation_id, request_id
+            FROM audit_events INDEXED BY audit_events_time
+            WHERE tenant = :tenant AND instance_id = :id AND outcome IS NOT 'success'
+            ORDER BY event_ts DESC LIMIT :most
+            """,
+            {**key, "most": most},
+            ("event_ts",),
+        )
+    return frame, total

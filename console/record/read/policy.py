@@ -1,0 +1,172 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The update policy: as it is, how it changed, and what was started outside its maintenance window."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from console.record.read.frames import dicts, reading
+
+_ROLLOUTS_LOOKED_AT = 5000
+_CHANGES_MOST = 500
+
+
+def policies(path: Path) -> list[dict[str, Any]]:
+    """The newest policy of each tenant: the columns of the table policies, and ``raw``, the record itself."""
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            "SELECT p.* FROM policies p WHERE p.taken_at ="
+            " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
+            {},
+        )
+    return [{**row, "raw": _record(row["raw_json"])} for row in rows]
+
+
+@dataclass(frozen=True)
+class WindowNow:
+    """The window at one moment. Times are epoch seconds, None where it never opens or closes again.
+
+    open_hours: 24 values, whether each hour of a day in UTC is open. sentence: the same in words. is_known: False where
+    the policy's hours cannot be read; it is not open then, and the sentence says why.
+    """
+
+    is_known: bool
+    is_open: bool
+    sentence: str
+    opens_at: float | None
+    closes_at: float | None
+    open_hours: tuple[bool, ...]
+
+
+def window_now(path: Path, tenant: str, now: float) -> WindowNow:
+    """The maintenance window of a tenant's newest policy at ``now``; open all day where no hours are set."""
+    raw: dict[str, Any] = next((row["raw"] for row in policies(path) if row["tenant"] == tenant), {})
+    window = Window.of_policy(raw)
+    return WindowNow(
+        not window.problem,
+        window.is_open(now),
+        window.sentence(now),
+        window.next_opening(now),
+        window.closes_at(now),
+        tuple(window.is_open(hour * 3600.0) for hour in range(24)),
+    )
+
+
+def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
+    """What changed in a tenant's policy, newest first: seen_at, not_before_at (the look before), key, before, after.
+
+    Values are text as JSON writes them. The API tells only the present policy, so this is what the console saw, and a
+    change lies somewhere between not_before_at and seen_at.
+    """
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            "SELECT taken_at, raw_json FROM policies WHERE tenant = :tenant ORDER BY taken_at DESC LIMIT :most",
+            {"tenant": tenant, "most": _CHANGES_MOST},
+        )
+    return pd.DataFrame(changes_of(rows[::-1])[::-1], columns=["seen_at", "not_before_at", "key", "before", "after"])
+
+
+def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, str, str]]:
+    """The differences between neighbours of ``rows`` (taken_at, raw_json; oldest first), key by key."""
+    found = []
+    for old, new in itertools.pairwise(rows):
+        before, after = _record(old["raw_json"]), _record(new["raw_json"])
+        for key in sorted({*before, *after}):
+            was, now = (json.dumps(side[key]) if key in side else "" for side in (before, after))
+            if was != now:
+                found.append((new["taken_at"], old["taken_at"], key, was, now))
+    return found
+
+
+def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
+    """The newest rollouts of more than one instance's scope that began while the window was closed.
+
+    Columns: rollout_id, status, created_at, hours (the window then), assumed (no policy had been seen by then, so the
+    first one seen afterwards is taken), reason and run_id of the playbook run that started it, '' where unknown. The
+    last 5,000 rollouts are looked at.
+    """
+    with reading(path) as conn:
+        seen = [
+            (row["taken_at"], Window.of_policy(_record(row["raw_json"])))
+            for row in dicts(
+                conn, "SELECT taken_at, raw_json FROM policies WHERE tenant = :t ORDER BY taken_at", {"t": tenant}
+            )
+        ]
+        rollouts = dicts(
+            conn,
+            "SELECT rollout_id, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
+            " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
+            {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
+        )
+        found = []
+        for rollout in rollouts if seen else ():
+            if rollout["created_at"] is None:
+                continue
+            window, assumed = in_force(seen, rollout["created_at"])
+            if window.problem or window.is_open(rollout["created_at"]):
+                continue
+            run_id, reason = _why(conn, rollout["rollout_id"])
+            hours = f"{window.start:02d}:00 to {window.end:02d}:00 UTC"
+            found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
+            if len(found) >= most:
+                break
+    columns = ["rollout_id", "status", "created_at", "hours", "assumed", "run_id", "reason"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def in_force(seen: Sequence[tuple[float, Window]], at: float) -> tuple[Window, bool]:
+    """The window that was in force at ``at``; and whether that is assumed. ``seen``: when and what, oldest first."""
+    before = [window for taken_at, window in seen if taken_at <= at]
+    return (before[-1], False) if before else (seen[0][1], True)
+
+
+_REASON = "json_extract(r.stats_json, '$.fleetops_report.override_reason')"
+
+
+def _why(conn: sqlite3.Connection, rollout_id: str) -> tuple[str, str]:
+    row = conn.execute(
+        f"SELECT r.run_id, CASE WHEN json_valid(r.stats_json) THEN {_REASON} END"  # noqa: S608 - the text above
+        " FROM run_links l JOIN runs r ON r.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = ?"
+        " ORDER BY r.started_at LIMIT 1",
+        (rollout_id,),
+    ).fetchone()
+    return (row[0], str(row[1] or "")) if row else ("", "")
+
+
+def override_runs(path: Path, most: int = 100) -> pd.DataFrame:
+    """The newest playbook runs whose report gives a reason for overriding the window.
+
+    Columns: run_id, playbook, status, user, started_at, reason.
+    """
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            f"""
+            SELECT r.run_id, r.playbook, r.status, r.user, r.started_at, {_REASON} AS reason FROM runs r
+            WHERE r.stats_json LIKE '%"override_reason":"_%'
+              AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
+            ORDER BY r.started_at DESC LIMIT :most
+            """,  # noqa: S608 - the text above
+            {"most": most},
+        )
+    for row in rows:
+        row["reason"] = str(row["reason"])
+    return pd.DataFrame(rows, columns=["run_id", "playbook", "status", "user", "started_at", "reason"])
+
+
+def _record(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record about itself: how fresh each source is, what is missing, how big the tables are, what upkeep was done."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.record.read.frames import LIST_PAGE, as_frame, reading
+from console.record.read.freshness import freshness_of
+from console.record.read.stuck import StuckRules, stuck
+from console.record.retention import Retention, rules
+
+
+def sources(path: Path) -> pd.DataFrame:
+    """By source: source, scopes (how many), read_at (newest look), oldest_at (the scope read longest ago), errors,
+    gaps and bad_lines (how many)."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
+                   min(last_ok_at) AS oldest_at, sum(coalesce(last_error, '') <> '') AS errors,
+                   sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
+            FROM ingest_cursors GROUP BY source ORDER BY source
+            """,
+            {},
+            ("read_at", "oldest_at"),
+        )
+
+
+def source_troubles(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+    """One page of what could not be read: source, scope, host, last_error, gap_from, gap_to, bad_lines, last_ok_at."""
+    where = """
+        FROM ingest_cursors c LEFT JOIN instances i
+          ON i.tenant = substr(c.scope, 1, instr(c.scope, '|') - 1)
+          AND i.instance_id = substr(c.scope, instr(c.scope, '|') + 1)
+        WHERE coalesce(c.last_error, '') <> '' OR c.gap_from IS NOT NULL OR c.bad_lines > 0
+    """
+    with reading(path) as conn:
+        total = conn.execute("SELECT count(*) " + where).fetchone()[0]
+        sql = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
+        sql += " c.last_ok_at " + where + " ORDER BY c.source, c.scope LIMIT :size OFFSET :skip"
+        numbers = ("gap_from", "gap_to", "last_ok_at")
+        frame = as_frame(conn, sql, {"size": size, "skip": (page - 1) * size}, numbers)
+    return frame, total
+
+
+def spool_positions(path: Path) -> dict[str, int]:
+    """How many bytes of each run log are stored, by file name."""
+    with reading(path) as conn:
+        found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
+        return {str(name): int(position or 0) for name, position in found}
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """The newest backup and pruning (epoch seconds, None for never) and what they said of themselves.
+
+    copied_at, copy: when this database was copied for review, and its "file" of then; None if it is no such copy.
+    """
+
+    backup_at: float | None
+    backup: dict[str, Any]
+    prune_at: float | None
+    prune: dict[str, Any]
+    copied_at: float | None
+    copy: dict[str, Any]
+
+
+def upkeep(path: Path) -> Upkeep:
+    """What was last done to keep the database."""
+    with reading(path) as conn:
+        found = {
+            kind: (at, json.loads(detail or "{}"))
+            for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
+        }
+    backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
+    return Upkeep(*backup, *prune, *copy)
+
+
+def table_sizes(path: Path) -> pd.DataFrame:
+    """By table, biggest first: table, rows, bytes (with its indexes; NaN where this SQLite cannot tell)."""
+    with reading(path) as conn:
+        names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
+        # S608: the names of the database's own tables.
+        rows = {name: conn.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608
+        try:
+            sizes = dict(
+                conn.execute(
+                    "SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat s"
+                    " LEFT JOIN sqlite_master m ON m.name = s.name WHERE s.aggregate = 1 GROUP BY 1"
+                ).fetchall()
+            )
+        except sqlite3.Error:
+            # This SQLite was built without dbstat, or the file is too big to be walked while a person waits.
+            sizes = {}
+    frame = pd.DataFrame(
+        {"table": tables, "rows": [rows[t] for t in tables], "bytes": [float(sizes.get(t, "nan")) for t in tables]}
+    )
+    return frame.sort_values(["bytes", "rows"], ascending=False, ignore_index=True)
+
+
+def prunable(path: Path, retention: Retention, now: float) -> pd.DataFrame:
+    """What a pruning would remove: what, table, before_at (older rows may go), rows."""
+    found = []
+    with reading(path) as conn:
+        for rule in rules(retention, now):
+            # S608: the rule's own text.
+            sql = f"WITH s AS ({rule.scopes}) SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where('s.')}"  # noqa: S608
+            found.append((rule.what, rule.table, rule.params["before"], conn.execute(sql, rule.params).fetchone()[0]))
+    return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Figures by which monitoring judges the record. Times are epoch seconds, None for never or none.
+
+    api_at: of the tenant that is behind (queries.freshness); api_tenant: which, '' where there is but one.
+
+    stuck: targets that do not move (rules of queries.stuck). uncertain, failed: targets of the last 14 days that are
+    the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
+    """
+
+    api_at: float | None
+    runs_at: float | None
+    oldest_open_at: float | None
+    stuck: int
+    uncertain: int
+    failed: int
+    lost: int
+    errors: int
+    backup_at: float | None
+    api_tenant: str = ""
+
+
+def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
+    """The figures at ``now``."""
+    chosen = stuck_rules or StuckRules()
+    found = stuck(path, now, chosen)
+    with reading(path) as conn:
+        fresh = freshness_of(conn)
+        oldest = conn.execute(
+            "SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r"
+            " ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id WHERE t.is_open = 1 AND r.status <> 'paused'"
+            " AND t.tenant NOT IN (SELECT value FROM json_each(?))",
+            (json.dumps(fresh.retired, ensure_ascii=False),),
+        ).fetchone()[0]
+        bad = dict(conn.execute(_NEWEST_BAD, {"since": now - chosen.recent}).fetchall())
+        errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]
+    moving = found[found["rule"].isin(["in progress", "queued"])]
+    behind = fresh.behind(now)
+    return Vitals(
+        api_at=behind.at if behind else None,
+        runs_at=fresh.runs_at,
+        oldest_open_at=oldest,
+        stuck=int(moving["targets"].sum()),
+        uncertain=bad.get("uncertain", 0),
+        failed=bad.get("failed", 0),
+        lost=int((found["rule"] == "lost").sum()),
+        errors=errors,
+        backup_at=upkeep(path).backup_at,
+        api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
+    )
+
+
+_NEWEST_BAD = """
+WITH recent AS (
+  SELECT tenant, rollout_id FROM rollouts
+  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT 500)
+SELECT t.status, count(*) FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
+  SELECT 1 FROM rollout_targets later
+  WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+GROUP BY t.status
+"""

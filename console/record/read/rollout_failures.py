@@ -1,0 +1,252 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a rollout went as it did: its failures by message, its bundles, and what else happened at that time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.record.read.durations import HOST
+from console.record.read.frames import as_frame, dicts, one, reading
+from console.text.message_fingerprint import normalised
+
+HOSTS_NAMED = 6
+CLUSTERS_MOST = 50
+INSTANCES_MOST = 2000
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Targets of a rollout that ended alike with the same message, whatever hosts, ids and numbers are in it.
+
+    message: of its first target; pattern: the same, normalised. first_at, last_at: within the rollout. before: how many
+    earlier rollouts had it, first_seen and last_before: when; later: how many later rollouts. Without a message
+    (``message`` is '') nothing is known of other rollouts, and ``is_new`` is false.
+    """
+
+    status: str
+    message: str
+    pattern: str
+    targets: int
+    hosts: tuple[str, ...]
+    first_at: float | None
+    last_at: float | None
+    before: int
+    first_seen: float | None
+    last_before: float | None
+    later: int
+
+    @property
+    def is_new(self) -> bool:
+        return bool(self.message) and not self.before
+
+
+_CLUSTERS = f"""
+WITH bad AS (
+  SELECT t.status, t.position, {HOST} AS host, t.msg_fp, t.fp_version, t.error_message,
+         coalesce(t.msg_fp, t.error_message, '') AS cluster, coalesce(t.completed_at, t.started_at, t.created_at) AS at
+  FROM rollout_targets t
+  WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status IN ('failed', 'uncertain')
+), counted AS (
+  SELECT *, count(*) OVER kind AS n, min(at) OVER kind AS first_at, max(at) OVER kind AS last_at,
+         row_number() OVER (PARTITION BY status, cluster ORDER BY position) AS place
+  FROM bad WINDOW kind AS (PARTITION BY status, cluster)
+)
+SELECT status, cluster, host, msg_fp, fp_version, substr(error_message, 1, 2000) AS message, n, first_at, last_at, place
+FROM counted WHERE place <= :named ORDER BY n DESC, status, cluster, place LIMIT :most
+"""  # noqa: S608 - HOST is a fragment of ours
+
+# Only the newest 20,000 of each side are counted: "in 900 rollouts" needs no more.
+_ELSEWHERE = """
+SELECT
+  (SELECT count(DISTINCT rollout_id) FROM (
+     SELECT rollout_id FROM rollout_targets INDEXED BY rollout_targets_message
+     WHERE msg_fp = :fp AND fp_version = :version AND created_at < :created AND rollout_id <> :id
+     ORDER BY created_at DESC LIMIT 20000)) AS before,
+  (SELECT min(created_at) FROM rollout_targets INDEXED BY rollout_targets_message
+     WHERE msg_fp = :fp AND fp_version = :version) AS first_seen,
+  (SELECT created_at FROM rollout_targets INDEXED BY rollout_targets_message
+     WHERE msg_fp = :fp AND fp_version = :version AND created_at < :created AND rollout_id <> :id
+     ORDER BY created_at DESC LIMIT 1) AS last_before,
+  (SELECT count(DISTINCT rollout_id) FROM (
+     SELECT rollout_id FROM rollout_targets INDEXED BY rollout_targets_message
+     WHERE msg_fp = :fp AND fp_version = :version AND created_at > :created AND rollout_id <> :id
+     ORDER BY created_at LIMIT 20000)) AS later
+"""
+
+
+def failure_clusters(path: Path, tenant: str, rollout_id: str) -> list[Cluster]:
+    """The failed and uncertain targets of a rollout by status and normalised message, the biggest cluster first."""
+    key = {"tenant": tenant, "id": rollout_id}
+    with reading(path) as conn:
+        rows = dicts(conn, _CLUSTERS, {**key, "named": HOSTS_NAMED, "most": CLUSTERS_MOST * HOSTS_NAMED})
+        mine = one(conn, "SELECT created_at FROM rollouts WHERE tenant = :tenant AND rollout_id = :id", key)
+        created = mine["created_at"] if mine else None
+        hosts: dict[tuple[str, str], list[str]] = {}
+        firsts: list[dict[str, Any]] = []
+        for row in rows:
+            hosts.setdefault((row["status"], row["cluster"]), []).append(row["host"])
+            if row["place"] == 1:
+                firsts.append(row)
+        clusters = []
+        for row in firsts[:CLUSTERS_MOST]:
+            asked = {"fp": row["msg_fp"], "version": row["fp_version"], "created": created, "id": rollout_id}
+            other = one(conn, _ELSEWHERE, asked) or {}
+            message = row["message"] or ""
+            clusters.append(
+                Cluster(
+                    status=row["status"],
+                    message=message,
+                    pattern=normalised(message, row["host"]),
+                    targets=row["n"],
+                    hosts=tuple(hosts[row["status"], row["cluster"]]),
+                    first_at=row["first_at"],
+                    last_at=row["last_at"],
+                    before=int(other.get("before") or 0),
+                    first_seen=other.get("first_seen"),
+                    last_before=other.get("last_before"),
+                    later=int(other.get("later") or 0),
+                )
+            )
+    return clusters
+
+
+def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+    """The bundles that the succeeded targets of a rollout got: bundle, targets, first_host, first_at, last_at.
+
+    More than one row is drift: the rollout did not leave the same runtime everywhere. Targets without a bundle hash are
+    left out.
+    """
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            f"""
+            SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
+                   min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
+            FROM rollout_targets t
+            WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
+            GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
+            """,  # noqa: S608 - HOST is a fragment of ours
+            {"tenant": tenant, "id": rollout_id},
+            ("first_at", "last_at"),
+        )
+
+
+_BEFORE_OF_FLEET = """
+SELECT rollout_id FROM rollouts
+WHERE tenant = :tenant AND created_at < :created AND scope IS :scope ORDER BY created_at DESC LIMIT 1
+"""
+
+_BEFORE_OF_INSTANCE = """
+SELECT b.rollout_id FROM rollout_targets a
+CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
+  ON b.tenant = a.tenant AND b.instance_id = a.instance_id AND b.created_at < :created
+CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS :scope
+WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT 1
+"""
+
+
+def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
+    """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
+    key = {"tenant": tenant, "id": rollout_id}
+    with reading(path) as conn:
+        mine = one(
+            conn,
+            "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
+            key,
+        )
+        if mine is None:
+            return None
+        found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
+    return str(found["rollout_id"]) if found else None
+
+
+def runs_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
+    """Playbook runs that overlap ``first`` to ``last`` and touched the rollout's hosts, but do not name the rollout:
+    run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of the rollout's)."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            WITH near AS MATERIALIZED (
+              SELECT * FROM runs WHERE started_at <= :last AND coalesce(ended_at, heartbeat_at, started_at) >= :first
+              ORDER BY started_at DESC LIMIT 50)
+            SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*) AS hosts
+            FROM near CROSS JOIN run_hosts h ON h.run_id = near.run_id
+            WHERE h.host IN (SELECT hostname FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id
+                             UNION SELECT instance_id FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id)
+              AND NOT EXISTS (SELECT 1 FROM run_links l
+                              WHERE l.run_id = near.run_id AND l.kind = 'rollout' AND l.ref = :id)
+            GROUP BY near.run_id ORDER BY started_at LIMIT 20
+            """,
+            {"tenant": tenant, "id": rollout_id, "first": first, "last": last},
+            ("started_at", "ended_at"),
+        )
+
+
+_WHO = """
+WITH who AS MATERIALIZED (
+  SELECT DISTINCT instance_id, hostname FROM (
+    SELECT instance_id, hostname FROM rollout_targets
+    WHERE tenant = :tenant AND rollout_id = :id AND instance_id IS NOT NULL
+    ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 ELSE 2 END, position LIMIT :most))
+"""
+
+_OF_THAT_TIME = """
+FROM who CROSS JOIN audit_events e
+  ON e.tenant = :tenant AND e.instance_id = who.instance_id AND e.event_ts BETWEEN :first AND :last
+"""
+
+
+def audit_at_the_time(
+    path: Path, tenant: str, rollout_id: str, first: float, last: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Stored audit events of the rollout's instances between two times: counts and the newest 50 that did not succeed.
+
+    The counts: outcome, events. The events: event_ts, host, instance_id, outcome, source, event_type, tool_name, role.
+    Of a big rollout the first 2,000 instances count, those with failed targets first.
+    """
+    params = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
+    with reading(path) as conn:
+        counts = as_frame(
+            conn,
+            _WHO + "SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events " + _OF_THAT_TIME + " GROUP BY 1",
+            params,
+        )
+        events = as_frame(
+            conn,
+            _WHO
+            + "SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome,"
+            + " e.source, e.event_type, e.tool_name, e.role"
+            + _OF_THAT_TIME
+            + " WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50",
+            params,
+            ("event_ts",),
+        )
+    return counts, events
+
+
+_ACTIONS = """
+SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
+       substr(a.message, 1, 400) AS message, a.actor
+FROM who CROSS JOIN instance_actions a
+  ON a.tenant = :tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
+ORDER BY a.created_at DESC LIMIT 50
+"""
+
+
+def actions_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
+    """Stored actions on the rollout's instances between two times, newest first, at most 50: created_at, host,
+    instance_id, action, status, message, actor. Of a big rollout the same instances count as for the audit."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            _WHO + _ACTIONS,
+            {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST},
+            ("created_at",),
+        )

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbook runs: recap, batches, task x host results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, like, one, reading
+
+# Each host of a run with its tallies; one that came to no result before the run ended is in flight alone.
+HOSTS_OF_RUN = """
+SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored, h.final,
+       f.host IS NOT NULL AS in_flight
+FROM run_hosts h LEFT JOIN run_in_flight f ON f.run_id = h.run_id AND f.host = h.host WHERE h.run_id = :id
+UNION ALL
+SELECT f.host, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM run_in_flight f
+WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = f.run_id AND h.host = f.host)
+"""
+
+
+def runs(
+    path: Path, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
+    """One page of playbook runs, newest first, and how many match. search: part of playbook, user, controller or id."""
+    where = """
+        FROM runs WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
+          AND (:like = '' OR playbook LIKE :like ESCAPE '\\' OR user LIKE :like ESCAPE '\\'
+               OR controller LIKE :like ESCAPE '\\' OR run_id LIKE :like ESCAPE '\\')
+    """
+    params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
+    with reading(path) as conn:
+        total = conn.execute("SELECT count(*) " + where, params).fetchone()[0]
+        columns = """SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
+            limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored"""
+        sql = columns + where + " ORDER BY started_at DESC LIMIT :size OFFSET :skip"
+        numbers = ("started_at", "ended_at", "heartbeat_at")
+        frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers)
+    return frame, total
+
+
+def statuses(path: Path, of: str) -> list[str]:
+    """The words that stand as a status in the record. of: 'runs' or 'rollouts'."""
+    table = {"runs": "runs", "rollouts": "rollouts"}[of]
+    with reading(path) as conn:
+        found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
+        return [str(row[0]) for row in found]
+
+
+def run(path: Path, run_id: str) -> dict[str, Any] | None:
+    """Everything stored of one playbook run, None if it is not known."""
+    with reading(path) as conn:
+        return one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": run_id})
+
+
+def recap(path: Path, run_id: str) -> pd.DataFrame:
+    """The recap by host, hosts in trouble first; in_flight: 1 where no result of the host's last task is known."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            f"""
+            SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
+            FROM ({HOSTS_OF_RUN})
+            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host LIMIT 5000
+            """,  # noqa: S608 - the text above
+            {"id": run_id},
+        )
+
+
+def batches(path: Path, run_id: str) -> pd.DataFrame:
+    """The batches of a run: counter, play, batch, name, hosts, started_at, until, failed (hosts), host_names.
+
+    A play without ``serial`` is one batch. until is the start of the next one, or the run's end.
+    """
+    with reading(path) as conn:
+        frame = as_frame(
+            conn,
+            """
+            WITH bad AS (
+              SELECT play_counter, count(DISTINCT host) AS failed FROM host_results
+              WHERE run_id = :id AND status IN ('failed', 'unreachable') AND kind = 'result' GROUP BY play_counter)
+            SELECT p.counter, p.play, p.batch, p.name, p.hosts, p.hosts_json, p.started_at,
+                   coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
+                   coalesce(bad.failed, 0) AS failed
+            FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
+            WHERE p.run_id = :id ORDER BY p.counter LIMIT 1000
+            """,
+            {"id": run_id},
+            ("started_at", "until"),
+        )
+    frame["host_names"] = [", ".join(json.loads(text)) if text else "" for text in frame.pop("hosts_json")]
+    return frame
+
+
+_RESULT_FILTER = """
+FROM host_results h
+LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
+LEFT JOIN plays p ON p.run_id = h.run_id AND p.counter = h.play_counter
+WHERE h.run_id = :id AND (h.kind = 'result' OR h.status IN ('failed', 'unreachable'))
+  AND (:statuses = '[]' OR (CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END)
+       IN (SELECT value FROM json_each(:statuses)))
+  AND (:play IS NULL OR h.play_counter = :play)
+  AND (:like = '' OR h.host LIKE :like ESCAPE '\\' OR t.name LIKE :like ESCAPE '\\' OR h.msg LIKE :like ESCAPE '\\')
+"""
+
+
+def results(
+    path: Path,
+    run_id: str,
+    statuses: Sequence[str] = (),
+    search: str = "",
+    play: int | None = None,
+    page: int = 1,
+    size: int = PAGE,
+) -> tuple[pd.DataFrame, int]:
+    """One page of task x host results, failures first, then in the order of the run; and how many match.
+
+    status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
+    """
+    params = {"id": run_id, "statuses": json.dumps(list(statuses)), "like": like(search), "play": play}
+    with reading(path) as conn:
+        total = conn.execute("SELECT count(*) " + _RESULT_FILTER, params).fetchone()[0]
+        frame = as_frame(
+            conn,
+            """
+            SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status,
+                   h.host, coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at,
+                   h.ended_at, h.duration_s, substr(h.msg, 1, 600) AS msg
+            """
+            + _RESULT_FILTER
+            + """
+            ORDER BY CASE h.status WHEN 'failed' THEN 0 WHEN 'unreachable' THEN 0 WHEN 'ignored' THEN 1 ELSE 2 END,
+                     h.counter
+            LIMIT :size OFFSET :skip
+            """,
+            {**params, "size": size, "skip": (page - 1) * size},
+            ("started_at", "ended_at", "duration_s"),
+        )
+    return frame, total
+
+
+def failures(path: Path, run_id: str, most: int = 20) -> pd.DataFrame:
+    """The first failed and unreachable results of a run, messages whole: host, task, status, msg, item, ended_at."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
+                   h.ended_at
+            FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
+            WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
+            ORDER BY h.counter LIMIT :most
+            """,
+            {"id": run_id, "most": most},
+            ("ended_at",),
+        )
+
+
+def in_flight(path: Path, run_id: str) -> pd.DataFrame:
+    """What each host was last seen doing and has not finished: host, task, started_at."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
+            LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
+            WHERE f.run_id = :id ORDER BY f.started_at, f.host LIMIT 20000
+            """,
+            {"id": run_id},
+            ("started_at",),
+        )

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What does not move though it should: rules over open targets, uncertain ones and lost runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.record.read.frames import dicts, one, reading
+from console.record.read.freshness import Freshness, freshness_of
+
+COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
+
+
+@dataclass(frozen=True)
+class StuckRules:
+    """When something counts as stuck. Times are seconds.
+
+    In progress: longer than ``slower`` times the 95th percentile of its scope, and than ``at_least``. Queued: more than
+    ``grace`` after its countdown, while the window is open and a slot is free. Uncertain targets and lost runs count if
+    they are at most ``recent`` old and nothing newer has replaced them.
+    """
+
+    slower: float = 3.0
+    at_least: float = 600.0
+    grace: float = 60.0
+    recent: float = 14 * 86400.0
+
+
+def opened_at(window: Window, at: float) -> float | None:
+    """When the window that is open at ``at`` opened: -inf if it never closes, None if it is closed."""
+    if window.start is None or window.always_open:
+        return -math.inf
+    if not window.is_open(at):
+        return None
+    opening = at // DAY * DAY + window.start * HOUR
+    return opening if opening <= at else opening - DAY
+
+
+_P95 = """
+WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE scope IS :scope ORDER BY created_at DESC LIMIT 50),
+took AS (
+  SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
+  WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
+SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
+"""
+
+_OPEN = """
+FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
+  ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+WHERE t.is_open = 1 AND r.status <> 'paused'
+"""
+
+# The tenants first: their times are then looked up once, not for each target.
+_SLOW = """
+SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
+       a.value AS as_of
+FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
+  ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')
+WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status = 'in_progress'
+  AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500
+"""
+
+_DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
+_QUEUED = (
+    f"SELECT count(*) AS n, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS host, min({_DUE}) AS due_at,"
+    f" t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued' AND {_DUE} < :as_of - :grace"
+    " GROUP BY t.rollout_id ORDER BY due_at LIMIT 500"
+)
+
+_WAITING = (
+    "SELECT count(*) AS targets, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS host,"
+    f" min(t.created_at) AS at, t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued'"
+    " GROUP BY t.rollout_id ORDER BY at LIMIT 20"
+)
+
+_UNCERTAIN = """
+WITH recent AS (
+  SELECT tenant, rollout_id FROM rollouts
+  WHERE created_at >= :since AND uncertain > 0 ORDER BY created_at DESC LIMIT 500)
+SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, coalesce(t.completed_at, t.started_at, t.created_at)
+       AS at, t.rollout_id, t.error_message
+FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+WHERE t.status = 'uncertain' AND NOT EXISTS (
+  SELECT 1 FROM rollout_targets later
+  WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+ORDER BY at DESC LIMIT 500
+"""
+
+_LOST = """
+SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r
+WHERE status = 'lost' AND started_at >= :since AND NOT EXISTS (
+  SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
+  AND later.status = 'successful' AND later.check_mode IS r.check_mode)
+ORDER BY at DESC LIMIT 500
+"""
+
+
+def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
+    """What is stuck as of the newest look at its tenant's API, at most 500 of each rule.
+
+    Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
+    run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
+    """
+    rules = rules or StuckRules()
+    with reading(path) as conn:
+        found = unmoved(conn, freshness_of(conn), now, rules)
+        since = now - rules.recent
+        for r in dicts(conn, _LOST, {"since": since}):
+            why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
+            found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
+        for r in dicts(conn, _UNCERTAIN, {"since": since}):
+            why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
+            found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout.
+
+    Each is judged as of the newest look at its own tenant.
+    """
+    found: list[tuple[Any, ...]] = []
+    as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
+    scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
+    limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
+    for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
+        why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
+        found.append(_row("in progress", 1, r["host"], r["started_at"], r["as_of"], why, rollout_id=r["rollout_id"]))
+    for tenant, at in as_of.items():
+        found += _queued(conn, tenant, at, rules)
+    return found
+
+
+def shut_out(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
+    """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
+    found = []
+    for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
+        window, _slots = _policy(conn, tenant)
+        if not window.is_open(at):
+            for r in dicts(conn, _WAITING, {"tenant": tenant}):
+                found.append({**r, "why": window.sentence(at)})
+    return found
+
+
+def _row(
+    rule: str, n: int, host: str | None, at: float | None, now: float, why: str, rollout_id: str = "", run_id: str = ""
+) -> tuple[Any, ...]:
+    age = round(max(0.0, now - at)) if at is not None else None
+    return rule, n, host, at, age, why, rollout_id or None, run_id or None
+
+
+def _p95(conn: sqlite3.Connection, scope: str | None) -> float | None:
+    row = conn.execute(_P95, {"scope": scope}).fetchone()
+    return float(row[0]) if row else None
+
+
+def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+    window, slots = _policy(conn, tenant)
+    opened = opened_at(window, as_of)
+    active = conn.execute(
+        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
+        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
+        (tenant,),
+    ).fetchone()[0]
+    if opened is None or active >= slots:
+        return []
+    params = {"tenant": tenant, "opened": opened, "as_of": as_of, "grace": rules.grace}
+    why = f"Due and not started, though {active} of {slots} slots are busy and the window is open."
+    return [
+        _row("queued", r["n"], r["host"], r["due_at"], as_of, why, rollout_id=r["rollout_id"])
+        for r in dicts(conn, _QUEUED, params)
+    ]
+
+
+def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+    """The tenant's window and how many targets may run at a time: none by a policy that allows none or does not say.
+
+    Without a policy open all day, and one.
+    """
+    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
+    if row is None:
+        return Window(None, None), 1
+    policy = json.loads(row["raw_json"])
+    policy = policy if isinstance(policy, dict) else {}
+    try:
+        slots = max_parallel_rollouts(policy)
+    except ValueError:
+        slots = 0
+    return Window.of_policy(policy), slots

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting a backup in the database's place while nobody uses the database; what was there is kept aside.
+
+Copying a file over the database is not enough: a write-ahead log that a killed sync left beside it would be read as the
+backup's own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from console.record.opening import StoreError
+from console.record.private_files import beside, make_private_folder
+from console.record.write.upkeep import as_on_disk, copied, open_upkeep
+
+# Where SQLite's locks are, and how many bytes they take: every open connection in WAL mode holds one of them.
+_LOCK_START, _LOCK_BYTES = 0x40000000, 512
+_WAIT = 5.0
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was done. ``aside``: the files that were there before, under their new names."""
+
+    database: Path
+    aside: list[Path]
+
+
+def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = _WAIT) -> Restored:
+    """Make a checked, migrated copy of ``backup`` the database; what was there is kept under another name.
+
+    A copy for review becomes a database of its own. Raises StoreError when ``backup`` is no sound database of the
+    console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
+    """
+    place = database.resolve()
+    if not backup.is_file():
+        raise StoreError(f"There is no backup {backup}.")
+    if place.exists() and backup.samefile(place):
+        raise StoreError(f"{backup} is the database itself; name a backup of it.")
+    try:
+        if make_folder:
+            make_private_folder(place.parent)
+        if not place.parent.is_dir():
+            raise StoreError(f"The folder {place.parent} of the console's database does not exist; create it first.")
+        with copied(backup, beside=place) as made:
+            _make_current(backup, made, now)
+            as_on_disk(made)
+            with _alone(place, wait) as old:
+                aside = _swap(made, place, old, now)
+    except OSError as error:
+        raise StoreError(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
+    return Restored(place, aside)
+
+
+def _make_current(backup: Path, made: Path, now: float) -> None:
+    try:
+        with open_upkeep(made) as upkeep:
+            upkeep.adopt(now)
+            upkeep.record("restore", now, {"file": str(backup.absolute())})
+    except StoreError as error:
+        raise StoreError(str(error).replace(str(made), str(backup))) from error
+    if left := [file for file in beside(made) if file.exists()]:
+        raise StoreError(f"SQLite did not finish the copy of {backup}: it left {left[0].name}. Try again.")
+
+
+def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
+    """Put ``made`` at ``place``. Until that last step the old database is there; its log is never beside another."""
+    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    name, number = f"{place.name}.before-restore-{moment}", 1
+    while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):
+        number += 1
+        name = f"{place.name}.before-restore-{moment}-{number}"
+    kept = place.with_name(name)
+    aside = []
+    if old is not None:
+        with os.fdopen(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy:
+            shutil.copyfileobj(old, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        aside.append(kept)
+    for old_name, new_name in zip(beside(place), beside(kept), strict=True):
+        if os.path.lexists(old_name):
+            old_name.rename(new_name)
+            aside.append(new_name)
+    made.replace(place)
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return aside
+
+
+@contextmanager
+def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
+    """The open database, None without one. Nobody reads or writes it meanwhile, however damaged it is.
+
+    All of SQLite's locks of it are held. The process would lose them if it closed another descriptor of the same file.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            number = os.open(place, os.O_RDWR)
+        except FileNotFoundError:
+            yield None
+            return
+        with os.fdopen(number, "r+b", buffering=0) as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_START)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"The database {place} is in use by another program, such as a sync, and was left as it is."
+                        " Stop that program, or wait for its end, and restore again."
+                    ) from error
+            else:
+                # Another restore may have replaced the file while this one waited for it.
+                if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
+                    yield file
+                    _close_to_latecomers(number)
+                    return
+        time.sleep(0.05)
+
+
+def _close_to_latecomers(number: int) -> None:
+    """Spoil the old file, which has no name any more, for who opened it before it was replaced.
+
+    SQLite finds the write-ahead log by its name: it would take the new database's log for the old file's.
+    """
+    if os.fstat(number).st_nlink == 0:
+        os.pwrite(number, bytes(100), 0)

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening the client of the API with the console's own settings, for reading (sync) and for acting."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    SettingsError as ClientSettingsError,
+)
+from console.settings.environment import ApiConnection, SettingsError
+
+
+def open_client(connection: ApiConnection, *, read_only: bool) -> FleetClient:
+    """A client; nothing is sent yet. Whoever opens it closes it. Raises SettingsError."""
+    try:
+        return connect(
+            connection.api_url,
+            connection.api_key,
+            validate_certs=connection.validate_certs,
+            ca_path=connection.ca_path,
+            request_timeout=connection.request_timeout,
+            retries=connection.retries,
+            read_only=read_only,
+        )
+    except ClientSettingsError as error:
+        raise SettingsError(str(error)) from error

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file that sets up the login: Streamlit's secrets with a section [auth], checked before anybody relies on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import stat
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from console.settings.environment import Acting, SettingsError
+
+_NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+_SECRET_LEAST = 32
+_CALLBACK = "/oauth2callback"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login that can work. ``origin``: the console's own, as browsers spell it, from redirect_uri.
+
+    ``issuer``: the login provider's, from server_metadata_url, '' where that does not tell it. ``client_id``: the
+    console's name at the provider.
+    """
+
+    file: Path
+    origin: str
+    issuer: str
+    client_id: str
+
+    @property
+    def host(self) -> str:
+        """The name in ``origin``, without scheme and port."""
+        return urlsplit(self.origin).hostname or ""
+
+
+def load_login(file: Path) -> Login:
+    """Read and check the file. Raises SettingsError; no value of the file is in its text but redirect_uri."""
+    section = _section(file)
+    missing = [name for name in _NEEDED if not isinstance(section.get(name), str) or not section[name].strip()]
+    if missing:
+        raise SettingsError(f"{_named(file)} lacks {', '.join(missing)} in its section [auth].")
+    if len(section["cookie_secret"]) < _SECRET_LEAST:
+        raise SettingsError(
+            f"{_named(file)} has a cookie_secret of less than {_SECRET_LEAST} characters: "
+            "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    if importlib.util.find_spec("authlib") is None:
+        raise SettingsError("The login needs Authlib: python -m pip install Authlib")
+    origin, issuer = _own_origin(section["redirect_uri"]), _issuer(section["server_metadata_url"])
+    return Login(file.absolute(), origin, issuer, section["client_id"].strip())
+
+
+def bound_to_login(acting: Acting) -> Acting:
+    """The settings with the issuer and the client id of their login file. Raises SettingsError."""
+    if acting.login is None:
+        return acting
+    login = load_login(acting.login)
+    return replace(acting, issuer=acting.issuer or login.issuer, client_id=login.client_id)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is of this machine alone; '' is every address there is."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _section(file: Path) -> dict[str, Any]:
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{_named(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise SettingsError(f"{_named(file)} is open to every account of this machine: chmod 600 it.")
+    try:
+        section = tomllib.loads(text).get("auth")
+    except tomllib.TOMLDecodeError:
+        # Its text may quote a line, and that line may hold a secret.
+        raise SettingsError(f"{_named(file)} is no TOML.") from None
+    if not isinstance(section, dict):
+        raise SettingsError(f"{_named(file)} has no section [auth].")
+    return section
+
+
+def _own_origin(redirect_uri: str) -> str:
+    """Scheme, host and port of the console. Raises SettingsError for an address at which no login would end."""
+    said = f"redirect_uri is {redirect_uri!r}"
+    try:
+        parts = urlsplit(redirect_uri)
+        host = parts.hostname or ""
+        # Streamlit puts the port of the server there.
+        port = ":{port}" if parts.netloc.endswith(":{port}") else f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        raise SettingsError(f"{said}; that is no address.") from None
+    if parts.scheme not in ("http", "https") or not host or not parts.path.endswith(_CALLBACK):
+        raise SettingsError(f"{said}; it must be the console's address and end with {_CALLBACK}.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise SettingsError(f"{said}: logins over a network need https, by a proxy in front of the console.")
+    if port == {"http": ":80", "https": ":443"}[parts.scheme]:
+        port = ""
+    with suppress(UnicodeError):
+        host = host.encode("idna").decode()
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    if parts.path != _CALLBACK:
+        raise SettingsError(
+            f"{said}: the console is served at the top of its address only, so that no login would end at"
+            f" {parts.path}. Give it a name or a port of its own, as in {origin}{_CALLBACK}, and register that with the"
+            " login provider."
+        )
+    if redirect_uri != origin + _CALLBACK:
+        raise SettingsError(f"{said}; browsers spell it {origin}{_CALLBACK}: write and register it so.")
+    return origin
+
+
+def _issuer(server_metadata_url: str) -> str:
+    """By OpenID Connect Discovery the metadata's address is the issuer and a fixed end."""
+    issuer, end, _rest = server_metadata_url.partition("/.well-known/")
+    return issuer if end else ""
+
+
+def _named(file: Path) -> str:
+    return f"{file} (FLEETOPS_CONSOLE_LOGIN)"

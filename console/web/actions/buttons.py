@@ -1,0 +1,256 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Acting from a page: the buttons that an operator has, the confirmation, and what came of it.
+
+Nothing is decided here: acting.send refuses what may not be sent, whatever the buttons looked like.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import streamlit as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
+from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Verdict, as_stored, judge
+from console.act.send import Attempt, Outcome, act, look
+from console.collect.api.rollouts import ApiOptions
+from console.collect.once import sync_once
+from console.record.read import rollouts as rollout_queries
+from console.record.write.store import StoreError
+from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
+from console.text import times
+from console.web import sign_in
+from console.web.shared import cached, links, lists, messages, pages
+from console.web.shared.status import status_badge
+
+ICONS = {
+    "pause": ":material/pause:",
+    "resume": ":material/play_arrow:",
+    "cancel": ":material/stop:",
+    "retry": ":material/replay:",
+    "power-cycle": ":material/power_settings_new:",
+}
+# Targets that the choice for a retry offers.
+CHOICES_MOST = 500
+# The newest rollouts that are looked at after an action; open ones among them are read whole.
+SYNCED_ROLLOUTS = 100
+
+_OPEN = "acting_confirmation"
+
+
+@dataclass
+class _Confirmation:
+    """An open confirmation, kept in the session: what is meant, what the API showed when it was opened, what came."""
+
+    intent: Intent
+    attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    seen: Seen | None = None
+    seen_at: float = 0.0
+    outcome: Outcome | None = None
+
+
+def for_rollout(rollout: dict[str, Any]) -> None:
+    """The row of buttons of a rollout; nothing where acting is switched off. ``rollout``: as queries.rollout."""
+    stored = as_stored(rollout)
+    intents = [
+        Intent(action, rollout["tenant"], links.short(rollout["rollout_id"]), rollout["rollout_id"])
+        for action in (*STEERING, "retry")
+    ]
+    bad = rollout["failed"] + rollout["uncertain"]
+    retry = Verdict(bool(bad), "Chooses one of the failed and uncertain targets." if bad else "No target has failed.")
+    _row([(intent, retry if intent.action == "retry" else judge(intent, stored)) for intent in intents])
+
+
+def for_instance(known: dict[str, Any]) -> None:
+    """The row of buttons of an instance; nothing where acting is switched off. ``known``: as queries.instance."""
+    intent = Intent("power-cycle", known["tenant"], known["host"], instance_id=known["instance_id"])
+    _row([(intent, judge(intent, Seen()))])
+
+
+def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
+    # What was done could not be written into a copy.
+    if not sign_in.acting().enabled or cached.is_copy():
+        return
+    who = sign_in.visitor()
+    connection, no_api = _connection()
+    with lists.row():
+        for intent, verdict in offers:
+            pressed = st.button(
+                intent.action.capitalize(),
+                icon=ICONS[intent.action],
+                disabled=not (who.may_act and connection and verdict.allowed),
+                help=_plain(verdict.sentence),
+                key=f"act_{intent.action}",
+            )
+            if pressed:
+                st.session_state[_OPEN] = _Confirmation(intent)
+                # The confirmation is drawn outside of what refreshes itself, or the next refresh would close it.
+                st.rerun()
+        thing = offers[0][0]
+        st.page_link(
+            pages.ACTIONS,
+            label="Record of actions",
+            icon=":material/history:",
+            query_params={"acted_q": thing.rollout_id or thing.instance_id},
+        )
+    if not who.may_act:
+        st.caption(who.why_not)
+    elif no_api:
+        st.text(no_api)
+
+
+def confirmation(of: str) -> None:
+    """The open confirmation, if it is of this rollout or instance. Called outside of everything that refreshes."""
+    open_one: _Confirmation | None = st.session_state.get(_OPEN)
+    if open_one is None or of not in (open_one.intent.rollout_id, open_one.intent.instance_id):
+        st.session_state.pop(_OPEN, None)
+        return
+    title = f"{open_one.intent.action.capitalize()} {_plain(open_one.intent.name)}"
+    st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(open_one)
+
+
+def _close() -> None:
+    st.session_state.pop(_OPEN, None)
+
+
+def _confirm(this: _Confirmation) -> None:
+    if this.outcome is not None:
+        _say(this.outcome)
+        return
+    connection, no_api = _connection()
+    if connection is None:
+        st.text(no_api)
+        return
+    seen = this.seen or _read(connection, this)
+    if seen is None:
+        return
+    intent = _chosen(this.intent, seen)
+    if intent is None:
+        st.text("The API shows no failed or uncertain target of this rollout.")
+        return
+    intent = replace(intent, force=_forced(intent, seen))
+    verdict = judge(intent, seen)
+    st.text(verdict.sentence)
+    st.caption(f"By the API at {times.moment(this.seen_at, '%H:%M:%S')} UTC; it is read again before anything is sent.")
+    reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="kept in the record")
+    typed = ""
+    if intent.force:
+        typed = st.text_input(f"Type {_plain(intent.name)} to force it", key="act_typed")
+    count = f"{verdict.touches:,} target{'s' if verdict.touches != 1 else ''}"
+    touched = "1 instance" if intent.action == "power-cycle" else count
+    if st.button(
+        f"{intent.action.capitalize()}{', by force' if intent.force else ''}: {touched}",
+        icon=ICONS[intent.action],
+        type="primary",
+        disabled=not verdict.allowed,
+        key="act_send",
+    ):
+        _send(connection, this, intent, reason, typed, verdict.touches)
+
+
+def _read(connection: ApiConnection, this: _Confirmation) -> Seen | None:
+    try:
+        with st.spinner("Reading the state from the API"):
+            this.seen = look(connection, this.intent)
+    except (ApiError, SettingsError) as error:
+        messages.problem("The state cannot be read", f"Nothing was sent. {error}")
+        return None
+    this.seen_at = time.time()
+    return this.seen
+
+
+def _chosen(intent: Intent, seen: Seen) -> Intent | None:
+    """The intent with the target that the visitor chooses; None where there is none to choose."""
+    if intent.action != "retry":
+        return intent
+    bad = [str(row.get("id")) for row in seen.targets if target_status(row.get("status")) in ("failed", "uncertain")]
+    if not bad:
+        return None
+    stored = cached.ask(rollout_queries.targets_of, intent.tenant, intent.rollout_id)
+    hosts = dict(zip(stored["target_id"], stored["host"], strict=True))
+    if len(bad) > CHOICES_MOST:
+        st.caption(f"The first {CHOICES_MOST} of {len(bad):,} targets")
+    labels = {one: f"{hosts.get(one, one)} ({target_status((seen.target(one) or {}).get('status'))})" for one in bad}
+    target = st.selectbox("Target", bad[:CHOICES_MOST], format_func=lambda one: _plain(labels[one]), key="act_target")
+    return replace(intent, target_id=target, name=hosts.get(target, target))
+
+
+def _forced(intent: Intent, seen: Seen) -> bool:
+    if intent.action not in FORCED:
+        return False
+    if intent.action == "cancel":
+        return st.checkbox("Terminate what is in progress too (force)", key="act_force")
+    row = seen.target(intent.target_id) or {}
+    if target_status(row.get("status")) != "uncertain":
+        return False
+    return st.checkbox("Send it although nobody knows whether it was applied (force)", key="act_force")
+
+
+def _send(
+    connection: ApiConnection, this: _Confirmation, intent: Intent, reason: str, typed: str, confirmed: int
+) -> None:
+    # One line: what is kept is read in a table.
+    attempt = Attempt(this.attempt_id, sign_in.visitor(), intent, " ".join(reason.split()), confirmed, typed)
+    try:
+        with st.spinner("Sending"):
+            this.outcome = act(
+                attempt, enabled=sign_in.acting().enabled, database=load_settings().database, connection=connection
+            )
+    except StoreError as error:
+        messages.problem("The record cannot be written", str(error))
+        return
+    st.rerun(scope="fragment")
+
+
+def _say(outcome: Outcome) -> None:
+    status_badge(outcome.word)
+    st.text(outcome.sentence)
+    with lists.row():
+        closed = st.button("Close", key="act_close")
+        # What was refused has changed nothing that a page could show.
+        synced = outcome.word != "refused" and st.button(
+            "Sync and close", icon=":material/sync:", type="primary", key="act_sync", help="Reads what is open anew."
+        )
+    if synced and not _synced():
+        return
+    if synced or closed:
+        _close()
+        st.rerun()
+
+
+def _synced() -> bool:
+    """Read the newest rollouts, so that the page shows what was done; False if something of it failed."""
+    connection, _no_api = _connection()
+    try:
+        with st.spinner("Reading the rollouts"):
+            report = sync_once(
+                load_settings(),
+                connection=connection,
+                spools=False,
+                api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
+            )
+    except (StoreError, SettingsError) as error:
+        st.text(str(error))
+        return False
+    for sentence in report.problems:
+        st.text(sentence)
+    return not report.problems
+
+
+def _connection() -> tuple[ApiConnection | None, str]:
+    try:
+        return load_api(), ""
+    except SettingsError as error:
+        return None, str(error).replace(", or give --no-api", "").replace("may read", "may act")
+
+
+def _plain(text: str) -> str:
+    """Machine text for a label: as a code span it is no markup."""
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"

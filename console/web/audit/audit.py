@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Audit summary: what the agents' runtimes did, pivoted over time, how much of it is held, and the events of a cell."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from console.figures import audit
+from console.record.read import audit as audit_queries
+from console.record.read import frames
+from console.web.audit import tables
+from console.web.audit.tables import word
+from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+
+SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
+DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
+BUCKETS_MOST = 200
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
+def figure(counts: pd.DataFrame, theme: str, zone: str) -> str:
+    return plot.to_json(audit.over_time(counts, theme, zone))
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
+def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
+    return audit.pivot(counts)
+
+
+def body() -> None:
+    with messages.database():
+        messages.data_as_of()
+        totals = cached.ask(audit_queries.audit_totals)
+        if not totals.instances:
+            messages.empty(
+                "No audit events yet",
+                "They are read from the API for every instance that a rollout has named:",
+                [frames.SYNC],
+            )
+            return
+        held(totals)
+        span, by, name = filters()
+        counts = cached.ask(audit_queries.audit_over_time, by, span)
+        if not len(counts):
+            st.text("No held event lies in this time.")
+        else:
+            over_time(counts, span, by, name)
+            events(counts, span, by, name)
+        instances()
+
+
+def held(totals: audit_queries.AuditTotals) -> None:
+    """The API's own totals, and what share of them the record holds."""
+    lists.metrics(
+        [
+            ("Events, by the API", f"{totals.total:,}"),
+            ("Success", f"{totals.success:,}"),
+            ("Error", f"{totals.error:,}"),
+            ("Denied", f"{totals.denied:,}"),
+            ("Instances", f"{totals.instances:,}"),
+        ]
+    )
+    part = min(1.0, totals.held / totals.total) if totals.total else 1.0
+    st.progress(
+        part, text=f"{totals.held:,} of {totals.total:,} events ingested. The counts below are of the ingested ones."
+    )
+    if totals.gaps:
+        with lists.row():
+            st.badge("gaps", icon=":material/warning:", color="orange")
+            st.text(
+                f"Of {totals.gaps:,} instance{'s' if totals.gaps != 1 else ''} events are missing between two syncs;"
+                " they stand first under By instance."
+            )
+
+
+def filters() -> tuple[audit_queries.AuditSpan, str, str]:
+    """Time, grain, instance and dimension, all in the URL: the span, the dimension and its name."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.segmented_control(
+            "Time", list(SPANS), default="30 days", required=True, key="span", bind="query-params"
+        )
+        days = SPANS[chosen or "30 days"]
+        per = "Hour" if days == 1 else "Day"
+        if days == 7:
+            per = (
+                st.segmented_control(
+                    "Per", ["Day", "Hour"], default="Day", required=True, key="per", bind="query-params"
+                )
+                or "Day"
+            )
+        by = st.segmented_control(
+            "By", list(DIMENSIONS), default="Source", required=True, key="by", bind="query-params"
+        )
+        known = cached.ask(audit_queries.audit_instances)
+        hosts = dict(zip(known["instance_id"], known["host"], strict=True))
+        instance = st.selectbox(
+            "Instance",
+            ["", *hosts],
+            format_func=lambda i: hosts.get(i, "all instances"),
+            key="instance",
+            bind="query-params",
+            width=300,
+        )
+    # By the hour or day, so that answers can be kept.
+    now = viewer.clock() // 3600 * 3600
+    span = audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or "")
+    name = by or "Source"
+    return span, DIMENSIONS[name], name
+
+
+def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
+    st.subheader(f"By {span.grain} and outcome")
+    # Only hours are named in the viewer's zone, so that all viewers share the figure of days.
+    drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
+    plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
+    table = pivoted(counts)
+    with lists.row():
+        st.subheader(f"By {name.lower()}", width="content")
+        export_menu.share(
+            f"audit-{name.lower()}",
+            len(counts),
+            lambda path, most: audit_queries.audit_over_time(path, by, span).head(most),
+        )
+    st.caption("Choose a cell to list its events below.")
+
+    def choose(value: str, outcome: str | None) -> None:
+        st.session_state[f"audit_{by}"] = word(value)
+        st.session_state["audit_outcome"] = word(outcome) if outcome is not None else None
+
+    tables.pivot(table, name.lower(), f"pivot_{by}", choose)
+    if table["value"].nunique() < counts["value"].nunique():
+        st.caption(f"The {len(table):,} biggest of {counts['value'].nunique():,}; the file under Share has all.")
+
+
+def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
+    """The events of a cell: of a word, an outcome and a day or hour, each optional and in the URL."""
+    with lists.row():
+        st.subheader("Events", width="content")
+        menu = st.container(width="content")
+    sizes = counts.groupby("value")["events"].sum().sort_values(ascending=False)
+    values = {word(str(value)): str(value) for value in sizes.index[:1000]}
+    outcomes = {word(o): o for o in sorted(counts["outcome"].unique(), key=audit.outcome_order)}
+    buckets = sorted((b for b in counts["bucket"].unique() if b), reverse=True)[:BUCKETS_MOST]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        value = pick(name, list(values), f"audit_{by}", 260)
+        outcome = pick("Outcome", list(outcomes), "audit_outcome", 150)
+        bucket = pick("Hour (UTC)" if span.grain == "hour" else "Day (UTC)", buckets, "audit_when", 180)
+    cell = audit_queries.AuditCell(
+        span,
+        by,
+        None if value is None else values[value],
+        None if outcome is None else outcomes[outcome],
+        bucket,
+    )
+    found, total = lists.paged("audit", lambda n: cached.ask(audit_queries.audit_events, cell, n), frames.LIST_PAGE)
+    with menu:
+        export_menu.share("audit", total, lambda path, most: audit_queries.audit_events(path, cell, 1, most)[0])
+    if not len(found):
+        st.text("None of these events is held any more, only their counts." if not total else "No event is here.")
+        return
+    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first")
+    tables.events(found)
+    lists.pager("audit", total, frames.LIST_PAGE)
+
+
+def pick(label: str, options: list[str], key: str, width: int) -> str | None:
+    """One of the options or None for all; what the address or an earlier view names and is not there counts as all."""
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+    return st.selectbox(label, options, index=None, placeholder="all", key=key, bind="query-params", width=width)
+
+
+def instances() -> None:
+    found, total = lists.paged("coverage", lambda n: cached.ask(audit_queries.audit_coverage, n), frames.LIST_PAGE)
+    with lists.row():
+        st.subheader("By instance", width="content")
+        export_menu.share("coverage", total, lambda path, most: audit_queries.audit_coverage(path, 1, most)[0])
+    tables.coverage(found)
+    lists.pager("coverage", total, frames.LIST_PAGE)
+
+
+st.title("Audit summary")
+body()

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One instance: what it runs and how it is, its health over time, actions, deploys, audit and versions."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console.figures import health_bands, instance
+from console.record.read import attention, frames, freshness, instances
+from console.record.read import audit as audit_queries
+from console.text import times as charts
+from console.web.actions import buttons
+from console.web.browser import auto_refresh
+from console.web.instances import tables
+from console.web.shared import cached, links, lists, messages, pages, plot, viewer
+from console.web.shared.export_menu import Fetch, share
+from console.web.shared.status import status_badge
+
+ID = links.wanted_id()
+SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
+OUTCOMES = ("success", "error", "denied")
+
+
+@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
+def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
+    bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
+    inside = [band for band in bands if band.end > span[0]]
+    return plot.to_json(instance.health_strip(inside, span, theme, zone))
+
+
+@st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
+def times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
+    return plot.to_json(instance.deploy_times(targets, (p50, p95), theme, zone))
+
+
+def body() -> None:
+    with messages.database():
+        known = cached.ask(instances.instance, ID) if ID else None
+        if known is None:
+            st.title("Instance")
+            st.text(f"The database knows no instance {ID}." if ID else "No instance is chosen.")
+            st.page_link(pages.INSTANCES, label="All instances", icon=":material/dns:")
+            return
+        header(known)
+        health(known)
+        deploys(known)
+        actions(known)
+        audit(known)
+        versions(known)
+
+
+def header(known: dict[str, Any]) -> None:
+    with lists.row():
+        st.title(f"Instance {links.short(known['instance_id'])}", width="content")
+        if known["health"]:
+            status_badge(known["health"])
+        if known["outdated"]:
+            status_badge("outdated")
+        share("instance")
+    messages.data_as_of(known["tenant"])
+    lists.line(known["host"], known["instance_id"])
+    buttons.for_instance(known)
+    if known["problem"]:
+        with st.container(border=True):
+            st.badge("open problem", icon=":material/error:", color="red")
+            st.text(known["problem"])
+    full = " or more" if known["memories_full"] else ""
+    lists.metrics(
+        [
+            ("Runtime", known["runtime_current"] or "not read"),
+            ("Available", known["runtime_available"] or "not read"),
+            ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
+            ("Uptime", charts.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
+            ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
+        ]
+    )
+    deployed = charts.moment(known["deployed_at"])
+    lists.line(
+        f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
+        f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
+        moments=[known["deployed_at"]],
+    )
+
+
+def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
+    """The heading of a list and its menu to take it along; none where there is nothing."""
+    with lists.row():
+        st.subheader(title, width="content")
+        if total:
+            share(of, total, fetch)
+
+
+def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
+    """That a kind was never read of this instance, and what to run where a sync could: ``how`` introduces it."""
+    if cached.is_copy():
+        st.text(sentence)
+        return
+    st.text(f"{sentence} {how}")
+    # Quoted: the id is the server's, and the line is made to be pasted into a shell.
+    words = [frames.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
+    st.code(" ".join(words), language="bash")
+
+
+def as_of(known: dict[str, Any], kind: str) -> str:
+    at = known[f"{kind}_at"]
+    return f"read {charts.moment(at, '%Y-%m-%d %H:%M')} UTC ({viewer.ago(at)})" if at else ""
+
+
+def health(known: dict[str, Any]) -> None:
+    st.subheader("Health")
+    if not known["health_at"] and not known["health"]:
+        to_read("Its health was never read.", "This reads what the server has stored:", known, "--health")
+        return
+    span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
+    # Whole minutes, so that the figure is not made anew every second.
+    now = viewer.clock() // 60 * 60
+    since = now - SPANS[span or "7 days"] * 86400
+    checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
+    figure = strip(checks, (since, now), viewer.theme(), viewer.zone())
+    plot.chart(figure, "Health of the instance over time", "health")
+    shown = int((checks["checked_at"] >= since).sum())
+    st.caption(
+        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A check holds until the next one, "
+        f"for {charts.duration(health_bands.usual_hold(checks['checked_at'].tolist()))} at most; "
+        "hatched is where nobody looked."
+    )
+    lists.line(
+        f"checked {charts.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
+    )
+    if known["trouble"]:
+        st.code(known["trouble"], language=None, wrap_lines=True)
+
+
+def deploys(known: dict[str, Any]) -> None:
+    key = known["tenant"], known["instance_id"]
+    now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
+    found, total = lists.paged(
+        "deploys", lambda n: cached.ask(instances.instance_targets, *key, now, n), frames.LIST_PAGE
+    )
+    headed(
+        "Rollouts", "instance-rollouts", total, lambda path, n: instances.instance_targets(path, *key, now, size=n)[0]
+    )
+    if not total:
+        st.text("No rollout target of this instance is stored.")
+        return
+    usual = cached.ask(instances.instance_usual, *key)
+    fleet = cached.ask(attention.usual_seconds)
+    p50, p95, whose = usual["p50"], usual["p95"], "its"
+    if p95 is not None:
+        said = (
+            f"Its {usual['n']:,} succeeded deploys took {charts.duration(p50)} (p50) and {charts.duration(p95)} (p95)"
+        )
+    else:
+        said = (
+            f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {instances.USUAL_LEAST})"
+        )
+        p95, whose = fleet, "the fleet's"
+    st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
+    if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
+        plot.chart(times(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times")
+    tables.deploys(found, p50, p95, whose)
+    lists.pager("deploys", total, frames.LIST_PAGE)
+
+
+def actions(known: dict[str, Any]) -> None:
+    key = known["tenant"], known["instance_id"]
+    if not known["actions_at"]:
+        st.subheader("Actions")
+        to_read("Its actions were never read.", "This reads them:", known, "--actions")
+        return
+    found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
+    headed("Actions", "instance-actions", total, lambda path, n: instances.instance_actions(path, *key, size=n)[0])
+    lists.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
+    if known["gap_from"]:
+        st.badge("some are missing", icon=":material/help:", color="orange")
+        st.text(
+            f"Between {charts.moment(known['gap_from'])} and {charts.moment(known['gap_to'])} UTC there were more "
+            "actions than the API lists (100). Sync the actions more often."
+        )
+    if total:
+        tables.actions(found)
+        lists.pager("actions", total, frames.LIST_PAGE)
+
+
+def audit(known: dict[str, Any]) -> None:
+    st.subheader("Audit")
+    key = known["tenant"], known["instance_id"]
+    counts = cached.ask(audit_queries.audit_counts, "source", known["instance_id"])
+    if not len(counts):
+        if known["audit_at"]:
+            lists.line("no audit events", as_of(known, "audit"))
+        else:
+            to_read("Its audit was never read.", "Every sync reads it, unless it is told --no-audit:", known, "")
+        return
+    by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
+    other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
+    lists.metrics(
+        [(outcome.capitalize(), f"{by_outcome.get(outcome, 0):,}") for outcome in OUTCOMES]
+        + ([("Other", f"{other:,}")] if other else [])
+    )
+    with lists.row():
+        lists.line("ingested events, all time", as_of(known, "audit"))
+        st.page_link(
+            pages.AUDIT,
+            label="In the audit summary",
+            icon=":material/arrow_forward:",
+            query_params={"instance": known["instance_id"]},
+        )
+    found, total = cached.ask(instances.non_success_events, *key)
+    if total:
+        with lists.row():
+            st.caption(f"The newest {len(found):,} that were no success", width="content")
+            share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
+        tables.events(found)
+    else:
+        st.text("Every ingested event was a success.")
+
+
+def versions(known: dict[str, Any]) -> None:
+    st.subheader("Versions")
+    if not known["updates_at"]:
+        to_read("Its versions were never read.", "This reads them:", known, "--updates")
+        return
+    lists.line(as_of(known, "updates"))
+    rows = json.loads(known["components_json"]) if known["components_json"] else []
+    if rows:
+        tables.components(rows)
+    else:
+        st.text("The server names no component of this instance.")
+    key = known["tenant"], known["instance_id"]
+    seen = cached.ask(instances.instance_versions, *key)
+    if len(seen) > 1:
+        with lists.row():
+            st.caption("Versions seen over time", width="content")
+            share("instance-versions", len(seen), lambda path, _n: instances.instance_versions(path, *key))
+        tables.versions(seen)
+
+
+auto_refresh.refreshing(body, cached.something_open)
+buttons.confirmation(ID)

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policy and window: may a rollout start now, under which limits, what changed, and who went past the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console.figures import instance
+from console.record.read import frames
+from console.record.read import policy as policy_queries
+from console.text import times
+from console.web.browser import auto_refresh
+from console.web.instances import tables
+from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+from console.web.shared.status import status_badge
+
+COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
+
+
+@st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
+def strip(open_hours: tuple[bool, ...], now: float, theme: str) -> str:
+    return plot.to_json(instance.window_strip(open_hours, now, theme))
+
+
+def body() -> None:
+    with messages.database():
+        messages.data_as_of()
+        policies = cached.ask(policy_queries.policies)
+        if not policies:
+            messages.empty(
+                "No policy yet", "The tenant's update policy is read with every sync of the API:", [frames.SYNC]
+            )
+            return
+        policy = chosen(policies)
+        now = viewer.clock() // 60 * 60
+        window(cached.ask(policy_queries.window_now, policy["tenant"], now), now)
+        limits(policy)
+        changes(policy)
+        overrides(policy)
+
+
+def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
+    by_tenant = {policy["tenant"]: policy for policy in policies}
+    if len(by_tenant) == 1:
+        return policies[0]
+    tenant = st.selectbox("Tenant", list(by_tenant), key="tenant", bind="query-params", width=420)
+    return by_tenant.get(tenant or "", policies[0])
+
+
+def window(state: policy_queries.WindowNow, now: float) -> None:
+    st.subheader("Maintenance window")
+    with lists.row():
+        status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
+        lists.line(state.sentence)
+    if not state.is_known:
+        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
+        return
+    if state.closes_at is not None:
+        closes = f"It closes in {times.duration(state.closes_at - now)}, at {times.moment(state.closes_at)} UTC."
+        lists.line(closes, moments=[state.closes_at])
+    if state.opens_at is not None:
+        lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
+    plot.chart(strip(state.open_hours, now, viewer.theme()), "The window over the 24 hours of a day in UTC", "window")
+    st.caption(
+        "The reference names the window for fleet rollouts alone, so the redeploy of one instance is not judged by it."
+    )
+
+
+def limits(policy: dict[str, Any]) -> None:
+    st.subheader("Limits and defaults")
+    most = policy["max_parallel_rollouts"]
+    lists.metrics(
+        [("Most at once", "unknown" if most is None else f"{most:,}")]
+        + [(name, policy[key] or "unknown") for name, key in COMPONENTS]
+    )
+    if most is None or most < 1:
+        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
+        st.text("max_parallel_rollouts is no number of at least 1, so this collection starts no rollout.")
+    st.caption(
+        "Most at once is max_parallel_rollouts. auto updates by itself, notify only tells, disabled does neither."
+    )
+
+
+def changes(policy: dict[str, Any]) -> None:
+    tenant = policy["tenant"]
+    found = cached.ask(policy_queries.policy_changes, tenant)
+    with lists.row():
+        st.subheader("Changes seen", width="content")
+        export_menu.share(
+            "policy-changes", len(found), lambda path, most: policy_queries.policy_changes(path, tenant).head(most)
+        )
+    if len(found):
+        tables.policy_changes(found)
+        st.caption("The API tells only the present policy: a change lies between the two times.")
+    else:
+        lists.line(f"Unchanged since it was first seen, {times.moment(policy['taken_at'])} UTC.")
+
+
+def overrides(policy: dict[str, Any]) -> None:
+    tenant = policy["tenant"]
+    found = cached.ask(policy_queries.outside_window, tenant)
+    with lists.row():
+        st.subheader("Outside the window", width="content")
+        export_menu.share(
+            "outside-window",
+            len(found),
+            lambda path, most: policy_queries.outside_window(path, tenant, min(most, 5000)),
+        )
+    if len(found):
+        st.caption("Rollouts that began while the window was closed, newest first")
+        tables.outside(found)
+        if found["assumed"].any():
+            st.caption("assumed: no policy had been seen by then, so the first one seen later is taken.")
+    else:
+        st.text("No stored fleet rollout began while the window was closed.")
+    runs = cached.ask(policy_queries.override_runs)
+    if len(runs):
+        st.caption("Playbook runs whose report gives a reason for going past the window, newest first")
+        tables.override_runs(runs)
+
+
+st.title("Policy and window")
+auto_refresh.refreshing(body, cached.something_open)

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the pages Instances, Instance and Policy, in the manner of tables.py."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from console.text import times
+from console.web.shared import columns, links, pages
+from console.web.shared.status import status_cells, status_column
+
+
+def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
+    return status_cells([value if isinstance(value, str) and value else none for value in values])
+
+
+def instances(found: pd.DataFrame) -> None:
+    """Instances; a click on one opens it."""
+    frame = found.assign(
+        open=[links.short(i) for i in found["instance_id"]],
+        health_word=_words(found["health"]),
+        last=_words(found["last_status"], "none"),
+        version=[
+            f"{current} → {available}" if waits > 0 and available and available != current else current or ""
+            for current, available, waits in zip(
+                found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
+            )
+        ],
+        deployed=columns.moments(found["deployed_at"]),
+        kept=[
+            "" if math.isnan(n) else f"{int(n):,}{' or more' if full else ''}"
+            for n, full in zip(found["memories"], found["memories_full"], strict=True)
+        ],
+    )
+    shown = {
+        "open": links.open_column("instance", "instances_open"),
+        "host": columns.text("host", 210),
+        "problem": columns.text("open problem", 230),
+        "last": status_column("last rollout", 125),
+        "health_word": status_column("health", 110),
+        "version": columns.text("runtime", 130),
+        "outdated": columns.count("updates"),
+        "deployed": columns.utc("last deploy", 155),
+        "kept": columns.text("memories", 90),
+        "current_bundle": columns.text("bundle", 110),
+        "instance_id": columns.text("id", 290),
+    }
+    columns.show(frame, shown, "Instances", "instances")
+    links.follow("instances_open", pages.INSTANCE, found["instance_id"].tolist())
+
+
+def actions(found: pd.DataFrame) -> None:
+    """Actions of one instance, newest first."""
+    frame = found.assign(
+        state=status_cells(found["status"]),
+        at=[times.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)],
+        took=columns.durations(found["took_s"]),
+    )
+    shown = {
+        "at": columns.utc("asked for"),
+        "action": columns.text("action", 190),
+        "state": status_column(width=130),
+        "took": columns.text("took", 100),
+        "message": columns.text("message", 420),
+        **({"actor": columns.text("by", 140)} if found["actor"].notna().any() else {}),
+        "action_id": columns.text("id", 280),
+    }
+    columns.show(frame, shown, "Actions of the instance, newest first", "actions")
+
+
+def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: str) -> None:
+    """Rollout targets of one instance, newest first, each beside what is usual; a click opens the rollout.
+
+    whose: whose p50 and p95 they are, "its" or "the fleet's".
+    """
+    frame = found.assign(
+        open=[links.short(i) for i in found["rollout_id"]],
+        state=status_cells(found["status"]),
+        started=columns.moments(found["started_at"].fillna(found["created_at"])),
+        took=columns.durations(found["took_s"]),
+        beside=[_beside(took, p50, p95) for took in found["took_s"]],
+    )
+    shown = {
+        "open": links.open_column("rollout", "deploys_open"),
+        "state": status_column(width=130),
+        "started": columns.utc("started"),
+        "took": columns.text("took", 110),
+        "beside": columns.text(f"beside {whose} usual", 190),
+        "scope": columns.text("scope", 85),
+        "error": columns.text("error", 420),
+        "bundle_hash": columns.text("bundle", 110),
+    }
+    columns.show(frame, shown, "Rollout targets of the instance, newest first", "deploys")
+    links.follow("deploys_open", pages.ROLLOUT, found["rollout_id"].tolist())
+
+
+def _beside(took: float, p50: float | None, p95: float | None) -> str:
+    if math.isnan(took) or p95 is None:
+        return ""
+    if took > p95:
+        return f"p95 + {times.duration(took - p95)}"
+    if p50 is None:
+        return "within p95"
+    return "p50 to p95" if took > p50 else "within p50"
+
+
+def components(rows: list[dict[str, Any]]) -> None:
+    """Versions of one instance's components, those that wait for an update first."""
+    frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
+    words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
+    frame = frame.assign(state=status_cells(words), order=[w != "outdated" for w in words])
+    frame = frame.sort_values(["order", "name"], kind="stable")
+    shown = {
+        "name": columns.text("component", 260),
+        "state": status_column("version", 130),
+        "current": columns.text("running", 150),
+        "available": columns.text("available", 150),
+    }
+    columns.show(frame, shown, "Components and their versions", "components")
+
+
+def versions(found: pd.DataFrame) -> None:
+    """When which runtime was first seen on one instance, and what else changed then."""
+    told = [json.loads(text) for text in found["versions_json"]]
+    before = [*told[1:], None]
+    frame = found.assign(
+        seen=columns.moments(found["taken_at"]),
+        changed=[
+            "first look"
+            if old is None
+            else ", ".join(f"{name} {old.get(name) or '?'} → {now or 'gone'}" for name, now in _moved(old, new))
+            for old, new in zip(before, told, strict=True)
+        ],
+    )
+    shown = {
+        "seen": columns.utc("first seen"),
+        "runtime": columns.text("runtime", 130),
+        "changed": columns.text("change", 520),
+    }
+    columns.show(frame, shown, "Versions seen, newest first", "versions")
+
+
+def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+
+
+def events(found: pd.DataFrame) -> None:
+    """Audit events that were no success, newest first."""
+    frame = found.assign(state=status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
+    shown = {
+        "at": columns.utc("time"),
+        "state": status_column("outcome", 110),
+        "event_type": columns.text("event", 170),
+        "source": columns.text("source", 110),
+        "tool_name": columns.text("tool", 180),
+        "server_slug": columns.text("server", 140),
+        "role": columns.text("role", 100),
+        "conversation_id": columns.text("conversation", 250),
+        "request_id": columns.text("request", 250),
+    }
+    columns.show(frame, shown, "Audit events without success, newest first", "events")
+
+
+def policy_changes(found: pd.DataFrame) -> None:
+    """What changed in the policy and when it was seen."""
+    frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
+    shown = {
+        "seen": columns.utc("seen"),
+        "key": columns.text("setting", 290),
+        "before": columns.text("before", 150),
+        "after": columns.text("after", 150),
+        "since": columns.utc("not before"),
+    }
+    columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
+
+
+def outside(found: pd.DataFrame) -> None:
+    """Rollouts started while the window was closed; a click opens one."""
+    frame = found.assign(
+        open=[links.short(i) for i in found["rollout_id"]],
+        state=status_cells(found["status"]),
+        started=columns.moments(found["created_at"]),
+        window=[h + (" (assumed)" if a else "") for h, a in zip(found["hours"], found["assumed"], strict=True)],
+        by=["playbook" if run else "" for run in found["run_id"]],
+    )
+    shown = {
+        "open": links.open_column("rollout", "outside_open"),
+        "state": status_column(width=130),
+        "started": columns.utc("started"),
+        "window": columns.text("window then", 250),
+        "reason": columns.text("reason given", 420),
+        "by": columns.text("started by", 90),
+    }
+    columns.show(frame, shown, "Rollouts started outside the maintenance window", "outside")
+    links.follow("outside_open", pages.ROLLOUT, found["rollout_id"].tolist())
+
+
+def override_runs(found: pd.DataFrame) -> None:
+    """Playbook runs that gave a reason for overriding the window; a click opens one."""
+    frame = found.assign(
+        open=[links.short(i) for i in found["run_id"]],
+        state=status_cells(found["status"]),
+        name=[columns.playbook_name(path) for path in found["playbook"]],
+        started=columns.moments(found["started_at"]),
+    )
+    shown = {
+        "open": links.open_column("run", "override_runs_open"),
+        "state": status_column(width=120),
+        "name": columns.text("playbook", 210),
+        "started": columns.utc("started"),
+        "reason": columns.text("reason given", 420),
+        "user": columns.text("user", 110),
+    }
+    columns.show(frame, shown, "Playbook runs that overrode the window", "override_runs")
+    links.follow("override_runs_open", pages.RUN, found["run_id"].tolist())

@@ -1,0 +1,269 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Record health: how fresh each source is, what is missing, what waits to be loaded, how big the database is, and what
+keeps it: backup and retention, each with its command."""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import pandas as pd
+import streamlit as st
+
+from console.monitoring.backlog import Backlog, backlog
+from console.monitoring.limits import shown
+from console.record.read import frames, freshness, record_health
+from console.record.retention import Retention
+from console.settings.environment import load_settings
+from console.settings.invocation import COMMAND
+from console.text import times
+from console.web.shared import cached, columns, export_menu, lists, messages, viewer
+
+# Shown whole above the table, which cuts long ones.
+WHOLE_ERRORS = 3
+
+SOURCES = {
+    "api": "API: rollouts and policy",
+    "rollout": "API: rollouts not read whole",
+    "spool": "run logs",
+    "runner": "ansible-runner artifacts",
+    "awx": "AWX job events",
+    "audit": "audit events",
+    "health": "health of instances",
+    "updates": "versions of instances",
+    "actions": "actions of instances",
+    "memory": "memory counts of instances",
+}
+
+
+def body() -> None:
+    with messages.database():
+        path = load_settings().database
+        fresh = messages.data_as_of()
+        waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
+        kept = cached.ask(record_health.upkeep)
+        found = cached.ask(record_health.sources)
+        size = sum(frames.stamp(path)[1::2])
+        lists.metrics(
+            [
+                ("Database", shown(size, "bytes")),
+                *([] if kept.copied_at is not None else [("Run logs waiting", unread(waiting))]),
+                ("Sources with errors", f"{int(found['errors'].sum()):,}"),
+                ("Gaps", f"{int(found['gaps'].sum()):,}"),
+                ("Last backup", since(kept.backup_at)),
+            ]
+        )
+        if fresh.never:
+            messages.empty("Nothing was ever synced", "Load run logs and the API's rollouts with:", [command("sync")])
+        else:
+            sources(found)
+            tenants(fresh)
+            troubles()
+        if kept.copied_at is None:
+            spools(waiting)
+        sizes()
+        if kept.copied_at is None:
+            backup(kept)
+        else:
+            copy(kept)
+        retention(kept)
+        st.subheader("Monitoring")
+        st.text("One line a figure; exit code 0, 1 or 2. From cron or a timer:")
+        st.code(command("check"), language="bash")
+
+
+def unread(waiting: Backlog) -> str:
+    """How much of the run logs no sync has read."""
+    return shown(waiting.unread, "bytes") if waiting.files else "none"
+
+
+def since(at: float | None) -> str:
+    """How long ago, short enough for a box of figures."""
+    return "never" if at is None else f"{shown(max(0.0, viewer.clock() - at), 'seconds')} ago"
+
+
+def command(words: str) -> str:
+    """A command of the console for the database that is shown."""
+    verb, _space, rest = words.partition(" ")
+    return f"{COMMAND} {verb} --db {shlex.quote(str(load_settings().database.absolute()))} {rest}".rstrip()
+
+
+def sources(found: pd.DataFrame) -> None:
+    with lists.row():
+        st.subheader("Data as of", width="content")
+        export_menu.share("sources", len(found), lambda path, most: record_health.sources(path).head(most))
+    frame = found.assign(
+        name=[SOURCES.get(source, source) for source in found["source"]],
+        read=columns.moments(found["read_at"]),
+        oldest=columns.moments(found["oldest_at"]),
+    )
+    listed = {
+        "name": columns.text("source", 260),
+        "read": columns.utc("last read", 170),
+        "oldest": columns.utc("oldest part", 170),
+        **{
+            name: columns.count(title, 110)
+            for name, title in (
+                ("scopes", "parts"),
+                ("errors", "errors"),
+                ("gaps", "gaps"),
+                ("bad_lines", "lines skipped"),
+            )
+        },
+    }
+    columns.show(frame, listed, "Sources of the record")
+
+
+def tenants(fresh: freshness.Freshness) -> None:
+    """The tenants one by one, where there are several or one is retired."""
+    if len(fresh.looks) < 2 and not fresh.retired:
+        return
+    st.subheader("Tenants")
+    stale = fresh.stale(viewer.clock())
+    frame = pd.DataFrame(
+        {
+            "tenant": [look.tenant for look in fresh.looks],
+            "read": columns.moments(pd.Series([look.at for look in fresh.looks], dtype=float)),
+            "state": [
+                f"retired {times.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
+                else "stale" if look in stale else "never read" if look.at is None else "followed"
+                for look in fresh.looks
+            ],
+        }
+    )  # fmt: skip
+    listed = {
+        "tenant": columns.text("address of the API", 380),
+        "read": columns.utc("last read", 170),
+        "state": columns.text("state", 160),
+    }
+    columns.show(frame, listed, "Tenants of the record")
+    if stale and not cached.is_copy():
+        st.text("Of one that is read no more the data stays, and nothing waits for a sync of it, after:")
+        st.code(command(f"retire {shlex.quote(stale[0].tenant)}"), language="bash")
+
+
+def troubles() -> None:
+    found, total = lists.paged("troubles", lambda n: cached.ask(record_health.source_troubles, n), frames.LIST_PAGE)
+    st.subheader("Missing")
+    if not total:
+        with lists.row():
+            st.badge("nothing missing", icon=":material/check_circle:", color="green")
+            st.text("The last sync read all it asked for, and no events lie between two syncs unread.")
+        return
+    with lists.row():
+        st.badge("incomplete", icon=":material/warning:", color="orange")
+        st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
+        export_menu.share("missing", total, lambda path, most: record_health.source_troubles(path, 1, most)[0])
+    for row in lists.records(found[found["last_error"].fillna("") != ""])[:WHOLE_ERRORS]:
+        st.code(row["last_error"], language=None, wrap_lines=True)
+    frame = found.assign(
+        name=[SOURCES.get(source, source) for source in found["source"]],
+        part=[
+            host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
+        ],
+        gap=[
+            f"{times.moment(a)} to {times.moment(b)}" if known else ""
+            for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
+        ],
+        read=columns.moments(found["last_ok_at"]),
+    )
+    listed = {
+        "name": columns.text("source", 180),
+        "part": columns.text("part", 240),
+        "last_error": columns.text("last error", 420),
+        "gap": columns.utc("no events between", 300),
+        "bad_lines": columns.count("lines skipped", 100),
+        "read": columns.utc("last read well", 170),
+    }
+    columns.show(frame, listed, "What could not be read")
+    lists.pager("troubles", total, frames.LIST_PAGE)
+    if not cached.is_copy():
+        st.text("A sync tries again. A gap in the audit closes by reading further back:")
+        st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
+
+
+def spools(waiting: Backlog) -> None:
+    st.subheader("Run logs")
+    if waiting.problem:
+        st.text(f"{waiting.problem} A copied database can be reviewed without it.")
+    elif not waiting.files:
+        st.text(f"All of {load_settings().spool_dir} is loaded.")
+    else:
+        files = f"{waiting.files:,} run logs" if waiting.files != 1 else "1 run log"
+        since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
+        folder, unread = load_settings().spool_dir, shown(waiting.unread, "bytes")
+        st.text(f"{unread} of {files} in {folder} were read by no sync yet{since}.")
+        st.code(command("sync --no-api"), language="bash")
+
+
+def sizes() -> None:
+    found = cached.ask(record_health.table_sizes)
+    found = found[found["rows"] > 0]
+    if not len(found):
+        return
+    st.subheader("Size by table")
+    most = float(found["bytes"].max())
+    listed = {
+        "table": columns.text("table", 220),
+        "rows": columns.count("rows", 130),
+        "bytes": st.column_config.ProgressColumn(
+            "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
+        ),
+    }
+    columns.show(found, listed, "Tables of the database, biggest first")
+
+
+def backup(kept: record_health.Upkeep) -> None:
+    st.subheader("Backup")
+    if kept.backup_at is None:
+        st.text("This database was never backed up.")
+    else:
+        size = kept.backup.get("bytes")
+        lists.line(
+            f"{times.moment(kept.backup_at)} UTC ({viewer.ago(kept.backup_at)})",
+            shown(float(size), "bytes") if isinstance(size, int | float) else "",
+            str(kept.backup.get("file") or ""),
+        )
+    st.text("A copy is one file; any console of this version shows it, without the API.")
+    name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
+    st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
+
+
+def copy(kept: record_health.Upkeep) -> None:
+    st.subheader("A copy for review")
+    lists.line(
+        f"made {times.moment(kept.copied_at)} UTC ({viewer.ago(kept.copied_at or 0)})",
+        f"of {kept.copy['file']}" if kept.copy.get("file") else "",
+        moments=[kept.copied_at],
+    )
+    st.text("Nothing is synced into it. To go on with it as a database of its own:")
+    st.code(command("migrate --adopt"), language="bash")
+
+
+def retention(kept: record_health.Upkeep) -> None:
+    st.subheader("Retention")
+    usual = Retention()
+    st.text(
+        f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
+        f" events {usual.audit}, health checks {usual.health}, actions {usual.actions}, former versions"
+        f" {usual.versions}. Runs, rollouts, targets and daily counts stay, and the newest of each instance."
+    )
+    if kept.prune_at is not None:
+        gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
+        lists.line(f"Last pruned {times.moment(kept.prune_at)} UTC ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
+    # By the hour, so that the answer can be kept.
+    found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
+    found = found.assign(before=columns.moments(found["before_at"]))
+    listed = {
+        "what": columns.text("what would go now", 260),
+        "before": columns.utc("older than", 170),
+        "rows": columns.count("rows", 110),
+    }
+    columns.show(found, listed, "What a pruning would remove")
+    st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
+
+
+st.title("Record health")
+body()

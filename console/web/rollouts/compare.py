@@ -1,0 +1,167 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare: two rollouts target by target, the earlier one (a) and the later one (b), both named in the URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console.record.read import compare, frames, rollouts
+from console.text import times
+from console.text.statuses import look
+from console.web.browser import auto_refresh
+from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
+
+CHOICES = 100
+Rollout = dict[str, Any]
+
+
+def body() -> None:
+    with messages.database():
+        messages.data_as_of()
+        newest, _dummy = cached.ask(rollouts.rollouts, scope="fleet", size=CHOICES)
+        choices = {record["rollout_id"]: record for record in lists.records(newest)}
+        if not asked("a") and not asked("b") and len(choices) > 1:
+            # In the URL from the first moment: a link made of this page means these two for ever.
+            later, earlier = list(choices)[:2]
+            st.query_params.update(a=earlier, b=later)
+        left, right = st.columns(2)
+        with left:
+            a = side("a", "Before", choices)
+        with right:
+            b = side("b", "Now", choices)
+        if a is None or b is None:
+            missing(a, b, bool(choices))
+            return
+        if a["rollout_id"] == b["rollout_id"]:
+            st.text("Both are the same rollout. Choose another one to compare it with.")
+            return
+        score(a, b)
+        targets(a, b)
+
+
+def asked(name: str) -> str:
+    """The id that the address gives for one side, '' without one."""
+    return str(st.query_params.get(name, "")).strip()
+
+
+def side(name: str, title: str, choices: dict[str, Rollout]) -> Rollout | None:
+    """Choose one side; returns its rollout. One that is not among the newest is offered as long as the URL names it."""
+    wanted, key = asked(name), f"compare_{name}"
+    found = choices.get(wanted) or (cached.ask(rollouts.rollout, wanted) if wanted else None)
+    offered = {**choices, **({wanted: found} if found else {})}
+    if offered:
+        st.session_state[key] = wanted if found else None
+
+        def chosen() -> None:
+            if st.session_state[key]:
+                st.query_params[name] = st.session_state[key]
+
+        st.selectbox(
+            f"{title} ({name})",
+            list(offered),
+            format_func=lambda rollout_id: in_words(offered[rollout_id]),
+            key=key,
+            on_change=chosen,
+            placeholder="Choose a rollout",
+        )
+    return found
+
+
+def in_words(rollout: Rollout) -> str:
+    """A rollout as one line of plain text."""
+    what = rollout.get("host") or f"{rollout['total']:,} target{'s' if rollout['total'] != 1 else ''}"
+    created = times.moment(rollout["created_at"]) or "unknown time"
+    return f"{created} UTC · {what} · {look(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
+
+
+def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:
+    unknown = [name for name, found in (("a", a), ("b", b)) if found is None and asked(name)]
+    for name in unknown:
+        st.text(f"The database knows no rollout {asked(name)}.")
+    if any_fleet:
+        st.text("Choose two rollouts above, or open one and follow its link to the rollout before it.")
+    elif not unknown:
+        messages.empty("Nothing to compare yet", "This page needs two rollouts, which come with a sync:", [frames.SYNC])
+    st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+
+
+def score(a: Rollout, b: Rollout) -> None:
+    """The box score: how many fared how, and how much longer they took."""
+    with lists.row():
+        for name, rollout in (("Open the one before", a), ("Open the one of now", b)):
+            st.page_link(
+                pages.ROLLOUT,
+                label=name,
+                icon=":material/arrow_forward:",
+                query_params={"id": rollout["rollout_id"]},
+            )
+        st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
+    found = cached.ask(compare.compared_score, *keys(a, b))
+    counts = dict(zip(found["kind"], found["targets"], strict=True))
+    lists.metrics([(kind.capitalize(), f"{counts.get(kind, 0):,}") for kind in compare.KINDS if counts.get(kind)])
+    both = found[found["kind"] == "both succeeded"]
+    if len(both):
+        means = [
+            f"{phase} {signed(float(both[f'{phase}_more'].iloc[0]))}"
+            for phase in ("queue", "countdown", "run")
+            if both[f"{phase}_more"].notna().iloc[0]
+        ]
+        if means:
+            lists.line("Targets that succeeded both times, now against before, on average: " + ", ".join(means))
+
+
+def swap() -> None:
+    """Before becomes now."""
+    st.query_params.update(a=asked("b"), b=asked("a"))
+
+
+def signed(seconds: float) -> str:
+    """A difference for people: '+12 s', '-3 min 02 s', 'as before'."""
+    if abs(seconds) < 0.05:
+        return "as before"
+    return ("+" if seconds >= 0 else "-") + times.duration(abs(seconds))
+
+
+def keys(a: Rollout, b: Rollout) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (a["tenant"], a["rollout_id"]), (b["tenant"], b["rollout_id"])
+
+
+def targets(a: Rollout, b: Rollout) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kinds = st.pills(
+            "Then and now",
+            list(compare.KINDS),
+            selection_mode="multi",
+            key="compare_kind",
+            bind="query-params",
+            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in compare.KINDS.items()),
+        )
+        search = lists.search_box("compare", "Host or error contains")
+        sort = st.segmented_control(
+            "Sort",
+            list(compare.COMPARE_SORTS),
+            default="Problems first",
+            required=True,
+            key="compare_sort",
+            bind="query-params",
+        )
+    wanted = (*keys(a, b), tuple(kinds), search, sort or "Problems first")
+    found, total = lists.paged("compare", lambda n: cached.ask(compare.compared_page, *wanted, n), frames.PAGE)
+    with lists.row():
+        st.caption(f"{total:,} target{'s' if total != 1 else ''}, matched by instance", width="content")
+        export_menu.share("compare", total, lambda path, most: compare.compared_page(path, *wanted, size=most)[0])
+    if total:
+        rollout_and_run_tables.compared(found)
+        lists.pager("compare", total, frames.PAGE)
+    else:
+        st.text("No target matches these filters.")
+
+
+st.title("Compare two rollouts")
+auto_refresh.refreshing(
+    body, lambda: any(cached.something_open(rollout_id=asked(name)) for name in ("a", "b") if asked(name))
+)

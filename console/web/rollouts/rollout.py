@@ -1,0 +1,150 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One rollout: what came of it, its timeline, why it went so, its targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console.record.read import frames, freshness, rollout_failures, rollouts
+from console.text import times
+from console.web.actions import buttons
+from console.web.browser import auto_refresh
+from console.web.rollouts import targets_table, why
+from console.web.shared import cached, columns, export_menu, links, lists, messages, pages, viewer
+from console.web.shared.status import status_badge, status_filter
+from console.web.timeline import section, selection
+
+STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
+LIVE_SECONDS = 120.0
+ID = links.wanted_id()
+
+
+def body() -> None:
+    with messages.database():
+        rollout = cached.ask(rollouts.rollout, ID) if ID else None
+        if rollout is None:
+            st.title("Rollout")
+            st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
+            st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+            return
+        seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
+        now = seen if rollout["is_open"] else rollout["completed_at"] or seen
+        header(rollout, now)
+        why.drift(rollout)
+        earlier = section.Earlier(rollout["tenant"], ID, rollout["created_at"])
+        window = section.show(rollouts.targets_of, rollout["tenant"], ID, now=now, earlier=earlier, selectable=True)
+        why.show(rollout, now)
+        targets(rollout, window, now)
+
+
+def header(rollout: dict[str, Any], now: float) -> None:
+    with lists.row():
+        st.title(f"Rollout {links.short(ID)}", width="content")
+        status_badge(rollout["status"])
+        # Drawn anew all the time, but nothing new comes unless somebody syncs.
+        if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS:
+            st.badge("live", icon=":material/autorenew:", color="blue")
+    messages.data_as_of(rollout["tenant"])
+    buttons.for_rollout(rollout)
+    created, done = rollout["created_at"], rollout["completed_at"]
+    lists.line(
+        f"scope {rollout['scope'] or 'unknown'}",
+        f"{times.moment(created)} to {times.moment(done) or 'now'} UTC" if created else "",
+        f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
+        ID,
+        moments=[created, done],
+    )
+    for run in lists.records(cached.ask(rollouts.runs_of_rollout, ID)):
+        with lists.row():
+            status_badge(run["status"])
+            st.page_link(
+                pages.RUN,
+                label="Started by this playbook run",
+                icon=":material/arrow_forward:",
+                query_params={"id": run["run_id"]},
+            )
+            lists.line(columns.playbook_name(run["playbook"]), f"{times.moment(run['started_at'])} UTC")
+    before = cached.ask(rollout_failures.previous_rollout, rollout["tenant"], ID)
+    if before:
+        st.page_link(
+            pages.COMPARE,
+            label="Compare with the rollout before",
+            icon=":material/compare_arrows:",
+            query_params={"a": before, "b": ID},
+        )
+    waiting = rollout["queued"] + rollout["in_progress"]
+    lists.metrics(
+        [
+            ("Targets", f"{rollout['total']:,}"),
+            ("Succeeded", f"{rollout['succeeded']:,}"),
+            ("Failed", f"{rollout['failed']:,}"),
+            ("Uncertain", f"{rollout['uncertain']:,}"),
+            ("Open", f"{waiting:,}")
+            if waiting or not rollout["cancelled"]
+            else ("Cancelled", f"{rollout['cancelled']:,}"),
+            ("Took" if done else "Running for", times.duration((done or now) - created) if created else "unknown"),
+        ]
+    )
+    if not rollout["targets_read"]:
+        st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
+
+
+def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
+    st.subheader("Targets")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = status_filter("targets", STATUSES)
+        search = lists.search_box("targets", "Host or error contains")
+        sort = st.segmented_control(
+            "Sort",
+            list(rollouts.TARGET_SORTS),
+            default="Problems first",
+            required=True,
+            key="sort",
+            bind="query-params",
+        )
+    only = selected_ones()
+    wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort or "Problems first", only)
+    tenant = rollout["tenant"]
+    found, total = lists.paged(
+        "targets", lambda n: cached.ask(rollouts.target_page, tenant, ID, wanted, now, n), frames.PAGE
+    )
+    place = " in the window" if window else ""
+    of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
+    with lists.row():
+        st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}", width="content")
+        export_menu.share(
+            "targets",
+            total,
+            lambda path, most: rollouts.target_page(path, tenant, ID, wanted, now, size=most)[0],
+        )
+        known = found[found["instance_id"].notna()]
+        links.go_to("instance", pages.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
+    if total:
+        targets_table.show(found)
+        lists.pager("targets", total, frames.PAGE)
+    elif statuses or search or window or only:
+        st.text("No target matches these filters.")
+
+
+def selected_ones() -> tuple[str, ...] | None:
+    """What is selected and what can be done with it; returns the ids if the table shall show nothing else."""
+    chosen = selection.selected()
+    if not chosen:
+        return None
+    with lists.row():
+        more = selection.left_out()
+        st.caption(
+            f"{len(chosen):,} selected" + (f", the most there can be; {more:,} left out" if more else ""),
+            width="content",
+        )
+        alone = st.toggle("Selected only", key="selected_only", bind="query-params")
+        st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)
+    return chosen if alone else None
+
+
+auto_refresh.refreshing(body, lambda: cached.something_open(rollout_id=ID))
+buttons.confirmation(ID)

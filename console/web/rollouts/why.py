@@ -1,0 +1,179 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a rollout went as it did, on its page: failures by message, where the time went, and what else happened then.
+
+One of the three at a time, chosen by a control that is in the URL: what is not looked at is not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console.figures import phases
+from console.record.read import durations, rollout_failures, rollouts
+from console.text import times
+from console.web.shared import cached, columns, lists, pages, plot, rollout_and_run_tables, same_time, viewer
+from console.web.shared.status import status_badge
+
+FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
+SHOWN = 4
+
+# The API's clock and the control node's are not one.
+BEFORE, AFTER = 60.0, 300.0
+
+
+def drift(rollout: dict[str, Any]) -> None:
+    """A warning when the succeeded targets did not all get the same bundle."""
+    found = cached.ask(rollout_failures.bundles, rollout["tenant"], rollout["rollout_id"])
+    if len(found) < 2:
+        return
+    with st.container(border=True, gap="xsmall"):
+        with lists.row():
+            st.badge("bundle drift", icon=":material/call_split:", color="orange")
+            st.text(
+                f"The targets that succeeded got {len(found):,} different bundles. "
+                "If that was not meant, roll out again to bring them to one."
+            )
+        rollout_and_run_tables.bundles(found)
+
+
+def show(rollout: dict[str, Any], now: float) -> None:
+    """The section "Why"."""
+    st.space("xsmall")
+    with lists.row():
+        st.subheader("Why", width="content")
+        chosen = st.segmented_control(
+            "Why",
+            [FAILURES, TIME, AROUND],
+            default=FAILURES,
+            required=True,
+            label_visibility="collapsed",
+            key="why",
+            bind="query-params",
+        )
+    if chosen == TIME:
+        _time(rollout, now)
+    elif chosen == AROUND:
+        _around(rollout, now)
+    else:
+        _failures(rollout)
+
+
+def _failures(rollout: dict[str, Any]) -> None:
+    clusters = cached.ask(rollout_failures.failure_clusters, rollout["tenant"], rollout["rollout_id"])
+    if not clusters:
+        with lists.row():
+            st.badge("none", icon=":material/check_circle:", color="green")
+            st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
+        return
+    new = sum(cluster.is_new for cluster in clusters)
+    kinds = f"{len(clusters):,} kind{'s' if len(clusters) != 1 else ''} of failure"
+    st.caption(f"{kinds}, {new:,} new in this rollout. Hosts, ids and numbers in a message make no difference.")
+    for cluster in clusters[:SHOWN]:
+        _cluster(cluster)
+    if len(clusters) > SHOWN:
+        with st.expander(f"{len(clusters) - SHOWN} more"):
+            for cluster in clusters[SHOWN:]:
+                _cluster(cluster)
+
+
+def _cluster(cluster: rollout_failures.Cluster) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with lists.row():
+            status_badge(cluster.status)
+            st.text(f"{cluster.targets:,} target{'s' if cluster.targets != 1 else ''}")
+            if cluster.is_new:
+                st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
+            st.caption(_when(cluster), width="content")
+        st.text(cluster.message or "no message")
+        more = cluster.targets - len(cluster.hosts)
+        lists.line(", ".join(cluster.hosts) + (f" and {more:,} more" if more else ""))
+
+
+def _when(cluster: rollout_failures.Cluster) -> str:
+    """First and last seen, here and elsewhere."""
+    first, last = times.moment(cluster.first_at), times.moment(cluster.last_at)
+    parts = [f"{first} UTC" if first == last else f"{first} to {last} UTC" if first else ""]
+    if cluster.before:
+        parts.append(
+            f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "
+            f"first {times.moment(cluster.first_seen, '%Y-%m-%d')}, "
+            f"last {times.moment(cluster.last_before, '%Y-%m-%d')}"
+        )
+    if cluster.later:
+        parts.append(f"again in {cluster.later:,} later one{'s' if cluster.later != 1 else ''}")
+    return " · ".join(part for part in parts if part)
+
+
+@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
+def _figure(slowest: pd.DataFrame, theme: str, first: str) -> str:
+    return plot.to_json(phases.phase_bars(slowest, theme, first))
+
+
+def _time(rollout: dict[str, Any], now: float) -> None:
+    spent = cached.ask(durations.time_spent, rollout["tenant"], rollout["rollout_id"], now)
+    if not len(spent):
+        st.text("No target of this rollout has times yet.")
+        return
+    rollout_and_run_tables.phases(spent)
+    with lists.row():
+        st.markdown("**Slowest targets**", width="content")
+        by = st.segmented_control(
+            "Slowest by",
+            list(durations.SLOWEST_BY),
+            default="Run",
+            required=True,
+            label_visibility="collapsed",
+            key="slowest",
+            bind="query-params",
+        )
+    by = by or "Run"
+    slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
+    if len(slowest):
+        figure = _figure(slowest, viewer.theme(), by.lower())
+        plot.chart(figure, f"The {len(slowest)} slowest targets by phase", "slowest_targets")
+        st.caption(
+            "Queue is the wait beyond the scheduled countdown. "
+            + (
+                "The mark is how long a run usually takes: the median of the instance's earlier rollouts."
+                if slowest["usual_s"].notna().any()
+                else "These instances have no earlier rollouts to compare with."
+            )
+        )
+
+
+def _around(rollout: dict[str, Any], now: float) -> None:
+    """Runs, actions and audit events of the rollout's hosts while it ran."""
+    tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
+    if rollout["created_at"] is None:
+        st.text("The API gave no start time for this rollout.")
+        return
+    first, last = rollout["created_at"] - BEFORE, (rollout["completed_at"] or now) + AFTER
+    around = f"On this rollout's hosts, {times.moment(first)} to {times.moment(last)} UTC"
+    st.caption(around, help=viewer.local_time(first, last))
+
+    st.markdown("**Playbook runs**")
+    linked = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id))
+    near = lists.records(cached.ask(rollout_failures.runs_at_the_time, tenant, rollout_id, first, last))
+    for run in linked:
+        _run(run, "names this rollout")
+    for run in near:
+        _run(run, f"was at work on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+    if not linked and not near:
+        st.text("No stored run names this rollout or touched its hosts then.")
+
+    same_time.acted_and_audited(
+        cached.ask(rollout_failures.actions_at_the_time, tenant, rollout_id, first, last),
+        *cached.ask(rollout_failures.audit_at_the_time, tenant, rollout_id, first, last),
+    )
+
+
+def _run(run: dict[str, Any], how: str) -> None:
+    with lists.row():
+        status_badge(run["status"])
+        st.page_link(pages.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": run["run_id"]})
+        lists.line(columns.playbook_name(run["playbook"]), how, f"{times.moment(run['started_at'])} UTC")

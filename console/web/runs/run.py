@@ -1,0 +1,236 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One playbook run: recap, what failed and why, the rollouts it started, batches, every result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from console.record.read import frames, freshness, run_grid, runs
+from console.record.read import rollouts as rollout_queries
+from console.text import times
+from console.web.browser import auto_refresh
+from console.web.runs import job as job_section
+from console.web.runs import tables as run_tables
+from console.web.shared import (
+    cached,
+    export_menu,
+    links,
+    lists,
+    messages,
+    pages,
+    rollout_and_run_tables,
+    same_time,
+    viewer,
+)
+from console.web.shared.status import status_badge, status_filter
+from console.web.timeline import section
+
+STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
+GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
+# What hosts were doing without a result, by the run's status: one that went well to its end left nothing behind.
+FLYING = {"running": "Under way", "lost": "Last seen doing"}
+FLYING |= dict.fromkeys(("canceled", "failed", "unknown"), "In flight when it ended")
+FLYING_MOST = 20
+ID = links.wanted_id()
+
+
+def body() -> None:
+    with messages.database():
+        run = cached.ask(runs.run, ID) if ID else None
+        if run is None:
+            st.title("Playbook run")
+            st.text(f"The database knows no run {ID}." if ID else "No run is chosen.")
+            st.page_link(pages.RUNS, label="All playbook runs", icon=":material/play_circle:")
+            return
+        header(run)
+        job_section.show(ID)
+        failures(run)
+        batches = cached.ask(runs.batches, ID)
+        rollouts(run)
+        if len(batches):
+            st.subheader("Batches")
+            run_tables.batches(batches)
+        details(batches)
+        same_time.show(run, viewer.clock() // 60 * 60)
+
+
+def header(run: dict[str, Any]) -> None:
+    with lists.row():
+        st.title(f"Run {links.short(ID)}", width="content")
+        status_badge(run["status"])
+        if run["check_mode"]:
+            st.badge("check mode", icon=":material/visibility:", color="gray")
+    messages.data_as_of()
+    ended = run["ended_at"] or run["heartbeat_at"]
+    lists.line(
+        run["playbook"] or "playbook unknown",
+        f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
+        f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
+        f"{times.moment(run['started_at'])} to {times.moment(run['ended_at']) or 'now'} UTC",
+        ID,
+        moments=[run["started_at"], run["ended_at"]],
+    )
+    if run["status"] == "lost":
+        messages.problem(
+            "Lost", f"The process ended without a recap; its last sign of life was {times.moment(ended)} UTC."
+        )
+    if run["dropped_events"]:
+        st.warning(f"{run['dropped_events']:,} events of this run could not be read; figures may be too low.")
+    took = ended - run["started_at"] if ended and run["started_at"] else None
+    figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
+    if run["unreachable"]:
+        figures.append(("Unreachable", run["unreachable"]))
+    flying = in_flight(run)
+    if flying is not None and run["status"] != "running":
+        figures.append(("In flight at its end", len(flying)))
+    lists.metrics(
+        [
+            *((name, f"{value:,}") for name, value in figures),
+            ("Took" if run["ended_at"] else "So far", times.duration(took)),
+        ]
+    )
+
+
+def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
+    """What hosts were doing without a result, if anything: now, or when the run ended before they did."""
+    flying = cached.ask(runs.in_flight, ID)
+    return flying if len(flying) and run["status"] in FLYING else None
+
+
+def failures(run: dict[str, Any]) -> None:
+    """The messages that matter, whole and at the top; and what hosts were doing when the run ended, or are doing."""
+    bad = cached.ask(runs.failures, ID)
+    if len(bad):
+        st.subheader("What failed")
+    for failure in lists.records(bad.head(5)):
+        with st.container(border=True):
+            with lists.row():
+                status_badge(failure["status"])
+                lists.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
+            st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
+    if len(bad) > 5:
+        st.caption(f"More under {RESULTS} below, failures first.")
+    flying = in_flight(run)
+    if flying is None:
+        return
+    st.subheader(FLYING[run["status"]])
+    if run["status"] != "running":
+        st.caption("No result of these tasks is known: what they started may have gone on.")
+    for job in lists.records(flying.head(FLYING_MOST)):
+        lists.line(job["host"], job["task"], f"since {times.moment(job['started_at'])} UTC")
+    if len(flying) > FLYING_MOST:
+        st.caption(f"And {len(flying) - FLYING_MOST:,} more, see {RECAP} below.")
+
+
+def rollouts(run: dict[str, Any]) -> None:
+    """Rollouts that this run started: their targets on one timeline, and the list."""
+    linked = cached.ask(rollout_queries.rollouts_of_run, ID)
+    if not len(linked):
+        return
+    fresh = cached.ask(freshness.freshness)
+    # One axis for all: where it runs into the present, that of the tenant that was read longest ago.
+    waiting = linked["tenant"][linked["is_open"] != 0]
+    now = min((fresh.as_of(viewer.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
+    section.show(rollout_queries.targets_of_run, ID, now=now)
+    with st.expander(f"The {len(linked):,} rollout{'s' if len(linked) > 1 else ''} that this run started"):
+        rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
+
+
+def details(batches: pd.DataFrame) -> None:
+    """Every result, as one of four tables; the others are not read."""
+    st.space("xsmall")
+    # An address that filters the results means that table.
+    filtered = any(name.startswith("results_") for name in st.query_params)
+    with lists.row():
+        st.subheader("Details", width="content")
+        chosen = st.segmented_control(
+            "Details",
+            [GRID, TASKS, RECAP, RESULTS],
+            default=RESULTS if filtered else GRID,
+            required=True,
+            label_visibility="collapsed",
+            key="details",
+            bind="query-params",
+        )
+    if chosen == TASKS:
+        tasks()
+    elif chosen == RECAP:
+        recap()
+    elif chosen == RESULTS:
+        results(batches)
+    else:
+        grid()
+
+
+def grid() -> None:
+    search = lists.search_box("grid", "Host contains")
+    tasks_of_run = cached.ask(run_grid.run_tasks, ID)
+    found, total = lists.paged("grid", lambda n: cached.ask(run_grid.run_grid, ID, search, n), frames.LIST_PAGE)
+    with lists.row():
+        more = len(tasks_of_run) - run_grid.TASKS_MOST
+        st.caption(
+            f"{total:,} host{'s' if total != 1 else ''}, those in trouble first"
+            + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
+            width="content",
+        )
+        export_menu.share(
+            "grid",
+            total,
+            lambda path, most: run_tables.named(run_grid.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
+        )
+    if total:
+        run_tables.grid(found, tasks_of_run)
+        lists.pager("grid", total, frames.LIST_PAGE)
+
+
+def tasks() -> None:
+    found = cached.ask(run_grid.run_tasks, ID)
+    with lists.row():
+        st.caption(f"{len(found):,} task{'s' if len(found) != 1 else ''}, all batches together", width="content")
+        export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
+    if len(found):
+        run_tables.tasks(found)
+
+
+def recap() -> None:
+    found = cached.ask(runs.recap, ID)
+    with lists.row():
+        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, those in trouble first", width="content")
+        export_menu.share("recap", len(found), lambda path, most: runs.recap(path, ID).head(most))
+    run_tables.recap(found)
+
+
+def results(batches: pd.DataFrame) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = status_filter("results", STATUSES)
+        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in lists.records(batches)}
+        play = None
+        if len(names) > 1:
+            play = st.selectbox(
+                "Batch",
+                [None, *names],
+                format_func=lambda c: names.get(c, "all"),
+                key="batch",
+                bind="query-params",
+                width=180,
+            )
+        search = lists.search_box("results", "Host, task or message contains")
+    found, total = lists.paged(
+        "results", lambda n: cached.ask(runs.results, ID, tuple(statuses), search, play, n), frames.PAGE
+    )
+    with lists.row():
+        st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first", width="content")
+        export_menu.share(
+            "results", total, lambda path, most: runs.results(path, ID, tuple(statuses), search, play, size=most)[0]
+        )
+    if total:
+        run_tables.results(found)
+        lists.pager("results", total, frames.PAGE)
+
+
+auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the record: answers are kept until the database changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from console.record.problem import DatabaseProblem
+from console.record.read import frames, rollouts, runs
+from console.record.read import freshness as freshness_queries
+from console.settings.environment import load_settings
+
+T = TypeVar("T")
+
+
+@st.cache_data(max_entries=200, ttl=3600, show_spinner=False)
+def _read(
+    name: str,
+    path: str,
+    stamp: tuple[int, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    _query: Callable[..., Any],
+) -> Any:
+    return _query(Path(path), *args, **kwargs)
+
+
+def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run a function of ``console.record.read``; its answer is kept until the database changes."""
+    path = load_settings().database
+    name = f"{query.__module__}.{query.__qualname__}"
+    answer: T = _read(name, str(path), frames.stamp(path), args, kwargs, query)
+    return answer
+
+
+def is_copy() -> bool:
+    """Whether the database is a copy for review, into which nothing is synced."""
+    try:
+        return ask(freshness_queries.freshness).copied_at is not None
+    except DatabaseProblem:
+        # The page's body says it.
+        return False
+
+
+def something_open(rollout_id: str = "", run_id: str = "") -> bool:
+    """Whether the page shows something that may still change: anything at all, one rollout, or one run."""
+    try:
+        if rollout_id:
+            found = ask(rollouts.rollout, rollout_id) or {}
+            return bool(found.get("is_open")) and found["tenant"] not in ask(freshness_queries.freshness).retired
+        if run_id:
+            return (ask(runs.run, run_id) or {}).get("status") == "running"
+        return ask(freshness_queries.freshness).open_work
+    except DatabaseProblem:
+        # The page's body says it.
+        return False

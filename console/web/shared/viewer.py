@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The viewer's clock, time zone and theme."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from console.text import times
+from console.text.time_zone import known, local
+
+
+def clock() -> float:
+    """The present, in whole seconds."""
+    return float(int(time.time()))
+
+
+def ago(at: float) -> str:
+    """How long ago, in words."""
+    seconds = time.time() - at
+    return "just now" if seconds < 10 else f"{times.duration(seconds)} ago"
+
+
+def zone() -> str:
+    """The viewer's time zone as the browser names it; '' for UTC, or a name that the time zone database has not."""
+    return known(st.context.timezone)
+
+
+def local_time(*moments: float | None) -> str | None:
+    """Moments in the viewer's zone, as the help of an element that writes them in UTC; None where UTC says it all."""
+    return local(zone(), *moments) or None
+
+
+def theme() -> str:
+    """'light' or 'dark', as the browser shows the page."""
+    return "dark" if st.context.theme.type == "dark" else "light"

@@ -1,0 +1,31 @@
+// Copyright (c) 2026, The fleetops.agents contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reports a zoom in a marked chart. A chart is replaced often, but each zoom starts with a press in it, so the listeners
+// are added then. Plotly's double-click resets the axes by itself only where a drag zooms.
+export default function (component) {
+  const { setTriggerValue } = component
+  const heard = new Map()
+  const hear = chart => ({
+    plotly_relayout: change => {
+      const all = change["xaxis.autorange"]
+      if (!all && !Object.keys(change).some(name => name.startsWith("xaxis.range"))) return
+      setTriggerValue("range", all ? [] : Array.from(chart.layout.xaxis.range))
+    },
+    plotly_deselect: () => { if (chart.layout.meta.zoom === "boxed") setTriggerValue("range", []) },
+  })
+  const pressed = event => {
+    const chart = event.target.closest?.(".js-plotly-plot")
+    for (const old of heard.keys()) if (!old.isConnected) heard.delete(old)
+    if (!chart?.layout?.meta?.zoom || heard.has(chart)) return
+    heard.set(chart, hear(chart))
+    for (const [name, told] of Object.entries(heard.get(chart))) chart.on(name, told)
+  }
+  const presses = ["pointerdown", "keydown"]
+  for (const press of presses) document.addEventListener(press, pressed, true)
+  return () => {
+    for (const press of presses) document.removeEventListener(press, pressed, true)
+    for (const [chart, ears] of heard)
+      for (const [name, told] of Object.entries(ears)) chart.removeListener?.(name, told)
+  }
+}

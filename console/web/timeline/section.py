@@ -1,0 +1,365 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The timeline on a page: bars, or for a big rollout an image with a window; tells the page which window was chosen."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from console.figures.timeline import axes
+from console.figures.timeline.axes import CLOCK, Axis, View
+from console.figures.timeline.bars import timeline_bars
+from console.figures.timeline.heatmap import timeline_image
+from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
+from console.record.read import durations, frames
+from console.settings.environment import load_settings
+from console.text import times
+from console.web.shared import lists, plot, viewer
+from console.web.timeline import chart_zoom, selection, stale_requests
+
+HELP = (
+    "A thick bar is the work on a target, the thin one before it its wait: the countdown, then the queue. In slots "
+    "every row is one of the places in which the server works at the same time, and a target takes the first free "
+    "one; so there are as many rows as targets were ever in progress at once. The strips below a bar run from where "
+    "half of the earlier runs were over to where 95 % were. Click a bar to select its target, once more to take it "
+    "away; several at once with the box tool, which shows above the chart under the pointer. Drag to zoom, "
+    "double-click to go back: the zoom is the window below, which is in the address and narrows the table too."
+)
+
+PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
+TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
+BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
+
+# By chart the ids of its rows; of the newest charts, as Streamlit keeps for the session what it calls on a click.
+_DRAWN, CHARTS_KEPT = "timeline_drawn", 6
+
+WINDOW, _WINDOW_OF = "window", "window_of"
+WINDOW_FROM = 11
+"""From so many targets on the window's slider is always there."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Targets and their places. ``now`` is where open bars end: the time of the last look at the API."""
+
+    targets: pd.DataFrame
+    layout: Layout
+    now: float
+
+    @property
+    def waiting(self) -> int:
+        return int((self.targets["status"] == "queued").sum())
+
+    @property
+    def without_times(self) -> int:
+        """Targets that are neither placed, nor waiting, nor cancelled before they began: their times are missing."""
+        words, never = self.targets["status"], self.targets["started_at"].isna()
+        excused = (words == "queued") | ((words == "cancelled") & never)
+        return int((~self.layout.placed & ~excused.to_numpy()).sum())
+
+    def rows_of(self, ids: tuple[str, ...]) -> tuple[int, ...]:
+        """The rows of the targets with these ids, in the frame's order."""
+        return tuple(np.flatnonzero(self.targets["target_id"].isin(ids).to_numpy()).tolist()) if ids else ()
+
+
+def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
+    layout = lay_out(
+        targets["created_at"].to_numpy(float),
+        targets["started_at"].to_numpy(float),
+        targets["completed_at"].to_numpy(float),
+        targets["countdown_s"].to_numpy(float),
+        targets["is_open"].to_numpy(bool),
+        now,
+    )
+    return Timeline(targets, layout, now)
+
+
+Source = tuple[str, tuple[Any, ...]]
+Query = Callable[..., pd.DataFrame]
+Key = tuple[str, tuple[int, ...], Source, float]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Which rollouts are earlier ones, for what is usual: those of a tenant that were created before one of them."""
+
+    tenant: str
+    rollout_id: str
+    created_at: float | None
+
+
+# Shared as it is, since nobody changes it: copied, 20,000 targets cost 40 ms of a run.
+@st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
+def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> Timeline:
+    _name, args = source
+    return _arrange(_query(Path(path), *args), now)
+
+
+@st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
+def _usual(
+    path: str, stamp: tuple[int, ...], source: Source, now: float, earlier: Earlier, _query: Query
+) -> Usual | None:
+    """What is usual for each target of a short timeline; for a long one for its open targets."""
+    if earlier.created_at is None:
+        return None
+    timeline = _timeline(path, stamp, source, now, _query)
+    instances = timeline.targets["instance_id"]
+    asked = instances if len(instances) <= axes.ROWS_MOST else instances[timeline.layout.open]
+    ids = tuple(asked.dropna().tolist()[: axes.BARS_MOST])
+    found = durations.usual_runs(Path(path), earlier.tenant, earlier.rollout_id, earlier.created_at, ids)
+    known = found.set_index("instance_id")
+    own = known.reindex(instances)
+    fleet = lists.records(found[found["instance_id"] == ""])
+    return Usual(
+        own["p50_s"].to_numpy(float),
+        own["p95_s"].to_numpy(float),
+        own["deploys"].fillna(0).to_numpy(np.int64),
+        *((fleet[0]["p50_s"], fleet[0]["p95_s"], fleet[0]["deploys"]) if fleet else ()),
+    )
+
+
+@st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
+def _figure(
+    path: str,
+    stamp: tuple[int, ...],
+    source: Source,
+    now: float,
+    kind: Literal["bars", "image"],
+    earlier: Earlier | None,
+    theme: str,
+    rows: axes.Rows,
+    axis: Axis,
+    window: tuple[float, float] | None,
+    selected: tuple[int, ...],
+    zone: str,
+    _query: Query,
+) -> str:
+    key = (path, stamp, source, now)
+    timeline = _timeline(*key, _query)
+    usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
+    view = View(theme, rows, axis, window, selected, usual, zone)
+    if kind == "image":
+        return plot.to_json(timeline_image(timeline.targets, timeline.layout, view))
+    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, view))
+
+
+def show(
+    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None, selectable: bool = False
+) -> tuple[float, float] | None:
+    """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
+
+    earlier: shows what is usual, by those rollouts. selectable: a click changes the page's selection.
+    """
+    path = load_settings().database
+    key: Key = (str(path), frames.stamp(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    timeline = _timeline(*key, query)
+    count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
+    st.space("xsmall")
+    head = lists.row()
+    head.subheader("Timeline", help=HELP, width="content")
+    if bounds is None:
+        _notes(timeline)
+        return None
+    few = len(timeline.targets) <= axes.ROWS_MOST
+    with head:
+        per_target = few and _switch("Rows", (PER_TARGET, PER_SLOT), "rows") == PER_TARGET
+        elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
+    axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
+    chosen = timeline.rows_of(selection.selected()) if selectable else ()
+    ids = timeline.targets["target_id"].tolist() if selectable else None
+    take = partial(_take, axis, bounds, _most(timeline, bounds))
+    with head:
+        chart_zoom.listen(take)
+
+    def draw(kind: Literal["bars", "image"], name: str, alt: str, window: tuple[float, float] | None) -> None:
+        rows: axes.Rows = "targets" if per_target else "slots"
+        # The image writes no time of its own, so that all viewers share it.
+        zone = viewer.zone() if kind == "bars" else ""
+        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, query)
+        picked: Callable[[str], None] | None = None
+        if kind == "image":
+            picked = partial(_boxed, take)
+        elif ids is not None:
+            picked = _clicked
+        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"), ids)
+
+    alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
+    # The slider stands below the picture but decides what it marks.
+    picture = st.container()
+    _forget_of_another(key[2])
+    window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
+    inside = count if window is None else int(in_window(timeline.layout, *window).sum())
+    with picture:
+        if count <= axes.BARS_MOST:
+            draw("bars", BARS, alt, window)
+        else:
+            draw("image", IMAGE, alt, window)
+    _notes(timeline, per_target)
+    if count <= axes.BARS_MOST:
+        return window
+    if 0 < inside <= axes.BARS_MOST:
+        draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window", window)
+    else:
+        st.caption(
+            f"{inside:,} targets in the window. Narrow it to {axes.BARS_MOST:,} or fewer, with the slider or "
+            "by dragging over the picture, to see each one as a bar."
+        )
+    return window
+
+
+def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
+    """One of two, the first by default; in the URL."""
+    return st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        required=True,
+        label_visibility="collapsed",
+        key=key,
+        bind="query-params",
+    )
+
+
+def _origin(timeline: Timeline, bounds: tuple[float, float]) -> float:
+    """Where elapsed time begins: when the first target was created, else when the first one started."""
+    return float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
+
+
+def _chart(
+    figure_json: str,
+    alt: str,
+    name: str,
+    picked: Callable[[str], None] | None,
+    modes: Literal["box"] | tuple[str, ...],
+    ids: list[str] | None,
+) -> None:
+    figure = json.loads(figure_json)
+    boxed = modes == "box"
+    # The same click after another change is a new event to the browser only in a new chart. A zoom would be lost with
+    # the old one, as at each refresh: so it sets the window.
+    changes = selection.changes()
+    figure["layout"]["meta"] = {"changes": changes, **chart_zoom.mark(boxed)}
+    config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
+    if boxed:
+        # The picture always shows everything.
+        config["modeBarButtonsToRemove"] += ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
+    # Each figure is a new chart, and has a name of its own: so a click in the one before, which the browser shows until
+    # it has this one, is still found.
+    key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
+    more: dict[str, Any] = {}
+    if picked is not None:
+        drawn = st.session_state.setdefault(_DRAWN, {})
+        drawn.pop(key, None)
+        drawn[key] = ids
+        for old in list(drawn)[:-CHARTS_KEPT]:
+            del drawn[old]
+        # The browser repeats what was picked in a chart until it has the next one.
+        more = {"on_select": lambda: picked(key) if selection.changes() == changes else None, "selection_mode": modes}
+    # Said outright, the place is kept free while the chart loads.
+    st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
+
+
+def _clicked(key: str) -> None:
+    """Bars were clicked or boxed; their rows are in the points."""
+    points, ids = st.session_state[key]["selection"]["points"], st.session_state[_DRAWN].get(key)
+    clicked = [ids[point["customdata"]] for point in points if ids and point.get("customdata") is not None]
+    if clicked:
+        selection.select(selection.after_click(selection.selected(), clicked))
+
+
+def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
+    """A stretch of the picture was dragged over: it becomes the window."""
+    boxes = st.session_state[key]["selection"]["box"]
+    if boxes:
+        take(boxes[-1]["x"])
+
+
+def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any]) -> None:
+    """Make the stretch between two places of the axis the window, in whole seconds.
+
+    All without a place, or when it is the window again, which is what the chart's own reset gives.
+    """
+    now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
+    drawn = (now[0], long if now[1] == most else now[1])
+    first, last = sorted(axis.seconds(place) - bounds[0] for place in places) if places else drawn
+    if np.allclose((first, last), drawn, rtol=0, atol=1e-3):
+        first, last = 0.0, long
+    if last >= long:
+        # So it grows with an open rollout, up to the end of the slider.
+        last = most
+    low = int(np.clip(math.floor(first), 0, most - 1))
+    window = (low, int(np.clip(math.ceil(last), low + 1, most)))
+    stale_requests.changed(WINDOW, now, window)
+    st.session_state[WINDOW] = window
+    selection.touch()
+
+
+def _slid() -> None:
+    """The slider was moved, or a request tells where it stood before the zoom that moved it."""
+    st.session_state[WINDOW] = stale_requests.meant(WINDOW, st.session_state[WINDOW])
+
+
+def _forget_of_another(source: Source) -> None:
+    """A window is one of its rollout's: Streamlit would carry it over to the next one."""
+    if st.session_state.get(_WINDOW_OF, source) != source and WINDOW not in st.query_params:
+        st.session_state.pop(WINDOW, None)
+    st.session_state[_WINDOW_OF] = source
+
+
+def _offered(count: int) -> bool:
+    """Whether the window's slider is shown: not where a few bars need none, until somebody zooms."""
+    return count >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
+
+
+def _most(timeline: Timeline, bounds: tuple[float, float]) -> int:
+    """Where the slider ends, in seconds after the first start."""
+    # While the rollout grows the slider's end moves in steps, so that the chosen window survives a refresh.
+    step = 600 if timeline.layout.open.any() else 1
+    return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
+
+
+def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, float] | None:
+    """The window slider, in seconds after the first start; None when it covers everything."""
+    most = _most(timeline, bounds)
+    first, last = st.slider(
+        "Window, in seconds after the first start",
+        0,
+        most,
+        (0, most),
+        key=WINDOW,
+        bind="query-params",
+        on_change=_slid,
+        help="The bars and the table show the targets that were in progress within the window.",
+    )
+    window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
+    # Said also of everything, so that nothing below jumps.
+    st.caption(f"{times.moment(window[0])} to {times.moment(window[1], '%H:%M:%S')} UTC")
+    return None if (first, last) == (0, most) else window
+
+
+def _notes(timeline: Timeline, per_target: bool = False) -> None:
+    """What the picture does not show."""
+    notes = []
+    if np.any(timeline.layout.open):
+        until = times.moment(timeline.now, "%H:%M:%S")
+        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until} UTC")
+    if timeline.waiting and not per_target:
+        notes.append(f"{timeline.waiting:,} still waiting, without a bar")
+    if timeline.without_times:
+        plural = "s" if timeline.without_times > 1 else ""
+        verb = "are" if timeline.without_times > 1 else "is"
+        notes.append(f"{timeline.without_times:,} target{plural} without times {verb} only in the table")
+    if notes:
+        st.caption(" · ".join(notes))

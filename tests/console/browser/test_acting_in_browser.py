@@ -1,0 +1,245 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Signing in and acting in a real headless Chromium: a local login provider, the served console, the API's double."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from console.collect.once import sync_once
+from console.settings.environment import ApiConnection, Settings
+from tests.console.browser.test_browser import upgrade_answer
+from tests.console.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, running_provider
+from tests.console.support.served import free_port, serving
+from tests.console.support.visitor import Visitor
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "![x](http://203.0.113.9/x) :green-badge[up] <img src=x>"
+ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
+
+
+def groups(count: int) -> list[str]:
+    """So many names of groups that cannot be compressed, and the operators' one."""
+    return [*(str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))) for number in range(count)), "fleet-operators"]
+
+
+PEOPLE = {
+    "operator": {"sub": "p-1", "email": "ops@example.com", "email_verified": True, "groups": ["fleet-operators"]},
+    # Claims and tokens are cookies of many times 8,192 bytes, then more than the console takes, then more than Authlib.
+    "some": {"sub": "p-3", "email": "some@example.com", "email_verified": "true", "groups": groups(300)},
+    "many": {"sub": "p-4", "email": "many@example.com", "groups": groups(2000)},
+    "most": {"sub": "p-5", "email": "most@example.com", "groups": groups(4000)},
+    "viewer": {"sub": "p-2", "email": "eve@example.com", "email_verified": True, "groups": ["staff"]},
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A console with a login over a rollout under way. ``secrets``: texts that no browser may ever get."""
+
+    url: str
+    database: Path
+    fleet: Simulator
+    rollout_id: str
+    secrets: tuple[str, ...]
+
+    def status(self) -> str:
+        return self.fleet.call("GET", f"{ROLLOUTS}/{self.rollout_id}")[1]["rollout"]["status"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("acting")) as site:
+        yield site
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[Site]:
+    """A console with a login, its provider and the API's double, until the block ends."""
+    port, cookie_secret = free_port(), secrets.token_urlsafe(48)
+    # Nothing moves by itself: what is queued stays so.
+    with running_simulator(instances=6, speed=0.0) as fleet, running_provider(PEOPLE) as provider:
+        assert fleet.call("POST", "/v1/instances/fleet/runtime/rollout?override_window=true")[0] < 300
+        fleet.advance(2)
+        rollout_id = fleet.call("GET", ROLLOUTS)[1][0]["id"]
+        settings = Settings(folder / "console.db", folder / "runs", spool_dir_is_default=True)
+        assert sync_once(settings, connection=ApiConnection(fleet.url, fleet.admin_key)).problems == []
+        fleet.clear_journal()
+        login = folder / "login.toml"
+        login.touch(0o600)
+        login.write_text(
+            f'[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "{cookie_secret}"\n'
+            f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
+            f'server_metadata_url = "{provider.issuer}/.well-known/openid-configuration"\n'
+        )
+        environment = {
+            **fleet.environment(),
+            "FLEETOPS_CONSOLE_LOGIN": str(login),
+            "FLEETOPS_CONSOLE_ACTIONS": "on",
+            "FLEETOPS_CONSOLE_OPERATOR_CLAIM": "groups=fleet-operators",
+        }
+        with serving(settings.database, settings.spool_dir, environment, port) as served:
+            kept = (fleet.admin_key, cookie_secret, CLIENT_SECRET)
+            try:
+                yield Site(served.url, settings.database, fleet, rollout_id, kept)
+            finally:
+                log = served.log.read_text()
+                assert not [secret for secret in kept if secret in log]
+                # Streamlit logs with a traceback what the login provider sent and Authlib does not take.
+                assert log.count("Traceback") == log.count("OAuth token exchange failed"), log
+
+
+@pytest.fixture
+def heard(page: Page, site: Site) -> Iterator[Page]:
+    """The page; in the end no secret has come to the browser, in no message and in no text."""
+    frames: list[bytes] = []
+
+    def listen(line: WebSocket) -> None:
+        line.on("framereceived", lambda data: frames.append(data if isinstance(data, bytes) else data.encode()))
+
+    page.on("websocket", listen)
+    yield page
+    got = b"".join(frames) + page.content().encode()
+    assert frames
+    assert not [secret for secret in site.secrets if secret.encode() in got]
+
+
+def sign_in(page: Page, site: Site, person: str, path: str) -> None:
+    """Open a deep link without a session, and sign in; the login leads back to it."""
+    page.goto(site.url + path)
+    page.get_by_text("After the sign-in your link opens.").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=person).click(timeout=30_000)
+    page.wait_for_url(site.url + path, timeout=60_000)
+
+
+def test_without_a_login_every_page_is_the_one_that_asks_for_it(site: Site) -> None:
+    with Visitor(site.url) as visitor:
+        for page in ("", "rollout", "instance", "actions", "audit", "record"):
+            visit = visitor.open(page, f"id={site.rollout_id}")
+            assert (visit.headings, visit.errors) == (["fleetops console"], []), page
+            assert site.rollout_id[:8] not in str(visit.texts)
+    port = int(site.url.rpartition(":")[2])
+    assert upgrade_answer(port, "evil.example").startswith("HTTP/1.1 403")
+
+
+def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> None:
+    page = heard
+    page.goto(f"{site.url}/rollout?id={site.rollout_id}")
+    page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
+    assert site.rollout_id[:8] not in page.locator("body").inner_text()
+    sign_in(page, site, "viewer", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("heading", name=f"Rollout {site.rollout_id[:8]}").wait_for(timeout=60_000)
+    for action in ("Pause", "Resume", "Cancel", "Retry"):
+        expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled(timeout=30_000)
+    page.get_by_text("your login is not one of the operators'").wait_for()
+    page.get_by_role("button", name="Pause", exact=True).click(force=True)
+    page.wait_for_timeout(500)
+    assert page.get_by_role("dialog").count() == 0
+    assert site.fleet.writes() == []
+
+
+def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard: Page) -> None:
+    page = heard
+    sign_in(page, site, "operator", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("button", name="Pause", exact=True).click(timeout=60_000)
+    dialog = page.get_by_role("dialog")
+    send = dialog.get_by_test_id("stBaseButton-primary")
+    dialog.get_by_text("until the rollout is resumed").wait_for(timeout=30_000)
+    queued = sum(
+        row["status"] == "queued" for row in site.fleet.call("GET", f"{ROLLOUTS}/{site.rollout_id}")[1]["targets"]
+    )
+    expect(send).to_contain_text(f"Pause: {queued} targets", timeout=30_000)
+    # Without a reason nothing is sent, and that is recorded too.
+    send.click()
+    dialog.get_by_text("A reason is missing").wait_for(timeout=30_000)
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    expect(dialog).to_have_count(0, timeout=30_000)
+    assert site.fleet.writes() == []
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    dialog.get_by_label("Reason").fill("the new bundle <b>fails</b>")
+    dialog.get_by_label("Reason").press("Tab")
+    send.click()
+    dialog.get_by_text("The server accepted it. The rollout is paused.").wait_for(timeout=30_000)
+    assert site.status() == "paused"
+    dialog.get_by_role("button", name="Sync and close").click()
+    expect(dialog).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled(timeout=30_000)
+
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog.get_by_text("Terminate what is in progress").click()
+    dialog.get_by_label("Reason").fill("give up")
+    dialog.get_by_label("Type").fill("no")
+    dialog.get_by_label("Type").press("Tab")
+    send.click()
+    dialog.get_by_text(f"Force wants the name typed: {site.rollout_id[:8]}.").wait_for(timeout=30_000)
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
+
+    instance_id = site.fleet.instance_ids[0]
+    with sqlite3.connect(site.database) as conn:
+        conn.execute("UPDATE rollout_targets SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
+        conn.execute("UPDATE instances SET hostname = ? WHERE instance_id = ?", (HOSTILE, instance_id))
+    page.goto(f"{site.url}/instance?id={instance_id}")
+    page.get_by_role("button", name="Power-cycle").click(timeout=60_000)
+    dialog.get_by_text("The instance is being redeployed").wait_for(timeout=30_000)
+    expect(send).to_be_disabled(timeout=30_000)
+    assert HOSTILE in dialog.inner_text()
+    assert page.locator("img[src*='203.0.113.9'], img[src='x'], a[href*='203.0.113.9']").count() == 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0, timeout=30_000)
+
+    page.goto(f"{site.url}/actions?acted_q={site.rollout_id}")
+    page.get_by_role("heading", name="Console actions").wait_for(timeout=30_000)
+    page.get_by_text("3 actions", exact=True).wait_for()
+    page.get_by_test_id("stTopNavSection").filter(has_text="ops@example.com").click()
+    page.get_by_test_id("stTopNavDropdownLink").click()
+    page.get_by_role("heading", name="Sign out").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
+
+
+# reports/2026-11 D12
+def test_an_operator_in_many_groups_signs_in(site: Site, page: Page) -> None:
+    sign_in(page, site, "some", f"/rollout?id={site.rollout_id}")
+    page.get_by_role("heading", name=f"Rollout {site.rollout_id[:8]}").wait_for(timeout=60_000)
+    cookies = sum(len(cookie["value"]) for cookie in page.context.cookies())
+    assert cookies > 2 * 8192
+    page.goto(site.url)
+    expect(page.get_by_role("button", name="Sync now")).to_be_enabled(timeout=60_000)
+
+
+# reports/2026-11 D12
+@pytest.mark.parametrize(("person", "sentence"), [("many", "The login would need"), ("most", "did not succeed")])
+def test_who_is_in_more_groups_than_fit_is_told_so(person: str, sentence: str, site: Site, page: Page) -> None:
+    page.goto(site.url)
+    page.get_by_role("button", name="Sign in").click(timeout=60_000)
+    page.get_by_role("link", name=person).click(timeout=30_000)
+    page.get_by_text(sentence).wait_for(timeout=60_000)
+    page.get_by_text("fewer claims").wait_for()
+
+
+# reports/2026-11 F6
+def test_a_viewer_does_not_sync(site: Site, page: Page) -> None:
+    site.fleet.clear_journal()
+    sign_in(page, site, "viewer", "/rollouts")
+    page.goto(site.url)
+    button = page.get_by_role("button", name="Sync now")
+    expect(button).to_be_disabled(timeout=60_000)
+    button.click(force=True)
+    page.get_by_text("Operators sync").wait_for()
+    assert site.fleet.journal() == []

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Opening a row of a list, by pointer and by keyboard alone: the browser's Back leads to the list as it was."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect
+
+from console.record.read import instances, rollouts, runs
+from tests.console.support.every_page import Tab
+from tests.console.support.seeded import RUN, ident, seed_big, seed_small
+from tests.console.support.served import serving
+from tests.console.support.table_in_browser import click_cell
+
+pytestmark = pytest.mark.browser
+
+SUCCEEDED = instances.InstanceFilter(("succeeded",), (), "", "", "Problems first")
+
+
+def only_instances(page: Page) -> None:
+    page.get_by_role("radio", name="instance", exact=True).click()
+
+
+def search_reboot(page: Page) -> None:
+    page.get_by_label("Playbook, user or controller contains").fill("reboot")
+
+
+def second_page_of_succeeded(page: Page) -> None:
+    page.get_by_role("button", name="succeeded", exact=True).click()
+    page.get_by_text("104 of 120 instances", exact=True).wait_for(timeout=60_000)
+    page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
+
+
+@dataclass(frozen=True)
+class List:
+    """A list: its name, the word for one row, how it is filtered, and what it shows then; ``heading`` of a row's page.
+
+    rows: what the database holds for these filters. named: which part of a row's name is typed, by its column.
+    """
+
+    name: str
+    title: str
+    word: str
+    column: str
+    narrow: Callable[[Page], None]
+    query: str
+    count: str
+    rows: Callable[[Path], pd.DataFrame]
+    named: Callable[[pd.Series], str]
+
+
+LISTS = [
+    List(
+        *("rollouts", "Rollouts", "rollout", "rollout_id"),
+        *(only_instances, "rollouts_scope=instance", "12 rollouts"),
+        lambda path: rollouts.rollouts(path, (), "instance", "")[0],
+        lambda row: str(row["host"]),
+    ),
+    List(
+        *("runs", "Playbook runs", "run", "run_id"),
+        *(search_reboot, "runs_q=reboot", "1 run"),
+        lambda path: runs.runs(path, (), "reboot")[0],
+        lambda row: Path(row["playbook"]).name,
+    ),
+    List(
+        *("instances", "Instances", "instance", "instance_id"),
+        *(second_page_of_succeeded, "instances_page=2&instances_status=succeeded", "104 of 120 instances"),
+        lambda path: instances.instance_page(path, SUCCEEDED, 2)[0],
+        lambda row: str(row["host"]),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("back")
+    seed_small(folder / "console.db", folder / "runs", time.time())
+    # More instances than one page of their list holds.
+    seed_big(folder / "console.db", time.time(), 120)
+    return folder / "console.db"
+
+
+@pytest.fixture(scope="module")
+def address(record: Path) -> Iterator[str]:
+    with serving(record, record.parent / "runs") as served:
+        yield served.url
+
+
+def open_by_pointer(page: Page, of: List) -> None:
+    """Click the button in the first row."""
+    click_cell(page, page.locator("[data-testid=stDataFrame]").first, 40, 48, rf"/{of.word}\?")
+
+
+def open_by_keyboard(page: Page, of: List, typed: str) -> None:
+    box = page.get_by_role("combobox", name=re.compile(f"^Open an? {of.word} of this list$"))
+    for _dummy in range(80):
+        page.keyboard.press("Tab")
+        if box.evaluate("box => box === document.activeElement"):
+            break
+    expect(box).to_be_focused()
+    page.keyboard.type(typed)
+    expect(page.get_by_role("option")).to_have_count(1, timeout=60_000)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("of", LISTS, ids=[of.name for of in LISTS])
+def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
+    of: List, address: str, record: Path, watched: Page
+) -> None:
+    page, tab = watched, Tab(watched, address)
+    rows = of.rows(record)
+    first, last = rows.iloc[0], rows.iloc[-1]
+    listed = f"{address}/{of.name}?{of.query}"
+
+    def is_listed() -> None:
+        tab.rest(of.title)
+        expect(page).to_have_url(listed, timeout=60_000)
+        page.get_by_text(of.count, exact=True).wait_for(timeout=60_000)
+
+    def is_open(row: pd.Series) -> None:
+        tab.rest(f"{of.word.capitalize()} {row[of.column][:8]}")
+        expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}", timeout=60_000)
+
+    tab.load(f"/{of.name}", of.title)
+    of.narrow(page)
+    is_listed()
+    for row, opening in (
+        (first, lambda: open_by_pointer(page, of)),
+        (last, lambda: open_by_keyboard(page, of, of.named(last))),
+    ):
+        opening()
+        is_open(row)
+        page.go_back()
+        is_listed()
+        page.go_forward()
+        is_open(row)
+        page.go_back()
+        is_listed()
+    # The list stays: the box has forgotten what was chosen in it.
+    page.wait_for_timeout(4000)
+    is_listed()
+    assert tab.troubles == []
+
+
+def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Page) -> None:
+    page, tab = watched, Tab(watched, address)
+    tab.load("/rollouts", "Rollouts")
+    only_instances(page)
+    listed = f"{address}/rollouts?rollouts_scope=instance"
+    expect(page).to_have_url(listed, timeout=60_000)
+    page.get_by_role("link", name="Playbook runs").click()
+    tab.rest("Playbook runs")
+    expect(page).to_have_url(f"{address}/runs", timeout=60_000)
+    page.go_back()
+    tab.rest("Rollouts")
+    expect(page).to_have_url(listed, timeout=60_000)
+    page.get_by_text("12 rollouts", exact=True).wait_for(timeout=60_000)
+
+    opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
+    tab.load(opened, "Rollout")
+    page.get_by_role("link", name="Started by this playbook run").click()
+    tab.rest(f"Run {RUN[:8]}")
+    expect(page).to_have_url(f"{address}/run?id={RUN}", timeout=60_000)
+    page.go_back()
+    tab.rest(f"Rollout {ident(11, 0x7700000B)[:8]}")
+    expect(page).to_have_url(address + opened, timeout=60_000)
+    assert tab.troubles == []

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every page in a real Chromium: at 0, 24 and 20,000 targets, without an error on the page or in the browser's log."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from console.record.write.store import open_store
+from tests.console.support.every_page import Tab, declared_pages, place
+from tests.console.support.seeded import FLEET, OPEN, RUN, ident, seed_small
+from tests.console.support.seeded_instances import INSTANCE, seed_details, seed_many
+from tests.console.support.served import serving
+
+pytestmark = pytest.mark.browser
+
+MANY = ident(9, 0x4D04ED99)
+# Page: its heading and, at each size, its query and a text that only its data can give.
+Shown = dict[str, tuple[str, str, str]]
+
+EMPTY: Shown = {
+    "overview": ("Overview", "", "Nothing was ever synced"),
+    "rollouts": ("Rollouts", "", "No rollouts yet"),
+    "compare": ("Compare two rollouts", "", "Nothing to compare yet"),
+    "runs": ("Playbook runs", "", "No playbook runs yet"),
+    "instances": ("Instances", "", "No instances yet"),
+    "audit": ("Audit", "", "No audit events yet"),
+    "actions": ("Console actions", "", "Nothing was ever tried from this console."),
+    "policy": ("Policy and window", "", "No policy yet"),
+    "record": ("Record health", "", "Nothing was ever synced"),
+    "instance": ("Instance", "id=x", "The database knows no instance x."),
+    "rollout": ("Rollout", "id=x", "The database knows no rollout x."),
+    "run": ("Playbook run", "id=x", "The database knows no run x."),
+}
+SMALL: Shown = {
+    "overview": ("Overview", "", "Needs attention"),
+    "rollouts": ("Rollouts", "", "14 rollouts"),
+    "compare": ("Compare two rollouts", f"a={FLEET}&b={OPEN}", "24 targets, matched by instance"),
+    "runs": ("Playbook runs", "", "2 runs"),
+    "instances": ("Instances", "", "instances"),
+    "audit": ("Audit", "", "1,200 of 1,320 events"),
+    "actions": EMPTY["actions"],
+    "policy": ("Policy and window", "", "Most at once2"),
+    "record": ("Record health", "", "audit_events"),
+    "instance": (f"Instance {INSTANCE[:8]}", f"id={INSTANCE}", "Runtime2.4.0"),
+    "rollout": (f"Rollout {FLEET[:8]}", f"id={FLEET}", "Targets24"),
+    "run": (f"Run {RUN[:8]}", f"id={RUN}", "What failed"),
+}
+LARGE: Shown = {
+    **SMALL,
+    "compare": ("Compare two rollouts", f"a={FLEET}&b={MANY}", "20,000 targets, matched by instance"),
+    "instances": ("Instances", "", "20,0"),
+    "rollout": (f"Rollout {MANY[:8]}", f"id={MANY}", "Targets20,000"),
+    "rollouts": ("Rollouts", "", "15 rollouts"),
+}
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three databases, each beside the run logs it was made from."""
+    folder = tmp_path_factory.mktemp("sizes")
+    now = time.time()
+    for size in ("empty", "small", "large"):
+        place_of = folder / size
+        place_of.mkdir()
+        (place_of / "runs").mkdir()
+        open_store(place_of / "console.db").close()
+        if size != "empty":
+            seed_small(place_of / "console.db", place_of / "runs", now)
+            seed_details(place_of / "console.db", now)
+    seed_many(folder / "large" / "console.db", now)
+    return folder
+
+
+@pytest.mark.parametrize(("size", "shown"), [("empty", EMPTY), ("small", SMALL), ("large", LARGE)])
+def test_every_page_without_an_error(size: str, shown: Shown, databases: Path, browser: Browser) -> None:
+    assert sorted(shown) == sorted(declared_pages()), "a page of console/app.py is not looked at here, or is no more"
+    failures = []
+    with serving(databases / size / "console.db", databases / size / "runs") as served:
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+        tab = Tab(opened, served.url)
+        for number, page in enumerate(declared_pages()):
+            heading, query, expected = shown[page]
+            # At 24 the pages of one thing are opened by a link from elsewhere.
+            go = tab.load if not number or (size == "small" and query) else tab.turn
+            took = go(place(page, query), heading)
+            print(f"{size:6}{page:12}{took:6.2f} s")
+            failures += [f"{page}: {text}" for text in [*tab.errors_shown(), *tab.troubles]]
+            tab.troubles.clear()
+            if expected not in tab.says():
+                failures.append(f"{page}: {expected!r} is not in {tab.says()[:1500]!r}")
+        tab.page.close()
+        logged = [line for line in served.log.read_text().splitlines() if "Traceback" in line or "Error" in line]
+    assert failures == [], "\n".join(failures)
+    assert logged == []

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Script and markup in every text of the record: on each page of a real Chromium it is text, and only text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.console.support.every_page import Tab, declared_pages, place
+from tests.console.support.seeded_hostile import (
+    BEFORE,
+    INSTANCE,
+    MARKUP,
+    NOW,
+    RUN,
+    TOKEN,
+    hostile,
+    seed_hostile,
+)
+from tests.console.support.served import serving
+
+pytestmark = pytest.mark.browser
+
+# Page: its heading, its query, and the fields whose text is whole on it.
+SHOWN: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "overview": ("Overview", "", ("errorb", "user")),
+    "rollouts": ("Rollouts", "", ()),
+    "compare": ("Compare two rollouts", f"a={BEFORE}&b={NOW}", ("host1", "errorb")),
+    "runs": ("Playbook runs", "", ("user", "controller")),
+    "instances": ("Instances", "", ("host1", "version")),
+    "audit": ("Audit", "", ("host1", "tool_name")),
+    "actions": ("Console actions", "", ("user", "reason", "detail")),
+    "policy": ("Policy and window", "", ("runtime_default2", "skills_default2")),
+    "record": ("Record health", "", ()),
+    "instance": (f"Instance {INSTANCE[:8]}", f"id={INSTANCE}", ("host1", "part", "version", "slug", "message")),
+    "rollout": (f"Rollout {NOW[:8]}", f"id={NOW}", ("host1", "errorb", "ip")),
+    "run": (f"Run {RUN[:8]}", f"id={RUN}", ("msg", "task", "host1", "playbook")),
+}
+
+# Markup that took effect, wherever it came from.
+EFFECTS = (
+    'a[href^="javascript"]',
+    '[href*="203.0.113.9"]',
+    'img[src="x"]',
+    '[src*="203.0.113.9"]',
+    ".katex",
+    "script:text('window.hit')",
+    "b:text-is('b')",
+    "strong:text-is('s')",
+    "tspan[style*='bold']:text-is('b')",
+    "[data-testid=stIconMaterial]:text-is('bolt')",
+)
+# Texts that begin as the hostile ones do and do not go on so. Charts cut and wrap theirs, so less is asked of them;
+# a cell may hold JSON.
+BROKEN = """([token, markup]) => {
+  const wrong = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const chart = node.parentElement.closest('svg');
+    for (const part of node.data.split(token).slice(1)) {
+      const rest = part.replace(/^\\w+/, '').replaceAll('\\\\"', '"');
+      const start = markup.slice(0, chart ? 3 : 60);
+      if (!rest.startsWith(start) && !/^.{0,60}(…|\\.\\.\\.)/.test(rest)) wrong.push(part.slice(0, 80));
+    }
+  }
+  return wrong;
+}"""
+
+
+@pytest.fixture(scope="module")
+def hostile_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "runs").mkdir()
+    seed_hostile(folder / "console.db", folder / "runs", float(int(time.time())))
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
+
+
+@pytest.fixture
+def tab(hostile_console: str, browser: Browser) -> Iterator[Tab]:
+    page = browser.new_page(viewport={"width": 1800, "height": 3000}, reduced_motion="reduce")
+    opened = Tab(page, hostile_console)
+    page.on("dialog", lambda shown: opened.troubles.append(f"dialog: {shown.message}"))
+    yield opened
+    page.close()
+
+
+def effects(tab: Tab) -> list[str]:
+    """What of the markup did anything at all."""
+    found = [selector for selector in EFFECTS if tab.page.locator(selector).count()]
+    if tab.page.evaluate("window.hit"):
+        found.append("a script ran")
+    found += [f"not literal: {text!r}" for text in tab.page.evaluate(BROKEN, [TOKEN, MARKUP])]
+    return found + tab.troubles
+
+
+def test_on_every_page_it_is_text(tab: Tab) -> None:
+    assert sorted(SHOWN) == sorted(declared_pages())
+    failures = []
+    for number, page in enumerate(declared_pages()):
+        heading, query, fields = SHOWN[page]
+        (tab.turn if number else tab.load)(place(page, query), heading)
+        for chooser in tab.page.locator("[data-testid=stSelectbox]").all()[:2]:
+            chooser.click()
+            failures += [f"{page}, open list: {said}" for said in effects(tab)]
+            tab.page.keyboard.press("Escape")
+        failures += [f"{page}: {said}" for said in effects(tab)]
+        tab.troubles.clear()
+        # Streamlit spells this sign so where Markdown has code.
+        said = tab.says().replace(":material_", ":material/")
+        failures += [f"{page}: {field} is not there" for field in fields if hostile(field) not in said]
+        assert "hxq-" in said or page in ("rollouts", "record"), f"{page} shows no text of the record's"
+    assert failures == [], "\n".join(failures)
+
+
+def test_under_the_pointer_it_is_text(tab: Tab) -> None:
+    tab.load(place("rollout", f"id={NOW}"), f"Rollout {NOW[:8]}")
+    bars = tab.page.locator(".js-plotly-plot .barlayer .point path")
+    bars.first.wait_for(timeout=60_000)
+    widest = max(bars.all(), key=lambda bar: (bar.bounding_box() or {"width": 0})["width"])
+    box = widest.bounding_box()
+    assert box is not None
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = tab.page.locator(".js-plotly-plot .hoverlayer .hovertext").first
+    label.wait_for()
+    assert f"{TOKEN}host" in (label.text_content() or "")
+    assert effects(tab) == []

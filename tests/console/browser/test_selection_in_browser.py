@@ -1,0 +1,192 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The timeline in a browser: chart, table and address share one selection; a page is live only while it is seen."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, TimeoutError, expect
+
+from console.record.write.store import Cursor, open_store
+from console.web.browser.auto_refresh import REFRESH_SECONDS
+from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
+from tests.console.support.served import serving
+from tests.console.support.table_in_browser import click_cell
+from tests.console.support.timeline_in_browser import bar_of, click, settled, ticked
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("record")
+    now = time.time()
+    seed_small(folder / "console.db", folder / "runs", now)
+    with open_store(folder / "console.db") as store:
+        store.put_rollouts([fleet_rollout(ident(20, 0x11), 24, 2, now - 20_000)])
+    seed_big(folder / "console.db", now, 2_000)
+    return folder / "console.db"
+
+
+@pytest.fixture(scope="module")
+def address(record: Path) -> Iterator[str]:
+    """A served console over a fleet of 24 and a rollout of 2,000."""
+    with serving(record, record.parent / "runs") as served:
+        yield served.url
+
+
+def test_chart_table_and_address_are_one_selection_and_the_link_opens_it_again(address: str, watched: Page) -> None:
+    page = watched
+    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.goto(f"{address}/rollout?id={FLEET}&axis=Elapsed&sort=Start")
+    # A click in the chart ticks the table's row.
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 1)
+    assert [host[:11] for host in ticked(page)] == ["agent-00001"]
+    # A tick in the table frames the chart's bar.
+    page.locator("[data-testid=stDataFrame]").first.click(position={"x": 18, "y": 48 + 2 * 33})
+    settled(page, 2)
+    assert [host[:11] for host in ticked(page)] == ["agent-00001", "agent-00002"]
+    # The same click again takes away what it added.
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 1)
+    click(page, bar_of(page, "agent-00001."))
+    settled(page, 2)
+    # A box in the chart adds all that it touches.
+    page.locator("[data-title='Box Select']").first.click()
+    first, last = bar_of(page, "agent-00004.").bounding_box(), bar_of(page, "agent-00006.").bounding_box()
+    assert first is not None and last is not None
+    page.mouse.move(first["x"] - 4, first["y"] - 2)
+    page.mouse.down()
+    page.mouse.move(last["x"] + last["width"] + 4, last["y"] + last["height"] + 2, steps=4)
+    page.mouse.up()
+    settled(page, 5)
+
+    link, chosen = page.url, ticked(page)
+    page.goto("about:blank")
+    page.goto(link)
+    settled(page, 5)
+    assert ticked(page) == chosen and page.url == link
+    assert page.locator(".js-plotly-plot .xaxislayer-above text").last.text_content() == "500 s"
+
+    page.get_by_text("Selected only").click()
+    page.get_by_text("5 of 24 targets").wait_for(timeout=90_000)
+    page.get_by_test_id("stBaseButton-tertiary").filter(has_text="Clear selection").click()
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    settled(page, 0)
+
+
+def test_rows_are_selected_by_keyboard_one_after_the_other(address: str, watched: Page) -> None:
+    page = watched
+    page.set_viewport_size({"width": 1400, "height": 2400})
+    page.goto(f"{address}/rollout?id={FLEET}&sort=Start")
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    bar_of(page, "agent-00001.")
+    for _dummy in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.matches('[data-testid=stDataFrame] canvas')"):
+            break
+    for count, hosts in enumerate((["agent-00001"], ["agent-00001", "agent-00002"]), start=1):
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Space")
+        settled(page, count)
+        assert [host[:11] for host in ticked(page)] == hosts
+
+
+def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_leads_to_its_instance(
+    address: str, watched: Page
+) -> None:
+    page = watched
+    page.goto(f"{address}/rollout?id={BIG}")
+    picture = page.locator(".js-plotly-plot .nsewdrag").first
+    picture.wait_for(timeout=90_000)
+    page.get_by_text("2,000 targets", exact=True).wait_for(timeout=90_000)
+    inside = page.get_by_text(re.compile(r"of 2,000 targets in the window"))
+    for _dummy in range(6):
+        # A chart that is still settling may miss a drag.
+        box = picture.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 90, steps=4)
+        page.mouse.up()
+        with contextlib.suppress(TimeoutError):
+            inside.wait_for(timeout=10_000)
+            break
+    page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=90_000)
+    page.locator(".js-plotly-plot").nth(1).wait_for(timeout=90_000)
+
+    page.goto(f"{address}/rollout?id={FLEET}&targets_q=agent-00003")
+    page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.locator("canvas").first.wait_for(timeout=90_000)
+    click_cell(page, table, 80, 48, r"/instance\?")
+    assert f"/instance?id={ident(3, 0xB0)}" in page.url
+    page.get_by_role("heading", name=f"Instance {ident(3, 0xB0)[:8]}").wait_for(timeout=90_000)
+
+
+def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(
+    address: str, record: Path, watched: Page
+) -> None:
+    page = watched
+    with open_store(record) as store:
+        # Live is what was read lately, and the tests before this one take their time.
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=time.time()))
+    asked: list[float] = []
+    page.on("websocket", lambda line: line.on("framesent", lambda _frame: asked.append(time.monotonic())))
+    hidden = "Object.defineProperty(document, 'visibilityState', {get: () => 'hidden', configurable: true})"
+    page.add_init_script(hidden)
+    page.goto(f"{address}/rollout?id={OPEN}")
+    live = page.locator(".stMarkdownBadge", has_text="live")
+    live.wait_for(timeout=90_000)
+
+    def goes_on() -> None:
+        """Wait until the page has asked for itself twice more."""
+        goal, deadline = len(asked) + 2, time.monotonic() + 90
+        while len(asked) < goal:
+            assert time.monotonic() < deadline, "the page does not refresh itself"
+            page.wait_for_timeout(100)
+
+    def rests() -> None:
+        """Wait until the page has asked for nothing over one and a half of its intervals; it must come soon."""
+        before, deadline = -1, time.monotonic() + 120
+        while before < len(asked):
+            assert time.monotonic() < deadline, "the page goes on asking"
+            before = len(asked)
+            # By the page's own clock: while it is busy drawing it asks for nothing either.
+            page.evaluate("wait => new Promise(done => setTimeout(done, wait))", 1500 * REFRESH_SECONDS)
+            page.wait_for_timeout(200)
+
+    def seen(state: str) -> None:
+        page.evaluate(
+            """state => {
+              Object.defineProperty(document, 'visibilityState', {get: () => state, configurable: true})
+              document.dispatchEvent(new Event('visibilitychange'))
+            }""",
+            state,
+        )
+
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    # Opened in a tab behind this one: it was hidden before anything listened, and no event says so.
+    rests()
+    seen("visible")
+    goes_on()
+    seen("hidden")
+    rests()
+    seen("visible")
+    goes_on()
+
+    with open_store(record) as store:
+        # Read later than what is stored of it, as the store takes nothing older.
+        store.put_rollouts([fleet_rollout(OPEN, 24, 3, time.time() - 100)])
+    expect(live).to_be_hidden(timeout=90_000)
+    assert "API data as of" in (page.locator("[data-testid=stCaptionContainer]").first.text_content() or "")
+    rests()

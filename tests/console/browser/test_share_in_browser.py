@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sharing a view in a real browser: the file holds what the filters show, the link opens the same view again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Page
+
+from tests.console.support.seeded import FLEET, HOSTILE, OPEN
+
+pytestmark = pytest.mark.browser
+
+
+def downloaded(page: Page, name: str) -> tuple[str, bytes]:
+    with page.expect_download(timeout=60_000) as waiting:
+        page.get_by_role("button", name=name, exact=True).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
+    page = watched
+    page.goto(f"{address}/rollout?id={FLEET}")
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=60_000)
+    page.locator(".js-plotly-plot .barlayer").first.wait_for(timeout=60_000)
+    page.locator(".st-key-targets_status").get_by_text("failed", exact=True).click()
+    page.get_by_text("1 of 24 targets").wait_for()
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("[data-testid=stPopoverBody] code", has_text="targets_status=failed")
+    link.wait_for()
+
+    name, data = downloaded(page, "CSV")
+    assert name.startswith("fleetops-targets-") and name.endswith(".csv")
+    rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    assert [(row["status"], row["error"]) for row in rows] == [("failed", HOSTILE)]
+    assert rows[0]["started_at"].endswith("Z")
+    _dummy, data = downloaded(page, "JSON lines")
+    assert [json.loads(line)["error"] for line in data.splitlines()] == [HOSTILE]
+    _dummy, data = downloaded(page, "Parquet")
+    assert pd.read_parquet(io.BytesIO(data))["error"].tolist() == [HOSTILE]
+
+    shared = link.inner_text()
+    assert shared == page.url
+    page.goto("about:blank")
+    page.goto(shared)
+    page.get_by_text("1 of 24 targets").wait_for(timeout=60_000)
+
+
+def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page) -> None:
+    page = watched
+    page.goto(f"{address}/rollout?id={OPEN}&why=Where+time+went")
+    page.get_by_text("Slowest targets").wait_for(timeout=60_000)
+    page.get_by_role("link", name="Compare with the rollout before").click()
+    page.get_by_role("heading", name="Compare two rollouts").wait_for(timeout=60_000)
+    page.get_by_text("24 targets, matched by instance").wait_for(timeout=60_000)
+    assert f"a={FLEET}&b={OPEN}" in page.url
+    page.get_by_role("button", name="Swap").click()
+    page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=30_000)
+    # The address changes before the page is drawn anew: the link is that of the swapped one.
+    page.locator(f"a[href*='id={OPEN}']", has_text="Open the one before").click(timeout=60_000)
+    page.get_by_role("heading", name=f"Rollout {OPEN[:8]}").wait_for(timeout=60_000)

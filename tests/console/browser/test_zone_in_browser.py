@@ -1,0 +1,158 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Viewers in other time zones: UTC on every page and axis, their own time on hover, and nothing for a made-up zone."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Page, TimeoutError
+
+from tests.console.support.every_page import Tab, place
+from tests.console.support.seeded import BIG, FLEET, seed_big, seed_small
+from tests.console.support.served import serving
+
+pytestmark = pytest.mark.browser
+
+NEW_YORK = "America/New_York"
+STARTED = re.compile(r"started (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC(\([^)]*\))?")
+HOSTILE = '<img src=x onerror="window.hit=1">/../../etc/passwd'
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A served console over a fleet of 24 and a rollout of 2,000, the newest thing of today."""
+    folder = tmp_path_factory.mktemp("zones")
+    seed_small(folder / "console.db", folder / "runs", time.time())
+    seed_big(folder / "console.db", time.time(), 2_000)
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
+
+
+@contextmanager
+def viewer(browser: Browser, address: str, zone: str, script: str = "") -> Iterator[Tab]:
+    """A tab of somebody whose machine is in that zone; in the end nothing has gone wrong in it."""
+    context = browser.new_context(timezone_id=zone, viewport={"width": 1400, "height": 1600})
+    if script:
+        context.add_init_script(script)
+    tab = Tab(context.new_page(), address)
+    yield tab
+    assert (tab.troubles, tab.errors_shown()) == ([], [])
+    context.close()
+
+
+def hovered(page: Page) -> str:
+    """The label of the longest bar of a run."""
+    bars = page.locator(".js-plotly-plot .barlayer .point path")
+    bars.first.wait_for(timeout=90_000)
+    boxes = [box for box in (one.bounding_box() for one in bars.all()) if box and box["height"] > 8]
+    box = max(boxes, key=lambda found: found["width"])
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = page.locator(".js-plotly-plot .hoverlayer .hovertext").first
+    label.wait_for(timeout=60_000)
+    return label.text_content() or ""
+
+
+def tips(page: Page) -> list[str]:
+    """What the signs beside the page's lines of text say on hover, from the top; not those of headings and controls."""
+    said = []
+    for sign in page.locator(":is([data-testid=stCaptionContainer], [data-testid=stText]) .stTooltipHoverTarget").all():
+        sign.hover()
+        shown = page.get_by_test_id("stTooltipContent")
+        shown.wait_for(timeout=60_000)
+        said.append(shown.inner_text())
+        page.mouse.move(0, 0)
+        shown.wait_for(state="detached", timeout=60_000)
+    return said
+
+
+def first_tick(page: Page) -> str:
+    return (page.locator(".js-plotly-plot .xaxislayer-above text").first.text_content() or "")[:8]
+
+
+def test_new_york_sees_utc_and_its_own_time_on_hover_and_utc_sees_no_more_than_utc(
+    address: str, browser: Browser
+) -> None:
+    seen: dict[str, tuple[str, str, float]] = {}
+    for zone in (NEW_YORK, "UTC"):
+        with viewer(browser, address, zone) as tab:
+            tab.load(place("rollout", f"id={FLEET}"), "Rollout")
+            said = STARTED.search(hovered(tab.page))
+            assert said is not None
+            utc = datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            there = utc.astimezone(ZoneInfo(NEW_YORK))
+            pattern = "%H:%M:%S" if there.date() == utc.date() else "%Y-%m-%d %H:%M:%S"
+            own = f"({there.strftime(pattern)} {NEW_YORK})"
+            # One server, and so one cache of figures, for both.
+            assert said[2] == (own if zone == NEW_YORK else None)
+            fresh, *header = tips(tab.page) or ["", ""]
+            assert (NEW_YORK in fresh, [NEW_YORK in tip for tip in header]) == (zone == NEW_YORK, [zone == NEW_YORK])
+            below = tab.page.get_by_role("heading", name="Timeline").bounding_box()
+            assert below is not None
+            seen[zone] = said[1], first_tick(tab.page), below["y"]
+    # The same bar, the same axis, and nothing has moved.
+    assert seen[NEW_YORK] == seen["UTC"]
+
+
+def test_the_head_of_a_time_column_says_what_the_viewers_zone_is(address: str, browser: Browser) -> None:
+    with viewer(browser, address, "Australia/Darwin") as tab:
+        tab.load(place("rollouts"), "Rollouts")
+        table = tab.page.locator("[data-testid=stDataFrame]").first.bounding_box()
+        assert table is not None
+        told = tab.page.get_by_text("UTC. Yours: Australia/Darwin, now UTC+09:30.", exact=True)
+        deadline = time.monotonic() + 90
+        for across in itertools.cycle(range(40, 800, 40)):
+            tab.page.mouse.move(table["x"] + across, table["y"] + 16)
+            with contextlib.suppress(TimeoutError):
+                told.wait_for(timeout=1_500)
+                break
+            assert time.monotonic() < deadline, "no head of a column says it"
+
+
+def test_a_drag_in_new_york_chooses_the_time_it_was_drawn_over(address: str, browser: Browser) -> None:
+    with viewer(browser, address, NEW_YORK) as tab:
+        tab.load(place("rollout", f"id={BIG}"), "Rollout")
+        picture = tab.page.locator(".js-plotly-plot .nsewdrag").first
+        for _dummy in range(6):
+            # A chart that is still settling may miss a drag.
+            box = picture.bounding_box()
+            assert box is not None
+            tab.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 40)
+            tab.page.mouse.down()
+            tab.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 90, steps=4)
+            tab.page.mouse.up()
+            with contextlib.suppress(TimeoutError):
+                tab.page.wait_for_url(re.compile(r"window=\d+&window=\d+"), timeout=10_000)
+                break
+        chosen = [int(second) for second in parse_qs(urlsplit(tab.page.url).query)["window"]]
+        slider = tab.page.get_by_role("slider").last
+        most = int(slider.get_attribute("aria-valuemax") or slider.get_attribute("max") or 0)
+        assert [round(second / most, 1) for second in chosen] == [0.4, 0.5], (chosen, most)
+        tab.rest("Rollout")
+
+
+def test_a_zone_that_nobody_knows_is_no_zone(address: str, browser: Browser) -> None:
+    told = f"""
+      const before = Intl.DateTimeFormat.prototype.resolvedOptions
+      Intl.DateTimeFormat.prototype.resolvedOptions = function () {{
+        window.asked = true
+        return {{...before.call(this), timeZone: {HOSTILE!r}}}
+      }}"""
+    with viewer(browser, address, NEW_YORK, told) as tab:
+        tab.load(place("rollout", f"id={FLEET}"), "Rollout")
+        said = STARTED.search(hovered(tab.page))
+        assert said is not None and said[2] is None
+        assert tips(tab.page) == []
+        assert tab.page.evaluate("[window.asked, window.hit]") == [True, None]
+        assert "passwd" not in tab.says()

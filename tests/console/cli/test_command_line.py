@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Commands whose output nobody reads, databases that were misspelt or are open to all, and runs in check mode."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.__main__ import main
+from console.record.write.store import Cursor, RunRows, open_store
+from tests.console.support.served import CHECKOUT
+from tests.simulator.running import running_simulator
+
+READING = [["runs"], ["rollouts"], ["failures"], ["stuck"], ["check"], ["prune", "--dry-run"], ["serve", "--port", "0"]]
+
+
+def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment: str) -> tuple[int, str]:
+    """Exit code and standard error of a command whose output nobody reads any more."""
+    # Buffered, as Python is by itself: what is written last comes out at the end.
+    left_out = ("FLEETOPS_", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "console", *arguments],
+            cwd=CHECKOUT, env=kept | environment, stdout=write_end, text=True, timeout=120, check=False,
+            stderr=write_end if errors_too else subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        os.close(write_end)
+    return done.returncode, done.stderr or ""
+
+
+# reports/2026-11 D16
+@pytest.mark.parametrize("command", [*READING[:-1], ["--help"], ["sync", "--help"], ["migrate"], ["serve"]])
+def test_a_command_whose_output_nobody_reads_is_quiet(command: list[str], small: Path) -> None:
+    database = [] if "--help" in command else ["--db", str(small)]
+    assert into_a_closed_pipe(*command, *database) == (141, "")
+
+
+# reports/2026-11 D16
+def test_an_output_that_cannot_be_written_is_one_sentence(small: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "console", "rollouts", "--format", "json", "--limit", "200", "--db", str(small)],
+            cwd=CHECKOUT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "console: The output cannot be written: No space left on device.\n")
+
+
+# reports/2026-11 D16
+def test_a_sync_stores_all_though_nobody_reads_how_far_it_is(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with running_simulator(instances=4, speed=0) as sim:
+        arguments = ("sync", "--no-spools", "--db", str(database))
+        assert into_a_closed_pipe(*arguments, errors_too=True, **sim.environment()) == (141, "")
+    with sqlite3.connect(database) as conn:
+        read = conn.execute("SELECT last_ok_at IS NOT NULL, last_error FROM ingest_cursors WHERE source = 'audit'")
+        assert read.fetchall() == [(1, None)] * 4
+
+
+# reports/2026-11 D16
+def test_runs_say_which_of_them_were_in_check_mode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = tmp_path / "console.db"
+    with open_store(database) as store:
+        for number, flag in enumerate((1, 0, None)):
+            run = {"run_id": f"r{number}", "source": "callback", "status": "successful", "started_at": 9.0 - number}
+            store.put_run(RunRows({**run, "check_mode": flag}), Cursor("spool", f"r{number}", position=1), after=None)
+
+    def listed(form: str) -> str:
+        assert main(["runs", "--db", str(database), "--format", form]) == 0
+        return capsys.readouterr().out
+
+    assert [row["check_mode"] for row in json.loads(listed("json"))] == [True, False, None]
+    assert [row["check_mode"] for row in csv.DictReader(io.StringIO(listed("csv")))] == ["yes", "no", ""]
+    head, *lines = [line.split() for line in listed("table").splitlines()]
+    assert [line[head.index("check_mode")] for line in lines] == ["yes", "no", "-"]
+
+
+# reports/2026-11 D16
+@pytest.mark.parametrize("command", [*READING, ["migrate"], ["prune", "--yes"], ["backup", "b.db"], ["retire", "x"]])
+@pytest.mark.parametrize("named_by", ["option", "variable"])
+@pytest.mark.usefixtures("environment")
+def test_a_misspelt_database_is_named_and_not_made(
+    command: list[str],
+    named_by: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execve", lambda *_given: pytest.fail("it was served"))
+    typo = tmp_path / "consle.db"
+    if named_by == "variable":
+        monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(typo))
+    code = main([*command, *(["--db", str(typo)] if named_by == "option" else [])])
+    said = "".join(capsys.readouterr())
+    assert code == (2 if command == ["check"] else 3)
+    assert f"There is no database at {typo}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    before = os.umask(0o000)
+    yield
+    os.umask(before)
+
+
+def done(*arguments: str) -> object:
+    """The exit code, also of a serve that would not come back."""
+    try:
+        return main(arguments)
+    except SystemExit as left:
+        return left.code
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+
+
+# reports/2026-11 F11
+@pytest.mark.usefixtures("environment", "no_umask")
+@pytest.mark.parametrize("command", [["migrate"], ["serve", "--port", "0"], ["sync", "--no-api", "--quiet"]])
+def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "execve", lambda *_given: sys.exit(0))
+    (tmp_path / "runs").mkdir()
+    folder = tmp_path / "record"
+    folder.mkdir()
+    database = folder / "console.db"
+    open_store(database).close()
+    with sqlite3.connect(database) as reader:
+        reader.execute("SELECT count(*) FROM runs").fetchone()
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        assert len(modes(folder)) == 3
+        assert done(*command, "--db", str(database)) == 0
+        assert set(modes(folder).values()) == {0o600}
+    said = capsys.readouterr().err
+    assert said.startswith("console: note: every account of this machine could open the database")
+    assert "console.db 0644" in said and "it is 0600 now" in said
+    # Once is enough, and what a group was given by its owner stays.
+    database.chmod(0o660)
+    assert done(*command, "--db", str(database)) == 0
+    assert ("every account" in capsys.readouterr().err, modes(folder)["console.db"]) == (False, 0o660)
+
+
+# reports/2026-11 F11
+@pytest.mark.usefixtures("environment", "no_umask")
+def test_whatever_the_umask_is_what_the_console_makes_is_the_owners_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLEETOPS_RUN_LOG_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a" / "b"))
+    assert main(["sync", "--no-api", "--quiet"]) == 0
+    for place in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "fleetops"):
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    folder = tmp_path / "a" / "b" / "fleetops"
+    with open_store(folder / "console.db") as store:
+        store.put_cursor(Cursor("api", "https://x.example", last_ok_at=time.time()))
+        assert main(["backup", str(folder / "copy.db")]) == 0
+        assert len(modes(folder)) == 4
+        assert set(modes(folder).values()) == {0o600}

@@ -1,0 +1,373 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sync with a real API over HTTP: what is stored, what is read again, and what a failure costs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from console.collect.api.rollouts import ApiOptions, ApiReport
+from console.collect.once import sync_once
+from console.settings.environment import ApiConnection, Settings
+from tests.console.support.facts import dump, rows, wrong_types
+from tests.simulator.running import Simulator, running_simulator
+
+FLEET = 6
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    """A fleet with some history whose clock moves only when it is told to."""
+    with running_simulator(instances=FLEET, speed=0) as running:
+        yield running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "console.db"
+
+
+def sync(sim: Simulator, database: Path, *, key: str | None = None, retries: int = 0, **options: Any) -> ApiReport:
+    connection = ApiConnection(sim.url, key or sim.admin_key, retries=retries)
+    settings = Settings(database=database, spool_dir=database.parent / "none")
+    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    assert report is not None
+    return report
+
+
+def calls(sim: Simulator) -> Counter[str]:
+    """Calls since the last look, by operation."""
+    counted = Counter(row["operation_id"] for row in sim.journal())
+    sim.clear_journal()
+    return counted
+
+
+def fleet_rollout(sim: Simulator) -> str:
+    """Start one and return its id."""
+    assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
+    return sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=1")[1][0]["id"]
+
+
+def test_everything_the_api_knows_is_stored_once(sim: Simulator, database: Path) -> None:
+    fleet_rollout(sim)
+    sim.advance(40)
+    report = sync(sim, database)
+    assert report.problems == []
+    listed = {r["id"]: r for r in sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=100")[1]}
+    stored = {r["rollout_id"]: r for r in rows(database, "SELECT * FROM rollouts")}
+    assert set(stored) == set(listed)
+    assert len(listed) > 3
+    for rollout_id, row in stored.items():
+        record = listed[rollout_id]
+        assert (row["status_raw"], row["created_raw"], row["completed_raw"]) == (
+            record["status"],
+            record["created_at"],
+            record["completed_at"],
+        )
+        assert row["is_open"] == int(record["completed_at"] is None)
+        tally = ("queued", "in_progress", "succeeded", "failed", "uncertain")
+        assert [row[name] for name in tally] == [record[f"{name}_targets"] for name in tally]
+        detail = sim.call("GET", f"/v1/instances/fleet/runtime/rollouts/{rollout_id}")[1]["targets"]
+        timeline = sim.call("GET", f"/v1/instances/fleet/runtime-rollouts/{rollout_id}/timeline")[1]["timeline"]
+        names = {entry["target_id"]: entry for entry in timeline}
+        targets = rows(database, "SELECT * FROM rollout_targets WHERE rollout_id = ? ORDER BY position", rollout_id)
+        assert [t["target_id"] for t in targets] == [entry["target_id"] for entry in timeline]
+        for target in targets:
+            one = next(t for t in detail if t["id"] == target["target_id"])
+            entry = names[target["target_id"]]
+            assert target["status_raw"] == one["status"]
+            assert (target["bundle_hash"], target["celery_task_id"]) == (one["bundle_hash"], one["celery_task_id"])
+            assert (target["hostname"], target["duration_s"]) == (entry["instance_hostname"], entry["duration_seconds"])
+            if target["started_at"] and target["completed_at"]:
+                assert target["created_at"] <= target["started_at"] <= target["completed_at"]
+    assert {r["instance_id"]: r["hostname"] for r in rows(database, "SELECT * FROM instances")} == {
+        row["id"]: row["hostname"] for row in sim.state()["instances"]
+    }
+    for instance_id in sim.instance_ids:
+        summary = sim.call("GET", f"/v1/instances/{instance_id}/runtime/audit/summary")[1]
+        mine = rows(database, "SELECT * FROM audit_summaries WHERE instance_id = ?", instance_id)
+        assert [(r["total"], r["success"]) for r in mine] == [(summary["total_events"], summary["success_events"])]
+        events = rows(database, "SELECT count(*) AS n FROM audit_events WHERE instance_id = ?", instance_id)
+        assert events == [{"n": min(500, summary["total_events"])}]
+    by_day = "SELECT sum(n) AS n FROM audit_daily"
+    assert rows(database, by_day) == rows(database, "SELECT count(*) AS n FROM audit_events")
+    assert rows(database, "SELECT max_parallel_rollouts AS n FROM policies") == [{"n": 2}]
+    assert wrong_types(database) == []
+    for file in database.parent.iterdir():
+        assert sim.admin_key.encode() not in file.read_bytes()
+
+
+def test_a_second_sync_changes_nothing_and_reads_only_lists(sim: Simulator, database: Path) -> None:
+    sync(sim, database)
+    before = dump(database)
+    looked = rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"]
+    calls(sim)
+    report = sync(sim, database)
+    assert dump(database) == before
+    assert (report.rollouts, report.audit_events, report.problems) == (0, 0, [])
+    assert calls(sim) == {
+        "get_fleet_update_policy": 1,
+        "list_fleet_rollouts": 2,
+        "list_audit_events": FLEET,
+        "get_audit_summary": FLEET,
+    }
+    assert rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"] > looked
+
+
+def test_only_what_was_open_is_read_again_and_changes_are_kept(sim: Simulator, database: Path) -> None:
+    rollout_id = fleet_rollout(sim)
+    sync(sim, database, audit=False)
+    first = time.time()
+    for _step in range(4):
+        sim.clear_journal()
+        sim.advance(8)
+        sync(sim, database, audit=False)
+        assert calls(sim)["get_rollout"] == 1
+    sim.advance(3600)
+    sync(sim, database, audit=False)
+    sim.clear_journal()
+    sync(sim, database, audit=False)
+    assert calls(sim)["get_rollout"] == 0
+    changes = rows(database, "SELECT * FROM target_changes ORDER BY target_id, at")
+    assert {c["rollout_id"] for c in changes} == {rollout_id}
+    assert {c["new_status"] for c in changes} >= {"in_progress", "succeeded"}
+    assert all(c["not_before"] is not None and c["not_before"] <= c["at"] for c in changes)
+    assert all(c["old_status"] != c["new_status"] and c["at"] > first - 60 for c in changes)
+    statuses = rows(database, "SELECT status, is_open FROM rollouts WHERE rollout_id = ?", rollout_id)
+    assert statuses == [{"status": "completed", "is_open": 0}]
+    bundles = rows(database, "SELECT DISTINCT current_bundle FROM instances")
+    newest = rows(database, "SELECT DISTINCT bundle_hash FROM rollout_targets WHERE rollout_id = ?", rollout_id)
+    assert [b["current_bundle"] for b in bundles] == [b["bundle_hash"] for b in newest]
+
+
+def test_an_open_rollout_is_followed_beyond_what_is_listed(sim: Simulator, database: Path) -> None:
+    rollout_id = fleet_rollout(sim)
+    sync(sim, database, audit=False)
+    sim.advance(3600)
+    assert sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/runtime/redeploy")[0] == 200
+    sim.clear_journal()
+    sync(sim, database, audit=False, rollouts=1)
+    assert calls(sim)["get_rollout"] == 2
+    state = "SELECT status, is_open FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, state, rollout_id) == [{"status": "completed", "is_open": 0}]
+
+
+def test_an_open_rollout_that_the_api_has_forgotten_is_closed_with_a_note(sim: Simulator, database: Path) -> None:
+    rollout_id = fleet_rollout(sim)
+    sync(sim, database, audit=False)
+    sim.advance(3600)
+    assert sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/runtime/redeploy")[0] == 200
+    sim.fault(match=rollout_id, status=404)
+    report = sync(sim, database, audit=False, rollouts=1)
+    assert (report.problems, [rollout_id in note for note in report.notes]) == ([], [True])
+    state = "SELECT status, is_open FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, state, rollout_id) == [{"status": "in_progress", "is_open": 0}]
+    targets = rows(database, "SELECT count(*) AS n FROM rollout_targets WHERE rollout_id = ?", rollout_id)
+    assert targets == [{"n": FLEET}]
+    sim.clear_journal()
+    sync(sim, database, audit=False, rollouts=1)
+    assert calls(sim)["get_rollout"] == 1
+
+
+def test_a_closed_rollout_that_is_opened_again_is_noticed(sim: Simulator, database: Path) -> None:
+    first = sim.state()["instances"][0]
+    sim.knobs(outcomes={first["hostname"]: ["failed", "succeeded"]})
+    rollout_id = fleet_rollout(sim)
+    sim.advance(3600)
+    sync(sim, database, audit=False)
+    failed = rows(database, "SELECT * FROM rollout_targets WHERE rollout_id = ? AND status = 'failed'", rollout_id)
+    assert [(t["hostname"], bool(t["error_message"]), len(t["msg_fp"])) for t in failed] == [
+        (first["hostname"], True, 12)
+    ]
+    path = f"/v1/instances/fleet/runtime/rollouts/{rollout_id}/targets/{failed[0]['target_id']}/retry"
+    assert sim.call("POST", path)[0] == 200
+    sim.advance(3600)
+    sync(sim, database, audit=False)
+    now = rows(database, "SELECT status, failed, succeeded FROM rollouts WHERE rollout_id = ?", rollout_id)
+    assert now == [{"status": "completed", "failed": 0, "succeeded": FLEET}]
+    assert rows(database, "SELECT old_status, new_status FROM target_changes") == [
+        {"old_status": "failed", "new_status": "succeeded"}
+    ]
+
+
+def test_one_failing_instance_costs_only_itself(sim: Simulator, database: Path) -> None:
+    bad = sim.state()["instances"][2]
+    sim.fault(match="/runtime/audit", instance=bad["id"], status=500)
+    report = sync(sim, database)
+    (problem,) = report.problems
+    assert bad["hostname"] in problem
+    assert "500" in problem
+    assert "\n" not in problem
+    assert report.instances == FLEET - 1
+    audited = {r["instance_id"] for r in rows(database, "SELECT DISTINCT instance_id FROM audit_events")}
+    assert audited == set(sim.instance_ids) - {bad["id"]}
+    cursors = rows(database, "SELECT scope, last_error, last_ok_at FROM ingest_cursors WHERE last_error IS NOT NULL")
+    assert [(c["scope"], c["last_ok_at"]) for c in cursors] == [(f"{sim.url}|{bad['id']}", None)]
+    sim.clear_faults()
+    assert sync(sim, database).problems == []
+    assert rows(database, "SELECT scope FROM ingest_cursors WHERE last_error IS NOT NULL") == []
+
+
+def test_an_instance_that_is_gone_is_a_note(sim: Simulator, database: Path) -> None:
+    gone = sim.state()["instances"][1]
+    sim.fault(match="/runtime/audit", instance=gone["id"], status=404)
+    report = sync(sim, database)
+    assert report.problems == []
+    assert [gone["hostname"] in note and "gone" in note for note in report.notes] == [True]
+
+
+@pytest.mark.parametrize("broken", ["get_rollout", "get_rollout_timeline"])
+def test_a_rollout_that_could_not_be_read_is_read_at_the_next_sync(broken: str, sim: Simulator, database: Path) -> None:
+    rollout_id = rows_of(sim)[0]["id"]
+    sim.fault(match=rollout_id, operation=broken, html_body=True, status=502)
+    report = sync(sim, database, audit=False)
+    assert [rollout_id in problem for problem in report.problems] == [True]
+    half = "SELECT targets_read, succeeded > 0 AS told FROM rollouts WHERE rollout_id = ?"
+    assert rows(database, half, rollout_id) == [{"targets_read": 0, "told": 1}]
+    assert rows(database, "SELECT last_error IS NULL AS fine FROM ingest_cursors WHERE source = 'rollout'") == [
+        {"fine": 0}
+    ]
+    sim.clear_faults()
+    calls(sim)
+    assert sync(sim, database, audit=False).problems == []
+    assert calls(sim)["get_rollout"] == 1
+    assert rows(database, half, rollout_id) == [{"targets_read": 1, "told": 1}]
+    assert rows(database, "SELECT scope FROM ingest_cursors WHERE source = 'rollout'") == []
+
+
+def rows_of(sim: Simulator) -> list[dict[str, Any]]:
+    return sim.call("GET", "/v1/instances/fleet/runtime/rollouts?limit=100")[1]
+
+
+def test_a_wrong_key_stops_at_once(sim: Simulator, database: Path) -> None:
+    report = sync(sim, database, key="not-the-key-4711")
+    (problem,) = report.problems
+    assert "401" in problem
+    assert "FLEETOPS_API_KEY" in problem
+    assert "4711" not in problem
+    assert sum(calls(sim).values()) == 1
+    sync(sim, database)
+    sync(sim, database, key="not-the-key-4711")
+    assert rows(
+        database,
+        "SELECT last_error LIKE '%401%' AS said, last_ok_at > 0 AS old FROM ingest_cursors WHERE source = 'api'",
+    ) == [{"said": 1, "old": 1}]
+
+
+def test_a_key_that_is_withdrawn_half_way_is_not_tried_for_every_instance(sim: Simulator, database: Path) -> None:
+    sim.fault(match="/runtime/audit", status=401)
+    report = sync(sim, database)
+    assert 1 <= len(report.problems) <= 8
+    assert rows(database, "SELECT count(*) AS n FROM rollout_targets")[0]["n"] > 0
+
+
+def test_nobody_listens(sim: Simulator, database: Path) -> None:
+    settings = Settings(database=database, spool_dir=database.parent / "none")
+    report = sync_once(settings, connection=ApiConnection("http://127.0.0.1:9", "some-key", retries=0))
+    assert report.api is not None
+    assert report.spools is not None
+    assert len(report.api.problems) == 1
+    assert "Nothing was sent" in report.api.problems[0]
+
+
+def test_events_between_two_syncs_that_were_not_read_are_a_gap_until_they_are(sim: Simulator, database: Path) -> None:
+    gap = "SELECT gap_from, gap_to FROM ingest_cursors WHERE source = 'audit' AND gap_from IS NOT NULL"
+    oldest = "SELECT min(event_ts) AS t FROM audit_events WHERE instance_id = ?"
+    sync(sim, database, audit_events=10)
+    assert rows(database, gap) == []
+    begins = {i: rows(database, oldest, i)[0]["t"] for i in sim.instance_ids}
+    sim.advance(6 * 3600)
+    report = sync(sim, database, audit_events=10)
+    holes = rows(database, gap)
+    assert len(holes) == FLEET
+    assert all(hole["gap_from"] < hole["gap_to"] for hole in holes)
+    assert len(report.notes) == FLEET
+    sync(sim, database, audit_events=10)
+    assert rows(database, gap) == holes
+    sim.advance(600)
+    report = sync(sim, database, audit_events=1000)
+    assert rows(database, gap) == []
+    assert (report.notes, report.problems) == ([], [])
+    for instance_id, begin in begins.items():
+        there = all_audit(sim, instance_id)
+        stored = {r["id"] for r in rows(database, "SELECT id FROM audit_events WHERE instance_id = ?", instance_id)}
+        assert {e["id"] for e in there if parse_time(e["event_ts"]) >= begin} <= stored
+        assert len(stored) == min(1000, len(there))
+
+
+def test_a_deeper_look_reads_the_history_once(sim: Simulator, database: Path) -> None:
+    sync(sim, database, audit_events=20)
+    sync(sim, database, audit_events=60)
+    assert rows(database, "SELECT count(*) AS n FROM audit_events") == [{"n": 60 * FLEET}]
+    sync(sim, database, audit_events=1000)
+    there = {i: len(all_audit(sim, i)) for i in sim.instance_ids}
+    counted = rows(database, "SELECT instance_id, count(*) AS n FROM audit_events GROUP BY 1")
+    assert {r["instance_id"]: r["n"] for r in counted} == there
+    assert min(there.values()) > 60
+    before = dump(database)
+    sim.clear_journal()
+    sync(sim, database, audit_events=1000)
+    assert calls(sim)["list_audit_events"] == FLEET
+    assert dump(database) == before
+
+
+def all_audit(sim: Simulator, instance_id: str) -> list[dict[str, Any]]:
+    path = f"/v1/instances/{instance_id}/runtime/audit"
+    pages = [sim.call("GET", f"{path}?limit=500&offset={offset}")[1] for offset in range(0, 5000, 500)]
+    return [event for page in pages for event in page]
+
+
+def test_chosen_instances_alone_are_audited(sim: Simulator, database: Path) -> None:
+    one, two = sim.state()["instances"][:2]
+    report = sync(sim, database, instances=(one["hostname"], two["id"]))
+    assert (report.instances, report.problems) == (2, [])
+    audited = {r["instance_id"] for r in rows(database, "SELECT DISTINCT instance_id FROM audit_events")}
+    assert audited == {one["id"], two["id"]}
+    report = sync(sim, database, instances=("agent-of-nobody",))
+    assert report.problems == ["Instance agent-of-nobody is not known: no rollout that was read names it."]
+
+
+def test_words_and_shapes_that_nobody_promised(sim: Simulator, database: Path) -> None:
+    sim.knobs(status_words="synonyms")
+    rollout_id = fleet_rollout(sim)
+    sim.advance(3600)
+    assert sync(sim, database, audit=False).problems == []
+    (row,) = rows(database, "SELECT status, status_raw, is_open FROM rollouts WHERE rollout_id = ?", rollout_id)
+    assert (row["status"], row["is_open"]) == ("completed", 0)
+    assert row["status_raw"] != "completed"
+    statuses = rows(database, "SELECT DISTINCT status FROM rollout_targets WHERE rollout_id = ?", rollout_id)
+    assert statuses == [{"status": "succeeded"}]
+
+
+def test_two_syncs_at_once_give_what_one_gives(sim: Simulator, database: Path) -> None:
+    fleet_rollout(sim)
+    sim.advance(25)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            assert sync(sim, database).problems == []
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _dummy in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    alone = database.with_name("alone.db")
+    sync(sim, alone)
+    when = {"first_seen", "updated_at", "taken_at", "at", "not_before", "last_ok_at"}
+    left_out = dict.fromkeys(dump(alone), when)
+    assert dump(database, leave_out=left_out) == dump(alone, leave_out=left_out)

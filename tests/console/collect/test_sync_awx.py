@@ -1,0 +1,521 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Recorded jobs of a real AWX over HTTP into a real database: by our importer, and beside it by awxkit."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from awxkit.api import ApiV2
+from awxkit.api.client import Connection
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from streamlit.testing.v1 import AppTest
+
+from console.__main__ import main
+from console.collect.jobs.awx import JobFilter, sync_awx
+from console.collect.jobs.awx_client import AwxClient, AwxConnection, awx_origin, load_awx
+from console.collect.jobs.import_job import ImportReport
+from console.collect.run_logs.spools import sync_spools
+from console.record.read import run_grid
+from console.record.read import runs as run_queries
+from console.record.read.record_health import vitals
+from console.record.write.store import open_store
+from console.settings.environment import SettingsError
+from tests.conftest import CHECKOUT
+from tests.console.support.facts import dump, rows, wrong_types
+from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
+
+# Soon after the recording.
+NOW = datetime.datetime(2026, 11, 23, 22, tzinfo=datetime.UTC).timestamp()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeAwx]:
+    with running_awx() as fake:
+        yield fake
+
+
+@pytest.fixture
+def awx(server: FakeAwx) -> FakeAwx:
+    server.know_recorded()
+    return server
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "console.db"
+
+
+def load(
+    awx: FakeAwx,
+    database: Path,
+    wanted: JobFilter | None = None,
+    *,
+    at: float = NOW,
+    slept: list[float] | None = None,
+    **changes: Any,
+) -> ImportReport:
+    """One import, without any real waiting; ``slept`` takes the seconds that it would have waited."""
+    connection = AwxConnection(**{"url": awx.url, "token": TOKEN, "retries": 0} | changes)
+    client = AwxClient(connection, sleep=lambda seconds: None)
+    waits = [] if slept is None else slept
+    with open_store(database) as store:
+        report = sync_awx(store, client, now=lambda: at, wanted=wanted, sleep=waits.append)
+    client.close()
+    return report
+
+
+def run_of(job: int) -> str:
+    return f"SELECT * FROM runs WHERE job_id = '{job}'"
+
+
+def test_recorded_jobs_become_the_runs_batches_and_results_that_they_had(awx: FakeAwx, database: Path) -> None:
+    awx.largest_page = 10
+    report = load(awx, database)
+    assert (report.jobs, report.events, report.problems, report.notes) == (3, 26, [], [])
+    found = {row["job_id"]: row for row in rows(database, "SELECT * FROM runs")}
+    assert {job: row["status"] for job, row in found.items()} == {"1": "successful", "2": "failed", "3": "canceled"}
+    job = found["2"]
+    assert (job["playbook"], job["user"], job["controller"]) == ("redeploy.yml", "admin", "awx-local")
+    assert (job["events"], job["last_counter"], job["dropped_events"], job["hosts"]) == (26, 26, 0, 4)
+    assert json.loads(job["stats_json"])["operations"]["agent-04"] == "op-agent-04"
+    # AWX's own word for each host, from an endpoint that the importer does not read.
+    names = {"ok": "ok", "changed": "changed", "failed": "failures", "unreachable": "dark", "skipped": "skipped"}
+    said = [
+        {"host": s["host_name"], **{ours: s[theirs] for ours, theirs in names.items()}}
+        for s in recorded("job_failed_host_summaries")["results"]
+    ]
+    ours = rows(database, "SELECT host, ok, changed, failed, unreachable, skipped FROM run_hosts ORDER BY host")
+    assert ours == sorted(said, key=lambda row: row["host"])
+    # By counter: the parent_uuid of the second batch's results names the first batch's task.
+    plays = rows(database, "SELECT batch, name, hosts, hosts_json FROM plays ORDER BY counter")
+    assert [(p["batch"], json.loads(p["hosts_json"])) for p in plays] == [
+        (1, ["agent-01", "agent-02"]),
+        (2, ["agent-03", "agent-04"]),
+    ]
+    results = rows(
+        database,
+        "SELECT h.host, t.name, p.batch, h.status, h.changed, h.msg FROM host_results h"
+        " JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter"
+        " JOIN plays p ON p.run_id = h.run_id AND p.counter = h.play_counter ORDER BY h.counter",
+    )
+    assert [tuple(r.values()) for r in results] == [
+        ("agent-01", "Redeploy instance", 1, "ok", 1, None),
+        ("agent-02", "Redeploy instance", 1, "ok", 1, None),
+        ("agent-02", "Publish operation ids", 1, "ok", 0, None),
+        ("agent-01", "Publish operation ids", 1, "ok", 0, None),
+        ("agent-04", "Redeploy instance", 2, "ok", 1, None),
+        ("agent-03", "Redeploy instance", 2, "failed", 0, "circuit breaker open"),
+        ("agent-04", "Publish operation ids", 2, "ok", 0, None),
+    ]
+    assert "module_args" not in "".join(r["result_json"] or "" for r in rows(database, "SELECT * FROM host_results"))
+    assert wrong_types(database) == []
+
+
+def test_importing_twice_changes_nothing_and_asks_only_for_the_list(awx: FakeAwx, database: Path) -> None:
+    load(awx, database)
+    before = dump(database)
+    awx.requests.clear()
+    again = load(awx, database)
+    assert dump(database) == before
+    assert (again.jobs, again.known, again.events) == (0, 3, 0)
+    assert len(awx.requests) == 1
+    awx.add(1, 11, later_s=3600)
+    assert load(awx, database).jobs == 1
+    assert "finished__gte=2026-11-23T21%3A20%3A40" in awx.requests[1]
+
+
+def test_an_import_that_is_cut_off_anywhere_loses_nothing(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
+    awx.largest_page = 5
+    load(awx, tmp_path / "whole.db")
+    for refusal in (
+        ("counter__gt=10", 502, {}, {"detail": "bad gateway"}),
+        ("counter__gt=20", 500, {}, "<h1>Server Error</h1>"),
+        ("/jobs/3/", 503, {}, {"detail": "later"}),
+    ):
+        awx.refusals = [refusal]
+        report = load(awx, database)
+        assert [p.startswith(f"AWX {awx.url}: GET /api/v2/jobs/") for p in report.problems] == [True]
+    # What was stored is not asked for again.
+    assert sum("counter__gt=5&" in r + "&" for r in awx.requests) == 2
+    report = load(awx, database)
+    assert (report.problems, report.known) == ([], 2)
+    assert dump(database) == dump(tmp_path / "whole.db")
+
+
+def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_asked_again(
+    awx: FakeAwx, database: Path
+) -> None:
+    awx.polls = {1: 3, 2: 1000}
+    awx.refusals = [("/jobs/", 429, {"Retry-After": "7"}, {"detail": "slow down"}), ("/jobs/", 502, {}, "<p>oops</p>")]
+    report = load(awx, database, retries=3)
+    assert (report.jobs, report.waiting, report.problems) == (2, 1, [])
+    assert report.notes == ["Job 2 of AWX has ended; AWX still processes its events, the next sync takes them."]
+    assert not any("/jobs/2/job_events/" in request for request in awx.requests)
+    awx.polls.clear()
+    assert load(awx, database).events == 26
+    assert len(rows(database, run_of(2))) == 1
+
+
+# reports/2026-11 D7
+def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_stand_still(
+    awx: FakeAwx, database: Path
+) -> None:
+    ended = datetime.datetime.fromisoformat(awx.jobs[2]["finished"]).timestamp()
+    awx.polls = {2: 1_000_000}
+    late = awx.events[2][20:]
+    awx.events[2] = awx.events[2][:20]
+    slept: list[float] = []
+    first = load(awx, database, at=ended + 10, slept=slept)
+    assert (first.jobs, first.waiting, sum(slept)) == (2, 1, 30)
+    # From then on no sync waits for it.
+    slept.clear()
+    assert load(awx, database, at=ended + 200, slept=slept).waiting == 1
+    assert rows(database, run_of(2)) == []
+    taken = load(awx, database, at=ended + 10 + 300, slept=slept)
+    assert taken.notes == [
+        "Job 2 of AWX has ended, and AWX has stopped processing its events without finishing them; the 20 that are"
+        " there are shown, and what still comes within a day is added."
+    ]
+    assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
+    assert load(awx, database, at=ended + 400, slept=slept).notes == []
+    # The dispatcher is back: what it has kept comes after all.
+    awx.events[2] += late
+    load(awx, database, at=ended + 500, slept=slept)
+    load(awx, database, at=ended + 900, slept=slept)
+    assert rows(database, "SELECT events, dropped_events FROM runs WHERE job_id = '2'") == [
+        {"events": 26, "dropped_events": 0}
+    ]
+    assert (sum(slept), rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'")) == (0, [{"complete": 0}])
+    # After a day nothing more is expected of it.
+    load(awx, database, at=ended + 90_000, slept=slept)
+    assert rows(database, "SELECT complete FROM run_jobs WHERE job_id = '2'") == [{"complete": 1}]
+    assert load(awx, database, at=ended + 90_100).known == 3
+
+
+def test_jobs_of_others_are_left_out_by_project_template_and_label(awx: FakeAwx, database: Path) -> None:
+    awx.jobs[3]["summary_fields"]["project"]["name"] = "Network, team: A&B"
+    awx.jobs[2]["summary_fields"]["labels"] = {"count": 1, "results": [{"id": 5, "name": "fleetops"}]}
+    assert load(awx, database, JobFilter(label="fleetops")).jobs == 1
+    assert load(awx, database, JobFilter(project="Network, team: A&B")).jobs == 1
+    assert load(awx, database, JobFilter(template="No such")).jobs == 0
+    assert load(awx, database, JobFilter(days=1)).known == 2
+    assert [r["job_id"] for r in rows(database, "SELECT job_id FROM run_jobs ORDER BY 1")] == ["1", "2", "3"]
+
+
+def test_relaunches_censored_results_and_events_of_an_unknown_kind(awx: FakeAwx, database: Path) -> None:
+    awx.add(2, 5, later_s=600, launch_type="relaunch", limit="agent-03")
+    failed = awx.events[5][21]
+    failed["event_data"]["res"] = {"censored": "the output has been hidden", "changed": False, "secret": "canary-7"}
+    awx.events[5][3]["event"] = "playbook_on_magic"
+    awx.events[5][4]["event_data"] = None
+    report = load(awx, database)
+    assert report.problems == []
+    assert report.notes == [
+        "Job 5 of AWX: 1 event(s) of a kind that this console does not know (playbook_on_magic) were counted and not"
+        " shown; the rest is stored."
+    ]
+    job = rows(database, "SELECT * FROM run_jobs WHERE job_id = '5'")[0]
+    first = rows(database, "SELECT * FROM run_jobs WHERE job_id = '2'")[0]
+    assert (job["relaunch_of"], job["launch_type"], first["relaunch_of"]) == (first["job"], "relaunch", None)
+    run = rows(database, run_of(5))[0]
+    assert (run["limit_pattern"], run["events"], run["hosts"]) == ("agent-03", 26, 4)
+    bad = rows(database, "SELECT * FROM host_results WHERE run_id = ? AND status = 'failed'", job["job"])[0]
+    assert bad["msg"].startswith("the output has been hidden")
+    assert "canary-7" not in str(dump(database))
+
+
+def test_the_runs_page_names_the_job_and_links_relaunches(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awx.add(2, 5, later_s=600, launch_type="relaunch", job_explanation="**why** <b>not</b>")
+    load(awx, database)
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    runs = {row["job_id"]: row["run_id"] for row in rows(database, "SELECT * FROM run_jobs")}
+    for job, label in (("5", "Relaunched from"), ("2", "Relaunched as job 5")):
+        page = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+        page.switch_page("web/runs/run.py")
+        page.query_params["id"] = runs[job]
+        page.run()
+        assert not page.exception
+        said = "\n".join(str(element.value) for element in (*page.text, *page.caption, *page.markdown))
+        assert f"AWX job {job}" in said
+        assert "project Fleet playbooks" in said
+        assert ("**why** <b>not</b>" in said) is (job == "5")
+        links = [element.proto for element in page.get("page_link")]
+        assert label in [link.label for link in links]
+        assert f"id={runs['2' if job == '5' else '5']}" in [link.query_string for link in links if link.label == label]
+
+
+def spool_of_job_2(folder: Path, *, last: int = 26) -> str:
+    """The run log that the callback would have written inside job 2; returns its run id."""
+    folder.mkdir()
+    run_id = "5b1a8f3e-0000-4000-8000-00000000000a"
+    lines = []
+    for event in recorded("job_failed_events_all")["results"][4:last]:
+        data = event["event_data"]
+        if event["event"] == "playbook_on_start":
+            about = {"run_id": run_id, "user": "root", "job_id": "2", "started_at": event["created"]}
+            data = {**data, "playbook": "/runner/project/redeploy.yml", "fleetops_run": about}
+        kept = {name: event[name] for name in ("uuid", "event", "created")}
+        lines.append(json.dumps({**kept, "counter": len(lines) + 1, "event_data": data}) + "\n")
+    (folder / f"20261123T212850Z-{run_id}.jsonl").write_text("".join(lines))
+    return run_id
+
+
+@pytest.mark.parametrize("callback_first", [True, False])
+def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
+    awx: FakeAwx, database: Path, tmp_path: Path, callback_first: bool
+) -> None:
+    run_id = spool_of_job_2(tmp_path / "runs")
+    del awx.jobs[1], awx.jobs[3]
+    # A job of the same number on another AWX, of another day, is another run.
+    awx.add(2, 12, later_s=86400)
+    for step in (1, 2) if callback_first else (2, 1):
+        if step == 1:
+            with open_store(database) as store:
+                sync_spools(store, tmp_path / "runs", now=time.time)
+        else:
+            report = load(awx, database)
+    assert report.joined == int(callback_first)
+    assert any("/jobs/2/job_events/" in request for request in awx.requests) is not callback_first
+    assert [r["run_id"] for r in rows(database, run_of(2))] == [run_id]
+    assert rows(database, "SELECT run_id, complete FROM run_jobs WHERE job_id = '2'") == [
+        {"run_id": run_id, "complete": 1}
+    ]
+    for table in ("runs", "plays", "tasks", "host_results", "run_hosts"):
+        # The record of the callback, and the other day's job.
+        assert len(rows(database, f"SELECT DISTINCT run_id FROM {table}")) == 2, table
+    before = dump(database)
+    with open_store(database) as store:
+        sync_spools(store, tmp_path / "runs", now=time.time)
+    load(awx, database)
+    assert dump(database) == before
+
+
+def test_a_record_that_broke_off_learns_from_the_job_how_it_ended(awx: FakeAwx, database: Path, tmp_path: Path) -> None:
+    run_id = spool_of_job_2(tmp_path / "runs", last=20)
+    awx.jobs[2]["status"] = "canceled"
+    for _round in (1, 2):
+        with open_store(database) as store:
+            sync_spools(store, tmp_path / "runs", now=time.time)
+        load(awx, database)
+        found = rows(database, run_of(2))
+        assert [(r["run_id"], r["status"]) for r in found] == [(run_id, "canceled")]
+        assert found[0]["ended_at"] is not None
+
+
+def test_awxkit_and_the_importer_read_the_same(awx: FakeAwx, database: Path) -> None:
+    awx.largest_page = 10
+    load(awx, database)
+    connection = Connection(awx.url)
+    connection.login(token=TOKEN)
+    jobs = ApiV2(connection=connection).get().jobs.get(order_by="finished")
+    assert {str(job.id): job.status for job in jobs.results} == {
+        r["job_id"]: r["status"] for r in rows(database, "SELECT job_id, status FROM runs")
+    }
+    events = jobs.results[1].related.job_events.get(order_by="counter", all_pages=True)
+    assert events.count == len(events.results) == 26
+    seen = [(e.counter, e.host_name) for e in events.results if e.event in ("runner_on_ok", "runner_on_failed")]
+    ours = rows(database, "SELECT counter, host FROM host_results ORDER BY counter")
+    assert seen == [(r["counter"], r["host"]) for r in ours]
+
+
+def in_flight_of_job_5(awx: FakeAwx) -> None:
+    """Job 5 ended while agent-01 was redeployed: agent-02 has its result, the second batch never began."""
+    awx.events[5] = [
+        event
+        for event in awx.events[5]
+        if event["counter"] <= 12 and not (event["event"] == "runner_on_ok" and event["host_name"] == "agent-01")
+    ]
+
+
+# reports/2026-11 D8
+@pytest.mark.parametrize(
+    ("job_status", "explanation"),
+    [("canceled", ""), ("failed", "Job terminated due to timeout"), ("error", "Task was marked as running")],
+)
+def test_what_was_in_flight_when_a_job_ended_is_shown_so(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, job_status: str, explanation: str
+) -> None:
+    awx.add(2, 5, later_s=600, status=job_status, job_explanation=explanation)
+    in_flight_of_job_5(awx)
+    assert load(awx, database).problems == []
+    (run,) = rows(database, run_of(5))
+    assert [r["host"] for r in rows(database, "SELECT host FROM run_in_flight")] == ["agent-01"]
+    found, total = run_grid.run_grid(database, run["run_id"])
+    assert (total, found[["host", "outcome"]].to_numpy().tolist()) == (
+        2,
+        [["agent-01", "in_flight"], ["agent-02", "changed"]],
+    )
+    assert found["0"].tolist() == ["in_flight", "changed"]
+    assert run_queries.recap(database, run["run_id"])[["host", "in_flight"]].to_numpy().tolist() == [
+        ["agent-01", 1],
+        ["agent-02", 0],
+    ]
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(database))
+    page = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+    page.switch_page("web/runs/run.py")
+    page.query_params["id"] = run["run_id"]
+    page.run()
+    assert not page.exception
+    assert "In flight when it ended" in [element.value for element in page.subheader]
+    assert ("In flight at its end", "1") in [(metric.label, metric.value) for metric in page.metric]
+    assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
+
+
+# What goes wrong
+
+
+def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, database: Path) -> None:
+    wrong = load(awx, database, token="wrong-canary-token")
+    assert wrong.problems == [
+        f"AWX {awx.url}: GET /api/v2/jobs/ failed with HTTP 401: Authentication credentials were not provided. To"
+        " establish a login session, visit /api/login/. Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked."
+    ]
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = load(awx, database, url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+    assert len(nowhere.problems) == 1
+    assert nowhere.problems[0].endswith("Check FLEETOPS_AWX_URL, the name, the port and the route to it.")
+    awx.refusals = [("/api/v2/jobs/2/", 404, {}, recorded("http_404")), ("/api/v2/jobs/3/", 200, {}, "<p>Login</p>")]
+    some = load(awx, database)
+    assert [p.split(": ")[1] for p in some.problems] == [
+        "GET /api/v2/jobs/2/ failed with HTTP 404",
+        "GET /api/v2/jobs/3/ failed with HTTP 200",
+    ]
+    assert some.jobs == 1
+    awx.events[2].insert(9, {"id": 1, "counter": 9, "event": None, "created": None})
+    last = load(awx, database)
+    assert (last.jobs, last.events) == (2, 26)
+    assert last.problems == ["Job 2 of AWX: 1 record(s) are no events (it names no event); the rest is stored."]
+    assert "canary" not in str(dump(database))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate of 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "awx.test")])
+    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + datetime.timedelta(days=9))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(private)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_a_self_signed_certificate_is_refused_unless_its_authority_is_named(
+    certificate: tuple[Path, Path], database: Path
+) -> None:
+    with running_awx(certificate=certificate) as awx:
+        refused = load(awx, database)
+        assert awx.requests == []
+        assert len(refused.problems) == 1
+        assert "no trusted TLS connection" in refused.problems[0]
+        assert refused.problems[0].endswith("or name its authority in FLEETOPS_AWX_CA_PATH.")
+        assert load(awx, database, ca_path=str(certificate[0])).jobs == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "FLEETOPS_AWX_URL is not set"),
+        ({"FLEETOPS_AWX_URL": "https://awx.example.com"}, "FLEETOPS_AWX_TOKEN is not set"),
+        ({"FLEETOPS_AWX_URL": "awx.example.com", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must look like"),
+        ({"FLEETOPS_AWX_URL": "https://a:b@x", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must not hold a user"),
+        ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN holds characters"),
+        (
+            {"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t", "FLEETOPS_AWX_CA_PATH": "/nowhere"},
+            "FLEETOPS_AWX_CA_PATH names /nowhere, which does not exist.",
+        ),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        AwxClient(load_awx(settings))
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "path"),
+    [
+        ("https://awx.example.com", "https://awx.example.com", "/api/v2"),
+        ("https://aap.example.com/api/controller/v2/", "https://aap.example.com", "/api/controller/v2"),
+        ("https://awx.example.com/", "https://awx.example.com", "/api/v2"),
+        ("https://awx.example.com/api/v2/", "https://awx.example.com", "/api/v2"),
+        ("https://x.example.com/awx", "https://x.example.com/awx", "/awx/api/v2"),
+        ("https://aap.example.com/api/controller", "https://aap.example.com", "/api/controller/v2"),
+    ],
+)
+def test_the_address_may_name_the_api_or_not(url: str, origin: str, path: str) -> None:
+    client = AwxClient(AwxConnection(url, TOKEN))
+    assert (client.origin, client._api) == (origin, path)
+    assert awx_origin(url) == origin
+    # reports/2026-11 D9
+    page = "execution/jobs/playbook/7/output" if "controller" in url else "#/jobs/playbook/7"
+    assert client.job_page(7) == f"{origin}/{page}"
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_command_imports_and_says_so(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sync", "awx", "--db", str(database)]) == 2
+    monkeypatch.setenv("FLEETOPS_AWX_URL", awx.url)
+    monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
+    assert main(["sync", "--db", str(database), "awx", "--project", "Fleet playbooks"]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{database}: AWX {awx.url}: jobs read 3, events 26, known before 0.\n"
+    assert "jobs of AWX: 3 of 3" in told.err
+    monkeypatch.setenv("FLEETOPS_AWX_TOKEN", "wrong")
+    assert main(["sync", "awx", "--db", str(database), "--quiet"]) == 1
+    assert "FLEETOPS_AWX_TOKEN" in capsys.readouterr().err
+
+
+# reports/2026-11 D10
+@pytest.mark.usefixtures("environment")
+def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
+    awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLEETOPS_AWX_TOKEN", TOKEN)
+    monkeypatch.setenv("FLEETOPS_AWX_URL", awx.url)
+    assert main(["sync", "--db", str(database), "--quiet", "awx"]) == 0
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        mistyped = f"http://127.0.0.1:{closed.getsockname()[1]}/api/controller/"
+        monkeypatch.setenv("FLEETOPS_AWX_URL", mistyped)
+        assert main(["sync", "--db", str(database), "--quiet", "awx", "--label", "fleetops"]) == 1
+    assert vitals(database, NOW).errors == 1
+    capsys.readouterr()
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    told = capsys.readouterr()
+    assert "is retired: its data stays" in told.out and told.err == ""
+    assert vitals(database, NOW).errors == 0
+    assert main(["retire", "--db", str(database), mistyped]) == 0
+    assert "it was retired already" in capsys.readouterr().err
+    assert main(["retire", "--db", str(database), "https://nowhere.example"]) == 2
+    assert awx.url in capsys.readouterr().err
+    assert len(rows(database, "SELECT * FROM run_jobs")) == 3

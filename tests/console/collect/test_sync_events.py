@@ -1,0 +1,260 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Events become rows: recorded AWX job events, hand-made ones for the traps, and anything at all that JSON can say."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.collect.run_events import RESULT_MOST, EventError, RunReader
+from console.text.message_fingerprint import fingerprint, normalised
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def recorded() -> list[dict[str, Any]]:
+    """The 26 events of a real AWX job: 4 hosts, serial 2, agent-03 fails."""
+    return json.loads((DATA / "job_failed_events_all.json").read_text(encoding="utf-8"))["results"]
+
+
+def reader(**more: Any) -> RunReader:
+    return RunReader("r", source="awx", source_ref="job 2", **more)
+
+
+def event(counter: int, name: str, **data: Any) -> dict[str, Any]:
+    return {
+        "counter": counter,
+        "event": name,
+        "created": f"2026-11-24T10:00:{counter % 60:02d}+00:00",
+        "event_data": data,
+    }
+
+
+def result(counter: int, name: str, res: Any = None, host: str = "h1", **data: Any) -> dict[str, Any]:
+    return event(counter, name, host=host, task_uuid="t", res=res, **data)
+
+
+def only(*events: dict[str, Any]) -> dict[str, Any]:
+    """The one result row that the events give."""
+    read = reader()
+    for each in events:
+        read.feed(each)
+    (row,) = read.take().results
+    return row
+
+
+def test_batches_of_a_recorded_awx_job_are_told_apart_by_counter() -> None:
+    read = reader()
+    for each in recorded():
+        read.feed(each)
+    rows = read.take()
+    assert [(p["counter"], p["play"], p["batch"], p["name"]) for p in rows.plays] == [
+        (6, 1, 1, "Redeploy agents in batches"),
+        (17, 1, 2, "Redeploy agents in batches"),
+    ]
+    assert [(t["counter"], t["play_counter"], t["name"]) for t in rows.tasks] == [
+        (7, 6, "Redeploy instance"),
+        (12, 6, "Publish operation ids"),
+        (18, 17, "Redeploy instance"),
+        (23, 17, "Publish operation ids"),
+    ]
+    assert [
+        (r["counter"], r["host"], r["play_counter"], r["task_counter"], r["status"], r["changed"]) for r in rows.results
+    ] == [
+        (10, "agent-01", 6, 7, "ok", 1),
+        (11, "agent-02", 6, 7, "ok", 1),
+        (15, "agent-02", 6, 12, "ok", 0),
+        (16, "agent-01", 6, 12, "ok", 0),
+        (21, "agent-04", 17, 18, "ok", 1),
+        (22, "agent-03", 17, 18, "failed", 0),
+        (25, "agent-04", 17, 23, "ok", 0),
+    ]
+    failed = rows.results[5]
+    assert failed["msg"] == "circuit breaker open"
+    assert failed["msg_fp"] == fingerprint("circuit breaker open")
+    assert failed["duration_s"] == pytest.approx(4.116997)
+    assert failed["ended_at"] - failed["started_at"] == pytest.approx(4.116997)
+    assert json.loads(failed["result_json"])["operation"] == {"id": "op-agent-03", "state": "succeeded"}
+    assert {h["host"]: (h["ok"], h["changed"], h["failed"]) for h in rows.hosts} == {
+        "agent-01": (2, 1, 0),
+        "agent-02": (2, 1, 0),
+        "agent-03": (0, 0, 1),
+        "agent-04": (2, 1, 0),
+    }
+    run = rows.run
+    assert (run["status"], run["playbook"], run["events"], run["dropped_events"]) == ("failed", "redeploy.yml", 26, 0)
+    assert rows.in_flight == []
+
+
+@given(cuts=st.lists(st.integers(0, 26), max_size=6))
+def test_reading_may_stop_and_go_on_anywhere(cuts: list[int]) -> None:
+    events = recorded()
+    whole = reader()
+    for each in events:
+        whole.feed(each)
+    expected = whole.take()
+    bounds = [0, *sorted(cuts), len(events)]
+    state = None
+    parts = []
+    for begin, end in itertools.pairwise(bounds):
+        part = reader(state=state)
+        for each in events[begin:end]:
+            part.feed(each)
+        parts.append(part.take())
+        state = json.loads(json.dumps(part.state))
+    for name in ("plays", "tasks", "results", "links"):
+        assert [row for part in parts for row in getattr(part, name)] == getattr(expected, name)
+    assert parts[-1].run == expected.run
+    assert [part.hosts for part in parts if part.hosts] == [expected.hosts]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "res", "wanted"),
+    [
+        ("runner_on_failed", {"ignore_errors": True}, {"msg": "no", "failed": True}, ("result", "ignored", 0, "no")),
+        ("runner_on_failed", {"ignore_errors": None}, {"msg": "no"}, ("result", "failed", 0, "no")),
+        ("runner_on_failed", {}, {"msg": "", "stderr": "boom"}, ("result", "failed", 0, "boom")),
+        ("runner_on_failed", {}, {"msg": {"a": [1]}}, ("result", "failed", 0, '{"a":[1]}')),
+        ("runner_on_unreachable", {}, {"msg": "ssh", "changed": False}, ("result", "unreachable", 0, "ssh")),
+        ("runner_on_ok", {}, {"censored": "hidden", "changed": True}, ("result", "ok", 1, "hidden")),
+        ("runner_on_skipped", {}, None, ("result", "skipped", 0, None)),
+        ("runner_item_on_failed", {}, {"item": {"b": 1}, "msg": "x"}, ("item", "failed", 0, "x")),
+        ("runner_retry", {}, {"attempts": 2, "retries": 3, "changed": True}, ("retry", "retry", 0, None)),
+    ],
+)
+def test_each_kind_of_result(name: str, data: dict, res: Any, wanted: tuple) -> None:
+    row = only(
+        event(1, "playbook_on_play_start", play_uuid="p"),
+        event(2, "playbook_on_task_start", task_uuid="t"),
+        result(3, name, res, **data),
+    )
+    assert (row["kind"], row["status"], row["changed"], row["msg"]) == wanted
+    assert (row["play_counter"], row["task_counter"]) == (1, 2)
+    assert (row["msg_fp"] is None) == (row["status"] in ("ok", "skipped", "retry"))
+
+
+def test_a_handler_that_runs_twice_and_interleaved_tasks_keep_their_own_results() -> None:
+    read = reader()
+    for each in (
+        event(1, "playbook_on_play_start", play_uuid="p"),
+        event(2, "playbook_on_task_start", task_uuid="a"),
+        event(3, "playbook_on_task_start", task_uuid="b"),  # the free strategy: h1 is further than h2
+        event(4, "runner_on_ok", host="h2", task_uuid="a", res={}),
+        event(5, "runner_on_ok", host="h1", task_uuid="b", res={}),
+        event(6, "playbook_on_task_start", task_uuid="h", is_handler=True),
+        event(7, "runner_on_ok", host="h1", task_uuid="h", res={}),
+        event(8, "playbook_on_task_start", task_uuid="h_2", is_handler=True),
+        event(9, "runner_on_ok", host="h1", task_uuid="h", res={}),
+    ):
+        read.feed(each)
+    rows = read.take()
+    assert [(r["counter"], r["task_counter"]) for r in rows.results] == [(4, 2), (5, 3), (7, 6), (9, 8)]
+    assert [t["is_handler"] for t in rows.tasks] == [0, 0, 1, 1]
+
+
+def test_ids_are_linked_by_name_but_lists_that_were_only_read_are_not() -> None:
+    read = reader()
+    changed = {"changed": True, "rollout_id": "ro", "instance_id": "in", "target": {"target_id": "ta", "task_id": "ce"}}
+    listing = {"rollouts": [{"rollout_id": "other"}], "action_id": None, "target_id": 7, "task_id": " "}
+    read.feed(result(1, "runner_on_ok", changed))
+    read.feed(result(2, "runner_on_ok", listing))
+    read.feed(event(3, "playbook_on_stats", ok={"h1": 2}, artifact_data={"fleetops_rollout_ids": ["x", "ro"]}))
+    links = read.take().links
+    assert {(link["kind"], link["ref"]) for link in links} == {
+        ("rollout", "ro"),
+        ("instance", "in"),
+        ("target", "ta"),
+        ("task", "ce"),
+        ("rollout", "x"),
+    }
+
+
+def test_what_is_kept_of_results() -> None:
+    calm = only(
+        result(
+            1,
+            "runner_on_ok",
+            {"changed": False, "rollout_id": "r", "waited_seconds": 3, "stdout": "long", "_ansible_x": 1},
+        )
+    )
+    assert json.loads(calm["result_json"]) == {"rollout_id": "r", "waited_seconds": 3}
+    big = only(result(1, "runner_on_failed", {"msg": "no", "stdout": "x" * 200_000, "rollout_id": "r"}))
+    kept = json.loads(big["result_json"])
+    assert (big["truncated"], kept["rollout_id"], kept["stdout"]) == (1, "r", "(200,002 bytes left out)")
+    crowd = only(result(1, "runner_on_failed", {f"k{n}": "x" * 1000 for n in range(500)}))
+    assert len(crowd["result_json"].encode()) <= RESULT_MOST
+    assert crowd["truncated"] == 1
+    json.loads(crowd["result_json"])
+    told = only(result(1, "runner_on_failed", {"msg": "no", "truncated": True}))
+    assert told["truncated"] == 1
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+_NAMES = (
+    "playbook_on_start",
+    "playbook_on_play_start",
+    "playbook_on_task_start",
+    "playbook_on_stats",
+    "runner_on_start",
+)
+_NAMES += ("runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_retry")
+_KEYS = ("host", "res", "task", "task_uuid", "play_uuid", "batch", "batch_hosts", "start", "end", "duration", "ok")
+_KEYS += ("artifact_data", "fleetops_run", "processed", "ignore_errors", "failures", "playbook", "name")
+_ABOUT = st.dictionaries(
+    st.sampled_from(["user", "forks", "tags", "limit", "started_at", "check_mode"]), _JSON, max_size=4
+)
+
+
+@given(
+    st.lists(
+        _JSON
+        | st.fixed_dictionaries(
+            {
+                "counter": st.integers(1, 9) | _JSON,
+                "event": st.sampled_from(_NAMES) | _JSON,
+                "created": st.just("2026-11-24T10:00:00Z") | _JSON,
+                "event_data": st.dictionaries(st.sampled_from(_KEYS), _JSON | _ABOUT, max_size=8) | _JSON,
+            },
+            optional={"dropped_events": _JSON, "host_name": _JSON},
+        ),
+        max_size=6,
+    )
+)
+def test_nothing_that_json_can_say_stops_the_reader(events: list[Any]) -> None:
+    read = reader()
+    good = 0
+    for each in events:
+        before = json.dumps(read.state)
+        try:
+            read.feed(each)
+            good += 1
+        except EventError:
+            assert json.dumps(read.state) == before
+    rows = read.take()
+    assert rows.run["events"] == good
+    for row in [rows.run, *rows.plays, *rows.tasks, *rows.results, *rows.links, *rows.hosts, *rows.in_flight]:
+        for value in row.values():
+            assert value is None or isinstance(value, (str, float)) or -(2**63) <= value < 2**63
+
+
+def test_fingerprints_gather_one_failure_over_hosts_and_times() -> None:
+    one = "Agent agent-01.fra1 (0b0c1f9e-9a2e-4b51-8a63-3a1cfc3e1f77) at 10.0.0.7:443 after 12.5 s, build deadbeef12"
+    two = "Agent agent-02.ams3 (7e02c2e6-534f-490b-8f21-eb173506f7f5) at 10.0.12.9:8443 after 9 s, build 0a1b2c3d4e"
+    assert normalised(one, "agent-01.fra1") == "Agent <host> (#) at #.#.#.#:# after #.# s, build #"
+    assert fingerprint(one.replace("12.5", "12"), "agent-01.fra1") == fingerprint(two, "agent-02.ams3")
+    assert fingerprint("the facade is down") != fingerprint("the decade is down")
+    assert normalised("agent-1 and agent-11", "agent-1") == "<host> and agent-#"

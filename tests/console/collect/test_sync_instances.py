@@ -1,0 +1,215 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sync of what each instance says itself: health, versions, actions, the number of memories."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.__main__ import main
+from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
+from console.collect.api.instances import KINDS
+from console.collect.api.rollouts import ApiOptions, ApiReport
+from console.collect.once import sync_once
+from console.record.write.store import storable
+from console.settings.environment import ApiConnection, Settings
+from tests.console.support.facts import dump, rows, wrong_types
+from tests.simulator.running import Simulator, running_simulator
+
+FLEET = 5
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with running_simulator(instances=FLEET, speed=0) as running:
+        yield running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "console.db"
+
+
+def sync(sim: Simulator, database: Path, *, key: str | None = None, **options: Any) -> ApiReport:
+    connection = ApiConnection(sim.url, key or sim.admin_key, retries=0)
+    settings = Settings(database=database, spool_dir=database.parent / "none")
+    options = {"details": KINDS, "audit": False, **options}
+    report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
+    assert report is not None
+    return report
+
+
+def calls(sim: Simulator) -> Counter[str]:
+    counted = Counter(row["operation_id"] for row in sim.journal())
+    sim.clear_journal()
+    return counted
+
+
+def test_what_the_instances_say_is_stored(sim: Simulator, database: Path) -> None:
+    ill, acted = sim.instance_ids[1], sim.instance_ids[0]
+    assert sim.call("PUT", "/_sim/knobs", {"disease": {ill: "breakers"}, "publish": "99.0.0"})[0] == 200
+    assert sim.call("POST", f"/v1/instances/{ill}/actions/run-diagnostics")[0] == 200
+    assert sim.call("POST", f"/v1/instances/{acted}/actions/power-cycle")[0] == 200
+    sim.advance(5)
+    sim.clear_journal()
+    report = sync(sim, database)
+    assert (report.problems, report.details) == ([], 4 * FLEET)
+    for instance_id in sim.instance_ids:
+        state = rows(database, "SELECT * FROM instance_state WHERE instance_id = ?", instance_id)[0]
+        health = sim.call("GET", f"/v1/instances/{instance_id}/health/deep")[1]
+        updates = sim.call("GET", f"/v1/instances/{instance_id}/updates/available")[1]
+        assert state["health"] == health["status"]
+        assert state["runtime_current"] == updates["runtime"]["current_version"]
+        assert (state["runtime_available"], state["outdated"]) == ("99.0.0", updates["total_available"])
+        assert state["memories"] == sim.call("GET", f"/v1/instances/{instance_id}/memory?limit=200")[1]["count"]
+        listed = sim.call("GET", f"/v1/instances/{instance_id}/actions?limit=100")[1]["actions"]
+        stored = rows(database, "SELECT * FROM instance_actions WHERE instance_id = ?", instance_id)
+        assert {r["action_id"]: r["status_raw"] for r in stored} == {a["action_id"]: a["status"] for a in listed}
+    assert (
+        "breakers open" in rows(database, "SELECT trouble FROM instance_state WHERE instance_id = ?", ill)[0]["trouble"]
+    )
+    assert len(rows(database, "SELECT * FROM health_checks")) == FLEET
+    assert wrong_types(database) == []
+
+
+def test_a_second_sync_changes_nothing_and_a_moved_status_is_one_more_check(sim: Simulator, database: Path) -> None:
+    sync(sim, database)
+    before = dump(database)
+    calls(sim)
+    sync(sim, database)
+    assert dump(database) == before
+    asked = calls(sim)
+    assert {
+        asked[n] for n in ("get_deep_health", "get_available_updates", "list_instance_actions", "list_memories")
+    } == {FLEET}
+    ill = sim.instance_ids[0]
+    assert sim.call("PUT", "/_sim/knobs", {"disease": {ill: "process"}})[0] == 200
+    sim.advance(60)
+    assert sim.call("POST", f"/v1/instances/{ill}/actions/run-diagnostics")[0] == 200
+    sync(sim, database, details=("health",))
+    words = rows(database, "SELECT status FROM health_checks WHERE instance_id = ? ORDER BY checked_at", ill)
+    assert words[0]["status"] == "healthy" and words[-1]["status"] != "healthy"
+
+
+def test_nothing_is_measured_live_and_nothing_is_read_unasked(sim: Simulator, database: Path) -> None:
+    sync(sim, database, details=())
+    asked = calls(sim)
+    assert not {"get_deep_health", "get_available_updates", "list_instance_actions", "list_memories"} & set(asked)
+    sync(sim, database, details=("health",), instances=(sim.instance_ids[2],))
+    asked_rows = [row for row in sim.journal() if row["operation_id"] == "get_deep_health"]
+    assert len(asked_rows) == 1
+    assert "true" not in str(asked_rows[0]["query"]).lower()
+
+
+def test_no_content_of_a_memory_is_stored(sim: Simulator, database: Path) -> None:
+    secret = "the-canary-of-memory-7788"
+    body = {"content": secret, "type": "fact", "customer_id": "c-1"}
+    status, answer = sim.call("POST", f"/v1/instances/{sim.instance_ids[0]}/memory", body)
+    assert status == 200, answer
+    sync(sim, database)
+    for file in database.parent.iterdir():
+        if file.is_file():
+            assert secret.encode() not in file.read_bytes()
+
+
+def test_more_than_100_actions_between_two_looks_are_a_gap(sim: Simulator, database: Path) -> None:
+    busy = sim.instance_ids[0]
+
+    def act(times: int) -> None:
+        for _dummy in range(times):
+            assert sim.call("POST", f"/v1/instances/{busy}/actions/clear-circuit-breakers")[0] == 200
+            sim.advance(1)
+
+    act(2)
+    sync(sim, database, details=("actions",), instances=(busy,))
+    act(101)
+    report = sync(sim, database, details=("actions",), instances=(busy,))
+    assert "more than 100 actions" in report.notes[0]
+    gap = rows(database, "SELECT gap_from, gap_to FROM ingest_cursors WHERE source = 'actions'")[0]
+    assert 0 < gap["gap_from"] < gap["gap_to"]
+
+
+def test_one_failing_instance_is_named_and_the_rest_is_stored(sim: Simulator, database: Path) -> None:
+    sync(sim, database, details=())
+    bad = sim.instance_ids[0]
+    fault = {"match": f"GET /v1/instances/{bad}/health/deep", "status": 500, "detail": "no luck", "times": 99}
+    assert sim.call("POST", "/_sim/faults", fault)[0] in (200, 201)
+    report = sync(sim, database)
+    assert len(report.problems) == 1 and "health of instance" in report.problems[0] and "500" in report.problems[0]
+    assert len(rows(database, "SELECT * FROM health_checks")) == FLEET - 1
+    assert [r["n"] for r in rows(database, "SELECT count(*) AS n FROM instance_state WHERE memories IS NOT NULL")] == [
+        FLEET
+    ]
+
+
+def test_the_command_reads_what_its_flags_name(
+    sim: Simulator, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in sim.environment().items():
+        monkeypatch.setenv(name, value)
+    plain = ["sync", "--db", str(database), "--no-spools", "--no-audit", "--quiet"]
+    assert main(plain) == 0
+    assert "details" not in capsys.readouterr().out
+    sim.clear_journal()
+    assert main([*plain, "--health", "--memory"]) == 0
+    asked = calls(sim)
+    assert (asked["get_deep_health"], asked["list_memories"], asked["list_instance_actions"]) == (FLEET, FLEET, 0)
+    assert f"details of instances read {2 * FLEET}" in capsys.readouterr().out
+    assert main([*plain, "--details"]) == 0
+    assert f"details of instances read {4 * FLEET}" in capsys.readouterr().out
+
+
+def test_a_key_that_is_refused_is_told_once(sim: Simulator, database: Path) -> None:
+    sync(sim, database, details=())
+    fault = {"match": "GET /v1/instances/.*/health/deep", "status": 401, "detail": "no", "times": 99}
+    assert sim.call("POST", "/_sim/faults", fault)[0] in (200, 201)
+    sim.clear_journal()
+    report = sync(sim, database, details=("health",), audit=True)
+    assert len(report.problems) == 1 and "401" in report.problems[0]
+    assert calls(sim)["list_audit_events"] == 0
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = [
+    "status",
+    "checked_at",
+    "uptime_seconds",
+    "cached",
+    "subsystems",
+    "runtime",
+    "skills",
+    "mcp_servers",
+    "memories",
+]
+KEYS += ["count", "total_available", "update_policy", "actions"]
+ACTION = st.dictionaries(
+    st.sampled_from(["action_id", "id", "action", "status", "created_at", "duration_ms", "detail", "message"]), ANYTHING
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), ANYTHING), st.lists(ACTION | ANYTHING, max_size=5))
+def test_no_answer_breaks_the_reading(record: dict[str, Any], actions: list[Any]) -> None:
+    health = health_rows("t", "i", record, 5.0)
+    assert health.health is not None and health.health["status"]
+    assert isinstance(health.health["checked_at"], (int, float))
+    update_rows("t", "i", record, 5.0)
+    assert memory_rows("t", "i", record).states[0]["memories"] >= 0
+    found = action_rows("t", "i", {"actions": actions})
+    assert len({row["action_id"] for row in found}) == len(found)
+    for row in [health.health, *health.states, *found]:
+        for value in row.values():
+            assert value is None or isinstance(value, (str, int, float))
+            assert not isinstance(value, str) or storable(value) == value

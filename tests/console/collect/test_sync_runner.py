@@ -1,0 +1,299 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real ansible-runner run of rolling_redeploy: its artifacts beside what the callback logged of the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import pytest
+
+from console.__main__ import main
+from console.collect.jobs.facts import runner_job
+from console.collect.jobs.import_job import ImportReport
+from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
+from console.collect.run_logs.spools import sync_spools
+from console.record.write.store import open_store
+from tests.conftest import BIN, CHECKOUT
+from tests.console.support.facts import dump, rows, wrong_types
+from tests.simulator.running import running_simulator
+
+pytestmark = pytest.mark.playbook
+
+RUN_TABLES = ("plays", "tasks", "host_results", "run_links", "run_hosts", "run_in_flight")
+COUNTERS = ("counter", "play_counter", "task_counter")
+HOST = "agent-002.ams3.fleet.example"
+# Two callbacks of one process, called one after the other.
+NEAR_S = 1.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """The private data folder of ansible-runner, the folder of run logs, and the key that the run was given."""
+
+    data: Path
+    spool: Path
+    key: str
+
+    @property
+    def run(self) -> Path:
+        return self.data / "artifacts" / "7"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Three instances in two batches; one of the second batch fails and is rescued."""
+    folder = tmp_path_factory.mktemp("runner")
+    data, spool = folder / "data", folder / "spool"
+    data.mkdir()
+    with running_simulator(instances=3, speed=80.0, faults={"outcomes": {"agent-002": ["failed"]}}) as sim:
+        environment = {
+            **sim.environment(),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "ANSIBLE_CONFIG": str(CHECKOUT / "inventories" / "demo" / "ansible.cfg"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "ansible-tmp"),
+            "FLEETOPS_RUN_LOG_DIR": str(spool),
+        }
+        done = ansible_runner.run(
+            private_data_dir=str(data),
+            project_dir=str(CHECKOUT),
+            playbook="playbooks/rolling_redeploy.yml",
+            inventory=str(CHECKOUT / "inventories" / "demo" / "demo.fleet.yml"),
+            envvars=environment,
+            extravars={"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2},
+            ident="7",
+            quiet=True,
+        )
+        assert (done.status, done.rc) == ("failed", 2), (data / "artifacts" / "7" / "stdout").read_text()
+        return Made(data, spool, sim.admin_key)
+
+
+def load(database: Path, folder: Path, *, at: float | None = None) -> ImportReport:
+    with open_store(database) as store:
+        return sync_runner(store, folder, now=lambda: at or time.time())
+
+
+def load_spool(database: Path, folder: Path) -> None:
+    with open_store(database) as store:
+        assert sync_spools(store, folder, now=time.time).problems == []
+
+
+@pytest.fixture(scope="module")
+def whole(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of one import of all artifacts."""
+    database = tmp_path_factory.mktemp("whole") / "console.db"
+    report = load(database, made.data)
+    assert (report.jobs, report.problems, report.notes) == (1, [], [])
+    return database
+
+
+def facts(database: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of a table in the run's order; counters as their place among the table's, times apart.
+
+    ansible-runner counts the lines that Ansible writes outside of events too.
+    """
+    order = {
+        name: {c: n for n, c in enumerate(sorted(r["counter"] for r in rows(database, f"SELECT counter FROM {name}")))}
+        for name in ("plays", "tasks", "host_results")
+    }
+    of = {"play_counter": "plays", "task_counter": "tasks", "counter": table}
+    found = rows(database, f"SELECT * FROM {table}")
+    found.sort(key=lambda row: (row.get("counter") or 0, row.get("host") or "", row.get("ref") or ""))
+    for row in found:
+        del row["run_id"]
+        for name in COUNTERS:
+            if row.get(name) is not None:
+                row[name] = order.get(of[name], order["host_results"])[row[name]]
+        if "result_json" in row:
+            row["result_json"] = json.loads(row["result_json"] or "null")
+    return found
+
+
+def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made, whole: Path, tmp_path: Path) -> None:
+    logged = tmp_path / "console.db"
+    load_spool(logged, made.spool)
+    for table in RUN_TABLES:
+        ours, theirs = facts(logged, table), facts(whole, table)
+        assert len(ours) == len(theirs), table
+        assert ours or table == "run_in_flight", table
+        for logged_row, imported in zip(ours, theirs, strict=True):
+            for name in ("started_at", "ended_at", "duration_s"):
+                one, other = logged_row.pop(name, None), imported.pop(name, None)
+                assert (one is None) == (other is None), (table, name)
+                assert one is None or abs(one - other) < NEAR_S, (table, name)
+            # The callback asks for a batch's hosts, the import knows those it saw: with run_once that is one.
+            if table == "plays" and logged_row["name"] == "Plan the rollout":
+                assert set(json.loads(imported.pop("hosts_json"))) < set(json.loads(logged_row.pop("hosts_json")))
+                assert (logged_row.pop("hosts"), imported.pop("hosts")) == (3, 1)
+            assert logged_row == imported, table
+    ours, theirs = (rows(database, "SELECT * FROM runs")[0] for database in (logged, whole))
+    # Who, where and with which versions stands in no artifact, the forks were the configuration's.
+    only_logged = {"run_id", "source", "source_ref", "controller", "user", "job_id", "forks", "meta_json"}
+    only_logged |= {"ansible_version", "python_version", "collection_version"}
+    times = {"started_at", "ended_at", "heartbeat_at"}
+    assert all(abs(ours[name] - theirs[name]) < NEAR_S for name in times)
+    counted = {"last_counter", "events"}
+    same = set(ours) - only_logged - times - counted
+    assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+    assert (theirs["job_id"], theirs["dropped_events"]) == ("7", 0)
+    assert wrong_types(whole) == []
+    # The artifacts hold the run's whole environment.
+    assert made.key in (made.run / "command").read_text()
+    assert made.key not in str(dump(whole))
+
+
+@pytest.mark.parametrize("callback_first", [True, False])
+def test_a_run_seen_twice_is_one_row(made: Made, tmp_path: Path, callback_first: bool) -> None:
+    database = tmp_path / "console.db"
+    if callback_first:
+        load_spool(database, made.spool)
+        assert load(database, made.data).joined == 1
+    else:
+        load(database, made.data)
+        load_spool(database, made.spool)
+    logged = next(made.spool.glob("*.jsonl")).stem.partition("-")[2]
+    assert [(r["run_id"], r["source"]) for r in rows(database, "SELECT * FROM runs")] == [(logged, "callback")]
+    for table in RUN_TABLES[:-1]:
+        assert rows(database, f"SELECT DISTINCT run_id FROM {table}") == [{"run_id": logged}], table
+    before = dump(database)
+    assert load(database, made.data).known == 1
+    load_spool(database, made.spool)
+    assert dump(database) == before
+
+
+def copy_of(made: Made, folder: Path, events: int | None = None) -> tuple[Path, list[Path]]:
+    """A copy of the artifacts as they were after so many events, without an end; and the event files that came later.
+
+    The newest file of the copy is cut off in the middle.
+    """
+    copy = folder / "data" / "artifacts" / "7"
+    shutil.copytree(made.run, copy)
+    files = sorted((copy / "job_events").iterdir(), key=lambda path: int(path.name.partition("-")[0]))
+    later = files[events:] if events else []
+    if later:
+        for path in (*later, copy / "rc", copy / "status"):
+            path.unlink()
+        last = files[len(files) - len(later) - 1]
+        last.write_bytes(last.read_bytes()[:70])
+    return copy, files
+
+
+def restore(made: Made, *files: Path) -> None:
+    for path in files:
+        target = made.run / path.name if path.parent.name != "job_events" else made.run / "job_events" / path.name
+        shutil.copy(target, path)
+
+
+def content(database: Path) -> dict[str, list[str]]:
+    """Everything but the cursors, whose scope is the folder."""
+    return {table: found for table, found in dump(database).items() if table != "ingest_cursors"}
+
+
+def test_a_run_that_goes_on_is_followed_and_nothing_is_lost(made: Made, whole: Path, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    copy, files = copy_of(made, tmp_path, 40)
+    (copy / "job_events" / "0f0f0f0f-0000-4000-8000-000000000000-partial.json").write_text('{"half')
+    first = load(database, tmp_path / "data")
+    assert (first.events, first.waiting, first.problems) == (39, 1, [])
+    assert first.notes == [
+        f"The run 7 of ansible-runner: {files[39].name} is not whole yet; the next sync goes on there."
+    ]
+    assert rows(database, "SELECT status, last_counter FROM runs") == [{"status": "running", "last_counter": 39}]
+    restore(made, *files[39:60])
+    assert load(database, copy).events == 21
+    assert load(database, copy.parent, at=time.time() + LOST_AFTER_S + 60).jobs == 1
+    assert rows(database, "SELECT status FROM runs") == [{"status": "lost"}]
+    restore(made, *files[60:], copy / "rc", copy / "status")
+    last = load(database, tmp_path / "data")
+    assert (last.problems, last.waiting) == ([], 0)
+    assert content(database) == content(whole)
+
+
+def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_whole(
+    made: Made, whole: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "console.db"
+    copy, files = copy_of(made, tmp_path)
+    files[20].write_bytes(files[20].read_bytes()[:70])
+    files[30].write_text("[1, 2]")
+    files[35].unlink()
+    report = load(database, copy)
+    assert report.problems == [
+        "The run 7 of ansible-runner: 1 record(s) are no events (it is no JSON object); the rest is stored.",
+        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off or no JSON); the rest is"
+        " stored, and a sync after they are mended takes them too.",
+    ]
+    assert rows(database, "SELECT status, dropped_events FROM runs") == [{"status": "failed", "dropped_events": 3}]
+    again = load(database, copy)
+    assert (again.known, again.problems) == (1, [])
+    restore(made, files[20], files[30])
+    restore(made, files[35])
+    assert load(database, copy).problems == []
+    assert content(database) == content(whole)
+
+
+# reports/2026-11 C4, D2
+def test_names_of_hosts_are_not_masked_and_a_long_report_keeps_its_reason(made: Made, tmp_path: Path) -> None:
+    copy, files = copy_of(made, tmp_path)
+    command = json.loads((copy / "command").read_text())
+    command["env"]["APP_PASSWORD"] = "fleet.example"
+    command["env"]["OTHER_PASSWORD"] = "elsewhere-secret"
+    (copy / "command").write_text(json.dumps(command))
+    for file in files:
+        event = json.loads(file.read_text())
+        if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed"):
+            event["event_data"]["res"]["msg"] = f"{HOST} after fleet.example and elsewhere-secret"
+            file.write_text(json.dumps(event))
+        if event["event"] == "playbook_on_stats":
+            report = event["event_data"]["artifact_data"]["fleetops_report"]
+            report["override_reason"] = "CVE-2026-1 on elsewhere-secret"
+            report["why"] = {f"agent-{n:05d}.{'long.' * 10}example": "failed" for n in range(3000)}
+            report["why"] = {HOST: f"{HOST} failed", **report["why"]}
+            file.write_text(json.dumps(event))
+    database = tmp_path / "console.db"
+    assert load(database, copy).problems == []
+    said = rows(database, "SELECT DISTINCT msg FROM host_results WHERE msg LIKE '%********%'")
+    assert said == [{"msg": f"{HOST} after ******** and ********"}]
+    (run,) = rows(database, "SELECT stats_json FROM runs")
+    assert len(run["stats_json"]) <= 65536
+    kept = json.loads(run["stats_json"])["fleetops_report"]
+    assert (kept["override_reason"], kept["why"][HOST]) == ("CVE-2026-1 on ********", f"{HOST} failed")
+
+
+def test_the_words_of_a_command_become_the_runs_options() -> None:
+    command = ["podman", "run", "-i", "ee", "/usr/bin/ansible-playbook", "-u", "root", "-i", "/runner/inventory"]
+    command += ["-e", "@x.yml", "--limit", "a,b", "--tags=b,a", "-C", "--diff", "-f", "9", "-vvv", "site.yml"]
+    job = runner_job("k", "7", "timeout", 254, command, {"JOB_ID": "12"})
+    assert (job.playbook, job.limit, job.tags, job.skip_tags, job.forks) == ("site.yml", "a,b", ("a", "b"), (), 9)
+    assert (job.check_mode, job.diff_mode, job.job_id, job.status) == (True, True, "12", "failed")
+    assert runner_job("k", "7", "", 0, [], {}).status == "successful"
+    assert runner_job("k", "7", "running", None, ["ansible-playbook", "--limit"], {}).playbook is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_command_imports_a_folder_or_says_what_is_wrong_with_it(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "console.db"
+    sync = ["sync", "--db", str(database), "--quiet", "runner"]
+    assert main([*sync, str(tmp_path / "nowhere")]) == 1
+    assert capsys.readouterr().err == (
+        f"console: The folder {tmp_path / 'nowhere'} cannot be read: No such file or directory.\n"
+    )
+    assert main([*sync, str(tmp_path)]) == 0
+    assert "no folder with job_events in it" in capsys.readouterr().err
+    assert main([*sync, str(made.data)]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{database}: ansible-runner: jobs read 1, events ")
+    assert told.err == ""

@@ -1,0 +1,422 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run logs of real ansible-playbook runs - ended, alive, killed - and damaged ones, into a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.record.write.store import open_store
+from tests.console.support.facts import dump, rows, wrong_types
+from tests.integration.run_log_project import HOSTS, Slow, play, write_project
+
+ROOT = Path(__file__).resolve().parents[3]
+RUN = "5b1a8f3e-0000-4000-8000-000000000001"
+NAME = f"20261124T100000Z-{RUN}.jsonl"
+
+
+def load(database: Path, folder: Path, **more: Any) -> SpoolReport:
+    with open_store(database) as store:
+        return sync_spools(store, folder, now=time.time, **more)
+
+
+def lines(tasks: int = 3, hosts: int = 4, *, end: bool = True) -> list[bytes]:
+    """A run in the run log's shape: two batches of ``hosts`` hosts, ``tasks`` tasks each, the last result failed."""
+    counter = 0
+
+    def line(name: str, **data: Any) -> bytes:
+        nonlocal counter
+        counter += 1
+        created = f"2026-11-24T10:{counter // 60 % 60:02d}:{counter % 60:02d}.5+00:00"
+        record = {"uuid": f"u{counter}", "counter": counter, "event": name, "created": created, "runner_ident": RUN}
+        return json.dumps({**record, "event_data": data}).encode() + b"\n"
+
+    about = {"run_id": RUN, "user": "ops", "tags": ["all"], "forks": 5, "started_at": "2026-11-24T09:59:59+00:00"}
+    made = [line("playbook_on_start", playbook="site.yml", fleetops_run=about)]
+    for batch in (1, 2):
+        names = [f"agent-{batch}-{number}" for number in range(hosts)]
+        made.append(line("playbook_on_play_start", play="Roll", play_uuid=f"p_{batch}", batch=batch, batch_hosts=names))
+        for task in range(tasks):
+            made.append(line("playbook_on_task_start", task=f"Task {task}", task_uuid=f"t{task}", task_action="ping"))
+            made += [line("runner_on_start", host=host, task_uuid=f"t{task}") for host in names]
+            for host in names:
+                bad = (batch, task, host) == (2, tasks - 1, names[-1])
+                res = {"changed": not bad, "msg": f"{host} says ü 17", "rollout_id": f"roll-{host}"}
+                made.append(
+                    line("runner_on_failed" if bad else "runner_on_ok", host=host, task_uuid=f"t{task}", res=res)
+                )
+    if end:
+        ok = {f"agent-{batch}-{number}": tasks for batch in (1, 2) for number in range(hosts)}
+        made.append(line("playbook_on_stats", ok=ok, changed=ok, failures={f"agent-2-{hosts - 1}": 1}, processed=ok))
+    return made
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The spool folder and the output of a real run in batches of two that fails on agent-03 and agent-05."""
+    project = write_project(tmp_path_factory.mktemp("project") / "p")
+    folder = tmp_path_factory.mktemp("spool")
+    return folder, play(project, folder).stdout
+
+
+@pytest.mark.playbook
+def test_a_real_run_is_told_as_ansible_told_it(ended: tuple[Path, str], tmp_path: Path) -> None:
+    folder, output = ended
+    database = tmp_path / "console.db"
+    report = load(database, folder)
+    assert (report.runs, report.running, report.lost, report.problems, report.notes) == (1, 0, 0, [], [])
+    (run,) = rows(database, "SELECT * FROM runs")
+    (file,) = folder.iterdir()
+    assert run["run_id"] in file.name
+    assert (run["status"], run["playbook"], run["dropped_events"]) == ("failed", "site.yml", 0)
+    assert run["events"] == run["last_counter"] == len(file.read_bytes().splitlines())
+    assert run["started_at"] < run["ended_at"] <= time.time()
+    recap = output.rpartition("PLAY RECAP")[2].splitlines()[1:]
+    told = {
+        line.split(":")[0].strip(): dict(p.split("=") for p in line.split(":")[1].split())
+        for line in recap
+        if ":" in line
+    }
+    columns = ("ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignored")
+    found = rows(database, "SELECT * FROM run_hosts")
+    assert {row["host"]: {c: str(row[c]) for c in columns} for row in found} == told
+    assert [run[c] for c in columns] == [sum(int(t[c]) for t in told.values()) for c in columns]
+    batches = rows(database, "SELECT play, batch, hosts_json FROM plays ORDER BY counter")
+    assert [(b["play"], b["batch"], json.loads(b["hosts_json"])) for b in batches[:3]] == [
+        (1, number + 1, sorted(HOSTS[number * 2 : number * 2 + 2])) for number in range(3)
+    ]
+    # Counting the results gives Ansible's recap, too, but for loops, whose items count once.
+    counted = rows(
+        database,
+        "SELECT host, sum(status = 'failed') AS f, sum(status = 'unreachable') AS u FROM host_results"
+        " WHERE kind = 'result' GROUP BY host",
+    )
+    assert {r["host"]: (str(r["f"]), str(r["u"])) for r in counted} == {
+        h: (t["failed"], t["unreachable"]) for h, t in told.items()
+    }
+    # Every result lies in the batch that names its host.
+    stray = (
+        "SELECT r.host FROM host_results r JOIN plays p ON p.run_id = r.run_id AND p.counter = r.play_counter"
+        " WHERE p.hosts_json NOT LIKE '%' || r.host || '%'"
+    )
+    assert rows(database, stray) == []
+    assert rows(database, "SELECT ref FROM run_links WHERE kind = 'rollout'") == [{"ref": "r-1"}]
+    assert wrong_types(database) == []
+    before = dump(database)
+    assert load(database, folder).events == 0
+    assert dump(database) == before
+
+
+@pytest.mark.playbook
+def test_a_live_run_is_seen_so_far_and_a_killed_one_is_lost(tmp_path: Path) -> None:
+    project, folder, database = write_project(tmp_path / "p"), tmp_path / "runs", tmp_path / "console.db"
+    slow = Slow(project, folder)
+    try:
+        # The events of the start are written before a host gets its task.
+        report = load(database, folder)
+        assert (report.running, report.lost) == (1, 0)
+        (run,) = rows(database, "SELECT status, ended_at, hosts, ok, heartbeat_at FROM runs")
+        assert (run["status"], run["ended_at"], run["hosts"], run["ok"]) == ("running", None, len(HOSTS), len(HOSTS))
+        assert {r["host"] for r in rows(database, "SELECT host FROM run_in_flight")} == set(HOSTS)
+        assert {r["final"] for r in rows(database, "SELECT final FROM run_hosts")} == {0}
+        before = dump(database)
+        load(database, folder)
+        assert dump(database) == before
+        slow.controller.kill()
+        slow.controller.wait()
+        # Its workers live on as orphans; the run is over all the same.
+        assert slow.living_workers()
+        report = load(database, folder)
+        assert (report.running, report.lost) == (0, 1)
+        (run,) = rows(database, "SELECT status, ended_at FROM runs")
+        assert (run["status"], run["ended_at"]) == ("lost", None)
+        assert {r["host"] for r in rows(database, "SELECT host FROM run_in_flight")} == set(HOSTS)
+    finally:
+        slow.stop()
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "ab")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(spool: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock on the spool NAME until its standard input closes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(spool / NAME)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_lock_alone_tells_running_from_lost(spool: Path, tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    database = tmp_path / "console.db"
+    status = "SELECT status, started_at FROM runs"
+    load(database, spool)  # the file is there, but nothing is written yet
+    assert rows(database, status) == [{"status": "running", "started_at": 1795514400.0}]
+    whole = lines()
+    with (spool / NAME).open("ab") as file:
+        file.writelines(whole[:5])
+        file.write(whole[5][:20])
+        file.flush()
+        load(database, spool)
+        assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
+            {"status": "running", "events": 5, "dropped_events": 0}
+        ]
+        holder.communicate()
+        load(database, spool)
+        assert rows(database, status)[0]["status"] == "lost"
+        file.write(whole[5][20:])
+        file.writelines(whole[6:])
+    load(database, spool)
+    assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
+        {"status": "failed", "events": len(whole), "dropped_events": 0}
+    ]
+    assert rows(database, "SELECT * FROM run_in_flight") == []
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_spool_read_in_any_pieces_gives_the_same_rows(data: st.DataObject) -> None:
+    text = b"".join(lines())
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "runs"
+        folder.mkdir()
+        for end in [*cuts, len(text)]:
+            (folder / NAME).write_bytes(text[:end])
+            load(Path(scratch) / "pieces.db", folder)
+        load(Path(scratch) / "whole.db", folder)
+        pieces, whole = dump(Path(scratch) / "pieces.db"), dump(Path(scratch) / "whole.db")
+        assert pieces == whole
+        assert len(whole["host_results"]) == 24
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"{not json}\n",
+        b'{"counter": "x", "event": "runner_on_ok"}\n',
+        b"\x00\x00\x00\n",
+        b"[1]\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: Path, tmp_path: Path) -> None:
+    whole = lines()
+    at = whole.index(next(line for line in whole if b"runner_on_ok" in line))
+    (spool / NAME).write_bytes(b"".join([*whole[:at], junk, *whole[at + 1 :]]))
+    other = NAME.replace("0001.jsonl", "0002.jsonl")
+    (spool / other).write_bytes(b"".join(lines()))
+    database = tmp_path / "console.db"
+    report = load(database, spool)
+    assert (report.bad_lines, report.problems, report.runs) == (1, [], 2)
+    (note,) = report.notes
+    assert note.startswith(
+        f"{NAME}: 1 unreadable line(s) skipped. The line at byte {sum(map(len, whole[:at]))} is no event"
+    )
+    counts = "SELECT status, events, dropped_events FROM runs WHERE run_id = ?"
+    assert rows(database, counts, RUN) == [{"status": "failed", "events": len(whole) - 1, "dropped_events": 1}]
+    assert rows(database, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 23}]
+    before = dump(database)
+    again = load(database, spool)
+    assert (again.bad_lines, again.notes) == (0, [])
+    assert dump(database) == before
+
+
+def test_half_characters_and_events_without_room_are_told(spool: Path, tmp_path: Path) -> None:
+    whole = lines()
+    odd = json.loads(whole[-2])
+    odd["dropped_events"] = 3
+    odd["event_data"]["res"]["msg"] = "half \ud83d and NUL \x00"
+    whole[-2] = json.dumps(odd).encode() + b"\n"
+    (spool / NAME).write_bytes(b"".join(whole))
+    database = tmp_path / "console.db"
+    assert load(database, spool).problems == []
+    assert rows(database, "SELECT msg FROM host_results WHERE status = 'failed'") == [{"msg": "half ? and NUL \x00"}]
+    assert rows(database, "SELECT dropped_events FROM runs") == [{"dropped_events": 3}]
+
+
+def test_loaded_spools_are_removed_only_when_asked_and_only_when_whole(spool: Path, tmp_path: Path) -> None:
+    names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
+    whole = lines()
+    for name, text in zip(
+        names, [whole, [*whole[:-1]], [*whole, b'{"torn'], [whole[0], b"junk\n", *whole[2:]]], strict=True
+    ):
+        (spool / name).write_bytes(b"".join(text))
+    database = tmp_path / "console.db"
+    load(database, spool)
+    assert sorted(p.name for p in spool.iterdir()) == names
+    before = dump(database)
+    report = load(database, spool, remove_loaded=True)
+    assert report.removed == 1
+    assert sorted(p.name for p in spool.iterdir()) == names[1:]
+    assert dump(database) == before
+
+
+def test_other_files_and_missing_folders_are_told(spool: Path, tmp_path: Path) -> None:
+    (spool / "notes.jsonl").write_text("{}\n")
+    (spool / "README").write_text("x")
+    (spool / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
+    database = tmp_path / "console.db"
+    report = load(database, spool)
+    assert report.notes == ["notes.jsonl is not named like a run log; it was left alone."]
+    assert (report.problems, rows(database, "SELECT * FROM runs")) == ([], [])
+    absent = tmp_path / "absent"
+    assert "does not exist; check FLEETOPS_RUN_LOG_DIR" in load(database, absent).problems[0]
+    report = load(database, absent, folder_may_be_missing=True)
+    assert (len(report.notes), report.problems) == (1, [])
+
+
+LOAD = """
+import sys
+from console.__main__ import main
+sys.exit(main(["sync", "--no-api", "--quiet", "--db", sys.argv[1], "--spool", sys.argv[2]]))
+"""
+
+
+def test_several_syncs_at_once_give_what_one_gives(spool: Path, tmp_path: Path) -> None:
+    (spool / NAME).write_bytes(b"".join(lines(tasks=60, hosts=60)))  # 14,000 events: three batches of the loader
+    for number in range(2, 6):
+        (spool / NAME.replace("0001.jsonl", f"000{number}.jsonl")).write_bytes(b"".join(lines(end=number % 2 == 0)))
+    crowd, alone = tmp_path / "crowd.db", tmp_path / "alone.db"
+    command = [sys.executable, "-c", LOAD, str(crowd), str(spool)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _dummy in range(3)
+    ]
+    answers = [p.communicate() for p in processes]
+    assert [(p.returncode, a[1]) for p, a in zip(processes, answers, strict=True)] == [(0, "")] * 3
+    load(alone, spool)
+    assert dump(crowd) == dump(alone)
+    assert rows(crowd, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", RUN) == [{"n": 7200}]
+
+
+def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    (spool / NAME).write_bytes(b"".join(lines(end=False)))
+    load(database, spool)
+    (spool / NAME).write_bytes(b"".join(lines()[:4]))
+    load(database, spool)
+    assert rows(database, "SELECT events, last_counter, status FROM runs") == [
+        {"events": 4, "last_counter": 4, "status": "lost"}
+    ]
+
+
+LOAD_AND_MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from console.record.write.store import open_store
+from console.collect.run_logs.spools import sync_spools
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+with open_store(sys.argv[1]) as store:
+    before = peak()
+    report = sync_spools(store, Path(sys.argv[2]), now=lambda: 0.0)
+    print(json.dumps({"grown_mib": peak() - before, "notes": report.notes, "problems": report.problems}))
+"""
+
+
+def measured(database: Path, folder: Path) -> dict[str, Any]:
+    """One load in a process of its own: by how much its memory grew, and what it said."""
+    command = [sys.executable, "-c", LOAD_AND_MEASURE, str(database), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+# reports/2026-11 F7
+def test_a_line_that_is_too_long_is_left_out_and_memory_stays_bounded(spool: Path, tmp_path: Path) -> None:
+    whole, database = lines(), tmp_path / "console.db"
+    entry = b'"an entry of a long list of small values",1,null,{},'
+    with (spool / NAME).open("wb") as file:
+        file.writelines(whole[:6])
+        at = file.tell()
+        # A valid event of 64 MB.
+        file.write(whole[6].removesuffix(b"}}\n") + b',"more":[')
+        for _piece in range(64):
+            file.write(entry * ((1 << 20) // len(entry)))
+        file.write(b"0]}}\n")
+        file.writelines(whole[7:])
+        # Then 40 MB of a line that has no end yet.
+        for _piece in range(40):
+            file.write(b"x" * (1 << 20))
+    told = measured(database, spool)
+    assert told["grown_mib"] < 200
+    assert told["problems"] == []
+    (note,) = told["notes"]
+    assert note.startswith(f"{NAME}: 2 unreadable line(s) skipped. The line at byte ")
+    assert note.endswith(" is longer than 8 MiB.")
+    assert at < (spool / NAME).stat().st_size
+    assert rows(database, "SELECT status, events, dropped_events FROM runs") == [
+        {"status": "failed", "events": len(whole) - 1, "dropped_events": 1}
+    ]
+    # The end of the long line comes later, and then another event.
+    with (spool / NAME).open("ab") as file:
+        file.write(b"xx\n" + whole[6])
+    assert measured(database, spool)["notes"] == []
+    assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(whole), "dropped_events": 0}]
+
+
+def test_only_regular_files_of_the_own_user_are_loaded(
+    spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [NAME.replace("0001.jsonl", f"000{n}.jsonl") for n in range(1, 5)]
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_bytes(b"".join(lines()))
+    (spool / names[0]).symlink_to(elsewhere)
+    os.mkfifo(spool / names[1])
+    (spool / names[2]).symlink_to(tmp_path / "nowhere")
+    spool.chmod(0o777)
+    database = tmp_path / "console.db"
+    report = load(database, spool)
+    assert (report.runs, report.problems) == (0, [])
+    assert report.notes == [
+        f"The run log folder {spool} has mode 0777: other users can add and remove files there; chmod 700 {spool} ends"
+        " that.",
+        f"Left out in {spool}: {names[0]} (a link), {names[1]} (no regular file), {names[2]} (a link). Only regular"
+        " files that belong to the user who runs the console are loaded.",
+    ]
+    spool.chmod(0o700)
+    for name in names[:3]:
+        (spool / name).unlink()
+    (spool / names[3]).write_bytes(b"".join(lines()))
+    owner = os.geteuid()
+    # The console of another user.
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert load(database, spool).notes[0].startswith(f"Left out in {spool}: {names[3]} (belongs to user {owner})")
+    assert rows(database, "SELECT * FROM runs") == []
+    monkeypatch.undo()
+    assert load(database, spool).runs == 1

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bands of health: what is known is drawn, what nobody looked at is not; and the figures of instances and policy."""
+
+from __future__ import annotations
+
+import itertools
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.figures.health_bands import HOLD_LEAST, HOLD_MOST, Band, bands, usual_hold
+from console.figures.instance import deploy_times, health_strip, window_strip
+from tests.console.support.seeded import HOSTILE
+
+TIMES = st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True).map(sorted)
+
+
+@given(TIMES, st.data())
+def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_look(times: list[float], data: st.DataObject):
+    words = data.draw(st.lists(st.sampled_from(["healthy", "degraded", "?"]), min_size=len(times), max_size=len(times)))
+    now = times[-1] + data.draw(st.floats(0, 1e5))
+    hold = usual_hold(times)
+    assert HOLD_LEAST <= hold <= HOLD_MOST
+    found = bands(times, words, now)
+    assert sum(band.looks for band in found) == len(times)
+    for earlier, later in itertools.pairwise(found):
+        assert earlier.end <= later.start
+        assert earlier.status != later.status or earlier.end < later.start
+    for at, word in zip(times, words, strict=True):
+        assert any(band.start <= at <= band.end and band.status == word for band in found)
+    for band in found:
+        inside = [at for at in times if band.start <= at <= band.end]
+        # Every moment of a band is at most `hold` after a look.
+        assert band.end <= now and band.end - max(inside[-1], band.start) <= hold + 1e-6
+
+
+def test_a_band_ends_where_nobody_looked() -> None:
+    looks = [0.0, 600.0, 1200.0, 90_000.0]
+    assert bands(looks, ["healthy"] * 4, 90_100.0, hold=900.0) == [
+        Band(0.0, 2100.0, "healthy", 3),
+        Band(90_000.0, 90_100.0, "healthy", 1),
+    ]
+
+
+def test_the_figures_take_markup_as_text_and_nothing_at_all() -> None:
+    strip = health_strip([Band(10.0, 20.0, HOSTILE, 1)], (0.0, 100.0), "dark")
+    none = pd.DataFrame({"started_at": [], "took_s": [], "status": [], "error": []}, dtype=object)
+    one = pd.DataFrame({"started_at": [5.0], "took_s": [3.0], "status": [HOSTILE], "error": [HOSTILE]})
+    for figure in (
+        strip,
+        health_strip([], (0.0, 1.0)),
+        deploy_times(none, (None, None)),
+        deploy_times(one, (1.0, 2.0)),
+    ):
+        assert "<img" not in figure.to_json().encode().decode("unicode_escape")
+    night = window_strip([hour >= 22 or hour < 4 for hour in range(24)], 23.5 * 3600)
+    assert {trace.name: len(trace.x) for trace in night.data} == {"✓ open": 6, "– closed": 18}

@@ -1,0 +1,359 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is stuck, which failures are one, and what monitoring is told of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.__main__ import main
+from console.collect.api.records import policy_row
+from console.monitoring.backlog import Backlog, backlog
+from console.monitoring.checks import judge, worst
+from console.monitoring.limits import FIGURES, Level, Limits
+from console.record.read import attention
+from console.record.read import stuck as stuck_queries
+from console.record.read.failures import failures_by_message
+from console.record.read.record_health import Vitals, vitals
+from console.record.read.stuck import StuckRules, opened_at
+from console.record.write.store import Cursor, RunRows, open_store
+from console.record.write.upkeep import back_up
+from console.text.message_fingerprint import FP_VERSION, fingerprint
+from tests.console.support.seeded import (
+    HOSTILE,
+    REASON,
+    TENANT,
+    host_name,
+    ident,
+    rollout_read,
+    seed_small,
+    target,
+)
+
+NOW = 1795514400.0  # 10:00 UTC
+
+
+def put(path: Path, *reads: object, policy: dict[str, object] | None = None, api_at: float = NOW) -> None:
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=api_at))
+        if policy is not None:
+            store.put_policy(policy_row(TENANT, policy, api_at))
+        store.put_rollouts(reads)  # type: ignore[arg-type]
+
+
+def window(start: int, end: int, slots: int = 2) -> dict[str, object]:
+    return {
+        "maintenance_window_start_hour_utc": start,
+        "maintenance_window_end_hour_utc": end,
+        "max_parallel_rollouts": slots,
+    }
+
+
+def stuck(path: Path, now: float = NOW, rules: StuckRules | None = None) -> list[tuple[str, int, str]]:
+    found = stuck_queries.stuck(path, now, rules)
+    return [(r["rule"], r["targets"], r["host"]) for r in found.to_dict("records")]
+
+
+def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path) -> None:
+    path, created = tmp_path / "console.db", NOW - 9000
+    fast, slow = ident(1, 0xA1), ident(2, 0xA2)
+    quick = [target(n, fast, "succeeded", created, created, created + 60) for n in range(20)]
+    long = [target(n, slow, "succeeded", created, created, created + 900) for n in range(20)]
+    three, four = ident(3, 0xA3), ident(4, 0xA4)
+    put(
+        path,
+        rollout_read(fast, quick, "completed", created, created + 60, scope="instance"),
+        rollout_read(slow, long, "completed", created, created + 900, scope="fleet"),
+        rollout_read(
+            three, [target(30, three, "in_progress", NOW - 1500, NOW - 1200, None)], "in_progress", NOW - 1500, None,
+            scope="instance",
+        ),
+        rollout_read(
+            four, [target(40, four, "in_progress", NOW - 1500, NOW - 1200, None)], "in_progress", NOW - 1500, None,
+            scope="fleet",
+        ),
+    )  # fmt: skip
+    # 20 minutes: more than the 10 that instances get, less than three times the fleet's 15.
+    assert stuck(path) == [("in progress", 1, host_name(30))]
+    assert len(stuck(path, rules=StuckRules(slower=1))) == 2
+    assert stuck(path, rules=StuckRules(at_least=1500)) == []
+    # Known as of the newest look at the API, whatever the clock says since.
+    put(path, api_at=NOW - 700)
+    assert stuck(path) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "active", "waited", "countdown", "expected"),
+    [
+        (window(0, 0), 0, 120, 0, True),
+        (window(0, 0), 0, 30, 0, False),
+        (window(0, 0), 0, 120, 100, False),
+        (window(0, 0), 1, 120, 0, True),
+        (window(0, 0), 2, 120, 0, False),
+        (window(9, 17), 0, 7200, 0, True),
+        (window(12, 17), 0, 7200, 0, False),
+        (window(22, 5), 0, 7200, 0, False),
+        # The window opened just now: nobody is late yet.
+        (window(10, 17), 0, 7200, 0, False),
+        (None, 0, 120, 0, True),
+        (None, 1, 120, 0, False),
+    ],
+)
+def test_queued_is_stuck_when_it_is_due_and_could_start(
+    policy: dict[str, object] | None, active: int, waited: float, countdown: float, expected: bool, tmp_path: Path
+) -> None:
+    path, rollout, created = tmp_path / "console.db", ident(1, 0xA1), NOW - waited
+    waiting = [
+        target(n, rollout, "queued", created, None, None, scheduled_countdown_seconds=countdown) for n in range(5)
+    ]
+    busy = [target(9 + n, rollout, "in_progress", created, NOW - 5, None) for n in range(active)]
+    put(path, rollout_read(rollout, waiting + busy, "in_progress", created, None), policy=policy)
+    assert stuck(path) == ([("queued", 5, host_name(0))] if expected else [])
+    titles = attention.attention(path, NOW)["title"].tolist()
+    assert any("due and not started" in title for title in titles) == expected
+    shut = policy is not None and not Window.of_policy(policy).is_open(NOW)
+    assert any("waiting for the window" in title for title in titles) == shut
+    put(path, rollout_read(rollout, waiting + busy, "paused", created, None), policy=policy)
+    assert stuck(path) == []
+
+
+@given(st.integers(0, 23), st.integers(0, 23), st.integers(0, 14 * 24 * 4))
+def test_when_a_window_opened(start: int, end: int, quarter: int) -> None:
+    at, hours = 1_000 * DAY + quarter * 900.0, Window(start, end)
+    opened = opened_at(hours, at)
+    assert (opened is None) == (not hours.is_open(at))
+    if opened is not None and start != end:
+        assert 0 <= at - opened < DAY
+        assert hours.is_open(opened) and not hours.is_open(opened - HOUR / 2)
+
+
+def test_uncertain_and_lost_count_until_something_newer_succeeds(tmp_path: Path) -> None:
+    path, one, created = tmp_path / "console.db", ident(1, 0xA1), NOW - 5000
+    doubt = target(1, one, "uncertain", created, created, created + 60, error_message=f"worker\nlost {HOSTILE}")
+    put(path, rollout_read(one, [doubt], "partial", created, created + 60))
+    run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "controller": "c1"}
+    with open_store(path) as store:
+        store.put_run(RunRows({**run, "started_at": NOW - 900}), Cursor("spool", "f", position=1), after=None)
+    assert stuck(path) == [("lost", 0, "c1"), ("uncertain", 1, host_name(1))]
+    assert stuck(path, NOW + 15 * DAY) == []
+    two = ident(2, 0xA2)
+    good = target(1, two, "succeeded", NOW - 100, NOW - 90, NOW - 50)
+    put(path, rollout_read(two, [good], "completed", NOW - 100, NOW - 50))
+    newer = {**run, "run_id": "r2", "status": "successful", "started_at": NOW - 10, "check_mode": None}
+    with open_store(path) as store:
+        store.put_run(RunRows(newer), Cursor("spool", "g", position=1), after=None)
+    assert stuck(path) == []
+
+
+def test_failures_of_targets_and_playbooks_with_one_message_are_one_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    reads = []
+    for number, at in enumerate((NOW - 40 * DAY, NOW - 500)):
+        rollout = ident(number, 0xA1 + number)
+        bad = [
+            target(n, rollout, "failed", at, at, at + 60, error_message=REASON.replace("120", str(100 + n)))
+            for n in range(3)
+        ]
+        other = target(7, rollout, "uncertain", at, at, at + 60, error_message="worker lost")
+        reads.append(rollout_read(rollout, [*bad, other], "partial", at, at + 60))
+    put(path, *reads)
+    result = {
+        "run_id": "r", "counter": 3, "host": "h", "kind": "result", "status": "failed", "ended_at": NOW - 100,
+        "msg": REASON, "msg_fp": fingerprint(REASON, "h"), "fp_version": FP_VERSION,
+    }  # fmt: skip
+    run = {"run_id": "r", "source": "callback", "status": "failed", "started_at": NOW - 200}
+    with open_store(path) as store:
+        store.put_run(RunRows(run, results=[result]), Cursor("spool", "f", position=1), after=None)
+    first, second = failures_by_message(path).to_dict("records")
+    assert (first["failures"], first["hosts"], first["targets"], first["results"]) == (7, 4, 6, 1)
+    assert (first["first_at"], first["last_at"]) == (NOW - 40 * DAY + 60, NOW - 100)
+    assert first["message"] == "health check did not pass within # s: /readyz answered #"
+    assert (first["run_id"], first["rollout_id"]) == ("r", None)
+    assert (second["failures"], second["hosts"], second["rollout_id"]) == (2, 1, ident(1, 0xA2))
+    recent = failures_by_message(path, since=NOW - DAY)
+    assert recent["failures"].tolist() == [4, 1]
+    assert len(failures_by_message(path, most=1)) == 1
+
+
+# Judging
+
+NOTHING = Backlog()
+QUIET = Vitals(NOW, NOW, None, 0, 0, 0, 0, 0, NOW)
+
+
+def levels(figures: Vitals, waiting: Backlog = NOTHING, limits: dict[str, Limits] | None = None) -> dict[str, Level]:
+    checks = judge(figures, waiting, NOW, limits or {})
+    assert [check.name for check in checks] == [figure.name for figure in FIGURES]
+    return {check.name: check.level for check in checks if check.level}
+
+
+def test_each_figure_is_judged_by_its_limits() -> None:
+    assert levels(QUIET) == {}
+    assert worst(judge(QUIET, Backlog(), NOW, {})) == Level.OK
+    bad = Vitals(NOW - 2 * DAY, NOW - 4 * DAY, NOW - 13 * HOUR, 1, 10, 9, 0, 3, None)
+    assert levels(bad, Backlog(unread=2 << 20, files=1)) == {
+        "sync-age": Level.WARNING,
+        "run-log-age": Level.CRITICAL,
+        "open-age": Level.WARNING,
+        "stuck": Level.WARNING,
+        "uncertain": Level.CRITICAL,
+        "failed": Level.WARNING,
+        "sync-errors": Level.WARNING,
+        "backlog": Level.WARNING,
+        "backup-age": Level.WARNING,
+    }
+    off = {figure.name: Limits(None, None) for figure in FIGURES}
+    assert levels(bad, Backlog(unread=2 << 20), off) == {}
+    # What was never used is no alarm, unless nothing ever was.
+    assert levels(Vitals(None, NOW, None, 0, 0, 0, 0, 0, NOW), Backlog(problem="There is none.")) == {}
+    assert levels(Vitals(None, None, None, 0, 0, 0, 0, 0, NOW)) == {"sync-age": Level.CRITICAL}
+
+
+@given(
+    st.floats(0, 1e12),
+    st.one_of(st.none(), st.floats(0, 1e12)),
+    st.one_of(st.none(), st.floats(0, 1e12)),
+    st.floats(0, 1e12),
+)
+def test_more_is_never_better(value: float, warning: float | None, critical: float | None, more: float) -> None:
+    limits = Limits(warning, critical)
+    assert limits.level(value) <= limits.level(value + more)
+
+
+def test_the_backlog_is_what_no_sync_has_read(tmp_path: Path) -> None:
+    assert "no run log folder" in backlog(tmp_path / "absent", {}).problem
+    assert backlog(tmp_path, {}) == Backlog()
+    for name, size in (("a.jsonl", 100), ("b.jsonl", 50), ("c.jsonl", 30), ("notes.txt", 999)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    # b was replaced by a shorter file.
+    found = backlog(tmp_path, {"a.jsonl": 100, "b.jsonl": 80})
+    assert (found.unread, found.files, found.problem) == (80, 2, "")
+    assert found.oldest_at is not None and found.oldest_at <= time.time()
+
+
+# The commands
+
+
+@pytest.fixture
+def seeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "console.db"
+    seed_small(path, tmp_path / "runs", time.time())
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(tmp_path / "runs"))
+    return path
+
+
+def test_check_says_one_line_a_figure_and_its_code(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(FIGURES)
+    assert all(re.fullmatch(r"(OK      |WARNING |CRITICAL)  [a-z-]+: .+\.", line) for line in lines)
+    assert [line.split()[0] for line in lines] == sorted(
+        (line.split()[0] for line in lines), key=["CRITICAL", "WARNING", "OK"].index
+    )
+    assert "WARNING   backup-age: No backup was ever made." in lines
+    back_up(seeded, seeded.with_name("copy.db"), time.time())
+    quiet = ["--uncertain", "off", "--failed=5,9", "--lost", "off"]
+    assert main(["check", *quiet]) == 0
+    assert main(["check", *quiet, "--failed", "1,1"]) == 2
+    capsys.readouterr()
+    assert main(["check", *quiet, "--backup-age", "0s,1h", "--format", "json"]) == 1
+    told = {row["check"]: row["level"] for row in json.loads(capsys.readouterr().out)}
+    assert [name for name, level in told.items() if level != "ok"] == ["backup-age"]
+
+
+def test_check_writes_a_textfile_whole_or_says_why_not(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = seeded.with_name("fleetops.prom")
+    file.write_text("old")
+    assert main(["check", "--prometheus", str(file)]) == 1
+    text = file.read_text()
+    found = dict(re.findall(r"^([a-z_]+(?:\{[^}]*\})?) ([0-9.e+]+)$", text, re.MULTILINE))
+    assert found['fleetops_console_check_level{check="backup-age"}'] == "1"
+    assert float(found["fleetops_console_uncertain"]) == vitals(seeded, time.time()).uncertain == 1
+    assert abs(float(found["fleetops_console_api_read_timestamp_seconds"]) - time.time()) < 120
+    assert "last_backup" not in text
+    assert all(re.fullmatch(r"# (HELP|TYPE) \S+ .+|\S+ [0-9.e+]+", line) for line in text.splitlines())
+    assert text.endswith("\n")
+    assert [p.name for p in seeded.parent.glob(".fleetops*")] == []
+    capsys.readouterr()
+    assert main(["check", "--prometheus", "/nowhere/x.prom"]) == 2
+    assert capsys.readouterr().err.startswith("console: The textfile /nowhere/x.prom cannot be written")
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("--sync-age=1h", "is not WARNING,CRITICAL"),
+        ("--sync-age=2h,1h", "critical before it is a warning"),
+        ("--sync-age=1,2", "is not a time such as"),
+        ("--backlog=1h,2h", "is not a size such as"),
+        ("--stuck=one,2", "no whole number"),
+        ("--stuck=1,2,3", "is not WARNING,CRITICAL"),
+        ("--grace=soon", "is not a time such as"),
+    ],
+)
+def test_a_limit_that_is_none_is_one_sentence(option: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left_with:
+        main(["check", option])
+    said = capsys.readouterr().err
+    assert (left_with.value.code, len(said.splitlines())) == (2, 1)
+    assert complaint in said
+
+
+def test_check_without_a_readable_database_is_critical(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "f.prom"
+    for path in (tmp_path / "none.db", Path("/etc/passwd")):
+        assert main(["check", "--db", str(path), "--prometheus", str(file)]) == 2
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("CRITICAL  database: ")
+        assert 'check="database"} 2' in file.read_text()
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("command", ["failures", "stuck"])
+def test_lists_for_people_and_programs(command: str, seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told) > 1
+    assert main([command, "--format", "csv", "--limit", "1"]) == 0
+    said = capsys.readouterr()
+    (row,) = csv.DictReader(io.StringIO(said.out))
+    assert set(row) == set(told[0])
+    # What the limit left out is told, beside the data.
+    assert re.fullmatch(r"console: note: 1 of (\d+|more) shown; --limit shows more\.\n", said.err)
+    assert main([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(told) + 1
+    assert main([command, "--db", str(seeded.with_name("none.db"))]) == 3
+
+
+def test_a_message_cannot_become_a_formula(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rollout = ident(5, 0xAF)
+    bad = target(
+        5,
+        rollout,
+        "failed",
+        NOW,
+        NOW,
+        NOW + 1,
+        error_message='=HYPERLINK("http://203.0.113.9")',
+        instance_hostname="@h",
+    )
+    put(seeded, rollout_read(rollout, [bad], "failed", NOW, NOW + 1))
+    assert main(["failures", "--format", "csv"]) == 0
+    cells = [cell for row in csv.reader(io.StringIO(capsys.readouterr().out)) for cell in row]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]

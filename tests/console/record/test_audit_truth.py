@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the audit page says of a cell is what a plain count of the events says: synced twice, late, and pruned."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from console.collect.api.records import audit_row, summary_row
+from console.record.read import audit as audit_queries
+from console.record.retention import Retention, rules
+from console.record.write.store import Cursor, open_store
+from console.record.write.upkeep import open_upkeep
+from tests.console.support.facts import rows
+from tests.console.support.seeded import TENANT, ident, iso
+
+NOW, HOUR, DAY = 1_795_000_000.0, 3600.0, 86400.0
+WORDS = {
+    "source": ("mcp", "api", None),
+    "outcome": ("success", "error", None),
+    "tool_name": ("search", "=fetch", None),
+    "role": ("agent", None),
+    "server_slug": ("jira", None),
+}
+# Few hours, so that events share them; some on the hour's edge, some before 1970, some without a time.
+TIMES = st.sampled_from(
+    [
+        None,
+        -HOUR,
+        -0.5,
+        *(NOW // HOUR * HOUR - back for back in (0, 0.25, HOUR, 30 * HOUR, 3 * DAY, 40 * DAY, 95 * DAY)),
+    ]
+)
+EVENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "instance": st.integers(0, 2),
+            "id": st.integers(0, 30),
+            "at": TIMES,
+            **{name: st.sampled_from(words) for name, words in WORDS.items()},
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+PRUNED = st.sampled_from([1, 30])
+STEPS = st.builds(
+    lambda first, pruned, more: [first, *pruned, *more],
+    EVENTS,
+    st.lists(PRUNED, max_size=1),
+    st.lists(st.one_of(EVENTS, PRUNED), max_size=3),
+)
+
+
+def sync(path: Path, events: list[dict], step: int, known: dict[tuple[int, int], dict]) -> None:
+    """Events of some instances and the API's total of each; ``known``: the first that was read of each id."""
+    floors = {row["instance_id"]: row["floor"] for row in rows(path, "SELECT instance_id, floor FROM audit_floors")}
+    with open_store(path) as store:
+        for number in sorted({event["instance"] for event in events}):
+            # Of one id in one answer the last counts; an id that is known stays as it is.
+            mine = {event["id"]: event for event in events if event["instance"] == number}
+            read = [
+                audit_row(TENANT, ident(number), {**event, "id": f"e{event['id']}", "event_ts": iso(event["at"])})
+                for event in events
+                if event["instance"] == number
+            ]
+            for name, event in mine.items():
+                # What lies before the edge of a pruning is not read again, be it new or not.
+                # A time before 1970 is read as unknown.
+                if event["at"] is None or event["at"] < 0 or event["at"] >= floors.get(ident(number), -1e18):
+                    known.setdefault((number, name), event)
+            total = {"total_events": 40 + step, "success_events": step, "error_events": 1, "denied_events": 0}
+            store.put_audit(
+                read,
+                summary_row(TENANT, ident(number), total, NOW + step),
+                Cursor("audit", f"{TENANT}|{ident(number)}", gap_from=NOW if number == 1 else None),
+            )
+
+
+def prune(path: Path, days: int) -> None:
+    # Of each instance the newest two stay, so that few events are enough to be pruned.
+    with patch("console.record.retention.NEWEST_AUDIT", 2):
+        chosen = rules(Retention(audit=days), NOW)
+    with open_upkeep(path) as upkeep:
+        upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
+
+
+def plain(path: Path, cell: audit_queries.AuditCell) -> list[str]:
+    """The events of the cell by a look at each that is held, newest first."""
+    form = "%Y-%m-%dT%H" if cell.span.grain == "hour" else "%Y-%m-%d"
+    found = rows(
+        path,
+        f"""SELECT id, instance_id, coalesce({cell.by}, '') AS value, coalesce(outcome, '') AS outcome,
+        strftime('{form}', floor_s, 'unixepoch') AS bucket FROM (
+          SELECT *, CAST(event_ts + 1e10 AS INTEGER) - 10000000000 AS floor_s FROM audit_events)
+        WHERE event_ts IS NOT NULL ORDER BY event_ts DESC, id, instance_id""",
+    )
+    return [
+        row["instance_id"] + row["id"]
+        for row in found
+        if cell.value in (None, row["value"])
+        and cell.outcome in (None, row["outcome"])
+        and cell.bucket in (None, row["bucket"])
+        and cell.span.instance_id in ("", row["instance_id"])
+        and row["bucket"] >= cell.span.since
+    ]
+
+
+def listed(path: Path, cell: audit_queries.AuditCell) -> list[str]:
+    found: list[str] = []
+    for page in range(1, 40):
+        frame, total = audit_queries.audit_events(path, cell, page, 7)
+        assert total == len(plain(path, cell))
+        found += (frame["instance_id"] + frame["id"]).tolist() if len(frame) else []
+        if len(frame) < 7:
+            return found
+    raise AssertionError("pages without an end")
+
+
+def test_a_late_event_of_a_pruned_hour_counts_with_those_that_pruning_left(tmp_path: Path) -> None:
+    path, at, known = tmp_path / "console.db", NOW // HOUR * HOUR - 40 * DAY, {}
+    open_store(path).close()
+    words = dict.fromkeys(WORDS)
+    sync(path, [{"instance": 0, "id": number, "at": at + number, **words} for number in range(5)], 0, known)
+    prune(path, 30)
+    counts = "SELECT dimension, sum(n) AS n FROM audit_counts WHERE grain = 'hour' GROUP BY dimension"
+    assert (len(rows(path, "SELECT id FROM audit_events")), rows(path, counts)) == (5, [])
+    sync(path, [{"instance": 2, "id": 9, "at": at + 9, **words}], 1, known)
+    assert {row["n"] for row in rows(path, counts)} == {6}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    steps=STEPS,
+    by=st.sampled_from(audit_queries.AUDIT_DIMENSIONS),
+    pick=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 2)),
+    days=st.sampled_from([0, 1, 7, 90]),
+    grain=st.sampled_from(["day", "hour"]),
+    instance=st.sampled_from(["", ident(0), ident(1)]),
+)
+def test_the_page_counts_as_a_plain_count_does(
+    steps: list, by: str, pick: tuple[bool, bool, bool, int], days: int, grain: str, instance: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, known, told = Path(folder) / "console.db", {}, {}
+        open_store(path).close()
+        for number, step in enumerate(steps):
+            if isinstance(step, int):
+                prune(path, step)
+            else:
+                # The API says the same of an id each time.
+                step = [told.setdefault((event["instance"], event["id"]), event) for event in step]
+                sync(path, step, number, known)
+                # One that is read twice is counted once.
+                sync(path, step, number, known)
+        span = audit_queries.span_of(days, grain, NOW, instance)  # type: ignore[arg-type]
+        counts = audit_queries.audit_over_time(path, by, audit_queries.span_of(days, "day", NOW, instance))
+        since = audit_queries.span_of(days, "day", NOW).since
+        of_time = [
+            event
+            for (number, _id), event in known.items()
+            if instance in ("", ident(number))
+            and (not since or (event["at"] is not None and event["at"] >= days_begin(since)))
+        ]
+        expected: dict[tuple[str, str], int] = {}
+        for event in of_time:
+            key = (event[by] or "", event["outcome"] or "")
+            expected[key] = expected.get(key, 0) + 1
+        assert counts.groupby(["value", "outcome"])["events"].sum().to_dict() == expected
+        buckets = [b for b in counts["bucket"] if b]
+        if grain == "day" and not days:
+            everything = audit_queries.AuditCell(audit_queries.span_of(0, "day", NOW), by)
+            assert listed(path, everything) == plain(path, everything)
+        cell = audit_queries.AuditCell(
+            span,
+            by,
+            (WORDS[by][pick[3] % len(WORDS[by])] or "") if pick[0] else None,
+            (WORDS["outcome"][pick[3]] or "") if pick[1] else None,
+            buckets[0] if pick[2] and buckets and grain == "day" else None,
+        )
+        assert listed(path, cell) == plain(path, cell)
+        newest = rows(path, "SELECT instance_id, total, max(taken_at) AS at FROM audit_summaries GROUP BY instance_id")
+        totals = audit_queries.audit_totals(path)
+        assert (totals.instances, totals.held) == (len(newest), len(known))
+        assert totals.total == sum(row["total"] for row in newest)
+        assert totals.gaps == len([row for row in newest if row["instance_id"] == ident(1)])
+        covered, count = audit_queries.audit_coverage(path)
+        assert count == len(newest)
+        assert dict(zip(covered["instance_id"], covered["total"], strict=True)) == {
+            row["instance_id"]: row["total"] for row in newest
+        }
+
+
+def days_begin(day: str) -> float:
+    return float(audit_queries._begin(day))

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two rollouts side by side: who fails anew, still, no more; what took longer; and the address that says which two."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from console.record.read import compare, frames
+from console.record.write.store import Cursor, open_store
+from console.text.file_formats import MOST
+from tests.console.support.seeded import (
+    FLEET,
+    OPEN,
+    TENANT,
+    fleet_rollout,
+    host_name,
+    ident,
+    rollout_read,
+    target,
+)
+from tests.console.web.test_pages import opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+NOW = float(int(time.time()))
+THEN, TODAY = ident(1, 0x0C01), ident(2, 0x0C02)
+A, B = (TENANT, THEN), (TENANT, TODAY)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine instances, each with a fate of its own."""
+    path = tmp_path_factory.mktemp("compare") / "console.db"
+
+    def one(number: int, rollout: str, status: str, run: float | None, created: float, **more: object):
+        started = created + 10 if run is not None else None
+        done = created + 10 + run if run is not None and status != "in_progress" else None
+        return target(number, rollout, status, created, started, done, **more)
+
+    then, today = NOW - 9000, NOW - 100
+    a = [
+        one(0, THEN, "succeeded", 20, then), one(1, THEN, "failed", 20, then, error_message="before"),
+        one(2, THEN, "uncertain", 20, then), one(3, THEN, "succeeded", 20, then), one(4, THEN, "succeeded", 20, then),
+        one(5, THEN, "succeeded", 20, then), one(7, THEN, "succeeded", 20, then, instance_id=None),
+        # The same instance once more: the last target counts.
+        {**one(8, THEN, "failed", 20, then), "target_id": ident(99, 0xAB)}, one(8, THEN, "succeeded", 25, then),
+    ]  # fmt: skip
+    b = [
+        one(0, TODAY, "failed", 21, today, error_message="now"), one(1, TODAY, "failed", 22, today),
+        one(2, TODAY, "succeeded", 23, today), one(3, TODAY, "succeeded", 50, today, scheduled_countdown_seconds=4),
+        one(4, TODAY, "in_progress", 20, today), one(6, TODAY, "failed", 20, today),
+        one(7, TODAY, "succeeded", 20, today, instance_id=None), one(8, TODAY, "succeeded", 20, today),
+    ]  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts([rollout_read(THEN, a, "partial", then, then + 60)])
+        store.put_rollouts([rollout_read(TODAY, b, "in_progress", today, None)])
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+    return path
+
+
+@pytest.fixture(scope="module")
+def two_big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("two_big") / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        for rollout, count, created, bad in ((THEN, 20_000, NOW - 90_000, 0.05), (TODAY, 20_001, NOW - 40_000, 0.02)):
+            read = fleet_rollout(rollout, count, 50, created, bad)
+            # Without ids they are matched by host name, which is the slower way.
+            for row in read.targets or ():
+                row["instance_id"] = None
+            store.put_rollouts([read])
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+    return path
+
+
+def test_each_target_is_matched_and_judged(database: Path) -> None:
+    found, total = compare.compared_page(database, A, B)
+    assert total == len(found) == 9
+    assert dict(zip(found["host"], found["kind"], strict=True)) == {
+        host_name(0): "new failure",
+        host_name(1): "still failing",
+        host_name(2): "fixed",
+        host_name(3): "both succeeded",
+        host_name(4): "other",
+        host_name(5): "only before",
+        host_name(6): "only now",
+        host_name(7): "both succeeded",
+        host_name(8): "both succeeded",
+    }
+    assert found["kind"].tolist()[:3] == ["new failure", "still failing", "fixed"]
+    rows = found.set_index("host")
+    assert rows.loc[host_name(3), ["run_a", "run_b", "run_more"]].tolist() == [20, 50, 30]
+    assert rows.loc[host_name(3), ["queue_more", "countdown_more"]].tolist() == [-4, 4]
+    assert rows.loc[host_name(8), "run_a"] == 25
+    # Half a run is neither slower nor faster than a whole one.
+    assert rows.loc[[host_name(4), host_name(5)], "run_more"].isna().all()
+    assert (rows.loc[host_name(0), "error_b"], rows.loc[host_name(1), "error_a"]) == ("now", "before")
+
+
+def test_the_score_counts_what_the_pages_list(database: Path) -> None:
+    score = compare.compared_score(database, A, B).set_index("kind")
+    assert score["targets"].sum() == 9
+    assert score["run_more"]["both succeeded"] == pytest.approx((30 + 0 - 5) / 3)
+    for kind, count in score["targets"].items():
+        assert compare.compared_page(database, A, B, [str(kind)])[1] == count
+    swapped = compare.compared_score(database, B, A).set_index("kind")["targets"]
+    assert (swapped["new failure"], swapped["fixed"], swapped["only now"]) == (1, 1, 1)
+
+
+def test_filters_sorts_and_pages(database: Path) -> None:
+    assert compare.compared_page(database, A, B, search="agent_")[1] == 0
+    assert compare.compared_page(database, A, B, search="before")[0]["host"].tolist() == [host_name(1)]
+    slower = compare.compared_page(database, A, B, sort="Slower now")[0]["run_more"].dropna().tolist()
+    assert slower == sorted(slower, reverse=True)
+    faster = compare.compared_page(database, A, B, sort="Faster now")[0]["run_more"].dropna().tolist()
+    assert faster == sorted(faster)
+    pages = [compare.compared_page(database, A, B, sort="Host", page=n, size=4) for n in (1, 2, 3, 4)]
+    assert [total for _dummy, total in pages] == [9, 9, 9, 9]
+    assert [len(page) for page, _dummy in pages] == [4, 4, 1, 0]
+    assert [host for page, _dummy in pages for host in page["host"]] == [host_name(n) for n in range(9)]
+
+
+def test_20000_targets_against_20000_are_matched_in_sql_and_paged(two_big: Path) -> None:
+    before = time.process_time()
+    found, total = compare.compared_page(two_big, A, B, page=41)
+    spent = time.process_time() - before
+    assert (total, len(found)) == (20_001, 1)
+    # Quadratic matching took minutes.
+    assert spent < 5
+    everything, _dummy = compare.compared_page(two_big, A, B, size=MOST)
+    assert everything["host"].is_unique and len(everything) == 20_001
+
+
+def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
+    assert not app.exception
+    said = words(app)
+    assert "New failure 1" in said and "9 targets" in said and "run +8.3 s" in said
+    assert f"?a={THEN}&b={TODAY}" in said
+    app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
+    assert app.dataframe[-1].value["host"].tolist() == [host_name(2)]
+    next(button for button in app.button if button.label == "Swap").click()
+    app.run()
+    assert f"?a={TODAY}&b={THEN}" in words(app)
+    app.selectbox(key="compare_a").set_value(THEN).run()
+    assert "Both are the same rollout" in words(app)
+
+
+def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, small, "compare")
+    assert not app.exception
+    assert f"?a={FLEET}&b={OPEN}" in words(app)
+
+
+def test_unknown_rollouts_and_an_empty_database_are_said(
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:  # fmt: skip
+    app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
+    assert not app.exception
+    assert "knows no rollout 0000-unknown" in words(app)
+    with open_store(tmp_path / "empty.db"):
+        pass
+    app = opened(monkeypatch, tmp_path / "empty.db", "compare")
+    assert not app.exception
+    assert "python -m console sync" in words(app)
+    app = opened(monkeypatch, tmp_path / "none.db", "compare")
+    assert not app.exception
+    assert "python -m console sync" in words(app)
+
+
+def test_the_page_at_20000_targets(two_big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, two_big, "compare", a=THEN, b=TODAY)
+    assert not app.exception
+    assert "20,001 targets" in words(app)
+    assert len(app.dataframe[-1].value) == frames.PAGE

@@ -1,0 +1,387 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeping: what a pruning removes and what it never does, backups, and databases of other versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from console.__main__ import main
+from console.collect.api.records import audit_row
+from console.collect.progress import silent
+from console.record.read import audit as audit_queries
+from console.record.read import record_health, rollouts
+from console.record.retention import DAY, NEWEST_AUDIT, Retention, rules
+from console.record.schema.migrations import known_names, migrations
+from console.record.write import upkeep
+from console.record.write.store import Cursor, RunRows, StoreError, open_store
+from console.record.write.upkeep import back_up, open_upkeep
+from tests.console.support.facts import dump, rows
+from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, ident, iso, seed_small
+
+NOW = 1795514400.0
+CHECKOUT = Path(__file__).resolve().parents[3]
+NEVER = Retention(None, None, None, None, None, None)
+
+
+def put_run(path: Path, run_id: str, status: str, age_days: float, results: int, **more: object) -> None:
+    at = NOW - age_days * DAY
+    run = {"run_id": run_id, "source": "callback", "status": status, "started_at": at - 60, "ended_at": at, **more}
+    found = [
+        {"run_id": run_id, "counter": n, "host": f"h{n % 3}", "kind": "result", "status": "ok", "ended_at": at}
+        for n in range(1, results + 1)
+    ]
+    with open_store(path) as store:
+        store.put_run(RunRows(run, results=found), Cursor("spool", run_id, position=1), after=None)
+
+
+def put_events(path: Path, instance: str, ages_days: list[float], prefix: str = "e") -> int:
+    events = [
+        {"id": f"{prefix}{n}", "event_ts": iso(NOW - age * DAY), "source": "mcp", "outcome": "success"}
+        for n, age in enumerate(ages_days)
+    ]
+    with open_store(path) as store:
+        return store.put_audit([audit_row(TENANT, instance, e) for e in events], None, Cursor("audit", instance))
+
+
+def prune(path: Path, retention: Retention, now: float = NOW) -> dict[str, int]:
+    """Prune, and see that the dry run had said so."""
+    told = record_health.prunable(path, retention, now).set_index("what")["rows"].to_dict()
+    with open_upkeep(path) as opened:
+        gone = opened.prune(rules(retention, now), now, silent, list(told.values()))
+    assert gone == told
+    return gone
+
+
+def left(path: Path) -> dict[str, int]:
+    found = rows(path, "SELECT run_id, count(*) AS n FROM host_results GROUP BY run_id")
+    return {row["run_id"]: row["n"] for row in found}
+
+
+def daily(path: Path) -> int:
+    return rows(path, "SELECT coalesce(sum(n), 0) AS n FROM audit_daily")[0]["n"]
+
+
+def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SLICE", 7)
+    path = tmp_path / "console.db"
+    put_run(path, "fresh", "successful", 89, 20)
+    put_run(path, "old", "successful", 91, 20)
+    put_run(path, "failed", "failed", 91, 20)
+    put_run(path, "lost", "lost", 364, 5)
+    put_run(path, "ancient", "failed", 366, 20)
+    put_run(path, "running", "running", 400, 5)
+    before = dump(path)
+    assert prune(path, Retention()) == {
+        "results of runs that went well": 20,
+        "results of other ended runs": 20,
+        "raw audit events": 0,
+        "totals of the audit": 0,
+        "health checks": 0,
+        "actions": 0,
+        "versions": 0,
+        "hourly counts of the audit": 0,
+    }
+    assert left(path) == {"fresh": 20, "failed": 20, "lost": 5, "running": 5}
+    after = dump(path)
+    changed = {table for table in before if before[table] != after[table]}
+    assert changed - {"sqlite_stat1", "sqlite_stat4"} == {"host_results", "upkeep"}
+    # The second one finds nothing, writes nothing and is no new entry.
+    assert sum(prune(path, Retention(), NOW + 1).values()) == 0
+    assert dump(path) == after
+    kept = record_health.upkeep(path)
+    assert (kept.prune_at, kept.prune["results of other ended runs"]) == (NOW, 20)
+
+
+def test_a_pruned_day_keeps_its_counts_and_a_late_sync_does_not_bring_its_events_back(tmp_path: Path) -> None:
+    path, instance = tmp_path / "console.db", ident(1, 0xB0)
+    ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]
+    assert put_events(path, instance, ages) == len(ages)
+    assert daily(path) == len(ages)
+    assert prune(path, Retention())["raw audit events"] == 300
+    assert (daily(path), rows(path, "SELECT count(*) AS n FROM audit_events")[0]["n"]) == (len(ages), NEWEST_AUDIT)
+    # The API still has them, and sends them again beside a late one of a pruned day and a new one.
+    assert put_events(path, instance, ages) == 0
+    assert put_events(path, instance, [40.05, 0.5], prefix="late") == 1
+    assert daily(path) == len(ages) + 1
+    assert audit_queries.audit_coverage(path)[0]["ours"].tolist() == [len(ages) + 1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(0, 80, allow_nan=False), min_size=1, max_size=160),
+    st.integers(1, 60),
+    st.integers(0, 40),
+)
+def test_pruning_audits_never_changes_the_daily_counts(ages: list[float], days: int, later: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, instance = Path(folder) / "console.db", ident(1, 0xB0)
+        put_events(path, instance, ages)
+        counted = dump(path)["audit_daily"]
+        prune(path, Retention(audit=days), NOW + later * DAY)
+        put_events(path, instance, ages)
+        assert dump(path)["audit_daily"] == counted
+        stamps = [row["event_ts"] for row in rows(path, "SELECT event_ts FROM audit_events")]
+        assert len(stamps) >= min(len(ages), NEWEST_AUDIT)
+        # Nothing goes early.
+        young = [age for age in ages if age + later < days]
+        assert len(stamps) >= len(young)
+
+
+def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SLICE", 50)
+    path, instance = tmp_path / "console.db", ident(1, 0xB0)
+    ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]
+    put_events(path, instance, ages)
+
+    def stop(done: int, total: int | None, what: str) -> None:
+        assert (total, what) == (300, "raw audit events"), what
+        if done >= 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), open_upkeep(path) as opened:
+        opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
+    # What went stays out, though the pruning is not through.
+    assert put_events(path, instance, ages) == 0
+    assert daily(path) == len(ages)
+    assert prune(path, Retention())["raw audit events"] == 200
+
+
+def test_the_newest_health_check_of_an_instance_stays(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_rollouts([fleet_rollout(FLEET, 2, 2, NOW - 500)])
+    with sqlite3.connect(path) as conn:
+        conn.executemany(
+            "INSERT INTO health_checks (tenant, instance_id, checked_at, status) VALUES (?, ?, ?, 'healthy')",
+            [(TENANT, ident(0, 0xB0), NOW - age * DAY) for age in (5, 29, 40, 50)]
+            + [(TENANT, ident(1, 0xB0), NOW - age * DAY) for age in (60, 70)],
+        )
+    assert prune(path, Retention())["health checks"] == 3
+    assert rows(path, "SELECT count(*) AS n FROM health_checks") == [{"n": 3}]
+
+
+def test_old_actions_and_former_versions_go_and_the_newest_of_each_instance_stay(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_rollouts([fleet_rollout(FLEET, 2, 2, NOW - 500)])
+    with sqlite3.connect(path) as conn:
+        # 130 of the first instance, the youngest 370 days old; one of the second and one without a time.
+        conn.executemany(
+            "INSERT INTO instance_actions (tenant, instance_id, action_id, status, created_at)"
+            " VALUES (?, ?, ?, 'completed', ?)",
+            [(TENANT, ident(0, 0xB0), f"a{n}", NOW - (370 + n) * DAY) for n in range(130)]
+            + [(TENANT, ident(1, 0xB0), "b", NOW - 900 * DAY), (TENANT, ident(1, 0xB0), "c", None)],
+        )
+        for table, columns in (
+            ("instance_versions", "versions_json"),
+            ("audit_summaries", "total, success, error, denied"),
+        ):
+            marks = ", ".join("?" * (columns.count(",") + 1))
+            conn.executemany(
+                f"INSERT INTO {table} (tenant, instance_id, taken_at, {columns}) VALUES (?, ?, ?, {marks})",
+                [(TENANT, ident(n, 0xB0), NOW - age * DAY, *[1] * (columns.count(",") + 1))
+                 for n, ages in enumerate(((1, 29, 400, 500), (700, 800))) for age in ages],
+            )  # fmt: skip
+    gone = prune(path, Retention())
+    assert (gone["actions"], gone["versions"], gone["totals of the audit"]) == (30, 3, 3)
+    left_over = rows(path, "SELECT instance_id, count(*) AS n, min(created_at) AS at FROM instance_actions GROUP BY 1")
+    assert sorted((row["n"], row["at"]) for row in left_over) == [(2, NOW - 900 * DAY), (100, NOW - 469 * DAY)]
+    assert rows(path, "SELECT max(taken_at) AS at FROM instance_versions WHERE instance_id = ?", ident(1, 0xB0)) == [
+        {"at": NOW - 700 * DAY}
+    ]
+
+
+def test_never_keeps_everything(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "ancient", "successful", 4000, 5)
+    assert prune(path, NEVER) == {}
+    assert left(path) == {"ancient": 5}
+
+
+# The command
+
+
+def test_prune_wants_yes_or_a_dry_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "console.db"
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
+    assert main(["prune", "--yes"]) == 3
+    assert "There is no database" in capsys.readouterr().err
+    assert not path.exists()
+    put_run(path, "old", "successful", 0, 20, ended_at=time.time() - 91 * DAY)
+    before = path.read_bytes()
+    for arguments, complaint in (
+        ([], "one of the arguments --dry-run --yes is required"),
+        (["--yes", "--dry-run"], "not allowed with"),
+        (["--yes", "--audit", "0"], "no whole number of days"),
+        (["--yes", "--results", "soon"], "no whole number of days"),
+    ):
+        with pytest.raises(SystemExit) as left_with:
+            main(["prune", *arguments])
+        assert left_with.value.code == 2
+        assert complaint in capsys.readouterr().err
+    assert main(["prune", "--dry-run", "--format", "json"]) == 0
+    said = capsys.readouterr()
+    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 7]
+    assert "20 rows would go; nothing was removed" in said.err
+    assert path.read_bytes() == before
+    assert main(["prune", "--yes", "--results", "never"]) == 0
+    assert left(path) == {"old": 20}
+    assert main(["prune", "--yes", "--quiet"]) == 0
+    assert left(path) == {}
+    assert capsys.readouterr().err == ""
+
+
+def test_a_backup_is_one_whole_private_file_and_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, copy = tmp_path / "console.db", tmp_path / "copy.db"
+    seed_small(path, tmp_path / "runs", NOW)
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
+    # Somebody is in the middle of writing.
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE rollouts SET status = 'half way'")
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep, "BUSY_TIMEOUT", 0.2)
+        patch.setattr(upkeep.open_upkeep, "__kwdefaults__", {"busy_timeout": 0.2})
+        made = back_up(path, copy, NOW)
+    assert "locked by another program" in made.note
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert [row for row in dump(copy)["rollouts"] if "half way" in row] == []
+    copy.unlink()
+    assert main(["backup", str(copy)]) == 0
+    assert str(copy) in capsys.readouterr().out
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert sorted(p.name for p in tmp_path.glob("copy*")) == ["copy.db"]
+    original = {table: found for table, found in dump(path, leave_out={}).items() if table != "upkeep"}
+    assert {t: f for t, f in dump(copy, leave_out={}).items() if t != "upkeep"} == original
+    kept = record_health.upkeep(path)
+    assert (kept.backup["file"], kept.backup["bytes"]) == (str(copy), copy.stat().st_size)
+    assert kept.backup_at is not None and abs(kept.backup_at - time.time()) < 60
+    # It is not made a second time over itself, and the copy is a console's database like the first.
+    before = copy.read_bytes()
+    assert main(["backup", str(copy)]) == 3
+    assert "is not overwritten" in capsys.readouterr().err
+    assert copy.read_bytes() == before
+    assert rollouts.rollouts(copy)[1] == rollouts.rollouts(path)[1]
+
+
+def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    path, copy = tmp_path / "console.db", tmp_path / "copy.db"
+    with pytest.raises(StoreError, match="There is no database"):
+        back_up(path, copy, NOW)
+    with sqlite3.connect(tmp_path / "songs.db") as conn:
+        conn.execute("CREATE TABLE songs (name TEXT)")
+    with pytest.raises(StoreError, match="not the console's database"):
+        back_up(tmp_path / "songs.db", copy, NOW)
+    seed_small(path, tmp_path / "runs", NOW)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + os.urandom(len(whole) - 8192))
+    with pytest.raises(StoreError, match=r"could not be copied|did not pass its check"):
+        back_up(path, copy, NOW)
+    with pytest.raises(StoreError, match="cannot be created"):
+        back_up(path, tmp_path / "absent" / "copy.db", NOW)
+    assert not copy.exists()
+
+
+# Other versions, and places that cannot be written
+
+
+def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_how(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, copy = tmp_path / "old.db", tmp_path / "copy.db"
+    old = Database(path)
+    migrations.apply(old, stop_before=known_names()[-1])
+    old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
+    old.conn.execute(f"PRAGMA user_version={len(known_names()) - 1}")
+    old.conn.commit()
+    old.close()
+    assert main(["runs", "--db", str(path)]) == 3
+    assert "python -m console migrate" in capsys.readouterr().err
+    assert main(["backup", "--db", str(path), str(copy)]) == 0
+    assert "from an older or newer console" in capsys.readouterr().err
+    for file in (path, copy):
+        assert rows(file, "PRAGMA user_version") == [{"user_version": len(known_names()) - 1}]
+    assert main(["migrate", "--db", str(path)]) == 0
+    assert main(["runs", "--db", str(path), "--format", "json"]) == 0
+    assert '"run_id": "r"' in capsys.readouterr().out
+    with sqlite3.connect(path) as conn:
+        conn.execute("PRAGMA user_version=9999")
+    for command in (["runs"], ["failures"], ["stuck"], ["prune", "--dry-run"]):
+        assert main([*command, "--db", str(path)]) == 3
+        assert "was written by a newer console" in capsys.readouterr().err
+    assert main(["check", "--db", str(path)]) == 2
+    assert capsys.readouterr().out.startswith("CRITICAL  database: ")
+
+
+AS_SOMEBODY_ELSE = """
+import os, sys
+import pandas, sqlite_utils, console.record.read.runs, console.record.write.upkeep
+from console.__main__ import main
+import console.__main__, console.collect.progress
+if os.geteuid() == 0:  # root may write everywhere
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+os.execve = lambda *_: sys.exit(print("served"))
+for command in sys.argv[2:]:
+    print(command, main([*command.split(), "--db", sys.argv[1]]))
+"""
+
+
+def test_a_copy_is_reviewed_where_nothing_can_be_written_and_without_an_api() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        seed_small(folder / "console.db", folder / "runs", NOW)
+        shelf = folder / "shelf"
+        shelf.mkdir()
+        back_up(folder / "console.db", shelf / "copy.db", NOW)
+        (shelf / "copy.db").chmod(0o444)
+        shelf.chmod(0o555)
+        folder.chmod(0o755)
+        before = (shelf / "copy.db").read_bytes()
+        commands = ["runs", "failures", "stuck", "prune --dry-run", "prune --yes", "serve --port 0"]
+        done = subprocess.run(
+            [sys.executable, "-c", AS_SOMEBODY_ELSE, str(shelf / "copy.db"), *commands],
+            cwd=CHECKOUT,
+            env={k: v for k, v in os.environ.items() if not k.startswith("FLEETOPS_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert sorted(p.name for p in shelf.iterdir()) == ["copy.db"]
+        assert (shelf / "copy.db").read_bytes() == before
+        shelf.chmod(0o755)
+        shutil.rmtree(shelf)
+    said = done.stdout.splitlines()
+    codes = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in said if line.rpartition(" ")[0] in commands}
+    assert {c: codes[c] for c in commands[:5]} == dict.fromkeys(commands[:4], "0") | {"prune --yes": "3"}, done.stderr
+    assert "cannot be written" in done.stderr
+    assert "served" in said, done.stderr
+    assert any(line.startswith(RUN) for line in said)
+    assert "Traceback" not in done.stderr

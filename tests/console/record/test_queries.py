@@ -1,0 +1,347 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the pages read: the right rows in the right order, by indexes, also where the file may only be read."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from console.collect.api.instance_records import health_rows
+from console.record import problem
+from console.record.read import attention, audit, frames, freshness, rollouts, runs
+from console.record.read import frames as frame_queries
+from console.record.write.store import Cursor, RunRows, open_store
+from tests.console.support.seeded import (
+    FLEET,
+    HOSTILE,
+    LOST,
+    OPEN,
+    REASON,
+    RUN,
+    TENANT,
+    fleet_rollout,
+    host_name,
+    ident,
+    iso,
+    rollout_read,
+    seed_small,
+    target,
+)
+
+NOW = float(int(time.time()))
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queries")
+    seed_small(folder / "console.db", folder / "runs", NOW)
+    return folder / "console.db"
+
+
+def test_rollouts_are_filtered_and_name_their_host_and_run(database: Path) -> None:
+    everything, total = rollouts.rollouts(database)
+    assert total == len(everything) == 14
+    assert list(everything["created_at"]) == sorted(everything["created_at"], reverse=True)
+    fleet, count = rollouts.rollouts(database, scope="fleet")
+    assert count == 2 and set(fleet["rollout_id"]) == {FLEET, OPEN}
+    found, count = rollouts.rollouts(database, ["failed"], search=host_name(11))
+    assert count == 1
+    assert (found["host"][0], found["run_id"][0]) == (host_name(11), RUN)
+    # A sign of LIKE is looked for as it is.
+    assert rollouts.rollouts(database, search="agent_000")[1] == 0
+    assert rollouts.rollouts(database, search="%")[1] == 0
+
+
+def test_pages_of_targets_together_are_all_targets_once(database: Path) -> None:
+    seen: list[str] = []
+    for page in range(1, 6):
+        part, total = rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(), NOW, page, size=5)
+        assert total == 24
+        seen += part["target_id"].tolist()
+    assert len(seen) == len(set(seen)) == 24
+    assert not len(rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(), NOW, 6, size=5)[0])
+
+
+def test_problems_come_first_and_a_missing_time_keeps_its_text(database: Path) -> None:
+    page, _dummy = rollouts.target_page(database, TENANT, OPEN, rollouts.TargetFilter(), NOW)
+    order = list(dict.fromkeys(page["status"]))
+    assert order == ["uncertain", "in_progress", "queued", "succeeded"]
+    odd = page[page["host"] == host_name(2)].iloc[0]
+    assert odd["unread"] == "yesterday, about noon"
+    assert odd["started_at"] != odd["started_at"]
+    running = page[page["status"] == "in_progress"].iloc[0]
+    assert running["took_s"] == pytest.approx(NOW - running["started_at"])
+
+
+def test_a_window_keeps_what_ran_in_it_and_open_targets_run_to_now(database: Path) -> None:
+    everything = rollouts.targets_of(database, TENANT, OPEN)
+    started = everything["started_at"].dropna()
+    first = float(started.max())
+    wanted = rollouts.TargetFilter(window=(first, NOW))
+    page, total = rollouts.target_page(database, TENANT, OPEN, wanted, NOW)
+    ends = everything["completed_at"].fillna(NOW).where(everything["is_open"] == 1, everything["completed_at"])
+    expected = everything[(everything["started_at"] <= NOW) & (ends >= first)]
+    assert set(page["target_id"]) == set(expected["target_id"])
+    assert total == len(expected) > 0
+
+
+@pytest.mark.parametrize("sort", rollouts.TARGET_SORTS)
+def test_each_sort_orders_by_what_it_says(sort: str, database: Path) -> None:
+    page, _dummy = rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(sort=sort), NOW)
+    key = {
+        "Problems first": (page["status"] != "failed").tolist(),
+        "Start": page["started_at"].tolist(),
+        "Slowest first": (-page["took_s"]).tolist(),
+        "Host": page["host"].tolist(),
+    }[sort]
+    assert key == sorted(key)
+
+
+def test_a_run_tells_its_batches_failures_and_rollouts(database: Path) -> None:
+    batches = runs.batches(database, RUN)
+    assert batches["batch"].tolist() == [1, 2, 3, 4]
+    assert batches["failed"].tolist() == [0, 0, 0, 1]
+    assert batches["host_names"][0] == ", ".join(host_name(n) for n in range(3))
+    results, total = runs.results(database, RUN)
+    assert total == 23
+    assert results["status"].tolist()[0] == "failed" and results["host"][0] == host_name(11)
+    assert results["counter"].tolist()[1:] == sorted(results["counter"].tolist()[1:])
+    last = int(batches["counter"].iloc[-1])
+    assert runs.results(database, RUN, play=last)[1] == 5
+    assert runs.failures(database, RUN)["task"].tolist() == ["Redeploy the runtime"]
+    assert len(rollouts.targets_of_run(database, RUN)) == len(rollouts.rollouts_of_run(database, RUN)) == 12
+    linked = rollouts.runs_of_rollout(database, rollouts.rollouts_of_run(database, RUN)["rollout_id"][0])
+    assert linked["run_id"].tolist() == [RUN]
+    assert runs.recap(database, RUN)["host"][0] == host_name(11)
+    assert runs.in_flight(database, LOST)["task"].tolist() == ["Reboot the instance"]
+
+
+def test_audit_counts_add_up_to_what_is_ingested(database: Path) -> None:
+    covered, count = audit.audit_coverage(database)
+    # Those of which the least is held first: 20 more instances are known, but nothing of their audit.
+    assert (count, covered["total"].tolist()[0]) == (4, 420)
+    assert covered["ours"].tolist() == [300, 300, 300, 300]
+    assert sorted(covered["total"]) == [300, 300, 300, 420]
+    for by in audit.AUDIT_DIMENSIONS:
+        assert audit.audit_counts(database, by)["events"].sum() == 1200
+    one = audit.audit_counts(database, "source", instance_id=ident(0, 0xB0))
+    assert one["events"].sum() == 300
+    today = audit.audit_over_time(database, "source", audit.span_of(1, "day", NOW))
+    assert set(today["bucket"]) <= {time.strftime("%Y-%m-%d", time.gmtime(NOW))}
+
+
+def titles(path: Path, now: float = NOW) -> list[str]:
+    return attention.attention(path, now)["title"].tolist()
+
+
+def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    one, created = ident(1, 0xAA), NOW - 4000
+    bad = target(5, one, "failed", created, created + 1, created + 60, error_message=REASON)
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        store.put_rollouts([rollout_read(one, [bad], "failed", created, created + 60)])
+    assert titles(path) == [host_name(5)]
+    assert attention.attention(path, NOW)["detail"].tolist() == [REASON]
+    # The same instance succeeds later: nothing to look at.
+    two = ident(2, 0xAB)
+    good = target(5, two, "succeeded", created + 100, created + 101, created + 160)
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(two, [good], "completed", created + 100, created + 160)])
+    assert titles(path) == []
+    # A target in progress for over an hour where 59 s is usual.
+    three = ident(3, 0xAC)
+    stuck = target(6, three, "in_progress", created, created + 5, None)
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(three, [stuck], "in_progress", created, None)])
+    assert titles(path) == [f"{host_name(6)}: in progress for 67 min"]
+    # Nobody looked for a day while it was under way; what could not be read is said as it was said.
+    with open_store(path) as store:
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW, last_error="GET /v1/x answered 403"))
+    found = attention.attention(path, NOW + 86400)
+    assert "The API was last read 24 h ago" in found["title"].tolist()
+    assert "GET /v1/x answered 403" in found["detail"].tolist()
+    # Stale data stands before the errors: there may be many of these, and a page folds the later ones away.
+    assert found["status"].tolist()[-2:] == ["unknown", "error"]
+
+
+def test_a_lost_run_without_counters_says_its_first_failure_alone(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "started_at": NOW - 90}
+    failed = {"run_id": "r1", "counter": 1, "host": "a", "kind": "result", "status": "failed", "msg": "no route"}
+    with open_store(path) as store:
+        store.put_run(RunRows(run, results=[failed]), Cursor("spool", "f", position=1), after=None)
+    with sqlite3.connect(path) as conn:
+        conn.execute("UPDATE runs SET failed = 0, unreachable = 0")
+    assert attention.attention(path, NOW)["detail"].tolist() == ["First, a: no route"]
+
+
+def test_a_failed_run_says_its_first_failure(database: Path) -> None:
+    found = attention.attention(database, NOW).set_index("title")["detail"]
+    assert found["rolling_redeploy.yml"] == f"1 failed task result. First, {host_name(11)}: {HOSTILE}"
+
+
+def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path: Path) -> None:
+    path, rollout = tmp_path / "console.db", ident(1, 0xAD)
+    bad = [target(n, rollout, word, NOW - 900, NOW - 800, NOW - 700, error_message="x")
+           for n, word in enumerate(["failed", "uncertain", *["succeeded"] * 6])]  # fmt: skip
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW - 2 * 86400))
+        store.put_rollouts([rollout_read(rollout, bad, "failed", NOW - 900, NOW - 700)])
+        for number, (word, trouble) in enumerate(
+            [("degraded", "memory: degraded")] * 3 + [("unhealthy", None), ("on fire", None), ("healthy", None)]
+        ):
+            sick = {"memory": "degraded"} if trouble else {}
+            checked = {"status": word, "checked_at": iso(NOW - number), "subsystems": sick}
+            rows = health_rows(TENANT, ident(number, 0xB0), checked, NOW)
+            store.put_instance(rows, Cursor("health", f"{TENANT}|{number}"))
+    found = attention.attention(path, NOW)
+    assert found["status"].tolist() == ["uncertain", "failed", "unhealthy", "degraded", "on_fire", "unknown"]
+    sick = found[2:5]
+    assert sick["title"].tolist() == [host_name(3), f"{host_name(0)} and 2 more instances", host_name(4)]
+    assert sick[["page", "id"]].to_numpy().tolist() == [
+        ["instance", ident(3, 0xB0)], ["instances", "degraded"], ["instance", ident(4, 0xB0)]
+    ]  # fmt: skip
+    assert "memory" in sick["detail"].tolist()[1]
+
+
+def test_one_entry_for_alike_failures_leads_where_most_of_them_are(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        # The bigger one is older, and neither its id nor its hosts stand first.
+        for number, ago, hosts in ((3, 900, (1,)), (2, 1900, (4, 5, 6)), (1, 2900, (7, 0))):
+            created = NOW - ago
+            bad = [target(n, ident(number, 0xAE), "failed", created, created, created + 9, error_message=REASON)
+                   for n in hosts]  # fmt: skip
+            store.put_rollouts([rollout_read(ident(number, 0xAE), bad, "failed", created, created + 9)])
+    (found,) = attention.attention(path, NOW).itertuples()
+    assert found.title == f"{host_name(4)} and 5 more instances: in 3 rollouts"
+    assert (found.page, found.id, found.at) == ("rollout", ident(2, 0xAE), NOW - 1891)
+
+
+def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
+    path, rollout = tmp_path / "console.db", ident(1, 0xAD)
+    targets = [
+        target(n, rollout, "failed", NOW - 900, NOW - 800, NOW - 700, error_message=f"{REASON} on {host_name(n)}")
+        for n in range(40)
+    ]
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        store.put_rollouts([rollout_read(rollout, targets, "failed", NOW - 900, NOW - 700)])
+    assert titles(path) == [f"{host_name(0)} and 39 more instances"]
+
+
+BIG_TABLES = {"t", "rollout_targets", "host_results", "h", "audit_events", "later"}
+
+
+def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every statement is explained as it runs; the big tables are only searched by an index or a key."""
+    plans: list[tuple[str, str]] = []
+    connect = frames._connect
+
+    def explaining(path: Path, mode: str) -> sqlite3.Connection:
+        conn = connect(path, mode)
+        explainer = connect(path, mode)
+
+        def explain(sql: str) -> None:
+            if sql.lstrip().startswith(("SELECT", "WITH")):
+                plans.extend((sql, row[3]) for row in explainer.execute("EXPLAIN QUERY PLAN " + sql))
+
+        # The traced text has its values filled in.
+        conn.set_trace_callback(explain)
+        return conn
+
+    monkeypatch.setattr(frames, "_connect", explaining)
+    freshness.freshness(database)
+    attention.attention(database, NOW)
+    rollouts.rollouts(database)
+    rollouts.rollout(database, FLEET)
+    rollouts.targets_of(database, TENANT, FLEET)
+    rollouts.target_page(database, TENANT, FLEET, rollouts.TargetFilter(search="x"), NOW)
+    rollouts.targets_of_run(database, RUN)
+    rollouts.rollouts_of_run(database, RUN)
+    rollouts.runs_of_rollout(database, FLEET)
+    runs.runs(database)
+    runs.batches(database, RUN)
+    runs.results(database, RUN, search="x")
+    runs.failures(database, RUN)
+    runs.in_flight(database, RUN)
+    runs.recap(database, RUN)
+    assert len(plans) > 30
+    for sql, step in plans:
+        words = step.split()
+        scanned = words[1] if words[:1] == ["SCAN"] else ""
+        # The partial index of open targets is small: it may be read whole.
+        assert scanned not in BIG_TABLES or "rollout_targets_open" in step, f"{step}\n{sql}"
+
+
+AS_SOMEBODY_ELSE = """
+import os, sys
+from pathlib import Path
+from console import queries
+if os.geteuid() == 0:  # root may write everywhere
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+print(queries.rollouts(Path(sys.argv[1]))[1])
+"""
+
+
+def test_an_account_that_may_not_write_the_folder_still_reads() -> None:
+    """A WAL database whose writer has gone cannot be opened mode=ro there; the pages can."""
+    # Not pytest's folder: only its owner may enter that.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "console.db"
+        with open_store(path) as store:
+            store.put_tenant(TENANT, NOW)
+            store.put_rollouts([fleet_rollout(FLEET, 3, 2, NOW - 500)])
+        assert not path.with_name("console.db-wal").exists()
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        command = [sys.executable, "-c", AS_SOMEBODY_ELSE, str(path)]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        folder.chmod(0o755)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
+def test_a_locked_and_a_foreign_database_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.1)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as conn:
+        conn.execute("CREATE TABLE songs (name TEXT)")
+    with pytest.raises(problem.DatabaseProblem, match="not the console's database"):
+        rollouts.rollouts(foreign)
+    conn.execute("PRAGMA locking_mode = exclusive")
+    conn.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(problem.DatabaseProblem, match="locked by another program"):
+        rollouts.rollouts(foreign)
+    conn.close()
+    with pytest.raises(problem.NoDatabase, match="python -m console sync"):
+        rollouts.rollouts(tmp_path / "none.db")
+
+
+def test_the_stamp_changes_with_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    stamps = [frame_queries.stamp(path)]
+    with open_store(path) as store:
+        stamps.append(frame_queries.stamp(path))
+        for n in range(3):
+            store.put_tenant(f"{TENANT}{n}", NOW)
+            stamps.append(frame_queries.stamp(path))
+    assert len(set(stamps)) == len(stamps)

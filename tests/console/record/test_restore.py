@@ -1,0 +1,192 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Putting a backup back: beside what a killed sync left, while somebody writes, and over a damaged file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from console.__main__ import main
+from console.record.opening import StoreError
+from console.record.read import record_health
+from console.record.write.restore import restore
+from console.record.write.store import Cursor, open_store
+from console.record.write.upkeep import back_up
+from tests.console.support.facts import dump, rows
+from tests.console.support.seeded import seed_small
+
+NOW = 1795514400.0
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+# A sync that is killed: what it wrote is in the write-ahead log alone.
+WRITES_AND_DIES = """
+import os, sys
+from console.record.write.store import Cursor, open_store
+store = open_store(sys.argv[1])
+store._conn.execute("PRAGMA wal_autocheckpoint=0")
+for number in range(200):
+    store.put_cursor(Cursor("api", f"https://late.example/{number}", last_ok_at=1.0))
+print("written", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def backed_up(tmp_path: Path) -> tuple[Path, Path]:
+    """A database and its backup."""
+    database, backup = tmp_path / "console.db", tmp_path / "backup.db"
+    seed_small(database, tmp_path / "runs", NOW)
+    back_up(database, backup, NOW)
+    return database, backup
+
+
+def writer(database: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITES_AND_DIES, str(database)],
+        cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    return process
+
+
+def late_cursors(database: Path) -> int:
+    return rows(database, "SELECT count(*) AS n FROM ingest_cursors WHERE scope LIKE 'https://late.example/%'")[0]["n"]
+
+
+def without_upkeep(database: Path) -> dict[str, object]:
+    return {table: found for table, found in dump(database, leave_out={}).items() if table != "upkeep"}
+
+
+# reports/2026-11 D1
+def test_a_backup_is_restored_beside_what_a_killed_sync_left(
+    backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, backup = backed_up
+    good = without_upkeep(backup)
+    killed = writer(database)
+    killed.kill()
+    killed.communicate()
+    log = database.with_name("console.db-wal")
+    assert log.stat().st_size > 100_000
+    # Copied over the database by hand, as one would think: the log beside it is not the copy's.
+    old = database.read_bytes()
+    shutil.copyfile(backup, database)
+    before = backup.read_bytes()
+    mask = os.umask(0o000)
+    try:
+        assert main(["restore", str(backup), "--db", str(database)]) == 0
+    finally:
+        os.umask(mask)
+    said = capsys.readouterr()
+    assert without_upkeep(database) == good
+    assert (late_cursors(database), backup.read_bytes() == before) == (0, True)
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+    # What was there is kept, log and all, and it still reads as it did.
+    kept = sorted(file for file in database.parent.iterdir() if ".before-restore-" in file.name)
+    assert [file.name.partition("Z")[2] for file in kept] == ["", "-shm", "-wal"]
+    assert all(str(file) in said.err for file in kept)
+    kept[0].write_bytes(old)
+    assert late_cursors(kept[0]) == 200
+    # It is no copy for review any more, and it is known when it was restored.
+    with open_store(database) as store:
+        store.put_cursor(Cursor("api", "https://next.example", last_ok_at=1.0))
+    assert rows(database, "SELECT count(*) AS n FROM upkeep WHERE kind = 'restore'") == [{"n": 1}]
+    assert record_health.upkeep(database).copied_at is None
+    assert not list(database.parent.glob(".console.db.*"))
+
+
+# reports/2026-11 D1
+def test_nothing_is_restored_while_somebody_writes(
+    backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, backup = backed_up
+    busy = writer(database)
+    try:
+        with pytest.raises(StoreError, match="in use by another program"):
+            restore(backup, database, NOW, wait=0.3)
+        assert late_cursors(database) == 200
+        assert sorted(file.name for file in database.parent.iterdir() if "before" in file.name) == []
+    finally:
+        busy.communicate("")
+    assert main(["restore", str(backup), "--db", str(database)]) == 0
+    assert "is restored from" in capsys.readouterr().out
+    assert late_cursors(database) == 0
+
+
+# reports/2026-11 D1
+def test_who_opened_the_old_file_too_early_does_not_write_beside_the_new_one(backed_up: tuple[Path, Path]) -> None:
+    database, backup = backed_up
+    # SQLite opens the file here, and looks at it with the first statement.
+    early = sqlite3.connect(database, isolation_level=None)
+    restore(backup, database, NOW)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        early.execute("BEGIN IMMEDIATE")
+    early.close()
+    assert without_upkeep(database) == without_upkeep(backup)
+
+
+# reports/2026-11 D1
+@pytest.mark.parametrize("command", [["runs"], ["retire", "https://x.example"]])
+def test_a_damaged_database_says_what_lies_beside_it_and_how_to_restore_and_that_works(
+    command: list[str], backed_up: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, backup = backed_up
+    database.write_bytes(b"not a database at all" * 400)
+    assert main([*command, "--db", str(database)]) == 3
+    said = capsys.readouterr().err
+    for part in ("console.db-wal", "console.db-shm", f"python -m console restore BACKUP --db {database}"):
+        assert part in said
+    assert main(["restore", str(backup), "--db", str(database)]) == 0
+    assert main(["runs", "--db", str(database), "--format", "json"]) == 0
+    assert without_upkeep(database) == without_upkeep(backup)
+
+
+def test_what_is_no_sound_backup_replaces_nothing(
+    backed_up: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, backup = backed_up
+    before = without_upkeep(database)
+    torn = tmp_path / "torn.db"
+    whole = backup.read_bytes()
+    torn.write_bytes(whole[:8192] + os.urandom(len(whole) - 8192))
+    songs = tmp_path / "songs.db"
+    with sqlite3.connect(songs) as conn:
+        conn.execute("CREATE TABLE songs (name TEXT)")
+    newer = tmp_path / "newer.db"
+    shutil.copyfile(backup, newer)
+    with sqlite3.connect(newer) as conn:
+        conn.execute("UPDATE _sqlite_migrations SET name = '9999_later' WHERE name = '0001_runs'")
+    for file, sentence in (
+        (torn, "torn.db "),
+        (songs, "songs.db is not the console's database"),
+        (newer, "newer.db was written by a newer version"),
+        (tmp_path / "absent.db", "There is no backup"),
+        (database, "is the database itself"),
+    ):
+        assert main(["restore", str(file), "--db", str(database)]) == 3
+        said = capsys.readouterr().err
+        assert (sentence in said, said.count("\n")) == (True, 1), said
+    assert without_upkeep(database) == before
+    assert not [file for file in tmp_path.iterdir() if "before" in file.name or file.name.startswith(".")]
+
+
+def test_a_lost_database_is_restored_where_its_log_still_lies(backed_up: tuple[Path, Path]) -> None:
+    database, backup = backed_up
+    killed = writer(database)
+    killed.kill()
+    killed.communicate()
+    database.unlink()
+    restore(backup, database, NOW)
+    assert without_upkeep(database) == without_upkeep(backup)

@@ -1,0 +1,260 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store: opening and migrating under all circumstances, and upserts that change nothing twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from console.collect.api.records import policy_row, rollout_row, target_rows
+from console.record.schema.migrations import known_names, migrations
+from console.record.write.store import Cursor, RolloutRead, RunRows, StoreError, open_store
+from tests.console.support.facts import dump, rows
+
+ROOT = Path(__file__).resolve().parents[3]
+TENANT = "https://ops.example.com"
+OPEN = (
+    "import sys; from console.record.write.store import open_store;"
+    " open_store(sys.argv[1], busy_timeout=float(sys.argv[2])).close()"
+)
+
+
+# Root is not stopped by modes: it becomes another account once everything is imported.
+AS_NOBODY = (
+    "import os, sqlite_utils, console.record.write.store;"
+    " os.getuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "
+)
+
+
+def opening(path: Path, busy: float = 15, before: str = "") -> subprocess.Popen[str]:
+    """Another process that opens the store and ends."""
+    command = [sys.executable, "-c", before + OPEN, str(path), str(busy)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def target(number: int, status: str, **more: object) -> dict:
+    return {"id": f"t{number}", "target_id": f"t{number}", "instance_id": f"i{number}", "status": status, **more}
+
+
+def read(status: str, targets: list[dict], at: float) -> RolloutRead:
+    record = {"id": "r1", "scope": "fleet", "status": status, "created_at": "2026-11-01T10:00:00Z", "total_targets": 2}
+    return RolloutRead(rollout_row(TENANT, record, targets), target_rows(TENANT, "r1", targets, targets), at)
+
+
+def test_four_processes_create_one_database(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    for attempt in range(3):
+        processes = [opening(path) for _dummy in range(4)]
+        assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
+        assert [r["name"] for r in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")] == known_names()
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert rows(path, "PRAGMA journal_mode")[0]["journal_mode"] == "wal"
+        assert rows(path, "PRAGMA auto_vacuum")[0]["auto_vacuum"] == 2
+        if attempt < 2:
+            path.unlink()
+
+
+@pytest.mark.parametrize("stop_before", known_names()[1:])
+def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_before: str) -> None:
+    path = tmp_path / "old.db"
+    old = Database(path)
+    migrations.apply(old, stop_before=stop_before)
+    old.conn.execute("INSERT INTO runs (run_id, source, status) VALUES ('r', 'callback', 'successful')")
+    old.conn.commit()
+    old.close()
+    path.chmod(0o600)
+    processes = [opening(path) for _dummy in range(4)]
+    assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
+    new = tmp_path / "new.db"
+    open_store(new).close()
+    schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+    assert rows(path, schema) == rows(new, schema)
+    assert rows(path, "SELECT run_id, status, events FROM runs") == [
+        {"run_id": "r", "status": "successful", "events": 0}
+    ]
+    assert rows(path, "PRAGMA user_version") == [{"user_version": len(known_names())}]
+
+
+def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    open_store(path).close()
+    newer = Database(path)
+    newer["_sqlite_migrations"].insert({"migration_set": migrations.name, "name": "0099_later", "applied_at": "x"})
+    newer.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"^The database .*new\.db was written by a newer version.*0099_later.*\.$"):
+        open_store(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_console_database_is_refused_untouched(tmp_path: Path) -> None:
+    text, other = tmp_path / "notes.txt", tmp_path / "other.db"
+    text.write_text("these are my notes, not a database\n" * 100)
+    foreign = Database(other)
+    foreign["places"].insert({"url": "x"})
+    foreign.close()
+    for path, sentence in ((text, "no SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
+        before = path.read_bytes() if path.is_file() else None
+        with pytest.raises(StoreError, match=sentence) as raised:
+            open_store(path)
+        assert "\n" not in str(raised.value)
+        assert before == (path.read_bytes() if path.is_file() else None)
+    with pytest.raises(StoreError, match=r"The folder .*absent of the console's database does not exist"):
+        open_store(tmp_path / "absent" / "console.db")
+    assert not (tmp_path / "absent").exists()
+    open_store(tmp_path / "made" / "console.db", make_folder=True).close()
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    open_store(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(StoreError, match=r"locked by another program for 0\.5 s; try again"):
+        open_store(path, busy_timeout=0.5)
+    assert time.monotonic() - started > 0.4
+    waiting = opening(path)
+    time.sleep(1)
+    assert waiting.poll() is None
+    other.execute("COMMIT")
+    other.close()
+    assert (waiting.communicate()[1], waiting.returncode) == ("", 0)
+
+
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A folder that other accounts can get to; pytest shuts its own to all but the owner whenever it starts."""
+    above = Path(tempfile.mkdtemp())
+    above.chmod(0o755)
+    folder = above / "shelf"
+    folder.mkdir()
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(above)
+
+
+def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
+    folder = shelf
+    path = folder / "console.db"
+    open_store(path).close()
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    process = opening(path, before=AS_NOBODY)
+    complaint = process.communicate()[1].splitlines()[-1]
+    assert process.returncode == 1
+    assert "StoreError: The database" in complaint
+    assert "cannot be written" in complaint
+    complaint = opening(folder / "another.db", before=AS_NOBODY).communicate()[1].splitlines()[-1]
+    assert "cannot be opened: Permission denied" in complaint
+    folder.chmod(0o000)
+    complaint = opening(path, before=AS_NOBODY).communicate()[1].splitlines()[-1]
+    assert "cannot be opened: Permission denied" in complaint
+
+
+def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        for number in range(300):
+            store.put_cursor(Cursor("spool", f"file-{number:05d}", last_error="x" * 200))
+    whole = path.read_bytes()
+    size = len(whole)
+    for begin, end in ((0, 100), (100, 4096), (4096, size), (size // 2, size)):
+        path.write_bytes(whole[:begin] + os.urandom(end - begin) + whole[end:])
+        with pytest.raises(StoreError, match="damaged or no SQLite database") as raised, open_store(path) as store:
+            for number in range(300):
+                store.put_cursor(Cursor("spool", f"file-{number:05d}", last_error="y"))
+        assert "\n" not in str(raised.value)
+
+
+def test_the_same_facts_twice_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seen = read(
+        "in_progress",
+        [target(1, "succeeded", bundle_hash="b1", completed_at="2026-11-01T10:01:00Z"), target(2, "queued")],
+        100.0,
+    )
+    with open_store(path) as store:
+        assert store.put_rollouts([seen]) == 5  # a rollout, two targets, two instances
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 100.0))
+        before = dump(path, leave_out={})
+        assert store.put_rollouts([RolloutRead(seen.rollout, seen.targets, 200.0)]) == 0
+        assert not store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 2}, 200.0))
+        assert dump(path, leave_out={}) == before
+        assert store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 1}, 300.0))
+    assert [r["max_parallel_rollouts"] for r in rows(path, "SELECT * FROM policies ORDER BY taken_at")] == [2, 1]
+
+
+def test_a_change_of_status_is_remembered_and_an_old_read_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_rollouts([read("in_progress", [target(1, "queued"), target(2, "queued")], 100.0)])
+        done = [target(1, "in_progress", started_at="2026-11-01T10:00:09Z"), target(2, "queued")]
+        store.put_rollouts([read("in_progress", done, 200.0)], not_before=150.0)
+        late = read("in_progress", [target(1, "queued"), target(2, "queued")], 120.0)
+        assert store.put_rollouts([late]) == 0
+    assert rows(path, "SELECT * FROM target_changes") == [
+        {
+            "tenant": TENANT,
+            "rollout_id": "r1",
+            "target_id": "t1",
+            "at": 200.0,
+            "not_before": 150.0,
+            "old_status": "queued",
+            "new_status": "in_progress",
+        }
+    ]
+    stamps = rows(path, "SELECT target_id, status, first_seen, updated_at FROM rollout_targets ORDER BY target_id")
+    assert [tuple(r.values()) for r in stamps] == [("t1", "in_progress", 100.0, 200.0), ("t2", "queued", 100.0, 100.0)]
+
+
+def test_a_stretch_that_another_sync_has_stored_is_refused_whole(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    run = {"run_id": "r", "source": "callback", "status": "running"}
+    with open_store(path) as store:
+        assert store.put_run(RunRows(run), Cursor("spool", "f", position=10), after=None)
+        before = dump(path)
+        assert not store.put_run(RunRows({**run, "status": "lost"}), Cursor("spool", "f", position=20), after=None)
+        assert not store.put_run(RunRows({**run, "status": "lost"}), Cursor("spool", "f", position=20), after=5)
+        assert dump(path) == before
+        assert store.put_run(RunRows({**run, "status": "lost"}), Cursor("spool", "f", position=20), after=10)
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_cursor(Cursor("spool", "before"))
+        pages = rows(path, "PRAGMA page_count")[0]["page_count"]
+        store._conn.execute(f"PRAGMA max_page_count={pages + 2}")
+        many = [target(n, "queued", error_message="x" * 500) for n in range(500)]
+        with pytest.raises(StoreError, match="cannot grow"):
+            store.put_rollouts([read("in_progress", many, 1.0)])
+        assert rows(path, "SELECT count(*) AS n FROM rollouts") == [{"n": 0}]
+        store.drop_cursor("spool", "before")
+
+
+def test_storing_a_fleet_twice_as_large_takes_twice_the_work(tmp_path: Path) -> None:
+    work = []
+    for size in (500, 1000):
+        with open_store(tmp_path / f"{size}.db") as store:
+            steps = []
+            store._conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
+            store.put_rollouts([read("completed", [target(n, "succeeded", bundle_hash="b") for n in range(size)], 1.0)])
+            store._conn.set_progress_handler(None, 1000)
+            work.append(len(steps))
+    assert work[0] > 20
+    assert work[1] < 3 * work[0]

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Numbers and times that can be none: sync stores what was sent, and pages and command line open with it.
+
+reports/2026-11 D3
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from console.__main__ import main
+from console.collect.api.rollouts import ApiOptions
+from console.collect.once import sync_once
+from console.record.schema.migrations import migrations
+from console.record.write.store import open_store
+from console.settings.environment import ApiConnection, Settings
+from tests.console.support.every_page import declared_pages
+from tests.console.support.facts import rows
+from tests.console.web.test_pages import opened
+from tests.second_api.api import KEY, SecondApi, second_api
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+HUGE = 2**63
+DETAILS = ("health", "updates", "actions", "memory")
+TIMES: list[Callable[[float], Any]] = [
+    lambda at: "9999-12-31T23:59:59-12:00",
+    lambda at: "0001-01-01T00:00:00Z",
+    lambda at: int(at * 1000),
+    lambda at: -1,
+    lambda at: float("nan"),
+    lambda at: 10**30,
+]
+
+# What answers with numbers that are far too large.
+WITH_NUMBERS = (
+    *("list_fleet_rollouts", "get_rollout", "get_rollout_timeline", "get_audit_summary", "get_deep_health"),
+    *("list_memories", "list_instance_actions", "get_fleet_update_policy", "get_available_updates"),
+)
+
+
+def huge(answer: Any) -> Any:
+    """The answer with numbers that no database of 64 bits can hold."""
+    if isinstance(answer, dict):
+        return {key: huge(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [huge(value) for value in answer]
+    return HUGE if isinstance(answer, (int, float)) and not isinstance(answer, bool) else answer
+
+
+def synced(api: SecondApi, database: Path) -> None:
+    settings = Settings(database=database, spool_dir=database.parent / "none")
+    options = ApiOptions(details=DETAILS)
+    report = sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False, api_options=options).api
+    assert report is not None and report.problems == []
+
+
+def used(api: SecondApi) -> None:
+    """Something of everything."""
+    api.add_events("agent-001", 4)
+    api.power_cycle("agent-001")
+    api.store_memory("agent-001", {"content": "a fact"})
+    api.add_rollout(api.instances, "fleet")
+
+
+def opens(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page, and the lists of the command line."""
+    rollout, instance = (
+        rows(database, f"SELECT {i}_id AS id FROM {i}s LIMIT 1")[0]["id"] for i in ("rollout", "instance")
+    )
+    for page in declared_pages():
+        wanted = {"rollout": {"id": rollout}, "instance": {"id": instance}, "audit": {"span": "All"}}.get(page, {})
+        app = opened(monkeypatch, database, page, **wanted)
+        assert not app.exception, (page, app.exception[0].stack_trace)
+        assert not app.error, (page, [error.value for error in app.error])
+    for command in ("rollouts", "runs", "failures", "stuck"):
+        for form in ("table", "json", "csv"):
+            assert main([command, "--db", str(database), "--format", form]) == 0
+
+
+def test_values_that_can_be_none_are_stored_as_unknown_beside_what_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "console.db"
+    for spell in TIMES:
+        with second_api(instances=2, time=spell, answers=dict.fromkeys(WITH_NUMBERS, huge)) as api:
+            api.quirks.answers["list_audit_events"] = lambda listed: listed
+            used(api)
+            synced(api, database)
+            synced(api, database)
+            raw = rows(database, "SELECT created_at, created_raw FROM rollouts WHERE tenant = ?", api.url)
+            for row in raw:
+                assert row["created_raw"] and row["created_at"] == parse_time(row["created_raw"])
+    assert len(rows(database, "SELECT DISTINCT tenant FROM rollouts")) == len(TIMES)
+    assert rows(database, "SELECT count(*) AS n FROM rollouts WHERE total NOT BETWEEN 0 AND 5") == [{"n": 0}]
+    opens(database, monkeypatch)
+    assert "9999" not in capsys.readouterr().out
+
+
+def test_a_total_that_cannot_be_is_that_of_the_targets_and_costs_no_further_reads(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+
+    def change(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "total_targets": HUGE} for row in listed]
+
+    with second_api(instances=3, answers={"list_fleet_rollouts": change}) as api:
+        api.quirks.answers["get_rollout"] = lambda said: {**said, "rollout": change([said["rollout"]])[0]}
+        synced(api, database)
+        assert rows(database, "SELECT total, succeeded FROM rollouts") == [{"total": 3, "succeeded": 3}]
+        read = len(api.called("get_rollout"))
+        synced(api, database)
+        assert len(api.called("get_rollout")) == read
+
+
+def spoiled(database: Path, at: float) -> None:
+    """The times that an older console stored as they came."""
+    with sqlite3.connect(database) as conn:
+        for table, column in (
+            ("rollouts", "created_at"), ("rollouts", "completed_at"), ("rollout_targets", "created_at"),
+            ("rollout_targets", "started_at"), ("rollout_targets", "completed_at"), ("instance_actions", "created_at"),
+            ("instance_state", "checked_at"), ("health_checks", "checked_at"), ("audit_events", "event_ts"),
+            ("instances", "bundle_at"), ("ingest_cursors", "last_ts"),
+        ):  # fmt: skip
+            conn.execute(f"UPDATE OR REPLACE {table} SET {column} = ?", (at,))
+        conn.execute("UPDATE rollouts SET total = 9223372036854775807, total_duration_s = 1e308")
+
+
+@pytest.mark.parametrize("at", [253402343999.0, -62135596800.0, 1.76e12])
+def test_a_database_that_holds_such_times_opens(at: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=2) as api:
+        used(api)
+        synced(api, database)
+        spoiled(database, at)
+        opens(database, monkeypatch)
+        synced(api, database)
+
+
+def test_an_older_database_has_its_times_read_again_from_what_was_sent(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=2, time=lambda at: int(at * 1000)) as api:
+        used(api)
+        synced(api, database)
+    before = {
+        table: rows(database, f"SELECT * FROM {table}")
+        for table in ("rollouts", "audit_events", "audit_daily", "audit_counts")
+    }
+    with sqlite3.connect(database) as conn:
+        conn.execute("UPDATE rollouts SET created_at = created_at * 1000, completed_at = completed_at * 1000")
+        conn.execute("UPDATE audit_events SET event_ts = event_ts * 1000, ingested_at = ingested_at * 1000")
+        conn.execute("UPDATE audit_daily SET day = '57873-05-01'")
+        conn.execute("UPDATE OR REPLACE audit_counts SET bucket = '57873-05-01'")
+        conn.execute(f"DELETE FROM {migrations.migrations_table} WHERE name = '0012_times'")
+        conn.execute("PRAGMA user_version = 11")
+    with open_store(database):
+        pass
+    for table, held in before.items():
+        assert rows(database, f"SELECT * FROM {table}") == held, table
+
+
+def test_a_policy_of_nan_is_stored_as_json_that_can_be_read(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=1, policy={"max_parallel_rollouts": float("nan")}) as api:
+        synced(api, database)
+        synced(api, database)
+    (row,) = rows(
+        database, "SELECT json_valid(raw_json) AS valid, raw_json, max_parallel_rollouts AS most FROM policies"
+    )
+    assert (row["valid"], row["most"]) == (1, None)
+    assert json.loads(row["raw_json"])["max_parallel_rollouts"] == "NaN"

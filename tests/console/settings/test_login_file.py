@@ -1,0 +1,147 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who reaches the console: the file that sets up the login, the address that serve listens on, and the pages."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from console.settings.environment import SettingsError
+from console.settings.login_file import Login, is_loopback, load_login
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SECRET = "never-told-" + "x" * 40
+GOOD = {
+    "redirect_uri": "https://console.example.com/oauth2callback",
+    "cookie_secret": SECRET,
+    "client_id": "console",
+    "client_secret": SECRET,
+    "server_metadata_url": "https://id.example.com/.well-known/openid-configuration",
+}
+
+
+def written(path: Path, mode: int = 0o600, **changes: str | None) -> Path:
+    values = {name: value for name, value in (GOOD | changes).items() if value is not None}
+    path.write_text("[auth]\n" + "".join(f'{name} = "{value}"\n' for name, value in values.items()))
+    path.chmod(mode)
+    return path
+
+
+def serve(*arguments: str, **environment: str) -> tuple[int, str]:
+    """Exit code and error of a serve that cannot start."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLEETOPS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "serve", "--port", "0", *arguments],
+        cwd=CHECKOUT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_a_login_that_can_work(tmp_path: Path) -> None:
+    good = load_login(written(tmp_path / "a.toml"))
+    assert good == Login(tmp_path / "a.toml", "https://console.example.com", "https://id.example.com", "console")
+    assert good.host == "console.example.com"
+    local = written(tmp_path / "b.toml", 0o640, redirect_uri="http://localhost:8501/oauth2callback")
+    assert load_login(local).host == "localhost"
+    local = written(tmp_path / "c.toml", redirect_uri="http://[::1]:8501/oauth2callback")
+    assert (load_login(local).origin, load_login(local).host) == ("http://[::1]:8501", "::1")
+    # Streamlit fills in the port.
+    local = written(tmp_path / "d.toml", redirect_uri="http://localhost:{port}/oauth2callback")
+    assert load_login(local).host == "localhost"
+
+
+# reports/2026-11 D13
+@pytest.mark.parametrize(
+    ("redirect_uri", "said"),
+    [
+        ("https://ops.example.com/fleetops/oauth2callback", "at the top of its address only"),
+        ("https://ops.example.com//oauth2callback", "at the top of its address only"),
+        ("https://ops.example.com/oauth2callback?next=1", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://ops.example.com:443/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://OPS.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://me@ops.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
+        ("https://bücher.example.com/oauth2callback", "browsers spell it https://xn--bcher-kva.example.com/oauth"),
+        ("https://ops.example.com:port/oauth2callback", "that is no address"),
+        ("https:///oauth2callback", "must be the console's address"),
+    ],
+)
+def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str, said: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "login.toml", redirect_uri=redirect_uri)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load_login(file)
+    code, told = serve("--db", str(tmp_path / "console.db"), FLEETOPS_CONSOLE_LOGIN=str(file))
+    assert (code, said in told, told.count("\n")) == (2, True, 1), told
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode", "said"),
+    [
+        ({"client_secret": None, "cookie_secret": " "}, 0o600, "lacks cookie_secret, client_secret"),
+        ({"cookie_secret": "short"}, 0o600, "less than 32 characters"),
+        ({}, 0o604, "open to every account"),
+        ({"redirect_uri": "http://console.example.com/oauth2callback"}, 0o600, "need https"),
+        ({"redirect_uri": "https://console.example.com/"}, 0o600, "end with /oauth2callback"),
+        ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is no TOML"),
+    ],
+)
+def test_a_login_that_cannot_work_is_one_sentence_without_secrets(
+    changes: dict[str, str | None], mode: int, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)) as refused:
+        load_login(written(tmp_path / "login.toml", mode, **changes))
+    assert SECRET not in str(refused.value)
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        load_login(tmp_path / "none.toml")
+    (tmp_path / "other.toml").write_text("[other]\n")
+    (tmp_path / "other.toml").chmod(0o600)
+    with pytest.raises(SettingsError, match=r"no section \[auth\]"):
+        load_login(tmp_path / "other.toml")
+
+
+def test_loopback_is_told_from_what_others_reach() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8")] == [True] * 4
+    others = ("0.0.0.0", "::", "", "10.0.0.7", "console.example.com", "localhost.example.com")
+    assert [is_loopback(host) for host in others] == [False] * 6
+
+
+def test_serve_leaves_loopback_only_with_a_login(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    code, said = serve("--address", "0.0.0.0", "--db", str(database))
+    assert (code, said) == (
+        2,
+        "console: Other machines reach 0.0.0.0, and there is no login: set FLEETOPS_CONSOLE_LOGIN, or serve on"
+        " 127.0.0.1.\n",
+    )
+    open_file = written(tmp_path / "login.toml", 0o644)
+    code, said = serve("--address", "0.0.0.0", "--db", str(database), FLEETOPS_CONSOLE_LOGIN=str(open_file))
+    assert (code, "open to every account" in said) == (2, True), said
+    code, said = serve("--db", str(database), FLEETOPS_CONSOLE_ACTIONS="on")
+    assert (code, "there is no login" in said, said.count("\n")) == (2, True, 1), said
+    assert not database.exists()
+
+
+@pytest.mark.usefixtures("environment")
+def test_started_by_hand_on_an_address_of_others_no_page_shows(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
+    before = config.get_option("server.address")
+    config._set_option("server.address", "0.0.0.0", "a test")
+    try:
+        app = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60).run()
+    finally:
+        config._set_option("server.address", before, "a test")
+    assert [title.value for title in app.title] == []
+    assert [text.value for text in app.text] == [
+        "Other machines reach this address, and there is no login: start it with python -m console serve,"
+        " which listens on this machine alone, or set FLEETOPS_CONSOLE_LOGIN."
+    ]
+    assert not app.exception

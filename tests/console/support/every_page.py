@@ -1,0 +1,101 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every page of the console by name, and a browser's tab that opens them and notes all that goes wrong in it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from playwright.sync_api import Page, Request, TimeoutError
+
+from console.web.shared.pages import SCRIPTS
+
+# What the app still has to do: '' when it rests and every chart and table has drawn itself.
+BUSY = """(heading) => {
+  const app = document.querySelector('[data-testid=stApp]');
+  if (!app) return 'no app';
+  const {testConnectionState: line, testScriptState: script} = app.dataset;
+  if (line !== 'CONNECTED' || script !== 'notRunning') return `${line}, ${script}`;
+  if (![...document.querySelectorAll('h1')].some(h => h.textContent.includes(heading))) return 'no heading';
+  for (const waiting of ['[data-stale=true]', '[data-testid=stSkeleton]'])
+    if (document.querySelector(waiting)) return waiting;
+  for (const [box, part] of [['[data-testid=stPlotlyChart]', '.main-svg'], ['[data-testid=stDataFrame]', 'canvas tr']])
+    if ([...document.querySelectorAll(box)].some(e => e.checkVisibility() && !e.querySelector(part))) return box;
+  return '';
+}"""
+# As the browser's own Back and Forward do it: Streamlit runs the page without loading its scripts anew.
+TURN = "place => { history.pushState({}, '', place); dispatchEvent(new PopStateEvent('popstate', {state: {}})) }"
+# Streamlit asks for these two below the page's own path first.
+HABIT = re.compile(r"/\w+/_stcore/(health|host-config)$")
+
+
+def declared_pages() -> list[str]:
+    """The names of the pages in the order of the menu: 'overview', 'rollouts', ..."""
+    return list(SCRIPTS)
+
+
+def place(page: str, query: str = "") -> str:
+    """The path and query of a page."""
+    return f"/{'' if page == 'overview' else page}{'?' if query else ''}{query}"
+
+
+class Tab:
+    """One tab. ``troubles``: what its log, its scripts and its network said; nothing of it is a habit."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.troubles: list[str] = []
+        page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
+        page.on("requestfailed", self._failed)
+        page.on("request", self._asked)
+        page.on(
+            "console",
+            lambda said: (
+                self.troubles.append(f"log: {said.text} {said.location['url']}")
+                if said.type == "error" and not HABIT.search(said.location["url"])
+                else None
+            ),
+        )
+
+    def _failed(self, asked: Request) -> None:
+        # Leaving a page ends what it was still loading.
+        if asked.failure != "net::ERR_ABORTED":
+            self.troubles.append(f"request failed: {asked.url} {asked.failure}")
+
+    def _asked(self, asked: Request) -> None:
+        if not asked.url.startswith((self.address, self.address.replace("http", "ws", 1), "data:", "blob:")):
+            self.troubles.append(f"foreign request: {asked.url}")
+
+    def load(self, where: str, heading: str) -> float:
+        """Open an address as a link does; returns the seconds until the page rests."""
+        begun = time.monotonic()
+        self.page.goto(self.address + where)
+        self.rest(heading)
+        return time.monotonic() - begun
+
+    def turn(self, where: str, heading: str) -> float:
+        """Go to another page of the open app; returns the seconds until that page rests."""
+        begun = time.monotonic()
+        self.page.evaluate(TURN, where)
+        self.rest(heading)
+        return time.monotonic() - begun
+
+    def rest(self, heading: str) -> None:
+        try:
+            self.page.wait_for_function(
+                f"heading => ({BUSY})(heading) === ''", arg=heading, timeout=120_000, polling=100
+            )
+        except TimeoutError as error:
+            raise AssertionError(f"{self.page.url} does not rest: {self.page.evaluate(BUSY, heading)}") from error
+
+    def errors_shown(self) -> list[str]:
+        """What the page itself calls an error."""
+        boxes = "[data-testid=stException], [data-testid=stAlertContentError], [data-testid=stErrorElementBoundary]"
+        return self.page.locator(boxes).all_inner_texts()
+
+    def says(self) -> str:
+        """All that is on the page as text, the cells of its tables and the labels of its charts among it."""
+        found: str = self.page.evaluate("document.querySelector('[data-testid=stApp]').textContent")
+        return found

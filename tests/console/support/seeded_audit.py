@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A database with very many audit events, for benches: raw events by executemany, the counts by SQL in one pass.
+
+The counts are what the store would have made of the same events; test_audit_counts.py proves that on a small one.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from console.record.schema import audit_counts
+from console.record.write.store import open_store
+from tests.console.support.seeded import TENANT, host_name, ident, iso
+
+SOURCES = ("mcp", "runtime", "api", "skill")
+ROLES = ("agent", "operator", "system")
+SERVERS = ("github", "jira", "calendar", "mail", "files", "search")
+DAYS = 30
+
+
+def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: float | None = None) -> None:
+    """``events`` of the last 30 days, spread over ``instances``; 1 % of the API's total is missing of each.
+
+    A minute or two a million on a busy machine. The database is made if it does not exist; instances get names and
+    cursors.
+    """
+    now = time.time() if now is None else now
+    open_store(path).close()
+    conn = sqlite3.connect(path, isolation_level=None)
+    try:
+        conn.execute("PRAGMA synchronous = off")
+        conn.execute("BEGIN")
+        each = [events // instances + (number < events % instances) for number in range(instances)]
+        conn.execute("INSERT INTO tenants VALUES (?, ?, NULL, ?) ON CONFLICT DO NOTHING", (TENANT, TENANT, now))
+        conn.executemany(
+            "INSERT INTO instances (tenant, instance_id, hostname, first_seen, updated_at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [(TENANT, ident(n, 0xB0), host_name(n), now, now) for n in range(instances)],
+        )
+        conn.executemany(
+            "INSERT INTO audit_events (tenant, instance_id, id, event_id, event_ts, event_ts_raw, source, event_type,"
+            " outcome, role, tool_name, server_slug) VALUES (?, ?, ?, ?, ?, ?, ?, 'tool_call', ?, ?, ?, ?)",
+            (row for number, count in enumerate(each) for row in _rows(number, count, now)),
+        )
+        for statement in audit_counts.FILL:
+            conn.execute(statement)
+        conn.executemany(
+            "INSERT INTO audit_summaries VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+            [
+                (TENANT, ident(n, 0xB0), now, count + count // 100, count * 9 // 10, count // 12, count // 50)
+                for n, count in enumerate(each)
+            ],
+        )
+        conn.executemany(
+            "INSERT INTO ingest_cursors (source, scope, last_ok_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [("api", TENANT, now), *(("audit", f"{TENANT}|{ident(n, 0xB0)}", now) for n in range(instances))],
+        )
+        conn.execute("COMMIT")
+        conn.execute("PRAGMA analysis_limit = 400")
+        conn.execute("ANALYZE")
+    finally:
+        conn.close()
+
+
+def _rows(number: int, count: int, now: float) -> Iterator[tuple[object, ...]]:
+    draw = random.Random(number)
+    instance = ident(number, 0xB0)
+    tools = [f"tool_{n:02d}" for n in range(30)]
+    for index in range(count):
+        at = now - draw.random() * DAYS * 86400
+        kind = draw.random()
+        source = SOURCES[int(4 * kind * kind)]
+        called = source in ("mcp", "skill")
+        chance = draw.random()
+        yield (
+            TENANT, instance, f"{number}-{index}", f"e{index}", at, iso(at), source,
+            "error" if chance < 0.07 else "denied" if chance < 0.1 else "success",
+            ROLES[int(3 * draw.random() ** 3)],
+            tools[int(30 * draw.random() ** 2)] if called else None,
+            SERVERS[int(6 * kind)] if source == "mcp" else None,
+        )  # fmt: skip

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of what a page lists: nothing lost, nothing a spreadsheet would run, times in UTC."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.text.file_formats import FORMATS, as_csv, as_json_lines, as_parquet
+
+# What a JSON answer can carry into the database; half characters are replaced before they are stored.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+FORMULAS = st.sampled_from(["=", "+", "-", "@", "\t", "\r"]).flatmap(lambda sign: TEXTS.map(lambda rest: sign + rest))
+
+
+def read_csv(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+@given(st.lists(st.one_of(TEXTS, FORMULAS, st.none()), min_size=1, max_size=8))
+def test_no_cell_of_a_csv_is_a_formula_and_no_text_is_lost(texts: list[str | None]) -> None:
+    frame = pd.DataFrame({"host": pd.Series(texts, dtype=object), "n": range(len(texts))})
+    cells = [row["host"] for row in read_csv(as_csv(frame))]
+    for text, cell in zip(texts, cells, strict=True):
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert cell.removeprefix("'") == (text or "").removeprefix("'")
+
+
+@given(st.lists(st.one_of(TEXTS, FORMULAS, st.none()), max_size=8))
+def test_json_lines_and_parquet_hold_the_texts_as_they_are(texts: list[str | None]) -> None:
+    frame = pd.DataFrame({"host": pd.Series(texts, dtype=object)})
+    lines = as_json_lines(frame).decode().split("\n")[:-1]
+    assert [json.loads(line)["host"] for line in lines] == texts
+    back = pd.read_parquet(io.BytesIO(as_parquet(frame)))["host"]
+    assert [value if isinstance(value, str) else None for value in back] == texts
+
+
+def test_times_are_utc_and_what_is_unknown_is_empty() -> None:
+    frame = pd.DataFrame(
+        {
+            "started_at": [1_795_500_000.25, float("nan"), 9e99],
+            "took_s": [-1.5, float("nan"), 2.0],
+            "batch": pd.Series([1, None, "odd"], dtype=object),
+            "nothing": pd.Series([None, None, None], dtype=object),
+        }
+    )
+    rows = read_csv(as_csv(frame))
+    assert [row["started_at"] for row in rows] == ["2026-11-24T06:00:00Z", "", ""]
+    # A negative number is a number, not a formula.
+    assert [row["took_s"] for row in rows] == ["-1.5", "", "2.0"]
+    told = [json.loads(line) for line in as_json_lines(frame).splitlines()]
+    assert [row["started_at"] for row in told] == ["2026-11-24T06:00:00Z", None, None]
+    assert told[1] == {"started_at": None, "took_s": None, "batch": None, "nothing": None}
+    back = pd.read_parquet(io.BytesIO(as_parquet(frame)))
+    assert back["started_at"][0] == pd.Timestamp("2026-11-24T06:00:00.25Z")
+    assert back["started_at"].isna().tolist() == [False, True, True]
+    assert back["batch"].tolist()[::2] == ["1", "odd"]
+    assert back["nothing"].isna().all()
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.suffix)
+def test_an_export_leaves_its_frame_alone_and_an_empty_one_is_a_file(form: object) -> None:
+    frame = pd.DataFrame({"host": ["=1+1"], "started_at": [1.0]})
+    kept = frame.copy(deep=True)
+    assert form.write(frame)  # type: ignore[attr-defined]
+    pd.testing.assert_frame_equal(frame, kept)
+    assert isinstance(form.write(frame.iloc[:0]), bytes)  # type: ignore[attr-defined]

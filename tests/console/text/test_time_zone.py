@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The viewer's own time beside UTC: right around every change of clocks, silent where there is nothing to say."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.figures import audit, instance
+from console.figures.health_bands import Band
+from console.figures.timeline import bars
+from console.figures.timeline.axes import View
+from console.figures.timeline.packing import lay_out
+from console.text import time_zone
+from console.text.times import places
+
+# Whole and half hours of summer time, odd offsets, both sides of the date line; Apia left out a whole day in 2011.
+ZONES = (
+    "Europe/Berlin", "Europe/London", "America/New_York", "America/St_Johns", "America/Sao_Paulo", "Asia/Kathmandu",
+    "Australia/Lord_Howe", "Pacific/Auckland", "Pacific/Apia", "Africa/Casablanca",
+)  # fmt: skip
+FIRST, LAST = 631_152_000, 1_735_689_600
+"""1990 to 2025: what the time zone database says of these years does not change any more."""
+T = 1_795_000_000.0
+"""2026-11-18 11:06:40 UTC."""
+
+
+@contextmanager
+def libc_clock(name: str) -> Iterator[None]:
+    """The C library's local time is that of a zone: another reader of the same file than the one under test."""
+    before = os.environ.get("TZ")
+    try:
+        os.environ["TZ"] = f":{files('tzdata') / 'zoneinfo' / name}"
+        time.tzset()
+        yield
+    finally:
+        os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        time.tzset()
+
+
+@cache
+def changes(name: str) -> tuple[int, ...]:
+    """When a zone's clocks were changed."""
+    found = []
+    with libc_clock(name):
+        for day in range(FIRST, LAST, 86_400):
+            before, after = (time.localtime(at).tm_gmtoff for at in (day, day + 86_400))
+            low, high = day, day + 86_400
+            while before != after and high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if time.localtime(middle).tm_gmtoff == before else (low, middle)
+            if before != after:
+                found.append(high)
+    return tuple(found)
+
+
+@given(data=st.data(), name=st.sampled_from(ZONES), near=st.integers(-90_000, 90_000))
+def test_around_each_change_of_clocks_it_is_what_the_c_library_says(data: st.DataObject, name: str, near: int) -> None:
+    at = data.draw(st.sampled_from(changes(name) or (FIRST,))) + data.draw(st.sampled_from((near, near // 1000)))
+    with libc_clock(name):
+        there, utc = time.localtime(at), time.gmtime(at)
+    pattern = "%H:%M:%S" if there[:3] == utc[:3] else "%Y-%m-%d %H:%M:%S"
+    expected = f"{time.strftime(pattern, there)} {name}" if there.tm_gmtoff else ""
+    assert time_zone.local(time_zone.known(name), at) == expected
+    ahead = there.tm_gmtoff // 60
+    assert time_zone.offset(name, at) == f"UTC{'-' if ahead < 0 else '+'}{abs(ahead) // 60:02d}:{abs(ahead) % 60:02d}"
+
+
+def test_the_hour_that_comes_twice_and_the_one_that_never_comes() -> None:
+    assert len(changes("Europe/Berlin")) > 60 and len(changes("Asia/Kathmandu")) == 0
+    twice = pd.Timestamp("2026-10-25 01:00", tz="UTC").timestamp()
+    assert time_zone.local("Europe/Berlin", twice - 1, twice) == "02:59:59 to 02:00:00 Europe/Berlin"
+    never = pd.Timestamp("2026-03-29 01:00", tz="UTC").timestamp()
+    assert time_zone.local("Europe/Berlin", never - 1, never) == "01:59:59 to 03:00:00 Europe/Berlin"
+
+
+def test_a_date_is_written_where_it_is_another_one_and_nothing_where_utc_says_it_all() -> None:
+    assert time_zone.local("Pacific/Auckland", T) == "2026-11-19 00:06:40 Pacific/Auckland"
+    assert time_zone.local("Asia/Tokyo", T, T + 7200) == "20:06:40 to 22:06:40 Asia/Tokyo"
+    span = time_zone.local("Asia/Tokyo", T, T + 6 * 3600)
+    assert span == "2026-11-18 20:06:40 to 2026-11-19 02:06:40 Asia/Tokyo", "one date without the other misleads"
+    assert time_zone.local("Asia/Tokyo", T, None) == time_zone.local("Asia/Tokyo", T)
+    # London's clock is UTC's in winter.
+    assert time_zone.local("Europe/London", T) == ""
+    assert time_zone.local("Europe/London", T - 120 * 86_400) == "12:06:40 Europe/London"
+    for nothing in (None, float("nan"), float("inf"), 1e30):
+        assert time_zone.local("Asia/Tokyo", nothing) == ""
+    # The last second of the year 9999 has no name in the east.
+    assert time_zone.local("Asia/Tokyo", 253_402_300_799) == ""
+    assert time_zone.local("", T) == time_zone.offset("", T) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, "", "UTC", "Etc/UTC", "GMT", "Zulu", "localtime", "Europe", "europe/berlin", "Mars/Olympus", "zone.tab",
+     "../../../etc/passwd", "/etc/localtime", "Europe/Berlin\0", "Europe/Berlin\n", "\ud800", "a" * 1_000_000,
+     "<img src=x onerror=alert(1)>", "[a](javascript:1)", "posix/Europe/Berlin"],
+)  # fmt: skip
+def test_any_other_name_is_no_zone(name: str | None) -> None:
+    assert time_zone.known(name) == ""
+
+
+def test_labels_of_charts_name_both_and_the_axis_stays_in_utc() -> None:
+    frame = pd.DataFrame(
+        {"host": ["a"], "status": ["succeeded"], "created_at": [T], "countdown_s": [0.0], "error": [None]}
+    )
+    layout = lay_out(np.array([T]), np.array([T]), np.array([T + 60]), np.array([0.0]), np.array([False]), T + 99)
+    here, there = (bars.timeline_bars(frame, layout, T + 99, View(zone=name)) for name in ("", "Pacific/Auckland"))
+    label = "<b>a</b><br>✓ succeeded<br>started 2026-11-18 11:06:40 UTC{}<br>took 1 min 00 s"
+    assert here.data[0].text[0] == label.format("")
+    assert there.data[0].text[0] == label.format("<br>(2026-11-19 00:06:40 Pacific/Auckland)")
+    assert there.data[0].base == here.data[0].base == ("2026-11-18T11:06:40.000",)
+    assert places([T + 0.0015, float("nan")]) == ["2026-11-18T11:06:40.002", None]
+
+    health = instance.health_strip([Band(T, T + 60, "healthy", 2)], (T, T + 60), "light", "Asia/Tokyo")
+    assert "to 2026-11-18 11:07:40 UTC<br>(20:06:40 to 20:07:40 Asia/Tokyo)<br>1 min" in health.data[1].text[0]
+    deploys = frame.assign(started_at=[T], took_s=[60.0])
+    assert "11:06:40 UTC<br>(20:06:40 Asia/Tokyo)" in instance.deploy_times(
+        deploys, (None, None), "light", "Asia/Tokyo"
+    ).data[0].text[0]  # fmt: skip
+    hours = pd.DataFrame({"bucket": ["2026-11-18T11", "2026-11-18T12"], "outcome": ["success"] * 2, "events": [5, 6]})
+    counted = audit.over_time(hours, "light", "Asia/Kolkata").data[0]
+    assert counted.customdata == ("<br>(16:30:00 Asia/Kolkata)", "<br>(17:30:00 Asia/Kolkata)")
+    assert "%{customdata}" in counted.hovertemplate and " UTC: " in counted.hovertemplate
+    # A day of UTC is no day there.
+    days = hours.assign(bucket=["2026-11-17", "2026-11-18"])
+    assert audit.over_time(days, "light", "Asia/Kolkata").to_json() == audit.over_time(days).to_json()

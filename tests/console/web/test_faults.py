@@ -1,0 +1,366 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What breaks around the console: each page keeps what it has and says in a sentence what is wrong, as commands do."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from console.__main__ import main
+from console.cli import check, lists
+from console.record.read import frames
+from console.record.write.store import StoreError, open_store
+from console.web.shared import viewer
+from tests.console.support.every_page import declared_pages
+from tests.console.support.facts import dump, rows
+from tests.console.support.seeded import FLEET, RUN, RunLog, host_name, seed_small
+from tests.console.support.seeded_instances import INSTANCE, seed_details
+from tests.console.web.test_pages import opened, synced, words
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+KEY = "canary-of-a-key-4f17"
+IDS = {"rollout": FLEET, "run": RUN, "instance": INSTANCE}
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("seeded")
+    seed_small(folder / "console.db", folder / "runs", time.time())
+    seed_details(folder / "console.db", time.time(), most=3)
+    return folder / "console.db"
+
+
+@pytest.fixture
+def copy(seeded: Path, tmp_path: Path) -> Path:
+    """A database of its own for a test to break; nothing of it is left in a write-ahead log."""
+    with closing(sqlite3.connect(seeded)) as source, closing(sqlite3.connect(tmp_path / "console.db")) as target:
+        source.backup(target)
+    return tmp_path / "console.db"
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still for pages and commands, so that what they say twice is the same."""
+    moment = time.time()
+    clock = SimpleNamespace(time=lambda: moment)
+    for module in (viewer, check, lists):
+        monkeypatch.setattr(module, "time", clock)
+
+
+@contextmanager
+def bound_by_modes() -> Iterator[None]:
+    """Root obeys the modes of files as every account does: in this thread, and in those that it starts meanwhile."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    # _LINUX_CAPABILITY_VERSION_3 and this thread; effective, permitted and inheritable, twice 32 bits.
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    kept = sets[0]
+    # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    sets[0] &= ~0b110
+    assert libc.capset(header, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = kept
+        assert libc.capset(header, sets) == 0
+
+
+@contextmanager
+def read_only(database: Path, file: int, folder: int, *, pending: bool = False) -> Iterator[None]:
+    """The database and its folder with these modes, which count. It stands alone there, or beside a ``pending`` log."""
+    beside = [database.with_name(database.name + end) for end in ("-wal", "-shm")]
+    for left_over in beside:
+        left_over.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        if pending:
+            # What is true is in the log alone.
+            writer.execute("UPDATE runs SET user = user || '?'")
+            writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            writer.execute("UPDATE runs SET user = rtrim(user, '?')")
+            assert beside[0].stat().st_size
+        for place, mode in ((database, file), *((log, 0o444) for log in beside if pending), (database.parent, folder)):
+            place.chmod(mode)
+        before = sorted(path.name for path in database.parent.iterdir())
+        try:
+            with bound_by_modes():
+                for mode, write in ((file, database.open), (folder, (database.parent / "new").open)):
+                    if not mode & 0o200:
+                        with pytest.raises(PermissionError):
+                            write("a")
+                yield
+            assert folder & 0o200 or sorted(path.name for path in database.parent.iterdir()) == before
+        finally:
+            database.parent.chmod(0o700)
+            database.chmod(0o600)
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    with running_simulator(instances=3, speed=0) as running:
+        yield running
+
+
+@contextmanager
+def as_it_is(database: Path) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another program holds the database for itself; no write-ahead log lets readers past."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode=DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def corrupt(database: Path) -> None:
+    with database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (database.stat().st_size - 4096))
+
+
+def of_another_program(database: Path) -> None:
+    database.unlink()
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute("CREATE TABLE recipes (name TEXT)")
+
+
+def newer(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as conn:
+        conn.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
+            "SELECT migration_set, '9999_later', applied_at FROM _sqlite_migrations LIMIT 1"
+        )
+        conn.execute("PRAGMA user_version = 9999")
+        conn.commit()
+
+
+def whole(database: Path) -> None:
+    """Nothing of the file itself is wrong."""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "held", "sentence"),
+    [
+        (corrupt, as_it_is, "damaged"),
+        (of_another_program, as_it_is, "is not the console's database"),
+        (newer, as_it_is, "written by a newer console"),
+        (whole, locked, "is locked by another program"),
+    ],
+)
+def test_each_page_says_what_is_wrong_with_the_database(
+    spoil: Callable[[Path], None],
+    held: Callable[[Path], AbstractContextManager[None]],
+    sentence: str,
+    copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A reader's patience with a lock, which each page would spend in full.
+    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.05)
+    spoil(copy)
+    with held(copy):
+        for page in declared_pages():
+            app = opened(monkeypatch, copy, page, **({"id": IDS[page]} if page in IDS else {}))
+            assert not app.exception, page
+            said = words(app)
+            (line,) = {text for text in said.splitlines() if sentence in text}
+            assert str(copy) in line, f"{page}: {line}"
+            assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["runs", "rollouts", "failures", "stuck", "check"])
+def test_each_command_says_what_is_wrong_with_the_database(
+    command: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.05)
+    good = copy.read_bytes()
+    for spoil, held in ((whole, locked), (newer, as_it_is), (corrupt, as_it_is)):
+        copy.write_bytes(good)
+        spoil(copy)
+        with held(copy):
+            code = main([command, "--db", str(copy)])
+        said = capsys.readouterr()
+        assert code == (2 if command == "check" else 3), said
+        told = [line for line in (said.err + said.out).splitlines() if str(copy) in line]
+        assert len(told) == 1, said
+        assert "Traceback" not in said.err
+
+
+READ_ONLY: list[dict[str, Any]] = [
+    {"file": 0o444, "folder": 0o755},
+    {"file": 0o644, "folder": 0o555},
+    {"file": 0o444, "folder": 0o555},
+    {"file": 0o444, "folder": 0o555, "pending": True},
+]
+
+
+@pytest.mark.usefixtures("noon")
+def test_each_page_shows_all_of_a_database_that_cannot_be_written(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def each_page() -> Iterator[tuple[str, str]]:
+        # Answers are kept for as long as the file is the same.
+        st.cache_data.clear()
+        for page in declared_pages():
+            app = opened(monkeypatch, copy, page, **({"id": IDS[page]} if page in IDS else {}))
+            assert not app.exception, page
+            # The log of a writer at work is part of the size.
+            yield page, re.sub(r"^Database .*", "", words(app), flags=re.M)
+
+    good = dict(each_page())
+    for page, word in (("overview", "Needs attention"), ("run", "What failed"), ("instances", host_name(1))):
+        assert word in good[page]
+    assert "cannot be read" not in "".join(good.values())
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            for page, said in each_page():
+                assert said == good[page], f"{page}, {state}"
+
+
+@pytest.mark.usefixtures("noon")
+def test_each_command_tells_all_of_a_database_that_cannot_be_written(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def each_command() -> dict[str, tuple[int, str, str]]:
+        told = {}
+        for command in ("check", "stuck", "failures", "rollouts", "runs"):
+            code = main([command, "--db", str(copy)])
+            told[command] = (code, *capsys.readouterr())
+        return told
+
+    good = each_command()
+    assert [code for code, _told, _complaints in good.values()] == [1, 0, 0, 0, 0]
+    assert all(told for _code, told, _complaints in good.values())
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            assert each_command() == good, state
+
+
+def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(spools))
+    for state in READ_ONLY:
+        with read_only(copy, **state):
+            app = synced(opened(monkeypatch, copy, "overview"))
+        assert not app.exception
+        said = words(app)
+        assert "sync failed" in said and f"The database {copy} cannot be written" in said, state
+        assert "Needs attention" in said and "Newest rollouts" in said
+
+
+def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(copy, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        app = opened(monkeypatch, copy, "rollout", id=FLEET)
+        assert not app.exception
+        assert "Targets 24" in words(app)
+        with pytest.raises(StoreError, match="has been locked by another program"):
+            open_store(copy, busy_timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ({"status": 503, "detail": "down for repairs"}, "down for repairs"),
+        ({"latency_s": 1.0}, "no answer within the time limit"),
+        ({"truncated_body": True}, "The rollouts were not read: GET "),
+        ({"reset_before": True}, "The rollouts were not read: GET "),
+        ({"html_body": True}, "The rollouts were not read: GET "),
+    ],
+)
+def test_an_api_in_trouble_costs_nothing_that_is_stored(
+    fault: dict[str, Any], sentence: str, sim: Simulator, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**sim.environment(), "FLEETOPS_RETRIES": "0", "FLEETOPS_REQUEST_TIMEOUT": "0.3"}.items():
+        monkeypatch.setenv(name, value)
+    before = dump(copy)
+    sim.fault(match="/v1/", **fault)
+    try:
+        app = synced(opened(monkeypatch, copy, "overview"))
+    finally:
+        sim.clear_faults()
+    assert not app.exception
+    said = words(app)
+    assert sentence in said, said[:2000]
+    assert any(badge in said for badge in ("synced in part", "sync failed")), said[:2000]
+    assert "Newest rollouts" in said and "lost" in said
+    assert "Traceback" not in said and sim.admin_key not in said
+    after = dump(copy)
+    assert {table: after[table] for table in ("rollouts", "rollout_targets", "runs")} == {
+        table: before[table] for table in ("rollouts", "rollout_targets", "runs")
+    }
+
+
+def test_a_spool_torn_in_the_middle_is_loaded_around_the_tear(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spools = tmp_path / "runs"
+    spools.mkdir()
+    log = RunLog("70000000-0000-4000-8000-000000000001", time.time() - 600, "playbooks/torn.yml")
+    log.play("Torn", [host_name(n) for n in range(6)], 1)
+    log.task("Redeploy", "fleetops.agents.instance_runtime")
+    for number in range(6):
+        log.result(host_name(number), changed=True)
+    log.stats({host_name(number): {"ok": 1} for number in range(6)})
+    log.write(spools)
+    (spool,) = spools.iterdir()
+    lines = spool.read_bytes().splitlines(keepends=True)
+    # A disk that lost a block: half of one line, then the middle of another.
+    spool.write_bytes(b"".join(lines[:5]) + lines[5][:60] + lines[6][90:] + b"".join(lines[7:]))
+    code = main(["sync", "--no-api", "--quiet", "--db", str(copy), "--spool", str(spools)])
+    said = capsys.readouterr()
+    assert code == 0
+    assert f"{spool.name}: 1 unreadable line(s) skipped" in said.err
+    assert "Traceback" not in said.err
+    results = rows(copy, "SELECT count(*) AS n FROM host_results WHERE run_id = ?", log.run_id)
+    assert results == [{"n": 4}]
+    app = opened(monkeypatch, copy, "run", id=log.run_id)
+    assert not app.exception
+    assert "2 events of this run could not be read" in words(app)
+
+
+def test_the_key_is_on_no_page_and_in_no_row(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spools = tmp_path / "runs"
+    spools.mkdir()
+    log = RunLog("70000000-0000-4000-8000-000000000002", time.time() - 600, "playbooks/leaky.yml")
+    log.play("Leaky", [host_name(1)], 1)
+    log.task("Print what must not be printed", "ansible.builtin.debug")
+    log.result(host_name(1), "failed", msg=f"header X-Api-Key: {KEY} was refused", failed=True)
+    log.write(spools)
+    with running_simulator(instances=3, speed=0) as running:
+        # What a proxy that echoes requests would answer.
+        running.fault(match="/v1/", status=401, detail=f"unknown key {KEY}")
+        environment = {"FLEETOPS_API_URL": running.url, "FLEETOPS_API_KEY": KEY, "FLEETOPS_RETRIES": "0"}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert main(["sync", "--quiet", "--db", str(copy), "--spool", str(spools)]) == 1
+        said = capsys.readouterr()
+        app = synced(opened(monkeypatch, copy, "overview"))
+        assert KEY not in said.out + said.err + words(app)
+    assert KEY not in str(dump(copy, leave_out={}))
+    assert KEY.encode() not in copy.read_bytes()
+    for page in declared_pages():
+        app = opened(monkeypatch, copy, page, **({"id": {**IDS, "run": log.run_id}[page]} if page in IDS else {}))
+        assert not app.exception
+        assert KEY not in words(app), page

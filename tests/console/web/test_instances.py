@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages Instances, Instance, and Policy and window, and what they read: empty, at 24 instances, at 20,000."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from console.collect.api.records import policy_row
+from console.record.read import frames, instances
+from console.record.read import policy as policy_queries
+from console.record.write.store import Cursor, RunRows, open_store
+from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
+from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
+from tests.console.web.test_pages import opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+NOW = float(int(time.time()))
+PAGES = ("instances", "instance", "policy")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("instances")
+    seed_small(folder / "console.db", folder / "runs", NOW)
+    seed_details(folder / "console.db", NOW)
+    return folder / "console.db"
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("many") / "console.db"
+    seed_many(path, NOW)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rollouts are stored, and nothing was read of any instance."""
+    folder = tmp_path_factory.mktemp("bare")
+    seed_small(folder / "console.db", folder / "runs", NOW)
+    return folder / "console.db"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_database_and_with_an_empty_one_each_page_says_what_to_run(
+    page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = opened(monkeypatch, tmp_path / "none.db", page, id="x")
+    assert not app.exception
+    assert "python -m console sync" in words(app)
+    open_store(tmp_path / "empty.db").close()
+    app = opened(monkeypatch, tmp_path / "empty.db", page, id="x")
+    assert not app.exception
+    said = words(app)
+    assert "python -m console sync" in said or "knows no instance x" in said
+
+
+def test_the_list_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, small, "instances")
+    assert not app.exception
+    said = words(app)
+    assert "python -m console sync --health --updates --memory" in said
+    shown = app.dataframe[0].value
+    assert shown["problem"].iloc[0] != ""
+    assert "last rollout uncertain" in shown["problem"].tolist()
+    assert NAME in shown["host"].tolist()
+    assert "200 or more" in shown["kept"].tolist()
+    # Of the instance with 200 the API told no more; and not every instance was asked.
+    (memories,) = [metric.value for metric in app.metric if metric.label == "Memories"]
+    assert re.fullmatch(r"[2-9]\d\d\+ in \d+", memories)
+    assert "2.4.0 → 2.5.0" in shown["version"].tolist()
+
+
+def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wanted in (INSTANCE, NAME):
+        app = opened(monkeypatch, small, "instance", id=wanted)
+        assert not app.exception
+        said = words(app)
+        for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
+            assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+        for word in ("30 actions", "p95", "checks in this time", "that were no success", "Versions seen over time"):
+            assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+        assert len(app.get("plotly_chart")) >= 1
+
+
+def test_an_instance_of_which_nothing_was_read_names_the_flags(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, bare, "instance", id=ident(20, 0xB0))
+    assert not app.exception
+    said = words(app)
+    for flag in ("--health", "--actions", "--updates"):
+        assert f"python -m console sync {flag} --instance {ident(20, 0xB0)}" in said
+    assert not opened(monkeypatch, bare, "instances").exception
+    said = words(opened(monkeypatch, bare, "instance", id="0000-unknown"))
+    assert "knows no instance 0000-unknown" in said
+
+
+def test_the_policy_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, small, "policy")
+    assert not app.exception
+    said = words(app)
+    for word in ("is open", "It closes in", "Most at once 2", "MCP servers disabled", "max_parallel_rollouts"):
+        assert word in said, f"{word!r} is missing:\n{said[:3000]}"
+    changed = next(frame.value for frame in app.dataframe if "before" in frame.value)
+    assert changed[["key", "before", "after"]].to_numpy().tolist() == [["max_parallel_rollouts", "5", "2"]]
+
+
+def test_20000_instances_are_paged_and_filtered_in_under_a_second(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = time.process_time()
+    app = opened(monkeypatch, many, "instances")
+    spent = time.process_time() - before
+    assert not app.exception
+    assert "Instances 20,000" in words(app)
+    assert len(app.dataframe[0].value) == frames.LIST_PAGE
+    assert spent < 3, f"CPU seconds of the first draw: {spent}"
+    app = opened(monkeypatch, many, "instances", instances_health="unhealthy", instances_sort="Host")
+    assert "100 of 20,000 instances" in words(app)
+    app = opened(monkeypatch, many, "instances", instances_page="200", instances_sort="Host")
+    assert len(app.dataframe[0].value) == frames.LIST_PAGE
+    assert not opened(monkeypatch, many, "instance", id=ident(10, 0xB0)).exception
+
+
+def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for page, query in (("instances", {}), ("instance", {"id": INSTANCE}), ("policy", {})):
+        app = opened(monkeypatch, small, page, **query)
+        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.subheader, *app.title]:
+            assert "<img" not in element.value and "](http" not in element.value
+    assert HOSTILE in words(opened(monkeypatch, small, "instance", id=INSTANCE))
+
+
+# Queries
+
+
+def test_pages_of_instances_together_are_all_once_and_filters_agree_with_the_tally(small: Path) -> None:
+    seen: list[str] = []
+    for page in range(1, 9):
+        part, total = instances.instance_page(small, instances.InstanceFilter(), page, size=20)
+        seen += part["instance_id"].tolist()
+    assert len(seen) == len(set(seen)) == total
+    tally = instances.instance_tally(small)
+    assert tally["total"] == total
+    problems = instances.instance_page(small, instances.InstanceFilter(only="problem"), 1, 500)
+    assert (problems[1], (problems[0]["problem"] != "").all()) == (tally["problems"], True)
+    assert instances.instance_page(small, instances.InstanceFilter(only="outdated"))[1] == tally["outdated"] == 4
+    assert instances.instance_page(small, instances.InstanceFilter(health=("healthy",)))[1] == tally["healthy"]
+    unread = instances.instance_page(small, instances.InstanceFilter(health=("not read",)))[1]
+    assert unread == total - tally["health_read"]
+    assert INSTANCE in instances.instance_page(small, instances.InstanceFilter(search=NAME))[0]["instance_id"].tolist()
+    assert instances.instance_page(small, instances.InstanceFilter(search="%"))[1] == 0
+
+
+def test_usual_is_of_succeeded_deploys_alone(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    took = [10.0, 20.0, 30.0, 40.0, 1000.0]
+    reads = []
+    for number, seconds in enumerate(took):
+        status = "failed" if seconds == 1000 else "succeeded"
+        created = NOW - 9000 + number * 1500
+        rollout_id = ident(number, 0x1000)
+        one = target(5, rollout_id, status, created, created, created + seconds)
+        reads.append(rollout_read(rollout_id, [one], "completed", created, created + seconds, scope="instance"))
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_rollouts(reads)
+    assert instances.instance_usual(path, TENANT, ident(5, 0xB0)) == {"n": 4, "p50": 20.0, "p95": 40.0}
+    found, total = instances.instance_targets(path, TENANT, ident(5, 0xB0), NOW, size=2)
+    assert (total, found["took_s"].tolist()) == (5, [1000.0, 40.0])
+
+
+def rollout_at(number: int, at: float, scope: str = "fleet"):
+    rollout_id = ident(number, 0x2000)
+    one = target(number, rollout_id, "succeeded", at, at, at + 5)
+    return rollout_read(rollout_id, [one], "completed", at, at + 5, scope=scope)
+
+
+def test_rollouts_are_judged_by_the_window_of_their_time_and_carry_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    day = NOW // 86400 * 86400 - 5 * 86400
+    night = {"maintenance_window_start_hour_utc": 22, "maintenance_window_end_hour_utc": 4}
+    noon = {"maintenance_window_start_hour_utc": 11, "maintenance_window_end_hour_utc": 13}
+    stats = {"fleetops_report": {"override_reason": "INC-4711 <b>urgent</b>"}}
+    run = {"run_id": RUN, "source": "callback", "source_ref": "x", "status": "successful", "started_at": day + 86400,
+           "playbook": "fleet_rollout.yml", "stats_json": json.dumps(stats, separators=(",", ":"))}  # fmt: skip
+    link = {"run_id": RUN, "kind": "rollout", "ref": ident(3, 0x2000), "counter": None, "host": None}
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_policy(policy_row(TENANT, policy(NOW, **night), day))
+        store.put_policy(policy_row(TENANT, policy(NOW, **noon), day + 2 * 86400))
+        store.put_rollouts(
+            [
+                rollout_at(1, day - 3600 * 12),  # before any policy was seen, at noon
+                rollout_at(2, day + 3600 * 23),  # at night: open
+                rollout_at(3, day + 86400 + 3600 * 12),  # at noon, under the window at night
+                rollout_at(4, day + 3 * 86400 + 3600 * 12),  # at noon, under the window at noon: open
+                rollout_at(5, day + 3 * 86400 + 3600 * 23),  # at night, under the window at noon
+                rollout_at(6, day + 3 * 86400 + 3600 * 23, scope="instance"),
+            ]
+        )
+        store.put_run(RunRows(run=run, links=[link]), Cursor("spool", "x", position=1), after=None)
+    found = policy_queries.outside_window(path, TENANT)
+    assert found["rollout_id"].tolist() == [ident(n, 0x2000) for n in (5, 3, 1)]
+    assert found["assumed"].tolist() == [False, False, True]
+    assert found["hours"].tolist() == ["11:00 to 13:00 UTC", "22:00 to 04:00 UTC", "22:00 to 04:00 UTC"]
+    assert found["reason"].tolist() == ["", "INC-4711 <b>urgent</b>", ""]
+    assert policy_queries.override_runs(path)["run_id"].tolist() == [RUN]
+    changed = policy_queries.policy_changes(path, TENANT)
+    assert changed["key"].tolist() == ["maintenance_window_start_hour_utc", "maintenance_window_end_hour_utc"]
+    closed = policy_queries.window_now(path, TENANT, day + 4 * 86400)
+    assert (closed.is_open, closed.opens_at, sum(closed.open_hours)) == (False, day + 4 * 86400 + 11 * 3600, 2)

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page Record health: empty, small, big, incomplete, and with hostile text."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from console.record.write.store import Cursor, open_store
+from console.record.write.upkeep import back_up
+from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
+from tests.console.web.test_pages import opened, words
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [n for n in os.environ if n.startswith("FLEETOPS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(tmp_path / "runs"))
+
+
+def test_without_a_database_and_with_an_empty_one_it_says_what_to_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "console.db"
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    assert "python -m console sync" in words(app)
+    assert not path.exists()
+    open_store(path).close()
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    said = words(app)
+    assert "Nothing was ever synced" in said
+    assert "There is no run log folder" in said
+    assert "never backed up" in said
+    path.write_bytes(b"no database at all" * 500)
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    assert str(path) in words(app)
+
+
+def test_a_record_in_good_health(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seed_small(path, tmp_path / "runs", time.time())
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    said = words(app)
+    for word in ("Last backup never", "no events lie between two syncs", f"All of {tmp_path / 'runs'} is loaded",
+                 "audit_events", "Gaps 0", "audit events", f"console check --db {path}"):  # fmt: skip
+        assert word in said, said
+    back_up(path, tmp_path / "copy.db", time.time())
+    app = opened(monkeypatch, path, "record")
+    said = words(app)
+    assert str(tmp_path / "copy.db") in said
+    assert "never backed up" not in said
+    # Elsewhere, from the copy alone.
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", "/nowhere/runs")
+    app = opened(monkeypatch, tmp_path / "copy.db", "record")
+    assert not app.exception
+    said = words(app)
+    assert f"of {path}" in said and "A copy for review" in said and "Run logs waiting" not in said
+
+
+def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path, now = tmp_path / "console.db", time.time()
+    seed_small(path, tmp_path / "runs", now)
+    log, _reads = rolling_run(ident(9, 0x9A), now - 50)
+    log.write(tmp_path / "runs")
+    with open_store(path) as store:
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=now - 9000, last_error=HOSTILE))
+        store.put_cursor(Cursor("audit", f"{TENANT}|{ident(2, 0xB0)}", last_ok_at=now, gap_from=now - 900, gap_to=now))
+        for number in range(120):
+            store.put_cursor(Cursor("rollout", f"{TENANT}|{ident(number)}", last_error="500 Internal Server Error"))
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    said = words(app)
+    for word in ("Sources with errors 121", "Gaps 1", "122 parts of a source", "agent-00002", "of 1 run log in"):
+        assert word in said, said[:3000]
+    assert HOSTILE in [code.value for code in app.code]
+    for element in [*app.markdown, *app.caption, *app.subheader, *app.title]:
+        assert "<img" not in element.value and "](http" not in element.value
+    first = next(f.value for f in app.dataframe if "last_error" in f.value)
+    app = opened(monkeypatch, path, "record", troubles_page="2")
+    second = next(f.value for f in app.dataframe if "last_error" in f.value)
+    assert (len(first), len(second)) == (100, 22)
+
+
+def test_the_page_at_20000_targets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    seed_big(path, time.time())
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    sizes = next(f.value for f in app.dataframe if "bytes" in f.value).set_index("table")
+    assert sizes.index[0] == "rollout_targets"
+    assert sizes.loc["rollout_targets", "rows"] == 20_000
+    assert sizes.loc["rollout_targets", "bytes"] > 1_000_000
+    before = time.process_time()
+    app.run()
+    assert not app.exception
+    assert time.process_time() - before < 1.0

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run's page: its grid says what its results say, and what else happened on its hosts stands beside it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from console.collect.api.instance_records import action_rows
+from console.record.read import run_grid, same_time
+from console.record.write.instances import InstanceRows
+from console.record.write.store import Cursor, RunRows, open_store
+from console.web.runs import tables
+from tests.console.support.facts import rows
+from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
+from tests.console.web.test_pages import opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+NOW = 1_795_560_000.0
+HOSTS, BATCH, TASKS = 250, 25, 8
+
+
+def status_of(host: int, task: int) -> str | None:
+    """Host 7 fails at task 3 and is out; task 5 is skipped everywhere but on host 9; task 2 changes."""
+    if host == 7 and task >= 3:
+        return "failed" if task == 3 else None
+    return "skipped" if task == 5 and host != 9 else "ok"
+
+
+@pytest.fixture(scope="module")
+def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 250 hosts in batches of 25; every second batch has a task of its own before the others."""
+    path = tmp_path_factory.mktemp("rolling") / "console.db"
+    found = RunRows(
+        {"run_id": "r", "source": "callback", "status": "failed", "playbook": "rolling.yml",
+         "started_at": NOW - 900, "ended_at": NOW - 100}
+    )  # fmt: skip
+    counter = 0
+    for batch in range(HOSTS // BATCH):
+        counter += 1
+        play = {"run_id": "r", "counter": counter, "play": 1, "batch": batch + 1, "name": "Roll", "hosts": BATCH}
+        found.plays.append(play | {"started_at": NOW - 900 + batch * 80})
+        own = [("Only every second batch", "p.yml:1")] if batch % 2 else []
+        for task, (name, file) in enumerate(own + [(f"Task {n}", f"p.yml:{n + 2}") for n in range(TASKS)], -len(own)):
+            counter += 1
+            place = {"run_id": "r", "counter": counter, "play_counter": play["counter"], "name": name, "path": file}
+            found.tasks.append(place | {"action": "debug", "role": None})
+            task_counter = counter
+            for host in range(batch * BATCH, (batch + 1) * BATCH):
+                status = status_of(host, task)
+                if status:
+                    counter += 1
+                    found.results.append(
+                        {"run_id": "r", "counter": counter, "play_counter": play["counter"], "kind": "result",
+                         "task_counter": task_counter, "host": host_name(host), "status": status,
+                         "changed": int(task == 2), "duration_s": float(task + (host == 30)), "msg": "boom" * 3}
+                    )  # fmt: skip
+    with open_store(path) as store:
+        store.put_rollouts([fleet_rollout(FLEET, 12, 2, NOW - 700)])
+        store.put_run(found, Cursor("spool", "r", position=1), after=None)
+        actions = [
+            {"action_id": "a", "action": "reboot", "created_at": iso(NOW - 300), "status": "completed"},
+            {"action_id": "b", "action": "late", "created_at": iso(NOW + 3000), "status": "failed"},
+        ]
+        rows_of_actions = InstanceRows(actions=action_rows(TENANT, ident(3, 0xB0), {"actions": actions}))
+        store.put_instance(rows_of_actions, Cursor("actions", "x"))
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+    return path
+
+
+def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> None:
+    tasks = run_grid.run_tasks(rolling, "r")
+    assert tasks["task"].tolist() == ["Only every second batch", *(f"Task {n}" for n in range(TASKS))]
+    assert tasks["changed"].tolist() == [0, 0, 0, HOSTS, 0, 0, 0, 0, 0]
+    assert tasks["failed"].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert tasks["skipped"].tolist() == [0, 0, 0, 0, 0, 0, HOSTS - 2, 0, 0]
+    assert (tasks["longest_s"][8], tasks["longest_host"][8]) == (8.0, host_name(30))
+    seen = {}
+    for page in (1, 2, 3):
+        found, total = run_grid.run_grid(rolling, "r", page=page)
+        assert total == HOSTS
+        if page == 1:
+            assert (found["host"][0], found["outcome"][0]) == (host_name(7), "failed")
+        for row in found.to_dict("records"):
+            seen[row["host"]] = [row[str(n)] for n in range(TASKS + 1)]
+    assert len(seen) == HOSTS
+    for host in range(HOSTS):
+        cells = seen[host_name(host)]
+        wanted = ["changed" if task == 2 and status_of(host, task) else status_of(host, task) for task in range(TASKS)]
+        assert [cell if isinstance(cell, str) else None for cell in cells[1:]] == wanted
+        assert (cells[0] == "ok") == bool(host // BATCH % 2)
+    found, total = run_grid.run_grid(rolling, "r", search=host_name(9))
+    assert (total, found["6"].tolist()) == (1, ["ok"])
+    assert run_grid.run_grid(rolling, "r", search="100%")[1] == 0
+    # In a file the columns of tasks have their names, with a number, as two tasks may have one.
+    tasks = run_grid.run_tasks(rolling, "r")
+    titles = list(tables.named(found, tasks).columns)
+    assert titles == ["host", "outcome", *(f"{n} {name or 'no name'}" for n, name in enumerate(tasks["task"], 1))]
+
+
+def test_what_else_happened_on_the_hosts_of_a_run(rolling: Path) -> None:
+    others = same_time.rollouts_beside_run(rolling, "r", NOW - 960, NOW + 200)
+    assert others[["rollout_id", "hosts"]].to_numpy().tolist() == [[FLEET, 12]]
+    assert len(same_time.rollouts_beside_run(rolling, "r", NOW - 99_000, NOW - 98_000)) == 0
+    actions = same_time.actions_beside_run(rolling, "r", NOW - 960, NOW + 200)
+    assert actions[["host", "action"]].to_numpy().tolist() == [[host_name(3), "reboot"]]
+
+
+def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, rolling, "run", id="r", beside="true")
+    assert not app.exception
+    said = words(app)
+    assert "250 hosts, those in trouble first" in said and "± changed" in said and "reboot" in said
+    for details, expected in (
+        ("Tasks", "9 tasks, all batches together"),
+        ("Recap", "250 hosts"),
+        ("Results", "failures first"),
+    ):
+        app = opened(monkeypatch, rolling, "run", id="r", details=details)
+        assert not app.exception
+        assert expected in words(app)
+    # A real run log: its rollouts are named by the run, so they are no others; the audit is of its hosts.
+    run = rows(small, "SELECT * FROM runs WHERE run_id = ?", RUN)[0]
+    first, last = run["started_at"] - 60, run["ended_at"] + 300
+    assert set(same_time.rollouts_beside_run(small, RUN, first, last)["rollout_id"]) <= {FLEET}
+    counts, events = same_time.audit_beside_run(small, RUN, time.time() - 10 * 86400, time.time())
+    wanted = rows(
+        small,
+        "SELECT count(*) AS n FROM audit_events e JOIN instances i USING (tenant, instance_id)"
+        " WHERE i.hostname IN (SELECT host FROM run_hosts WHERE run_id = ?)",
+        RUN,
+    )[0]["n"]
+    assert counts["events"].sum() == wanted > 0
+    assert (events["outcome"] != "success").all() and len(events)

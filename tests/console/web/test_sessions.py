@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several sessions of one served console at once, while a sync writes; tests/bench/console_sessions.py has twenty."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from console.record.read import freshness
+from tests.console.support.crowd import Stop, syncing, visit_all
+from tests.console.support.seeded import FLEET, OPEN, RUN, seed_small
+from tests.console.support.served import serving
+from tests.simulator.running import running_simulator
+
+STOPS = (
+    Stop("", "", "Overview"),
+    Stop("rollout", f"id={OPEN}", f"Rollout {OPEN[:8]}"),
+    Stop("rollout", f"id={FLEET}", f"Rollout {FLEET[:8]}"),
+    Stop("run", f"id={RUN}", f"Run {RUN[:8]}"),
+    Stop("audit", "", "Audit summary"),
+)
+
+
+def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path) -> None:
+    database, spools = tmp_path / "console.db", tmp_path / "runs"
+    seed_small(database, spools, time.time())
+    (seeded,) = freshness.freshness(database).looks
+    with running_simulator(instances=12) as simulator, serving(database, spools) as server:
+        assert simulator.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
+        with syncing(database, spools, simulator.environment()) as syncs:
+            crowd = visit_all(server, STOPS, sessions=5, turns=6, timeout=30)
+        log = server.log.read_text()
+    assert crowd.troubles == []
+    assert syncs.troubles == []
+    assert syncs.count >= 1
+    # Each of the five pages six times, and once more by itself for the two that are live.
+    assert {heading: len(times) for heading, times in crowd.seconds.items()} == {
+        "Overview": 12,
+        f"Rollout {OPEN[:8]}": 12,
+        f"Rollout {FLEET[:8]}": 6,
+        f"Run {RUN[:8]}": 6,
+        "Audit summary": 6,
+    }
+    assert "Traceback" not in log
+    # The simulator's fleet is another tenant's; each keeps the time of its own last look.
+    looks = {look.tenant: look.at for look in freshness.freshness(database).looks}
+    assert len(looks) == 2 and looks.pop(seeded.tenant) == seeded.at
+    assert all(at is not None and seeded.at is not None and at > seeded.at for at in looks.values())
+    assert simulator.admin_key not in log

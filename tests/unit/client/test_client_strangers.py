@@ -1,0 +1,339 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The client against servers that are strange, hostile or not there: the key stays home and people get a sentence."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ApiError,
+    FleetClient,
+    Settings,
+    SettingsError,
+    Transport,
+    connect,
+)
+from tests.simulator.running import running_simulator
+from tests.unit.client.crooked_server import CrookedServer, crooked_server
+
+KEY = "canary-Key/1+%41-\\x-that-nobody-may-see"
+ONE = "4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10"
+
+
+@pytest.fixture
+def server() -> Iterator[CrookedServer]:
+    with crooked_server() as room:
+        yield room
+
+
+def client_for(url: str, **settings: Any) -> FleetClient:
+    chosen = Settings(**{"api_url": url, "api_key": KEY, "request_timeout": 5.0, "retries": 2, **settings})
+    return FleetClient(Transport(chosen, sleep=lambda seconds: None))
+
+
+def refusal(client: FleetClient, name: str = "get_fleet_update_policy", *ids: str) -> ApiError:
+    """The error of one call, which holds the key nowhere and is one line."""
+    with pytest.raises(ApiError) as caught:
+        getattr(client, name)(*ids)
+    told = json.dumps([str(caught.value), repr(caught.value), caught.value.as_dict(), client.trace])
+    told += repr(client.transport.settings) + repr(client)
+    for part in (KEY, json.dumps(KEY)[1:-1], KEY[:12]):
+        assert part not in told
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+# Where the key goes
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("name", ["get_fleet_update_policy", "start_fleet_rollout"])
+def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(
+    server: CrookedServer, status: int, name: str
+) -> None:
+    with crooked_server() as elsewhere:
+        server.says({}, status, Location=elsewhere.url + "/v1/x")
+        error = refusal(client_for(server.url), name)
+        assert (error.kind, error.ambiguous) == ("redirected", False)
+        assert elsewhere.url in str(error)
+        assert elsewhere.seen == []
+    assert len(server.seen) == 1
+
+
+def test_an_env_of_the_controller_does_not_change_what_is_sent(
+    server: CrookedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # requests would send the password of a .netrc along.
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password netrc-password\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    server.says({"max_parallel_rollouts": 2})
+    client_for(server.url, headers={"X-Tenant": "blue"}).get_fleet_update_policy()
+    ((_method, _path, headers),) = server.seen
+    assert headers["X-Api-Key"] == KEY and headers["X-Tenant"] == "blue"
+    assert "Authorization" not in headers
+
+
+def test_the_key_wins_over_an_extra_header_of_its_name(server: CrookedServer) -> None:
+    client_for(server.url, headers={"x-api-KEY": "other"}).get_fleet_update_policy()
+    headers = server.seen[0][2]
+    assert [value for name, value in headers.items() if name.lower() == "x-api-key"] == [KEY]
+
+
+# What a server may say
+
+
+@pytest.mark.parametrize("before", [0, 570, 585, 597, 1990])
+def test_a_server_that_repeats_the_key_does_not_get_it_into_the_error(server: CrookedServer, before: int) -> None:
+    for body in (
+        {"detail": "x" * before + KEY},
+        {"detail": [{"loc": ["header", "X-Api-Key"], "msg": "bad key " + "x" * before + KEY, "type": "x"}]},
+        (b"<p>" + b"x" * before + KEY.encode() + b"</p>"),
+        (b"y" * max(0, before - 460) + KEY.encode()),
+    ):
+        server.says(body, 400, X_Request_Id="for-" + KEY)
+        refusal(client_for(server.url))
+    server.says({}, 302, Location=server.url + "/?key=" + KEY)
+    refusal(client_for(server.url))
+
+
+def test_a_server_that_repeats_a_gateways_token_does_not_get_it_into_the_error(server: CrookedServer) -> None:
+    token = "gateway-token-77777"
+    server.says({"detail": f"unknown {token}"}, 403)
+    assert token not in str(refusal(client_for(server.url, headers={"X-Gateway": token})))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"detail": [{"loc": ["body", 0, "id"], "msg": "not a uuid", "type": "x"}]}, "body.0.id: not a uuid"),
+        ({"detail": "busy"}, "busy"),
+        ({"detail": {"reason": "busy"}}, "reason: busy"),
+        ({"message": "busy"}, "busy"),
+        (["busy", "still"], "busy; still"),
+        ("busy", "busy"),
+        (b"<html><h1>502 Bad Gateway</h1></html>", "502 Bad Gateway"),
+        (b"\xff\xfe\x00", "HTTP 409"),
+        (b"", "HTTP 409"),
+        ({}, "HTTP 409"),
+        (None, "HTTP 409"),
+        ({"detail": []}, "HTTP 409"),
+        ({"detail": [None, 5, {"loc": None, "msg": None}]}, "None; 5"),
+    ],
+)
+def test_every_shape_of_an_error_becomes_a_sentence(server: CrookedServer, body: Any, said: str) -> None:
+    server.says(body, 409)
+    error = refusal(client_for(server.url))
+    assert said in str(error)
+    assert error.kind == "conflict"
+
+
+@pytest.mark.parametrize("body", [[], "text", 5, True, None, b""])
+def test_a_success_of_another_shape_is_a_sentence(server: CrookedServer, body: Any) -> None:
+    server.says(body)
+    error = refusal(client_for(server.url))
+    assert error.kind == "unexpected" and "an object was expected" in str(error)
+
+
+def test_missing_extra_and_null_fields_go_through(server: CrookedServer) -> None:
+    client = client_for(server.url)
+    server.says({"new_in_2030": {"a": [1]}, "max_parallel_rollouts": None})
+    assert client.get_fleet_update_policy() == {"new_in_2030": {"a": [1]}, "max_parallel_rollouts": None}
+    server.says([{"id": "a"}, None, 5, {}])
+    assert client.list_fleet_rollouts() == [{"id": "a"}, {}]
+    server.says({"rollout": {"id": "a"}, "targets": None})
+    assert client.get_rollout("a") == {"rollout": {"id": "a"}, "targets": []}
+    server.says({"targets": []})
+    assert "no rollout in the answer" in str(refusal(client, "get_rollout", "a"))
+
+
+# Where a call may go
+
+
+@pytest.mark.parametrize("wrong", ["", " ", ".", "..", "fleet"])
+def test_an_id_that_would_change_the_address_is_not_sent(server: CrookedServer, wrong: str) -> None:
+    error = refusal(client_for(server.url), "redeploy_runtime", wrong)
+    assert (error.kind, error.ambiguous) == ("invalid", False)
+    assert "instance_id" in str(error)
+    assert server.seen == []
+
+
+def test_an_id_is_one_part_of_the_address(server: CrookedServer) -> None:
+    client_for(server.url).redeploy_runtime("a/../b?force=true#x %2e")
+    assert server.seen[0][1] == "/v1/instances/a%2F..%2Fb%3Fforce%3Dtrue%23x%20%252e/runtime/redeploy"
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"api_key": ""}, "api_key is empty"),
+        ({"api_key": KEY + "\n"}, "line break"),
+        ({"api_key": " " + KEY}, "blank"),
+        ({"api_key": KEY + "\t"}, "blank"),
+        ({"api_key": KEY + "\u20ac"}, "no HTTP header can carry"),
+        ({"headers": {"X-Gateway": "a\nb" + KEY}}, "extra_headers"),
+        ({"headers": {"X-Gateway": "\u20ac" + KEY}}, "extra_headers"),
+        ({"headers": {"X-Gateway": " " + KEY}}, "extra_headers"),
+        ({"headers": {"X Gate: way": KEY}}, "extra_headers"),
+        ({"headers": {"": KEY}}, "extra_headers"),
+        ({"request_timeout": 0}, "request_timeout"),
+        ({"request_timeout": float("nan")}, "request_timeout"),
+        ({"request_timeout": float("inf")}, "request_timeout"),
+        ({"request_timeout": 1e300}, "request_timeout"),
+        ({"retries": -1}, "retries"),
+        ({"api_url": ""}, "api_url is empty"),
+        ({"api_url": "ftp://x"}, "api_url must look like"),
+        ({"api_url": "fleet.example.com"}, "api_url must look like"),
+        ({"api_url": "http://[::1"}, "api_url"),
+        ({"api_url": "http://x:99999"}, "api_url"),
+        ({"api_url": "http://me:" + KEY.replace("/", "") + "@x"}, "user name or a password"),
+        ({"api_url": "http://x/?a=" + KEY}, "query"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_a_sentence_without_the_key(settings: dict[str, Any], said: str) -> None:
+    given = {"api_url": "http://127.0.0.1:1", "api_key": KEY, **settings}
+    with pytest.raises(SettingsError) as caught:
+        connect(**given)
+    assert said in str(caught.value)
+    assert KEY[:12] not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://a..b", "http://.fleet.example", "http://" + "a" * 70 + ".example"])
+def test_a_name_that_is_none_is_unreachable_for_a_write_too(url: str) -> None:
+    error = refusal(client_for(url, retries=0), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous) == ("unreachable", False)
+
+
+# Servers that are not there
+
+
+def test_nobody_listens(server: CrookedServer) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    client = client_for(url)
+    error = refusal(client, "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous, error.attempts) == ("unreachable", False, 3)
+    assert "Connection refused" in str(error) and "Check api_url (FLEETOPS_API_URL)" in str(error)
+
+
+def test_an_unknown_name() -> None:
+    error = refusal(client_for("http://no-such-fleet.invalid"))
+    assert error.kind == "unreachable" and "name is unknown" in str(error)
+
+
+def test_a_wrong_key_says_what_to_do() -> None:
+    with running_simulator(instances=1, speed=1.0) as sim:
+        error = refusal(client_for(sim.url))
+        assert (error.kind, error.status) == ("auth", 401)
+        assert "Check api_key (FLEETOPS_API_KEY)" in str(error)
+        assert len(sim.journal()) == 1
+
+
+def test_the_time_limit_is_that_of_the_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        error = refusal(client_for(url, request_timeout=0.3, retries=0), "start_fleet_rollout")
+        assert 0.3 <= time.monotonic() - started < 20, "the default is 30 s"
+    assert (error.kind, error.ambiguous) == ("timeout", True)
+    assert "no answer within the time limit" in str(error)
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A self-signed certificate of 127.0.0.1 and a server's context with it."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=fleet"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=folder, check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return folder / "cert.pem", context
+
+
+@pytest.fixture
+def secure(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[CrookedServer]:
+    with crooked_server(certificate[1]) as room:
+        yield room
+
+
+def test_a_certificate_that_nobody_signed_is_refused_before_the_key_is_sent(secure: CrookedServer) -> None:
+    error = refusal(client_for(secure.url), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 1)
+    assert "Check the server's certificate, ca_path or validate_certs" in str(error)
+    assert secure.seen == []
+
+
+def test_a_certificate_of_another_name_is_refused(
+    secure: CrookedServer, certificate: tuple[Path, ssl.SSLContext]
+) -> None:
+    url = secure.url.replace("127.0.0.1", "localhost")
+    assert refusal(client_for(url, ca_path=str(certificate[0]))).kind == "tls"
+    assert secure.seen == []
+
+
+@pytest.mark.parametrize("bundle_of_env", [False, True])
+def test_ca_path_and_validate_certs_mean_what_they_say(
+    secure: CrookedServer,
+    certificate: tuple[Path, ssl.SSLContext],
+    monkeypatch: pytest.MonkeyPatch,
+    bundle_of_env: bool,
+) -> None:
+    if bundle_of_env:
+        # requests prefers this variable to the settings of its session.
+        import certifi
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    assert client_for(secure.url, ca_path=str(certificate[0])).get_fleet_update_policy() == {}
+    assert client_for(secure.url, validate_certs=False).get_fleet_update_policy() == {}
+
+
+def test_a_ca_path_that_is_not_there_is_a_sentence(secure: CrookedServer) -> None:
+    error = refusal(client_for(secure.url, ca_path="/nowhere/ca.pem"), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous) == ("tls", False)
+    assert "/nowhere/ca.pem" in str(error)
+
+
+def test_https_to_a_server_that_speaks_none_is_a_sentence(server: CrookedServer) -> None:
+    error = refusal(client_for(server.url.replace("http:", "https:")), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous) == ("tls", False)
+    assert server.seen == []
+
+
+def test_a_server_without_a_protocol_in_common_was_sent_nothing(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    old.load_cert_chain(certificate[0], certificate[0].with_name("key.pem"))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")  # needs another kind of key than the server has
+    with crooked_server(old) as room:
+        error = refusal(client_for(room.url, ca_path=str(certificate[0])), "redeploy_runtime", ONE)
+        assert (error.kind, error.ambiguous) == ("tls", False)
+        assert room.seen == []
+
+
+def test_a_handshake_without_an_end_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        error = refusal(client_for(url, request_timeout=0.3), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 3)
+    assert "handshake" in str(error)

@@ -1,0 +1,239 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One reading of booleans, numbers and texts in all parts: empty is not set, nonsense is refused by its name."""
+
+# reports/2026-11 C1
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean as boolean_of_ansible
+
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Operation
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
+    SettingsError,
+    boolean,
+    number,
+)
+from console.settings.environment import SettingsError as ConsoleSettingsError
+from console.settings.environment import load_api
+from tests.conftest import CHECKOUT
+from tests.unit.meta.test_words_and_walls import documentation
+from tests.unit.plugin_options import PluginOptions, Refused, plugin_options
+
+CONNECTION = {"FLEETOPS_API_URL": "https://fleet.example", "FLEETOPS_API_KEY": "a-key-for-nothing"}
+WORDS = ["true", "Yes", "on", "1", "T", "y", "FALSE", "no", "off", "0", "f", "N"]
+NO_BOOLEANS = ["ture", "enabled", "2", "-1", "none", "null", "{{ true }}", "trueish"]
+
+
+def of_a_module(**_environment: str) -> dict[str, Any]:
+    operation = Operation(run=lambda context: None)
+    return ArgumentSpecValidator(operation.argument_spec()).validate({}).validated_parameters
+
+
+def of_an_inventory(**options: Any) -> dict[str, Any]:
+    return ANSIBLE.read("inventory", "fleet", direct={"plugin": "fleetops.agents.fleet", **options})
+
+
+def of_a_lookup(name: str = "update_policy", **variables: Any) -> dict[str, Any]:
+    return ANSIBLE.read("lookup", name, variables=variables)
+
+
+def of_the_console(**_environment: str) -> dict[str, Any]:
+    return vars(load_api())
+
+
+def of_the_event_source(**_environment: str) -> dict[str, Any]:
+    path = CHECKOUT / "extensions" / "eda" / "plugins" / "event_source" / "fleet.py"
+    spec = importlib.util.spec_from_file_location("event_source_of_fleet", path)
+    assert spec is not None and spec.loader is not None
+    source = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(source)
+    try:
+        return source.read_settings({}, os.environ)._asdict()
+    except source.SourceError as refused:
+        raise SettingsError(str(refused)) from None
+
+
+PARTS = [of_a_module, of_an_inventory, of_a_lookup, of_the_console, of_the_event_source]
+REFUSALS = (SettingsError, Refused, ConsoleSettingsError)
+
+
+ANSIBLE: PluginOptions
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ansible_process() -> Iterator[None]:
+    global ANSIBLE
+    with plugin_options() as ANSIBLE:
+        yield
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("FLEETOPS_")]:
+        monkeypatch.delenv(name)
+    for name, value in CONNECTION.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("empty", ["", " ", "\t"])
+def test_an_empty_variable_is_not_set_in_every_part(part: Any, empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = part()
+    for name in ("VALIDATE_CERTS", "CA_PATH", "REQUEST_TIMEOUT", "RETRIES", "API_TRACE", "EXTRA_HEADERS"):
+        monkeypatch.setenv(f"FLEETOPS_{name}", empty)
+    with_empty = part()
+    assert with_empty["validate_certs"] is True and with_empty["ca_path"] is None
+    assert with_empty["request_timeout"] == without["request_timeout"] > 0
+    assert {name: with_empty[name] for name in with_empty} == without
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("word", NO_BOOLEANS)
+def test_what_is_no_boolean_is_refused_by_its_variable_in_every_part(
+    part: Any, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", word)
+    with pytest.raises(REFUSALS, match=r"FLEETOPS_VALIDATE_CERTS is .*: it must be true or false"):
+        part()
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("word", WORDS)
+def test_every_part_knows_the_same_words(part: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", f" {word} ")
+    assert part()["validate_certs"] is boolean_of_ansible(word)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("text", ["soon", "nan", "inf", "1e999", "true", "1,5"])
+def test_a_time_limit_that_is_no_number_is_refused_by_its_variable(
+    part: Any, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETOPS_REQUEST_TIMEOUT", text)
+    with pytest.raises(REFUSALS, match="FLEETOPS_REQUEST_TIMEOUT is"):
+        part()
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part is not of_the_event_source])
+@pytest.mark.parametrize("text", ["three", "2.5", "nan"])
+def test_a_number_of_retries_that_is_none_is_refused_by_its_variable(
+    part: Any, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEETOPS_RETRIES", text)
+    with pytest.raises(REFUSALS, match=r"FLEETOPS_RETRIES is .*whole number"):
+        part()
+
+
+@pytest.mark.parametrize("part", [of_a_module, of_an_inventory, of_a_lookup])
+@pytest.mark.parametrize("name", sorted(CONNECTION))
+def test_a_missing_address_or_key_is_a_sentence_with_its_variable(
+    part: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, " ")
+    with pytest.raises(REFUSALS, match=f"is not set: set it, or {name} in the environment"):
+        part()
+
+
+def test_an_option_that_is_given_wins_over_a_variable_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETOPS_VALIDATE_CERTS", "ture")
+    spec = Operation(run=lambda context: None).argument_spec()
+    assert (
+        ArgumentSpecValidator(spec).validate({"validate_certs": False}).validated_parameters["validate_certs"] is False
+    )
+    assert of_a_lookup(fleetops_validate_certs="no")["validate_certs"] is False
+
+
+@pytest.mark.parametrize("value", ["{{ true }}", "ture", 2, [], "enabled", 0.5])
+@pytest.mark.parametrize("option", ["validate_certs", "strict", "cache"])
+def test_an_inventory_file_with_a_boolean_that_is_none_is_refused(option: str, value: Any) -> None:
+    with pytest.raises(Refused, match=rf"^{option} is .*: it must be true or false"):
+        of_an_inventory(**{option: value})
+
+
+def test_empty_options_of_an_inventory_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    documented = documentation("inventory.fleet")["options"]
+    own = {
+        row["name"]: name
+        for name, entry in documented.items()
+        for row in entry.get("env") or []
+        if row["name"].startswith("FLEETOPS_") and row["name"] not in CONNECTION
+    }
+    assert len(own) > 10
+    for variable in own:
+        monkeypatch.setenv(variable, "")
+    options = of_an_inventory()
+    assert {name: options[name] for name in own.values()} == {
+        name: documented[name].get("default") for name in own.values()
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WORKERS", "many"), ("ROLLOUTS", "1.5"), ("STRICT", "perhaps"), ("ON_PARTIAL", "ignore"), ("HOSTNAME", "ip")],
+)
+def test_an_option_of_an_inventory_is_refused_by_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"FLEETOPS_INVENTORY_{variable}", value)
+    with pytest.raises(Refused, match=f"^FLEETOPS_INVENTORY_{variable} is "):
+        of_an_inventory()
+
+
+def test_headers_of_the_environment_are_json_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETOPS_EXTRA_HEADERS", '{"X-Tenant": "blue"}')
+    assert of_an_inventory()["extra_headers"] == of_a_lookup()["extra_headers"] == {"X-Tenant": "blue"}
+    monkeypatch.setenv("FLEETOPS_EXTRA_HEADERS", "X-Gateway: secret-of-the-gateway")
+    with pytest.raises(Refused, match=r"^FLEETOPS_EXTRA_HEADERS must be a mapping") as caught:
+        of_a_lookup()
+    assert "secret-of" not in str(caught.value)
+
+
+def test_an_empty_variable_of_batches_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CANARY", "MAX", "GROWTH"):
+        monkeypatch.setenv(f"FLEETOPS_BATCH_{name}", "")
+    options = of_a_lookup("batches", fleetops_batch_canary=None, fleetops_batch_growth=" ")
+    assert (options["canary"], options["batch_max"], options["growth"], options["request_timeout"]) == (
+        1,
+        None,
+        "fixed",
+        5,
+    )
+
+
+def test_the_run_log_does_not_write_into_the_current_folder_for_an_empty_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", "")
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_RESULT_LIMIT", "")
+    options = ANSIBLE.read("callback", "run_log")
+    assert (options["spool_dir"], options["result_limit"]) == (None, 65536)
+    monkeypatch.setenv("FLEETOPS_RUN_LOG_RESULT_LIMIT", "much")
+    with pytest.raises(Refused, match=r"^FLEETOPS_RUN_LOG_RESULT_LIMIT is 'much'"):
+        ANSIBLE.read("callback", "run_log")
+
+
+def test_a_template_in_a_variable_of_a_lookup_is_no_boolean_by_itself() -> None:
+    with pytest.raises(Refused, match=r"^fleetops_validate_certs is .*a template is not run here"):
+        of_a_lookup(fleetops_validate_certs="{{ true }}")
+
+
+@pytest.mark.parametrize(("value", "meant"), [(True, True), (0, False), (1.0, True), ("Off", False)])
+def test_a_boolean_may_come_as_what_yaml_makes_of_it(value: Any, meant: bool) -> None:
+    assert boolean("x", value) is meant
+
+
+@pytest.mark.parametrize("value", [True, None, [], math.inf, "", "1 2"])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^x is .*: it must be a number$"):
+        number("x", value)
