@@ -42,10 +42,9 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, serve, upkeep
+    from console.cli import check, imports, lists, maintenance, serve
     from console.cli.options import OutputError, at_least_one, database_option, put, say
-    from console.record.problem import DatabaseProblem
-    from console.record.write.store import StoreError
+    from console.record.opening import DatabaseProblem
     from console.settings.environment import Settings, SettingsError, load_api, load_settings
     from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
@@ -110,7 +109,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return say(error, USAGE)
     except OutputError as error:
         return say(error, PARTLY)
-    except (StoreError, DatabaseProblem) as error:
+    except DatabaseProblem as error:
         return say(error, NO_DATABASE)
     except ModuleNotFoundError as missing:
         return _lacks(missing)
@@ -190,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.register(commands)
     lists.register(commands)
     check.register(commands)
-    upkeep.register(commands)
+    maintenance.register(commands)
     return parser
 
 

@@ -77,7 +77,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
     from console.monitoring.backlog import backlog
     from console.monitoring.checks import Check, Level, judge, metrics, worst
-    from console.record.problem import DatabaseProblem
+    from console.record.opening import DatabaseProblem
     from console.record.read.record_health import spool_positions, vitals
 
     now = time.time()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import database_option, put
-from console.record.opening import StoreError, is_copy, is_current
+from console.record.opening import DatabaseProblem, is_copy, is_current
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, load_acting
@@ -57,7 +57,7 @@ def _address(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Make this process the server; it does not come back. Raises SettingsError and StoreError before that."""
+    """Make this process the server; it does not come back. Raises SettingsError and DatabaseProblem before that."""
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
@@ -82,13 +82,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _make_ready(settings: Settings) -> None:
-    """Pages only read: they find a database of this version, at the default place if only an empty one.
+    """Make sure that the pages, which only read, find a database of this version, if only an empty one.
 
-    A current one is left alone, so that a copy can be shown from a place that cannot be written. Raises StoreError.
+    A current one is left alone, so that a copy can be shown from a folder that cannot be written. An empty one is
+    created only at the default place. Raises DatabaseProblem.
     """
     database = settings.database
     if not settings.database_is_default and not database.exists():
-        raise StoreError(
+        raise DatabaseProblem(
             f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
             f" {COMMAND} sync --db {shlex.quote(str(database))}"
         )

@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
-from console.record.write.store import Row, RunRows, to_json
+from console.record.rows import Row, RunRows, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 RESULT_MOST = 64 * 1024

@@ -34,7 +34,8 @@ from console.collect.api.records import (
     text,
 )
 from console.collect.progress import Progress, silent
-from console.record.write.store import Cursor, RolloutRead, Row, Store
+from console.record.rows import Cursor, RolloutRead, Row
+from console.record.write.store import Store
 
 WORKERS = 8
 # Kinds of errors that every further call would meet as well.
@@ -173,7 +174,7 @@ class _ApiSync:
         except ApiError as error:
             self._failed(error, "The rollouts were not read")
             return
-        known = self._store.known_rollouts(self._tenant)
+        known = self._store.rollouts.known(self._tenant)
         records = {str(r["id"]): r for r in listed if text(r.get("id"))}
         rows = {i: rollout_row(self._tenant, r) for i, r in records.items()}
         if len(rows) < len(listed):
@@ -252,7 +253,7 @@ class _ApiSync:
                 for instance_id in ids[start : start + _INSTANCES_AT_ONCE]:
                     scope = f"{self._tenant}|{instance_id}"
                     cursor = cursors.get(scope) or Cursor("audit", scope)
-                    known = self._store.known_audit_ids(
+                    known = self._store.audit.known_ids(
                         self._tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from
                     )
                     job = pool.submit(self._read_audit, instance_id, known, self._is_deeper(cursor))
@@ -273,7 +274,7 @@ class _ApiSync:
             self._stop.set()
 
     def _chosen_instances(self) -> list[Row]:
-        known = self._store.instances(self._tenant)
+        known = self._store.instances.known(self._tenant)
         if not self._options.instances:
             return known
         chosen: list[Row] = []

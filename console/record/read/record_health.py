@@ -61,7 +61,7 @@ def spool_positions(path: Path) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Upkeep:
+class LastMaintenance:
     """The newest backup and pruning (epoch seconds, None for never) and what they said of themselves.
 
     copied_at, copy: when this database was copied for review, and its "file" of then; None if it is no such copy.
@@ -75,7 +75,7 @@ class Upkeep:
     copy: dict[str, Any]
 
 
-def upkeep(path: Path) -> Upkeep:
+def upkeep(path: Path) -> LastMaintenance:
     """What was last done to keep the database."""
     with reading(path) as conn:
         found = {
@@ -83,7 +83,7 @@ def upkeep(path: Path) -> Upkeep:
             for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
         }
     backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
-    return Upkeep(*backup, *prune, *copy)
+    return LastMaintenance(*backup, *prune, *copy)
 
 
 def table_sizes(path: Path) -> pd.DataFrame:

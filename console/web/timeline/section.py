@@ -163,7 +163,7 @@ def show(
     earlier: shows what is usual, by those rollouts. selectable: a click changes the page's selection.
     """
     path = load_settings().database
-    key: Key = (str(path), frames.stamp(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
     timeline = _timeline(*key, query)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")

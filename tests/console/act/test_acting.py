@@ -19,9 +19,10 @@ from streamlit.testing.v1 import AppTest
 
 from console.act.decision import Intent, Seen, judge, why_more, why_refused
 from console.act.send import Attempt, Outcome, act, look
+from console.record.opening import DatabaseProblem
 from console.record.read import console_actions
 from console.record.write.console_actions import open_ledger
-from console.record.write.store import StoreError, open_store
+from console.record.write.store import open_store
 from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting
 from console.settings.identity import FRESH_SECONDS, LEEWAY_SECONDS, Identity, identity
 from console.settings.login_file import bound_to_login
@@ -402,7 +403,7 @@ def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Pat
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for broken in (tmp_path / "none.db", tmp_path / "torn.db"):
         (tmp_path / "torn.db").write_bytes(b"no database" * 100)
-        with pytest.raises(StoreError, match="Nothing was sent, because it cannot be recorded"):
+        with pytest.raises(DatabaseProblem, match="Nothing was sent, because it cannot be recorded"):
             send(fleet, broken, intent)
     assert fleet.writes() == []
 
@@ -414,7 +415,7 @@ def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: S
             "CREATE TRIGGER full BEFORE INSERT ON console_audit WHEN NEW.phase = 'outcome'"
             " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
-    with pytest.raises(StoreError, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
+    with pytest.raises(DatabaseProblem, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
         send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
     assert len(fleet.writes()) == 1
     assert list(console_actions.console_actions(database)[0]["outcome"]) == [console_actions.NO_OUTCOME]

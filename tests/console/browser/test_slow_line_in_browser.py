@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from console.web.browser.auto_refresh import REFRESH_SECONDS
 from tests.console.support.seeded import OPEN, TENANT, seed_small
 from tests.console.support.served import serving

@@ -23,7 +23,8 @@ import pytest
 
 from console.__main__ import main
 from console.collect.progress import TerminalProgress
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, load_api, load_settings
 from tests.console.support.facts import rows
 from tests.simulator.running import running_simulator

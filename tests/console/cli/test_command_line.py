@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from console.__main__ import main
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from tests.console.support.served import CHECKOUT
 from tests.simulator.running import running_simulator
 

@@ -28,8 +28,9 @@ from console.record.read import stuck as stuck_queries
 from console.record.read.failures import failures_by_message
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
-from console.record.write.store import Cursor, RunRows, open_store
-from console.record.write.upkeep import back_up
+from console.record.rows import Cursor, RunRows
+from console.record.write.maintenance import back_up
+from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 from tests.console.support.seeded import (
     HOSTILE,

@@ -13,9 +13,10 @@ from sqlite_utils import Database
 
 from console.collect.api.records import audit_row
 from console.record.retention import Retention, rules
+from console.record.rows import Cursor
 from console.record.schema.migrations import known_names, migrations
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import open_upkeep
+from console.record.write.maintenance import open_maintenance
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.seeded import TENANT, ident, iso
 
@@ -117,7 +118,7 @@ def test_pruning_takes_old_hours_and_no_day(tmp_path: Path) -> None:
     stored(path)
     before = counts(path)
     chosen = rules(Retention(audit=3), NOW)
-    with open_upkeep(path) as upkeep:
+    with open_maintenance(path) as upkeep:
         gone = upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
     assert gone["hourly counts of the audit"] > 0
     hours = [str(row["bucket"]) for row in rows(path, "SELECT bucket FROM audit_counts WHERE grain = 'hour'")]

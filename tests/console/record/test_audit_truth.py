@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from console.collect.api.records import audit_row, summary_row
 from console.record.read import audit as audit_queries
 from console.record.retention import Retention, rules
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import open_upkeep
+from console.record.rows import Cursor
+from console.record.write.maintenance import open_maintenance
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.seeded import TENANT, ident, iso
 
@@ -88,7 +89,7 @@ def prune(path: Path, days: int) -> None:
     # Of each instance the newest two stay, so that few events are enough to be pruned.
     with patch("console.record.retention.NEWEST_AUDIT", 2):
         chosen = rules(Retention(audit=days), NOW)
-    with open_upkeep(path) as upkeep:
+    with open_maintenance(path) as upkeep:
         upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
 
 

@@ -22,7 +22,8 @@ from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
 from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, Look
 from console.record.read.record_health import vitals
-from console.record.write.store import Cursor, RolloutRead, open_store
+from console.record.rows import Cursor, RolloutRead
+from console.record.write.store import open_store
 from console.web.shared import cached
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 from tests.console.web.test_pages import opened, words

@@ -17,8 +17,8 @@ from console.collect.api.records import audit_row
 from console.collect.run_logs.spools import sync_spools
 from console.figures.phases import phase_bars
 from console.record.read import durations, rollout_failures, rollouts
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor, InstanceRows
+from console.record.write.store import open_store
 from tests.console.support.seeded import (
     BIG,
     FLEET,

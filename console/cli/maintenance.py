@@ -103,7 +103,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
     from console.collect.progress import TerminalProgress, silent
     from console.record.read.record_health import prunable
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
     chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
     retention, now = Retention(**chosen), time.time()
@@ -113,9 +113,9 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
         put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{sum(row['rows'] for row in rows):,} rows would go; nothing was removed.", 0)
     shown_progress = TerminalProgress(sys.stderr)
-    with contextlib.closing(shown_progress), open_upkeep(settings.database) as upkeep:
+    with contextlib.closing(shown_progress), open_maintenance(settings.database) as database:
         told = silent if options.quiet else shown_progress
-        gone = upkeep.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
+        gone = database.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
     for row in rows:
         row["rows"] = gone[row["what"]]
     put(listing(rows, _PRUNABLE.split(), options.format))
@@ -123,7 +123,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _backup(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.upkeep import back_up
+    from console.record.write.maintenance import back_up
 
     copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
     put(f"{copy.file}: {shown(copy.size, 'bytes')}, a copy of {settings.database}.\n")
@@ -143,10 +143,10 @@ def _restore(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
-    with open_upkeep(settings.database) as upkeep:
-        adopted = options.adopt and upkeep.adopt(time.time())
+    with open_maintenance(settings.database) as database:
+        adopted = options.adopt and database.adopt(time.time())
     put(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
     if options.adopt and not adopted:
         return say("note: it was no copy for review.", 0)
@@ -155,19 +155,19 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
 
 def _retire(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.awx_client import awx_origin
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
     tenant = options.tenant.rstrip("/")
-    with open_upkeep(settings.database) as upkeep:
-        known, imported = upkeep.tenants(), upkeep.import_sources()
+    with open_maintenance(settings.database) as database:
+        known, imported = database.tenants(), database.import_sources()
         given = {tenant, awx_origin(tenant), str(Path(tenant).expanduser().resolve())}
         sources = [source for source in imported if source in given]
         if tenant not in known and not sources:
             named = [*known, *imported]
             there = f"It has {' and '.join(named)}." if named else "It has none: no API was ever read."
             raise SettingsError(f"{tenant} is no tenant of {settings.database}. {there}")
-        new = tenant in known and upkeep.retire(tenant, time.time())
+        new = tenant in known and database.retire(tenant, time.time())
         for source in sources:
-            new = upkeep.retire_import(source, time.time()) or new
+            new = database.retire_import(source, time.time()) or new
     put(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
     return 0 if new else say("note: it was retired already, or nothing of it waited.", 0)
