@@ -40,7 +40,7 @@ def register(commands: Any) -> None:
     for name, default, what in (
         ("--results", usual.results, "task results of runs that went well"),
         ("--failed-results", usual.failed_results, "task results of all other ended runs"),
-        ("--audit", usual.audit, "raw audit events, hourly counts and the API's own totals"),
+        ("--audit", usual.audit, "raw audit events and the API's own totals"),
         ("--health", usual.health, "single health checks"),
         ("--actions", usual.actions, "actions of instances"),
         ("--versions", usual.versions, "what instances ran before their newest versions"),

@@ -24,8 +24,8 @@ NEWEST_STATE = 1
 class Retention:
     """Days that details are kept; None keeps them for good.
 
-    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events,
-    hourly counts and the API's own totals. versions: what an instance ran before its newest versions.
+    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events
+    and the API's own totals. versions: what an instance ran before its newest versions.
     """
 
     results: int | None = 90
@@ -71,9 +71,6 @@ SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 8640
   FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
 WHERE newest IS NOT NULL
 """
-_HOURS = """
-SELECT 'hour' AS grain, strftime('%Y-%m-%dT%H', CAST(:before / 86400 AS INTEGER) * 86400, 'unixepoch') AS edge
-"""
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
@@ -99,9 +96,4 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
             match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
             keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
             found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
-    if retention.audit is not None:
-        by_hour = (("grain", "=", "grain"), ("bucket", "<", "edge"))
-        key_of_counts = ("grain", "dimension", "bucket", "value", "outcome", "tenant")
-        before = {"before": now - retention.audit * DAY}
-        found.append(Rule("hourly counts of the audit", "audit_counts", key_of_counts, _HOURS, by_hour, before))
     return tuple(found)

@@ -18,6 +18,7 @@ from sqlite_utils import Database, Migrations
 from console.record.schema import (
     audit,
     audit_counts,
+    audit_fleet,
     audit_newest,
     console_audit,
     instances,
@@ -119,3 +120,9 @@ def _first_failure(db: Database) -> None:
 def _times(db: Database) -> None:
     """Times that are none, which older consoles stored as they came, are read again."""
     times.read_again(db.conn)
+
+
+@migrations(name="0013_audit_fleet_daily")
+def _audit_fleet_daily(db: Database) -> None:
+    """The fleet's audit events counted by day only; the counts by hour are dropped."""
+    _run(db, *audit_fleet.STATEMENTS)

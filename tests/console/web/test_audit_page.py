@@ -25,7 +25,7 @@ from tests.console.web.test_pages import opened, words
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = 1_795_560_000.0
-COUNTS = ("audit_daily", "audit_counts", "audit_held")
+COUNTS = ("audit_daily", "audit_fleet_daily", "audit_held")
 
 
 @pytest.fixture(scope="module")
