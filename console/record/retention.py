@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long the details of the record are kept, and which rows have outlived that. Pure: rules as data.
+"""How long the details of the record are kept, and which rows are older than that. Pure: rules as data.
 
-Only details go: task results, raw audit events, single health checks, old actions and versions. Runs with their
-recaps, rollouts with their targets, and the audit's daily counts stay for good.
+Only details are removed: task results, raw audit events, single health checks, old actions and versions. Runs with
+their recaps, rollouts with their targets, and the audit's daily counts are kept forever.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DAY = 86400.0
-# Of each instance, whatever their age: sync recognises by them where it stopped reading, and pages show the last state.
+# Kept of each instance whatever their age: sync finds by them where it stopped reading, and pages show the last state.
 NEWEST_AUDIT = 100
 NEWEST_ACTIONS = 100
 NEWEST_STATE = 1
@@ -22,7 +22,7 @@ NEWEST_STATE = 1
 
 @dataclass(frozen=True)
 class Retention:
-    """Days that details are kept; None keeps them for good.
+    """Days that details are kept; None keeps them forever.
 
     results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events
     and the API's own totals. versions: what an instance ran before its newest versions.
@@ -38,7 +38,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows that may go: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+    """Rows to remove: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
     ``match``: a column of the table, how it compares, and the column of ``scopes``. ``keys``: the table's key.
     ``floors``: whether the edge of each scope is remembered, so that a later sync does not bring the rows back.
@@ -74,7 +74,7 @@ WHERE newest IS NOT NULL
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """What ``retention`` lets go at ``now`` (epoch seconds)."""
+    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC)."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),

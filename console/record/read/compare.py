@@ -27,7 +27,7 @@ KINDS = {
     "only before": "not in the later rollout",
     "only now": "not in the earlier rollout",
 }
-"""How a target fared, worst first, and what it means."""
+"""How the outcome of a target changed, worst first, and what each word means."""
 
 _KEY = "coalesce(t.instance_id, 'host ' || t.hostname, t.target_id)"
 
@@ -50,7 +50,7 @@ _SECONDS = ",\n".join(
     for phase in PHASES
 )
 
-# Grouped, not joined: SQLite's planner has no figures about the two halves and may compare every pair of targets.
+# Grouped, not joined: SQLite's planner has no statistics about the two halves and may compare every pair of targets.
 _PAIRS = f"""
 WITH sides AS ({_side("a")} UNION ALL {_side("b")}),
 matched AS (
@@ -99,12 +99,12 @@ Rollout = tuple[str, str]
 
 
 def _sides(a: Rollout, b: Rollout) -> dict[str, object]:
-    # Without a present an open phase has no length: half a run is not slower or faster than a whole one.
+    # Without the present time an open phase has no length: an unfinished run is neither slower nor faster.
     return {"tenant_a": a[0], "a": a[1], "tenant_b": b[0], "b": b[1], "now": None}
 
 
 def compared_score(path: Path, a: Rollout, b: Rollout) -> pd.DataFrame:
-    """How the targets of rollout ``b`` fared against ``a``: one row a kind that occurs, worst first.
+    """How the targets of rollout ``b`` compare with those of ``a``: one row for each kind that occurs, worst first.
 
     Columns: kind (of KINDS), targets; queue_more, countdown_more, run_more: mean seconds that ``b`` took longer, over
     the targets whose time is known both times (NaN without any).
@@ -131,11 +131,11 @@ def compared_page(
     """One page of the targets of two rollouts, ``a`` before and ``b`` now, and how many match.
 
     Columns: host, instance_id, kind, status_a, status_b; for queue, countdown and run the seconds <phase>_a, <phase>_b
-    and <phase>_more (now less before); error_a, error_b. What a rollout does not know of a target is empty.
+    and <phase>_more (now less before); error_a, error_b. Unknown values of a target are empty.
     """
     params = {**_sides(a, b), "kinds": json.dumps(list(kinds)), "like": like(search)}
     with reading(path) as conn:
-        # Matching costs more than anything done with it, so rows and their number come from one go.
+        # Matching is the expensive part, so one query returns the rows and their number.
         frame = as_frame(
             conn,
             _PAIRS

@@ -12,10 +12,10 @@ import pandas as pd
 from console.record.read.frames import as_frame, reading
 from console.text.message_fingerprint import normalised
 
-# Raw rows looked at; the newest count.
+# At most so many rows of each kind are read, the newest.
 MOST_FAILURES = 200_000
 
-# A later row wins the sample; times without one sort first.
+# The newest row of a cluster is its sample; rows without a time come last.
 _FAILED = """
 WITH failed AS (
   SELECT * FROM (

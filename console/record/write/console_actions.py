@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of what was tried from the console: table console_audit, to which rows are only ever added."""
+"""The record of actions tried from the console: table console_audit, to which rows are only added."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Ledger(OpenedDatabase):
         return self._add({**row, "phase": "attempt"})
 
     def end(self, row: Row) -> bool:
-        """Store what came of an attempt; False if that is known already."""
+        """Store the outcome of an attempt; False if one is stored already."""
         return self._add({**row, "phase": "outcome"})
 
     def outcome(self, attempt_id: str) -> Row | None:

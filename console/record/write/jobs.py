@@ -5,7 +5,7 @@
 """Which job ran which run, and that a run seen twice is one. The store begins the transaction.
 
 A run that is recorded by the callback inside a job, and is a job of AWX or ansible-runner too, is the callback's row:
-it knows the batches' hosts and what the run was given. The job then only adds how it ended.
+it has the hosts of the batches and the options of the run. The job then only adds how it ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from console.record.rows import Row
 from console.record.write.tables import Tables
 
-# A job starts before its run does, in a container that may take its time; clocks differ a little.
+# Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
 SLACK = 300.0
 
 _UNSETTLED = ("running", "lost", "unknown")
@@ -90,7 +90,7 @@ class Jobs:
         return next((row["run_id"] for row in found if _same_playbook(row["playbook"], job["playbook"])), None)
 
     def claim(self, run: Row) -> None:
-        """Let the callback's record of a run show the jobs that ran it, instead of rows of their own."""
+        """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
         found = self._tables.rows(
             """
             SELECT * FROM run_jobs
@@ -109,7 +109,7 @@ class Jobs:
                 self._settle(job)
 
     def _settle(self, job: Row) -> None:
-        """A record that broke off learns from the job how it ended."""
+        """Take the end of a run from its job where the record of the run is incomplete."""
         if job["status"] in _UNSETTLED:
             return
         found = self._tables.rows("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
@@ -123,5 +123,5 @@ class Jobs:
 
 
 def _same_playbook(one: Any, other: Any) -> bool:
-    """By file name: the callback knows the whole path. An unknown one is no reason to keep two rows."""
+    """Compare by file name, since the callback has the whole path. An unknown playbook counts as the same."""
     return not one or not other or PurePosixPath(str(one)).name == PurePosixPath(str(other)).name

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeping the database: rows that have outlived the retention go, and copies are made while others read and write."""
+"""Maintenance of the database: removing rows that are older than their retention, and copying it while it is in use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from console.record.retention import Rule
 from console.record.rows import to_json
 from console.record.write.tables import OpenedDatabase, Tables
 
-# Rows that go in one transaction: a sync that waits for it waits well under a second.
+# Rows removed in one transaction: a sync that waits for it waits well under a second.
 SLICE = 5000
 
 Told = Callable[[int, int | None, str], None]
@@ -46,16 +46,16 @@ class Copy:
 
 
 def open_maintenance(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Maintenance:
-    """Open an existing database for its upkeep; an older one is migrated. Raises DatabaseProblem."""
+    """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
     db, file = open_to_write(path, busy_timeout, create=False, into_copy=True)
     return Maintenance(Tables(db, file, busy_timeout))
 
 
 class Maintenance(OpenedDatabase):
-    """The open database. Each slice of a pruning is one transaction; an interrupted one is finished by the next."""
+    """The open database. A pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
 
     def prune(self, rules: Sequence[Rule], now: float, told: Told, totals: Sequence[int]) -> dict[str, int]:
-        """Remove what the rules name and return how many rows went, by rule. ``totals``: how many are expected."""
+        """Remove what the rules name; returns how many rows that were, by rule. ``totals``: how many are expected."""
         gone = {}
         for rule, total in zip(rules, totals, strict=True):
             done = 0
@@ -78,13 +78,13 @@ class Maintenance(OpenedDatabase):
             return self._tables.delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
-        # Before the first row goes: until then its day can still be counted from raw events.
+        # Before the first row is removed: a day below the floor is no longer counted from raw events.
         row = {"tenant": scope["tenant"], "instance_id": scope["instance_id"], "floor": scope["edge"]}
         with self._tables.transaction():
             self._tables.upsert("audit_floors", ("tenant", "instance_id"), [row])
 
     def _give_back(self) -> None:
-        # The file shrinks by what is free; readers may be in the way, and the next pruning tries again.
+        # Gives free pages back to the file system. A reader may prevent it; the next pruning tries again.
         with suppress(sqlite3.Error):
             self._tables.conn.execute("PRAGMA incremental_vacuum").fetchall()
             self._tables.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -98,7 +98,7 @@ class Maintenance(OpenedDatabase):
         self._tables.upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
-        """Make a copy for review a database of its own; False if it was one before."""
+        """Turn a copy for review into a database of its own; False if it was not a copy."""
         with self._tables.transaction():
             mark = self._tables.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
@@ -112,9 +112,9 @@ class Maintenance(OpenedDatabase):
         return [row["tenant"] for row in self._tables.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Remember that a tenant's API is read no more; False if that is known and no sync has read it since.
+        """Record that a tenant's API is no longer read; False if that is known and no sync has read it since.
 
-        Its data stays. What a sync of it could not read is forgotten, since no sync will come to read it.
+        Its data stays. The errors of its syncs are removed, since no later sync would.
         """
         with self._tables.transaction():
             if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
@@ -128,7 +128,7 @@ class Maintenance(OpenedDatabase):
         return [row["scope"] for row in self._tables.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Forget what could not be read of an AWX or of a folder, which no sync will read; False if that is nothing.
+        """Remove the sync errors of an AWX or a folder that is no longer read; False if there are none.
 
         The jobs that were imported from there stay.
         """
@@ -155,7 +155,7 @@ SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
 AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
 """
 
-# The cursors of single jobs are named otherwise than addresses and folders.
+# The cursors of single jobs have other names than addresses and folders.
 _IMPORTED = """
 SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
 FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
@@ -170,24 +170,24 @@ AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
 
 
 def back_up(path: Path, target: Path, now: float) -> Copy:
-    """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.
+    """Copy the database at ``path`` to the new file ``target`` (0600), as it is at one moment, while others use it.
 
-    The copy is marked as one and checked before it has its name. The database itself is not migrated, so an older one
-    can be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
+    It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
+    be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
     nothing at ``target`` then.
     """
     if not path.is_file():
         raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
     if os.path.lexists(target):
-        raise DatabaseProblem(f"{target} exists already and is not overwritten; name a new file.")
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
     try:
         with copied(path, beside=target) as made:
             _mark(path, made, now)
             as_on_disk(made)
-            # Whoever finds the name finds a whole backup.
+            # Renamed last: a file of this name is always a complete backup.
             rename_to_new(made, target)
     except FileExistsError as error:
-        raise DatabaseProblem(f"{target} exists already and is not overwritten; name a new file.") from error
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.") from error
     except OSError as error:
         raise DatabaseProblem(f"The backup {target} cannot be created: {error.strerror or error}.") from error
     size = target.stat().st_size
@@ -196,9 +196,9 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
 
 @contextmanager
 def copied(path: Path, beside: Path) -> Iterator[Path]:
-    """One moment of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
+    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
 
-    The file is gone when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
+    The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
     """
     number, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
     os.close(number)
@@ -218,7 +218,7 @@ def _copy(path: Path, made: Path) -> None:
     try:
         if not is_of_the_console(source):
             raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
-        # It takes an empty file for its target, and it leaves no write-ahead log beside it.
+        # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
         source.execute("VACUUM INTO ?", (str(made),))
     finally:
         source.close()
@@ -238,7 +238,7 @@ def as_on_disk(file: Path) -> None:
 
 
 def _mark(path: Path, target: Path, now: float) -> None:
-    """Write into a copy that it is one, of when and from where; a copy of a copy keeps what it says."""
+    """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
     conn = sqlite3.connect(target, isolation_level=None)
     try:
         # The first versions have no table for it.

@@ -1,10 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Putting a backup in the database's place while nobody uses the database; what was there is kept aside.
+"""Replacing the database by a backup while nobody uses the database; the old files are kept under other names.
 
-Copying a file over the database is not enough: a write-ahead log that a killed sync left beside it would be read as the
-backup's own.
+Copying a file over the database is not enough: SQLite would apply the write-ahead log of a killed sync to the backup.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class Restored:
 
 
 def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = _WAIT) -> Restored:
-    """Make a checked, migrated copy of ``backup`` the database; what was there is kept under another name.
+    """Replace the database by a checked, migrated copy of ``backup``; the old one is kept under another name.
 
-    A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is no sound database of the
-    console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
+    A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is not a sound database of
+    the console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
     """
     place = database.resolve()
     if not backup.is_file():
@@ -77,7 +76,7 @@ def _make_current(backup: Path, made: Path, now: float) -> None:
 
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
-    """Put ``made`` at ``place``. Until that last step the old database is there; its log is never beside another."""
+    """Put ``made`` at ``place``. The old database stays until this last step; its log is never beside another."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):
@@ -127,7 +126,7 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
                         " Stop that program, or wait for its end, and restore again."
                     ) from error
             else:
-                # Another restore may have replaced the file while this one waited for it.
+                # Another restore may have replaced the file while this one waited.
                 if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
                     yield file
                     _close_to_latecomers(number)
@@ -136,7 +135,7 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
 
 
 def _close_to_latecomers(number: int) -> None:
-    """Spoil the old file, which has no name any more, for who opened it before it was replaced.
+    """Make the old file, which has no name any more, unusable for programs that opened it before it was replaced.
 
     SQLite finds the write-ahead log by its name: it would take the new database's log for the old file's.
     """

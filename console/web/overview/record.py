@@ -43,7 +43,7 @@ def body() -> None:
         path = load_settings().database
         fresh = messages.data_as_of()
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
-        kept = cached.ask(record_health.upkeep)
+        kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
         size = sum(frames.database_version(path)[1::2])
         lists.metrics(

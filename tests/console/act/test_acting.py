@@ -33,7 +33,7 @@ LISTED = frozenset({"email:Ops@example.com", "sub:sub-7", "email:kay@example.com
 OPERATORS = Acting(True, Path("login.toml"), LISTED, ("realm.roles", "operator"), "https://id.example", "console")
 CLAIMS = {"is_logged_in": True, "iss": "https://id.example", "sub": "sub-1", "iat": 1000.0}
 OPERATOR = Identity("https://id.example", "sub-7", "ops@example.com", "operator", "")
-VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You may look only.")
+VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You can view but not act.")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any
         ({"email": "OPS@example.com"}, ["did not say whether it is yours", "email_verified", "sub:sub-1"]),
         ({"email": "OPS@example.com", "email_verified": "false"}, ["has not checked whether it is yours", "sub:sub-1"]),
         ({"email": "eve@example.com"}, ["not one of the operators'"]),
-        ({}, ["did not tell your address"]),
+        ({}, ["did not send your address"]),
         ({"iss": "https://other.example"}, ["issuer https://other.example", "FLEETOPS_CONSOLE_ISSUER"]),
         ({"sub": "sub-7", "aud": "other"}, ["for another program"]),
         ({"sub": "sub-7", "iat": 9e9}, ["begins in the future", "clock"]),

@@ -78,11 +78,11 @@ def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: p
     assert "no longer a copy" in capsys.readouterr().out
     assert main(["sync", "--no-api", "--quiet"]) == 0
     assert main(["runs"]) == 0 and ident(9, 0x9A) in capsys.readouterr().out
-    kept = record_health.upkeep(copy)
+    kept = record_health.last_maintenance(copy)
     assert (kept.copied_at, freshness.freshness(copy).copied_at) == (None, None)
     assert rows(copy, "SELECT detail_json FROM upkeep WHERE kind = 'adopt'")[0]["detail_json"].count(str(NOW)) == 1
     assert main(words_of_it) == 0
-    assert "it was no copy" in capsys.readouterr().err
+    assert "it was not a copy" in capsys.readouterr().err
     assert before != copy.read_bytes()
 
 
@@ -102,7 +102,7 @@ def test_a_refused_sync_changes_no_byte_of_a_copy_nor_of_an_older_one(
         assert file.read_bytes() == before
     # A copy of a copy is of the first one's moment, and says from where that was.
     back_up(copy, copy.with_name("second.db"), NOW + 5000)
-    kept = record_health.upkeep(copy.with_name("second.db"))
+    kept = record_health.last_maintenance(copy.with_name("second.db"))
     assert (kept.copied_at, kept.copy) == (NOW, {"file": str(copy.parents[1] / "console.db")})
 
 

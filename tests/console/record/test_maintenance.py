@@ -108,7 +108,7 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
     # The second one finds nothing, writes nothing and is no new entry.
     assert sum(prune(path, Retention(), NOW + 1).values()) == 0
     assert dump(path) == after
-    kept = record_health.upkeep(path)
+    kept = record_health.last_maintenance(path)
     assert (kept.prune_at, kept.prune["results of other ended runs"]) == (NOW, 20)
 
 
@@ -236,8 +236,8 @@ def test_prune_wants_yes_or_a_dry_run(
     for arguments, complaint in (
         ([], "one of the arguments --dry-run --yes is required"),
         (["--yes", "--dry-run"], "not allowed with"),
-        (["--yes", "--audit", "0"], "no whole number of days"),
-        (["--yes", "--results", "soon"], "no whole number of days"),
+        (["--yes", "--audit", "0"], "must be 'never' or a whole number of days"),
+        (["--yes", "--results", "soon"], "must be 'never' or a whole number of days"),
     ):
         with pytest.raises(SystemExit) as left_with:
             main(["prune", *arguments])
@@ -246,7 +246,7 @@ def test_prune_wants_yes_or_a_dry_run(
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
     said = capsys.readouterr()
     assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 6]
-    assert "20 rows would go; nothing was removed" in said.err
+    assert "20 rows would be removed; nothing was removed" in said.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
     assert left(path) == {"old": 20}
@@ -280,7 +280,7 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
     assert sorted(p.name for p in tmp_path.glob("copy*")) == ["copy.db"]
     original = {table: found for table, found in dump(path, leave_out={}).items() if table != "upkeep"}
     assert {t: f for t, f in dump(copy, leave_out={}).items() if t != "upkeep"} == original
-    kept = record_health.upkeep(path)
+    kept = record_health.last_maintenance(path)
     assert (kept.backup["file"], kept.backup["bytes"]) == (str(copy), copy.stat().st_size)
     assert kept.backup_at is not None and abs(kept.backup_at - time.time()) < 60
     # It is not made a second time over itself, and the copy is a console's database like the first.

@@ -105,7 +105,7 @@ def test_a_backup_is_restored_beside_what_a_killed_sync_left(
     with open_store(database) as store:
         store.put_cursor(Cursor("api", "https://next.example", last_ok_at=1.0))
     assert rows(database, "SELECT count(*) AS n FROM upkeep WHERE kind = 'restore'") == [{"n": 1}]
-    assert record_health.upkeep(database).copied_at is None
+    assert record_health.last_maintenance(database).copied_at is None
     assert not list(database.parent.glob(".console.db.*"))
 
 
