@@ -151,7 +151,7 @@ def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any
     [
         ({"email": "OPS@example.com"}, ["did not say whether it is yours", "email_verified", "sub:sub-1"]),
         ({"email": "OPS@example.com", "email_verified": "false"}, ["has not checked whether it is yours", "sub:sub-1"]),
-        ({"email": "eve@example.com"}, ["not one of the operators'"]),
+        ({"email": "eve@example.com"}, ["not in the list of operators"]),
         ({}, ["did not send your address"]),
         ({"iss": "https://other.example"}, ["issuer https://other.example", "FLEETOPS_CONSOLE_ISSUER"]),
         ({"sub": "sub-7", "aud": "other"}, ["for another program"]),
@@ -333,7 +333,7 @@ def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database
     queued = judge(pause, look(connection(fleet), pause)).touches
     assert queued > 1
     for outcome, said in (
-        (send(fleet, database, pause, VIEWER), "look only"),
+        (send(fleet, database, pause, VIEWER), "view but not act"),
         (send(fleet, database, pause, Identity()), "not signed in"),
         (send(fleet, database, pause, reason=""), "reason is missing"),
         (send(fleet, database, pause, confirmed=queued - 1), "look again"),
