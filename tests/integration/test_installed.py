@@ -86,9 +86,7 @@ def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(
         tee = tmp_path / "output"
         digits = "[0-9a-f]{16,}"
         taken = f"grep -oE 'fleetops_plan_hash[^0-9a-f]+{digits}' {tee} | grep -oE '{digits}' | head -1"
-        script = (
-            f"set -euo pipefail\nshopt -s expand_aliases\nplan_hash() {{ {taken}; }}\nexec > >(tee {tee}) 2>&1\n{text}"
-        )
+        start = f"set -euo pipefail\nshopt -s expand_aliases\nplan_hash() {{ {taken}; }}\nexec > >(tee {tee}) 2>&1\n"
         done = subprocess.run(
             ["bash", "-c", start + text], cwd=tmp_path, input=f"{sim.keys['admin']}\n", env=clean(tmp_path),
             capture_output=True, text=True, timeout=900, check=False,

@@ -64,7 +64,8 @@ def hosts(*numbers: int) -> list[str]:
     return [f"agent-{number:03d}" for number in numbers]
 
 
-def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
+# behaviour 3.5, row 28
+def test_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0) as sim:
         policy(sim, max_parallel_rollouts=3)
         growing = {**QUICK, "fleetops_growth": "doubling"}
@@ -94,7 +95,8 @@ def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_v
         assert (found["verdict"], found["plan_hash"], found["disagreements"]) == ("pass", newer, {})
 
 
-def test_11_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
+# behaviour 3.5, row 11
+def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
         policy(
             sim,
@@ -146,7 +148,8 @@ def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
     return thread
 
 
-def test_14_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
+# behaviour 3.5, row 14
+def test_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
     with running_simulator(instances=3, speed=40.0, knobs={"deploy_s": [4000, 4000]}) as sim:
         policy(sim, max_parallel_rollouts=0)
         off = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -164,7 +167,8 @@ def test_14_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(ru
         assert sim.writes() == []
 
 
-def test_18_a_failed_canary_stops_whatever_the_budget_and_19_the_budget_counts_over_batches(run_playbook: Run) -> None:
+# behaviour 3.5, rows 18, 19
+def test_a_failed_canary_stops_whatever_the_budget_and_the_budget_counts_over_batches(run_playbook: Run) -> None:
     with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
         canary = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 5})
         assert canary.rc == 2
@@ -187,7 +191,8 @@ def test_18_a_failed_canary_stops_whatever_the_budget_and_19_the_budget_counts_o
         assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (1)")
 
 
-def test_27_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
+# behaviour 3.5, row 27
+def test_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
     with running_simulator(instances=8, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
         expiry = threading.Thread(target=_expire_key_in_flight, args=(sim, 2))
         expiry.start()
