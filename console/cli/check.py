@@ -76,7 +76,8 @@ def _limits(unit: str) -> Callable[[str], Limits]:
 def _check(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
     from console.monitoring.backlog import backlog
-    from console.monitoring.checks import Check, Level, judge, metrics, worst
+    from console.monitoring.checks import Check, judge, metrics, worst
+    from console.monitoring.limits import Level
     from console.record.problem import DatabaseProblem
     from console.record.read.record_health import spool_positions, vitals
 
