@@ -77,7 +77,7 @@ def test_half_a_character_is_kept_and_named_and_the_backup_stays_readable(play: 
 
         api.instances[0].memories = []
         lost = play(api, "verify", fleetops_memory_dir=folder)
-        assert lost.returncode == 2 and "has 2 memories no more" in lost.stdout, lost.stdout
+        assert lost.returncode == 2 and "no longer has 2 memories of its backup" in lost.stdout, lost.stdout
         restored = play(api, "restore", fleetops_memory_dir=folder)
         assert restored.returncode == 0, restored.stdout
         assert contents(api) == sorted([GOOD["content"], HALF["content"]])
