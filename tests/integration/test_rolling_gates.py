@@ -12,9 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import PlaybookRun
 from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK, batches, redeploys
@@ -273,3 +275,21 @@ def _look_at_all(sim: Simulator) -> None:
     """Renew every stored health record."""
     for instance_id in sim.instance_ids:
         sim.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
+
+
+def test_hosts_without_the_id_of_an_instance_are_refused_by_name_and_the_others_are_reported(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    known = simulator.instance_ids[0]
+    inventory = tmp_path / "hosts.yml"
+    group = {"hosts": {"agent-001": {"fleetops_instance_id": known}, "typed-by-hand": {}}}
+    inventory.write_text(yaml.safe_dump({"all": {"children": {"fleetops_instances": group}}}))
+    run = run_playbook(simulator, PLAYBOOK, e=QUICK, inventory=inventory, env={"ANSIBLE_INVENTORY_ENABLED": "yaml"})
+    assert run.rc == 2, run.output
+    found = report_of(run)
+    assert found["reasons"] == [
+        "These hosts have no fleetops_instance_id: typed-by-hand. "
+        "The inventory plugin fleetops.agents.fleet gives it to each host."
+    ]
+    assert found["not_touched"] == ["agent-001"]
+    assert simulator.writes() == []
