@@ -17,8 +17,8 @@ description:
     agent is well. Needs a key of an admin.
   - The call is sent once, never twice. If its answer is lost, what it did is told from the start time and the list of
     actions.
-  - What was sent by a run that was killed, or of which nobody knows, is remembered on this machine for an hour
-    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks what it did before it sends anything.
+  - A call whose result is unknown, for example because the run was killed, is recorded on this machine for one hour
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs first check whether it was executed.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -60,7 +60,7 @@ options:
     type: bool
     default: true
   healthy_reads:
-    description: How many live health checks in a row, O(wait_interval) apart, must be good after the restart.
+    description: How many consecutive live health checks, O(wait_interval) apart, must be healthy after the restart.
     type: int
     default: 3
   after_power_cycle:
@@ -80,7 +80,7 @@ options:
   wait_timeout:
     description:
       - Seconds from the call within which the restart must be proved and the instance be healthy.
-      - After them the task fails with RV(timed_out=true). The call is not sent again.
+      - After this time the task fails with RV(timed_out=true). The call is not sent again.
     type: int
     default: 300
   wait_interval:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
@@ -161,7 +161,7 @@ restart_evidence:
     - V(uptime) is an uptime that is shorter than the time since the call, where the start time before is unknown.
     - V(gap_only) is a time without answers, and an action that the server calls completed, while the start time did
       not move. Where the server tells the uptime of the host, a power-cycle proves itself like this.
-  returned: when it was waited for
+  returned: when this is the case waited for
   type: str
   sample: boot_time
 reconciled:
@@ -172,17 +172,17 @@ reconciled:
   type: str
   sample: executed
 timed_out:
-  description: Whether the wait ended before its goal was reached.
-  returned: when it did
+  description: Whether the wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried the call out.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 6.0
@@ -190,12 +190,12 @@ unresolved:
   description:
     - Whether a call that was sent from this machine, by this task or an earlier one, may have been carried out and
       that cannot be told.
-  returned: when it is so
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

@@ -50,9 +50,9 @@ RETURN = r"""
 ---
 targets:
   description:
-    - The targets as the server gives them, newest first.
+    - The targets as returned by the server, newest first.
     - C(canonical_status) is added, one of V(queued), V(in_progress), V(succeeded), V(failed), V(uncertain),
-      V(cancelled), or the server's own word where it is none of these.
+      V(cancelled), or the server's own status if it is none of these.
   returned: success
   type: list
   elements: dict
@@ -69,7 +69,7 @@ truncated:
   type: bool
   sample: false
 next_offset:
-  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  description: The O(offset) of the next page. V(null) if there is none.
   returned: success
   type: int
   sample: 20

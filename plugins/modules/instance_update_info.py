@@ -49,7 +49,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 updates:
-  description: The answer as the server gives it.
+  description: The answer as returned by the server.
   returned: success
   type: dict
   sample:
@@ -77,7 +77,7 @@ outdated:
       current_version: 4.18.2
       available_version: 4.19.0
 versions_reported_at:
-  description: When the instance's versions were reported (UTC), as the server gives it.
+  description: When the instance's versions were reported (UTC), as returned by the server.
   returned: success
   type: str
   sample: "2026-11-24T01:00:00+00:00"

@@ -93,7 +93,7 @@ RETURN = r"""
 ---
 policy:
   description:
-    - The instance's policy afterwards, as the server gives it; in check mode as it would be.
+    - The instance's policy afterwards, as returned by the server; in check mode as it would be.
     - In check mode the source of a mode that will be inherited is V(null). With O(raw_body) it is the policy before.
   returned: success
   type: dict
@@ -120,8 +120,8 @@ not_taken:
   type: dict
   sample: {skills: {wanted: disabled, is: null}}
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

@@ -20,8 +20,9 @@ description:
   - A fleet rollout that is under way already is adopted, not doubled, so after a crash the same task is run again.
   - The start is sent once. The server does not say which rollout it made, so that one is told from others by evidence;
     if two fit equally well, the task fails and lists both.
-  - What was sent and not found is remembered on this machine for an hour (C($XDG_STATE_HOME/fleetops/sent)). A later
-    run looks for it again, and sends nothing while that is unresolved, unless O(retry_if_absent) is set.
+  - A call that was sent but whose effect was not found is recorded on this machine for one hour
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is found, unless
+    O(retry_if_absent) is set.
   - Needs the tenant admin's key.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -104,7 +105,7 @@ options:
     choices: [none, pause, cancel]
     default: none
   uncertain_grace:
-    description: Seconds to wait for late results of V(uncertain) targets before the evidence is looked at.
+    description: Seconds to wait for late results of V(uncertain) targets before the evidence is checked.
     type: int
     default: 60
   retry_if_absent:
@@ -116,7 +117,7 @@ options:
   wait_timeout:
     description:
       - Seconds to wait for the end of a started or adopted rollout.
-      - After them the task fails with RV(timed_out=true); the rollout goes on and is adopted by the next run.
+      - After this time the task fails with RV(timed_out=true). The rollout continues, and the next run adopts it.
       - For the other states it is the time until the status shows, at most 60.
     type: int
     default: 3600
@@ -165,7 +166,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 rollout:
-  description: The last known state of the rollout, as the server gives it.
+  description: The last known state of the rollout, as returned by the server.
   returned: when there is a rollout
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, scope: fleet, status: completed, total_targets: 24}
@@ -175,7 +176,7 @@ rollout_id:
   type: str
   sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 targets:
-  description: The last known state of the rollout's targets, as the server gives them.
+  description: The last known state of the rollout's targets, as returned by the server.
   returned: when there is a rollout
   type: list
   elements: dict
@@ -231,10 +232,10 @@ override_reason:
   sample: CVE-2026-1234, approved by the on-call lead
 reconciled:
   description:
-    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
-      version and the history.
+    - The actual result of each target that the server reports as V(uncertain), determined from the last start time, the
+      reported version and the history.
     - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-    - C(evidence) is what it rests on.
+    - C(evidence) is the evidence for it.
   returned: when a rollout that was waited for left such targets
   type: list
   elements: dict
@@ -263,32 +264,32 @@ too_many:
   sample: true
 stopped:
   description: Whether the rollout was paused or cancelled because of that (O(on_too_many)).
-  returned: when it was
+  returned: when this is the case
   type: bool
   sample: true
 timed_out:
-  description: Whether a wait ended before its goal was reached.
-  returned: when it did
+  description: Whether a wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried out the call.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 unresolved:
   description:
     - Whether a rollout was sent from this machine, by this task or an earlier one, and cannot be found.
-  returned: when it is so
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "blocked: maintenance window closed"
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 312.4

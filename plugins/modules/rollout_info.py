@@ -63,7 +63,7 @@ RETURN = r"""
 ---
 rollouts:
   description:
-    - The rollouts as the server gives them, newest first; one if O(rollout_id) was given.
+    - The rollouts as returned by the server, newest first; one if O(rollout_id) was given.
     - C(canonical_status) is added, one of V(pending), V(in_progress), V(paused), V(cancelling), V(completed),
       V(partial), V(failed), V(cancelled), or the server's own word where it is none of these; C(finished) says whether
       it has come to its end; C(cancelled_targets) is computed from the other counters.
@@ -97,7 +97,7 @@ truncated:
   type: bool
   sample: false
 next_offset:
-  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  description: The O(offset) of the next page. V(null) if there is none.
   returned: success
   type: int
   sample: 20

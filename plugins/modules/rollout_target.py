@@ -74,7 +74,7 @@ options:
   wait_timeout:
     description:
       - Seconds to wait until the retried targets have come to their end.
-      - After them the task fails with RV(timed_out=true); the targets are left as they are.
+      - After this time the task fails with RV(timed_out=true). The targets are left as they are.
     type: int
     default: 900
 seealso:
@@ -110,8 +110,8 @@ rollout_id:
   type: str
   sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 rollout:
-  description: The last known state of the rollout, as the server gives it.
-  returned: when it was read
+  description: The last known state of the rollout, as returned by the server.
+  returned: when this is the case read
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, status: completed, total_targets: 24, failed_targets: 0}
 retried:
@@ -136,17 +136,17 @@ skipped_targets:
       instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
       reason: it has succeeded
 targets:
-  description: The last known state of the retried targets, as the server gives them.
+  description: The last known state of the retried targets, as returned by the server.
   returned: always
   type: list
   elements: dict
   sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, error_message: null}]
 reconciled:
   description:
-    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
-      version and the history.
+    - The actual result of each target that the server reports as V(uncertain), determined from the last start time, the
+      reported version and the history.
     - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-    - C(evidence) is what it rests on.
+    - C(evidence) is the evidence for it.
   returned: when there were such targets
   type: list
   elements: dict
@@ -156,23 +156,23 @@ reconciled:
       verdict: not_applied
       evidence: "restarted since: no, version is current: no"
 timed_out:
-  description: Whether the wait ended before all retried targets had come to their end.
-  returned: when it did
+  description: Whether the wait timed out before all retried targets had finished.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried out a call.
-  returned: when it is
+  description: Whether it is unknown if the server executed a call.
+  returned: when this is the case
   type: bool
   sample: true
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 42.0
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

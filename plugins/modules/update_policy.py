@@ -81,7 +81,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 policy:
-  description: The policy afterwards, as the server gives it; in check mode as it would be.
+  description: The policy afterwards, as returned by the server; in check mode as it would be.
   returned: success
   type: dict
   sample:
@@ -113,8 +113,8 @@ not_taken:
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

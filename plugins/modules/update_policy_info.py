@@ -47,7 +47,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 policy:
-  description: The policy as the server gives it.
+  description: The policy as returned by the server.
   returned: success
   type: dict
   sample:
