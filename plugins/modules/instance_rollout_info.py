@@ -13,8 +13,8 @@ module: instance_rollout_info
 short_description: Read the rollout history of an instance
 version_added: 0.1.0
 description:
-  - Reads the rollout targets of one instance, newest first, whether they came from a fleet rollout or from a redeploy
-    of this instance alone.
+  - Reads the rollout targets of one instance, newest first, including those of fleet rollouts and of redeploys of only
+    this instance.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -64,7 +64,7 @@ targets:
       canonical_status: succeeded
       bundle_hash: 8d1f0a
 truncated:
-  description: Whether there are more than were returned.
+  description: Whether there are more targets than were returned.
   returned: success
   type: bool
   sample: false

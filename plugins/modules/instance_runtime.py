@@ -13,11 +13,13 @@ module: instance_runtime
 short_description: Redeploy the runtime of an instance
 version_added: 0.1.0
 description:
-  - Pushes the published runtime to one running instance, waits for the end, and proves that the agent is well then.
-  - The API offers no choice of version and no way back to an older one.
-  - A redeploy that is under way already is adopted, not doubled, so after a crash the same task is simply run again.
-  - The redeploy is sent once. If whether it was accepted is unknown, it is looked for in the instance's history. A call
-    that was sent but whose effect was not found is recorded on this machine for one hour
+  - Deploys the published runtime to one running instance, waits until the redeploy has finished, and verifies that the
+    agent is healthy.
+  - The API cannot deploy a specific version or roll back to an older one.
+  - If a redeploy of the instance is already in progress, the task adopts it and starts no second one. After a crash,
+    run the same task again.
+  - The redeploy is sent once. If it is unknown whether the server accepted it, the task searches for it in the history
+    of the instance. A call that was sent but whose effect was not found is recorded on this machine for one hour
     (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is found, unless
     O(retry_if_absent) is set.
 author:
@@ -36,7 +38,8 @@ attributes:
     details: Shows the runtime's version before and after.
   idempotent:
     support: partial
-    details: With O(state=latest) an instance with the published version is left alone. O(state=redeployed) always acts.
+    details: With O(state=latest), an instance with the published version is not changed. With O(state=redeployed), it
+      is always redeployed.
 options:
   state:
     description:
@@ -61,7 +64,7 @@ options:
     default: 3600
   wait_timeout:
     description:
-      - Seconds to wait for the redeploy to end, once it is accepted.
+      - Seconds to wait for the redeploy to finish after the server has accepted it.
       - After this time the task fails with RV(timed_out=true). The redeploy continues, and the next run adopts it.
     type: int
     default: 900
@@ -81,8 +84,8 @@ options:
     default: 60
   retry_if_absent:
     description:
-      - Whether to send the redeploy a second time if the first one's outcome was unknown and no trace of it was found,
-        also if an earlier run on this machine had sent it.
+      - Whether to send the redeploy again if the outcome of the first request is unknown and no trace of it was found,
+        also if an earlier run on this machine sent it.
     type: bool
     default: false
 seealso:
@@ -92,7 +95,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Bring the runtime to the published version and prove that the agent is well
+- name: Update the runtime to the published version and verify that the agent is healthy
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
 
@@ -101,12 +104,12 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
     state: redeployed
 
-- name: Start the redeploy and go on
+- name: Start the redeploy without waiting
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
     wait: false
 
-- name: Give a slow instance more time
+- name: Wait longer for a slow instance
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
     wait_timeout: 1800
@@ -153,12 +156,12 @@ adopted:
   type: bool
   sample: false
 version_before:
-  description: The runtime's version before, as the server reported it.
+  description: The version of the runtime before, as reported by the server.
   returned: always
   type: str
   sample: 4.18.2
 version_after:
-  description: The runtime's version after; in check mode the version that would be pushed.
+  description: The version of the runtime after the redeploy, or in check mode the version that would be deployed.
   returned: success
   type: str
   sample: 4.19.0
@@ -197,7 +200,7 @@ ambiguous:
   sample: true
 unresolved:
   description:
-    - Whether a redeploy was sent from this machine, by this task or an earlier one, and nothing of it has appeared.
+    - Whether a redeploy that was sent from this machine, by this task or an earlier one, has not appeared.
   returned: when this is the case
   type: bool
   sample: true

@@ -13,10 +13,10 @@ module: rollout_target
 short_description: Retry failed or uncertain targets of a rollout
 version_added: 0.2.0
 description:
-  - Queues targets of a rollout again, each once, and waits until they have come to their end.
-  - A target that the server calls V(uncertain) is looked at first. It is retried only if the evidence says that the
-    redeploy was not applied.
-  - Needs the tenant admin's key.
+  - Queues targets of a rollout again, each once, and waits until they have finished.
+  - A target that the server reports as V(uncertain) is retried only if the evidence shows that the redeploy was not
+    applied.
+  - Requires the API key of a tenant admin.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Looks at uncertain targets as the run does, and waits for their late results too.
+    details: Also checks the evidence for uncertain targets and waits for their late results.
   diff_mode:
     support: full
     details: Shows the status of the targets that are retried.
@@ -35,7 +35,7 @@ attributes:
     details: Only failed and uncertain targets are retried; once they have succeeded, nothing is sent.
 options:
   state:
-    description: V(retried) is the only one.
+    description: V(retried) is the only state.
     type: str
     choices: [retried]
     default: retried
@@ -55,25 +55,26 @@ options:
     choices: [failed, uncertain, all]
   retry_unknown:
     description:
-      - Whether to retry an V(uncertain) target too of which the evidence does not say whether it was applied.
-      - It may then be deployed a second time.
+      - Whether to also retry V(uncertain) targets for which the evidence does not show whether the redeploy was
+        applied.
+      - Such a target may be deployed a second time.
     type: bool
     default: false
   uncertain_grace:
     description:
-      - Seconds to wait for the late result of an V(uncertain) target before the evidence is looked at, counted from
-        when the server lost it.
+      - Seconds to wait for the late result of an V(uncertain) target before the evidence is checked, counted from the
+        time when the server lost track of it.
     type: int
     default: 60
   max_failed:
     description:
-      - How many of the retried targets may fail again before the task fails.
-      - An V(uncertain) one counts unless the evidence says that it succeeded.
+      - How many of the retried targets may fail again without failing the task.
+      - An V(uncertain) target counts as failed unless the evidence shows that it succeeded.
     type: int
     default: 0
   wait_timeout:
     description:
-      - Seconds to wait until the retried targets have come to their end.
+      - Seconds to wait until the retried targets have finished.
       - After this time the task fails with RV(timed_out=true). The targets are left as they are.
     type: int
     default: 900
@@ -84,7 +85,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Retry what failed in a rollout
+- name: Retry the failed targets of a rollout
   fleetops.agents.rollout_target:
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     select: failed
@@ -94,7 +95,7 @@ EXAMPLES = r"""
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     instance_id: "{{ fleetops_instance_id }}"
 
-- name: Retry whatever did not succeed, uncertain targets of unknown effect included
+- name: Retry all targets that did not succeed, including uncertain ones of unknown effect
   fleetops.agents.rollout_target:
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     select: all
@@ -117,7 +118,7 @@ rollout:
 retried:
   description:
     - The targets that were retried, or in check mode would be.
-    - C(was) is the status before, C(error_message) the server's reason for it.
+    - C(was) is the status before the retry, C(error_message) the server's reason for it.
   returned: always
   type: list
   elements: dict
@@ -127,7 +128,7 @@ retried:
       was: failed
       error_message: bundle checksum mismatch on the agent
 skipped_targets:
-  description: The targets that were meant but left alone, each with the C(reason).
+  description: The selected targets that were not retried, each with the C(reason).
   returned: always
   type: list
   elements: dict
