@@ -357,9 +357,10 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
 
 
 def _stop_at_this_source() -> None:
-    """Let Ansible end with an error, as with any_unparsed_is_failed=true.
+    """Make Ansible end with an error, as with any_unparsed_is_failed=true.
 
-    By default it would go on without these hosts and end with exit code 0. Who set the option has decided.
+    By default it would continue without these hosts and end with exit code 0, for any play and for ansible-inventory.
+    A value that the user has set is kept. The playbooks of this collection then stop by themselves (unread.py).
     """
     name = "INVENTORY_ANY_UNPARSED_IS_FAILED"
     if constants.config.get_config_value_and_origin(name)[1] == "default":
