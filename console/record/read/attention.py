@@ -67,24 +67,6 @@ ORDER BY started_at DESC LIMIT 20
 """
 
 
-def usual_seconds(path: Path) -> float | None:
-    """The 95th percentile of a target's run phase over the newest rollouts, None without finished targets."""
-    with reading(path) as conn:
-        return _usual_seconds(conn)
-
-
-def _usual_seconds(conn: sqlite3.Connection) -> float | None:
-    row = conn.execute(
-        """
-        WITH newest AS (SELECT tenant, rollout_id FROM rollouts ORDER BY created_at DESC LIMIT 50), took AS (
-          SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
-          WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
-        SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
-        """
-    ).fetchone()
-    return float(row[0]) if row else None
-
-
 Entry = tuple[str, str, str, float | None, str, str]
 
 

@@ -17,9 +17,6 @@ from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
 
-USUAL_LEAST = 4
-"""Fewer succeeded deploys than this say nothing about what is usual."""
-
 CHECKS_MOST = 50_000
 """Health checks read at once: one a minute over 30 days, and some."""
 
@@ -241,33 +238,6 @@ def instance_targets(
             ("created_at", "started_at", "completed_at", "took_s"),
         )
     return frame, total
-
-
-def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200) -> dict[str, Any]:
-    """How long its succeeded deploys take, over the ``newest``: n, p50 and p95 in seconds.
-
-    Both are None for fewer than USUAL_LEAST deploys, which say nothing about what is usual.
-    """
-    with reading(path) as conn:
-        took = [
-            row[0]
-            for row in conn.execute(
-                """
-                SELECT completed_at - started_at FROM rollout_targets INDEXED BY rollout_targets_instance
-                WHERE tenant = :tenant AND instance_id = :id AND status = 'succeeded' AND completed_at >= started_at
-                ORDER BY created_at DESC LIMIT :newest
-                """,
-                {"tenant": tenant, "id": instance_id, "newest": newest},
-            )
-        ]
-    took.sort()
-    enough = len(took) >= USUAL_LEAST
-    return {
-        "n": len(took),
-        "p50": took[(len(took) - 1) // 2] if enough else None,
-        # The smallest duration that at least 95 % do not exceed.
-        "p95": took[-(-len(took) * 95 // 100) - 1] if enough else None,
-    }
 
 
 def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:

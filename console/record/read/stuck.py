@@ -16,6 +16,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.record.read.durations import p95_of_scope
 from console.record.read.frames import dicts, one, reading
 from console.record.read.freshness import Freshness, freshness_of
 
@@ -46,14 +47,6 @@ def opened_at(window: Window, at: float) -> float | None:
     opening = at // DAY * DAY + window.start * HOUR
     return opening if opening <= at else opening - DAY
 
-
-_P95 = """
-WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE scope IS :scope ORDER BY created_at DESC LIMIT 50),
-took AS (
-  SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
-SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
-"""
 
 _OPEN = """
 FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
@@ -134,7 +127,7 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     found: list[tuple[Any, ...]] = []
     as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
-    limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
+    limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
         why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
         found.append(_row("in progress", 1, r["host"], r["started_at"], r["as_of"], why, rollout_id=r["rollout_id"]))
@@ -159,11 +152,6 @@ def _row(
 ) -> tuple[Any, ...]:
     age = round(max(0.0, now - at)) if at is not None else None
     return rule, n, host, at, age, why, rollout_id or None, run_id or None
-
-
-def _p95(conn: sqlite3.Connection, scope: str | None) -> float | None:
-    row = conn.execute(_P95, {"scope": scope}).fetchone()
-    return float(row[0]) if row else None
 
 
 def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
