@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.monitoring.backlog import Backlog
-from console.monitoring.limits import FIGURES, Level, Limits, shown
+from console.monitoring.limits import FIGURES, Level, Limits, in_words
 from console.record.read.record_health import Vitals
 
 
@@ -55,7 +55,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))
             continue
-        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {shown(value, figure.unit)}"
+        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {in_words(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
         found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
@@ -72,7 +72,7 @@ def _age(at: float | None, now: float) -> float | None:
 
 
 def _said(limits: Limits, unit: str) -> str:
-    parts = [f"{word} from {shown(at, unit)}" for word, at in
+    parts = [f"{word} from {in_words(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"
 

@@ -14,6 +14,7 @@ import pandas as pd
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.stuck import COLUMNS, StuckRules, shut_out, unmoved
+from console.text import times
 
 STUCK_SECONDS = 600.0
 RECENT_SECONDS = 14 * 86400.0
@@ -113,7 +114,7 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
     for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
         if looks:
             whose = f"{looks[0].tenant}: the" if len(fresh.looks) > 1 else "The"
-            title = f"{whose} API was last read {_minutes(now - (looks[0].at or 0))} ago"
+            title = f"{whose} API was last read {times.rounded(now - (looks[0].at or 0))} ago"
             others = len(looks) - 1
             were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read lately either."
             found.append(("unknown", title, were if others else "", looks[0].at, "", ""))
@@ -150,7 +151,7 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
     return [
         (
             "stuck",
-            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {_minutes(e['for_s'] or 0)}"),
+            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {times.rounded(e['for_s'] or 0)}"),
             f"It may be stuck. {e['why']}",
             e["since_at"],
             "rollout",
@@ -169,7 +170,7 @@ def _counted(row: dict[str, Any], what: str = "") -> str:
 def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
     name = Path(row["playbook"] or "a playbook").name
     if row["status"] == "running":
-        return f"{name}: running, but quiet for {_minutes(now - row['heartbeat_at'])}", ""
+        return f"{name}: running, but quiet for {times.rounded(now - row['heartbeat_at'])}", ""
     if row["status"] in ("failed", "lost", "unknown"):
         bad = row["failed"] + row["unreachable"]
         words = [f"{row[word]:,} {word}" for word in ("failed", "unreachable") if row[word]]
@@ -179,10 +180,3 @@ def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
         why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
         return name + why.get(row["status"], ""), detail
     return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
-
-
-def _minutes(seconds: float) -> str:
-    minutes = max(seconds, 0.0) / 60
-    if minutes < 120:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"

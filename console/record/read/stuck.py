@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.read.durations import p95_of_scope
 from console.record.read.frames import dicts, one, reading
 from console.record.read.freshness import Freshness, freshness_of
+from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
 
@@ -129,7 +130,7 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
-        why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
+        why = f"In progress for longer than {times.duration(r['most'])}, the limit for its scope."
         found.append(_row("in progress", 1, r["host"], r["started_at"], r["as_of"], why, rollout_id=r["rollout_id"]))
     for tenant, at in as_of.items():
         found += _queued(conn, tenant, at, rules)
