@@ -174,14 +174,10 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
 
 
 def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window and how many targets may run at a time: none by a policy that allows none or does not say.
-
-    Without a policy open all day, and one.
-    """
+    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
+    limit: then nothing may be started."""
     row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
-    if row is None:
-        return Window(None, None), 1
-    policy = json.loads(row["raw_json"])
+    policy = json.loads(row["raw_json"]) if row else {}
     policy = policy if isinstance(policy, dict) else {}
     try:
         slots = max_parallel_rollouts(policy)
