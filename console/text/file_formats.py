@@ -21,7 +21,7 @@ import pandas as pd
 MOST = 100_000
 """Rows in one file at most; the page says so where there are more."""
 
-# Spreadsheets take a cell that begins so for a formula. A quote before it makes it text.
+# A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -39,7 +39,7 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     """UTF-8 with a line of column names, texts in quotes. A text that begins like a formula gets a quote before it."""
     plain = _with_times(frame, as_text=True)
     for name in _texts(plain):
-        plain[name] = [_cell(value) for value in plain[name]]
+        plain[name] = [no_formula(value) if isinstance(value, str) else value for value in plain[name]]
     # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
     text: str = plain.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "replace")
@@ -87,8 +87,9 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
     return plain
 
 
-def _cell(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+def no_formula(text: str) -> str:
+    """The text of a CSV cell, with a quote before it if a spreadsheet would take it for a formula."""
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _text(value: Any) -> Any:

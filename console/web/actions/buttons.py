@@ -246,9 +246,9 @@ def _synced() -> bool:
 
 def _connection() -> tuple[ApiConnection | None, str]:
     try:
-        return load_api(), ""
+        return load_api(key_may="act"), ""
     except SettingsError as error:
-        return None, str(error).replace(", or give --no-api", "").replace("may read", "may act")
+        return None, str(error)
 
 
 def _plain(text: str) -> str:

@@ -43,7 +43,7 @@ def _api() -> tuple[ApiConnection | None, str]:
     try:
         return load_api(), ""
     except SettingsError as error:
-        return None, str(error).replace(", or give --no-api", "")
+        return None, str(error)
 
 
 def _why_not() -> str:
