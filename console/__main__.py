@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: serve and --help need neither requests nor the collection.
-    from console.collect.api.rollouts import ApiOptions
+    from console.collect.api.options import ApiOptions
     from console.collect.once import sync_once
     from console.collect.progress import TerminalProgress, silent
 

@@ -109,9 +109,11 @@ class AwxClient:
                 retries=connection.retries,
                 headers={"Authorization": f"Bearer {connection.token}"},
             )
-        except (TransportSettings, ValueError) as error:
-            name = _VARIABLES.get(error.setting) if isinstance(error, TransportSettings) else None
+        except TransportSettings as error:
+            name = _VARIABLES.get(error.setting)
             raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from None
+        except ValueError as error:
+            raise SettingsError(f"FLEETOPS_AWX_URL is no address: {error}.") from None
         path = parts.path.removesuffix("/v2")
         # AWX has its API under /api, Automation Platform under /api/controller.
         self._api = f"{path}/v2" if "/api" in path else path + _API

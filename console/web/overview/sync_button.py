@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.collect.api.instances import KINDS
-from console.collect.api.rollouts import ApiOptions
+from console.collect.api.options import ApiOptions
 from console.collect.once import SyncReport, sync_once
 from console.record.write.store import StoreError
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
