@@ -15,25 +15,15 @@ parent_uuid names the first batch's task.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
 from console.record.write.store import Row, RunRows, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-
-RESULT_MOST = 64 * 1024
-_TEXT_MOST = 8 * 1024
-_KEPT_VALUE_MOST = 2 * 1024
-_REF_MOST = 200
-_DEEPEST_LINK = 5
-
-_LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
-_LINKS |= {"action_id": "action", "runtime_task_id": "task"}
-_LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
-_DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
 
 # Event -> (kind, status).
 _RESULTS = {
@@ -46,7 +36,6 @@ _RESULTS = {
     "runner_item_on_skipped": ("item", "skipped"),
     "runner_retry": ("retry", "retry"),
 }
-_TROUBLE = frozenset({"failed", "ignored", "unreachable"})
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
@@ -212,9 +201,9 @@ class RunReader:
         changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
         started = parse_time(data.get("start"))
         ended = parse_time(data.get("end")) or created
-        message = _message(result, status)
-        trouble = status in _TROUBLE and message is not None
-        kept, truncated = _kept(result, whole=changed or status in _TROUBLE)
+        message = message_of(result, status)
+        trouble = status in TROUBLE and message is not None
+        kept, truncated = kept_part(result, whole=changed or status in TROUBLE)
         self._rows.results.append(
             {
                 "run_id": self.run_id,
@@ -225,7 +214,7 @@ class RunReader:
                 "kind": kind,
                 "status": status,
                 "changed": int(changed),
-                "item": _item(result) if kind == "item" else None,
+                "item": item_of(result) if kind == "item" else None,
                 "attempt": whole(result.get("attempts")),
                 "started_at": started,
                 "ended_at": ended,
@@ -278,7 +267,7 @@ class RunReader:
         self._stats(counter, {"failures": {"localhost": 1}}, created)
 
     def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
-        for kind, ref in _references(result):
+        for kind, ref in references(result):
             self._rows.links.append({"run_id": self.run_id, "kind": kind, "ref": ref, "counter": counter, "host": host})
 
 
@@ -302,69 +291,6 @@ def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
     if not isinstance(name, str) or not name:
         raise EventError("it names no event")
     return counter, name, data if isinstance(data, Mapping) else {}
-
-
-def _references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The ids that a result names. Lists of records are left out: reading a hundred rollouts touches none of them."""
-    for key, value in result.items():
-        if isinstance(value, Mapping):
-            if depth < _DEEPEST_LINK:
-                yield from _references(value, depth + 1)
-        elif key in _LINKS:
-            yield from _reference(_LINKS[key], value)
-        elif isinstance(value, list):
-            kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
-            for item in value if kind else ():
-                yield from _reference(kind or "", item)
-
-
-def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
-        yield kind, value.strip()
-
-
-def _kept(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
-    """The part of a result worth keeping, as JSON of at most 64 KiB, and whether something large was cut out."""
-    if not whole:
-        result = {
-            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
-        }
-    if not result:
-        return None, False
-    text = to_json(result)
-    if len(text.encode()) <= RESULT_MOST:
-        # The run log says so when it has cut a result down itself.
-        return text, result.get("truncated") is True
-    small: dict[str, Any] = {}
-    room = RESULT_MOST - 1024
-    for key, value in result.items():
-        size = len(to_json(value).encode())
-        cost = len(to_json(key).encode()) + min(size, _KEPT_VALUE_MOST) + 64
-        if cost > room:
-            continue
-        room -= cost
-        small[key] = value if size <= _KEPT_VALUE_MOST else f"({size:,} bytes left out)"
-    return to_json(small), True
-
-
-def _message(result: Mapping[str, Any], status: str) -> str | None:
-    names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
-    if status in _TROUBLE:
-        names += ("module_stderr", "stderr", "exception", "reason")
-    for name in names:
-        value = result.get(name)
-        if value not in (None, "", [], {}):
-            text = value if isinstance(value, str) else to_json(value)
-            return text if len(text) <= _TEXT_MOST else text[: _TEXT_MOST - 4] + " ..."
-    return None
-
-
-def _item(result: Mapping[str, Any]) -> str | None:
-    value = result.get("item")
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else to_json(value)
-    return text if len(text) <= _REF_MOST else text[: _REF_MOST - 4] + " ..."
 
 
 def _duration(value: Any, started: float | None, ended: float | None) -> float | None:

@@ -18,7 +18,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
 from console.collect.jobs.facts import Job
-from console.collect.run_events import RESULT_MOST, RunReader
+from console.collect.run_events import RunReader
+from console.collect.task_results import RESULT_MOST
 from console.record.write.store import RunRows, to_json
 
 # Events that carry a result; ansible-runner gives one to runner_on_skipped too, the run log does not.
