@@ -34,7 +34,7 @@ class SyncReport:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what is worth knowing but no failure."""
+        """Sentences about what is not a failure but worth knowing."""
         return [text for part in (self.spools, self.api) if part for text in part.notes]
 
     @property

@@ -40,7 +40,7 @@ _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
 class EventError(ValueError):
-    """A line is no event. The message says why."""
+    """A line is not an event. The message says why."""
 
 
 class RunReader:
@@ -71,13 +71,13 @@ class RunReader:
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> None:
-        """Take in one event. Raises EventError, and changes nothing, if it is none."""
+        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
         counter, name, data = _parts(event)
         created = parse_time(event.get("created"))
         run = self.run
         run["events"] += 1
         run["last_counter"] = max(run["last_counter"], counter)
-        # Counters that were never read, and events that the writer says it had no room for.
+        # Counters that were never read, and events that the writer says it could not write.
         self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
         run["dropped_events"] = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
         if created is not None:
@@ -255,13 +255,13 @@ class RunReader:
             self._take_artifacts(artifacts)
 
     def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
-        """Keep what set_stats was given, cut by the run log's own rule; all the ids in it become links."""
+        """Keep what set_stats was given, shortened by the run log's rule; the ids in it become links."""
         clean = self._redactor.scrub(dict(artifacts))
         self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
         self._link(clean, None, None)
 
     def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
-        """The end of a run that had no host: a failure that stands, as others without an instance, on localhost."""
+        """The end of a run without hosts: stored as a failure of localhost, like other failures without an instance."""
         failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
         self._result(counter, "runner_on_failed", event, failure, created)
         self._stats(counter, {"failures": {"localhost": 1}}, created)
@@ -284,12 +284,12 @@ def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, An
 
 def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
     if not isinstance(event, Mapping):
-        raise EventError("it is no JSON object")
+        raise EventError("it is not a JSON object")
     counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")
     if isinstance(counter, bool) or not isinstance(counter, int) or not 1 <= counter < 2**63:
         raise EventError("it has no counter")
     if not isinstance(name, str) or not name:
-        raise EventError("it names no event")
+        raise EventError("it has no event name")
     return counter, name, data if isinstance(data, Mapping) else {}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dead-man's judgement: figures of the record against limits, one line each, for monitoring. Pure."""
+"""Judges figures of the record against their limits, one line each, for monitoring. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         value, limit = values[figure.name], limits.get(figure.name, figure.limits)
         if value is None:
             sentence, level = nothing[figure.name]
-            # A figure that is never judged is not judged for its absence either.
+            # A figure without limits is not judged for being absent either.
             if limit.warning is None and limit.critical is None:
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))

@@ -14,7 +14,7 @@ HOUR, DAY, MIB = 3600.0, 86400.0, 1024.0 * 1024.0
 
 
 class Level(IntEnum):
-    """How bad; the numbers are the exit codes that monitoring knows."""
+    """The severity; the values are the exit codes of monitoring plugins."""
 
     OK = 0
     WARNING = 1
@@ -23,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """From which value on a figure is a warning and critical; None is never."""
+    """From which value on a figure is a warning, or critical; None for never."""
 
     warning: float | None
     critical: float | None
@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is checked: its option, its unit (seconds, bytes or count), what it says, the limits unless told."""
+    """What is checked: the option's name, the unit (seconds, bytes or count), what it is, and the default limits."""
 
     name: str
     unit: str

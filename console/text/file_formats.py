@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A frame as a file: CSV that no spreadsheet takes for formulas, JSON lines, Parquet. Pure.
+"""A frame as a file: CSV without formulas, JSON lines, Parquet. Pure.
 
 Columns named ``*_at`` or ``*_ts`` are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in CSV and
-JSON lines, timestamps in Parquet. What is unknown is empty, null and null.
+JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the others.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
     plain = frame.reset_index(drop=True)
     for name in plain.columns:
         if str(name).endswith(("_at", "_ts")) and pd.api.types.is_numeric_dtype(plain[name]):
-            # A number that is no time of these centuries stays empty rather than stopping the whole file.
+            # A number that is out of the range of times becomes empty, so that the file can be written.
             times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times

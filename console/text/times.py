@@ -20,7 +20,7 @@ from console.text.time_zone import local
 
 def plain(text: object, width: int = 64, lines: int = 4) -> str:
     """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
-    # A word on its own needs no wrapping, and a chart has hundreds of them.
+    # A single word needs no wrapping; a chart has hundreds of them.
     word = str(text)
     whole = len(word) <= width and word.isprintable() and " " not in word
     rows = [word] if whole else textwrap.wrap(word, width) or [""]
@@ -82,8 +82,8 @@ def moments(zone: str, *times: float) -> str:
 
 
 def place(seconds: float) -> str:
-    """Epoch seconds as a place on a Plotly axis of dates, to the millisecond: as a number it would stand where the
-    clock of the browser's own zone is then, not UTC's."""
+    """Epoch seconds as a position on a Plotly axis of dates, to the millisecond. Plotly shows a number in the browser's
+    time zone, and a text as it is, in UTC."""
     return str(np.datetime64(round(seconds * 1000), "ms"))
 
 

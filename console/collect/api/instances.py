@@ -5,7 +5,7 @@
 """The API -> store, instance by instance: health (E16), updates (E25), actions (E11), memories counted (E17).
 
 Each kind costs one call an instance, so each is read only when asked for. Health is the record that the server has
-stored: nothing is measured for a sync. Up to 8 calls at once; what fails is named and does not stop the rest, unless
+stored: a sync starts no health check. Up to 8 calls at once; what fails is named and does not stop the rest, unless
 it would fail for all.
 """
 
@@ -121,7 +121,7 @@ class InstanceSync:
         cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())
         self._report.notes.append(
             f"Instance {read.name} had more than {listed} actions since the last sync;"
-            " those in between cannot be read any more. Sync its actions more often."
+            " those in between can no longer be read. Sync its actions more often."
         )
 
     def _scope(self, read: _Read) -> str:

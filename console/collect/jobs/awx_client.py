@@ -164,5 +164,5 @@ class AwxClient:
         if error.attempts > 1:
             what += f" after {error.attempts} attempts"
         said = f"{what}: {error.detail}" if error.detail else what
-        step = _NEXT.get(error.kind, "The next sync goes on from here.")
+        step = _NEXT.get(error.kind, "The next sync continues from here.")
         return " ".join(f"{said.rstrip('.')}. {step}".split())

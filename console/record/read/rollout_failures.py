@@ -21,7 +21,7 @@ CLUSTERS_MOST = 50
 
 @dataclass(frozen=True)
 class Cluster:
-    """Targets of a rollout that ended alike with the same message, whatever hosts, ids and numbers are in it.
+    """Targets of a rollout with the same status and message, whatever hosts, ids and numbers are in it.
 
     message: of its first target; pattern: the same, normalised. first_at, last_at: within the rollout. before: how many
     earlier rollouts had it, first_seen and last_before: when; later: how many later rollouts. Without a message
@@ -60,7 +60,7 @@ SELECT status, cluster, host, msg_fp, fp_version, substr(error_message, 1, 2000)
 FROM counted WHERE place <= :named ORDER BY n DESC, status, cluster, place LIMIT :most
 """  # noqa: S608 - HOST is a fragment of ours
 
-# Only the newest 20,000 of each side are counted: "in 900 rollouts" needs no more.
+# Only the nearest 20,000 before and after are counted, which is enough for "in 900 rollouts".
 _ELSEWHERE = """
 SELECT
   (SELECT count(DISTINCT rollout_id) FROM (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does not move though it should: rules over open targets, uncertain ones and lost runs."""
+"""What is stuck: rules for open targets, uncertain targets and lost runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
 WHERE t.is_open = 1 AND r.status <> 'paused'
 """
 
-# The tenants first: their times are then looked up once, not for each target.
+# The tenants come first in the join: their times are then looked up once, not for each target.
 _SLOW = """
 SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
        a.value AS as_of
@@ -102,7 +102,7 @@ ORDER BY at DESC LIMIT 500
 
 
 def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
-    """What is stuck as of the newest look at its tenant's API, at most 500 of each rule.
+    """What is stuck as of the last read of its tenant's API, at most 500 of each rule.
 
     Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
@@ -121,9 +121,9 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
 
 
 def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
-    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout.
+    """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
 
-    Each is judged as of the newest look at its own tenant.
+    Each is judged as of the last read of its own tenant.
     """
     found: list[tuple[Any, ...]] = []
     as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
@@ -137,7 +137,7 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     return found
 
 
-def shut_out(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
+def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
     """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
     found = []
     for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
