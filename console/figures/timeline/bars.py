@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The timeline of a rollout with a bar a target. Pure, as ``charts``.
 
-Rows of the frame are known to the browser by their number (``customdata``), which is how a click names its target.
+The ids of the targets are in ``customdata``, from where a click in the browser reports them.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
         y, thick = y + LIFT, SLIM
         until = np.fmax(until, _add_usual(figure, place, layout, expected, view.usual, view))
     _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, view)
+    ids = targets["target_id"].to_numpy(dtype=object)
     hover = _hover(targets, layout, shown, now, view)
     for status, rows_of in by_status(targets["status"].to_numpy(), shown):
         style = look(status)
@@ -73,7 +74,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
                 # Without a width Plotly computes one per trace and a rare status gets bars of several slots.
                 width=np.full(len(rows_of), thick),
                 marker=_marker(style, theme),
-                customdata=rows_of.astype(np.int32),
+                customdata=ids[rows_of],
                 text=hover[rows_of],
                 textposition="none",
                 hovertemplate="%{text}<extra></extra>",

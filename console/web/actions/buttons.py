@@ -91,7 +91,7 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
             )
             if pressed:
                 st.session_state[_OPEN] = _Confirmation(intent)
-                # The confirmation is drawn outside of what refreshes itself, or the next refresh would close it.
+                # The confirmation is drawn by the page and not by the fragment in which the button is.
                 st.rerun()
         thing = offers[0][0]
         st.page_link(
@@ -106,12 +106,18 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
         st.text(no_api)
 
 
+def is_confirming(of: str) -> bool:
+    """Whether the confirmation of an action on this rollout or instance is open."""
+    open_one: _Confirmation | None = st.session_state.get(_OPEN)
+    return open_one is not None and of in (open_one.intent.rollout_id, open_one.intent.instance_id)
+
+
 def confirmation(of: str) -> None:
     """The open confirmation, if it is of this rollout or instance. Called outside of everything that refreshes."""
-    open_one: _Confirmation | None = st.session_state.get(_OPEN)
-    if open_one is None or of not in (open_one.intent.rollout_id, open_one.intent.instance_id):
+    if not is_confirming(of):
         st.session_state.pop(_OPEN, None)
         return
+    open_one: _Confirmation = st.session_state[_OPEN]
     title = f"{open_one.intent.action.capitalize()} {_plain(open_one.intent.name)}"
     st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(open_one)
 

@@ -243,5 +243,5 @@ def versions(known: dict[str, Any]) -> None:
         tables.versions(seen)
 
 
-auto_refresh.refreshing(body, cached.something_open)
+auto_refresh.refreshing(body, lambda: cached.something_open() and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

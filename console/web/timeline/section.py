@@ -26,8 +26,9 @@ from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames
 from console.settings.environment import load_settings
 from console.text import times
+from console.web.browser import auto_refresh
 from console.web.shared import lists, plot, viewer
-from console.web.timeline import chart_zoom, selection, stale_requests
+from console.web.timeline import chart_zoom, selection
 
 HELP = (
     "A thick bar is the work on a target, the thin one before it its wait: the countdown, then the queue. In slots "
@@ -41,9 +42,6 @@ HELP = (
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
 BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
-
-# By chart the ids of its rows; of the newest charts, as Streamlit keeps for the session what it calls on a click.
-_DRAWN, CHARTS_KEPT = "timeline_drawn", 6
 
 WINDOW, _WINDOW_OF = "window", "window_of"
 WINDOW_FROM = 11
@@ -178,7 +176,6 @@ def show(
         elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
     axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
     chosen = timeline.rows_of(selection.selected()) if selectable else ()
-    ids = timeline.targets["target_id"].tolist() if selectable else None
     take = partial(_take, axis, bounds, _most(timeline, bounds))
     with head:
         chart_zoom.listen(take)
@@ -191,9 +188,9 @@ def show(
         picked: Callable[[str], None] | None = None
         if kind == "image":
             picked = partial(_boxed, take)
-        elif ids is not None:
+        elif selectable:
             picked = _clicked
-        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"), ids)
+        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"))
 
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     # The slider stands below the picture but decides what it marks.
@@ -201,6 +198,9 @@ def show(
     _forget_of_another(key[2])
     window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
+    if window is not None or (selectable and selection.selected()):
+        with head:
+            auto_refresh.hold()
     with picture:
         if count <= axes.BARS_MOST:
             draw("bars", BARS, alt, window)
@@ -243,7 +243,6 @@ def _chart(
     name: str,
     picked: Callable[[str], None] | None,
     modes: Literal["box"] | tuple[str, ...],
-    ids: list[str] | None,
 ) -> None:
     figure = json.loads(figure_json)
     boxed = modes == "box"
@@ -260,11 +259,6 @@ def _chart(
     key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
     more: dict[str, Any] = {}
     if picked is not None:
-        drawn = st.session_state.setdefault(_DRAWN, {})
-        drawn.pop(key, None)
-        drawn[key] = ids
-        for old in list(drawn)[:-CHARTS_KEPT]:
-            del drawn[old]
         # The browser repeats what was picked in a chart until it has the next one.
         more = {"on_select": lambda: picked(key) if selection.changes() == changes else None, "selection_mode": modes}
     # Said outright, the place is kept free while the chart loads.
@@ -273,8 +267,8 @@ def _chart(
 
 def _clicked(key: str) -> None:
     """Bars were clicked or boxed; their rows are in the points."""
-    points, ids = st.session_state[key]["selection"]["points"], st.session_state[_DRAWN].get(key)
-    clicked = [ids[point["customdata"]] for point in points if ids and point.get("customdata") is not None]
+    points = st.session_state[key]["selection"]["points"]
+    clicked = [point["customdata"] for point in points if point.get("customdata") is not None]
     if clicked:
         selection.select(selection.after_click(selection.selected(), clicked))
 
@@ -301,14 +295,8 @@ def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any])
         last = most
     low = int(np.clip(math.floor(first), 0, most - 1))
     window = (low, int(np.clip(math.ceil(last), low + 1, most)))
-    stale_requests.changed(WINDOW, now, window)
     st.session_state[WINDOW] = window
-    selection.touch()
-
-
-def _slid() -> None:
-    """The slider was moved, or a request tells where it stood before the zoom that moved it."""
-    st.session_state[WINDOW] = stale_requests.meant(WINDOW, st.session_state[WINDOW])
+    selection.force_new_chart()
 
 
 def _forget_of_another(source: Source) -> None:
@@ -340,7 +328,6 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         (0, most),
         key=WINDOW,
         bind="query-params",
-        on_change=_slid,
         help="The bars and the table show the targets that were in progress within the window.",
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)

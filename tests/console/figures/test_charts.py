@@ -34,7 +34,9 @@ def targets(*rows: tuple[str, str, float, float, float, float, str | None]) -> p
     names = ["host", "status", "created_at", "started_at", "completed_at", "countdown_s", "error"]
     frame = pd.DataFrame(rows, columns=names)
     frame[names[2:5]] += T0
-    return frame.assign(is_open=frame["status"].isin(["queued", "in_progress"]))
+    return frame.assign(
+        is_open=frame["status"].isin(["queued", "in_progress"]), target_id=[f"id-{h}" for h in frame["host"]]
+    )
 
 
 def arranged(frame: pd.DataFrame, now: float) -> Layout:
@@ -187,15 +189,15 @@ def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
     assert Axis().seconds((T0 + 2) * 1000) == T0 + 2
 
 
-def test_selected_bars_have_a_frame_and_every_bar_knows_its_row() -> None:
+def test_selected_bars_have_a_frame_and_every_bar_has_the_id_of_its_target() -> None:
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(selected=(0, 4, 3)))
     frame = bars(figure, "selected 2")
     # The queued one has no bar.
     assert after(frame.base) == [10, 75]
     assert frame.marker.color == "rgba(0,0,0,0)" and frame.hoverinfo == "skip"
-    rows = [int(row) for trace in figure.data if trace.customdata is not None for row in trace.customdata]
-    assert sorted(rows) == [0, 1, 2, 4]
-    assert bars(figure, "failed").customdata[0] == 4
+    ids = [target_id for trace in figure.data if trace.customdata is not None for target_id in trace.customdata]
+    assert sorted(ids) == ["id-a", "id-b", "id-c", "id-e"]
+    assert bars(figure, "failed").customdata[0] == "id-e"
 
 
 def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> None:
