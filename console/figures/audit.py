@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
-from console.text.statuses import GRID, look
+from console.figures.plotly_text import plain
+from console.figures.theme import GRID, style_axis_text
+from console.text.statuses import style_of
 from console.text.time_zone import local
-from console.text.times import plain
 
 KNOWN = ("success", "denied", "error")
-SPARK_MOST = 120
-"""Bars in the small chart of a pivot's row; the newest ones."""
 
 
 def outcome_order(outcome: str) -> tuple[int, str]:
@@ -38,7 +36,7 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     figure = go.Figure()
     for outcome in sorted(summed["outcome"].unique(), key=outcome_order):
         part = summed[summed["outcome"] == outcome]
-        style = look(outcome)
+        style = style_of(outcome)
         there = _hours_there(part["bucket"], zone) if hourly else []
         figure.add_trace(
             go.Bar(
@@ -62,7 +60,7 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)
 
 
 def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
@@ -71,20 +69,3 @@ def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
     return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
-
-
-def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
-    """One row a value, the biggest first and at most ``most``: value, events, over_time (a list of counts a bucket,
-    oldest first), not_success (share of events that were no success), and a column ``o:WORD`` for each outcome."""
-    outcomes = sorted(counts["outcome"].unique(), key=outcome_order)
-    wide = counts.pivot_table(index="value", columns="outcome", values="events", aggfunc="sum", fill_value=0)
-    wide = wide.reindex(columns=outcomes, fill_value=0)
-    total = wide.sum(axis=1)
-    good = wide["success"] if "success" in outcomes else 0
-    table = wide.add_prefix("o:").assign(events=total, not_success=1 - good / total)
-    table = table.sort_values("events", ascending=False).head(most)
-    named = counts[(counts["bucket"] != "") & counts["value"].isin(table.index)]
-    lines = named.pivot_table(index="value", columns="bucket", values="events", aggfunc="sum", fill_value=0)
-    newest = lines.sort_index(axis=1).iloc[:, -SPARK_MOST:].reindex(table.index, fill_value=0)
-    table["over_time"] = newest.to_numpy().tolist()
-    return table.reset_index()

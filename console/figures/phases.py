@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
-from console.text.statuses import ACCENT, DOUBT, FAINT, GRID, look
-from console.text.times import axis_unit, duration, plain
+from console.figures.plotly_text import axis_unit, plain
+from console.figures.theme import ACCENT, FAINT, GRID, style_axis_text
+from console.text.statuses import DOUBT, style_of
+from console.text.times import duration
 
 # Queue and countdown differ by pattern too, not by shade alone.
 # The server counts down first; what is left of the wait is queue.
@@ -47,7 +48,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
                 width=np.full(count, 0.66),
                 marker=marker,
                 customdata=[
-                    f"{name}<br>{plain(look(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
+                    f"{name}<br>{plain(style_of(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
                     for name, status, s in zip(names, targets["status"], seconds, strict=True)
                 ],
                 hovertemplate="%{customdata}<extra></extra>",
@@ -84,4 +85,4 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     figure.update_yaxes(
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
+from console.figures.plotly_text import axis_unit, place, places
+from console.figures.theme import GRID, style_axis_text
 from console.figures.timeline.packing import Bools, Ints, Usual
-from console.text.statuses import GRID, look
-from console.text.times import axis_unit, place, places
+from console.text.statuses import style_of
 
 BARS_MOST = 1500
 """Up to this many targets each one is a bar of its own; above, the browser's page gets slow and the picture useless."""
@@ -48,7 +48,7 @@ class Axis:
             return (seconds - self.origin) / self.size
         return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
 
-    def long(self, seconds: Any) -> Any:
+    def length(self, seconds: Any) -> Any:
         """A duration in seconds as a length on the axis."""
         return seconds * 1000 if self.origin is None else seconds / self.size
 
@@ -64,7 +64,7 @@ CLOCK = Axis()
 
 
 @dataclass(frozen=True)
-class View:
+class DrawOptions:
     """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
     selected, how long a run phase usually takes, the viewer's zone ('': none beside UTC)."""
 
@@ -77,18 +77,18 @@ class View:
     zone: str = ""
 
 
-WHOLE = View()
+DEFAULT = DrawOptions()
 
 
 def by_status(words: Sequence[str] | np.ndarray, shown: Bools) -> list[tuple[str, Ints]]:
     """Rows of each status, harmless first, so that the bad ones are drawn last and lie on top."""
     found = [(word, np.flatnonzero(shown & (np.asarray(words) == word))) for word in pd.unique(np.asarray(words))]
-    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (look(pair[0]).severity, pair[0]))
+    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (style_of(pair[0]).severity, pair[0]))
 
 
-def dress(
+def add_axes(
     figure: go.Figure,
-    view: View,
+    options: DrawOptions,
     bounds: tuple[float, float] | None,
     count: int,
     title: str | None,
@@ -99,7 +99,7 @@ def dress(
 
     count: rows; title: of the y axis, None where ``ticks`` (more of that axis) name the rows; row_height: pixels.
     """
-    axis, grid = view.axis, GRID[view.theme]
+    axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
     # Where no name stands on the axes their room is known. Left to Plotly, it draws the whole figure once more.
     known = title is not None
@@ -119,14 +119,14 @@ def dress(
         figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
     if bounds is not None:
         # A window is drawn as it is: what the chart's reset gives back is the same one.
-        pad = 0.0 if bounds == view.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
+        pad = 0.0 if bounds == options.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
         figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
     figure.update_xaxes(automargin=not known)
     figure.update_yaxes(
         range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=not known
     )
     figure.update_yaxes(**ticks)
-    return legible(figure, view.theme)
+    return style_axis_text(figure, options.theme)
 
 
 _CLOCK = [

@@ -12,6 +12,7 @@ from console.figures import audit
 from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.web.audit import tables
+from console.web.audit.pivot import pivot
 from console.web.audit.tables import word
 from console.web.shared import cached, export_menu, lists, messages, plot, viewer
 
@@ -27,7 +28,7 @@ def figure(counts: pd.DataFrame, theme: str, zone: str) -> str:
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
 def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
-    return audit.pivot(counts)
+    return pivot(counts)
 
 
 def body() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.shared import columns, links, pages
 from console.web.shared.status import status_cells, status_column
 
@@ -32,7 +32,7 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     shown = {
         "name": columns.text(title, 300),
         "events": columns.count("events", 100),
-        **{name: columns.count(look(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
+        **{name: columns.count(style_of(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
         "not_success": columns.share("not a success", 130),
         "over_time": st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary"),
     }

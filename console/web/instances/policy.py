@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from console.figures import instance
+from console.figures.policy import window_strip
 from console.record.read import frames
 from console.record.read import policy as policy_queries
 from console.text import times
@@ -23,7 +23,7 @@ COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MC
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
 def strip(open_hours: tuple[bool, ...], now: float, theme: str) -> str:
-    return plot.to_json(instance.window_strip(open_hours, now, theme))
+    return plot.to_json(window_strip(open_hours, now, theme))
 
 
 def body() -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from console.record.read import compare, frames, rollouts
 from console.text import times
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
 
@@ -75,7 +75,7 @@ def in_words(rollout: Rollout) -> str:
     """A rollout as one line of plain text."""
     what = rollout.get("host") or f"{rollout['total']:,} target{'s' if rollout['total'] != 1 else ''}"
     created = times.moment(rollout["created_at"]) or "unknown time"
-    return f"{created} UTC · {what} · {look(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
+    return f"{created} UTC · {what} · {style_of(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
 
 
 def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.shared import columns, links, pages
 from console.web.shared.status import status_cells, status_column
 
@@ -21,7 +21,7 @@ IN_FLIGHT = "in_flight"
 
 def _status(title: str, width: int = 120, pinned: bool = False) -> Any:
     """A column of the few statuses that a result can have; with all there are, a wide grid would be slow to send."""
-    looks = [look(word) for word in (*STATUSES, IN_FLIGHT)]
+    looks = [style_of(word) for word in (*STATUSES, IN_FLIGHT)]
     return st.column_config.MultiselectColumn(
         title,
         options=[style.label for style in looks],
@@ -54,7 +54,9 @@ def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
     """One row a host, one column a task."""
     places = [str(name) for name in found.columns if str(name).isdecimal()]
     cells = {
-        place: pd.Series([[look(word).label] if isinstance(word, str) else [] for word in found[place]], dtype=object)
+        place: pd.Series(
+            [[style_of(word).label] if isinstance(word, str) else [] for word in found[place]], dtype=object
+        )
         for place in places
     }
     shown = {
@@ -78,7 +80,7 @@ def tasks(found: pd.DataFrame) -> None:
     shown = {
         "play": columns.count("play", 60),
         "task": columns.text("task", 300),
-        **{word: columns.count(look(word).label, 110) for word in reversed(STATUSES)},
+        **{word: columns.count(style_of(word).label, 110) for word in reversed(STATUSES)},
         "longest": columns.text("longest", 90),
         "longest_host": columns.text("on", 220),
         "role": columns.text("role", 130),

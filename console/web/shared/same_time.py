@@ -12,7 +12,7 @@ import streamlit as st
 
 from console.record.read import same_time
 from console.text import times
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.runs import tables as run_tables
 from console.web.shared import cached, lists, pages, rollout_and_run_tables, viewer
 
@@ -57,7 +57,9 @@ def acted_and_audited(actions: pd.DataFrame, counts: pd.DataFrame, events: pd.Da
 
     st.markdown("**Audit**")
     if len(counts):
-        lists.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
+        lists.line(
+            *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
+        )
         if len(events):
             rollout_and_run_tables.audit_around(events)
         st.page_link(pages.AUDIT, label="Audit summary", icon=":material/arrow_forward:")

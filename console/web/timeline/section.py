@@ -19,9 +19,9 @@ import pandas as pd
 import streamlit as st
 
 from console.figures.timeline import axes
-from console.figures.timeline.axes import CLOCK, Axis, View
+from console.figures.timeline.axes import CLOCK, Axis, DrawOptions
 from console.figures.timeline.bars import timeline_bars
-from console.figures.timeline.heatmap import timeline_image
+from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames
 from console.settings.environment import load_settings
@@ -49,7 +49,7 @@ WINDOW_FROM = 11
 
 
 @dataclass(frozen=True)
-class Timeline:
+class PlacedTargets:
     """Targets and their places. ``now`` is where open bars end: the time of the last look at the API."""
 
     targets: pd.DataFrame
@@ -72,7 +72,7 @@ class Timeline:
         return tuple(np.flatnonzero(self.targets["target_id"].isin(ids).to_numpy()).tolist()) if ids else ()
 
 
-def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
+def _arrange(targets: pd.DataFrame, now: float) -> PlacedTargets:
     layout = lay_out(
         targets["created_at"].to_numpy(float),
         targets["started_at"].to_numpy(float),
@@ -81,7 +81,7 @@ def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
         targets["is_open"].to_numpy(bool),
         now,
     )
-    return Timeline(targets, layout, now)
+    return PlacedTargets(targets, layout, now)
 
 
 Source = tuple[str, tuple[Any, ...]]
@@ -100,7 +100,7 @@ class Earlier:
 
 # Shared as it is, since nobody changes it: copied, 20,000 targets cost 40 ms of a run.
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
-def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> Timeline:
+def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> PlacedTargets:
     _name, args = source
     return _arrange(_query(Path(path), *args), now)
 
@@ -147,10 +147,10 @@ def _figure(
     key = (path, stamp, source, now)
     timeline = _timeline(*key, _query)
     usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
-    view = View(theme, rows, axis, window, selected, usual, zone)
+    options = DrawOptions(theme, rows, axis, window, selected, usual, zone)
     if kind == "image":
-        return plot.to_json(timeline_image(timeline.targets, timeline.layout, view))
-    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, view))
+        return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
+    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
@@ -232,7 +232,7 @@ def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
     )
 
 
-def _origin(timeline: Timeline, bounds: tuple[float, float]) -> float:
+def _origin(timeline: PlacedTargets, bounds: tuple[float, float]) -> float:
     """Where elapsed time begins: when the first target was created, else when the first one started."""
     return float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
 
@@ -311,14 +311,14 @@ def _offered(count: int) -> bool:
     return count >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
 
 
-def _most(timeline: Timeline, bounds: tuple[float, float]) -> int:
+def _most(timeline: PlacedTargets, bounds: tuple[float, float]) -> int:
     """Where the slider ends, in seconds after the first start."""
     # While the rollout grows the slider's end moves in steps, so that the chosen window survives a refresh.
     step = 600 if timeline.layout.open.any() else 1
     return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
 
 
-def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, float] | None:
+def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float, float] | None:
     """The window slider, in seconds after the first start; None when it covers everything."""
     most = _most(timeline, bounds)
     first, last = st.slider(
@@ -336,7 +336,7 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
     return None if (first, last) == (0, most) else window
 
 
-def _notes(timeline: Timeline, per_target: bool = False) -> None:
+def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
     """What the picture does not show."""
     notes = []
     if np.any(timeline.layout.open):

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures.health_bands import HOLD_LEAST, HOLD_MOST, Band, bands, usual_hold
-from console.figures.instance import deploy_times, health_strip, window_strip
+from console.figures.instance import deploy_times, health_strip
+from console.figures.policy import window_strip
 from tests.console.support.seeded import HOSTILE
 
 TIMES = st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True).map(sorted)
