@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Audit counts as figures and as a pivot. Pure: frames in, figures and frames out."""
+"""The figure of audit counts. Pure: frames in, figures out."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KNOWN = ("success", "denied", "error")
 
 
 def outcome_order(outcome: str) -> tuple[int, str]:
-    """The usual outcomes first, the good one at the bottom of a stack."""
+    """Sort key: the known outcomes first, success at the bottom of a stack."""
     return (KNOWN.index(outcome) if outcome in KNOWN else len(KNOWN), outcome)
 
 
 def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
     """Events a bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
 
-    zone: the viewer's, in which an hour's start is named on hover; a day of UTC is no day there.
+    zone: the viewer's, in which the label also gives the start of an hour; not that of a day, which is a day in UTC.
     """
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
@@ -64,7 +64,7 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
 
 
 def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
-    """The start of each hour in the viewer's zone, as a further line of its label; [] without a zone."""
+    """The start of each hour in the viewer's zone, as an additional line of its label; [] without a zone."""
     if not zone:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the pages Instance and Policy. Pure, like charts.py."""
+"""The figures of the page Instance. Pure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": Non
 
 
 def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
-    """Bands of health over ``span`` (epoch seconds). What no look covers shows the hatched ground.
+    """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
 
-    zone: the viewer's, named on hover beside UTC.
+    zone: the viewer's, for a second time in the labels.
     """
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            name="· not looked at",
+            name="· no check",
             base=[place(span[0])],
             x=[(span[1] - span[0]) * 1000],
             y=[0],
@@ -56,7 +56,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
                     f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
-                    f"<br>{duration(band.end - band.start)}, {band.looks} look{'s' if band.looks > 1 else ''}"
+                    f"<br>{duration(band.end - band.start)}, {band.checks} check{'s' if band.checks > 1 else ''}"
                     for band in part
                 ],
                 textposition="none",

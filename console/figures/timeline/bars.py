@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a rollout with a bar a target. Pure, as ``charts``.
+"""The timeline of a rollout with a bar for each target. Pure.
 
 The ids of the targets are in ``customdata``, from where a click in the browser reports them.
 """
@@ -22,19 +22,19 @@ from console.text.statuses import StatusStyle, style_of
 from console.text.times import duration, moments
 
 BAR, WAIT = 0.78, 0.2
-# Where the usual end is shown, the bar is thinner and makes room for two strips below it.
+# If the usual end is shown, the bar is thinner and above two strips.
 SLIM, LIFT = 0.56, -0.14
 STRIPS = (0.19, 0.3)
 STRIP = 0.1
 
 
 def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
-    """One bar a target, one trace a status; before it a thin pale bar for its wait (countdown, then queue).
+    """One bar for each target, one trace for each status; before it a thin bar for its wait (countdown, then queue).
 
-    targets: the frame of ``queries.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
-    and shows the whole wait, open ones to ``now``; 'slots' shows the wait as far as the slot was free. Below a bar
-    lie two strips, from the median to the 95th percentile of the run: of this instance and of the fleet; in slots
-    only of runs that are open.
+    targets: the frame of ``rollouts.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
+    and shows its complete wait, up to ``now`` if it still waits; 'slots' shows the wait only while the slot was free.
+    Below a bar are two strips from the median to the 95th percentile of the run, of this instance and of the fleet;
+    with 'slots' only below open runs.
     """
     axis, theme = options.axis, options.theme
     shown = layout.placed if options.window is None else in_window(layout, *options.window)
@@ -73,7 +73,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: Dr
                 base=axis.at(layout.start[rows_of]),
                 x=axis.length(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
                 y=y[rows_of],
-                # Without a width Plotly computes one per trace and a rare status gets bars of several slots.
+                # Without a width Plotly computes one for each trace, and bars of a rare status cover several slots.
                 width=np.full(len(rows_of), thick),
                 marker=_marker(style, theme),
                 customdata=ids[rows_of],
@@ -87,7 +87,7 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: Dr
         _add_outlines(figure, layout, y, chosen, thick, options)
     if layout.open.any():
         figure.add_vline(x=axis.at(now), line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
-    bounds = options.window or _whole(layout, wait_from, waiting, until)
+    bounds = options.window or _bounds(layout, wait_from, waiting, until)
     return add_axes(figure, options, bounds, count, title, ticks, height)
 
 
@@ -101,7 +101,7 @@ def _marker(style: StatusStyle, theme: str) -> dict[str, object]:
 
 
 def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, options: DrawOptions) -> np.ndarray:
-    """One label a target that is shown: name, status, start, took, what is usual, wait, error."""
+    """A label for each target shown: name, status, start, duration, usual duration, wait, error."""
     labels = np.empty(len(targets), dtype=object)
     columns = zip(
         targets["host"].to_list(),
@@ -148,7 +148,7 @@ def _add_waits(
 def _add_usual(
     figure: go.Figure, place: Ints, layout: Layout, expected: Bools, usual: Usual, options: DrawOptions
 ) -> Floats:
-    """The strips from median to 95th percentile; returns where the last strip of each open target ends."""
+    """Add the strips from median to 95th percentile; returns where the last strip of each open target ends."""
     until = np.full(place.size, np.nan)
     bands = (
         ("usual end here", usual.p50, usual.p95, ACCENT[options.theme], STRIPS[0], 0.8),
@@ -166,7 +166,7 @@ def _add_thin(
     figure: go.Figure, name: str, y: Floats, rows: Ints, first: Floats, last: Floats, width: float, colour: str,
     opacity: float, options: DrawOptions,
 ) -> None:  # fmt: skip
-    """A trace of thin bars that answer neither hover nor click."""
+    """Add a trace of thin bars without hover and click."""
     if not rows.size:
         return
     figure.add_trace(
@@ -177,7 +177,7 @@ def _add_thin(
             x=options.axis.length(last[rows] - first[rows]),
             y=y[rows],
             width=np.full(rows.size, width),
-            # In the colour itself: the legend's sign does not take a marker's own opacity.
+            # The opacity is in the colour, because the legend ignores the opacity of a marker.
             marker={"color": see_through(colour, opacity), "line": {"width": 0}},
             hoverinfo="skip",
         )
@@ -185,7 +185,7 @@ def _add_thin(
 
 
 def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, options: DrawOptions) -> None:
-    """A frame around each selected bar. Plotly's own look of a selection goes with every new figure."""
+    """Add a frame around each selected bar. Plotly's own style of a selection is lost with every new figure."""
     figure.add_trace(
         go.Bar(
             orientation="h",
@@ -200,7 +200,7 @@ def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thic
     )
 
 
-def _whole(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:
+def _bounds(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:
     begins = wait_from[waiting & np.isfinite(wait_from)]
     bounds = layout.bounds
     if bounds is None:

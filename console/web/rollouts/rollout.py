@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rollout: what came of it, its timeline, why it went so, its targets."""
+"""One rollout: its result, its timeline, the section Why, its targets."""
 
 from __future__ import annotations
 
@@ -135,14 +135,14 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
 
 
 def selected_ones() -> tuple[str, ...] | None:
-    """What is selected and what can be done with it; returns the ids if the table shall show nothing else."""
+    """The line about the selection; returns the selected ids if the table shows only these, else None."""
     chosen = selection.selected()
     if not chosen:
         return None
     with lists.row():
         more = selection.left_out()
         st.caption(
-            f"{len(chosen):,} selected" + (f", the most there can be; {more:,} left out" if more else ""),
+            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""),
             width="content",
         )
         alone = st.toggle("Selected only", key="selected_only", bind="query-params")
