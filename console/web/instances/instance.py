@@ -156,11 +156,12 @@ def deploys(known: dict[str, Any]) -> None:
     fleet = cached.ask(attention.usual_seconds)
     p50, p95, whose = usual["p50"], usual["p95"], "its"
     if p95 is not None:
-        said = f"Its {usual['n']:,} succeeded deploys took {times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
+        took = f"{times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
+        sentence = f"Its {usual['n']:,} succeeded deploys took {took}"
     else:
-        said = f"Too few of its deploys succeeded for its own p50 and p95 ({usual['n']} of {instances.USUAL_LEAST})"
+        sentence = f"Too few of its deploys succeeded for its own p50 and p95 ({usual['n']} of {instances.USUAL_LEAST})"
         p95, whose = fleet, "the fleet's"
-    st.caption(said + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
+    st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
         plot.chart(
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"

@@ -128,15 +128,15 @@ def components(rows: list[dict[str, Any]]) -> None:
 
 def versions(found: pd.DataFrame) -> None:
     """When each runtime version was first seen on one instance, and what else changed at that time."""
-    told = [json.loads(text) for text in found["versions_json"]]
-    before = [*told[1:], None]
+    contents = [json.loads(text) for text in found["versions_json"]]
+    before = [*contents[1:], None]
     frame = found.assign(
         seen=columns.moments(found["taken_at"]),
         changed=[
-            "first look"
+            "first read"
             if old is None
             else ", ".join(f"{name} {old.get(name) or '?'} → {now or 'gone'}" for name, now in _moved(old, new))
-            for old, new in zip(before, told, strict=True)
+            for old, new in zip(before, contents, strict=True)
         ],
     )
     shown = {

@@ -59,13 +59,13 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
-    looks = [("API data", read[0], oldest)] if read else []
-    looks += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
-    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in looks] or [
+    sources = [("API data", read[0], oldest)] if read else []
+    sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
+    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {times.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
-    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in looks if viewer.local_time(at)]
+    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in sources if viewer.local_time(at)]
     st.caption(" · ".join(parts), help=" · ".join(there) or None)
     return fresh
