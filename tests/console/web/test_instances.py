@@ -87,7 +87,7 @@ def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         said = words(app)
         for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
-        for word in ("30 actions", "p95", "checks in this time", "that were no success", "Versions seen over time"):
+        for word in ("30 actions", "p95", "checks in this time", "that were not a success", "Versions seen over time"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
 

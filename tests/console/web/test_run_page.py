@@ -115,7 +115,7 @@ def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monk
     app = opened(monkeypatch, rolling, "run", id="r", beside="true")
     assert not app.exception
     said = words(app)
-    assert "250 hosts, those in trouble first" in said and "± changed" in said and "reboot" in said
+    assert "250 hosts, problems first" in said and "± changed" in said and "reboot" in said
     for details, expected in (
         ("Tasks", "9 tasks, all batches together"),
         ("Recap", "250 hosts"),
