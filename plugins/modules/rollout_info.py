@@ -65,8 +65,8 @@ rollouts:
   description:
     - The rollouts as returned by the server, newest first; one if O(rollout_id) was given.
     - C(canonical_status) is added, one of V(pending), V(in_progress), V(paused), V(cancelling), V(completed),
-      V(partial), V(failed), V(cancelled), or the server's own status if it is none of these. C(finished) is whether
-      the rollout has finished. C(cancelled_targets) is computed from the other counters.
+      V(partial), V(failed), V(cancelled), or the server's own status if none of these applies. C(finished)
+      shows whether the rollout has finished. C(cancelled_targets) is computed from the other counters.
   returned: success
   type: list
   elements: dict
