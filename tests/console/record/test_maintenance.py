@@ -341,7 +341,7 @@ def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_h
 
 AS_SOMEBODY_ELSE = """
 import importlib, os, pkgutil, sys
-import console
+import console, pandas, plotly, sqlite_utils, streamlit
 from console.__main__ import main
 # The commands import what they need when they run; by then the checkout may be out of this account's reach.
 for module in pkgutil.walk_packages(console.__path__, "console."):
