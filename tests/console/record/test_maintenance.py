@@ -341,11 +341,11 @@ def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_h
 
 AS_SOMEBODY_ELSE = """
 import contextlib, io, os, sys
-import streamlit
+import pandas, plotly, requests, streamlit
 from console.__main__ import main
 copy, other, *commands = sys.argv[1:]
 os.execve = lambda *_: sys.exit(print("served"))
-# A first run on another database imports what the commands need: the other account may not be able to read the checkout.
+# A first run on another database imports what the commands need: the other account may not read the checkout.
 for command in commands:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main([*command.split(), "--db", other])
