@@ -12,10 +12,10 @@ import pandas as pd
 from console.record.read.frames import as_frame, reading
 from console.text.message_fingerprint import normalised
 
-# At most so many rows of each kind are read, the newest.
+# At most so many of the newest targets, and as many results, are read.
 MOST_FAILURES = 200_000
 
-# The newest row of a cluster is its sample; rows without a time come last.
+# The sample of a message is its newest row; rows without a time come last.
 _FAILED = """
 WITH failed AS (
   SELECT * FROM (

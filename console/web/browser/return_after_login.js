@@ -9,17 +9,18 @@ function keep(data, parentElement) {
   const line = parentElement.querySelector("p")
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ page: data.keep, query: location.search, at: Date.now() }))
-    line.textContent = "After the sign-in your link opens."
+    line.textContent = "Your link opens after the sign-in."
   } catch {
-    line.textContent = "After the sign-in the first page opens: open your link once more then."
+    line.textContent = "After the sign-in the first page opens. Then open your link again."
   }
 }
 
 function openKept(data) {
   let wanted
   try {
-    wanted = JSON.parse(sessionStorage.getItem(KEY))
+    wanted = sessionStorage.getItem(KEY)
     sessionStorage.removeItem(KEY)
+    wanted = JSON.parse(wanted)
   } catch { return }
   const age = Date.now() - wanted?.at
   if (!data.first || !(age >= 0 && age < 3600e3) || !data.pages.includes(wanted.page)) return

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the record: answers are kept until the database changes."""
+"""Cached reads of the database: an answer is kept until the database changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_copy() -> bool:
     try:
         return ask(freshness_queries.freshness).copied_at is not None
     except DatabaseProblem:
-        # The page's body says it.
+        # The body of the page shows this error.
         return False
 
 
@@ -58,5 +58,5 @@ def something_open(rollout_id: str = "", run_id: str = "") -> bool:
             return (ask(runs.run, run_id) or {}).get("status") == "running"
         return ask(freshness_queries.freshness).open_work
     except DatabaseProblem:
-        # The page's body says it.
+        # The body of the page shows this error.
         return False

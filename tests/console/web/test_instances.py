@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from console.collect.api.records import policy_row
-from console.record.read import frames, instances
+from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
@@ -88,7 +88,7 @@ def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         said = words(app)
         for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
-        for word in ("30 actions", "p95", "checks in this time", "that were no success", "Versions seen over time"):
+        for word in ("30 actions", "p95", "checks in this time", "that were not a success", "Versions seen over time"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
 
@@ -171,7 +171,12 @@ def test_usual_is_of_succeeded_deploys_alone(tmp_path: Path) -> None:
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
         store.put_rollouts(reads)
-    assert instances.instance_usual(path, TENANT, ident(5, 0xB0)) == {"n": 4, "p50": 20.0, "p95": 40.0}
+    assert durations.usual_of_instance(path, TENANT, ident(5, 0xB0)) == {
+        "n": 4,
+        "p50": 20.0,
+        "p95": 40.0,
+        "fleet_p95": 40.0,
+    }
     found, total = instances.instance_targets(path, TENANT, ident(5, 0xB0), NOW, size=2)
     assert (total, found["took_s"].tolist()) == (5, [1000.0, 40.0])
 

@@ -266,5 +266,5 @@ def test_a_database_of_a_newer_console_is_refused_clearly(
 def test_every_page_can_be_shared(page: str, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, page, id=RUN)
     assert not app.exception
-    assert "Link to this view, filters and page included" in words(app)
+    assert "Link to this view with its filters and page" in words(app)
     assert app.get("download_button")
