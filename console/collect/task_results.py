@@ -31,9 +31,9 @@ TROUBLE = frozenset({"failed", "ignored", "unreachable"})
 
 
 def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The ids that a result names, as (kind, id); kind ``adopted`` is a rollout that the task followed and somebody else
-    had started, which is of kind ``rollout`` too. Those in lists of records are left out: a task that lists a hundred
-    rollouts has not worked on them."""
+    """The ids that a result names, as (kind, id). Those in lists of records are left out: a task that lists a hundred
+    rollouts has not worked on them. A rollout that the task followed, and somebody else had started, is named twice, as
+    ``rollout`` and as ``adopted``."""
     for key, value in result.items():
         if isinstance(value, Mapping):
             if depth < _DEEPEST_LINK:

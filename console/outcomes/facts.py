@@ -51,6 +51,7 @@ class Target:
     host: str
     status: str
     target_id: str = ""
+    instance_id: str = ""
     created_at: float | None = None
     started_at: float | None = None
     completed_at: float | None = None

@@ -102,7 +102,7 @@ def counts(facts: Facts) -> dict[str, int]:
 
 
 def has_report(facts: Facts) -> bool:
-    """Whether the run says itself what became of each instance; the report of a fleet rollout names only the rollout."""
+    """Whether the run says itself what became of each instance; that of a fleet rollout names only the rollout."""
     return isinstance(facts.report.get("counts"), Mapping)
 
 

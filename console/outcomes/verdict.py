@@ -29,7 +29,7 @@ from console.outcomes.words import (
 
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
-_OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": COMPLETE, "cancelled": CANCELLED}
+_OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
 _OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING}
 _OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
 _REASONS_NAMED = 2
@@ -51,13 +51,11 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
     found = counts(facts) if counted is None else counted
     name = verdict_word(facts)
     why = _why(facts, name, found)
-    opening = _OPENINGS[name]
-    if name == RUNNING:
-        sentence = _stop(f"{opening}, {why}" if why else opening)
-    elif name in (COMPLETE, CHECK):
-        sentence = _stop(f"{opening}: {why}" if why and why != COMPLETE else opening)
+    opening = _OPENINGS[name] + ("" if name in (RUNNING, COMPLETE, CHECK) else _after_batch(facts))
+    if name == CHECK or why in ("", name):
+        sentence = _stop(opening)
     else:
-        sentence = _stop(": ".join(part for part in (opening + _after_batch(facts), why) if part))
+        sentence = _stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
     numbers = in_words(facts, found)
     return Verdict(name, why, f"{sentence} {_stop(numbers)}" if numbers else sentence)
 
@@ -112,7 +110,7 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
     if name == LOST:
         return "its process ended without a recap" if facts.status == "lost" else "how it ended is not known"
     if name == CANCELLED:
-        return "the job was cancelled"
+        return CANCELLED
     if facts.adopted:
         return "it followed a rollout that somebody else started"
     if name in (COMPLETE, CHECK):
@@ -135,15 +133,15 @@ def _reasons(facts: Facts) -> str:
 
 
 def _why_of_rollout(facts: Facts, name: str) -> str:
-    if name == STOPPED:
+    if facts.status == "paused":
         return "paused at the server"
     if facts.status == "cancelling":
         return "being cancelled"
     if name == CANCELLED:
-        return "cancelled at the server"
+        return CANCELLED
     if name == INCONCLUSIVE:
         return f"the server says {facts.status!r}"
-    return {"partial": "with failures", "failed": "with failures", "completed": COMPLETE}.get(facts.status, "")
+    return {"partial": "with failures", "failed": "no target succeeded", "completed": COMPLETE}.get(facts.status, "")
 
 
 def _plan(facts: Facts) -> str:
