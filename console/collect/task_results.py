@@ -32,13 +32,16 @@ TROUBLE = frozenset({"failed", "ignored", "unreachable"})
 
 def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
     """The ids that a result names, as (kind, id). Those in lists of records are left out: a task that lists a hundred
-    rollouts has not worked on them."""
+    rollouts has not worked on them. A rollout that the task followed, and somebody else had started, is named twice, as
+    ``rollout`` and as ``adopted``."""
     for key, value in result.items():
         if isinstance(value, Mapping):
             if depth < _DEEPEST_LINK:
                 yield from references(value, depth + 1)
         elif key in _LINKS:
             yield from _reference(_LINKS[key], value)
+            if key == "rollout_id" and result.get("adopted") is True:
+                yield from _reference("adopted", value)
         elif isinstance(value, list):
             kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
             for item in value if kind else ():

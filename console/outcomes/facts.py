@@ -18,8 +18,10 @@ KINDS = (RUN, ROLLOUT, ACT)
 class Result:
     """One result of a task on an instance, as the run log has it. Times are epoch seconds.
 
-    action: the module's name without its collection. status: ok, failed, ignored, unreachable or skipped. values: what
-    is stored of the result: everything of one that changed or failed, else ids, durations and flags.
+    action: the module's name without its collection. A failure is here whatever its module, but for those of the tasks
+    that run once for the whole run (plan, gate, report), which are no instance's. status: ok, failed, ignored,
+    unreachable or skipped. values: everything that is stored of a failure, else what matters here (``adopted``).
+    was_sent: the result names what was sent to the server; a prediction that something would be changed does not.
     """
 
     host: str
@@ -30,7 +32,7 @@ class Result:
     values: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
     started_at: float | None = None
-    role: str = ""
+    was_sent: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Target:
 
     host: str
     status: str
+    target_id: str = ""
+    instance_id: str = ""
     created_at: float | None = None
     started_at: float | None = None
     completed_at: float | None = None
@@ -73,13 +77,14 @@ class Facts:
     folder and suffix, ``rollout``, or the act. status: of the run, the rollout or the act, as stored. check: the run
     was a prediction; None where nobody knows.
 
-    report: of the run (``stats_json.fleetops_report``), empty without one. hosts: who was meant. planned: who was to be
-    changed, None where that is not known. batches: those that began; batches_planned: how many the plan had, None where
-    that is not known. results: of our own modules on instances, in their order. in_flight: by host. targets: at the
-    server, of the rollouts that the operation started (of a rollout: its own). rollout: its record, with the counters
-    of the table ``rollouts`` (total, succeeded, failed, ...), where no targets are read. adopted: the run followed a
-    rollout that somebody else started. first_failure: the first failed result of the run, as a sentence. detail: what
-    the server said, of an act.
+    report: of the run (``stats_json.fleetops_report``), empty without one; report_cut: its lists that are not whole,
+    because the report was too long to be kept; the numbers in it are whole always. hosts: who was meant. planned: who
+    was to be changed, None where that is not known. batches: those that began; batches_planned: how many the plan had,
+    None where that is not known. results: of our own modules on instances, in their order. in_flight: by host.
+    targets: at the server, of the rollouts that the operation started (of a rollout: its own). rollout: its record,
+    with the counters of the table ``rollouts`` (total, succeeded, failed, ...), where no targets are read. adopted:
+    the run followed a rollout that somebody else started. first_failure: the first failed result of the run, as a
+    sentence. detail: what the server said, of an act.
     """
 
     kind: str
@@ -87,6 +92,7 @@ class Facts:
     status: str
     check: bool | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    report_cut: frozenset[str] = frozenset()
     hosts: Sequence[str] = ()
     planned: Sequence[str] | None = None
     batches: Sequence[Batch] = ()

@@ -45,7 +45,7 @@ _DONE = {
     "cancel": "cancelled",
 }
 _DEPLOYS = ("rolling_redeploy", "fleet_rollout", "rollout")
-_WORDS = {NOT_TOUCHED: "not touched", CURRENT: "nothing to do"}
+_WORDS = {NOT_TOUCHED: "not touched", CURRENT: "left alone"}
 
 
 def word(category: str, name: str = "rolling_redeploy") -> str:
