@@ -62,3 +62,13 @@ def moments(zone: str, *times: float) -> str:
     """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
     text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
     return f"{text}<br>({there})" if there else text
+
+
+def day_and_time(at: float | None, now: float) -> str:
+    """A time in UTC, its day in words if it is today's or yesterday's, its year if that is another: 'today 02:14',
+    'yesterday 22:05', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
+    day, today = moment(at, "%Y-%m-%d"), moment(now, "%Y-%m-%d")
+    if not day:
+        return ""
+    name = {today: "today", moment(now - 86400.0, "%Y-%m-%d"): "yesterday"}.get(day)
+    return f"{name or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M')}"

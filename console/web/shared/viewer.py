@@ -36,3 +36,8 @@ def local_time(*moments: float | None) -> str | None:
 def theme() -> str:
     """'light' or 'dark', as the browser shows the page."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def when(at: float | None) -> str:
+    """A time in UTC for lists, with the day in words where it is near: 'today 02:14', 'yesterday 22:05', '11-02 09:30'."""
+    return times.day_and_time(at, time.time())
