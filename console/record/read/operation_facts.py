@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
-from console.outcomes.outcome import READS, WORK, has_report
-from console.record.read.frames import dicts
+from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.record.read.frames import dicts, one
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -69,6 +69,8 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     more: dict[str, Any] = {}
     tasks = _tasks(conn, run_id)
     expand = whole or not has_report(facts)
+    if of_rollout(facts) and not whole and (rollout := _only_rollout(conn, run_id, facts)):
+        return replace(facts, rollout=rollout)
     more["batches"], hosts = _plays(conn, run_id, tasks, with_hosts=expand)
     if expand:
         more["results"] = _results(conn, run_id, tasks)
@@ -100,6 +102,25 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
         hosts=(str(act["name"] or act["instance_id"] or act["rollout_id"] or ""),),
         detail=str(act["detail"] or ""),
     )
+
+
+def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
+    """The record of the rollout that a run started or followed, by the server or else by its report."""
+    links = conn.execute(
+        "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
+    ).fetchall()
+    if len(links) > 1:
+        return None
+    if links:
+        found = one(
+            conn,
+            "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
+            {"id": links[0][0]},
+        )
+        if found is not None:
+            return found
+    told = facts.report.get("rollout")
+    return told if isinstance(told, dict) else None
 
 
 Tasks = dict[int, tuple[str, str, str, int]]
