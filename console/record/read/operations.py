@@ -323,7 +323,8 @@ _COUNTS = (*CATEGORIES, "instances", "rollouts")
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    for columns, kind in ((_NUMBERS, "float64"), (_COUNTS, "int64")):
-        for column in columns:
-            frame[column] = frame[column].astype(kind)
+    for column in _NUMBERS:
+        frame[column] = frame[column].astype(float)
+    for column in _COUNTS:
+        frame[column] = frame[column].astype("int64")
     return frame
