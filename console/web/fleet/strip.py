@@ -23,7 +23,7 @@ def strip(fleet: Fleet, now: float, name: str = "") -> Markup:
     cells = joined(
         Markup("<div>{}</div>").format(cell)
         for cell in (_health(fleet), _versions(fleet), _updates(fleet), _in_flight(fleet), _window(fleet, now),
-                     _last_day(fleet, now))
+                     _last_day(fleet))
     )  # fmt: skip
     return Markup('{}<div class="fo-strip">{}</div>').format(title, cells)
 
@@ -111,14 +111,13 @@ def _window(fleet: Fleet, now: float) -> Markup:
     return _cell("Maintenance window", figure, [], small(f"{times.rounded(change - now)} left"))
 
 
-def _last_day(fleet: Fleet, now: float) -> Markup:
-    since = times.moment(now - 86400.0, "%Y-%m-%dT%H:%M")
+def _last_day(fleet: Fleet) -> Markup:
     parts = [
         Segment(word, count, style_of(word).word,
-                address(pages.OPERATIONS, operations_verdict=style_of(word).word, operations_from=since))
+                address(pages.OPERATIONS, operations_status=style_of(word).word, operations_when="last 24 h"))
         for word in VERDICTS
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip
     total = sum(one.count for one in parts)
-    figure = link(f"{total:,} operation{'s' if total != 1 else ''}", pages.OPERATIONS, operations_from=since)
+    figure = link(f"{total:,} operation{'s' if total != 1 else ''}", pages.OPERATIONS, operations_when="last 24 h")
     return _cell("Last 24 hours", figure if total else "no operation", parts, legend(parts))

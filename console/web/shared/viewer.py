@@ -41,3 +41,8 @@ def theme() -> str:
 def when(at: float | None) -> str:
     """A time in UTC for lists, with the day in words where it is near: 'today 02:14', 'yesterday 22:05', '11-02 09:30'."""
     return times.day_and_time(at, time.time())
+
+
+def clock_time(at: float | None) -> str:
+    """The time of day in UTC, with seconds; '' when unknown."""
+    return times.moment(at, "%H:%M:%S")

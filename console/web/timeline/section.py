@@ -19,7 +19,7 @@ import pandas as pd
 import streamlit as st
 
 from console.figures.timeline import axes
-from console.figures.timeline.axes import CLOCK, Axis, DrawOptions
+from console.figures.timeline.axes import CLOCK, Axis, DrawOptions, Mark
 from console.figures.timeline.bars import timeline_bars
 from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
@@ -142,23 +142,25 @@ def _figure(
     window: tuple[float, float] | None,
     selected: tuple[int, ...],
     zone: str,
+    marks: tuple[Mark, ...],
     _query: Query,
 ) -> str:
     key = (path, stamp, source, now)
     timeline = _timeline(*key, _query)
     usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
-    options = DrawOptions(theme, rows, axis, window, selected, usual, zone)
+    options = DrawOptions(theme, rows, axis, window, selected, usual, zone, marks)
     if kind == "heatmap":
         return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
     return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
-    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None, selectable: bool = False
+    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None,
+    selectable: bool = False, marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
-    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection.
+    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn as dashed lines.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
@@ -184,7 +186,7 @@ def show(
         rows: axes.Rows = "targets" if per_target else "slots"
         # The heat map has no times in its labels, so that all viewers share one figure.
         zone = viewer.zone() if kind == "bars" else ""
-        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, query)
+        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, marks, query)
         picked: Callable[[str], None] | None = None
         if kind == "heatmap":
             picked = partial(_boxed, take)
