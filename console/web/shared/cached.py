@@ -60,3 +60,8 @@ def something_open(rollout_id: str = "", run_id: str = "") -> bool:
     except DatabaseProblem:
         # The body of the page shows this error.
         return False
+
+
+def operation_open(key: str) -> bool:
+    """Whether an operation may still change: its run runs, or a rollout of it is open."""
+    return something_open(run_id=key) or something_open(rollout_id=key)
