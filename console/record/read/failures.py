@@ -52,9 +52,7 @@ ORDER BY failures DESC, last_at DESC LIMIT :most
 """
 
 
-def failures_by_message(
-    path: Path, since: float = 0.0, most: int = 100, until: float | None = None
-) -> pd.DataFrame:
+def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: float | None = None) -> pd.DataFrame:
     """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how

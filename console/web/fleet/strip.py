@@ -68,7 +68,7 @@ def _versions(fleet: Fleet) -> Markup:
     if behind:
         below.append(small(link(f"{behind:,} behind the published version", pages.INSTANCES, instances_only="Behind")))
     if fleet.published_others:
-        others = ", ".join(f"{version} ({count:,})" for version, count in fleet.published_others[:3])
+        others = ", ".join(f"{version} ({count:,})" for version, count, _host in fleet.published_others[:3])
         below.append(small(f" · other instances are offered {others}"))
     return _cell(title, figure, parts, *below)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from console.text import times
-from console.web.shared import columns, links, pages
+from console.web.shared import columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_cells, status_column
 
 
@@ -21,39 +23,53 @@ def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
     return status_cells([value if isinstance(value, str) and value else none for value in values])
 
 
+COLUMNS = (
+    markup.Column("health"),
+    markup.Column("host"),
+    markup.Column("open problem"),
+    markup.Column("last rollout"),
+    markup.Column("runtime"),
+    markup.Column("updates waiting", "rest"),
+    markup.Column("last deploy", "time fo-rest"),
+    markup.Column("memories", "number fo-rest"),
+    markup.Column("bundle", "rest"),
+)
+
+
 def instances(found: pd.DataFrame) -> None:
-    """Instances; a click on one opens it."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["instance_id"]],
-        health_word=_words(found["health"]),
-        last=_words(found["last_status"], "none"),
-        version=[
-            f"{current} → {available}" if waits > 0 and available and available != current else current or ""
-            for current, available, waits in zip(
-                found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
-            )
-        ],
-        deployed=columns.moments(found["deployed_at"]),
-        kept=[
-            "" if math.isnan(n) else f"{int(n):,}{' or more' if full else ''}"
-            for n, full in zip(found["memories"], found["memories_full"], strict=True)
-        ],
+    """Instances, each with a link to its page."""
+    markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), "Instances"))
+
+
+def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    current, available = row["runtime_current"] or "", row["runtime_available"] or ""
+    behind = current and available and current != available
+    kept = row["memories"]
+    checked, deployed = row["checked_at"], row["deployed_at"]
+    old = markup.small("before the last deploy") if checked < deployed else markup.NOTHING
+    return (
+        markup.joined((markup.badge(row["health"]) if row["health"] else markup.small("not read"), old), " "),
+        markup.link(row["host"], pages.INSTANCE, id=row["instance_id"]),
+        row["problem"] or "",
+        markup.badge(row["last_status"]) if row["last_status"] else markup.small("none"),
+        f"{current} → {available}" if behind else current,
+        ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
+        viewer.when(deployed),
+        "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
+        row["current_bundle"] or "",
     )
-    shown = {
-        "open": links.open_column("instance", "instances_open"),
-        "host": columns.text("host", 210),
-        "problem": columns.text("open problem", 230),
-        "last": status_column("last rollout", 125),
-        "health_word": status_column("health", 110),
-        "version": columns.text("runtime", 130),
-        "outdated": columns.count("updates"),
-        "deployed": columns.utc("last deploy", 155),
-        "kept": columns.text("memories", 90),
-        "current_bundle": columns.text("bundle", 110),
-        "instance_id": columns.text("id", 290),
-    }
-    columns.show(frame, shown, "Instances", "instances")
-    links.follow("instances_open", pages.INSTANCE, found["instance_id"].tolist())
+
+
+def waiting(components_json: str | None) -> list[str]:
+    """The kinds of updates that wait, with their number: 'runtime', '2 skills', '1 server'."""
+    listed = json.loads(components_json) if components_json else []
+    kinds = Counter(str(one.get("name") or "").partition("/")[0] for one in listed if one.get("outdated"))
+    words = {"runtime": "runtime", "skills": "skill", "mcp_servers": "server"}
+    return [
+        word if kind == "runtime" else f"{kinds[kind]} {word}{'s' if kinds[kind] > 1 else ''}"
+        for kind, word in words.items()
+        if kinds[kind]
+    ]
 
 
 def actions(found: pd.DataFrame) -> None:

@@ -55,7 +55,9 @@ def show(found: Operation) -> None:
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
     wanted = arranged(frame, tuple(names[one] for one in chosen), search, sort)
-    page, total = lists.paged("operation", lambda n: (wanted[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(wanted)), LIST_PAGE)
+    page, total = lists.paged(
+        "operation", lambda n: (wanted[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(wanted)), LIST_PAGE
+    )
     with lists.row():
         of_all = f" of {len(frame):,}" if total != len(frame) else ""
         st.caption(f"{total:,}{of_all} instances, problems first" if not sort else f"{total:,}{of_all} instances",

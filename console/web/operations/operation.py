@@ -16,7 +16,17 @@ from console.record.read import operation as queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.operations import instances, parts, rows
-from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, rollout_and_run_tables, viewer
+from console.web.shared import (
+    cached,
+    export_menu,
+    links,
+    lists,
+    markup,
+    messages,
+    pages,
+    rollout_and_run_tables,
+    viewer,
+)
 from console.web.shared.status import status_badge
 from console.web.timeline import section
 

@@ -40,9 +40,7 @@ def body() -> None:
             return
         with lists.row():
             st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
-            export_menu.share(
-                "operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0]
-            )
+            export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
             st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
             st.page_link(pages.RUNS, label="Raw playbook runs", icon=":material/play_circle:")
         markup.draw(rows.listed(found, "Operations, newest first"))

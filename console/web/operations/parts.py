@@ -24,7 +24,9 @@ GATES_SHOWN = 12
 def hosts(names: tuple[str, ...], ids: tuple[str, ...] = (), most: int = HOSTS_SHOWN) -> Markup:
     """Instances as links, the first ones by name, the others by their number."""
     known = dict(zip(names, ids, strict=False))
-    shown = markup.joined((markup.link(name, pages.INSTANCE, id=known.get(name) or name) for name in names[:most]), ", ")
+    shown = markup.joined(
+        (markup.link(name, pages.INSTANCE, id=known.get(name) or name) for name in names[:most]), ", "
+    )
     more = len(names) - most
     return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
 
@@ -107,8 +109,14 @@ def plan_and_result(found: Operation) -> None:
                 ("Gone", _text(plan.get("gone")) if plan.get("gone") else ""),
                 ("Override", str(plan.get("override_reason") or "")),
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
-                ("Followed", markup.joined((markup.link(one[:8], pages.ROLLOUT, id=one) for one in found.followed), ", ")),
-                ("Server differs", "; ".join(f"{host}: {said}" for host, said in list(found.disagreements.items())[:5])),
+                (
+                    "Followed",
+                    markup.joined((markup.link(one[:8], pages.ROLLOUT, id=one) for one in found.followed), ", "),
+                ),
+                (
+                    "Server differs",
+                    "; ".join(f"{host}: {said}" for host, said in list(found.disagreements.items())[:5]),
+                ),
             ]
         )
     )

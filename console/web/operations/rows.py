@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -88,7 +87,7 @@ def listed(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = No
     return table(COLUMNS, (_cells(row) for row in lists.records(found)), label, sorted_by, sorts)
 
 
-def _cells(row: dict[str, Any]) -> Iterable[Markup | str]:
+def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
     marks = [badge(row["verdict"])] if row["verdict"] != COMPLETE else []
     return (
         viewer.when(row["started_at"]),

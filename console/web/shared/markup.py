@@ -32,7 +32,7 @@ def draw(*parts: Markup) -> None:
 
 def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
     """Parts one after another; empty ones are left out."""
-    return Markup(escape(between)).join(part for part in parts if part)
+    return escape(between).join(part for part in parts if part)
 
 
 def address(page: str, **parameters: Any) -> str:
@@ -131,7 +131,11 @@ class Column:
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[Markup | str]], label: str, sorted_by: str = "", sorts: Any = None
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Markup | str]],
+    label: str,
+    sorted_by: str = "",
+    sorts: Any = None,
 ) -> Markup:
     """A table whose cells are plain text or markup.
 

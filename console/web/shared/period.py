@@ -13,7 +13,9 @@ from console.web.shared import viewer
 
 def chosen(of: str, label: str = "When (UTC)") -> tuple[float | None, float | None]:
     """The period that the viewer wrote, in epoch seconds, None for an open end. A text that is none shows why."""
-    text = st.text_input(label, key=f"{of}_when", bind="query-params", placeholder="yesterday", help=EXAMPLES, width=190)
+    text = st.text_input(
+        label, key=f"{of}_when", bind="query-params", placeholder="yesterday", help=EXAMPLES, width=190
+    )
     try:
         # In whole minutes, so that "last 2 h" asks the database anew once a minute only.
         return parse(text or "", viewer.clock() // 60 * 60)

@@ -39,7 +39,7 @@ def theme() -> str:
 
 
 def when(at: float | None) -> str:
-    """A time in UTC for lists, with the day in words where it is near: 'today 02:14', 'yesterday 22:05', '11-02 09:30'."""
+    """A time in UTC for lists, with a day that is near in words: 'today 02:14', 'yesterday 22:05', '11-02 09:30'."""
     return times.day_and_time(at, time.time())
 
 

@@ -155,12 +155,17 @@ def _figure(
 
 
 def show(
-    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None,
-    selectable: bool = False, marks: tuple[Mark, ...] = (),
+    query: Callable[..., pd.DataFrame],
+    *args: Any,
+    now: float,
+    earlier: Earlier | None = None,
+    selectable: bool = False,
+    marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
-    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn as dashed lines.
+    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
+    as dashed lines.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
