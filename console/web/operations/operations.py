@@ -10,14 +10,15 @@ import streamlit as st
 from console.outcomes.words import VERDICTS
 from console.record.read import frames
 from console.record.read import operations as queries
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import rows
 from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
-from console.web.shared.status import status_filter
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
 REAL, CHECKS = "Real", "Check mode"
+WORDS = {style_of(verdict).word: verdict for verdict in VERDICTS}
 
 
 def body() -> None:
@@ -51,19 +52,25 @@ def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
-        kinds = st.pills("Started by", list(KINDS), selection_mode="multi", key="operations_kind", bind="query-params")
-        modes = st.segmented_control("Mode", [REAL, CHECKS], key="operations_mode", bind="query-params")
+        verdicts = st.multiselect(
+            "Verdict", list(WORDS), key="operations_status", bind="query-params", placeholder="all", width=190
+        )
+        kinds = st.multiselect(
+            "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
+        )
+        mode = st.selectbox(
+            "Mode", [REAL, CHECKS], index=None, key="operations_mode", bind="query-params", placeholder="all", width=130
+        )
         who = st.text_input("Who", type="search", key="operations_who", bind="query-params", live=True, width=120) or ""
         search = lists.search_box("operations", "Playbook, host or id contains")
-    verdicts = status_filter("operations", VERDICTS, "Verdict")
     return queries.OperationFilter(
         since,
         until,
-        tuple(verdicts),
+        tuple(WORDS[word] for word in verdicts),
         tuple(KINDS[kind] for kind in kinds),
         who.strip(),
         search.strip(),
-        {REAL: False, CHECKS: True}.get(modes or ""),
+        {REAL: False, CHECKS: True}.get(mode or ""),
     )
 
 

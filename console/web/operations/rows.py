@@ -33,10 +33,10 @@ from console.web.shared.markup import (
 
 COLUMNS = (
     Column("started", "time", "started"),
-    Column("operation"),
+    Column("operation", "title"),
     Column("outcome", "outcome"),
-    Column("by", "rest"),
-    Column("why it ended", "rest"),
+    Column("by", "short fo-rest"),
+    Column("why it ended", "long fo-rest"),
     Column("took", "number", "took"),
 )
 
@@ -68,7 +68,7 @@ def outcome(row: dict[str, Any]) -> Markup:
     if not parts:
         return small("no instance")
     text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
-    return joined((bar(parts, text), small(text)))
+    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(bar(parts, text), small(text))
 
 
 def took(row: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         joined((link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
         outcome(row),
         by(row),
-        row["why"] or "",
+        Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
         took(row),
     )
 
