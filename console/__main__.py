@@ -42,7 +42,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, serve, upkeep
+    from console.cli import check, imports, lists, operations, serve, upkeep
     from console.cli.options import OutputError, at_least_one, database_option, put, say
     from console.record.problem import DatabaseProblem
     from console.record.write.store import StoreError
@@ -188,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     imports.register(sync, _Parser)
 
     serve.register(commands)
+    operations.register(commands)
     lists.register(commands)
     check.register(commands)
     upkeep.register(commands)
