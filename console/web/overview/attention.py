@@ -48,7 +48,12 @@ def show(entries: list[dict[str, Any]]) -> None:
 
 def rows_to_export(now: float) -> Callable[[Path, int], pd.DataFrame]:
     """The entries as rows of a file."""
-    return lambda path, most: queries.attention(path, now).head(most).rename(columns={"at": "since_at"})
+
+    def rows(path: Path, most: int) -> pd.DataFrame:
+        found = queries.attention(path, now).head(most).rename(columns={"at": "since_at"})
+        return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
+
+    return rows
 
 
 def foremost(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -78,8 +83,15 @@ def entry(item: dict[str, Any]) -> Markup:
             act,
         )
     )
-    detail = markup.paragraph(markup.small(item["detail"])) if item["detail"] else markup.NOTHING
-    return markup.card(edge(item["status"]), Markup('<div class="fo-head">{}</div>').format(head), detail)
+    hosts: tuple[str, ...] = item["hosts"]
+    names = markup.joined((markup.link(host, pages.INSTANCE, id=host) for host in hosts), ", ")
+    others = item["instances"] - len(hosts)
+    more = f" and {others:,} more" if hosts and others > 0 else ""
+    # The title of one instance names it.
+    of = Markup("{}{}").format(names, more) if len(hosts) > 1 else markup.NOTHING
+    said = markup.small(item["detail"]) if item["detail"] else markup.NOTHING
+    below = markup.paragraph(*(part for part in (of, said) if part), between=" · ") if of or said else markup.NOTHING
+    return markup.card(edge(item["status"]), Markup('<div class="fo-head">{}</div>').format(head), below)
 
 
 def _named(item: dict[str, Any]) -> str:

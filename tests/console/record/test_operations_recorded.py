@@ -13,11 +13,20 @@ import pytest
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.playbook
-QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1, "fleetops_uncertain_grace": 0,
-    "fleetops_recover_power_cycle_timeout": 4, "fleetops_recover_interval": 0.3, "fleetops_recover_min_uptime": 0, "fleetops_min_uptime": 0}
+QUICK = {
+    "fleetops_wait_interval": 0.2,
+    "fleetops_healthy_reads": 1,
+    "fleetops_uncertain_grace": 0,
+    "fleetops_recover_power_cycle_timeout": 4,
+    "fleetops_recover_interval": 0.3,
+    "fleetops_recover_min_uptime": 0,
+    "fleetops_min_uptime": 0,
+}
+
 
 def test_sample(run_playbook, playbook_environment, tmp_path):
     import subprocess, sys, json
+
     with running_simulator(instances=7, speed=20.0, faults={"outcomes": {"agent-004": ["failed"]}}) as sim:
         for book, args, more in (
             ("rolling_redeploy", ("--check",), {}),
@@ -36,7 +45,9 @@ def test_sample(run_playbook, playbook_environment, tmp_path):
             print(book, args, run.rc)
             (tmp_path / "out.txt").open("a").write(f"===== {book} {args}\n{run.output}")
         env = {**playbook_environment(sim), "FLEETOPS_CONSOLE_DB": str(tmp_path / "console.db")}
-        done = subprocess.run([sys.executable, "-m", "console", "sync", "--details"], env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "console", "sync", "--details"], env=env, capture_output=True, text=True
+        )
         print(done.stdout, done.stderr)
         shutil.copytree(tmp_path / "spool", "/tmp/w4sample/spool", dirs_exist_ok=True)
         shutil.copy(tmp_path / "console.db", "/tmp/w4sample/console.db")
