@@ -56,17 +56,6 @@ CUT_OFF = Tone("#8f2430", "#f08a92", "red", ":material/link_off:", "✕")
 OTHER = Tone("#a9b0bb", "#737c8c", "gray", ":material/radio_button_unchecked:", "·")
 
 STYLES: dict[str, StatusStyle] = {
-    # outcomes of an operation's instances, and verdicts of operations
-    "updated": StatusStyle("updated", GOOD, 1),
-    "waiting": StatusStyle("waiting", WAITS, 2),
-    "deferred": StatusStyle("deferred", PAUSED, 3),
-    "not_touched": StatusStyle("not touched", OTHER, 2),
-    "gone": StatusStyle("gone", OFF, 2),
-    "complete": StatusStyle("complete", GOOD),
-    "stopped": StatusStyle("stopped", BAD),
-    "inconclusive": StatusStyle("inconclusive", DOUBT),
-    "check": StatusStyle("check", OFF),
-    "derived": StatusStyle("derived", OTHER),
     # verdicts of gates and their checks
     "pass": StatusStyle("pass", GOOD),
     "stop": StatusStyle("stop", BAD),

@@ -17,15 +17,18 @@ from console.web.shared.markup import NOTHING, Segment, address, bar, joined, le
 VERSIONS_SHOWN = 4
 
 
-def strip(fleet: Fleet, now: float, name: str = "") -> Markup:
-    """One fleet; each number leads to the list that it counts. name: said first where there are several fleets."""
+def strip(fleet: Fleet, now: float, name: str = "", short: bool = False) -> Markup:
+    """One fleet; each number leads to the list that it counts. name: said first where there are several fleets.
+
+    short: without what happened, for a page that shows a list below.
+    """
     title = Markup("<h3>{} {}</h3>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
-    cells = joined(
-        Markup("<div>{}</div>").format(cell)
-        for cell in (_health(fleet), _versions(fleet), _updates(fleet), _in_flight(fleet), _window(fleet, now),
-                     _last_day(fleet))
-    )  # fmt: skip
-    return Markup('{}<div class="fo-strip">{}</div>').format(title, cells)
+    cells = [_health(fleet), _versions(fleet), _updates(fleet)]
+    if not short:
+        cells += [_in_flight(fleet), _window(fleet, now), _last_day(fleet)]
+    return Markup('{}<div class="fo-strip">{}</div>').format(
+        title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)
+    )
 
 
 def _cell(title: str, figure: Markup | str, segments: list[Segment], *below: Markup) -> Markup:

@@ -13,7 +13,7 @@ from console.web.fleet.strip import strip
 from console.web.instances import tables
 from console.web.shared import cached, lists, markup, messages, viewer
 from console.web.shared.export_menu import share
-from console.web.shared.status import status_filter
+from console.web.shared.status import status_choice
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD]
@@ -29,7 +29,7 @@ ONLY = {
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
+        head = messages.head("Instances")
         tally = cached.ask(instances.instance_tally)
         if not tally.get("total"):
             messages.empty(
@@ -41,14 +41,14 @@ def body() -> None:
         now = viewer.clock() // 60 * 60
         fleets = cached.ask(fleet.fleets, now)
         for one in fleets:
-            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
+            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else "", short=True))
         unread(tally)
         wanted = filters()
         found, total = lists.paged(
             "instances", lambda n: cached.ask(instances.instance_page, wanted, n), frames.LIST_PAGE
         )
         of_all = f" of {tally['total']:,}" if total != tally["total"] else ""
-        with lists.row():
+        with head:
             st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
             share("instances", total, lambda path, most: instances.instance_page(path, wanted, 1, most)[0])
         if total:
@@ -72,27 +72,23 @@ def unread(tally: dict[str, int]) -> None:
 
 
 def filters() -> instances.InstanceFilter:
+    """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        health = st.pills("Health", HEALTH, selection_mode="multi", key="instances_health", bind="query-params")
-        only = st.selectbox(
-            "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=220
+        health = st.multiselect(
+            "Health", HEALTH, key="instances_health", bind="query-params", placeholder="all", width=170
         )
-        runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=120) or ""
+        only = st.selectbox(
+            "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
+        )
+        statuses = status_choice("instances", STATUSES, "Last rollout")
+        runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("instances", STATUSES, "Last rollout")
-        sort = st.segmented_control(
-            "Sort",
-            list(instances.INSTANCE_SORTS),
-            default="Problems first",
-            required=True,
-            key="instances_sort",
-            bind="query-params",
+        sort = st.selectbox(
+            "Sort", list(instances.INSTANCE_SORTS), key="instances_sort", bind="query-params", width=150
         )
     return instances.InstanceFilter(
         tuple(statuses), tuple(health), ONLY.get(only or "", ""), search, sort or "Problems first", runtime.strip()
     )
 
 
-st.title("Instances")
 auto_refresh.refreshing(body, cached.something_open)

@@ -25,14 +25,14 @@ def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
 
 COLUMNS = (
     markup.Column("health"),
-    markup.Column("host"),
+    markup.Column("host", "host"),
     markup.Column("open problem"),
     markup.Column("last rollout"),
-    markup.Column("runtime"),
+    markup.Column("runtime", "short"),
     markup.Column("updates waiting", "rest"),
     markup.Column("last deploy", "time fo-rest"),
     markup.Column("memories", "number fo-rest"),
-    markup.Column("bundle", "rest"),
+    markup.Column("bundle", "short fo-rest"),
 )
 
 
@@ -56,7 +56,7 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
         viewer.when(deployed),
         "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
-        row["current_bundle"] or "",
+        (row["current_bundle"] or "").removeprefix("sha256:")[:12],
     )
 
 

@@ -30,7 +30,7 @@ COLUMNS = (
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
+        head = messages.head("Failures")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             since, until = period.chosen("failures")
             search = lists.search_box("failures", "Message or host contains")
@@ -46,7 +46,7 @@ def body() -> None:
             "failures", lambda n: (found[(n - 1) * frames.LIST_PAGE : n * frames.LIST_PAGE], len(found)),
             frames.LIST_PAGE,
         )  # fmt: skip
-        with lists.row():
+        with head:
             count = int(found["failures"].sum())
             st.caption(f"{count:,} failures with {total:,} messages, most frequent first", width="content")
             export_menu.share("failures", total, lambda _path, most: found.head(most))
@@ -102,5 +102,4 @@ def chosen(found: pd.DataFrame) -> None:
     markup.draw(markup.table(columns, cells, "Instances with this failure"))
 
 
-st.title("Failures")
 auto_refresh.refreshing(body, cached.something_open)

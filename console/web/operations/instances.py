@@ -17,7 +17,7 @@ from console.web.shared import export_menu, lists, markup, pages, viewer
 SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
 COLUMNS = (
     markup.Column("outcome", sort="outcome"),
-    markup.Column("host", sort="host"),
+    markup.Column("host", "host", "host"),
     markup.Column("started", "time fo-rest", "started"),
     markup.Column("took", "number", "took"),
     markup.Column("waited", "number fo-rest", "waited"),

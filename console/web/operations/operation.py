@@ -13,7 +13,6 @@ from console.outcomes import words
 from console.outcomes.next_step import next_step
 from console.record.read import freshness, rollouts
 from console.record.read import operation as queries
-from console.text import times
 from console.web.browser import auto_refresh
 from console.web.operations import instances, parts, rows
 from console.web.shared import (
@@ -142,7 +141,6 @@ def closed(found: queries.Operation) -> None:
         if found.plan or found.facts.report:
             with st.expander("Raw plan and report"):
                 st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)
-    st.caption(f"Times in UTC, as recorded at {times.moment(row['started_at'], '%Y-%m-%d')}.")
 
 
 auto_refresh.refreshing(body, lambda: cached.operation_open(ID))

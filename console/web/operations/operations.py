@@ -10,20 +10,19 @@ import streamlit as st
 from console.outcomes.words import VERDICTS
 from console.record.read import frames
 from console.record.read import operations as queries
-from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import rows
 from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
+from console.web.shared.status import status_choice
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
 REAL, CHECKS = "Real", "Check mode"
-WORDS = {style_of(verdict).word: verdict for verdict in VERDICTS}
 
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
+        head = messages.head("Operations")
         wanted = filters()
         now = viewer.clock() // 5 * 5
         found, total = lists.paged(
@@ -39,22 +38,23 @@ def body() -> None:
             else:
                 st.text("No operation matches these filters.")
             return
-        with lists.row():
+        with head:
             st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
             export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
-            st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
-            st.page_link(pages.RUNS, label="Raw playbook runs", icon=":material/play_circle:")
         markup.draw(rows.listed(found, "Operations, newest first"))
         lists.pager("operations", total, frames.LIST_PAGE)
+        with lists.row():
+            st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")
+            st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
+            st.page_link(pages.RUNS, label="Playbook runs as Ansible tells them", icon=":material/play_circle:")
+            st.page_link(pages.ACTIONS, label="Console actions", icon=":material/admin_panel_settings:")
 
 
 def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
-        verdicts = st.multiselect(
-            "Verdict", list(WORDS), key="operations_status", bind="query-params", placeholder="all", width=190
-        )
+        verdicts = status_choice("operations", VERDICTS, "Verdict")
         kinds = st.multiselect(
             "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
         )
@@ -66,7 +66,7 @@ def filters() -> queries.OperationFilter:
     return queries.OperationFilter(
         since,
         until,
-        tuple(WORDS[word] for word in verdicts),
+        tuple(verdicts),
         tuple(KINDS[kind] for kind in kinds),
         who.strip(),
         search.strip(),
@@ -74,5 +74,4 @@ def filters() -> queries.OperationFilter:
     )
 
 
-st.title("Operations")
 auto_refresh.refreshing(body, cached.something_open)

@@ -37,7 +37,7 @@ COLUMNS = (
     Column("outcome", "outcome"),
     Column("by", "short fo-rest"),
     Column("why it ended", "long fo-rest"),
-    Column("took", "number", "took"),
+    Column("took", "number fo-rest", "took"),
 )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
 from console.text import times
-from console.web.shared import cached, viewer
+from console.web.shared import cached, lists, viewer
 
 
 @contextmanager
@@ -51,6 +52,15 @@ def to_sync(command: str) -> None:
     """Show a command that syncs, except for a copy, which cannot be synced."""
     if not cached.is_copy():
         st.code(command, language="bash")
+
+
+def head(title: str) -> DeltaGenerator:
+    """The title of a list page, in one row with how old the data is; returns the row, for a count and the menu Share."""
+    row = lists.row()
+    with row:
+        st.title(title, width="content")
+        data_as_of()
+    return row
 
 
 def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
