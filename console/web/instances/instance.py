@@ -58,14 +58,14 @@ def body() -> None:
 
 def header(known: dict[str, Any]) -> None:
     with lists.row():
-        st.title(f"Instance {links.short(known['instance_id'])}", width="content")
+        st.title(known["host"] or f"Instance {links.short(known['instance_id'])}", width="content")
         if known["health"]:
             status_badge(known["health"])
         if known["outdated"]:
             status_badge("outdated")
         share("instance")
     messages.data_as_of(known["tenant"])
-    lists.line(known["host"], known["instance_id"])
+    lists.line(f"id {known['instance_id']}")
     buttons.for_instance(known)
     if known["problem"]:
         with st.container(border=True):

@@ -26,8 +26,8 @@ def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
 COLUMNS = (
     markup.Column("health"),
     markup.Column("host", "host"),
-    markup.Column("open problem"),
-    markup.Column("last rollout"),
+    markup.Column("open problem", "rest"),
+    markup.Column("last rollout", "rest"),
     markup.Column("runtime", "short"),
     markup.Column("updates waiting", "rest"),
     markup.Column("last deploy", "time fo-rest"),

@@ -17,6 +17,7 @@ from console.web.browser import auto_refresh
 from console.web.runs import job, tables
 from console.web.shared import (
     cached,
+    columns,
     export_menu,
     links,
     lists,
@@ -60,11 +61,18 @@ def body() -> None:
 
 def header(run: dict[str, Any]) -> None:
     with lists.row():
-        st.title(f"Run {links.short(ID)}", width="content")
+        name = columns.playbook_name(run["playbook"]).removesuffix(".yml")
+        st.title(f"{name}, {viewer.when(run['started_at'])}", width="content")
         status_badge(run["status"])
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
+    st.page_link(
+        pages.OPERATION,
+        label="The operation: verdict, outcome of each instance, gates",
+        icon=":material/view_timeline:",
+        query_params={"id": ID},
+    )
     ended = run["ended_at"] or run["heartbeat_at"]
     lists.line(
         run["playbook"] or "playbook unknown",

@@ -55,7 +55,7 @@ def to_sync(command: str) -> None:
 
 
 def head(title: str) -> DeltaGenerator:
-    """The title of a list page, in one row with how old the data is; returns the row, for a count and the menu Share."""
+    """The title of a list page in one row with how old the data is. Returns the row, for a count and the menu Share."""
     row = lists.row()
     with row:
         st.title(title, width="content")
