@@ -18,7 +18,7 @@ from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import tables
+from console.web.instances import happened, tables
 from console.web.shared import cached, links, lists, messages, pages, plot, viewer
 from console.web.shared.export_menu import Fetch, share
 from console.web.shared.status import status_badge
@@ -49,6 +49,7 @@ def body() -> None:
             st.page_link(pages.INSTANCES, label="All instances", icon=":material/dns:")
             return
         header(known)
+        happened.show(known)
         health(known)
         deploys(known)
         actions(known)

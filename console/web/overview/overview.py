@@ -107,8 +107,10 @@ def operations(newest: pd.DataFrame, total: int) -> None:
         st.text("No playbook run and no rollout is recorded yet.")
         return
     markup.draw(rows.listed(newest, "Newest operations"))
-    if total > NEWEST:
+    with lists.row():
         st.page_link(pages.OPERATIONS, label=f"All operations ({total:,})", icon=":material/arrow_forward:")
+        if total > 1:
+            st.page_link(pages.COMPARE, label="Compare the last two", icon=":material/compare_arrows:")
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
