@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from console.outcomes.words import CURRENT, PROBLEMS, UPDATED
 
 KINDS = {
@@ -33,32 +31,3 @@ def kind_of(before: str | None, now: str | None) -> str:
     if before in PROBLEMS and now in (UPDATED, CURRENT):
         return "fixed"
     return "same" if before == now else "other"
-
-
-def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Instances of two operations matched by host, worst first: host, instance_id, kind, before, now (categories),
-    seconds_before, seconds_now, more (seconds now minus before), message (of now, else of before).
-
-    before, now: frames in the columns of ``record.read.operation.INSTANCE_COLUMNS``.
-    """
-    columns = ["host", "instance_id", "category", "seconds", "message"]
-    both = before[columns].merge(now[columns], on="host", how="outer", suffixes=("_before", "_now"))
-    kinds = [
-        kind_of(*(word if isinstance(word, str) else None for word in pair))
-        for pair in zip(both["category_before"], both["category_now"], strict=True)
-    ]
-    found = pd.DataFrame(
-        {
-            "host": both["host"],
-            "instance_id": both["instance_id_now"].where(both["instance_id_now"].notna(), both["instance_id_before"]),
-            "kind": kinds,
-            "before": both["category_before"],
-            "now": both["category_now"],
-            "seconds_before": both["seconds_before"].astype(float),
-            "seconds_now": both["seconds_now"].astype(float),
-            "message": both["message_now"].where(both["message_now"].fillna("") != "", both["message_before"]),
-        }
-    )
-    found["more"] = found["seconds_now"] - found["seconds_before"]
-    order = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
-    return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)

@@ -45,8 +45,10 @@ UNION ALL SELECT * FROM (
     AND e.event_ts >= :since AND e.event_ts < :until
   ORDER BY e.event_ts DESC LIMIT :most)
 UNION ALL SELECT * FROM (
-  SELECT r.started_at, 'playbook', coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
-         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.failed + h.unreachable > 0 THEN 'failed' ELSE 'took part' END,
+  SELECT r.started_at, 'playbook',
+         coalesce(r.playbook, 'playbook') || CASE WHEN r.check_mode THEN ' (check)' ELSE '' END,
+         CASE WHEN r.ended_at IS NULL THEN r.status WHEN h.failed + h.unreachable > 0 THEN 'failed'
+              ELSE 'took part' END,
          'by ' || coalesce(r.user, 'someone'), r.run_id
   FROM run_hosts h INDEXED BY run_hosts_host JOIN runs r ON r.run_id = h.run_id
   WHERE h.host = :host AND r.started_at < :until AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since

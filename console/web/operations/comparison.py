@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from console.outcomes.comparison import KINDS, compared
+from console.outcomes.comparison import KINDS, kind_of
 from console.outcomes.words import UPDATED, word
 from console.record.read.frames import LIST_PAGE
 from console.record.read.operation import Operation
@@ -96,3 +96,32 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
 
 def _category(category: object, of: Operation) -> Markup | str:
     return markup.badge(category, word(category, of.row["name"])) if isinstance(category, str) else "not in it"
+
+
+def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Instances of two operations matched by host, worst first: host, instance_id, kind, before, now (categories),
+    seconds_before, seconds_now, more (seconds now minus before), message (of now, else of before).
+
+    before, now: frames in the columns of ``record.read.operation.INSTANCE_COLUMNS``.
+    """
+    columns = ["host", "instance_id", "category", "seconds", "message"]
+    both = before[columns].merge(now[columns], on="host", how="outer", suffixes=("_before", "_now"))
+    kinds = [
+        kind_of(*(word if isinstance(word, str) else None for word in pair))
+        for pair in zip(both["category_before"], both["category_now"], strict=True)
+    ]
+    found = pd.DataFrame(
+        {
+            "host": both["host"],
+            "instance_id": both["instance_id_now"].where(both["instance_id_now"].notna(), both["instance_id_before"]),
+            "kind": kinds,
+            "before": both["category_before"],
+            "now": both["category_now"],
+            "seconds_before": both["seconds_before"].astype(float),
+            "seconds_now": both["seconds_now"].astype(float),
+            "message": both["message_now"].where(both["message_now"].fillna("") != "", both["message_before"]),
+        }
+    )
+    found["more"] = found["seconds_now"] - found["seconds_before"]
+    order = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)
