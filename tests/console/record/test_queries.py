@@ -22,7 +22,6 @@ from console.record.read import frames as frame_queries
 from console.record.write.store import Cursor, RunRows, open_store
 from tests.console.support.seeded import (
     FLEET,
-    HOSTILE,
     LOST,
     OPEN,
     REASON,
