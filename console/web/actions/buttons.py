@@ -22,8 +22,8 @@ from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Ve
 from console.act.send import Attempt, Outcome, act, read_state
 from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
+from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
-from console.record.write.store import StoreError
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
 from console.text import times
 from console.web import sign_in
@@ -211,7 +211,7 @@ def _send(
             this.outcome = act(
                 attempt, enabled=sign_in.acting().enabled, database=load_settings().database, connection=connection
             )
-    except StoreError as error:
+    except DatabaseProblem as error:
         messages.problem("The database cannot be written", str(error))
         return
     st.rerun(scope="fragment")
@@ -248,7 +248,7 @@ def _synced() -> bool:
                 spools=False,
                 api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
             )
-    except (StoreError, SettingsError) as error:
+    except (DatabaseProblem, SettingsError) as error:
         st.text(str(error))
         return False
     for sentence in report.problems:

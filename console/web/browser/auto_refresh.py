@@ -72,4 +72,4 @@ def is_held() -> bool:
 
 
 def _database() -> tuple[int, ...]:
-    return frames.stamp(load_settings().database)
+    return frames.database_version(load_settings().database)

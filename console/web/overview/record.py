@@ -42,9 +42,9 @@ def body() -> None:
         path = load_settings().database
         fresh = messages.data_as_of()
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
-        kept = cached.ask(record_health.upkeep)
+        kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
-        size = sum(frames.stamp(path)[1::2])
+        size = sum(frames.database_version(path)[1::2])
         lists.metrics(
             [
                 ("Database", times.size(size)),
@@ -214,7 +214,7 @@ def sizes() -> None:
     columns.show(found, listed, "Tables of the database, biggest first")
 
 
-def backup(kept: record_health.Upkeep) -> None:
+def backup(kept: record_health.LastMaintenance) -> None:
     st.subheader("Backup")
     if kept.backup_at is None:
         st.text("This database was never backed up.")
@@ -230,7 +230,7 @@ def backup(kept: record_health.Upkeep) -> None:
     st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
 
 
-def copy(kept: record_health.Upkeep) -> None:
+def copy(kept: record_health.LastMaintenance) -> None:
     st.subheader("A copy for review")
     lists.line(
         f"made {times.moment(kept.copied_at)} UTC ({viewer.ago(kept.copied_at or 0)})",
@@ -241,7 +241,7 @@ def copy(kept: record_health.Upkeep) -> None:
     st.code(command("migrate --adopt"), language="bash")
 
 
-def retention(kept: record_health.Upkeep) -> None:
+def retention(kept: record_health.LastMaintenance) -> None:
     st.subheader("Retention")
     usual = Retention()
     st.text(

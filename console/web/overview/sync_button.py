@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console.collect.api.instances import KINDS
 from console.collect.api.options import ApiOptions
 from console.collect.once import SyncReport, sync_once
-from console.record.write.store import StoreError
+from console.record.opening import DatabaseProblem
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
 from console.settings.invocation import COMMAND
 from console.web import sign_in
@@ -169,7 +169,7 @@ def _sync(container: DeltaGenerator) -> _Result:
         wanted = ApiOptions(details=_details())
         report = sync_once(settings, connection=connection, spools=spools, api_options=wanted, progress=progress)
         return _Result(report, without_api=why)
-    except (StoreError, SettingsError) as error:
+    except (DatabaseProblem, SettingsError) as error:
         return _Result(None, str(error))
     finally:
         progress_bar.empty()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from console.record.problem import DatabaseProblem
+from console.record.opening import DatabaseProblem
 from console.record.read import frames, rollouts, runs
 from console.record.read import freshness as freshness_queries
 from console.settings.environment import load_settings
@@ -35,7 +35,7 @@ def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Run a function of ``console.record.read``; its answer is kept until the database changes."""
     path = load_settings().database
     name = f"{query.__module__}.{query.__qualname__}"
-    answer: T = _read(name, str(path), frames.stamp(path), args, kwargs, query)
+    answer: T = _read(name, str(path), frames.database_version(path), args, kwargs, query)
     return answer
 
 

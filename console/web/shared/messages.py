@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from console.record import problem as problem_module
+from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
 from console.text import times
@@ -22,9 +22,9 @@ def database() -> Iterator[None]:
     """Context manager for the body of a page: an error of the database becomes a message on the page."""
     try:
         yield
-    except problem_module.NoDatabase as error:
+    except NoDatabase as error:
         empty("There is no data yet", str(error), [frames.SYNC, "make demo"])
-    except problem_module.DatabaseProblem as error:
+    except DatabaseProblem as error:
         problem("The database cannot be read", str(error))
 
 

@@ -161,7 +161,7 @@ def show(
     earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection.
     """
     path = load_settings().database
-    key: Key = (str(path), frames.stamp(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
     timeline = _timeline(*key, query)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")

@@ -15,7 +15,8 @@ import pytest
 from console.collect.api.records import audit_row
 from console.figures import audit
 from console.record.read import audit as audit_queries
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from console.web.audit.pivot import pivot
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, ident
@@ -25,7 +26,7 @@ from tests.console.web.test_pages import opened, words
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = 1_795_560_000.0
-COUNTS = ("audit_daily", "audit_counts", "audit_held")
+COUNTS = ("audit_daily", "audit_fleet_daily", "audit_held")
 
 
 @pytest.fixture(scope="module")

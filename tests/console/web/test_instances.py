@@ -16,7 +16,8 @@ import pytest
 from console.collect.api.records import policy_row
 from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
 from tests.console.web.test_pages import opened, words

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import back_up
+from console.record.rows import Cursor
+from console.record.write.maintenance import back_up
+from console.record.write.store import open_store
 from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
 from tests.console.web.test_pages import opened, words
 

@@ -13,8 +13,8 @@ import pytest
 
 from console.collect.api.instance_records import action_rows
 from console.record.read import run_grid, same_time
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, InstanceRows, RunRows
+from console.record.write.store import open_store
 from console.web.runs import tables
 from tests.console.support.facts import rows
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
