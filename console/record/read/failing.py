@@ -19,7 +19,7 @@ from console.record.read.frames import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
 from console.text.message_fingerprint import fingerprint
 
-ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 10, 20_000
+ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
 """The newest rollouts and runs with trouble that are looked at; of how many runs without a report each result is read;
 and how many instances are told of at most."""
 

@@ -20,7 +20,13 @@ from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.read.frames import LIST_PAGE, dicts, like, one, reading
-from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of
+from console.record.read.operation_facts import (
+    facts_of_act,
+    facts_of_rollout,
+    facts_of_run,
+    report_of,
+    sent_by_tasks,
+)
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -120,6 +126,7 @@ WHERE (:since IS NULL OR r.created_at >= :since) AND (:until IS NULL OR r.create
       JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts))))
+  AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
       AND l.ref NOT IN (SELECT value FROM json_each(:adopted))
@@ -173,7 +180,8 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
             found.append(Key(row["started_at"] or row["heartbeat_at"] or 0.0, RUN, row["run_id"], None, word))
     if ROLLOUT in kinds and not wanted.check:
         adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
-        for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted}):
+        sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+        for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
             word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
             found.append(Key(row["created_at"] or 0.0, ROLLOUT, row["rollout_id"], row["tenant"], word))
     if ACT in kinds and not wanted.check:

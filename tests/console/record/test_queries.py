@@ -22,7 +22,6 @@ from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import (
     FLEET,
-    HOSTILE,
     LOST,
     OPEN,
     REASON,
