@@ -46,7 +46,7 @@ try:
     from console.cli.options import OutputError, at_least_one, database_option, put, say
     from console.record.problem import DatabaseProblem
     from console.record.write.store import StoreError
-    from console.settings.environment import Settings, SettingsError, load_api, load_settings
+    from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
     from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
     sys.exit(_lacks(missing))
@@ -196,13 +196,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sync(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: serve and --help need neither requests nor the collection.
-    from console.collect.api.rollouts import ApiOptions
+    from console.collect.api.options import ApiOptions
     from console.collect.once import sync_once
     from console.collect.progress import TerminalProgress, silent
 
     if options.no_spools and options.no_api:
         raise SettingsError("With both --no-spools and --no-api there is nothing to sync.")
-    connection = None if options.no_api else load_api()
+    try:
+        connection = None if options.no_api else load_api()
+    except NotSetError as error:
+        raise SettingsError(f"{error} To load the run logs alone, give --no-api.") from None
     if options.remove_loaded:
         settings = replace(settings, remove_loaded_spools=True)
     progress_line = TerminalProgress(sys.stderr)

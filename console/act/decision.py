@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action would do, and whether it may be sent: intent + state + who -> allowed or refused. Pure."""
+"""What an action would do, and whether it may be sent, from the intent, the state and the visitor. Pure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ REASON_MOST = 500
 
 @dataclass(frozen=True)
 class Intent:
-    """One action on one thing. ``name``: what people call the thing, to be typed where the action is forced.
+    """One action on one rollout, target or instance.
 
-    ``tenant``: the API's address that the record has it from. ``force``: cancel also what is in progress; retry also a
-    target of which nobody knows whether it was applied.
+    name: as shown to people, and to be typed to force the action. tenant: the address of the API that the record has it
+    from. force: also cancel what is in progress; also retry a target of which it is not known whether it was applied.
     """
 
     action: str
@@ -60,7 +60,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the state allows the action, what it does or why it does not go, and how many targets it touches."""
+    """Whether the state allows the action, what it does or why it is not allowed, and how many targets it touches."""
 
     allowed: bool
     sentence: str
@@ -95,11 +95,11 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
     if intent.force:
         lost = f" and terminates {before.in_progress:,} in progress, whose outcome is then uncertain"
         return Verdict(True, f"Revokes {_targets(before.queued)}{lost}.", before.queued + before.in_progress)
-    return Verdict(True, f"Revokes {_targets(before.queued)} for good{rest}.", before.queued)
+    return Verdict(True, f"Revokes {_targets(before.queued)} permanently{rest}.", before.queued)
 
 
 def _of_those_in_progress(before: Counters) -> str:
-    return f"; {before.in_progress:,} in progress go on to their end" if before.in_progress else ""
+    return f"; {before.in_progress:,} in progress continue to their end" if before.in_progress else ""
 
 
 def _targets(count: int) -> str:
@@ -116,7 +116,7 @@ def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
     if word == "uncertain" and intent.force:
         return Verdict(True, "Queues 1 uncertain target again; it may be deployed a second time.", 1)
     if word == "uncertain":
-        said = "The target is uncertain: nobody knows whether it was applied. Force the retry to send it all the same."
+        said = "The target is uncertain: it is not known whether it was applied. Force the retry to send it anyway."
         return Verdict(False, said)
     return Verdict(False, f"The target is {row.get('status')}: only failed and uncertain ones can be retried.")
 
@@ -125,12 +125,12 @@ def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
     busy = open_target(seen.targets)
     if busy is not None:
         said = f"The instance is being redeployed: its target in rollout {busy.get('rollout_id')} is "
-        return Verdict(False, f"{said}{busy.get('status')}. Wait for its end.")
+        return Verdict(False, f"{said}{busy.get('status')}. Wait until it has ended.")
     return Verdict(True, "Restarts the agent of 1 instance; it does not answer for some seconds.", 1)
 
 
 def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, typed: str) -> str:
-    """Why the visitor may not send this, whatever the API shows; '' if nothing speaks against it."""
+    """Why the visitor may not send this, whatever the API shows; '' if they may."""
     if not enabled:
         return "Acting is switched off in this console."
     if not who.may_act:
@@ -138,13 +138,13 @@ def why_refused(intent: Intent, who: Identity, *, enabled: bool, reason: str, ty
     if intent.action not in ACTIONS:
         return f"The console has no action {intent.action!r}."
     if not reason:
-        return "A reason is missing: say why, for those who read the record."
+        return "Give a reason: it is stored with the action."
     if len(reason) > REASON_MOST:
-        return f"The reason has {len(reason):,} characters; {REASON_MOST} are the most."
+        return f"The reason has {len(reason):,} characters; at most {REASON_MOST} are allowed."
     if intent.force and intent.action not in FORCED:
-        return f"There is no force for {intent.action}."
+        return f"{intent.action} cannot be forced."
     if intent.force and typed.strip() != intent.name:
-        return f"Force wants the name typed: {intent.name}."
+        return f"To force this, type the name: {intent.name}."
     return ""
 
 
@@ -152,11 +152,11 @@ def why_more(verdict: Verdict, confirmed: int) -> str:
     """Why what was confirmed no longer covers what would happen; '' if it does. Fewer targets are no reason."""
     if verdict.touches <= confirmed:
         return ""
-    return f"{_targets(confirmed)} were confirmed, but by now it is {verdict.touches:,}: look again."
+    return f"You confirmed {_targets(confirmed)}, but now it is {verdict.touches:,}: check the state and confirm again."
 
 
 def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
-    """Whether the API shows, after a call, what the action makes."""
+    """Whether the state after a call shows that the action was carried out."""
     if intent.action in STEERING:
         return transition(STEERING[intent.action], after.rollout, after.targets, intent.force) == "already"
     if intent.action == "retry":
@@ -167,7 +167,7 @@ def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:
 
 
 def as_stored(rollout: Mapping[str, Any]) -> Seen:
-    """A rollout as the record has it, in the shape of the API's: good enough to offer actions, never to send one."""
+    """A stored rollout in the shape of the API's: enough to offer actions; before sending one the API is read again."""
     counts = {
         f"{name}_targets": rollout[name] for name in ("queued", "in_progress", "succeeded", "failed", "uncertain")
     }

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending one action: recorded as an attempt, looked at, judged, sent once, looked at again, recorded as an outcome.
+"""Sends one action: records the attempt, reads the state, judges it, sends once, reads again, records the outcome.
 
-The pages decide nothing: whatever a browser asks for passes here, and what may not be sent is refused here.
+The pages decide nothing: every request of a browser is checked here, and what may not be sent is refused here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity
 
-# After a call of unknown outcome the API is looked at so often, with a pause (seconds) before each look.
-LOOKS = 4
+# After a call of unknown outcome the state is read so many times, with a pause (seconds) before each.
+READS = 4
 PAUSE = 1.5
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a visitor asks for. ``attempt_id`` is of one confirmation: however often it is pressed, one call is sent.
+    """What a visitor asks for. ``attempt_id`` names the confirmation: it sends one call, however often it is pressed.
 
     ``confirmed``: the number of targets that the confirmation named. ``typed``: the name as the visitor typed it.
     """
@@ -56,10 +56,10 @@ class Outcome:
     request_id: str | None = None
 
 
-def look(connection: ApiConnection, intent: Intent) -> Seen:
-    """What the API shows now of the thing that is meant. Raises ApiError and SettingsError."""
+def read_state(connection: ApiConnection, intent: Intent) -> Seen:
+    """What the API shows now of the rollout or instance. Raises ApiError and SettingsError."""
     with _client(connection, intent, read_only=True) as client:
-        return _look(client, intent)
+        return _read_state(client, intent)
 
 
 def act(
@@ -71,7 +71,7 @@ def act(
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
-    """Carry out one attempt, or refuse it; both are in the ledger, the attempt before anything is sent.
+    """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
 
     Raises StoreError when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt stands
     in the record without one).
@@ -157,7 +157,7 @@ def _carried_out(attempt: Attempt, enabled: bool, connection: ApiConnection, sle
 def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None]) -> Outcome:
     intent = attempt.intent
     try:
-        before = _look(client, intent)
+        before = _read_state(client, intent)
     except ApiError as error:
         said = f"Nothing was sent, because the state could not be read. {error}"
         return Outcome("failed", said, None, error.status, error.request_id)
@@ -174,13 +174,13 @@ def _sent(client: FleetClient, attempt: Attempt, sleep: Callable[[float], None])
         return Outcome(word, f"{error} {said}", verdict.touches, error.status, error.request_id)
     status = client.trace[-1].get("status")
     if refused_by_server:
-        return Outcome("failed", f"The server did not do it: {refused_by_server}.", verdict.touches, status)
+        return Outcome("failed", f"The server did not carry it out: {refused_by_server}.", verdict.touches, status)
     return Outcome("done", f"The server accepted it. {_shown(client, intent)}", verdict.touches, status)
 
 
 def _send_once(client: FleetClient, intent: Intent) -> str:
     """The one write. '' or, of a power-cycle, why the server says that it failed. Raises ApiError."""
-    # Not even a call that was certainly not carried out is repeated: whoever confirmed it looks at the state again.
+    # Not even a call that was certainly not carried out is repeated: whoever confirmed it sees the state first.
     client.transport.settings = replace(client.transport.settings, retries=0)
     if intent.action == "pause":
         client.pause_rollout(intent.rollout_id)
@@ -201,25 +201,25 @@ def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callabl
     """What became of a call of unknown outcome, as far as the API shows it: the outcome's word and a sentence."""
     after: Seen | None = None
     trouble = ""
-    for _look_number in range(LOOKS):
+    for _attempt_number in range(READS):
         sleep(PAUSE)
         try:
-            after = _look(client, intent)
+            after = _read_state(client, intent)
         except ApiError as error:
             trouble = str(error)
             continue
         if was_carried_out(intent, before, after):
             return "done", f"Outcome unknown, looked up: it was carried out. {_state(intent, after)}"
-    seconds = f"{LOOKS * PAUSE:g} s"
+    seconds = f"{READS * PAUSE:g} s"
     if after is None:
         return "unknown", f"Outcome unknown, looked up: the state could not be read within {seconds}. {trouble}"
     said = f"Outcome unknown, looked up: within {seconds} the API did not show it. {_state(intent, after)}"
-    return "unknown", f"{said} Look at it before you try again."
+    return "unknown", f"{said} Check it before you try again."
 
 
 def _shown(client: FleetClient, intent: Intent) -> str:
     try:
-        return _state(intent, _look(client, intent))
+        return _state(intent, _read_state(client, intent))
     except ApiError:
         return "The state after it could not be read."
 
@@ -234,7 +234,7 @@ def _state(intent: Intent, seen: Seen) -> str:
     return f"Its newest action is {newest.get('action')}, {newest.get('status')}." if newest else "It has no action."
 
 
-def _look(client: FleetClient, intent: Intent) -> Seen:
+def _read_state(client: FleetClient, intent: Intent) -> Seen:
     if intent.action == "power-cycle":
         # E11 first: it knows the id also while the agent is down.
         actions = rows_of(client.list_instance_actions(intent.instance_id, limit=ACTIONS_CAP))

@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import database_option, format_option, measure, put
-from console.monitoring.limits import FIGURES, Limits, shown
+from console.monitoring.limits import FIGURES, Limits, in_words
 from console.settings.environment import Settings, SettingsError
 from console.text.listing import listing
 
@@ -46,7 +46,7 @@ def register(commands: Any) -> None:
     format_option(check)
     for figure in FIGURES:
         usual = ",".join(
-            "off" if at is None else shown(at, figure.unit).replace(" ", "")
+            "off" if at is None else in_words(at, figure.unit).replace(" ", "")
             for at in (figure.limits.warning, figure.limits.critical)
         )
         check.add_argument(
@@ -76,7 +76,8 @@ def _limits(unit: str) -> Callable[[str], Limits]:
 def _check(options: argparse.Namespace, settings: Settings) -> int:
     # Imported here: frames take a second to load.
     from console.monitoring.backlog import backlog
-    from console.monitoring.checks import Check, Level, judge, metrics, worst
+    from console.monitoring.checks import Check, judge, metrics, worst
+    from console.monitoring.limits import Level
     from console.record.problem import DatabaseProblem
     from console.record.read.record_health import spool_positions, vitals
 

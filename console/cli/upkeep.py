@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import database_option, days, format_option, put, say
-from console.monitoring.limits import shown
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError
+from console.text import times
 from console.text.listing import listing
 
 _PRUNABLE = "what table before_at rows"
@@ -126,7 +126,7 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.write.upkeep import back_up
 
     copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
-    put(f"{copy.file}: {shown(copy.size, 'bytes')}, a copy of {settings.database}.\n")
+    put(f"{copy.file}: {times.size(copy.size)}, a copy of {settings.database}.\n")
     return say(f"note: {copy.note}", 0) if copy.note else 0
 
 

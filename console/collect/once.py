@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from console.collect.api.rollouts import ApiOptions, ApiReport, sync_api
+from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.rollouts import sync_api
 from console.collect.progress import Progress, silent
 from console.collect.run_logs.spools import SpoolReport, sync_spools
 from console.record.write.store import open_store
@@ -33,7 +34,7 @@ class SyncReport:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what is worth knowing but no failure."""
+        """Sentences about what is not a failure but worth knowing."""
         return [text for part in (self.spools, self.api) if part for text in part.notes]
 
     @property

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Telling how far a sync is: the protocol, and its form in a terminal."""
+"""How a sync reports its progress: the protocol, and its form in a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 
 def silent(done: int, total: int | None, what: str) -> None:
-    """Says nothing."""
+    """Reports nothing."""
 
 
 class TerminalProgress:
@@ -63,10 +63,10 @@ class TerminalProgress:
     def _draw(self, done: int, total: int | None, what: str) -> None:
         text = f"{what} {_figure(done, total)}"
         width = max(20, shutil.get_terminal_size().columns - 1)
-        room = min(40, width - len(text) - 3)
-        if total and room >= 8:
-            filled = room * min(done, total) // total
-            text += f" [{'#' * filled}{'.' * (room - filled)}]"
+        cells = min(40, width - len(text) - 3)
+        if total and cells >= 8:
+            filled = cells * min(done, total) // total
+            text += f" [{'#' * filled}{'.' * (cells - filled)}]"
         self._write("\r\x1b[K" + text[:width])
         self._open_line = True
 
@@ -75,7 +75,7 @@ class TerminalProgress:
         self._open_line = False
 
     def _write(self, text: str) -> None:
-        # Work goes on when nobody reads any more how far it is.
+        # The sync continues when the reader of its output has gone.
         with suppress(BrokenPipeError):
             self._stream.write(text)
             self._stream.flush()

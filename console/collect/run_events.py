@@ -15,25 +15,15 @@ parent_uuid names the first batch's task.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
 from console.record.write.store import Row, RunRows, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
-
-RESULT_MOST = 64 * 1024
-_TEXT_MOST = 8 * 1024
-_KEPT_VALUE_MOST = 2 * 1024
-_REF_MOST = 200
-_DEEPEST_LINK = 5
-
-_LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
-_LINKS |= {"action_id": "action", "runtime_task_id": "task"}
-_LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
-_DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
 
 # Event -> (kind, status).
 _RESULTS = {
@@ -46,12 +36,11 @@ _RESULTS = {
     "runner_item_on_skipped": ("item", "skipped"),
     "runner_retry": ("retry", "retry"),
 }
-_TROUBLE = frozenset({"failed", "ignored", "unreachable"})
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
 class EventError(ValueError):
-    """A line is no event. The message says why."""
+    """A line is not an event. The message says why."""
 
 
 class RunReader:
@@ -82,13 +71,13 @@ class RunReader:
         return bool(self.state["ended"])
 
     def feed(self, event: Any) -> None:
-        """Take in one event. Raises EventError, and changes nothing, if it is none."""
+        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
         counter, name, data = _parts(event)
         created = parse_time(event.get("created"))
         run = self.run
         run["events"] += 1
         run["last_counter"] = max(run["last_counter"], counter)
-        # Counters that were never read, and events that the writer says it had no room for.
+        # Counters that were never read, and events that the writer says it could not write.
         self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
         run["dropped_events"] = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
         if created is not None:
@@ -212,9 +201,9 @@ class RunReader:
         changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
         started = parse_time(data.get("start"))
         ended = parse_time(data.get("end")) or created
-        message = _message(result, status)
-        trouble = status in _TROUBLE and message is not None
-        kept, truncated = _kept(result, whole=changed or status in _TROUBLE)
+        message = message_of(result, status)
+        trouble = status in TROUBLE and message is not None
+        kept, truncated = kept_part(result, whole=changed or status in TROUBLE)
         self._rows.results.append(
             {
                 "run_id": self.run_id,
@@ -225,7 +214,7 @@ class RunReader:
                 "kind": kind,
                 "status": status,
                 "changed": int(changed),
-                "item": _item(result) if kind == "item" else None,
+                "item": item_of(result) if kind == "item" else None,
                 "attempt": whole(result.get("attempts")),
                 "started_at": started,
                 "ended_at": ended,
@@ -266,19 +255,19 @@ class RunReader:
             self._take_artifacts(artifacts)
 
     def _take_artifacts(self, artifacts: Mapping[str, Any]) -> None:
-        """Keep what set_stats was given, cut by the run log's own rule; all the ids in it become links."""
+        """Keep what set_stats was given, shortened by the run log's rule; the ids in it become links."""
         clean = self._redactor.scrub(dict(artifacts))
         self.run["stats_json"] = to_json(cut_artifacts(clean, RESULT_MOST, self._redactor))
         self._link(clean, None, None)
 
     def _refused(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
-        """The end of a run that had no host: a failure that stands, as others without an instance, on localhost."""
+        """The end of a run without hosts: stored as a failure of localhost, like other failures without an instance."""
         failure = {"host": "localhost", "res": {"msg": data.get("msg")}}
         self._result(counter, "runner_on_failed", event, failure, created)
         self._stats(counter, {"failures": {"localhost": 1}}, created)
 
     def _link(self, result: Mapping[str, Any], counter: int | None, host: str | None) -> None:
-        for kind, ref in _references(result):
+        for kind, ref in references(result):
             self._rows.links.append({"run_id": self.run_id, "kind": kind, "ref": ref, "counter": counter, "host": host})
 
 
@@ -295,76 +284,13 @@ def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, An
 
 def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
     if not isinstance(event, Mapping):
-        raise EventError("it is no JSON object")
+        raise EventError("it is not a JSON object")
     counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")
     if isinstance(counter, bool) or not isinstance(counter, int) or not 1 <= counter < 2**63:
         raise EventError("it has no counter")
     if not isinstance(name, str) or not name:
-        raise EventError("it names no event")
+        raise EventError("it has no event name")
     return counter, name, data if isinstance(data, Mapping) else {}
-
-
-def _references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The ids that a result names. Lists of records are left out: reading a hundred rollouts touches none of them."""
-    for key, value in result.items():
-        if isinstance(value, Mapping):
-            if depth < _DEEPEST_LINK:
-                yield from _references(value, depth + 1)
-        elif key in _LINKS:
-            yield from _reference(_LINKS[key], value)
-        elif isinstance(value, list):
-            kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
-            for item in value if kind else ():
-                yield from _reference(kind or "", item)
-
-
-def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
-        yield kind, value.strip()
-
-
-def _kept(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
-    """The part of a result worth keeping, as JSON of at most 64 KiB, and whether something large was cut out."""
-    if not whole:
-        result = {
-            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
-        }
-    if not result:
-        return None, False
-    text = to_json(result)
-    if len(text.encode()) <= RESULT_MOST:
-        # The run log says so when it has cut a result down itself.
-        return text, result.get("truncated") is True
-    small: dict[str, Any] = {}
-    room = RESULT_MOST - 1024
-    for key, value in result.items():
-        size = len(to_json(value).encode())
-        cost = len(to_json(key).encode()) + min(size, _KEPT_VALUE_MOST) + 64
-        if cost > room:
-            continue
-        room -= cost
-        small[key] = value if size <= _KEPT_VALUE_MOST else f"({size:,} bytes left out)"
-    return to_json(small), True
-
-
-def _message(result: Mapping[str, Any], status: str) -> str | None:
-    names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
-    if status in _TROUBLE:
-        names += ("module_stderr", "stderr", "exception", "reason")
-    for name in names:
-        value = result.get(name)
-        if value not in (None, "", [], {}):
-            text = value if isinstance(value, str) else to_json(value)
-            return text if len(text) <= _TEXT_MOST else text[: _TEXT_MOST - 4] + " ..."
-    return None
-
-
-def _item(result: Mapping[str, Any]) -> str | None:
-    value = result.get("item")
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else to_json(value)
-    return text if len(text) <= _REF_MOST else text[: _REF_MOST - 4] + " ..."
 
 
 def _duration(value: Any, started: float | None, ended: float | None) -> float | None:

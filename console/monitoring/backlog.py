@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of the run logs waits to be loaded: the spool folder against what the database has of it."""
+"""How much of the run logs is not loaded yet: the spool folder compared with what the database has of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 class Backlog:
     """Bytes of run logs that no sync has read, in how many files, and when the oldest of them was last written.
 
-    ``problem``: why the folder could not be looked at, '' if it was; then the figures are 0.
+    ``problem``: why the folder could not be read, and the figures are 0; '' if it was read.
     """
 
     unread: int = 0
@@ -32,7 +32,7 @@ def backlog(folder: Path, positions: Mapping[str, int]) -> Backlog:
             if entry.name.endswith(".jsonl") and entry.is_file():
                 state = entry.stat()
                 position = positions.get(entry.name, 0)
-                # A shorter file than was read is another one: all of it is new.
+                # A file that is shorter than what was read of it was replaced: all of it is new.
                 waits = state.st_size - position if state.st_size >= position else state.st_size
                 if waits:
                     unread += waits

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dead-man's judgement: figures of the record against limits, one line each, for monitoring. Pure."""
+"""Judges figures of the record against their limits, one line each, for monitoring. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.monitoring.backlog import Backlog
-from console.monitoring.limits import FIGURES, Level, Limits, shown
+from console.monitoring.limits import FIGURES, Level, Limits, in_words
 from console.record.read.record_health import Vitals
 
 
@@ -50,12 +50,12 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         value, limit = values[figure.name], limits.get(figure.name, figure.limits)
         if value is None:
             sentence, level = nothing[figure.name]
-            # A figure that is never judged is not judged for its absence either.
+            # A figure without limits is not judged for being absent either.
             if limit.warning is None and limit.critical is None:
                 level = Level.OK
             found.append(Check(figure.name, level, sentence, None))
             continue
-        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {shown(value, figure.unit)}"
+        sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {in_words(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
         found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
@@ -72,7 +72,7 @@ def _age(at: float | None, now: float) -> float | None:
 
 
 def _said(limits: Limits, unit: str) -> str:
-    parts = [f"{word} from {shown(at, unit)}" for word, at in
+    parts = [f"{word} from {in_words(at, unit)}" for word, at in
              (("warning", limits.warning), ("critical", limits.critical)) if at is not None]  # fmt: skip
     return f" ({', '.join(parts)})" if parts else " (not judged)"
 

@@ -1,18 +1,20 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which figures of the record monitoring judges, from where on they are too high, and how people read them. Pure."""
+"""The figures of the record that monitoring judges, with their limits. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
 
+from console.text import times
+
 HOUR, DAY, MIB = 3600.0, 86400.0, 1024.0 * 1024.0
 
 
 class Level(IntEnum):
-    """How bad; the numbers are the exit codes that monitoring knows."""
+    """The severity; the values are the exit codes of monitoring plugins."""
 
     OK = 0
     WARNING = 1
@@ -21,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """From which value on a figure is a warning and critical; None is never."""
+    """From which value on a figure is a warning, or critical; None for never."""
 
     warning: float | None
     critical: float | None
@@ -35,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is checked: its option, its unit (seconds, bytes or count), what it says, the limits unless told."""
+    """What is checked: the option's name, the unit (seconds, bytes or count), what it is, and the default limits."""
 
     name: str
     unit: str
@@ -57,15 +59,8 @@ FIGURES = (
 )
 
 
-def shown(value: float, unit: str) -> str:
-    """A figure for people."""
+def in_words(value: float, unit: str) -> str:
+    """A figure for people; ``unit`` is that of a Figure."""
     if unit == "seconds":
-        for size, name in ((DAY, "d"), (HOUR, "h"), (60.0, "min")):
-            if value >= 2 * size:
-                return f"{value / size:.0f} {name}"
-        return f"{value:.0f} s"
-    if unit == "bytes":
-        size, name = (MIB, "MiB") if value >= MIB else (1024.0, "KiB")
-        # One decimal where it says something.
-        return f"{value / size:,.{int(value < 10 * size and bool(value % size))}f} {name}"
-    return f"{value:,.0f}"
+        return times.rounded(value)
+    return times.size(value) if unit == "bytes" else f"{value:,.0f}"

@@ -32,6 +32,10 @@ class SettingsError(Exception):
     """A setting is missing or wrong. The message is one sentence for people."""
 
 
+class NotSetError(SettingsError):
+    """The API's address or its key is missing."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where the console reads and writes. A default place may be absent; one that was named must be there."""
@@ -139,14 +143,15 @@ def load_settings(
     )
 
 
-def load_api(environ: Mapping[str, str] | None = None) -> ApiConnection:
-    """The connection to the API. Raises SettingsError, also when it is not configured at all."""
+def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read") -> ApiConnection:
+    """The connection to the API; ``key_may``: what a missing key must be allowed to do ("read" or "act"). Raises
+    SettingsError, and NotSetError when it is not configured."""
     env = os.environ if environ is None else environ
     url, key = _text(env, "FLEETOPS_API_URL"), _text(env, "FLEETOPS_API_KEY")
     if url is None:
-        raise SettingsError("FLEETOPS_API_URL is not set: set it to the API's address, or give --no-api.")
+        raise NotSetError("FLEETOPS_API_URL is not set: set it to the API's address.")
     if key is None:
-        raise SettingsError("FLEETOPS_API_KEY is not set: set it to a key that may read, or give --no-api.")
+        raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
     ca_path = _text(env, "FLEETOPS_CA_PATH")
     if ca_path and not Path(ca_path).expanduser().exists():
         raise SettingsError(f"FLEETOPS_CA_PATH names {ca_path}, which does not exist.")

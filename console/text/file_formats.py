@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A frame as a file: CSV that no spreadsheet takes for formulas, JSON lines, Parquet. Pure.
+"""A frame as a file: CSV without formulas, JSON lines, Parquet. Pure.
 
 Columns named ``*_at`` or ``*_ts`` are epoch seconds in the frame and times in UTC in the file: ISO 8601 text in CSV and
-JSON lines, timestamps in Parquet. What is unknown is empty, null and null.
+JSON lines, timestamps in Parquet. An unknown value is empty in CSV and null in the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 MOST = 100_000
 """Rows in one file at most; the page says so where there are more."""
 
-# Spreadsheets take a cell that begins so for a formula. A quote before it makes it text.
+# A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -39,7 +39,7 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     """UTF-8 with a line of column names, texts in quotes. A text that begins like a formula gets a quote before it."""
     plain = _with_times(frame, as_text=True)
     for name in _texts(plain):
-        plain[name] = [_cell(value) for value in plain[name]]
+        plain[name] = [no_formula(value) if isinstance(value, str) else value for value in plain[name]]
     # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.
     text: str = plain.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "replace")
@@ -80,15 +80,16 @@ def _with_times(frame: pd.DataFrame, *, as_text: bool) -> pd.DataFrame:
     plain = frame.reset_index(drop=True)
     for name in plain.columns:
         if str(name).endswith(("_at", "_ts")) and pd.api.types.is_numeric_dtype(plain[name]):
-            # A number that is no time of these centuries stays empty rather than stopping the whole file.
+            # A number that is out of the range of times becomes empty, so that the file can be written.
             times = pd.to_datetime(plain[name].astype(float), unit="s", utc=True, errors="coerce")
             times = times.dt.floor("s") if as_text else times.astype("datetime64[us, UTC]")
             plain[name] = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype(object) if as_text else times
     return plain
 
 
-def _cell(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+def no_formula(text: str) -> str:
+    """The text of a CSV cell, with a quote before it if a spreadsheet would take it for a formula."""
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _text(value: Any) -> Any:

@@ -18,11 +18,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
     printable_json,
     printable_line,
 )
+from console.text.file_formats import no_formula
 
 FORMATS = ("table", "json", "csv")
-
-# Spreadsheets take a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
@@ -54,7 +52,7 @@ def _cell(value: Any) -> Any:
         return value
     # Lines and tabs are data; the rest would drive the terminal that shows the file.
     text = "".join(sign if sign.isprintable() or sign in "\n\r\t" else "?" for sign in value)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return no_formula(text)
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each status looks like: word, sign, colours on light and dark, pattern, severity. One table for all pages.
 
-The words are the canonical ones of the API client's models; a word nobody knows keeps its text, with a neutral look.
+The words are the canonical ones of the API client's models; an unknown word keeps its text, in a neutral style.
 A status is never shown by colour alone: every place that colours also writes the sign and the word.
 """
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments in the viewer's own time zone, to stand beside the UTC that the pages write. Pure.
+"""Times in the viewer's own time zone, shown in addition to UTC. Pure.
 
-A zone is its name in the time zone database, '' where there is nothing to say beside UTC.
+A zone is its name in the time zone database, '' for UTC or an unknown zone.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 @cache
 def _names() -> frozenset[str]:
-    # The last one is the server's own zone, which is nobody else's.
+    # "localtime" is the server's own zone, meaningless to a viewer.
     return frozenset(available_timezones() - {"localtime"})
 
 
 def known(name: str | None) -> str:
-    """What a browser calls its zone, as a zone: '' for UTC under any of its names and for what nobody knows."""
+    """What a browser calls its zone, as a zone: '' for UTC under any of its names, and for an unknown name."""
     # Looked up before anything else: the name is untrusted, and ZoneInfo opens a file of that name.
     if name not in _names():
         return ""
@@ -56,5 +56,5 @@ def _pair(zone: str, seconds: float | None) -> tuple[datetime, datetime] | None:
         utc = datetime.fromtimestamp(seconds, UTC)
         return utc.astimezone(ZoneInfo(zone)), utc
     except (OverflowError, ValueError, OSError):
-        # The last hours of the year 9999 are in UTC a time that has no name further east.
+        # The last hours of the year 9999 in UTC are out of range in zones further east.
         return None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How charts and tables write times, durations and machine text. Pure.
+"""How pages, messages and charts write times, durations, ages, sizes and machine text. Pure.
 
 Machine text (host names, errors) goes through :func:`plain`, because Plotly reads markup in its labels.
 """
@@ -20,7 +20,7 @@ from console.text.time_zone import local
 
 def plain(text: object, width: int = 64, lines: int = 4) -> str:
     """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
-    # A word on its own needs no wrapping, and a chart has hundreds of them.
+    # A single word needs no wrapping; a chart has hundreds of them.
     word = str(text)
     whole = len(word) <= width and word.isprintable() and " " not in word
     rows = [word] if whole else textwrap.wrap(word, width) or [""]
@@ -45,6 +45,26 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def rounded(seconds: float) -> str:
+    """Seconds in one unit, for sentences and limits: '45 s', '30 min', '5 h', '3 d'; from two of a unit on."""
+    for unit, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(seconds, 0.0):.0f} s"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was: 'just now', '38 s ago', '5 h 22 min ago'."""
+    return "just now" if seconds < 10 else f"{duration(seconds)} ago"
+
+
+def size(count: float) -> str:
+    """Bytes for people: '0.5 KiB', '12 KiB', '1,024 MiB'."""
+    unit, name = (1024.0 * 1024.0, "MiB") if count >= 1024 * 1024 else (1024.0, "KiB")
+    # A decimal only below 10, and only if it is not 0.
+    return f"{count / unit:,.{int(count < 10 * unit and bool(count % unit))}f} {name}"
+
+
 def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
     """Epoch seconds as UTC text; '' when unknown."""
     if seconds is None or not np.isfinite(seconds):
@@ -62,8 +82,8 @@ def moments(zone: str, *times: float) -> str:
 
 
 def place(seconds: float) -> str:
-    """Epoch seconds as a place on a Plotly axis of dates, to the millisecond: as a number it would stand where the
-    clock of the browser's own zone is then, not UTC's."""
+    """Epoch seconds as a position on a Plotly axis of dates, to the millisecond. Plotly shows a number in the browser's
+    time zone, and a text as it is, in UTC."""
     return str(np.datetime64(round(seconds * 1000), "ms"))
 
 

@@ -64,7 +64,7 @@ def accept_long_cookies() -> None:
 
 @cache
 def settle() -> None:
-    """Load the rooms of all pages and keep what was loaded out of every later garbage collection.
+    """Import the parts of all pages, and keep what is loaded by then out of later garbage collections.
 
     Streamlit collects after each run of a page. Going through the classes and functions of pandas, plotly and
     Streamlit took 60 ms of every run, two thirds of an empty page.

@@ -11,11 +11,11 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Can run in check mode and tell what would change, without sending any write.
+    description: Can run in check mode and report what would change, without sending any write request.
   diff_mode:
     description: Returns what it changes (or in check mode would change) when the task runs in diff mode.
   idempotent:
-    description: When run again with the same options and nothing else has changed, reports no change.
+    description: Reports no change when it runs again with the same options and nothing else has changed.
   action_group:
     description: Use C(group/fleetops.agents.fleet) in C(module_defaults) to set the connection options once.
     support: full
@@ -27,7 +27,7 @@ attributes:
 attributes:
   check_mode:
     support: full
-    details: This module sends no writes.
+    details: This module sends no write requests.
   diff_mode:
     support: N/A
     details: This module changes nothing.

@@ -13,55 +13,57 @@ options:
   api_url:
     description:
       - Address of the server, for example V(https://fleet.example.com).
-      - A proxy is taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY). The
-        operating system is not asked for one.
+      - Proxies are configured by the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
+        Proxy settings of the operating system are not used.
       - If it is not set, the environment variable E(FLEETOPS_API_URL) is used.
     type: str
     required: true
   api_key:
     description:
       - The key that is sent in the header C(X-Api-Key).
-      - If it is not set, the environment variable E(FLEETOPS_API_KEY) is used. Prefer that, or a vaulted variable.
+      - If it is not set, the environment variable E(FLEETOPS_API_KEY) is used. Use the environment variable or a
+        vaulted variable.
     type: str
     required: true
   validate_certs:
     description:
       - Whether the server's TLS certificate must be trusted.
-      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used. As with the other variables, an
-        empty one counts as not set, and one that cannot be read is refused.
+      - If it is not set, the environment variable E(FLEETOPS_VALIDATE_CERTS) is used. As for the other variables, an
+        empty value counts as not set, and an invalid value is an error.
     type: bool
     default: true
   ca_path:
     description:
-      - A file of certificates (PEM), or a folder of them, to trust instead of those that the Python library brings.
-        In a folder each is named by its hash (C(openssl rehash)). One that holds no certificate is refused before
+      - A file or folder of certificates (PEM) to trust instead of those that come with the Python library. In a folder,
+        each file must be named by its hash (C(openssl rehash)). If there is no certificate in it, the task fails before
         anything is sent.
       - If it is not set, the environment variable E(FLEETOPS_CA_PATH) is used.
     type: path
   request_timeout:
     description:
-      - Seconds until an answer must be there as a whole, counted from when the call was sent, however slowly its parts
-        arrive. Each repeat has this time anew (O(retries)). A connection must be made within 5 s.
-      - A restart, a run of diagnostics and a live health check are given at least 60 s.
+      - Seconds within which the complete response must arrive, counted from the time the request was sent. Each retry
+        (O(retries)) gets the full time again. A connection must be established within 5 seconds.
+      - Restarts, diagnostics and live health checks get at least 60 seconds.
       - If it is not set, the environment variable E(FLEETOPS_REQUEST_TIMEOUT) is used.
     type: float
     default: 30
   retries:
     description:
-      - How often a call is repeated that certainly was not carried out, or that may be carried out twice without harm.
-      - The pauses are about 0.5, 1, 2 ... 8 s. A C(Retry-After) of the server can only make them longer, up to 120 s.
-      - A write whose outcome is unknown is never sent again; it is looked up.
+      - How many times to retry a call that was certainly not executed, or that can safely be executed twice.
+      - The pauses are about 0.5, 1, 2 ... 8 seconds. A C(Retry-After) header of the server can only make them longer,
+        up to 120 seconds.
+      - A write whose outcome is unknown is never sent again. Its effect is looked up instead.
       - If it is not set, the environment variable E(FLEETOPS_RETRIES) is used.
     type: int
     default: 3
   extra_headers:
     description:
-      - Further headers to send with each call, for a gateway in front of the server.
+      - Additional headers to send with each request, for example for a gateway in front of the server.
     type: dict
     default: {}
   api_trace:
     description:
-      - Whether the result holds a row for each call under RV(ignore:api_calls).
+      - Whether to return a list of all calls as RV(ignore:api_calls).
       - If it is not set, the environment variable E(FLEETOPS_API_TRACE) is used.
     type: bool
     default: false
@@ -75,8 +77,8 @@ options:
   api_url:
     description:
       - Address of the server, for example V(https://fleet.example.com).
-      - A proxy is taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY). The
-        operating system is not asked for one.
+      - Proxies are configured by the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY).
+        Proxy settings of the operating system are not used.
     type: str
     required: true
     env:
@@ -84,7 +86,7 @@ options:
     vars:
       - name: fleetops_api_url
   api_key:
-    description: The key that is sent in the header C(X-Api-Key). Prefer the environment, or a vaulted variable.
+    description: The key that is sent in the header C(X-Api-Key). Set it in the environment or in a vaulted variable.
     type: str
     required: true
     env:
@@ -94,7 +96,7 @@ options:
   validate_certs:
     description:
       - Whether the server's TLS certificate must be trusted.
-      - An empty value of this and the other options counts as not set, and one that cannot be read is refused.
+      - For this option and the others, an empty value counts as not set, and an invalid value is an error.
     type: bool
     default: true
     env:
@@ -103,8 +105,8 @@ options:
       - name: fleetops_validate_certs
   ca_path:
     description:
-      - A file of certificates (PEM), or a folder of them, to trust instead of those that the Python library brings.
-        In a folder each is named by its hash (C(openssl rehash)). One that holds no certificate is refused before
+      - A file or folder of certificates (PEM) to trust instead of those that come with the Python library. In a folder,
+        each file must be named by its hash (C(openssl rehash)). If there is no certificate in it, the task fails before
         anything is sent.
     type: path
     env:
@@ -113,9 +115,9 @@ options:
       - name: fleetops_ca_path
   request_timeout:
     description:
-      - Seconds until an answer must be there as a whole, counted from when the call was sent, however slowly its parts
-        arrive. Each repeat has this time anew (O(retries)). A connection must be made within 5 s.
-      - A live health check is given at least 60 s.
+      - Seconds within which the complete response must arrive, counted from the time the request was sent. Each retry
+        (O(retries)) gets the full time again. A connection must be established within 5 seconds.
+      - A live health check gets at least 60 seconds.
     type: float
     default: 30
     env:
@@ -123,7 +125,7 @@ options:
     vars:
       - name: fleetops_request_timeout
   retries:
-    description: How often a call is repeated that may be repeated without harm.
+    description: How many times to retry a call that can safely be executed twice.
     type: int
     default: 3
     env:
@@ -132,8 +134,8 @@ options:
       - name: fleetops_retries
   extra_headers:
     description:
-      - Further headers to send with each call, for a gateway in front of the server.
-      - In the environment it is JSON text.
+      - Additional headers to send with each request, for example for a gateway in front of the server.
+      - In the environment variable, write it as JSON.
     type: dict
     default: {}
     env:

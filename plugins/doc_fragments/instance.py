@@ -12,9 +12,10 @@ class ModuleDocFragment:
 options:
   instance_id:
     description:
-      - The instance's id (a UUID). The inventory plugin P(fleetops.agents.fleet#inventory) gives it to each host as
-        C(fleetops_instance_id).
-      - An id is a text. A number, a date or a boolean that YAML made of it is refused; put it in quotes.
+      - The id of the instance (a UUID). The inventory plugin P(fleetops.agents.fleet#inventory) sets it for each host
+        as C(fleetops_instance_id).
+      - An id must be text. Write it in quotes, since YAML reads some ids as a number, a date or a boolean, which are
+        refused.
     type: raw
     required: true
 """

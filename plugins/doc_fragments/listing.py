@@ -12,17 +12,17 @@ class ModuleDocFragment:
 options:
   limit:
     description:
-      - How many of the newest to return, from 1 on.
-      - More calls are made where one does not hold them all, and where the server gives fewer than were asked for. A
-        server that lists the oldest first has its list read to the end.
+      - How many of the newest items to return, 1 or more.
+      - If one page does not contain them all, more pages are read. If the server lists the oldest items first, the
+        whole list is read.
     type: int
     default: 20
   offset:
-    description: How many of the newest to leave out.
+    description: How many of the newest items to skip.
     type: int
     default: 0
   all:
-    description: Whether to return the whole history, from O(offset) on, instead of O(limit).
+    description: Whether to return the whole history, starting at O(offset), instead of O(limit) items.
     type: bool
     default: false
 """

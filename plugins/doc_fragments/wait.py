@@ -11,12 +11,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   wait:
-    description: Whether to wait until the work has come to its end, instead of returning once it is accepted.
+    description: Whether to wait until the operation has finished, instead of returning once the server has accepted it.
     type: bool
     default: true
   wait_interval:
     description:
-      - Seconds between the first two looks at the state. The pauses grow by half each time, up to 5 times this value.
+      - Seconds between the first two checks of the state. Each pause is half as long again as the one before, up to 5
+        times this value.
     type: float
     default: 2
 """

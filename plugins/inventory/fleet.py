@@ -14,15 +14,15 @@ version_added: 0.1.0
 short_description: The instances of a fleet as hosts
 description:
   - Makes a host of each instance that took part in the newest rollouts, with its id, status, result and bundle as host
-    variables and groups. The file's name ends in C(.fleet.yml) or C(.fleet.yaml).
+    variables and groups. The name of the file must end in C(.fleet.yml) or C(.fleet.yaml).
   - The API has no list of instances. B(An instance that never took part in a rollout is invisible to the API) and must
-    be given by O(instances). So must one that took part in none of the rollouts that are read (O(rollouts) and
-    O(instance_rollouts)).
+    be listed in O(instances). The same applies to an instance that took part in none of the rollouts that are read
+    (O(rollouts) and O(instance_rollouts)).
   - An instance that was taken out of service stays in the inventory until the rollouts that name it are no longer read.
     With O(enrich) it is in the group C(fleetops_gone).
-  - What the server tells is never run as a template.
-  - Where the inventory cannot be used, Ansible stops with an error, as with C(any_unparsed_is_failed=true) in the
-    section C([inventory]) of C(ansible.cfg). With C(any_unparsed_is_failed=false) there it goes on without these hosts.
+  - Values from the server are never evaluated as templates.
+  - If the inventory cannot be read, Ansible stops with an error, as with C(any_unparsed_is_failed=true) in the section
+    C([inventory]) of C(ansible.cfg). With C(any_unparsed_is_failed=false) there, it continues without these hosts.
 options:
   plugin:
     description: Must be V(fleetops.agents.fleet).
@@ -31,18 +31,17 @@ options:
     choices: [fleetops.agents.fleet]
   rollouts:
     description:
-      - How many of the newest fleet rollouts are read. Rollouts of single instances do not count, however many there
-        are.
-      - With V(0) and O(instance_rollouts=0) nothing is looked up, and the hosts are those of O(instances).
+      - How many of the newest fleet rollouts to read. Rollouts of single instances do not count.
+      - With V(0) and O(instance_rollouts=0) nothing is read, and the hosts are those in O(instances).
     type: int
     default: 5
     env:
       - name: FLEETOPS_INVENTORY_ROLLOUTS
   instance_rollouts:
     description:
-      - How many of the newest rollouts of single instances are read besides. They carry the latest status of instances
-        that were redeployed alone, as a rolling redeploy does with each.
-      - Where the history has no fleet rollout at all, the instances are found through them.
+      - How many of the newest rollouts of single instances to read in addition. They contain the latest status of
+        instances that were redeployed individually, as a rolling redeploy does.
+      - If there is no fleet rollout in the history, the instances are found through them.
     type: int
     default: 50
     env:
@@ -50,18 +49,19 @@ options:
   instances:
     description:
       - Instances by name, as C(name) to C(id), or C(name) to a dictionary of C(instance_id) and further host variables.
-      - The name wins over the one that the API tells for the same id. A UUID is the same in upper and lower case, and
-        the server's own spelling is used.
-      - An id is a text. A number, a date or a boolean that YAML made of it is refused; put it in quotes.
-      - In the environment it is JSON text.
+      - The name takes precedence over the one from the API for the same id. UUIDs are compared without regard to case,
+        and the server's spelling is used.
+      - An id must be text. Write it in quotes, since YAML reads some ids as a number, a date or a boolean, which are
+        refused.
+      - In the environment variable, write it as JSON.
     type: raw
     default: {}
     env:
       - name: FLEETOPS_INVENTORY_INSTANCES
   enrich:
     description:
-      - What to ask the server about each instance, with one call an instance for each.
-      - V(updates) tells the running and the available version, V(health) the stored health.
+      - Which further data to read, with one call for each instance and item.
+      - V(updates) reads the current and the available version, V(health) the stored health.
     type: list
     elements: str
     choices: [updates, health]
@@ -69,7 +69,7 @@ options:
     env:
       - name: FLEETOPS_INVENTORY_ENRICH
   workers:
-    description: How many calls are made at once.
+    description: The number of concurrent calls.
     type: int
     default: 8
     env:
@@ -78,9 +78,8 @@ options:
     description:
       - What to do when something is missing or contradictory, for example a rollout that cannot be read, a timeline
         with fewer rows than the rollout has targets, or a target that names no instance.
-      - With V(fail) the inventory is refused, and the error names what is missing. With V(warn) the hosts that were
-        found are used, after one warning.
-      - A partial answer is never put into the cache.
+      - V(fail) is an error that names what is missing. V(warn) shows one warning and uses the hosts that were found.
+      - An incomplete result is never cached.
     type: str
     choices: [fail, warn]
     default: fail
@@ -88,10 +87,11 @@ options:
       - name: FLEETOPS_INVENTORY_ON_PARTIAL
   hostname:
     description:
-      - What names a host.
-      - With V(name) it is the name in O(instances), else the host name that the API tells. Where several instances have
-        that one, the first 8 characters of the id follow. Without a usable name it is C(instance-) and these 8.
-      - With V(id) it is the instance's id.
+      - How hosts are named.
+      - With V(name), it is the name in O(instances), or else the host name from the API. If several instances have the
+        same name, the first 8 characters of the id are appended. Without a valid name, it is C(instance-) and these 8
+        characters.
+      - With V(id), it is the id of the instance.
     type: str
     choices: [name, id]
     default: name
@@ -100,8 +100,8 @@ options:
   strict:
     description:
       - Whether an entry of O(compose), O(groups) or O(keyed_groups) that fails for a host is an error.
-      - A host that has no value for what the entry reads joins no group by it, and its composed variable is null. That
-        is no error. No value is null, an empty text, or a variable that only other hosts have.
+      - If a host has no value for an entry, it is added to no group and its composed variable is null. This is not an
+        error. No value means null, an empty text, or a variable that only other hosts have.
     type: bool
     default: true
     env:
@@ -110,16 +110,16 @@ notes:
   - The host variables are C(fleetops_instance_id), C(fleetops_hostname), C(fleetops_status),
     C(fleetops_last_result), C(fleetops_bundle_hash), C(fleetops_last_rollout_id) and C(fleetops_last_completed_at);
     with O(enrich) also C(fleetops_gone), C(fleetops_update_available), C(fleetops_runtime_version),
-    C(fleetops_available_version) and C(fleetops_health). What is not known is null.
+    C(fleetops_available_version) and C(fleetops_health). Unknown values are null.
   - All hosts are in the group C(fleetops_instances). Further groups are C(fleetops_status_<status>),
     C(fleetops_last_result_<result>), C(fleetops_bundle_<first 12 of the hash>), and with O(enrich)
     C(fleetops_update_available), C(fleetops_health_<status>) and C(fleetops_gone).
-  - These groups cost next to nothing. O(compose), O(groups) and O(keyed_groups) run templates for each host - 2,000
-    hosts with five entries took about 40 seconds, with a warm cache too.
+  - These groups are fast. O(compose), O(groups) and O(keyed_groups) evaluate templates for each host, which takes about
+    40 seconds for 2,000 hosts with five entries, even with a filled cache.
   - O(api_url), O(api_key) and O(ca_path) may be templates in the inventory file, with extra variables and lookups.
-    Other options are taken as they are written.
-  - The cache needs a cache plugin that keeps its content, for example O(cache_plugin=ansible.builtin.jsonfile).
-    It never holds the key. C(ansible-playbook --flush-cache) reads anew.
+    Other options are not templated.
+  - Caching needs a persistent cache plugin, for example O(cache_plugin=ansible.builtin.jsonfile).
+    The cache never contains the API key. C(ansible-playbook --flush-cache) ignores it and reads from the API.
 extends_documentation_fragment:
   - fleetops.agents.connection.plugins
   - ansible.builtin.constructed
@@ -127,11 +127,11 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-# The smallest file: address and key come from FLEETOPS_API_URL and FLEETOPS_API_KEY.
+# A minimal file. The address and the key come from FLEETOPS_API_URL and FLEETOPS_API_KEY.
 plugin: fleetops.agents.fleet
 
 ---
-# With a cache, versions, and an instance that no rollout has reached yet.
+# With a cache, versions, and instances that no rollout has included yet.
 plugin: fleetops.agents.fleet
 api_url: https://fleet.example.com
 enrich: [updates]
@@ -155,7 +155,7 @@ from ansible import constants, template
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
-# With data tagging (2.19) a text is inert unless it was marked as a template. Before, it must be marked as unsafe.
+# Since ansible-core 2.19 (data tagging), only trusted text is a template. In 2.18 it must be marked as unsafe.
 inert: Callable[[Any], Any] | None = None
 if not hasattr(template, "trust_as_template"):
     from ansible.utils.unsafe_proxy import wrap_var
@@ -191,13 +191,13 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread 
 _FILE_ENDINGS = (".fleet.yml", ".fleet.yaml")
 _TEMPLATES = ("api_url", "api_key", "ca_path")
 _ENRICHMENTS = ("updates", "health")
-# A change of the cached record's shape gets a new number: an old record is then read as none.
+# Increase this number when the format of the cached record changes. Records with another number are ignored.
 _CACHE_VERSION = 1
 _NAMED_PROBLEMS = 5
 
 
 class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Cacheable):
-    """Room of the plugin: options, cache and Ansible's inventory; the rest is in plugin_utils/_fleet_*.py."""
+    """Options, cache and Ansible's inventory object. The rest is in plugin_utils/_inventory/."""
 
     NAME = "fleetops.agents.fleet"
 
@@ -205,7 +205,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         return str(path).endswith(_FILE_ENDINGS) and super().verify_file(path)
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
-        """Read everything first and add hosts last, so that a failure leaves no part of a fleet behind."""
+        """Read everything before adding hosts, so that a failure adds no hosts."""
         with reading(path):
             try:
                 self._parse(inventory, loader, path, cache)
@@ -229,7 +229,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         self._add(hosts)
 
     def _resolve_templates(self, config: dict[str, Any]) -> None:
-        """Templates in the connection options of the file; its author is trusted as a playbook's author is."""
+        """Evaluate templates in the connection options of the file, whose author is trusted like that of a playbook."""
         self.templar.available_variables = self._vars or {}
         for name in _TEMPLATES:
             if name in config and self.templar.is_template(config[name]):
@@ -272,7 +272,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         return hosts
 
     def _instances(self, given: dict[str, Given], *, use_cache: bool) -> tuple[list[Instance], list[str]]:
-        """From the cache, or else from the API; only a complete answer is cached."""
+        """From the cache, or else from the API. Only a complete result is cached."""
         if not self.get_option("cache"):
             return self._read(given)
         key = self._record_key(given)
@@ -297,7 +297,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             fleet = read_fleet(
                 client, Depth(self.get_option("rollouts"), self.get_option("instance_rollouts")), workers=workers
             )
-            # What will be refused anyway is not worth a call for each instance.
+            # Make no call for each instance if the result will be refused.
             if wanted and not (fleet.problems and self.get_option("on_partial") == "fail"):
                 more = enrich(
                     client,
@@ -326,7 +326,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
         return [Instance._make(row) for row in record["rows"]]
 
     def _record_key(self, given: dict[str, Given]) -> str:
-        """Whose fleet it is and how it was read. The key goes in only as a part of the digest."""
+        """The cache key: the server, the credentials and the options. The API key is only part of the digest."""
         wanted = sorted(self.get_option("enrich"))
         parts = [
             base_url(self.get_option("api_url")),
@@ -357,9 +357,10 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
 
 
 def _stop_at_this_source() -> None:
-    """Let Ansible end with an error, as with any_unparsed_is_failed=true.
+    """Make Ansible end with an error, as with any_unparsed_is_failed=true.
 
-    By default it would go on without these hosts and end with exit code 0. Who set the option has decided.
+    By default it would continue without these hosts and end with exit code 0, for any play and for ansible-inventory.
+    A value that the user has set is kept. The playbooks of this collection then stop by themselves (unread.py).
     """
     name = "INVENTORY_ANY_UNPARSED_IS_FAILED"
     if constants.config.get_config_value_and_origin(name)[1] == "default":
@@ -367,7 +368,7 @@ def _stop_at_this_source() -> None:
 
 
 def _sentence(problems: list[str]) -> str:
-    """The first problems, and how many more there are."""
+    """The first problems and the number of further ones, as a sentence."""
     shown = "; ".join(problem.rstrip(". ") for problem in problems[:_NAMED_PROBLEMS])
     more = len(problems) - _NAMED_PROBLEMS
     return printable(f"{shown}; and {more} more" if more > 0 else shown)

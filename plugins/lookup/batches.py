@@ -13,21 +13,21 @@ author:
 version_added: 0.1.0
 short_description: Batch sizes for a play's serial
 description:
-  - Gives the list for a play's C(serial) - first the canary, then batches as large as C(max_parallel_rollouts) of the
-    tenant's update policy. Ansible repeats the last size until no host is left.
-  - Every size is an integer between 1 and the policy's number. The lookup fails closed. A policy that cannot be read,
-    or one below 1, is an error and starts nothing, since Ansible reads C(serial=0) as "all hosts at once".
+  - Returns the list for the C(serial) keyword of a play. First the canary, then batches as large as
+    C(max_parallel_rollouts) of the tenant's update policy. Ansible repeats the last size until no host is left.
+  - Every size is an integer from 1 to the limit of the policy. If the policy cannot be read or its limit is below 1,
+    the lookup fails and nothing is started, since Ansible reads C(serial=0) as "all hosts at once".
   - Ansible computes C(serial) once, before the first batch. For a policy that changes during the play use the lookup
     P(fleetops.agents.update_policy#lookup) in the task's C(throttle) as well.
-  - It blocks the play while it reads. So its time-outs are shorter than those of the modules.
-  - With C(--syntax-check), C(--list-tasks) and C(--list-tags) no instance is touched and no server is asked.
-    The answer is then a single batch size of 1.
+  - It blocks the play while it reads, so its timeouts are shorter than those of the modules.
+  - With C(--syntax-check), C(--list-tasks) and C(--list-tags) the server is not called, and the result is a single
+    batch size of 1.
 options:
   canary:
     description:
-      - How many instances the first batch has. With V(0) there is no canary batch.
-      - A canary larger than the policy allows at once is cut down to what it allows.
-      - A whole number of 0 or more, or its text. A blank text is not given.
+      - The number of instances in the first batch. With V(0) there is no canary batch.
+      - It is reduced to the limit of the policy if it is larger.
+      - A whole number of 0 or more, also as text. A blank text counts as not set.
     type: raw
     default: 1
     env:
@@ -36,8 +36,8 @@ options:
       - name: fleetops_batch_canary
   batch_max:
     description:
-      - The largest batch that may run even if the policy allows more.
-      - A whole number of 1 or more, or its text. A blank text is not given.
+      - The maximum size of a batch, even if the policy allows more.
+      - A whole number of 1 or more, also as text. A blank text counts as not set.
     type: raw
     env:
       - name: FLEETOPS_BATCH_MAX
@@ -57,19 +57,19 @@ options:
       - name: fleetops_batch_growth
   percent:
     description:
-      - The share of a batch with O(growth=percent), from 1 to 100.
-      - A whole number, or its text.
+      - The size of a batch as a percentage of O(of) with O(growth=percent), from 1 to 100.
+      - A whole number, also as text.
     type: raw
     default: 25
     version_added: 0.2.0
   of:
     description:
-      - How many instances O(percent) is a share of. Needed with O(growth=percent).
-      - A whole number of 0 or more, or its text.
+      - The number of instances that O(percent) refers to. Required with O(growth=percent).
+      - A whole number of 0 or more, also as text.
     type: raw
     version_added: 0.2.0
   request_timeout:
-    description: Seconds until an answer must be there as a whole.
+    description: Seconds within which the complete response must arrive.
     type: float
     default: 5
     env:
@@ -77,7 +77,7 @@ options:
     vars:
       - name: fleetops_request_timeout
   retries:
-    description: How often the call is repeated when it fails.
+    description: How many times to retry the call when it fails.
     type: int
     default: 1
     env:
@@ -85,10 +85,10 @@ options:
     vars:
       - name: fleetops_retries
 notes:
-  - A play's C(serial) has no host yet, so only extra variables and the environment are seen, not the variables of the
-    inventory.
-  - Use C(query), which always gives a list.
-  - Ansible's C(forks) (5 unless set) bounds a batch too.
+  - C(serial) is evaluated before there is a host, so only extra variables and the environment are used, not the
+    variables of the inventory.
+  - Use C(query), which always returns a list.
+  - Ansible's C(forks) (by default 5) also limits a batch.
 extends_documentation_fragment:
   - fleetops.agents.connection.plugins
 seealso:
@@ -97,18 +97,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: One canary, then as many at once as the policy allows
+- name: Redeploy one canary, then as many instances at once as the policy allows
   hosts: fleetops_instances
   gather_facts: false
   order: sorted
   serial: "{{ query('fleetops.agents.batches', canary=1) }}"
   tasks:
-    - name: Redeploy the runtime where it is outdated
+    - name: Redeploy the runtime if it is outdated
       fleetops.agents.instance_runtime:
         instance_id: "{{ fleetops_instance_id }}"
       throttle: "{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts') }}"
 
-- name: 1, 2, 4, 8, and then 8 at a time, if the policy allows 8 or more
+- name: Use batches of 1, 2, 4, 8, and then 8 at a time, if the policy allows 8 or more
   hosts: fleetops_instances
   gather_facts: false
   serial: "{{ query('fleetops.agents.batches', growth='doubling', batch_max=8) }}"
@@ -171,7 +171,7 @@ class LookupModule(StrictOptions, LookupBase):
 
 
 def _only_reads_the_playbook() -> bool:
-    """Whether Ansible was asked to look at the playbook and to run nothing of it."""
+    """Whether Ansible only reads the playbook and runs no task."""
     return any(context.CLIARGS.get(flag) for flag in ("syntax", "listtasks", "listtags"))
 
 

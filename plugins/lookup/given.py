@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: what a caller gave to a playbook or a role, with defaults for what was left blank."""
+"""Lookup: the values given to a playbook or a role, with defaults for blank ones."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ name: given
 author:
   - The fleetops.agents contributors (@fleetops)
 version_added: 0.2.0
-short_description: The variables that were given, and defaults for those that were left blank
+short_description: Values of variables, with defaults for those that are blank
 description:
-  - Reads variables by their names. One that is undefined, null or an empty text was not given and gets its default. So
-    a question of a survey that nobody answered is the same as no question.
-  - An extra variable that is blank hides no value of the inventory. A task gets that value, then the default.
-  - A value gets the type of its default - a truth value, a whole number, a number, a list of texts or a text. One that
-    does not fit is an error that names the variable. With the default null every value is taken as it is.
-  - A text must arrive as text. With ansible-core 2.19 and newer, AWX's answer C(0012345) to a question for text arrives
-    as the number 5349. It is refused, because the text that was written is lost by then. Such an answer is written in
-    quotes, C("0012345"), which are taken off.
+  - Reads variables by name. A variable that is undefined, null or an empty text counts as not given, and its default is
+    returned. An unanswered question of a survey thus has no effect.
+  - A blank extra variable does not override a value of the inventory. A task gets the value of the inventory, or else
+    the default.
+  - A value is converted to the type of its default, which is a boolean, an integer, a float, a list of texts or a text.
+    If that is not possible, the error names the variable. If the default is null, the value is returned unchanged.
+  - A text variable must be text. With ansible-core 2.19 and newer, the answer C(0012345) to a survey question of AWX is
+    converted to the number 5349. This is an error, because the original text is lost. Write such an answer in quotes,
+    C("0012345"). The quotes are removed.
 options:
   _terms:
     description:
-      - Mappings of names to defaults, or names of roles of this collection, whose C(defaults/main.yml) is such a
-        mapping.
+      - Dictionaries of names and defaults, or names of roles of this collection, whose C(defaults/main.yml) is used.
     type: list
     elements: raw
     required: true
   playbook:
-    description: Names and values that a playbook sets. They go before the inventory and before the defaults.
+    description: Names and values that a playbook sets. They take precedence over the inventory and the defaults.
     type: dict
     default: {}
   times:
-    description: Names of texts that are times. A date that YAML has read as one is taken, too; it is not ambiguous.
+    description: Names of text variables that are times. For these, a date that YAML has converted is also accepted,
+      since it is unambiguous.
     type: list
     elements: str
     default: []
@@ -49,14 +50,14 @@ EXAMPLES = r"""
   vars:
     asked: "{{ lookup('fleetops.agents.given', {'restart_min_uptime': 600, 'restart_only_if_unhealthy': true}) }}"
 
-- name: Show what the role would take
+- name: Show the values that the role would use
   ansible.builtin.debug:
     msg: "{{ lookup('fleetops.agents.given', 'instance_recover') }}"
 """
 
 RETURN = r"""
 _raw:
-  description: One mapping of all names to their values.
+  description: One dictionary of all names and their values.
   returned: always
   type: list
   elements: dict
@@ -78,7 +79,7 @@ _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 class LookupModule(LookupBase):
-    """Room of the lookup; what a value must be is in plugin_utils/_given.py."""
+    """Finds the value of each variable. The conversion is in plugin_utils/_lookups/given.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         variables = variables or {}
@@ -114,13 +115,13 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """The host's variables without the extra ones, which hide them; none where there is no host, as in serial."""
+        """The variables of the host without extra variables. Empty if there is no host, as in serial."""
         if self._inventory is None:
             self._inventory = {}
             hostvars, host = variables.get("hostvars"), variables.get("inventory_hostname")
             manager = getattr(hostvars, "_variable_manager", None)
             if manager is not None and host:
-                # Not copy.copy: the manager's own way to be copied leaves out its loader.
+                # copy.copy would lose the loader, which the manager's __getstate__ leaves out.
                 bare = object.__new__(type(manager))
                 vars(bare).update(vars(manager), _extra_vars={})
                 found = hostvars._inventory.get_host(host)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: the hosts of a play that must not pass for done when it has none."""
+"""Lookup: the hosts of a play that must fail, not be skipped, when it has no host."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ name: play_hosts
 author:
   - The fleetops.agents contributors (@fleetops)
 version_added: 0.2.0
-short_description: The hosts pattern of a play that refuses to run for nothing
+short_description: The hosts pattern of a play that fails if no host matches
 description:
   - Ansible skips a play whose pattern matches no host and ends with exit code 0. A mistyped name, an inventory that
-    could not be read, or an empty fleet then look like a run that was done. With this lookup in C(hosts) they do not.
-  - It gives the pattern, unless nothing matches it within C(--limit), one of the names in the pattern or the limit
-    matches nothing, or an inventory file of the plugin
-    P(fleetops.agents.fleet#inventory) could not be read. Then it gives C(localhost), where the play's first task fails
-    with the sentence that O(refusal) gives, and C(ansible-playbook) ends with exit code 2.
-  - Where C(--limit) leaves out C(localhost), no task can run. The lookup itself fails then, before anything is done.
+    could not be read, or an empty fleet then look like a successful run. With this lookup in C(hosts), the run fails
+    instead.
+  - It returns the pattern, unless no host matches it within C(--limit), one of the names in the pattern or the limit
+    matches nothing, or an inventory file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these
+    cases it returns C(localhost), where the first task of the play should fail with the message that O(refusal)
+    returns, so that C(ansible-playbook) ends with exit code 2.
+  - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
-  - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) nothing is refused.
+  - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
     description:
-      - The pattern. Without it the variable C(fleetops_hosts), or C(fleetops_instances) where that was not given.
-      - For V(localhost) the inventory does not matter.
+      - The pattern. The default is the variable C(fleetops_hosts), or C(fleetops_instances) if that is not set.
+      - For V(localhost), the inventory is not checked.
     type: list
     elements: str
   refusal:
-    description: Give the sentence that says why the run is refused instead, or an empty text.
+    description: Return the message that explains why the run is refused instead, or an empty text.
     type: bool
     default: false
   or_asked:
-    description: Where C(--limit) leaves out the pattern, give the hosts that were asked for.
+    description: If C(--limit) excludes the pattern, return the hosts that C(fleetops_hosts) selects.
     type: bool
     default: false
 notes:
-  - A play's C(hosts) has no host yet, so only extra variables are seen, not the variables of the inventory.
+  - C(hosts) is evaluated before there is a host, so only extra variables are used, not the variables of the inventory.
 """
 
 EXAMPLES = r"""
-- name: Look at the fleet
+- name: Run on the fleet
   hosts: "{{ lookup('fleetops.agents.play_hosts') }}"
   gather_facts: false
   connection: local
   tasks:
-    - name: Refuse a run for nothing
+    - name: Fail if there is no host
       ansible.builtin.fail:
         msg: "{{ lookup('fleetops.agents.play_hosts', refusal=true) }}"
       when: lookup('fleetops.agents.play_hosts', refusal=true) | length > 0
       run_once: true
 
-- name: Set the tenant's policy, also when somebody gives a limit without localhost
+- name: Set the tenant's policy, and fail if --limit excludes localhost
   hosts: "{{ lookup('fleetops.agents.play_hosts', 'localhost') }}"
   gather_facts: false
   tasks:
@@ -64,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The pattern, or the sentence.
+  description: The pattern, or the message.
   returned: always
   type: list
   elements: str
@@ -87,7 +88,7 @@ _LOCALHOST = "localhost"
 
 
 class LookupModule(LookupBase):
-    """The pattern, the refusal, or an error."""
+    """Returns the pattern or the message, or fails."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
@@ -139,7 +140,7 @@ class LookupModule(LookupBase):
         return " ".join([*told, "Nothing was done."])
 
     def _unmatched(self, pattern: str) -> list[str]:
-        """The names and patterns of hosts, also of --limit, that match nothing by themselves."""
+        """The parts of the hosts pattern and of --limit that match no host by themselves."""
         parts = split_host_pattern(pattern)
         limit = self._variables.get("ansible_limit")
         if limit:
@@ -151,14 +152,14 @@ class LookupModule(LookupBase):
         return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
 
     def _matches(self, pattern: str) -> bool:
-        """Whether Ansible would find a host for ``pattern`` within --limit, by its own rules for patterns."""
+        """Whether a host matches ``pattern`` within --limit, by Ansible's rules for patterns."""
         limit = self._variables.get("ansible_limit")
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
         return bool(self._inventory(limit).get_hosts(pattern))
 
     def _inventory(self, limit: str | None) -> InventoryManager:
-        """The groups and hosts of the run, without their variables, under a limit."""
+        """The groups and hosts of the run, without their variables, restricted to the limit."""
         inventory = InventoryManager(loader=self._loader, sources=[], parse=False)
         for group, hosts in self._variables.get("groups", {}).items():
             inventory.add_group(group)
@@ -170,5 +171,5 @@ class LookupModule(LookupBase):
 
 
 def _only_looks() -> bool:
-    """Whether Ansible was asked to look at the playbook and to run nothing of it."""
+    """Whether Ansible only reads the playbook and runs no task."""
     return any(context.CLIARGS.get(flag) for flag in ("syntax", "listhosts", "listtasks", "listtags"))

@@ -13,24 +13,25 @@ author:
 version_added: 0.1.0
 short_description: The tenant's update policy
 description:
-  - Reads the policy that the server holds for the whole tenant, with one call
+  - Reads the update policy of the tenant with one call
     (C(GET /v1/instances/fleet/updates/policy)).
-  - An answer is used for 2 seconds within one process, because Ansible templates a C(throttle) twice for each host.
-  - The lookup fails closed. A policy that cannot be read, or a C(max_parallel_rollouts) below 1, is an error and never
-    a number, since Ansible reads C(serial=0) and C(throttle=0) as "all hosts at once".
-  - It blocks the play while it reads. So its time-outs are shorter than those of the modules.
+  - A response is reused for 2 seconds within one process, because Ansible templates a C(throttle) twice for each host.
+  - If the policy cannot be read or its C(max_parallel_rollouts) is below 1, the lookup fails and never returns a
+    number, since Ansible reads C(serial=0) and C(throttle=0) as "all hosts at once".
+  - It blocks the play while it reads, so its timeouts are shorter than those of the modules.
 options:
   _terms:
     description:
       - The keys to read, for example V(max_parallel_rollouts) or V(maintenance_window_start_hour_utc).
-      - Without a key, the result is the whole policy as one dictionary. It too is refused when its
-        C(max_parallel_rollouts) is below 1; the module M(fleetops.agents.update_policy_info) shows any policy.
-      - The hours of the maintenance window, and the whole policy, are refused if the hours cannot be read. That is so
-        if one of the two is null, or one is no hour of the day. It is not known then whether the window is open.
+      - Without a key, the result is the whole policy as one dictionary. This also fails if C(max_parallel_rollouts) is
+        below 1. The module M(fleetops.agents.update_policy_info) returns any policy.
+      - The hours of the maintenance window, and the whole policy, are an error if the hours are invalid, which means
+        that only one of them is null or that one is not an hour of the day. It is then unknown whether the window is
+        open.
     type: list
     elements: str
   request_timeout:
-    description: Seconds until an answer must be there as a whole.
+    description: Seconds within which the complete response must arrive.
     type: float
     default: 5
     env:
@@ -38,7 +39,7 @@ options:
     vars:
       - name: fleetops_request_timeout
   retries:
-    description: How often the call is repeated when it fails.
+    description: How many times to retry the call when it fails.
     type: int
     default: 1
     env:
@@ -46,8 +47,8 @@ options:
     vars:
       - name: fleetops_retries
 notes:
-  - Where there is no host yet, as in a play's C(serial), only extra variables and the environment are seen,
-    not the variables of the inventory.
+  - If there is no host yet, as for C(serial), only extra variables and the environment are used, not the variables of
+    the inventory.
 extends_documentation_fragment:
   - fleetops.agents.connection.plugins
 seealso:
@@ -57,7 +58,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Never more at once than the policy allows, also when it changes during the task
+- name: Respect the limit of the policy, even if it changes during the task
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
   throttle: "{{ lookup('fleetops.agents.update_policy', 'max_parallel_rollouts') }}"
@@ -74,8 +75,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - One value a key, in the order of the keys; V(max_parallel_rollouts) is an integer of 1 or more.
-    - Without a key, one dictionary of all keys.
+    - One value for each key, in the order of the keys. V(max_parallel_rollouts) is an integer of 1 or more.
+    - Without a key, one dictionary with all keys.
   type: list
   elements: raw
   sample: [2]

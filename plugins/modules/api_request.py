@@ -10,11 +10,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: api_request
-short_description: Send any call to the instance ops API
+short_description: Send any request to the instance ops API
 version_added: 0.1.0
 description:
-  - Sends one call and returns the answer. For what no other module does.
-  - A write is sent once. If its outcome is unknown the task fails with RV(ignore:ambiguous=true).
+  - Sends one request and returns the response. Use it for requests that no other module sends.
+  - A write is sent once. If its outcome is unknown, the task fails with RV(ignore:ambiguous=true).
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -23,13 +23,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: Reads are sent. Anything but V(GET) is not sent in check mode and reported as a change.
+    details: In check mode, V(GET) requests are sent. All others are not sent and are reported as a change.
   diff_mode:
     support: none
-    details: What a raw call changes is not known.
+    details: It is not known what a raw request changes.
   idempotent:
     support: partial
-    details: Reads change nothing. Every other call counts as a change.
+    details: V(GET) requests change nothing. Every other request counts as a change.
 options:
   method:
     description: The HTTP method.
@@ -64,7 +64,7 @@ EXAMPLES = r"""
       offset: 0
   register: answer
 
-- name: Send an update policy with a key of a newer server
+- name: Set a policy key that only a newer server supports
   fleetops.agents.api_request:
     method: PATCH
     path: /v1/instances/fleet/updates/policy
@@ -75,13 +75,13 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 status:
-  description: The HTTP status of the answer.
-  returned: success, unless in check mode a write was not sent
+  description: The HTTP status of the response.
+  returned: success, except for a write in check mode
   type: int
   sample: 200
 body:
-  description: The answer's JSON; V(null) if it was empty.
-  returned: success, unless in check mode a write was not sent
+  description: The JSON body of the response. V(null) if it was empty.
+  returned: success, except for a write in check mode
   type: raw
   sample: {max_parallel_rollouts: 2}
 """

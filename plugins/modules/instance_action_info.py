@@ -13,9 +13,9 @@ module: instance_action_info
 short_description: Read the actions of an instance
 version_added: 0.2.0
 description:
-  - Reads what was done to an instance, newest first. Restarts, redeploys, diagnostics and whatever else the server
-    records.
-  - The API shows the newest 100 at most and has no way to older ones.
+  - Reads the actions that the server recorded for an instance, newest first, for example restarts, redeploys and
+    diagnostics.
+  - The API returns at most the newest 100 actions. Older ones cannot be read.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -27,33 +27,33 @@ extends_documentation_fragment:
 options:
   limit:
     description:
-      - How many of the newest to read, from 1 to 100.
-      - With O(action) or O(action_id), how many to look through.
+      - How many of the newest actions to read, from 1 to 100.
+      - With O(action) or O(action_id), how many to search.
     type: int
     default: 100
   action:
-    description: Keep only actions of these kinds, for example V(power-cycle). V(power_cycle) means the same.
+    description: Return only actions of these kinds, for example V(power-cycle). V(power_cycle) means the same.
     type: list
     elements: str
   action_id:
-    description: Keep only the action with this id.
+    description: Return only the action with this id.
     type: raw
 """
 
 EXAMPLES = r"""
 ---
-- name: Read what was done to the instance
+- name: Read the actions of the instance
   fleetops.agents.instance_action_info:
     instance_id: "{{ fleetops_instance_id }}"
   register: answer
 
-- name: Look for restarts
+- name: Read the restarts
   fleetops.agents.instance_action_info:
     instance_id: "{{ fleetops_instance_id }}"
     action: [power-cycle, reboot]
   register: answer
 
-- name: Look one action up
+- name: Read one action by its id
   fleetops.agents.instance_action_info:
     instance_id: "{{ fleetops_instance_id }}"
     action_id: "{{ restart.action_id }}"
@@ -63,7 +63,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 actions:
-  description: The actions as the server gives them, newest first.
+  description: The actions as returned by the server, newest first.
   returned: success
   type: list
   elements: dict
@@ -73,16 +73,15 @@ actions:
       status: completed
       duration_ms: 2100
 total:
-  description: The server's count of actions, which may end at 100 too; V(null) if it gives none.
+  description: The number of actions reported by the server, which may also be limited to 100. V(null) if not reported.
   returned: success
   type: int
   sample: 12
 truncated:
   description:
-    - Whether there are more actions than were read, or may be. With 100 of them there may be more, whatever RV(total)
-      says.
-    - The list has no paging, and a server may list fewer than it was asked for. Only RV(total) shows that, so V(false)
-      proves nothing where RV(total) is V(null).
+    - Whether there may be more actions than were read. This is always V(true) if 100 were read, whatever RV(total) is.
+    - The list has no paging, and a server may return fewer actions than requested. Only RV(total) shows that, so
+      V(false) is not reliable if RV(total) is V(null).
   returned: success
   type: bool
   sample: false

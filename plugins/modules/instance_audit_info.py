@@ -10,13 +10,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: instance_audit_info
-short_description: Read the audit of an instance
+short_description: Read the audit events of an instance
 version_added: 0.2.0
 description:
-  - Reads the audit events of an instance, newest first, and the server's summary of all of them. The reference does
-    not say in which order the server lists them. Where their times show that the oldest come first, or show no order,
-    the list is read to its end.
-  - The summary counts since ever and knows no time range. For one, read events with O(since).
+  - Reads the audit events of an instance, newest first, and the server's summary of all of them. The API reference does
+    not specify the order of the list. If the oldest events come first, or the times show no order, the whole list is
+    read.
+  - The summary counts all events ever recorded. For a time range, read the events with O(since).
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -35,24 +35,24 @@ options:
     default: [events, summary]
   since:
     description:
-      - Keep only events of this time or later. ISO 8601, without a zone it is UTC. An event without a readable time is
-        kept.
-      - The API has no filter of time and does not say how it orders events, and an event may arrive late. So this
-        chooses among the events that O(limit) or O(all) read. RV(reaches_since) says whether they go back that far.
-      - With O(all), reading ends early where that loses nothing. The first page must be newest first, by the time of
-        the event or of its arrival, and an event must be reached that is more than five minutes older than this.
-        Otherwise the whole history is read, also where the server lists the oldest event first.
+      - Return only events of this time or later, in ISO 8601, UTC if no time zone is given. Events without a valid time
+        are also returned.
+      - The API cannot filter by time, does not specify the order of events, and may record an event late. So this
+        option filters the events that were read according to O(limit) or O(all). RV(reaches_since) shows whether they
+        go back that far.
+      - With O(all), reading stops at an event that is more than five minutes older than this time, if the first page
+        lists the newest events first, by the time of the event or of its arrival. Otherwise the whole history is read.
     type: str
   outcome:
-    description: Keep only events with one of these outcomes, for example V(error) and V(denied).
+    description: Return only events with one of these outcomes, for example V(error) and V(denied).
     type: list
     elements: str
   source:
-    description: Keep only events of these sources.
+    description: Return only events from these sources.
     type: list
     elements: str
   tool_name:
-    description: Keep only events of these tools.
+    description: Return only events of these tools.
     type: list
     elements: str
 """
@@ -73,7 +73,7 @@ EXAMPLES = r"""
     outcome: [error, denied]
   register: answer
 
-- name: Read the summary alone
+- name: Read only the summary
   fleetops.agents.instance_audit_info:
     instance_id: "{{ fleetops_instance_id }}"
     gather: [summary]
@@ -83,7 +83,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 events:
-  description: The events that pass the filters, as the server gives them.
+  description: The events that pass the filters, as returned by the server.
   returned: O(gather) contains V(events)
   type: list
   elements: dict
@@ -95,24 +95,25 @@ events:
       source: mcp_gateway
       tool_name: find_customer
 summary:
-  description: The server's counts since ever.
+  description: The server's counts of all events ever recorded.
   returned: O(gather) contains V(summary)
   type: dict
   sample: {total_events: 120, success_events: 117, error_events: 2, denied_events: 1, by_source: {agent: 40}}
 truncated:
-  description: Whether there are more events than were read. With O(all) there are none, or none since O(since).
+  description: Whether there are more events than were read. With O(all), V(false), or V(false) for the events since
+    O(since).
   returned: O(gather) contains V(events)
   type: bool
   sample: false
 next_offset:
-  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  description: The O(offset) of the next page. V(null) if there is none.
   returned: O(gather) contains V(events)
   type: int
   sample: 20
 reaches_since:
   description:
-    - Whether the events that were read go back to O(since). They do when there are no more, or when they are listed
-      newest first and reach an older one.
+    - Whether the events that were read go back to O(since). This is so if there are no more events, or if they are
+      listed newest first and one of them is older.
   returned: O(since) was given and events were read
   type: bool
   sample: true

@@ -13,10 +13,9 @@ module: instance_circuit_breakers
 short_description: Clear the circuit breakers of an instance
 version_added: 0.2.0
 description:
-  - Closes the circuit breaker of every LLM provider of an instance if one is open, and looks whether all are closed
-    then.
-  - A breaker is looked for anywhere in the live health record, whose subsystems have no fixed shape. V(half_open) and
-    V(tripped) count as open.
+  - If a circuit breaker of an LLM provider of the instance is open, closes all of them and checks that they are closed.
+  - Circuit breakers are searched for in the whole live health record, since its subsystems have no fixed structure.
+    V(half_open) and V(tripped) count as open.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -29,11 +28,10 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows the open breakers before and after, V(null) where the health record shows none at all.
+    details: Shows the open breakers before and after, V(null) if the health record contains no breakers.
   idempotent:
     support: partial
-    details: Acts each time on an instance whose live health record shows no breakers at all, or that answers from its
-      cache only.
+    details: Always sends the call if the live health record contains no breakers or comes from a cache.
 options:
   state:
     description: V(cleared) closes all breakers.
@@ -51,13 +49,13 @@ EXAMPLES = r"""
   fleetops.agents.instance_circuit_breakers:
     instance_id: "{{ fleetops_instance_id }}"
 
-- name: Close the circuit breakers and keep what was open
+- name: Close the circuit breakers and register which were open
   fleetops.agents.instance_circuit_breakers:
     instance_id: "{{ fleetops_instance_id }}"
     state: cleared
   register: breakers
 
-- name: Say which breakers were open
+- name: Show which breakers were open
   ansible.builtin.debug:
     msg: "{{ breakers.cleared | join(', ') }}"
   when: breakers.changed
@@ -66,56 +64,56 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 visible:
-  description: Whether the live health record before shows any circuit breakers.
+  description: Whether the live health record contained circuit breakers before the call.
   returned: when the record could be read
   type: bool
   sample: true
 open_before:
-  description: The breakers that were open before.
+  description: The breakers that were open before the call.
   returned: when the record could be read
   type: list
   elements: str
   sample: [anthropic]
 cleared:
-  description: The breakers that were open and no longer are; in check mode those that would be closed.
+  description: The breakers that were closed, or in check mode would be closed.
   returned: success
   type: list
   elements: str
   sample: [anthropic]
 still_open:
-  description: The breakers that were open in the live health record after the call.
-  returned: when it could be verified
+  description: The breakers that were still open in the live health record after the call.
+  returned: when the record could be read after the call
   type: list
   elements: str
   sample: []
 detail:
-  description: What the server says about the action.
-  returned: when the action was answered
+  description: The server's details about the action.
+  returned: when the server responded to the action
   type: dict
   sample: {cleared: [anthropic]}
 action_id:
   description: The server's id of the action.
-  returned: when the action was answered
+  returned: when the server responded to the action
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 health:
-  description: The newest health record that was read.
+  description: The last health record that was read.
   returned: when one could be read
   type: dict
   sample: {status: healthy, uptime_seconds: 86400.2, cached: false}
 ambiguous:
-  description: Whether it is unknown if the server carried the call out.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

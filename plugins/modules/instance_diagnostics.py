@@ -13,9 +13,9 @@ module: instance_diagnostics
 short_description: Run and store a deep health check of an instance
 version_added: 0.2.0
 description:
-  - Runs the deep health check of an instance and stores its result as the record that everybody reads.
-  - Says which subsystems have another status than in the record before.
-  - To look without storing, use M(fleetops.agents.instance_health_info) with C(live=true).
+  - Runs the deep health check of an instance and stores the result as its health record.
+  - Reports which subsystems have a different status than in the previous record.
+  - To check the health without storing the result, use M(fleetops.agents.instance_health_info) with C(live=true).
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -26,22 +26,22 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: Runs no check and returns the stored record as it is. What a check would find cannot be foretold, so no
-      change is reported.
+    details: In check mode, no health check runs and the stored record is returned. The result of a check cannot be
+      predicted, so no change is reported.
   diff_mode:
     support: full
-    details: Shows the status, and that of each subsystem whose status differs.
+    details: Shows the status of the instance and of each subsystem whose status differs.
   idempotent:
     support: full
-    details: Reports a change only if the recorded status of the instance differs from before, though the check runs and
-      its time is stored each time.
+    details: Reports a change only if the status of the instance differs from the previous record, although the check
+      runs and its time is stored each time.
 seealso:
   - module: fleetops.agents.instance_health_info
 """
 
 EXAMPLES = r"""
 ---
-- name: Check the instance and store what is found
+- name: Check the health of the instance and store the result
   fleetops.agents.instance_diagnostics:
     instance_id: "{{ fleetops_instance_id }}"
 
@@ -53,12 +53,12 @@ EXAMPLES = r"""
   retries: 5
   delay: 10
 
-- name: Check the instance once more and keep what differs
+- name: Check the health of the instance and register the result
   fleetops.agents.instance_diagnostics:
     instance_id: "{{ fleetops_instance_id }}"
   register: diagnosis
 
-- name: Say which subsystems have another status than before
+- name: Show the subsystems whose status has changed
   ansible.builtin.debug:
     msg: "{{ diagnosis.flipped }}"
   when: diagnosis.changed
@@ -67,50 +67,51 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 status_before:
-  description: The status that was recorded before.
+  description: The status in the previous record.
   returned: when the record could be read
   type: str
   sample: healthy
 status:
-  description: The status that was found, and in check mode that of the record. While the check has not run, so also
-    after a failure, the one before.
+  description: The status that the check found. If the check did not run (in check mode, or after a failure), the status
+    in the stored record.
   returned: when the record could be read
   type: str
   sample: degraded
 healthy:
-  description: Whether RV(status) is a good one.
+  description: Whether RV(status) means that the instance is healthy.
   returned: when the record could be read
   type: bool
   sample: false
 subsystems:
-  description: The subsystems as the server gives them. They have no fixed shape.
+  description: The subsystems as returned by the server. They have no fixed structure.
   returned: when the record could be read
   type: dict
   sample: {database: {status: healthy}, llm: {status: degraded}}
 uptime_seconds:
-  description: Seconds that the agent is up. Whether of the process or of the server is not documented.
+  description: Uptime in seconds. The API does not document whether it is that of the process or of the server.
   returned: when the record could be read
   type: float
   sample: 86400.2
 checked_at:
-  description: When that was found, as the server gives it.
+  description: The time of the check, as returned by the server.
   returned: when the record could be read
   type: str
   sample: "2026-11-23T01:00:00+00:00"
 flipped:
-  description: The subsystems whose status differs from the record before. V(null) stands for one that is not listed.
+  description: The subsystems whose status differs from the previous record. V(null) means that the subsystem was not
+    listed.
   returned: when the record could be read
   type: list
   elements: dict
   sample: [{name: llm, before: healthy, after: degraded}]
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

@@ -13,8 +13,8 @@ module: instance_health_info
 short_description: Read the deep health of an instance
 version_added: 0.1.0
 description:
-  - Reads the stored health record of an instance, or with O(live) one that is measured for this call.
-  - Computes when the agent started, which is the proof of a restart.
+  - Reads the stored health record of an instance, or with O(live) a new one that is measured for this call.
+  - Also returns when the agent started, which can be used to verify a restart.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -26,8 +26,8 @@ extends_documentation_fragment:
 options:
   live:
     description:
-      - Whether to ask the agent now instead of reading the stored record.
-      - Slower, and it loads the agent.
+      - Whether to check the health of the agent now instead of reading the stored record.
+      - This is slower and causes load on the agent.
     type: bool
     default: false
 """
@@ -39,13 +39,13 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
   register: answer
 
-- name: Ask the agent now
+- name: Check the health of the agent now
   fleetops.agents.instance_health_info:
     instance_id: "{{ fleetops_instance_id }}"
     live: true
   register: answer
 
-- name: Wait until the agent is well
+- name: Wait until the agent is healthy
   fleetops.agents.instance_health_info:
     instance_id: "{{ fleetops_instance_id }}"
     live: true
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 health:
-  description: The record as the server gives it.
+  description: The record as returned by the server.
   returned: success
   type: dict
   sample:
@@ -69,12 +69,13 @@ health:
     checked_at: "2026-11-24T01:00:00+00:00"
     cached: false
 healthy:
-  description: Whether the record says that the instance is well.
+  description: Whether the record says that the instance is healthy.
   returned: success
   type: bool
   sample: true
 booted_at:
-  description: When the agent started (UTC), C(checked_at) less C(uptime_seconds); V(null) if either is missing.
+  description: When the agent started (UTC), which is C(checked_at) minus C(uptime_seconds). V(null) if either is
+    missing.
   returned: success
   type: str
   sample: "2026-11-23T01:00:00+00:00"

@@ -13,10 +13,10 @@ module: instance_memory
 short_description: Store a memory of an instance, or clear its memories
 version_added: 0.2.0
 description:
-  - Stores a Mnemo fact or procedural memory, unless the same one is there already.
-  - Clears the memories of a conversation, of a customer, or all of an instance. It clears only what it could list
-    before. The server lists at most 200, so of more than that nothing is cleared.
-  - Either call is sent once. If whether it was carried out is unknown, the list of memories is looked at.
+  - Stores a Mnemo fact or procedural memory, unless it is already stored.
+  - Or clears the memories of a conversation, of a customer, or of the whole instance, if all of them could be listed.
+    The server lists at most 200, so nothing is cleared if there are more.
+  - Each call is sent once. If it is unknown whether it was executed, the list of memories is checked.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -29,26 +29,26 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows the memory that is stored, or the ids of those that go.
+    details: Shows the memory that is stored, or the ids of the memories that are cleared.
   idempotent:
     support: partial
-    details: With O(on_truncated=store) a memory may be stored again by each run if the server does not list it.
+    details: With O(on_truncated=store), each run may store the memory again if the server does not list it.
 options:
   state:
     description:
       - V(present) stores one memory.
-      - V(absent) clears every memory of O(conversation_id), of O(customer_id), of both together, or with O(all) all of
-        the instance. The API cannot clear a single memory.
+      - V(absent) clears every memory of O(conversation_id), of O(customer_id), of both combined, or with O(all) of the
+        whole instance. The API cannot clear a single memory.
     type: str
     choices: [present, absent]
     default: present
   content:
     description:
-      - The text to remember. One of O(content) and O(memory) is needed with O(state=present).
-      - The same text with other white space, or in another Unicode form, is the same memory.
+      - The text to remember. O(content) or O(memory) is required with O(state=present).
+      - Differences in white space and Unicode normalization are ignored when comparing memories.
     type: str
   kind:
-    description: What O(content) is, in the server's own word, for example V(fact) or V(procedural).
+    description: The kind of memory, as the server names it, for example V(fact) or V(procedural).
     type: str
   conversation_id:
     description: The conversation that the memory belongs to, or whose memories are cleared.
@@ -58,43 +58,43 @@ options:
     type: raw
   memory:
     description:
-      - The memory to store as a whole, for keys that have no option here, or one from a backup.
-      - What the server gives by itself is left out, so a stored one gets a new C(id) and C(created_at).
-      - The same memory is there if all keys of this one have the same values in it.
-      - Not together with O(content), O(kind), O(conversation_id) and O(customer_id).
+      - The complete memory to store, for example one from a backup, or one with keys that have no option here.
+      - Keys that the server sets are not sent, so the stored memory gets a new C(id) and C(created_at).
+      - It counts as already stored if a stored memory has the same values for all of its keys.
+      - Mutually exclusive with O(content), O(kind), O(conversation_id) and O(customer_id).
     type: dict
   all:
-    description: Whether to clear all memories of the instance, for O(state=absent) without a selection.
+    description: Whether to clear all memories of the instance, if O(state=absent) is used without a conversation or
+      customer.
     type: bool
     default: false
   expect_count:
     description:
-      - How many memories are to be cleared, for example as many as a backup holds. If there are some, but not as many,
-        nothing is cleared.
+      - How many memories must be there to be cleared, for example the number in a backup. If there are some, but a
+        different number, nothing is cleared.
       - Only with O(state=absent).
     type: int
   on_truncated:
     description:
-      - What to do if the memory to store is not among the 200 that the server lists at most, since it may be there
-        nevertheless.
-      - V(fail) stores nothing. V(store) stores it, perhaps a second time.
-      - Clearing is refused in any case.
+      - What to do if the memory is not in a list of the maximum length of 200. It may be stored, but not listed.
+      - V(fail) stores nothing. V(store) stores it, possibly a second time.
+      - Clearing always fails in this case.
     type: str
     choices: [fail, store]
     default: fail
   retry_if_absent:
     description:
-      - Whether to store the memory although an earlier run on this machine has sent it and the list does not show it.
+      - Whether to store the memory even if an earlier run on this machine has sent it and it is not in the list.
       - Only with O(state=present).
     type: bool
     default: false
 notes:
-  - What was sent and not found is remembered on this machine for an hour, as a hash
-    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks for it again, and sends nothing while that is unresolved,
-    unless O(retry_if_absent) is set.
-  - The reference leaves open what the server takes to store and to clear. The keys that are sent are those which it
-    names elsewhere.
-  - Memories may hold personal data. With C(no_log=true) the task's result is neither shown nor recorded.
+  - A memory that was sent but is not in the list is recorded on this machine for one hour, as a hash
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is found, unless
+    O(retry_if_absent) is set.
+  - The API reference does not specify the bodies of the calls that store and clear memories. The module sends the keys
+    that the reference uses elsewhere.
+  - Memories may contain personal data. With C(no_log=true), the result of the task is neither shown nor recorded.
 seealso:
   - module: fleetops.agents.instance_memory_info
 """
@@ -108,7 +108,7 @@ EXAMPLES = r"""
     content: Invoices go out on Fridays.
     conversation_id: conv-42
 
-- name: Store a memory with keys of its own
+- name: Store a memory with additional keys
   fleetops.agents.instance_memory:
     instance_id: "{{ fleetops_instance_id }}"
     memory:
@@ -116,13 +116,13 @@ EXAMPLES = r"""
       content: Ask before sending mail to the board.
       source: handbook
 
-- name: Read what one conversation left behind
+- name: Read the memories of one conversation
   fleetops.agents.instance_memory_info:
     instance_id: "{{ fleetops_instance_id }}"
     conversation_id: conv-42
   register: backup
 
-- name: Clear the conversation if it is still what was read
+- name: Clear the conversation if the number of memories has not changed
   fleetops.agents.instance_memory:
     instance_id: "{{ fleetops_instance_id }}"
     state: absent
@@ -139,7 +139,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 memory:
-  description: The memory as the server gives it; where it would be stored in check mode, as it would be sent.
+  description: The memory as returned by the server, or in check mode as it would be sent.
   returned: success, with O(state=present)
   type: dict
   sample:
@@ -150,56 +150,56 @@ memory:
     created_at: "2026-11-24T01:00:00+00:00"
 deleted:
   description:
-    - How many memories were cleared, by the server's word, or in check mode would be.
-    - If its answer was lost, as many as had been listed before.
+    - How many memories the server reports as cleared, or in check mode how many would be cleared.
+    - If the response was lost, the number that was listed before.
   returned: success, with O(state=absent)
   type: int
   sample: 3
 deleted_ids:
-  description: The ids of the memories that were cleared, or in check mode would be, as far as they had ids.
+  description: The ids of the memories that were cleared, or in check mode would be, if they have ids.
   returned: success, with O(state=absent)
   type: list
   elements: str
   sample: [7d0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10]
 memories_before:
-  description: How many memories were listed before.
-  returned: with O(state=absent), once they were listed
+  description: How many memories were listed before the call.
+  returned: with O(state=absent), if the list could be read
   type: int
   sample: 3
 remaining:
-  description: How many memories the selection holds after the clear, those stored since included.
+  description: How many memories match after clearing, including those stored in the meantime.
   returned: when memories were cleared and the list was read again
   type: int
   sample: 0
 truncated:
   description: Whether there may be more memories than the server lists.
-  returned: once they were listed
+  returned: if the list could be read
   type: bool
   sample: false
 slices:
-  description: The conversations and customers that occur in a list that is not the whole, to clear each by itself.
+  description: The conversations and customers in the incomplete list, so that each can be cleared separately.
   returned: when clearing was refused because of RV(truncated)
   type: dict
   sample: {conversation_id: [conv-42], customer_id: [cust-7]}
 status:
-  description: What the server says of the change, or where there was none, of the memory itself.
-  returned: once the memories were listed
+  description: The status in the server's response to the change, or if there was none, in its list.
+  returned: if the list could be read
   type: raw
   sample: stored
 unresolved:
   description:
-    - Whether the memory was sent from this machine, by this task or an earlier one, and the list does not show it.
-  returned: when it is so
+    - Whether the memory was sent from this machine, by this task or an earlier one, but is not in the list.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 ambiguous:
-  description: Whether it is unknown if the server carried the call out.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 """

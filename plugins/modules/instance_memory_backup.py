@@ -15,10 +15,10 @@ version_added: 0.2.0
 description:
   - Saves the memories of an instance, or of one conversation or customer, to a file where the task runs, which is
     the controller unless the task is delegated.
-  - The server lists at most 200. A list that may be cut off is refused, since a part is no backup.
-  - The file is replaced as a whole. Whenever the task or the machine is stopped, the former backup or the new one
-    is there.
-  - Or compares a backup with the instance, by content and with one call.
+  - The server lists at most 200. If the list may be incomplete, the task fails and writes no file.
+  - The file is replaced atomically. If the task or the machine stops at any time, either the old or the new backup is
+    there.
+  - Or compares a backup with the memories of the instance, by content and with one call.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -31,21 +31,21 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows how many memories the file holds before and after, and none of them.
+    details: Shows how many memories the file contains before and after, but not their content.
   idempotent:
     support: full
 options:
   path:
     description:
-      - The file. Only its owner may read it, since it holds what customers told the agent. Folders that are missing
-        are made, for their owner alone.
-      - A backup of another instance, conversation or customer is not replaced.
+      - The path of the file. Only its owner can read it, since it contains what customers told the agent. Missing
+        folders are created and are accessible only by their owner.
+      - A backup of a different instance, conversation or customer is not replaced.
     type: path
     required: true
   state:
     description:
       - V(saved) saves the memories.
-      - V(compared) looks whether what the file holds is still there, and writes nothing.
+      - V(compared) checks whether the memories in the file still exist on the instance, and writes nothing.
     type: str
     choices: [saved, compared]
     default: saved
@@ -56,7 +56,7 @@ options:
     description: Only the memories of this customer.
     type: raw
 notes:
-  - What is missing can be stored again with M(fleetops.agents.instance_memory).
+  - Missing memories can be stored again with M(fleetops.agents.instance_memory).
 seealso:
   - module: fleetops.agents.instance_memory
   - module: fleetops.agents.instance_memory_info
@@ -69,20 +69,20 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
     path: "/backup/memory/{{ inventory_hostname }}.json"
 
-- name: Save those of one customer
+- name: Save the memories of one customer
   fleetops.agents.instance_memory_backup:
     instance_id: "{{ fleetops_instance_id }}"
     path: "/backup/memory/{{ inventory_hostname }}-cust-7.json"
     customer_id: cust-7
 
-- name: Look whether all of them are still there
+- name: Check whether all of them still exist
   fleetops.agents.instance_memory_backup:
     instance_id: "{{ fleetops_instance_id }}"
     path: "/backup/memory/{{ inventory_hostname }}.json"
     state: compared
   register: comparison
 
-- name: Stop if some are gone
+- name: Stop if some are missing
   ansible.builtin.assert:
     that: comparison.missing | length == 0
     fail_msg: Store them again with fleetops.agents.instance_memory.
@@ -91,25 +91,24 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 file:
-  description: The file.
+  description: The path of the file.
   returned: success
   type: str
   sample: /backup/memory/agent-001.json
 count:
-  description: How many memories the file holds, or in check mode would hold.
+  description: How many memories the file contains, or in check mode would contain.
   returned: success
   type: int
   sample: 12
 missing:
-  description: The memories of the file that the instance has no more, as the server gave them.
+  description: The memories in the file that the instance no longer has, as the server returned them.
   returned: success, with O(state=compared)
   type: list
   elements: dict
   sample: []
 empty:
   description:
-    - Those of them that have no content. The server does not take them, and nothing is lost with them. They are not
-      in RV(missing).
+    - The missing memories that have no content. They are not in RV(missing), since the server does not accept them.
   returned: success, with O(state=compared)
   type: list
   elements: dict

@@ -14,10 +14,11 @@ short_description: Read the memories of an instance
 version_added: 0.2.0
 description:
   - Reads the Mnemo memories of an instance, or of one conversation or customer.
-  - The server lists at most 200 and offers no way to the rest. If RV(truncated) is true, reading by conversation or
-    customer may help.
-  - A server may list fewer than it was asked for without saying so. That a list is whole cannot be proven then. A
-    warning is given where the list ends at 100, the API's default limit, though more were asked for.
+  - The server lists at most 200 memories and has no paging. If RV(truncated) is true, read them by conversation or
+    customer.
+  - A server may return fewer memories than requested without reporting it, so it cannot be verified that a list is
+    complete. If more than 100 were requested and exactly 100, the default limit of the API, are returned, the module
+    warns.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -34,7 +35,7 @@ options:
     description: Read only the memories of this customer.
     type: raw
   limit:
-    description: How many to return at most, from 1 to 200.
+    description: The maximum number of memories to return, from 1 to 200.
     type: int
     default: 200
 notes:
@@ -50,7 +51,7 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
   register: answer
 
-- name: Stop if these are not all
+- name: Stop if the list may be incomplete
   ansible.builtin.assert:
     that: not answer.truncated
     fail_msg: There are more memories than the server lists.
@@ -71,7 +72,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 memories:
-  description: The memories as the server gives them, in its order. Their keys are the server's own.
+  description: The memories as returned by the server, in the same order and with the same keys.
   returned: success
   type: list
   elements: dict
@@ -89,18 +90,18 @@ count:
   sample: 1
 truncated:
   description:
-    - Whether there may be more than were returned.
-    - V(true) if the list is as long as O(limit), or shorter than the server's own count.
+    - Whether there may be more memories than were returned.
+    - V(true) if the list is as long as O(limit), or shorter than the count reported by the server.
   returned: success
   type: bool
   sample: false
 slices:
-  description: The conversations and customers that occur in RV(memories), to read each by itself.
+  description: The conversations and customers in RV(memories), so that each can be read separately.
   returned: when RV(truncated) is true
   type: dict
   sample: {conversation_id: [conv-42], customer_id: [cust-7]}
 status:
-  description: What the server says of the memory itself, as it gives it.
+  description: The status of the memory store, as returned by the server.
   returned: success
   type: raw
   sample: {available: true}

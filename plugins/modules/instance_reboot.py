@@ -13,12 +13,11 @@ module: instance_reboot
 short_description: Reboot the server of an instance
 version_added: 0.2.0
 description:
-  - Reboots the whole server of an instance, which takes about 60 seconds, and waits until the reboot is proved and the
-    agent is well. Needs a key of an admin.
-  - The call is sent once, never twice. If its answer is lost, what it did is told from the start time and the list of
-    actions.
-  - What was sent by a run that was killed, or of which nobody knows, is remembered on this machine for an hour
-    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks what it did before it sends anything.
+  - Reboots the whole server of an instance, which takes about 60 seconds, and waits until the reboot is verified and
+    the agent is healthy. Requires the API key of an admin.
+  - The call is sent once. If the response is lost, the start time and the list of actions show whether it was executed.
+  - A call whose result is unknown, for example because the run was killed, is recorded on this machine for one hour
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs first check whether it was executed.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -30,29 +29,31 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Reads everything that it decides upon. Whether the key's role is high enough shows at the call only.
+    details: Reads everything that the decision depends on. Whether the API key has the required role is only known from
+      the call itself.
   diff_mode:
     support: full
     details: Shows the status and the uptime before, and that the instance restarted.
   idempotent:
     support: partial
-    details: Always acts, except with O(min_uptime) or O(only_if_unhealthy).
+    details: Always restarts, except with O(min_uptime) or O(only_if_unhealthy).
 options:
   only_if_unhealthy:
     description:
-      - Whether to leave an instance alone whose live health check is good.
-      - One that does not answer counts as not healthy.
+      - Whether to skip an instance whose live health check reports that it is healthy.
+      - An instance that does not respond counts as not healthy.
     type: bool
     default: false
   min_uptime:
     description:
-      - Leave the instance alone if its last reboot was less than this many seconds ago, so that a second run of a play
-        does nothing. V(0) always acts.
-      - A start of the agent that its actions explain by a power-cycle or a deployment is no reboot.
+      - Skip the instance if its last reboot was less than this many seconds ago, so that a second run of a play does
+        nothing. With V(0) it is always restarted.
+      - A start of the agent that was caused by a power-cycle or a deployment, according to the actions, does not count.
     type: int
     default: 0
   during_rollout:
-    description: Whether to reboot an instance although a redeploy of it is under way. Otherwise that is a failure.
+    description: Whether to reboot an instance while a redeploy of it is in progress. By default, the task fails in that
+      case.
     type: bool
     default: false
   require_healthy:
@@ -60,31 +61,31 @@ options:
     type: bool
     default: true
   healthy_reads:
-    description: How many live health checks in a row, O(wait_interval) apart, must be good after the restart.
+    description: How many consecutive live health checks, O(wait_interval) apart, must be healthy after the restart.
     type: int
     default: 3
   after_power_cycle:
     description:
-      - Whether to reboot only what a power-cycle was tried on before. If the instance's actions show none that was
-        completed within O(after_power_cycle_within), the task fails.
+      - Whether to reboot the instance only after a power-cycle. If the actions of the instance show no power-cycle that
+        was completed within O(after_power_cycle_within), the task fails.
     type: bool
     default: false
   after_power_cycle_within:
-    description: How many seconds ago the power-cycle of O(after_power_cycle) may have ended.
+    description: The maximum age in seconds of the power-cycle for O(after_power_cycle).
     type: int
     default: 3600
   wait:
-    description: Whether to wait until the restart is proved, instead of returning once it is accepted.
+    description: Whether to wait until the restart is verified, instead of returning once the server has accepted it.
     type: bool
     default: true
   wait_timeout:
     description:
-      - Seconds from the call within which the restart must be proved and the instance be healthy.
-      - After them the task fails with RV(timed_out=true). The call is not sent again.
+      - Seconds after the call within which the restart must be verified and the instance must be healthy.
+      - After this time the task fails with RV(timed_out=true). The call is not sent again.
     type: int
     default: 300
   wait_interval:
-    description: Seconds between two looks at the health.
+    description: Seconds between two health checks.
     type: float
     default: 5
 seealso:
@@ -105,7 +106,7 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
     min_uptime: 600
 
-- name: Reboot a server that is slow to come back, whatever its agent says then
+- name: Reboot a server that starts slowly, without checking the health of its agent
   fleetops.agents.instance_reboot:
     instance_id: "{{ fleetops_instance_id }}"
     wait_timeout: 900
@@ -115,13 +116,13 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 skipped_reason:
-  description: Why nothing was to be done.
-  returned: when nothing was to be done
+  description: Why the instance was skipped.
+  returned: when the instance was skipped
   type: str
   sample: The instance is healthy (only_if_unhealthy).
 action_id:
@@ -130,13 +131,13 @@ action_id:
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 duration_ms:
-  description: How long the action took by the server's word, as far as it is known. It may be told before the effect.
+  description: The duration of the action as reported by the server, which may be before the restart takes effect.
   returned: when the action was accepted
   type: int
   sample: 12
 health_before:
-  description: The health record that was read live before, V(null) if the agent did not answer.
-  returned: when the instance is known
+  description: The live health record before the call. V(null) if the agent did not respond.
+  returned: when the health was read
   type: dict
   sample: {status: unhealthy, uptime_seconds: 86400.2, cached: false}
 health_after:
@@ -145,57 +146,59 @@ health_after:
   type: dict
   sample: {status: healthy, uptime_seconds: 8.4, cached: false}
 uptime_before:
-  description: Seconds that the agent had been up before. Whether of the process or of the server is not documented.
-  returned: when the instance is known
+  description: Uptime in seconds before the call. The API does not document whether it is that of the process or of the
+    server.
+  returned: when the health was read
   type: float
   sample: 86400.2
 uptime_after:
-  description: Seconds that the agent had been up at RV(health_after).
-  returned: when RV(health_after) is
+  description: Uptime in seconds in RV(health_after).
+  returned: when RV(health_after) is returned
   type: float
   sample: 8.4
 restart_evidence:
   description:
-    - What proves the restart, from live records only. V(null) if nothing does.
-    - V(boot_time) is a start time (C(checked_at) less C(uptime_seconds)) that moved.
-    - V(uptime) is an uptime that is shorter than the time since the call, where the start time before is unknown.
-    - V(gap_only) is a time without answers, and an action that the server calls completed, while the start time did
-      not move. Where the server tells the uptime of the host, a power-cycle proves itself like this.
-  returned: when it was waited for
+    - The evidence for the restart, from live health records. V(null) if there is none.
+    - V(boot_time) means that the start time (C(checked_at) minus C(uptime_seconds)) has changed.
+    - V(uptime) means that the uptime is shorter than the time since the call. It is used if the previous start time is
+      unknown.
+    - V(gap_only) means that the agent did not respond for some time and the server reports the action as completed, but
+      the start time has not changed. This is the evidence for a power-cycle if the server reports the uptime of the
+      host.
+  returned: when this is the case waited for
   type: str
   sample: boot_time
 reconciled:
   description:
-    - What a call whose answer was lost did, by RV(restart_evidence) and the list of actions.
+    - Whether a call whose response was lost was executed, according to RV(restart_evidence) and the list of actions.
     - One of V(executed), V(not_executed), V(unknown).
-  returned: when the answer was lost
+  returned: when the response was lost
   type: str
   sample: executed
 timed_out:
-  description: Whether the wait ended before its goal was reached.
-  returned: when it did
+  description: Whether the wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried the call out.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 6.0
 unresolved:
   description:
-    - Whether a call that was sent from this machine, by this task or an earlier one, may have been carried out and
-      that cannot be told.
-  returned: when it is so
+    - Whether it is unknown if a call that was sent from this machine, by this task or an earlier one, was executed.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

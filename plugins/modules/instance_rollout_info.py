@@ -13,8 +13,8 @@ module: instance_rollout_info
 short_description: Read the rollout history of an instance
 version_added: 0.1.0
 description:
-  - Reads the rollout targets of one instance, newest first, whether they came from a fleet rollout or from a redeploy
-    of this instance alone.
+  - Reads the rollout targets of one instance, newest first, including those of fleet rollouts and of redeploys of only
+    this instance.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -50,9 +50,9 @@ RETURN = r"""
 ---
 targets:
   description:
-    - The targets as the server gives them, newest first.
+    - The targets as returned by the server, newest first.
     - C(canonical_status) is added, one of V(queued), V(in_progress), V(succeeded), V(failed), V(uncertain),
-      V(cancelled), or the server's own word where it is none of these.
+      V(cancelled), or the server's own status if it is none of these.
   returned: success
   type: list
   elements: dict
@@ -64,12 +64,12 @@ targets:
       canonical_status: succeeded
       bundle_hash: 8d1f0a
 truncated:
-  description: Whether there are more than were returned.
+  description: Whether there are more targets than were returned.
   returned: success
   type: bool
   sample: false
 next_offset:
-  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  description: The O(offset) of the next page. V(null) if there is none.
   returned: success
   type: int
   sample: 20

@@ -13,12 +13,15 @@ module: instance_runtime
 short_description: Redeploy the runtime of an instance
 version_added: 0.1.0
 description:
-  - Pushes the published runtime to one running instance, waits for the end, and proves that the agent is well then.
-  - The API offers no choice of version and no way back to an older one.
-  - A redeploy that is under way already is adopted, not doubled, so after a crash the same task is simply run again.
-  - The redeploy is sent once. If whether it was accepted is unknown, it is looked for in the instance's history.
-    What was sent and not found is remembered on this machine for an hour (C($XDG_STATE_HOME/fleetops/sent)). A later
-    run looks for it again, and sends nothing while that is unresolved, unless O(retry_if_absent) is set.
+  - Deploys the published runtime to one running instance, waits until the redeploy has finished, and verifies that the
+    agent is healthy.
+  - The API cannot deploy a specific version or roll back to an older one.
+  - If a redeploy of the instance is already in progress, the task adopts it and starts no second one. After a crash,
+    run the same task again.
+  - The redeploy is sent once. If it is unknown whether the server accepted it, the task searches for it in the history
+    of the instance. A call that was sent but whose effect was not found is recorded on this machine for one hour
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is found, unless
+    O(retry_if_absent) is set.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -35,7 +38,8 @@ attributes:
     details: Shows the runtime's version before and after.
   idempotent:
     support: partial
-    details: With O(state=latest) an instance with the published version is left alone. O(state=redeployed) always acts.
+    details: With O(state=latest), an instance with the published version is not changed. With O(state=redeployed), it
+      is always redeployed.
 options:
   state:
     description:
@@ -46,28 +50,28 @@ options:
     default: latest
   admission:
     description:
-      - V(policy) starts the redeploy only when fewer than the policy's C(max_parallel_rollouts) are in flight, whoever
-        started them, and waits for that. The policy is read anew each time.
-      - V(none) starts it at once and leaves the limit to the server.
+      - V(policy) starts the redeploy only when fewer redeploys than the policy's C(max_parallel_rollouts) are in
+        flight, whoever started them, and waits until then. The policy is read again each time.
+      - V(none) starts it immediately and relies on the server's limit.
     type: str
     choices: [policy, none]
     default: policy
   admission_timeout:
     description:
-      - Seconds to wait for admission, also by a server that answers that it is full or busy. Any other refusal ends the
-        task at once.
+      - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
+        ends the task immediately.
     type: int
     default: 3600
   wait_timeout:
     description:
-      - Seconds to wait for the redeploy to end, once it is accepted.
-      - After them the task fails with RV(timed_out=true); the redeploy goes on and is adopted by the next run.
+      - Seconds to wait for the redeploy to finish after the server has accepted it.
+      - After this time the task fails with RV(timed_out=true). The redeploy continues, and the next run adopts it.
     type: int
     default: 900
   healthy_reads:
     description:
-      - How many live health checks in a row, O(wait_interval) apart, must be good after the redeploy.
-      - V(0) skips the proof.
+      - How many consecutive live health checks, O(wait_interval) apart, must be healthy after the redeploy.
+      - V(0) skips these checks.
     type: int
     default: 3
   healthy_timeout:
@@ -75,13 +79,13 @@ options:
     type: int
     default: 300
   uncertain_grace:
-    description: Seconds to wait for a late result when the server says V(uncertain), before the evidence is looked at.
+    description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
   retry_if_absent:
     description:
-      - Whether to send the redeploy a second time if the first one's outcome was unknown and no trace of it was found,
-        also if an earlier run on this machine had sent it.
+      - Whether to send the redeploy again if the outcome of the first request is unknown and no trace of it was found,
+        also if an earlier run on this machine sent it.
     type: bool
     default: false
 seealso:
@@ -91,7 +95,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Bring the runtime to the published version and prove that the agent is well
+- name: Update the runtime to the published version and verify that the agent is healthy
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
 
@@ -100,12 +104,12 @@ EXAMPLES = r"""
     instance_id: "{{ fleetops_instance_id }}"
     state: redeployed
 
-- name: Start the redeploy and go on
+- name: Start the redeploy without waiting
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
     wait: false
 
-- name: Give a slow instance more time
+- name: Wait longer for a slow instance
   fleetops.agents.instance_runtime:
     instance_id: "{{ fleetops_instance_id }}"
     wait_timeout: 1800
@@ -115,7 +119,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
@@ -125,7 +129,7 @@ task_id:
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 target:
-  description: The last known state of the redeploy's target, as the server gives it.
+  description: The last known state of the redeploy's rollout target, as returned by the server.
   returned: when a redeploy was found
   type: dict
   sample: {id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, bundle_hash: 8d1f0a, error_message: null}
@@ -141,22 +145,23 @@ rollout_id:
   sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 match:
   description:
-    - How the target was told from others, V(exact) by the task id, or V(weak) as the only new one of this instance.
+    - How the target was identified, V(exact) by the task id, or V(weak) because it is the only new one of this
+      instance.
   returned: when a redeploy was sent
   type: str
   sample: exact
 adopted:
-  description: Whether a redeploy that somebody else had started was followed instead of starting one.
+  description: Whether the task followed a redeploy that was already in progress instead of starting one.
   returned: always
   type: bool
   sample: false
 version_before:
-  description: The runtime's version before, as the server reported it.
+  description: The version of the runtime before, as reported by the server.
   returned: always
   type: str
   sample: 4.18.2
 version_after:
-  description: The runtime's version after; in check mode the version that would be pushed.
+  description: The version of the runtime after the redeploy, or in check mode the version that would be deployed.
   returned: success
   type: str
   sample: 4.19.0
@@ -166,50 +171,51 @@ bundle_hash:
   type: str
   sample: 8d1f0a
 health:
-  description: The last live health record after the redeploy.
-  returned: when the proof of health was asked for
+  description: The last live health record read after the redeploy.
+  returned: when health checks were requested
   type: dict
   sample: {status: healthy, uptime_seconds: 12, cached: false}
 reconciled:
   description:
-    - What an V(uncertain) redeploy really did, from the time of the last start, the reported version and the history.
+    - The actual result of an V(uncertain) redeploy, determined from the last start time, the reported version and the
+      history.
     - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-  returned: when the server said V(uncertain)
+  returned: when the server reported V(uncertain)
   type: str
   sample: succeeded
 evidence:
-  description: What RV(reconciled) rests on.
-  returned: when the server said V(uncertain)
+  description: The evidence for RV(reconciled).
+  returned: when the server reported V(uncertain)
   type: str
   sample: "restarted since: yes, version is current: yes"
 timed_out:
-  description: Whether a wait ended before its goal was reached.
-  returned: when it did
+  description: Whether a wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server accepted the redeploy.
-  returned: when it is
+  returned: when this is the case
   type: bool
   sample: true
 unresolved:
   description:
-    - Whether a redeploy was sent from this machine, by this task or an earlier one, and nothing of it has appeared.
-  returned: when it is so
+    - Whether a redeploy that was sent from this machine, by this task or an earlier one, has not appeared.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "skipped: instance is stopped"
 in_flight_excess:
-  description: How many redeploys more than the policy allows were in flight after this one was sent.
-  returned: when there were any
+  description: By how many the redeploys in flight exceeded the limit of the policy after this one was sent.
+  returned: when there are any
   type: int
   sample: 1
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 41.7

@@ -13,16 +13,17 @@ module: instance_update
 short_description: Apply all updates of an instance
 version_added: 0.2.0
 description:
-  - Applies all available updates of one running instance. The server reloads skills at once and redeploys the runtime
-    last. The module waits for the end, proves that the agent is well, and looks whether an update is left; one that the
-    server still lists then is a failure that names it.
-  - A redeploy that is under way already is followed first, and what is left is applied then, so after a crash the same
-    task is simply run again.
-  - The call is sent once. If whether it was accepted is unknown, its effect is looked for in the instance's history
-    and versions. What was sent and not found is remembered on this machine for an hour
-    (C($XDG_STATE_HOME/fleetops/sent)). A later run looks for it again, and sends nothing while that is unresolved,
-    unless O(retry_if_absent) is set.
-  - The task has changed something only if the server's answer, or what was found of it, says that it applied something.
+  - Applies all available updates of one running instance. The server reloads skills immediately and redeploys the
+    runtime last. The module waits until this has finished and verifies that the agent is healthy. It fails if the
+    server still lists an update afterwards.
+  - If a redeploy is already in progress, the module waits for it and then applies the remaining updates. After a crash,
+    run the same task again.
+  - The call is sent once. If it is unknown whether the server accepted it, the task searches for its effect in the
+    history and the versions of the instance. A call that was sent but whose effect was not found is recorded on this
+    machine for one hour (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is
+    found, unless O(retry_if_absent) is set.
+  - The task reports a change only if the server's response, or the effect that was found, shows that an update was
+    applied.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -41,35 +42,35 @@ attributes:
     support: full
 options:
   state:
-    description: V(latest) applies all updates if the server reports that there are any.
+    description: V(latest) applies all updates that the server reports.
     type: str
     choices: [latest]
     default: latest
   admission:
     description:
-      - V(policy) starts the update of a runtime only when fewer than the policy's C(max_parallel_rollouts) redeploys
-        are in flight, whoever started them, and waits for that. The policy is read anew each time. Skills alone do not
-        wait.
-      - V(none) starts it at once and leaves the limit to the server.
+      - V(policy) starts the update of a runtime only when fewer redeploys than the policy's C(max_parallel_rollouts)
+        are in flight, whoever started them, and waits until then. The policy is read again each time. Updates of skills
+        alone do not wait.
+      - V(none) starts it immediately and relies on the server's limit.
     type: str
     choices: [policy, none]
     default: policy
   admission_timeout:
     description:
-      - Seconds to wait for admission, also by a server that answers that it is full or busy. Any other refusal ends the
-        task at once.
+      - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
+        ends the task immediately.
     type: int
     default: 3600
   wait_timeout:
     description:
-      - Seconds to wait for the redeploy of the runtime to end, once it is accepted.
-      - After them the task fails with RV(timed_out=true); the redeploy goes on and is adopted by the next run.
+      - Seconds to wait for the redeploy of the runtime to finish after the server has accepted it.
+      - After this time the task fails with RV(timed_out=true). The redeploy continues, and the next run adopts it.
     type: int
     default: 900
   healthy_reads:
     description:
-      - How many live health checks in a row, O(wait_interval) apart, must be good after the update.
-      - V(0) skips the proof.
+      - How many consecutive live health checks, O(wait_interval) apart, must be healthy after the update.
+      - V(0) skips these checks.
     type: int
     default: 3
   healthy_timeout:
@@ -77,13 +78,13 @@ options:
     type: int
     default: 300
   uncertain_grace:
-    description: Seconds to wait for a late result when the server says V(uncertain), before the evidence is looked at.
+    description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
   retry_if_absent:
     description:
-      - Whether to send the call a second time if the first one's outcome was unknown and no trace of it was found,
-        also if an earlier run on this machine had sent it.
+      - Whether to send the call again if the outcome of the first request is unknown and no trace of it was found, also
+        if an earlier run on this machine sent it.
     type: bool
     default: false
 seealso:
@@ -94,23 +95,23 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Apply all updates and prove that the agent is well
+- name: Apply all updates and verify that the agent is healthy
   fleetops.agents.instance_update:
     instance_id: "{{ fleetops_instance_id }}"
 
-- name: Start the updates and go on
+- name: Start the updates without waiting
   fleetops.agents.instance_update:
     instance_id: "{{ fleetops_instance_id }}"
     wait: false
 
-- name: Give a slow instance more time
+- name: Wait longer for a slow instance
   fleetops.agents.instance_update:
     instance_id: "{{ fleetops_instance_id }}"
     wait_timeout: 1800
     healthy_reads: 5
   register: updated
 
-- name: Say which skills were updated
+- name: Show which skills were updated
   ansible.builtin.debug:
     msg: "{{ updated.skills_applied | join(', ') }}"
 """
@@ -118,35 +119,35 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 instance_id:
-  description: The instance.
+  description: The id of the instance.
   returned: always
   type: str
   sample: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 before:
-  description: The version of each component before, by C(component/slug), as the server reported it.
-  returned: when the server gave its report
+  description: The version of each component before the update, by C(component/slug), as reported by the server.
+  returned: when the server reported the versions
   type: dict
   sample: {runtime/agent-runtime: 4.18.2, skills/calendar: 1.4.0}
 after:
   description:
-    - The version of each component after, as the server reported it last.
-    - In check mode, and where the server's report lags behind what was applied, the versions that were to be applied.
-  returned: when the server gave its report
+    - The version of each component after the update, as last reported by the server.
+    - In check mode, or if the server's report is not up to date yet, the versions that were to be applied.
+  returned: when the server reported the versions
   type: dict
   sample: {runtime/agent-runtime: 4.19.0, skills/calendar: 1.5.0}
 skills_applied:
-  description: The skills that were updated. They stay so if the redeploy of the runtime fails.
+  description: The skills that were updated. They stay updated if the redeploy of the runtime fails.
   returned: always
   type: list
   elements: str
   sample: [calendar]
 runtime_task_id:
-  description: The server's id of the runtime's redeploy, V(null) if it gave none.
-  returned: when the server answered the call
+  description: The server's task id of the redeploy of the runtime. V(null) if it returned none.
+  returned: when the server responded to the call
   type: str
   sample: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10
 target:
-  description: The last known state of the redeploy's target, as the server gives it.
+  description: The last known state of the redeploy's rollout target, as returned by the server.
   returned: when a redeploy was found
   type: dict
   sample: {id: 1f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, bundle_hash: 8d1f0a, error_message: null}
@@ -162,12 +163,13 @@ rollout_id:
   sample: 9b1c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
 match:
   description:
-    - How the target was told from others, V(exact) by the task id, or V(weak) as the only new one of this instance.
+    - How the target was identified, V(exact) by the task id, or V(weak) because it is the only new one of this
+      instance.
   returned: when the call started a redeploy
   type: str
   sample: exact
 adopted:
-  description: Whether a redeploy that somebody else had started was followed first.
+  description: Whether the task first followed a redeploy that was already in progress.
   returned: always
   type: bool
   sample: false
@@ -177,56 +179,57 @@ bundle_hash:
   type: str
   sample: 8d1f0a
 health:
-  description: The last live health record after the update.
-  returned: when the proof of health was asked for
+  description: The last live health record read after the update.
+  returned: when health checks were requested
   type: dict
   sample: {status: healthy, uptime_seconds: 12, cached: false}
 still_available:
-  description: The components that still wait for an update although all were applied.
+  description: The components for which the server still lists an update after all were applied.
   returned: when there are any
   type: list
   elements: str
   sample: [mcp_servers/crm]
 reconciled:
   description:
-    - What an V(uncertain) redeploy really did, from the time of the last start, the reported version and the history.
+    - The actual result of an V(uncertain) redeploy, determined from the last start time, the reported version and the
+      history.
     - One of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-  returned: when the server said V(uncertain)
+  returned: when the server reported V(uncertain)
   type: str
   sample: succeeded
 evidence:
-  description: What RV(reconciled) rests on.
-  returned: when the server said V(uncertain)
+  description: The evidence for RV(reconciled).
+  returned: when the server reported V(uncertain)
   type: str
   sample: "restarted since: yes, version is current: yes"
 timed_out:
-  description: Whether a wait ended before its goal was reached.
-  returned: when it did
+  description: Whether a wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
   description: Whether it is unknown if the server accepted the call.
-  returned: when it is
+  returned: when this is the case
   type: bool
   sample: true
 unresolved:
   description:
-    - Whether the call was sent from this machine, by this task or an earlier one, and nothing of it has appeared.
-  returned: when it is so
+    - Whether a call was sent from this machine, by this task or an earlier one, but its effect has not appeared.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and applied nothing that waits.
-  returned: when it did
+  description: The server's reason, if its response had a success status but applied no update.
+  returned: when this is the case
   type: str
   sample: "blocked: maintenance window closed"
 in_flight_excess:
-  description: How many redeploys more than the policy allows were in flight after this one was sent.
-  returned: when there were any
+  description: By how many the redeploys in flight exceeded the limit of the policy after this one was sent.
+  returned: when there are any
   type: int
   sample: 1
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 41.7

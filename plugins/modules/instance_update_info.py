@@ -10,12 +10,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: instance_update_info
-short_description: Read the updates that wait for an instance
+short_description: Read the available updates of an instance
 version_added: 0.2.0
 description:
-  - Reads what an instance runs against what is available, for its runtime, its skills and its MCP servers, and the
-    update policy that holds for it.
-  - The server answers from the manifest that its health loop stored last. RV(manifest_age_seconds) says how old it is.
+  - Reads the current and the available version of the runtime, the skills and the MCP servers of an instance, and its
+    effective update policy.
+  - The server uses the manifest that its health loop stored last. RV(manifest_age_seconds) is the age of that manifest.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -31,12 +31,12 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read which updates wait
+- name: Read the available updates
   fleetops.agents.instance_update_info:
     instance_id: "{{ fleetops_instance_id }}"
   register: answer
 
-- name: Name the components that are outdated
+- name: Show the components that are outdated
   ansible.builtin.debug:
     msg: "{{ answer.outdated | map(attribute='slug') | join(', ') }}"
 
@@ -49,7 +49,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 updates:
-  description: The answer as the server gives it.
+  description: The response as returned by the server.
   returned: success
   type: dict
   sample:
@@ -59,15 +59,15 @@ updates:
     skills: []
     mcp_servers: []
 total_available:
-  description: How many updates wait, by the server's count; V(null) if it gives none.
+  description: The number of available updates reported by the server. V(null) if not reported.
   returned: success
   type: int
   sample: 1
 outdated:
   description:
-    - The components with an update. Their type is V(runtime), V(skills) or V(mcp_servers), the words of
+    - The components with an update. Their type is V(runtime), V(skills) or V(mcp_servers), as in
       M(fleetops.agents.instance_update_policy).
-    - Where the server does not say whether there is one, two versions that differ are one.
+    - If the server does not report whether there is an update, a difference between the two versions counts as one.
   returned: success
   type: list
   elements: dict
@@ -77,17 +77,18 @@ outdated:
       current_version: 4.18.2
       available_version: 4.19.0
 versions_reported_at:
-  description: When the instance's versions were reported (UTC), as the server gives it.
+  description: When the instance's versions were reported (UTC), as returned by the server.
   returned: success
   type: str
   sample: "2026-11-24T01:00:00+00:00"
 manifest_age_seconds:
-  description: How long before the answer that was, by the server's clock; V(null) if either is unknown.
+  description: The age in seconds of the reported versions at the time of the response, by the server's clock. V(null)
+    if unknown.
   returned: success
   type: float
   sample: 41.0
 update_policy:
-  description: The update policy that holds for the instance, with overrides and their sources.
+  description: The effective update policy of the instance, with overrides and their sources.
   returned: success
   type: dict
   sample: {runtime: notify, runtime_override: null, runtime_source: platform_default, runtime_auto_supported: true}

@@ -13,11 +13,10 @@ module: instance_update_policy
 short_description: Set the update policy of an instance
 version_added: 0.2.0
 description:
-  - Overrides the tenant's update policy for one instance, per component, or lets it inherit again.
-  - Only what is given and differs is sent. Afterwards the policy is read back, and what the server did not take is a
-    failure, not a success.
-  - Where the server does not say what is overridden there is nothing to compare with, which is a failure too.
-    O(raw_body) is the way around it.
+  - Overrides the tenant's update policy for one instance, per component, or removes the override.
+  - Only options that are set and differ are sent. Afterwards the policy is read back, and the task fails if the server
+    did not apply a value.
+  - If the server does not report the overrides, the module cannot compare them and fails. In this case use O(raw_body).
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -30,16 +29,16 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows the overrides that change. V(inherit) is no override.
+    details: Shows the overrides that change. V(inherit) means that there is no override.
   idempotent:
     support: partial
-    details: An O(raw_body) with keys that this module does not know is sent each time, since it cannot be compared.
+    details: An O(raw_body) with keys that this module does not know is always sent, since it cannot be compared.
 options:
   runtime:
     description:
-      - V(auto) applies updates by themselves, V(notify) only tells of them, V(disabled) does neither.
-      - V(inherit) takes the override away, so that the tenant's default holds.
-      - V(auto) is refused where the server says that it does not support it.
+      - V(auto) applies updates automatically, V(notify) only reports them, V(disabled) does neither.
+      - V(inherit) removes the override, so that the tenant's default applies.
+      - V(auto) is an error if the server reports that it does not support it.
     type: str
     choices: [auto, notify, disabled, inherit]
   skills:
@@ -52,8 +51,8 @@ options:
     choices: [auto, notify, disabled, inherit]
   raw_body:
     description:
-      - A body to send as it is, for keys of a newer server. V(null) takes an override away.
-      - What the server made of it is in RV(policy), but is not checked.
+      - A request body to send unchanged, for keys of a newer server. V(null) removes an override.
+      - The result is returned as RV(policy), but is not verified.
     type: dict
 seealso:
   - module: fleetops.agents.instance_update_info
@@ -62,26 +61,26 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Let the runtime of this instance be updated by itself
+- name: Update the runtime of this instance automatically
   fleetops.agents.instance_update_policy:
     instance_id: "{{ fleetops_instance_id }}"
     runtime: auto
 
-- name: Freeze an instance
+- name: Disable all updates of an instance
   fleetops.agents.instance_update_policy:
     instance_id: "{{ fleetops_instance_id }}"
     runtime: disabled
     skills: disabled
     mcp_servers: disabled
 
-- name: Let the tenant's defaults hold again
+- name: Use the tenant's defaults again
   fleetops.agents.instance_update_policy:
     instance_id: "{{ fleetops_instance_id }}"
     runtime: inherit
     skills: inherit
     mcp_servers: inherit
 
-- name: Send what only a newer server knows
+- name: Set a key that only a newer server supports
   fleetops.agents.instance_update_policy:
     instance_id: "{{ fleetops_instance_id }}"
     raw_body:
@@ -93,13 +92,14 @@ RETURN = r"""
 ---
 policy:
   description:
-    - The instance's policy afterwards, as the server gives it; in check mode as it would be.
-    - In check mode the source of a mode that will be inherited is V(null). With O(raw_body) it is the policy before.
+    - The policy of the instance after the change, as returned by the server, or in check mode as it would be.
+    - In check mode, the source of a mode that would be inherited is V(null), and with O(raw_body) the policy before is
+      returned.
   returned: success
   type: dict
   sample: {runtime: auto, runtime_override: auto, runtime_source: instance_override, runtime_auto_supported: true}
 policy_before:
-  description: The policy before.
+  description: The policy before the change.
   returned: success
   type: dict
   sample: {runtime: notify, runtime_override: null, runtime_source: platform_default, runtime_auto_supported: true}
@@ -110,18 +110,20 @@ changed_keys:
   elements: str
   sample: [runtime]
 drift:
-  description: The overrides of other components that somebody else changed at the same time, before and after.
+  description: Overrides of other components that were changed by someone else at the same time, with their values
+    before and after.
   returned: success
   type: dict
   sample: {skills: {before: null, after: disabled}}
 not_taken:
-  description: The components that read otherwise after the change, each with what was wanted and what it is.
-  returned: failure because of that
+  description: The components that do not have the requested value after the change, each with the requested and the
+    actual value.
+  returned: when the task failed for this reason
   type: dict
   sample: {skills: {wanted: disabled, is: null}}
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

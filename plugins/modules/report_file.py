@@ -10,15 +10,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: report_file
-short_description: Write a report to a file, as a whole
+short_description: Write a report to a file atomically
 version_added: 0.2.0
 description:
-  - Replaces a file by a text where the task runs, which is the controller unless the task is delegated.
-  - The text is written beside the file, brought to the disk, read back, and renamed. Whenever the task or the machine
-    is stopped, the former text or the new one is there.
-  - Only the owner may read the file, since what a server tells may be of customers. Folders that are missing are made,
-    for their owner alone; one that is there stays as it is.
-  - No call of the API is made.
+  - Replaces the content of a file where the task runs, which is the controller unless the task is delegated.
+  - The text is written to a temporary file in the same folder, synchronized to disk, read back, and renamed. If the
+    task or the machine stops at any time, either the old or the new text is there.
+  - Only the owner can read the file, since reports may contain data of customers. Missing folders are created and are
+    accessible only by their owner. Existing folders are not changed.
+  - The module does not call the API.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -29,18 +29,19 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Shows the size before and after, and no text.
+    details: Shows the size before and after, but not the text.
   idempotent:
     support: full
 options:
   path:
-    description: The file.
+    description: The path of the file.
     type: path
     required: true
   content:
     description:
-      - The text. It is written as UTF-8, with a question mark for half of a surrogate pair, which is no character.
-      - Anything but a text is written as JSON.
+      - The text. It is written as UTF-8. An unpaired surrogate, which is not a character, is written as a question
+        mark.
+      - Any other type is written as JSON.
     type: raw
     required: true
 """
@@ -57,7 +58,7 @@ EXAMPLES = r"""
     path: /var/reports/audit.json
     content: "{{ fleetops_audit_report }}"
 
-- name: Look whether a report would be another one
+- name: Check whether a report has changed
   fleetops.agents.report_file:
     path: /var/reports/report.txt
     content: "{{ report }}"
@@ -67,7 +68,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 file:
-  description: The file.
+  description: The path of the file.
   returned: success
   type: str
   sample: /var/reports/audit.md

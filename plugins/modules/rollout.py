@@ -13,16 +13,18 @@ module: rollout
 short_description: Start, pause, resume or cancel a fleet rollout
 version_added: 0.2.0
 description:
-  - Pushes the published runtime to all running instances of the tenant, waits for the end and reports how each target
-    ended; or pauses, resumes or cancels a rollout.
-  - The API offers no choice of instances, no choice of version and no way back to an older one. For chosen instances
-    use M(fleetops.agents.instance_runtime).
-  - A fleet rollout that is under way already is adopted, not doubled, so after a crash the same task is run again.
-  - The start is sent once. The server does not say which rollout it made, so that one is told from others by evidence;
-    if two fit equally well, the task fails and lists both.
-  - What was sent and not found is remembered on this machine for an hour (C($XDG_STATE_HOME/fleetops/sent)). A later
-    run looks for it again, and sends nothing while that is unresolved, unless O(retry_if_absent) is set.
-  - Needs the tenant admin's key.
+  - Deploys the published runtime to all running instances of the tenant, waits until the rollout has finished and
+    reports the result of each target. Or pauses, resumes or cancels a rollout.
+  - The API cannot deploy to selected instances, deploy a specific version or roll back to an older one. For selected
+    instances use M(fleetops.agents.instance_runtime).
+  - If a fleet rollout is already in progress, the task adopts it and starts no second one. After a crash, run the same
+    task again.
+  - The start is sent once. The server does not return the id of the new rollout, so it is identified by evidence. If
+    two rollouts match equally well, the task fails and lists both.
+  - A call that was sent but whose effect was not found is recorded on this machine for one hour
+    (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is found, unless
+    O(retry_if_absent) is set.
+  - Requires the API key of a tenant admin.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -33,91 +35,95 @@ attributes:
   check_mode:
     support: full
     details:
-      - What the server will skip is only known once it has answered. With O(only_if_outdated) the prediction is exact.
-      - A closed maintenance window is foretold as a refusal; a server may also skip all instances, or put them off.
+      - Which instances the server skips is only known from its response. With O(only_if_outdated), the prediction is
+        exact.
+      - A closed maintenance window is predicted as a refusal. A server may also skip or postpone all instances instead.
   diff_mode:
     support: full
     details: Shows the fleet rollout that is started, or the rollout's status and its targets by status.
   idempotent:
     support: partial
     details:
-      - O(state=started) asks the server each time; it skips what is current. With O(only_if_outdated) nothing is sent
-        when all named instances are current.
-      - The other states send nothing when the rollout is already there.
+      - O(state=started) always sends the call, and the server skips instances that are current. With
+        O(only_if_outdated), nothing is sent if all listed instances are current.
+      - The other states send nothing if the rollout already has that state.
 options:
   state:
     description:
       - V(started) starts a rollout to all running instances.
-      - V(paused) revokes the targets that have not started; those in progress go on to their end.
+      - V(paused) revokes the targets that have not started. Targets in progress continue.
       - V(running) resumes a paused rollout.
-      - V(cancelled) revokes the targets that have not started, for good. A rollout that has ended is left as it is,
-        with a warning.
+      - V(cancelled) revokes the targets that have not started permanently. A rollout that has finished is not changed,
+        and the module warns.
     type: str
     choices: [started, paused, running, cancelled]
     default: started
   rollout_id:
     description:
-      - The rollout to pause, resume or cancel. Without it, the one fleet rollout that is not at its end.
-      - Not with O(state=started).
+      - The rollout to pause, resume or cancel. The default is the one fleet rollout that has not finished.
+      - Cannot be used with O(state=started).
     type: raw
   override_window:
     description:
-      - Whether to start outside of the maintenance window too. The key needs the tenant-wide admin flag.
+      - Whether to start the rollout even outside the maintenance window. The API key needs the tenant-wide admin flag.
       - Only with O(state=started).
     type: bool
     default: false
   override_reason:
-    description: Why the maintenance window is overridden, for the record. Required with O(override_window=true).
+    description: The reason for overriding the maintenance window, which the server records. Required with
+      O(override_window=true).
     type: str
   on_active:
     description:
-      - What to do with O(state=started) if a fleet rollout is under way already.
-      - V(adopt) follows it instead of starting one; V(fail) fails.
+      - What to do with O(state=started) if a fleet rollout is already in progress.
+      - V(adopt) follows that rollout instead of starting one. V(fail) fails.
     type: str
     choices: [adopt, fail]
     default: adopt
   only_if_outdated:
     description:
-      - Start only if at least one of these instances (ids) does not have the published runtime.
-      - The rollout goes to all running instances all the same.
+      - A list of instance ids. Start the rollout only if at least one of these instances does not have the published
+        runtime.
+      - The rollout still includes all running instances.
       - Only with O(state=started).
     type: list
     elements: raw
   force:
     description:
-      - Whether to terminate the targets in progress too (SIGTERM), which leaves them V(uncertain).
+      - Whether to also terminate the targets in progress (SIGTERM), which leaves them V(uncertain).
       - Only with O(state=cancelled).
     type: bool
     default: false
   max_failed:
     description:
-      - How many targets may fail before the task fails, once the rollout has ended.
-      - An V(uncertain) target counts unless the evidence says that it succeeded.
+      - How many targets may fail without failing the task, once the rollout has finished.
+      - An V(uncertain) target counts as failed unless the evidence shows that it succeeded.
       - A cancelled rollout is always a failure.
     type: int
     default: 0
   on_too_many:
     description:
-      - What to do as soon as more targets than O(max_failed) have failed, while the rollout is still under way.
-      - V(none) lets it go on to its end; V(pause) and V(cancel) stop what has not started yet. The task fails.
+      - What to do when more targets than O(max_failed) have failed while the rollout is still in progress.
+      - V(none) lets the rollout continue. V(pause) and V(cancel) stop the targets that have not started. In each case
+        the task fails.
     type: str
     choices: [none, pause, cancel]
     default: none
   uncertain_grace:
-    description: Seconds to wait for late results of V(uncertain) targets before the evidence is looked at.
+    description: Seconds to wait for late results of V(uncertain) targets before the evidence is checked.
     type: int
     default: 60
   retry_if_absent:
     description:
-      - Whether to start a rollout with O(state=started) although an earlier run on this machine has sent one that has
-        not appeared.
+      - Whether to start a rollout with O(state=started) even if an earlier run on this machine sent one that has not
+        appeared.
     type: bool
     default: false
   wait_timeout:
     description:
-      - Seconds to wait for the end of a started or adopted rollout.
-      - After them the task fails with RV(timed_out=true); the rollout goes on and is adopted by the next run.
-      - For the other states it is the time until the status shows, at most 60.
+      - Seconds to wait until a started or adopted rollout has finished.
+      - After this time the task fails with RV(timed_out=true). The rollout continues, and the next run adopts it.
+      - For the other states, seconds to wait until the rollout has that status, at most 60.
     type: int
     default: 3600
 seealso:
@@ -128,34 +134,34 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Bring the published runtime to the whole fleet and wait for the end
+- name: Deploy the published runtime to the whole fleet and wait until it has finished
   fleetops.agents.rollout:
 
-- name: Roll out only if one of these instances is outdated, and let one fail
+- name: Start a rollout only if one of these instances is outdated, and tolerate one failure
   fleetops.agents.rollout:
     only_if_outdated: "{{ groups['fleetops'] | map('extract', hostvars, 'fleetops_instance_id') | list }}"
     max_failed: 1
 
-- name: Roll out, and pause as soon as a third target has failed
+- name: Start a rollout, and pause it as soon as a third target has failed
   fleetops.agents.rollout:
     max_failed: 2
     on_too_many: pause
 
-- name: Roll out at once, whatever the maintenance window says
+- name: Start a rollout regardless of the maintenance window
   fleetops.agents.rollout:
     override_window: true
     override_reason: "CVE-2026-1234, approved by the on-call lead"
 
-- name: Pause the fleet rollout that is under way
+- name: Pause the fleet rollout that is in progress
   fleetops.agents.rollout:
     state: paused
 
-- name: Resume a certain rollout
+- name: Resume a rollout by its id
   fleetops.agents.rollout:
     state: running
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 
-- name: Stop a rollout and what is in progress
+- name: Cancel a rollout and its targets in progress
   fleetops.agents.rollout:
     state: cancelled
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
@@ -165,7 +171,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 rollout:
-  description: The last known state of the rollout, as the server gives it.
+  description: The last known state of the rollout, as returned by the server.
   returned: when there is a rollout
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, scope: fleet, status: completed, total_targets: 24}
@@ -175,7 +181,7 @@ rollout_id:
   type: str
   sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 targets:
-  description: The last known state of the rollout's targets, as the server gives them.
+  description: The last known state of the rollout's targets, as returned by the server.
   returned: when there is a rollout
   type: list
   elements: dict
@@ -186,35 +192,35 @@ enqueued:
   type: int
   sample: 22
 skipped_instances:
-  description: How many instances the server left out; it does not say which or why.
+  description: How many instances the server skipped. It does not report which or why.
   returned: when a rollout was started
   type: int
   sample: 2
 total:
-  description: How many instances the server looked at.
+  description: How many instances the server considered.
   returned: when a rollout was started
   type: int
   sample: 24
 tasks:
-  description: What the server said about the tasks that it made; the API does not say what that looks like.
+  description: The server's data about the tasks that it created. The API does not document its structure.
   returned: when a rollout was started
   type: list
   elements: raw
   sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, task_id: 0c7c2e4f-4f6a-4a2e-9f0b-3f6f9e5f2f10}]
 match:
   description:
-    - How the rollout was told from others.
+    - How the rollout was identified.
     - V(exact) by the ids or instances in RV(tasks), or V(weak) as the only new one.
   returned: when a rollout was started and found
   type: str
   sample: exact
 countdown_seconds:
-  description: The longest of the delays that the server gave to targets which have not started.
+  description: The longest delay in seconds of the targets that have not started.
   returned: when a rollout was started and found, and a target has a delay
   type: float
   sample: 11.0
 adopted:
-  description: Whether a rollout that was under way already was followed instead of starting one.
+  description: Whether the task followed a rollout that was already in progress instead of starting one.
   returned: O(state=started)
   type: bool
   sample: false
@@ -225,17 +231,17 @@ outdated:
   elements: str
   sample: [4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10]
 override_reason:
-  description: Why the maintenance window was overridden.
+  description: The reason for overriding the maintenance window.
   returned: O(override_window) is V(true)
   type: str
   sample: CVE-2026-1234, approved by the on-call lead
 reconciled:
   description:
-    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
-      version and the history.
+    - The actual result of each target that the server reports as V(uncertain), determined from the last start time, the
+      reported version and the history.
     - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-    - C(evidence) is what it rests on.
-  returned: when a rollout that was waited for left such targets
+    - C(evidence) is the evidence for it.
+  returned: when the task waited for a rollout that has such targets
   type: list
   elements: dict
   sample:
@@ -244,16 +250,16 @@ reconciled:
       verdict: succeeded
       evidence: "restarted since: yes, version is current: yes"
 candidates:
-  description: The rollouts that fit equally well.
-  returned: when the rollout that was started could not be told from others
+  description: The rollouts that match equally well.
+  returned: when the started rollout could not be identified
   type: list
   elements: dict
   sample: [{id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, initiated_from_ip: 203.0.113.77, total_targets: 24}]
 verdict:
   description:
     - V(inconclusive) if nothing was started because the policy's maintenance window cannot be read.
-    - The playbook C(fleet_rollout) ends with exit code 4 then.
-  returned: failure because of that
+    - In this case the playbook C(fleet_rollout) ends with exit code 4.
+  returned: when the task failed for this reason
   type: str
   sample: inconclusive
 too_many:
@@ -262,33 +268,33 @@ too_many:
   type: bool
   sample: true
 stopped:
-  description: Whether the rollout was paused or cancelled because of that (O(on_too_many)).
-  returned: when it was
+  description: Whether the rollout was paused or cancelled because too many targets failed (O(on_too_many)).
+  returned: when this is the case
   type: bool
   sample: true
 timed_out:
-  description: Whether a wait ended before its goal was reached.
-  returned: when it did
+  description: Whether a wait timed out.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried out the call.
-  returned: when it is
+  description: Whether it is unknown if the server executed the call.
+  returned: when this is the case
   type: bool
   sample: true
 unresolved:
   description:
-    - Whether a rollout was sent from this machine, by this task or an earlier one, and cannot be found.
-  returned: when it is so
+    - Whether a rollout that was sent from this machine, by this task or an earlier one, cannot be found.
+  returned: when this is the case
   type: bool
   sample: true
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "blocked: maintenance window closed"
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 312.4

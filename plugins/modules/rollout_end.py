@@ -13,12 +13,12 @@ module: rollout_end
 short_description: End a run with the exit code of its verdict
 version_added: 0.2.0
 description:
-  - With O(verdict=fail) the task fails, and C(ansible-playbook) ends with 2.
-  - With O(verdict=inconclusive) the task ends as unreachable, and C(ansible-playbook) ends with 4, so that a caller can
-    tell "something is wrong" from "it could not be told". Ansible has no other way to a third exit code.
-  - With V(pass) and V(deferred) nothing happens.
-  - Run it as the last task, for one host, after the report. An unreachable host takes part in nothing more.
-  - Run it on C(localhost) where you can, so that no instance counts as failed for what is the run's failure.
+  - With O(verdict=fail), the task fails and C(ansible-playbook) ends with exit code 2.
+  - With O(verdict=inconclusive), the task ends as unreachable and C(ansible-playbook) ends with exit code 4, so that a
+    caller can distinguish a failure from an unknown state. Ansible has no other means to set a third exit code.
+  - With V(pass) and V(deferred), nothing happens.
+  - Run it as the last task, for one host, after the report. Ansible runs no more tasks on an unreachable host.
+  - Run it on C(localhost) if possible, so that no instance counts as failed because the run failed.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -32,7 +32,7 @@ options:
     choices: [pass, deferred, inconclusive, fail]
     required: true
   reasons:
-    description: Its reasons; they become the message.
+    description: The reasons for the verdict, which are used as the message.
     type: list
     elements: str
     default: []
@@ -40,7 +40,7 @@ options:
 
 EXAMPLES = r"""
 ---
-- name: End as the gate said
+- name: End the run with the verdict of the gate
   fleetops.agents.rollout_end:
     verdict: "{{ gate.verdict }}"
     reasons: "{{ gate.reasons }}"

@@ -14,7 +14,7 @@ short_description: Read rollouts, their targets and their timelines
 version_added: 0.1.0
 description:
   - Reads the tenant's rollouts, newest first, or one rollout.
-  - With O(gather), the targets of one rollout and its timeline with host names.
+  - With O(gather), also reads the targets of one rollout and its timeline with host names.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -27,15 +27,15 @@ options:
     description: Read this rollout instead of the list.
     type: raw
   gather:
-    description: What to read of the rollout O(rollout_id) besides its summary.
+    description: What to read in addition to the summary of the rollout O(rollout_id).
     type: list
     elements: str
     choices: [targets, timeline]
     default: []
   status:
     description:
-      - Keep only rollouts with one of these statuses.
-      - Of the O(limit) newest rollouts; set O(all) to look through the whole history.
+      - Return only rollouts with one of these statuses.
+      - Only the O(limit) newest rollouts are searched. Set O(all) to search the whole history.
     type: list
     elements: str
 """
@@ -52,7 +52,7 @@ EXAMPLES = r"""
     gather: [targets, timeline]
   register: answer
 
-- name: Look for rollouts that are not at their end
+- name: Read the rollouts that have not finished
   fleetops.agents.rollout_info:
     status: [pending, in_progress, paused, cancelling]
     limit: 100
@@ -63,10 +63,10 @@ RETURN = r"""
 ---
 rollouts:
   description:
-    - The rollouts as the server gives them, newest first; one if O(rollout_id) was given.
+    - The rollouts as returned by the server, newest first; one if O(rollout_id) was given.
     - C(canonical_status) is added, one of V(pending), V(in_progress), V(paused), V(cancelling), V(completed),
-      V(partial), V(failed), V(cancelled), or the server's own word where it is none of these; C(finished) says whether
-      it has come to its end; C(cancelled_targets) is computed from the other counters.
+      V(partial), V(failed), V(cancelled), or the server's own status if none of these applies. C(finished)
+      shows whether the rollout has finished. C(cancelled_targets) is computed from the other counters.
   returned: success
   type: list
   elements: dict
@@ -97,7 +97,7 @@ truncated:
   type: bool
   sample: false
 next_offset:
-  description: The O(offset) of the rest, if there are more; V(null) otherwise.
+  description: The O(offset) of the next page. V(null) if there is none.
   returned: success
   type: int
   sample: 20

@@ -13,10 +13,10 @@ module: rollout_target
 short_description: Retry failed or uncertain targets of a rollout
 version_added: 0.2.0
 description:
-  - Queues targets of a rollout again, each once, and waits until they have come to their end.
-  - A target that the server calls V(uncertain) is looked at first. It is retried only if the evidence says that the
-    redeploy was not applied.
-  - Needs the tenant admin's key.
+  - Queues targets of a rollout again, each once, and waits until they have finished.
+  - A target that the server reports as V(uncertain) is retried only if the evidence shows that the redeploy was not
+    applied.
+  - Requires the API key of a tenant admin.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Looks at uncertain targets as the run does, and waits for their late results too.
+    details: Also checks the evidence for uncertain targets and waits for their late results.
   diff_mode:
     support: full
     details: Shows the status of the targets that are retried.
@@ -35,7 +35,7 @@ attributes:
     details: Only failed and uncertain targets are retried; once they have succeeded, nothing is sent.
 options:
   state:
-    description: V(retried) is the only one.
+    description: V(retried) is the only state.
     type: str
     choices: [retried]
     default: retried
@@ -55,26 +55,27 @@ options:
     choices: [failed, uncertain, all]
   retry_unknown:
     description:
-      - Whether to retry an V(uncertain) target too of which the evidence does not say whether it was applied.
-      - It may then be deployed a second time.
+      - Whether to also retry V(uncertain) targets for which the evidence does not show whether the redeploy was
+        applied.
+      - Such a target may be deployed a second time.
     type: bool
     default: false
   uncertain_grace:
     description:
-      - Seconds to wait for the late result of an V(uncertain) target before the evidence is looked at, counted from
-        when the server lost it.
+      - Seconds to wait for the late result of an V(uncertain) target before the evidence is checked, counted from the
+        time when the server lost track of it.
     type: int
     default: 60
   max_failed:
     description:
-      - How many of the retried targets may fail again before the task fails.
-      - An V(uncertain) one counts unless the evidence says that it succeeded.
+      - How many of the retried targets may fail again without failing the task.
+      - An V(uncertain) target counts as failed unless the evidence shows that it succeeded.
     type: int
     default: 0
   wait_timeout:
     description:
-      - Seconds to wait until the retried targets have come to their end.
-      - After them the task fails with RV(timed_out=true); the targets are left as they are.
+      - Seconds to wait until the retried targets have finished.
+      - After this time the task fails with RV(timed_out=true). The targets are left as they are.
     type: int
     default: 900
 seealso:
@@ -84,7 +85,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Retry what failed in a rollout
+- name: Retry the failed targets of a rollout
   fleetops.agents.rollout_target:
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     select: failed
@@ -94,7 +95,7 @@ EXAMPLES = r"""
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     instance_id: "{{ fleetops_instance_id }}"
 
-- name: Retry whatever did not succeed, uncertain targets of unknown effect included
+- name: Retry all targets that did not succeed, including uncertain ones of unknown effect
   fleetops.agents.rollout_target:
     rollout_id: 497f6eca-6276-4993-bfeb-53cbbbba6f08
     select: all
@@ -110,14 +111,14 @@ rollout_id:
   type: str
   sample: 497f6eca-6276-4993-bfeb-53cbbbba6f08
 rollout:
-  description: The last known state of the rollout, as the server gives it.
-  returned: when it was read
+  description: The last known state of the rollout, as returned by the server.
+  returned: when this is the case read
   type: dict
   sample: {id: 497f6eca-6276-4993-bfeb-53cbbbba6f08, status: completed, total_targets: 24, failed_targets: 0}
 retried:
   description:
     - The targets that were retried, or in check mode would be.
-    - C(was) is the status before, C(error_message) the server's reason for it.
+    - C(was) is the status before the retry, C(error_message) the server's reason for it.
   returned: always
   type: list
   elements: dict
@@ -127,7 +128,7 @@ retried:
       was: failed
       error_message: bundle checksum mismatch on the agent
 skipped_targets:
-  description: The targets that were meant but left alone, each with the C(reason).
+  description: The selected targets that were not retried, each with the C(reason).
   returned: always
   type: list
   elements: dict
@@ -136,17 +137,17 @@ skipped_targets:
       instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10
       reason: it has succeeded
 targets:
-  description: The last known state of the retried targets, as the server gives them.
+  description: The last known state of the retried targets, as returned by the server.
   returned: always
   type: list
   elements: dict
   sample: [{instance_id: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10, status: succeeded, error_message: null}]
 reconciled:
   description:
-    - What each target that the server calls V(uncertain) really did, from the time of the last start, the reported
-      version and the history.
+    - The actual result of each target that the server reports as V(uncertain), determined from the last start time, the
+      reported version and the history.
     - C(verdict) is one of V(succeeded), V(superseded), V(not_applied), V(still_unknown).
-    - C(evidence) is what it rests on.
+    - C(evidence) is the evidence for it.
   returned: when there were such targets
   type: list
   elements: dict
@@ -156,23 +157,23 @@ reconciled:
       verdict: not_applied
       evidence: "restarted since: no, version is current: no"
 timed_out:
-  description: Whether the wait ended before all retried targets had come to their end.
-  returned: when it did
+  description: Whether the wait timed out before all retried targets had finished.
+  returned: when this is the case
   type: bool
   sample: true
 ambiguous:
-  description: Whether it is unknown if the server carried out a call.
-  returned: when it is
+  description: Whether it is unknown if the server executed a call.
+  returned: when this is the case
   type: bool
   sample: true
 waited_seconds:
-  description: Seconds from the start of the task until its end.
+  description: Duration of the task in seconds.
   returned: always
   type: float
   sample: 42.0
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

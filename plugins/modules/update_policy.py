@@ -13,10 +13,10 @@ module: update_policy
 short_description: Set the tenant's update policy
 version_added: 0.2.0
 description:
-  - Sets how many rollouts may run at once, the maintenance window, and the default per component.
-  - Only what is given and differs is sent. Afterwards the policy is read back, and what the server did not take is a
-    failure, not a success.
-  - If the server's answer gets lost, the same values are sent again and the policy is read back.
+  - Sets how many rollouts may run at once, the maintenance window, and the default mode of each component.
+  - Only options that are set and differ are sent. Afterwards the policy is read back, and the task fails if the server
+    did not apply a value.
+  - If the response is lost, the same values are sent again and the policy is read back.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -39,21 +39,23 @@ options:
     type: int
   maintenance_window_end_hour_utc:
     description:
-      - The hour (UTC, 0 to 23) at which it closes. An end before the start is on the next day.
-      - The same hour as the start means open all day. A warning says so where only one of the two makes it so.
-      - If the server then has only one of the two hours, or one that is no hour of the day, a warning says that the
-        window cannot be read.
+      - The hour of the day (UTC, 0 to 23) at which the maintenance window closes. If it is before the start, it is on
+        the next day.
+      - If it is the same as the start, the window is always open. The module warns if this results from setting only
+        one of the two.
+      - The module warns if the server then has only one of the two hours, or an invalid hour, since the window cannot
+        be determined.
     type: int
   runtime_default:
-    description: What happens with a new runtime, unless an instance has its own policy.
+    description: The update mode for the runtime, unless an instance has its own policy.
     type: str
     choices: [auto, notify, disabled]
   skills_default:
-    description: What happens with new skills.
+    description: The update mode for skills.
     type: str
     choices: [auto, notify, disabled]
   mcp_servers_default:
-    description: What happens with new MCP servers.
+    description: The update mode for MCP servers.
     type: str
     choices: [auto, notify, disabled]
 seealso:
@@ -67,12 +69,12 @@ EXAMPLES = r"""
   fleetops.agents.update_policy:
     max_parallel_rollouts: 4
 
-- name: Keep rollouts to the night
+- name: Allow rollouts only at night
   fleetops.agents.update_policy:
     maintenance_window_start_hour_utc: 1
     maintenance_window_end_hour_utc: 5
 
-- name: Let runtimes be updated by themselves, and only tell of skills
+- name: Update runtimes automatically, and only report updates of skills
   fleetops.agents.update_policy:
     runtime_default: auto
     skills_default: notify
@@ -81,7 +83,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 policy:
-  description: The policy afterwards, as the server gives it; in check mode as it would be.
+  description: The policy after the change, as returned by the server, or in check mode as it would be.
   returned: success
   type: dict
   sample:
@@ -92,7 +94,7 @@ policy:
     skills_default: notify
     mcp_servers_default: notify
 policy_before:
-  description: The policy before.
+  description: The policy before the change.
   returned: success
   type: dict
   sample: {max_parallel_rollouts: 2}
@@ -103,18 +105,19 @@ changed_keys:
   elements: str
   sample: [max_parallel_rollouts]
 drift:
-  description: The keys that somebody else changed at the same time, with their values before and after.
+  description: The keys that were changed by someone else at the same time, with their values before and after.
   returned: success
   type: dict
   sample: {skills_default: {before: notify, after: disabled}}
 not_taken:
-  description: The keys that read otherwise after the change, each with what was wanted and what it is.
-  returned: failure because of that
+  description: The keys that do not have the requested value after the change, each with the requested and the actual
+    value.
+  returned: when the task failed for this reason
   type: dict
   sample: {max_parallel_rollouts: {wanted: 40, is: 10}}
 refused:
-  description: What the server said where it answered with success and refused all the same.
-  returned: when it did
+  description: The server's reason, if its response had a success status but refused the request.
+  returned: when this is the case
   type: str
   sample: "rejected: quota exceeded"
 """

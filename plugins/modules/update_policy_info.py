@@ -13,8 +13,9 @@ module: update_policy_info
 short_description: Read the tenant's update policy and its maintenance window
 version_added: 0.1.0
 description:
-  - Reads how many rollouts may run at once, the hours of the maintenance window, and the default per component.
-  - Says whether the window is open now, by the server's clock, and when it opens next.
+  - Reads how many rollouts may run at once, the hours of the maintenance window, and the default mode of each
+    component.
+  - Also returns whether the window is open now, by the server's clock, and when it opens next.
 author:
   - The fleetops.agents contributors (@fleetops)
 extends_documentation_fragment:
@@ -34,7 +35,7 @@ EXAMPLES = r"""
   fleetops.agents.update_policy_info:
   register: answer
 
-- name: Say how many instances may be redeployed at once
+- name: Show how many instances may be redeployed at once
   ansible.builtin.debug:
     msg: "{{ answer.policy.max_parallel_rollouts }} at once"
 
@@ -47,7 +48,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 policy:
-  description: The policy as the server gives it.
+  description: The policy as returned by the server.
   returned: success
   type: dict
   sample:
@@ -59,8 +60,8 @@ policy:
     mcp_servers_default: notify
 window_open:
   description:
-    - Whether the maintenance window is open now. Without hours, or with equal hours, it always is.
-    - V(false) if the hours cannot be read, see RV(window_problem).
+    - Whether the maintenance window is open now. It is always open if no hours are set or both are equal.
+    - V(false) if the hours are invalid, see RV(window_problem).
   returned: success
   type: bool
   sample: true
@@ -76,8 +77,9 @@ window_closes_at:
   sample: "2026-11-24T05:00:00+00:00"
 window_problem:
   description:
-    - Why it is not known whether the window is open, as a sentence. V(null) if it is known.
-    - This is so if only one of the two hours is set, or one is no hour of the day. Nothing is started by such a policy.
+    - A sentence that explains why it is unknown whether the window is open. V(null) if it is known.
+    - This is the case if only one of the two hours is set, or if one is not an hour of the day. Nothing is started with
+      such a policy.
   returned: success
   type: str
   sample: null

@@ -27,6 +27,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = CHECKOUT / ".venv" / "rulebook" / "bin"
 INVENTORIES = CHECKOUT / "inventories" / "demo"
 SICK = ("agent-002", "agent-004")
+# Virtual seconds, longer than the other four deployments take: the rollout ends with this failure, so that its retry
+# cannot come before the end.
+LATE_FAILURE = {"outcome": "failed", "duration_s": 200}
 QUICK = {"fleetops_interval": 1, "fleetops_instance_interval": 2, "fleetops_live": True}
 
 
@@ -96,7 +99,7 @@ def show(sim: Simulator, scratch: Path, first: Path, second: Path) -> None:
         wait_for("both are healed", process, lambda: all(sim.instance(n)["disease"] == "none" for n in SICK))
         wait_for("the run of recover is over", process, lambda: first.read_text().count("PLAY RECAP") == 1)
         text = first.read_text()
-        expect("one run of the playbook did it", text.count("PLAY [Look before the repair]") == 1)
+        expect("one run of the playbook did it", text.count("PLAY [Check before the repair]") == 1)
         writes = sorted(row["path"] for row in sim.writes())
         wanted = sorted(f"/v1/instances/{i}/actions/power-cycle" for i in ids.values())
         expect("it power-cycled these two and nobody else", writes == wanted)
@@ -126,7 +129,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="fleetops-rulebook-") as folder,
         running_simulator(
-            instances=5, speed=20.0, faults={"disease": diseases, "outcomes": {"agent-001": ["failed"]}}
+            instances=5, speed=20.0, faults={"disease": diseases, "outcomes": {"agent-001": [LATE_FAILURE]}}
         ) as sim,
     ):
         first, second = Path(folder) / "first.log", Path(folder) / "second.log"

@@ -134,13 +134,13 @@ def test_a_false_that_was_chosen_is_no_blank_answer(simulator: Simulator, run_pl
 @pytest.mark.parametrize(
     ("playbook", "variable", "answer", "kind"),
     [
-        ("memory_backup", "fleetops_memory_customer_id", "0012345", "a number (5349)"),
-        ("memory_backup", "fleetops_memory_conversation_id", "2026-01-03", "a date (2026-01-03)"),
-        ("memory_backup", "fleetops_memory_dir", "1234", "a number (1234)"),
-        ("rolling_redeploy", "fleetops_plan_hash", "0777", "a number (511)"),
-        ("rolling_redeploy", "fleetops_override_reason", "yes", "a truth value (True)"),
-        ("rolling_redeploy", "fleetops_hosts", "007", "a number (7)"),
-        ("fleet_rollout", "fleetops_override_reason", "12:30", "a number (750)"),
+        ("memory_backup", "fleetops_memory_customer_id", "0012345", "number 5349"),
+        ("memory_backup", "fleetops_memory_conversation_id", "2026-01-03", "date 2026-01-03"),
+        ("memory_backup", "fleetops_memory_dir", "1234", "number 1234"),
+        ("rolling_redeploy", "fleetops_plan_hash", "0777", "number 511"),
+        ("rolling_redeploy", "fleetops_override_reason", "yes", "boolean True"),
+        ("rolling_redeploy", "fleetops_hosts", "007", "number 7"),
+        ("fleet_rollout", "fleetops_override_reason", "12:30", "number 750"),
     ],
 )
 def test_a_text_that_ansible_has_read_as_something_else_is_refused_with_the_way_to_write_it(
@@ -151,8 +151,8 @@ def test_a_text_that_ansible_has_read_as_something_else_is_refused_with_the_way_
         simulator, f"playbooks/{playbook}.yml", "-e", as_awx_writes(tmp_path / "extravars", {variable: answer})
     )
     assert run.rc != 0, run.output
-    assert f"{variable} arrived as {kind} and not as text" in " ".join(run.output.split()), run.output
-    assert "put the quotes into the answer" in " ".join(run.output.split())
+    assert f"{variable} must be text, but it is the {kind}" in " ".join(run.output.split()), run.output
+    assert "type the quotes into the answer" in " ".join(run.output.split())
     assert simulator.writes() == [] and simulator.journal(operation_id="list_memory") == []
 
 

@@ -47,8 +47,9 @@ def test_an_open_breaker_is_closed_and_the_closed_ones_are_left_alone(sim: Simul
     assert posts(sim) == ["clear_circuit_breakers"]
 
 
+# behaviour 3.5, row 28
 @pytest.mark.parametrize("disease", ["none", "breakers", "process"])
-def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, disease: str) -> None:
+def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, disease: str) -> None:
     sim.knobs(disease={HOST: disease})
     predicted = clear(sim, check=True).result
     assert posts(sim) == []
@@ -66,7 +67,8 @@ def test_a_breaker_that_opens_again_is_named(sim: Simulator) -> None:
     assert "anthropic is still open" in done.msg
 
 
-def test_24_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) -> None:
+# behaviour 3.5, row 24
+def test_a_record_from_the_cache_does_not_say_that_none_is_open(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)
     done = clear(sim)
     assert not done.result.get("failed") and done.result["changed"]

@@ -64,7 +64,8 @@ def test_what_became_ill_is_named_and_stored(sim: Simulator) -> None:
     assert not diagnose(sim).result["changed"]
 
 
-def test_28_check_mode_runs_no_check_and_returns_the_record(sim: Simulator) -> None:
+# behaviour 3.5, row 28
+def test_check_mode_runs_no_check_and_returns_the_record(sim: Simulator) -> None:
     sim.knobs(disease={HOST: "vps"})
     result = diagnose(sim, check=True).result
     assert not result["changed"] and (result["status"], result["flipped"]) == ("healthy", [])

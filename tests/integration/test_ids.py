@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, read_id, same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text, same_id
 from tests.conftest import BIN
 from tests.second_api.api import SecondApi, second_api
 
@@ -65,7 +65,7 @@ def test_an_id_that_is_no_text_is_refused_by_every_module(tmp_path: Path, way: s
     with second_api(instances=2) as api:
         done = play(api, tmp_path, tasks)
         failed = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
-        assert len([line for line in failed if "in quotes where it is written" in line]) == len(REFUSED), done.stdout
+        assert len([line for line in failed if "Write it in quotes" in line]) == len(REFUSED), done.stdout
         assert api.calls == []
 
 
@@ -109,4 +109,4 @@ def test_uuids_count_by_value_and_other_ids_as_they_are_written() -> None:
     assert same_id(UUID, UUID.upper()) and same_id(UUID.replace("-", ""), UUID)
     assert not same_id("agent-A", "agent-a") and not same_id("0755", "755") and not same_id(None, None)
     assert id_key("0755") == "0755"
-    assert read_id(UUID.upper(), "instance_id") == UUID.upper()
+    assert require_text(UUID.upper(), "instance_id") == UUID.upper()

@@ -11,8 +11,10 @@ environments.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,40 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_of_the_readme_run_from_an_installation_in_any_folder(tarball: Path, tmp_path: Path) -> None:
     with running_simulator(instances=readme.INSTANCES, speed=50.0) as sim:
         readme.run(tarball, sim, tmp_path / "home", clean(tmp_path))
+
+
+def test_the_blocks_of_ten_minutes_with_your_own_fleet_run_from_an_installation(tarball: Path, tmp_path: Path) -> None:
+    guide = (CHECKOUT / "docs" / "docsite" / "rst" / "first_steps.rst").read_text()
+    blocks = re.findall(r"^\.\. code-block:: bash\n\n((?:    .*\n|\n)+)", guide, re.MULTILINE)
+    text = "\n".join(textwrap.dedent(block) for block in blocks)
+    with running_simulator(instances=3, speed=50.0) as sim:
+        swaps = {
+            # This environment's packages; `make ee` installs them anew.
+            "python3 -m venv fleetops\n. fleetops/bin/activate\npip install ansible-core requests\n": "",
+            "pip install -r fleetops/": "test -f fleetops/",
+            "collection install fleetops.agents": f"collection install --offline {tarball}",
+            "https://fleet.example.com": sim.url,
+            "read -rs FLEETOPS_API_KEY": "read -r FLEETOPS_API_KEY",
+            "console serve\n": "console serve --help\n",
+            "THE_HASH": "$(plan_hash)",
+            " --forks 20": " --forks 20 -e fleetops_wait_interval=0.2",
+        }
+        for printed, here in swaps.items():
+            assert printed in text, f"the guide no longer says {printed!r}"
+            text = text.replace(printed, here)
+        # The hash as a reader takes it from the output of the check.
+        tee = tmp_path / "output"
+        digits = "[0-9a-f]{16,}"
+        taken = f"grep -oE 'fleetops_plan_hash[^0-9a-f]+{digits}' {tee} | grep -oE '{digits}' | head -1"
+        start = f"set -euo pipefail\nshopt -s expand_aliases\nplan_hash() {{ {taken}; }}\nexec > >(tee {tee}) 2>&1\n"
+        done = subprocess.run(
+            ["bash", "-c", start + text], cwd=tmp_path, input=f"{sim.keys['admin']}\n", env=clean(tmp_path),
+            capture_output=True, text=True, timeout=900, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "rolling_redeploy" in done.stdout
+        journal = [entry for entry in sim.journal() if entry["method"] != "GET"]
+    assert len(journal) == 3, "the run after the check redeploys each instance once, and nothing else is written"
 
 
 # reports/2026-11 C6

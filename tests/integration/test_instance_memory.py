@@ -77,7 +77,8 @@ def test_a_memory_is_stored_once(sim: Simulator) -> None:
     assert bodies(sim) == [FACT]
 
 
-def test_28_check_mode_foretells_it_and_sends_nothing(sim: Simulator) -> None:
+# behaviour 3.5, row 28
+def test_check_mode_foretells_it_and_sends_nothing(sim: Simulator) -> None:
     foretold = run_task(sim, check=True, **FACT).result
     assert posts(sim) == [] and foretold["memory"] == FACT
     done = run_task(sim, **FACT).result
@@ -231,8 +232,9 @@ def test_all_is_cleared_only_if_it_is_said(sim: Simulator) -> None:
     assert result["deleted"] == 3 and bodies(sim) == [{}] and held(sim) == []
 
 
+# behaviour 3.5, row 25
 @pytest.mark.parametrize("check", [False, True])
-def test_25_what_could_not_be_listed_is_not_cleared(sim: Simulator, check: bool) -> None:
+def test_what_could_not_be_listed_is_not_cleared(sim: Simulator, check: bool) -> None:
     remember(sim, *({"content": f"fact {n}", "conversation_id": f"conv-{n % 2}"} for n in range(200)))
     done = clear(sim, all=True, check=check)
     assert done.result["failed"] and not done.result["changed"] and done.result["truncated"]

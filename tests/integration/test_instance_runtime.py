@@ -74,9 +74,10 @@ def test_redeployed_acts_on_a_current_runtime_too(sim: Simulator) -> None:
     assert posts(sim) == ["redeploy_runtime"]
 
 
+# behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["latest", "redeployed"])
 @pytest.mark.parametrize("current", [False, True])
-def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, state: str, current: bool) -> None:
+def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, state: str, current: bool) -> None:
     if current:
         run_task(sim)
     sim.clear_journal()
@@ -156,7 +157,8 @@ def test_a_redeploy_by_another_during_the_wait_for_admission_is_not_doubled(sim:
 # The answer is lost
 
 
-def test_1_reset_after_is_adopted_with_one_post(sim: Simulator) -> None:
+# behaviour 3.5, row 1
+def test_reset_after_is_adopted_with_one_post(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_after=True)
     result = run_task(sim).result
     assert not result.get("failed") and result["changed"], result
@@ -164,7 +166,8 @@ def test_1_reset_after_is_adopted_with_one_post(sim: Simulator) -> None:
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True)
     done = run_task(sim)
     assert done.result["failed"] and done.result["ambiguous"] and done.result["error"]["ambiguous"]
@@ -173,7 +176,8 @@ def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_2_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
     done = run_task(sim, retry_if_absent=True)
     assert not done.result.get("failed") and done.result["changed"], done.result
@@ -181,7 +185,8 @@ def test_2_retry_if_absent_sends_exactly_one_more(sim: Simulator) -> None:
     assert posts(sim) == ["redeploy_runtime"] * 2
 
 
-def test_2_retry_if_absent_looks_for_the_second_one_too(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_retry_if_absent_looks_for_the_second_one_too(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True, times=1)
     sim.fault(operation="redeploy_runtime", reset_after=True)
     result = run_task(sim, retry_if_absent=True).result
@@ -189,7 +194,8 @@ def test_2_retry_if_absent_looks_for_the_second_one_too(sim: Simulator) -> None:
     assert posts(sim) == ["redeploy_runtime"] * 2
 
 
-def test_2_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", reset_before=True)
     result = run_task(sim, retry_if_absent=True).result
     assert result["failed"] and result["ambiguous"]
@@ -204,14 +210,16 @@ def test_an_error_after_the_effect_is_looked_up(sim: Simulator, status: int) -> 
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_4_a_row_that_appears_late_is_found(sim: Simulator) -> None:
+# behaviour 3.5, row 4
+def test_a_row_that_appears_late_is_found(sim: Simulator) -> None:
     sim.knobs(list_lag_s=10)
     result = run_task(sim).result
     assert not result.get("failed") and result["match"] == "exact", result
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_4_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
+# behaviour 3.5, row 4
+def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(list_lag_s=500)
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"]
@@ -219,7 +227,8 @@ def test_4_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator) ->
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_5_without_a_task_id_it_is_told_by_its_time(sim: Simulator) -> None:
+# behaviour 3.5, row 5
+def test_without_a_task_id_it_is_told_by_its_time(sim: Simulator) -> None:
     sim.knobs(task_id_null=True)
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -251,7 +260,8 @@ def test_a_cancelled_redeploy_is_a_failure_that_says_so(sim: Simulator) -> None:
     assert "SIGTERM" in done.msg and "not sent again" in done.msg
 
 
-def test_7_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator) -> None:
+# behaviour 3.5, row 7
+def test_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_applied"})
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -260,7 +270,8 @@ def test_7_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator) -> None
     assert posts(sim) == ["redeploy_runtime"], "no E8, no second E22"
 
 
-def test_8_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
+# behaviour 3.5, row 8
+def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["reconciled"] == "not_applied"
@@ -268,8 +279,9 @@ def test_8_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator) -
     assert posts(sim) == ["redeploy_runtime"]
 
 
+# behaviour 3.5, row 9
 @pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_9_a_late_result_counts(sim: Simulator, outcome: str, ends: str) -> None:
+def test_a_late_result_counts(sim: Simulator, outcome: str, ends: str) -> None:
     sim.knobs(outcomes={"agent-001": {"outcome": outcome, "late_result_s": 40}})
     result = run_task(sim).result
     assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
@@ -277,7 +289,8 @@ def test_9_a_late_result_counts(sim: Simulator, outcome: str, ends: str) -> None
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_10_a_stuck_redeploy_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
+# behaviour 3.5, row 10
+def test_a_stuck_redeploy_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "stuck"})
     done = run_task(sim, wait_timeout=100)
     assert done.result["failed"] and done.result["timed_out"]
@@ -300,7 +313,8 @@ def test_unhealthy_after_the_redeploy_is_a_failure_that_says_so(sim: Simulator) 
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_24_a_record_from_the_cache_is_no_proof_of_health(sim: Simulator) -> None:
+# behaviour 3.5, row 24
+def test_a_record_from_the_cache_is_no_proof_of_health(sim: Simulator) -> None:
     sim.knobs(force_always_cached=True)
     done = run_task(sim, healthy_timeout=30)
     assert done.result["failed"] and "by an old record" in done.msg
@@ -313,9 +327,10 @@ def test_an_agent_that_is_just_restarting_is_asked_again(sim: Simulator, down: i
     assert not result.get("failed") and result["health"]["status"] == "healthy", result
 
 
+# behaviour 3.5, row 23
 @pytest.mark.parametrize("skew", [-90, 90])
 @pytest.mark.parametrize("outcome", ["succeeded", "uncertain_applied"])
-def test_23_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
+def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, skew: int, outcome: str) -> None:
     sim.knobs(clock_skew_s=skew, outcomes={"agent-001": outcome})
     result = run_task(sim).result
     assert not result.get("failed"), result

@@ -58,8 +58,9 @@ def close_window(sim: Simulator, opens_in: int = 5) -> str:
 # Window and roles
 
 
+# behaviour 3.5, row 12
 @pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_12_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simulator, kind: object) -> None:
+def test_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simulator, kind: object) -> None:
     sim.knobs(window_error=kind)
     said = close_window(sim)
     done = run_task(sim, wait_timeout=60)
@@ -84,7 +85,8 @@ def test_a_role_that_may_not_is_one_sentence(sim: Simulator) -> None:
     assert posts(sim) == ["redeploy_runtime"]
 
 
-def test_27_a_wrong_key_is_one_call(sim: Simulator) -> None:
+# behaviour 3.5, row 27
+def test_a_wrong_key_is_one_call(sim: Simulator) -> None:
     done = run_task(sim, key="wrong-key")
     assert done.result["error"]["kind"] == "auth" and "Check api_key" in done.msg
     assert len(sim.journal()) == 1
@@ -99,11 +101,12 @@ def test_an_unknown_instance_is_one_sentence(sim: Simulator) -> None:
 # Policy
 
 
+# behaviour 3.5, row 14
 @pytest.mark.parametrize(
     ("most", "said"),
     [(0, "is 0: rollouts are switched off"), (None, "is None, no whole number")],
 )
-def test_14_a_policy_without_a_number_refuses(sim: Simulator, most: object, said: str) -> None:
+def test_a_policy_without_a_number_refuses(sim: Simulator, most: object, said: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most})
     done = run_task(sim)
     assert done.result["failed"] and said in done.msg and not done.result["changed"]
@@ -139,7 +142,8 @@ def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, mode: int)
     assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
 
 
-def test_21_a_server_that_says_full_for_ever_is_a_failure_that_says_so(sim: Simulator) -> None:
+# behaviour 3.5, row 21
+def test_a_server_that_says_full_for_ever_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.fault(operation="redeploy_runtime", status=409, detail="busy, try tomorrow")
     done = run_task(sim, admission_timeout=30)
     assert done.result["timed_out"] and "the server answered: busy, try tomorrow" in done.msg
@@ -241,6 +245,7 @@ def _redeploy(url: str, key: str, identity: str, ended: Any) -> None:
     ended.put((identity, result.get("msg", ""), result["changed"]))
 
 
+# behaviour 3.5, row 13
 @pytest.mark.parametrize(
     "server",
     [
@@ -251,7 +256,7 @@ def _redeploy(url: str, key: str, identity: str, ended: Any) -> None:
     ],
     ids=["a server that does not mind", "and shows rows late", "a server that says 409", "a server that says 429"],
 )
-def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
+def test_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
     server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -279,7 +284,8 @@ def test_13_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
         assert len(executed) == len(set(executed)) == 7
 
 
-def test_13_somebody_elses_redeploy_and_ours_that_are_not_listed_yet_count_together(
+# behaviour 3.5, row 13
+def test_somebody_elses_redeploy_and_ours_that_are_not_listed_yet_count_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server lets any number through and lists a row 20 s late: only the client's own count holds the limit."""

@@ -102,8 +102,9 @@ def test_skills_alone_start_no_redeploy_and_wait_for_no_admission(sim: Simulator
     assert posts(sim) == ONCE
 
 
+# behaviour 3.5, row 28
 @pytest.mark.parametrize("state", ["outdated", "skills only", "current", "under way"])
-def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
+def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, host: str, state: str) -> None:
     if state == "skills only":
         with_a_current_runtime(sim, host)
     elif state == "current":
@@ -186,13 +187,12 @@ def _redeploys(sim: Simulator, host: str) -> list[dict[str, Any]]:
 # The answer is lost
 
 
+# behaviour 3.5, row 1
 @pytest.mark.parametrize(
     "fault",
     [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"html_body": True}, {"empty_204": True}],
 )
-def test_1_a_lost_answer_is_looked_up_and_the_redeploy_followed(
-    sim: Simulator, host: str, fault: dict[str, Any]
-) -> None:
+def test_a_lost_answer_is_looked_up_and_the_redeploy_followed(sim: Simulator, host: str, fault: dict[str, Any]) -> None:
     sim.fault(operation="apply_all_updates", **fault)
     result = sound(run_task(sim, host))
     assert result["changed"] and result["match"] == "weak" and result["target"]["status"] == "succeeded"
@@ -200,7 +200,8 @@ def test_1_a_lost_answer_is_looked_up_and_the_redeploy_followed(
     assert posts(sim) == ONCE
 
 
-def test_1_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 1
+def test_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simulator, host: str) -> None:
     with_a_current_runtime(sim, host)
     sim.fault(operation="apply_all_updates", reset_after=True)
     result = sound(run_task(sim, host))
@@ -208,8 +209,9 @@ def test_1_a_lost_answer_about_skills_alone_is_told_by_their_versions(sim: Simul
     assert posts(sim) == ONCE
 
 
+# behaviour 3.5, row 2
 @pytest.mark.parametrize("skills_only", [False, True])
-def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator, host: str, skills_only: bool) -> None:
+def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator, host: str, skills_only: bool) -> None:
     if skills_only:
         with_a_current_runtime(sim, host)
     sim.fault(operation="apply_all_updates", reset_before=True)
@@ -221,7 +223,8 @@ def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator
     assert posts(sim) == ONCE
 
 
-def test_2_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 2
+def test_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> None:
     sim.fault(operation="apply_all_updates", reset_before=True, times=1)
     sim.fault(operation="apply_all_updates", reset_after=True)
     done = run_task(sim, host, retry_if_absent=True)
@@ -230,20 +233,23 @@ def test_2_retry_if_absent_sends_exactly_one_more(sim: Simulator, host: str) -> 
     assert posts(sim) == ONCE * 2
 
 
-def test_2_retry_if_absent_does_not_go_on_for_ever(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 2
+def test_retry_if_absent_does_not_go_on_for_ever(sim: Simulator, host: str) -> None:
     sim.fault(operation="apply_all_updates", reset_before=True)
     done = run_task(sim, host, retry_if_absent=True)
     assert done.result["failed"] and done.result["ambiguous"]
     assert posts(sim) == ONCE * 2
 
 
-def test_4_a_row_that_appears_late_is_found(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 4
+def test_a_row_that_appears_late_is_found(sim: Simulator, host: str) -> None:
     sim.knobs(list_lag_s=10)
     result = sound(run_task(sim, host))
     assert result["match"] == "exact" and posts(sim) == ONCE
 
 
-def test_4_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 4
+def test_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
     sim.knobs(list_lag_s=500)
     done = run_task(sim, host)
     assert done.result["failed"] and done.result["changed"]
@@ -252,7 +258,8 @@ def test_4_a_row_that_never_appears_is_a_failure_that_says_so(sim: Simulator, ho
     assert posts(sim) == ONCE
 
 
-def test_5_without_a_task_id_the_redeploy_is_told_by_its_time(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 5
+def test_without_a_task_id_the_redeploy_is_told_by_its_time(sim: Simulator, host: str) -> None:
     sim.knobs(task_id_null=True)
     result = sound(run_task(sim, host))
     assert (result["match"], result["runtime_task_id"]) == ("weak", None)
@@ -276,28 +283,32 @@ def test_a_failed_runtime_names_the_reason_and_the_skills_that_stay(sim: Simulat
     assert again["changed"] and set(again["diff"]["after"]) == {RUNTIME} and again["skills_applied"] == []
 
 
-def test_7_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 7
+def test_uncertain_but_applied_is_told_by_the_evidence(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: "uncertain_applied"})
     result = sound(run_task(sim, host))
     assert result["reconciled"] == "succeeded" and posts(sim) == ONCE
 
 
-def test_8_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 8
+def test_uncertain_and_not_applied_is_a_failure_that_says_so(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: "uncertain_not_applied"})
     done = run_task(sim, host)
     assert done.result["failed"] and done.result["reconciled"] == "not_applied"
     assert "It was not sent again" in done.msg and posts(sim) == ONCE
 
 
+# behaviour 3.5, row 9
 @pytest.mark.parametrize(("outcome", "ends"), [("uncertain_applied", "succeeded"), ("uncertain_not_applied", "failed")])
-def test_9_a_late_result_counts(sim: Simulator, host: str, outcome: str, ends: str) -> None:
+def test_a_late_result_counts(sim: Simulator, host: str, outcome: str, ends: str) -> None:
     sim.knobs(outcomes={host: {"outcome": outcome, "late_result_s": 40}})
     result = run_task(sim, host).result
     assert result["target"]["status"] == ends and bool(result.get("failed")) == (ends == "failed")
     assert "reconciled" not in result and posts(sim) == ONCE
 
 
-def test_10_a_stuck_redeploy_times_out_and_is_adopted_by_the_next_run(sim: Simulator, host: str) -> None:
+# behaviour 3.5, row 10
+def test_a_stuck_redeploy_times_out_and_is_adopted_by_the_next_run(sim: Simulator, host: str) -> None:
     sim.knobs(outcomes={host: "stuck"})
     done = run_task(sim, host, wait_timeout=100)
     assert done.result["failed"] and done.result["timed_out"] and done.result["target"]["status"] == "in_progress"
@@ -342,10 +353,9 @@ def test_a_version_report_that_lags_does_not_apply_again(sim: Simulator, host: s
 # What it may not do
 
 
+# behaviour 3.5, row 12
 @pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_12_a_closed_window_shows_the_same_way_however_the_server_says_it(
-    sim: Simulator, host: str, kind: object
-) -> None:
+def test_a_closed_window_shows_the_same_way_however_the_server_says_it(sim: Simulator, host: str, kind: object) -> None:
     now = int(sim.state()["now"] // 3600) % 24
     hours = {
         "maintenance_window_start_hour_utc": (now + 5) % 24,
@@ -370,8 +380,9 @@ def test_a_role_that_may_not_is_one_sentence(sim: Simulator, host: str) -> None:
     assert sound(run_task(sim, host, key=sim.keys["user"]))["changed"]
 
 
+# behaviour 3.5, row 13
 @pytest.mark.parametrize("mode", [409, 429, "queue", "none"])
-def test_13_a_full_fleet_is_waited_for(sim: Simulator, host: str, mode: object) -> None:
+def test_a_full_fleet_is_waited_for(sim: Simulator, host: str, mode: object) -> None:
     sim.knobs(max_parallel_mode=mode, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": {"duration_s": 90}})
     redeploy_by_another(sim, "agent-002")
     violations = len(sim.in_flight()["violations"])
@@ -387,8 +398,9 @@ def test_a_server_that_says_full_is_asked_again_later(sim: Simulator, host: str,
     assert [row["executed"] for row in sim.writes()] == [False] * 6 + [True]
 
 
+# behaviour 3.5, row 14
 @pytest.mark.parametrize(("most", "said"), [(0, "is 0: rollouts are switched off"), (None, "no whole number")])
-def test_14_a_policy_without_a_number_refuses(sim: Simulator, host: str, most: object, said: str) -> None:
+def test_a_policy_without_a_number_refuses(sim: Simulator, host: str, most: object, said: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most})
     done = run_task(sim, host)
     assert done.result["failed"] and said in done.msg and not done.result["changed"]

@@ -168,7 +168,7 @@ def test_an_id_that_yaml_made_something_else_of_is_refused(
 ) -> None:
     with second_api(instances=1) as api:
         said = refusal(run, api, tmp_path, f"instances: {instances}\nrollouts: 0\ninstance_rollouts: 0\n")
-        assert "Putitinquotes" in said and named in said
+        assert "Writeitinquotes" in said and named in said
         assert api.calls == []
 
 

@@ -38,7 +38,7 @@ def test_the_documented_way_to_take_the_key_from_a_vault_shows_it_nowhere(
     simulator: Simulator, run_playbook: Callable[..., PlaybookRun], tmp_path: Path
 ) -> None:
     wrong, right = plays()
-    assert "environment:" in wrong and "# Not like this" in wrong
+    assert "environment:" in wrong and "# Do not do this" in wrong
     play = tmp_path / "play.yml"
     play.write_text(right.rstrip() + TASKS)
     # The inventory has read the fleet with the key of the environment; the tasks have the vault's alone.
@@ -58,5 +58,5 @@ def test_the_documented_way_to_take_the_key_from_a_vault_shows_it_nowhere(
 
 def test_the_readme_warns_of_the_key_in_a_plays_environment() -> None:
     readme = (CHECKOUT / "README.md").read_text()
-    assert "Never give the key by\n`environment:` in a play" in readme
+    assert "Never set the key with `environment:` in a play" in " ".join(readme.split())
     assert "-i inventories/production.example" not in readme.partition("### The other playbooks")[0]

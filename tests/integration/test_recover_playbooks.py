@@ -43,7 +43,8 @@ def short(names: list[str]) -> list[str]:
     return [name.partition(".")[0] for name in names]
 
 
-def test_17_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_alone(run_playbook: Run) -> None:
+# behaviour 3.5, row 17
+def test_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_alone(run_playbook: Run) -> None:
     diseases = {"agent-002": "breakers", "agent-003": "process", "agent-004": "vps", "agent-006": "incurable"}
     with running_simulator(instances=7, speed=SPEED, faults={"disease": diseases}) as sim:
         assert sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 3})[0] == 200
@@ -113,7 +114,8 @@ def test_a_power_cycle_of_healthy_agents_wants_to_be_asked_for_and_a_second_run_
     assert len(touched(simulator)) == 3
 
 
-def test_20_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(run_playbook: Run) -> None:
+# behaviour 3.5, row 20
+def test_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(run_playbook: Run) -> None:
     sick = {"agent-002": "process", "agent-004": "incurable"}
     with running_simulator(instances=6, speed=SPEED, faults={"unhealthy_after_deploy": sick}) as sim:
         settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}

@@ -91,7 +91,8 @@ def test_words_of_refusal_of_a_redeploy_that_is_there_all_the_same_are_no_refusa
         assert api.writes() == ["redeploy_runtime"]
 
 
-def test_5_a_missing_task_id_alone_is_looked_up() -> None:
+# behaviour 3.5, row 5
+def test_a_missing_task_id_alone_is_looked_up() -> None:
     with second_api(answers={"redeploy_runtime": {"status": None, "message": None, "task_id": None}}) as api:
         assert sound(run_second(api, "instance_runtime"))["match"] == "weak"
 

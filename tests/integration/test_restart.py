@@ -80,7 +80,8 @@ def test_a_restart_is_sent_once_and_proved_by_the_start_time(sim: Simulator, kin
     assert posts(sim) == [kind.operation]
 
 
-def test_28_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, kind: Kind) -> None:
+# behaviour 3.5, row 28
+def test_check_mode_predicts_the_same_and_sends_nothing(sim: Simulator, kind: Kind) -> None:
     predicted = run_module(sim, kind.module, check=True).result
     assert posts(sim) == []
     real = run_module(sim, kind.module).result
@@ -94,8 +95,9 @@ def test_without_waiting_it_is_sent_only(sim: Simulator, kind: Kind) -> None:
     assert "restart_evidence" not in done.result and posts(sim) == [kind.operation]
 
 
+# behaviour 3.5, row 23
 @pytest.mark.parametrize("skew", [-90, 90])
-def test_23_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, kind: Kind, skew: int) -> None:
+def test_a_wrong_clock_of_the_server_changes_nothing(sim: Simulator, kind: Kind, skew: int) -> None:
     sim.knobs(clock_skew_s=skew, timestamps="naive")
     result = run_module(sim, kind.module).result
     assert not result.get("failed") and result["restart_evidence"] == "boot_time", result
@@ -113,7 +115,8 @@ def test_an_agent_that_is_down_is_looked_at_again(sim: Simulator, kind: Kind, do
     assert posts(sim) == [kind.operation]
 
 
-def test_24_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -> None:
+# behaviour 3.5, row 24
+def test_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -> None:
     def during(pause: int) -> None:
         if pause == 1:
             # From here on there is the cache only, which a diagnosis after the restart fills with its new start.
@@ -128,7 +131,8 @@ def test_24_a_record_from_the_cache_is_no_evidence(sim: Simulator, kind: Kind) -
     assert posts(sim) == [kind.operation, "run_diagnostics"]
 
 
-def test_24_a_start_that_only_the_cache_knew_before_is_no_start_to_compare_with(sim: Simulator, kind: Kind) -> None:
+# behaviour 3.5, row 24
+def test_a_start_that_only_the_cache_knew_before_is_no_start_to_compare_with(sim: Simulator, kind: Kind) -> None:
     # The cache is older than a restart by another one, so the next live record would seem to show a restart.
     sim.call("POST", f"/v1/instances/{sim.instance(HOST)['id']}/actions/run-diagnostics")
     power_cycle_by_another(sim)
@@ -207,10 +211,11 @@ def test_a_reboot_after_no_power_cycle_is_refused(sim: Simulator) -> None:
     assert posts(sim) == []
 
 
+# behaviour 3.5, row 17
 @pytest.mark.parametrize(
     ("disease", "rung"), [("none", None), ("breakers", "breakers"), ("process", "power_cycle"), ("vps", "reboot")]
 )
-def test_17_each_disease_is_healed_at_its_rung_and_the_healthy_get_no_action(
+def test_each_disease_is_healed_at_its_rung_and_the_healthy_get_no_action(
     sim: Simulator, disease: str, rung: str | None
 ) -> None:
     sim.knobs(disease={HOST: disease})

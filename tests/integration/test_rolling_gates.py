@@ -12,9 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import PlaybookRun
 from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK, batches, redeploys
@@ -64,7 +66,8 @@ def hosts(*numbers: int) -> list[str]:
     return [f"agent-{number:03d}" for number in numbers]
 
 
-def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
+# behaviour 3.5, row 28
+def test_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_version_moved(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0) as sim:
         policy(sim, max_parallel_rollouts=3)
         growing = {**QUICK, "fleetops_growth": "doubling"}
@@ -94,7 +97,8 @@ def test_28_check_shows_a_plan_that_is_accepted_by_its_hash_and_refused_once_a_v
         assert (found["verdict"], found["plan_hash"], found["disagreements"]) == ("pass", newer, {})
 
 
-def test_11_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
+# behaviour 3.5, row 11
+def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=40.0, arguments=BEFORE_MIDNIGHT, knobs={"deploy_s": [20, 20]}) as sim:
         policy(
             sim,
@@ -146,7 +150,8 @@ def closing_after(sim: Simulator, redeployed: int) -> threading.Thread:
     return thread
 
 
-def test_14_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
+# behaviour 3.5, row 14
+def test_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(run_playbook: Run) -> None:
     with running_simulator(instances=3, speed=40.0, knobs={"deploy_s": [4000, 4000]}) as sim:
         policy(sim, max_parallel_rollouts=0)
         off = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -164,7 +169,8 @@ def test_14_a_policy_of_0_and_a_fleet_rollout_of_another_admin_refuse_the_run(ru
         assert sim.writes() == []
 
 
-def test_18_a_failed_canary_stops_whatever_the_budget_and_19_the_budget_counts_over_batches(run_playbook: Run) -> None:
+# behaviour 3.5, rows 18, 19
+def test_a_failed_canary_stops_whatever_the_budget_and_the_budget_counts_over_batches(run_playbook: Run) -> None:
     with running_simulator(instances=6, speed=40.0, faults={"outcomes": {"agent-001": ["failed"]}}) as sim:
         canary = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_max_failed": 5})
         assert canary.rc == 2
@@ -187,7 +193,8 @@ def test_18_a_failed_canary_stops_whatever_the_budget_and_19_the_budget_counts_o
         assert budget.stdout.index("Failed (2)") < budget.stdout.index("Not touched (1)")
 
 
-def test_27_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
+# behaviour 3.5, row 27
+def test_a_key_that_expires_in_the_middle_is_one_failure_and_not_one_for_each(run_playbook: Run) -> None:
     with running_simulator(instances=8, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
         expiry = threading.Thread(target=_expire_key_in_flight, args=(sim, 2))
         expiry.start()
@@ -268,3 +275,21 @@ def _look_at_all(sim: Simulator) -> None:
     """Renew every stored health record."""
     for instance_id in sim.instance_ids:
         sim.call("GET", f"/v1/instances/{instance_id}/health/deep?force=true")
+
+
+def test_hosts_without_the_id_of_an_instance_are_refused_by_name_and_the_others_are_reported(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    known = simulator.instance_ids[0]
+    inventory = tmp_path / "hosts.yml"
+    group = {"hosts": {"agent-001": {"fleetops_instance_id": known}, "typed-by-hand": {}}}
+    inventory.write_text(yaml.safe_dump({"all": {"children": {"fleetops_instances": group}}}))
+    run = run_playbook(simulator, PLAYBOOK, e=QUICK, inventory=inventory, env={"ANSIBLE_INVENTORY_ENABLED": "yaml"})
+    assert run.rc == 2, run.output
+    found = report_of(run)
+    assert found["reasons"] == [
+        "These hosts have no fleetops_instance_id: typed-by-hand. "
+        "The inventory plugin fleetops.agents.fleet gives it to each host."
+    ]
+    assert found["not_touched"] == ["agent-001"]
+    assert simulator.writes() == []

@@ -108,8 +108,9 @@ def test_the_failure_budget_counts_over_all_batches(run_playbook: Run) -> None:
         assert {host.split(".")[0] for host in redeploys(sim)} == {f"agent-00{n}" for n in range(1, 6)}
 
 
+# behaviour 3.5, row 13
 @pytest.mark.parametrize("enforced", ["none", "queue"])
-def test_13_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enforced: str) -> None:
+def test_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enforced: str) -> None:
     """The server's own measure; with ``none`` the server would let any number through."""
     knobs = {"max_parallel_mode": enforced, "deploy_s": [40, 60]}
     with running_simulator(instances=9, speed=40.0, knobs=knobs) as sim:
@@ -138,7 +139,8 @@ def test_13_a_policy_lowered_in_flight_is_never_exceeded(run_playbook: Run, enfo
     assert max(row["in_progress"] for row in starts) == 1
 
 
-def test_14_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
+# behaviour 3.5, row 14
+def test_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
     with running_simulator(instances=3, speed=40.0) as sim:
         sim.knobs(policy={"max_parallel_rollouts": 0})
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
@@ -147,7 +149,8 @@ def test_14_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
         assert sim.writes() == []
 
 
-def test_16_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_once(
+# behaviour 3.5, row 16
+def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_once(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> None:
     with running_simulator(instances=7, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
@@ -191,7 +194,8 @@ def test_16_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instanc
         assert sim.in_flight()["violations"] == []
 
 
-def test_15_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
+# behaviour 3.5, row 15
+def test_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
     run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
 ) -> None:
     """There is no lease: the second one adopts what the first one has under way, and both count what is in flight."""
@@ -213,7 +217,8 @@ def test_15_two_controllers_at_once_deploy_each_instance_once_within_the_policy(
         assert sim.in_flight()["violations"] == []
 
 
-def test_27_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
+# behaviour 3.5, row 27
+def test_a_wrong_key_is_one_sentence_and_no_write(simulator: Simulator, run_playbook: Run) -> None:
     canary_key = "canary-key-that-must-never-be-seen-0123456789"
     run = run_playbook(simulator, PLAYBOOK, "-vvvv", e=QUICK, env={"FLEETOPS_API_KEY": canary_key})
     assert run.rc != 0

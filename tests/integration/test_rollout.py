@@ -205,10 +205,11 @@ def test_a_redeploy_of_one_instance_is_no_fleet_rollout(sim: Simulator) -> None:
 # The answer is lost, or says too little
 
 
+# behaviour 3.5, row 1
 @pytest.mark.parametrize(
     "fault", [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"truncated_body": True}]
 )
-def test_1_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str, Any]) -> None:
     before = len(fleet_rollouts(sim))
     sim.fault(operation="start_fleet_rollout", **fault)
     result = run_task(sim).result
@@ -217,7 +218,8 @@ def test_1_reset_after_is_adopted_with_one_post(sim: Simulator, fault: dict[str,
     assert len(fleet_rollouts(sim)) == before + 1 and posts(sim) == ["start_fleet_rollout"]
 
 
-def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator) -> None:
     before = len(fleet_rollouts(sim))
     sim.fault(operation="start_fleet_rollout", reset_before=True)
     done = run_task(sim)
@@ -227,8 +229,9 @@ def test_2_reset_before_is_reported_as_unknown_and_not_sent_again(sim: Simulator
     assert len(fleet_rollouts(sim)) == before and posts(sim) == ["start_fleet_rollout"]
 
 
+# behaviour 3.5, row 3
 @pytest.mark.parametrize("lost", [False, True])
-def test_3_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, lost: bool) -> None:
+def test_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, lost: bool) -> None:
     sim.knobs(twin_rollouts=1, tasks_shape="empty")
     if lost:
         sim.fault(operation="start_fleet_rollout", reset_after=True)
@@ -240,14 +243,16 @@ def test_3_two_candidates_are_both_listed_and_neither_is_taken(sim: Simulator, l
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_3_of_two_candidates_the_task_ids_tell_the_right_one(sim: Simulator) -> None:
+# behaviour 3.5, row 3
+def test_of_two_candidates_the_task_ids_tell_the_right_one(sim: Simulator) -> None:
     sim.knobs(twin_rollouts=1)
     result = run_task(sim, wait=False).result
     assert result["match"] == "exact" and result["rollout_id"] == fleet_rollouts(sim)[-2]["id"]
 
 
+# behaviour 3.5, row 4
 @pytest.mark.parametrize("lost", [False, True])
-def test_4_a_rollout_that_appears_late_is_found(sim: Simulator, lost: bool) -> None:
+def test_a_rollout_that_appears_late_is_found(sim: Simulator, lost: bool) -> None:
     sim.knobs(list_lag_s=10)
     if lost:
         sim.fault(operation="start_fleet_rollout", reset_after=True)
@@ -256,7 +261,8 @@ def test_4_a_rollout_that_appears_late_is_found(sim: Simulator, lost: bool) -> N
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_4_a_rollout_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
+# behaviour 3.5, row 4
+def test_a_rollout_that_never_appears_is_a_failure_that_says_so(sim: Simulator) -> None:
     sim.knobs(list_lag_s=500)
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"] and done.result["enqueued"] == 4
@@ -264,7 +270,8 @@ def test_4_a_rollout_that_never_appears_is_a_failure_that_says_so(sim: Simulator
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_5_without_ids_it_is_told_by_its_time_and_says_so(sim: Simulator) -> None:
+# behaviour 3.5, row 5
+def test_without_ids_it_is_told_by_its_time_and_says_so(sim: Simulator) -> None:
     sim.knobs(tasks_shape="empty", celery_task_id_null=True)
     sim.call("POST", f"/v1/instances/{sim.instance('agent-001')['id']}/runtime/redeploy")
     result = run_task(sim).result
@@ -342,7 +349,8 @@ def test_a_cancelled_rollout_is_a_failure_that_says_so(sim: Simulator) -> None:
     assert done.result["failed"] and "was cancelled: of 4 targets 2 cancelled." in done.msg
 
 
-def test_6_a_retry_that_changes_the_task_ids_is_still_followed(sim: Simulator) -> None:
+# behaviour 3.5, row 6
+def test_a_retry_that_changes_the_task_ids_is_still_followed(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": ["failed", "succeeded"]})
 
     def during(pause: int) -> None:
@@ -356,7 +364,8 @@ def test_6_a_retry_that_changes_the_task_ids_is_still_followed(sim: Simulator) -
     assert not result.get("failed") and {row["status"] for row in result["targets"]} == {"succeeded"}, result
 
 
-def test_7_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulator) -> None:
+# behaviour 3.5, row 7
+def test_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_applied"})
     result = run_task(sim).result
     assert not result.get("failed"), result
@@ -365,7 +374,8 @@ def test_7_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simula
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_8_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
+# behaviour 3.5, row 8
+def test_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
     assert done.result["failed"] and "of 4 targets 1 uncertain: instance" in done.msg
@@ -373,14 +383,16 @@ def test_8_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_9_a_late_result_counts(sim: Simulator) -> None:
+# behaviour 3.5, row 9
+def test_a_late_result_counts(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-004": {"outcome": "uncertain_applied", "late_result_s": 40}})
     result = run_task(sim).result
     assert not result.get("failed") and "reconciled" not in result, result
     assert result["rollout"]["status"] == "completed"
 
 
-def test_10_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
+# behaviour 3.5, row 10
+def test_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_run(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "stuck"})
     done = run_task(sim, wait_timeout=200)
     assert done.result["failed"] and done.result["timed_out"] and done.result["changed"]
@@ -395,8 +407,9 @@ def test_10_a_stuck_rollout_times_out_is_left_running_and_adopted_by_the_next_ru
 # The window, and who may
 
 
+# behaviour 3.5, row 12
 @pytest.mark.parametrize("kind", [403, 409, 422, "200_skip", "defer_countdown"])
-def test_12_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(sim: Simulator, kind: object) -> None:
+def test_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(sim: Simulator, kind: object) -> None:
     close_the_window(sim, kind)
     foretold = run_task(sim, check=True)
     assert foretold.result["failed"] and not foretold.result["changed"] and posts(sim) == []
@@ -414,7 +427,8 @@ def test_12_a_closed_window_is_told_in_one_sentence_however_the_server_shows_it(
     assert posts(sim) == ["start_fleet_rollout"]
 
 
-def test_12_the_window_is_overridden_with_a_reason(sim: Simulator) -> None:
+# behaviour 3.5, row 12
+def test_the_window_is_overridden_with_a_reason(sim: Simulator) -> None:
     close_the_window(sim, 409)
     result = run_task(sim, override_window=True, override_reason="CVE-2026-1234").result
     assert not result.get("failed") and result["changed"] and result["override_reason"] == "CVE-2026-1234"
@@ -568,7 +582,8 @@ def test_a_rollout_that_ends_between_the_look_and_the_call_is_judged_anew(sim: S
     assert any("is completed" in text for text in told), told
 
 
-def test_28_check_mode_sends_nothing_in_any_state(sim: Simulator) -> None:
+# behaviour 3.5, row 28
+def test_check_mode_sends_nothing_in_any_state(sim: Simulator) -> None:
     run_task(sim, check=True)
     rollout_id = started_by_another(sim)
     for state in ("paused", "running", "cancelled"):

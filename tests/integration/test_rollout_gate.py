@@ -125,8 +125,9 @@ def test_a_fleet_rollout_of_another_admin_stops_the_run(sim: Simulator) -> None:
     assert any(row["id"] == rollout for row in sim.state()["rollouts"])
 
 
+# behaviour 3.5, row 14
 @pytest.mark.parametrize("limit", [0, None])
-def test_14_a_policy_that_was_switched_off_stops_the_run(sim: Simulator, limit: int | None) -> None:
+def test_a_policy_that_was_switched_off_stops_the_run(sim: Simulator, limit: int | None) -> None:
     sim.knobs(policy={"max_parallel_rollouts": limit})
     done = ask(sim)
     assert done.result["verdict"] == "fail"
@@ -141,7 +142,8 @@ def test_what_cannot_be_read_is_inconclusive(sim: Simulator, operation: str) -> 
     assert "HTTP 503" in done.result["reasons"][0]
 
 
-def test_27_a_refused_key_fails_at_once(sim: Simulator) -> None:
+# behaviour 3.5, row 27
+def test_a_refused_key_fails_at_once(sim: Simulator) -> None:
     done = ask(sim, key="wrong")
     assert done.result["failed"] and "HTTP 401" in done.msg
     assert len(sim.journal()) == 1
@@ -265,7 +267,8 @@ def test_too_little_traffic_is_inconclusive(sim: Simulator) -> None:
     assert done.result["reasons"][0].startswith("Too little traffic to compare: ")
 
 
-def test_26_counters_that_go_backwards_are_inconclusive(sim: Simulator) -> None:
+# behaviour 3.5, row 26
+def test_counters_that_go_backwards_are_inconclusive(sim: Simulator) -> None:
     busy(sim)
 
     def forget(pause: int) -> None:

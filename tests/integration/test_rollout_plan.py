@@ -185,8 +185,9 @@ def test_batches_by_growth(sim: Simulator, limit: int, options: dict[str, Any], 
     assert [len(batch["instances"]) for batch in plan(sim, **options).result["batches"]] == sizes
 
 
+# behaviour 3.5, row 14
 @pytest.mark.parametrize("limit", [0, -1, None])
-def test_14_a_policy_below_one_makes_no_plan(sim: Simulator, limit: Any) -> None:
+def test_a_policy_below_one_makes_no_plan(sim: Simulator, limit: Any) -> None:
     sim.knobs(policy={"max_parallel_rollouts": limit})
     done = plan(sim)
     assert done.msg.startswith("There is no plan: the update policy's max_parallel_rollouts is ")
@@ -210,7 +211,8 @@ def test_numbers_that_make_no_plan_are_refused_before_any_call(
     assert sim.journal() == []
 
 
-def test_27_a_refused_key_is_tried_once(sim: Simulator) -> None:
+# behaviour 3.5, row 27
+def test_a_refused_key_is_tried_once(sim: Simulator) -> None:
     done = plan(sim, key="wrong")
     assert "HTTP 401" in done.msg
     assert len(sim.journal()) == 1

@@ -61,7 +61,8 @@ def test_an_uncertain_end_and_a_wait_that_ran_out_are_uncertain(sim: Simulator) 
     assert report(sim, outcomes=outcomes).result["report"]["uncertain"] == ["agent-001"]
 
 
-def test_27_a_key_refused_while_a_redeploy_runs_leaves_it_uncertain(sim: Simulator) -> None:
+# behaviour 3.5, row 27
+def test_a_key_refused_while_a_redeploy_runs_leaves_it_uncertain(sim: Simulator) -> None:
     def refuse(pause: int) -> None:
         sim.fault(match="GET", status=401)
 

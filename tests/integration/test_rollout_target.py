@@ -135,8 +135,9 @@ def test_a_target_that_is_not_there_is_a_failure_that_says_so(sim: Simulator, ch
 # Uncertain targets
 
 
+# behaviour 3.5, row 7
 @pytest.mark.parametrize("check", [False, True])
-def test_7_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> None:
+def test_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_applied"})
     result = run_task(sim, rollout_id, select="uncertain", retry_unknown=True, check=check).result
     assert not result["changed"] and not result.get("failed"), result
@@ -145,7 +146,8 @@ def test_7_uncertain_but_applied_is_not_retried(sim: Simulator, check: bool) -> 
     assert posts(sim) == [], "no E8"
 
 
-def test_8_uncertain_and_not_applied_is_retried_exactly_once(sim: Simulator) -> None:
+# behaviour 3.5, row 8
+def test_uncertain_and_not_applied_is_retried_exactly_once(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "uncertain_not_applied"})
     foretold = run_task(sim, rollout_id, select="uncertain", check=True).result
     result = run_task(sim, rollout_id, select="uncertain").result
@@ -154,7 +156,8 @@ def test_8_uncertain_and_not_applied_is_retried_exactly_once(sim: Simulator) -> 
     assert result["targets"][0]["status"] == "succeeded" and posts(sim) == [CALL]
 
 
-def test_9_a_late_result_is_waited_for_and_nothing_is_retried(sim: Simulator) -> None:
+# behaviour 3.5, row 9
+def test_a_late_result_is_waited_for_and_nothing_is_retried(sim: Simulator) -> None:
     rollout_id = rolled_out(
         sim, {"agent-001": [{"outcome": "uncertain_applied", "late_result_s": 50, "duration_s": 5}]}, seconds=10
     )
@@ -184,10 +187,11 @@ def test_one_of_which_nobody_knows_is_retried_only_if_asked(sim: Simulator, anyh
 # The answer is lost
 
 
+# behaviour 3.5, row 1
 @pytest.mark.parametrize(
     "fault", [{"reset_after": True}, {"commit_then_status": 502, "html_body": True}, {"truncated_body": True}]
 )
-def test_1_a_retry_whose_answer_is_lost_is_found_and_not_repeated(sim: Simulator, fault: dict[str, Any]) -> None:
+def test_a_retry_whose_answer_is_lost_is_found_and_not_repeated(sim: Simulator, fault: dict[str, Any]) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     sim.fault(operation=CALL, **fault)
     result = run_task(sim, rollout_id, select="failed").result
@@ -195,7 +199,8 @@ def test_1_a_retry_whose_answer_is_lost_is_found_and_not_repeated(sim: Simulator
     assert posts(sim) == [CALL]
 
 
-def test_2_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     sim.fault(operation=CALL, times=1, reset_before=True)
     result = run_task(sim, rollout_id, select="failed").result
@@ -205,7 +210,8 @@ def test_2_one_that_never_arrived_is_sent_again_after_a_look(sim: Simulator) -> 
     assert "get_rollout" in calls[first:second]
 
 
-def test_2_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
+# behaviour 3.5, row 2
+def test_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     sim.fault(operation=CALL, reset_before=True)
     done = run_task(sim, rollout_id, select="failed")
@@ -216,7 +222,8 @@ def test_2_one_that_never_arrives_is_reported_as_unknown(sim: Simulator) -> None
 # How it ends
 
 
-def test_6_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simulator) -> None:
+# behaviour 3.5, row 6
+def test_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed"})
     before = target_of(sim, rollout_id, "agent-001")
     after = run_task(sim, rollout_id, select="failed").result["targets"][0]
@@ -234,7 +241,8 @@ def test_one_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -
     assert not run_task(sim, rollout_id, select="failed", max_failed=1).result.get("failed")
 
 
-def test_10_a_stuck_target_times_out_and_is_left_running(sim: Simulator) -> None:
+# behaviour 3.5, row 10
+def test_a_stuck_target_times_out_and_is_left_running(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": ["failed", "stuck"]})
     done = run_task(sim, rollout_id, select="failed", wait_timeout=60)
     assert done.result["timed_out"] and done.result["changed"]
@@ -285,7 +293,8 @@ def test_one_that_somebody_else_retried_meanwhile_is_left_to_them(sim: Simulator
     assert [row["target_id"] for row in result["skipped_targets"]] == [theirs]
 
 
-def test_28_check_mode_sends_nothing(sim: Simulator) -> None:
+# behaviour 3.5, row 28
+def test_check_mode_sends_nothing(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": "failed", "agent-002": "uncertain_not_applied"})
     result = run_task(sim, rollout_id, select="all", check=True).result
     assert result["changed"] and len(result["retried"]) == 2 and sim.writes() == []

@@ -211,9 +211,10 @@ def test_a_state_folder_that_cannot_be_used_is_a_warning(tmp_path: Path, monkeyp
 # Killed
 
 
+# behaviour 3.5, row 16
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
 @pytest.mark.parametrize("lag", [0.0, FAR], ids=["that shows", "that shows late"])
-def test_16_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
+def test_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twice(
     module: str, options: dict[str, Any], operation: str, lag: float
 ) -> None:
     with second_api(latency={operation: 0.3}, list_lag=lag, deploy_seconds=1.0) as api:
@@ -230,8 +231,9 @@ def test_16_a_run_killed_after_the_call_left_is_followed_and_nothing_is_sent_twi
         assert api.writes() == [operation]
 
 
+# behaviour 3.5, row 16
 @pytest.mark.parametrize(("module", "options", "operation"), STARTS)
-def test_16_a_run_killed_before_the_call_left_is_sent_once(
+def test_a_run_killed_before_the_call_left_is_sent_once(
     module: str, options: dict[str, Any], operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with second_api() as api:
@@ -242,7 +244,8 @@ def test_16_a_run_killed_before_the_call_left_is_sent_once(
         assert len(api.writes()) == 1 and killed_between
 
 
-def test_16_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one() -> None:
+# behaviour 3.5, row 16
+def test_a_run_killed_between_its_note_and_the_call_does_not_block_the_next_one() -> None:
     with second_api() as api:
 
         def dies(*_arguments: Any, **_options: Any) -> Any:
@@ -295,11 +298,12 @@ def test_a_stored_memory_that_the_list_shows_late_is_waited_for_and_a_cleared_on
         assert sound(done)["changed"] and done.pauses == [] and len(kept.memories) == 1
 
 
+# behaviour 3.5, row 16
 @pytest.mark.parametrize(
     ("module", "operation"), [("instance_power_cycle", "power_cycle"), ("instance_reboot", "reboot")]
 )
 @pytest.mark.parametrize("skew", [0, 3600])
-def test_16_a_restart_of_a_run_that_was_killed_is_proved_and_not_repeated(
+def test_a_restart_of_a_run_that_was_killed_is_proved_and_not_repeated(
     module: str, operation: str, skew: float
 ) -> None:
     with second_api(latency={operation: 0.3}, date_skew=skew) as api:

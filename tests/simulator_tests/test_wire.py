@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.simulator.running import Simulator
+from tests.simulator.running import Simulator, running_simulator
 from tests.simulator_tests.raw_client import ask
 
 POLICY = "/v1/instances/fleet/updates/policy"
@@ -154,3 +154,12 @@ def test_refuse_writes_answers_500_and_leaves_a_row(sim: Simulator) -> None:
     assert [(row["operation_id"], row["fault"]) for row in sim.writes()] == [
         ("set_fleet_update_policy", "refuse_writes")
     ]
+
+
+@pytest.mark.parametrize("effect", ["latency_s", "latency_after_s", "slow_read"])
+def test_a_simulator_that_stops_while_an_answer_is_delayed_is_not_taken_for_broken(effect: str) -> None:
+    with ThreadPoolExecutor(1) as pool, running_simulator(instances=1) as sim:
+        sim.fault(operation="get_fleet_update_policy", times=1, **{effect: 30.0})
+        pool.submit(ask, sim, "GET", POLICY)
+        while not sim.journal(operation_id="get_fleet_update_policy"):
+            time.sleep(0.05)

@@ -5,11 +5,11 @@
 """AWX -> store: its ended jobs with their events, in the order in which they ended.
 
 A job's events are pulled once AWX has processed them all (``event_processing_finished``, which only the detail says),
-in stretches by counter, so that an import that is cut off goes on with the next event. A job that the callback inside
-it has recorded too gives its facts only.
+in batches by counter, so that an interrupted import continues with the next event. Of a job that the run log's callback
+has recorded too, only the facts are stored.
 
-AWX can lose events for good (its dispatcher was killed) and then never says that it has finished. Such a job is taken
-as it is once the count of its events has not moved for minutes, and what still comes is added for a day.
+AWX can lose events permanently (its dispatcher was killed) and then never says that it has finished. Such a job is
+imported as it is once the number of its events has not changed for minutes; later events are added for a day.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from console.collect.jobs.awx_client import AwxClient, AwxError
 from console.collect.jobs.facts import Job, awx_job, awx_key
-from console.collect.jobs.import_job import ImportReport, JobImport, Outrun
+from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.write.store import Cursor, Store
 
 SOURCE = "awx"
 # A job may be listed a little after one that ended later.
 _OVERLAP_S = 600.0
-# How long one sync waits, over all jobs that it meets for the first time, for AWX to process events.
+# Seconds that one sync waits, over all jobs that are new to it, for AWX to process events.
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
-# An unfinished job is taken when its events have stood still for so long, and is over when this day has passed.
+# Seconds without a new event after which an unfinished job is imported, and seconds after which it counts as finished.
 STILL_S = 300.0
 _TAKE_ANYWAY_S = 86400.0
-# Events stored in one transaction: what a cut-off import may have to pull again is less, it stores what it has.
-STRETCH = 2000
+# Events stored in one transaction.
+BATCH = 2000
 _FINAL = "successful,failed,error,canceled"
 
 
@@ -66,7 +66,7 @@ def sync_awx(
     progress: Progress = silent,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ImportReport:
-    """Import the ended jobs that are new. What cannot be read is in the report; the next sync goes on there.
+    """Import the ended jobs that are new. What cannot be read is in the report; the next sync continues there.
 
     Raises StoreError when the database cannot be used.
     """
@@ -133,14 +133,16 @@ class _Pull:
         name = f"Job {record.get('id')} of AWX"
         try:
             detail, is_final = self._detail(record)
-            if is_final or self._stands_still(record, name):
+            if is_final or self._has_stopped(record, name):
                 job = awx_job(self._client.origin, detail, self._client.job_page(record.get("id")))
                 self._import(job, name, complete=is_final)
                 return is_final
             self.report.waiting += 1
-            self.report.notes.append(f"{name} has ended; AWX still processes its events, the next sync takes them.")
-        except Outrun:
-            self.report.notes.append(f"{name} is being imported by another sync; it was left to that one.")
+            self.report.notes.append(
+                f"{name} has ended; AWX is still processing its events; the next sync imports them."
+            )
+        except StoredByAnother:
+            self.report.notes.append(f"{name} is being imported by another sync, so this one skipped it.")
         except AwxError as error:
             if not error.of_one_job:
                 raise
@@ -148,7 +150,7 @@ class _Pull:
         return False
 
     def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """A job's detail, and whether no more events are to come. Waits for a job that no sync has met before."""
+        """A job's detail, and whether all its events are there. Waits for a job that is new."""
         ended = parse_time(record.get("finished"))
         too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
         while True:
@@ -160,8 +162,8 @@ class _Pull:
             self._patience -= _WAIT_STEP_S
             self._sleep(_WAIT_STEP_S)
 
-    def _stands_still(self, record: Mapping[str, Any], name: str) -> bool:
-        """Whether the events of a job that AWX has not finished have not become more for STILL_S.
+    def _has_stopped(self, record: Mapping[str, Any], name: str) -> bool:
+        """Whether a job that AWX has not finished has had no new event for STILL_S seconds.
 
         That is so when a sync has counted as many before, or when AWX has stored the newest one that long ago.
         """
@@ -180,8 +182,8 @@ class _Pull:
             return False
         if not self._store.cursor(SOURCE, awx_key(self._client.origin, key)):
             self.report.notes.append(
-                f"{name} has ended, and AWX has stopped processing its events without finishing them; the {count:,}"
-                " that are there are shown, and what still comes within a day is added."
+                f"{name} has ended, but AWX stopped processing its events before the last one; the {count:,} that it"
+                " has are shown, and those that arrive within a day are added."
             )
         return True
 
@@ -200,7 +202,7 @@ class _Pull:
                     load.put(pulled, position=at, complete=False)
                 raise
             pulled += page
-            if pulled and (len(pulled) >= STRETCH or not page):
+            if pulled and (len(pulled) >= BATCH or not page):
                 load.put(pulled, position=at, complete=False)
                 pulled = []
             more = bool(page) and not load.joined

@@ -30,6 +30,12 @@ PAGE = 200
 
 _GET = Endpoint(0, "awx", "GET", "", Repeat.READ)
 _API = "/api/v2"
+# How AWX's settings are named here, by their names in the transport.
+_VARIABLES = {
+    "api_url": "FLEETOPS_AWX_URL",
+    "api_key": "FLEETOPS_AWX_TOKEN",
+    "extra_headers: Authorization": "FLEETOPS_AWX_TOKEN",
+}
 # What a person does next, by kind of error.
 _NEXT = {
     "auth": "Check FLEETOPS_AWX_TOKEN: it is wrong, expired or revoked.",
@@ -103,10 +109,11 @@ class AwxClient:
                 retries=connection.retries,
                 headers={"Authorization": f"Bearer {connection.token}"},
             )
-        except (TransportSettings, ValueError) as error:
-            said = str(error).replace("extra_headers: Authorization", "FLEETOPS_AWX_TOKEN")
-            said = said.replace("api_url", "FLEETOPS_AWX_URL").replace("api_key", "FLEETOPS_AWX_TOKEN")
-            raise SettingsError(f"{said}.") from None
+        except TransportSettings as error:
+            name = _VARIABLES.get(error.setting)
+            raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from None
+        except ValueError as error:
+            raise SettingsError(f"FLEETOPS_AWX_URL is no address: {error}.") from None
         path = parts.path.removesuffix("/v2")
         # AWX has its API under /api, Automation Platform under /api/controller.
         self._api = f"{path}/v2" if "/api" in path else path + _API
@@ -157,5 +164,5 @@ class AwxClient:
         if error.attempts > 1:
             what += f" after {error.attempts} attempts"
         said = f"{what}: {error.detail}" if error.detail else what
-        step = _NEXT.get(error.kind, "The next sync goes on from here.")
+        step = _NEXT.get(error.kind, "The next sync continues from here.")
         return " ".join(f"{said.rstrip('.')}. {step}".split())

@@ -18,7 +18,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
 from console.collect.jobs.facts import Job
-from console.collect.run_events import RESULT_MOST, RunReader
+from console.collect.run_events import RunReader
+from console.collect.task_results import RESULT_MOST
 from console.record.write.store import RunRows, to_json
 
 # Events that carry a result; ansible-runner gives one to runner_on_skipped too, the run log does not.
@@ -41,7 +42,7 @@ KNOWN = (
 
 
 def as_run_log(event: Any, redactor: Redactor) -> Any:
-    """One event of AWX or ansible-runner as the run log would have written it; what is no event comes back as it is."""
+    """One event of AWX or ansible-runner as the run log would have written it; anything else is returned as it is."""
     if not isinstance(event, Mapping) or not isinstance(event.get("event_data"), Mapping):
         return event
     name, data = event.get("event"), dict(event["event_data"])
@@ -63,7 +64,7 @@ def _kept(result: Mapping[str, Any], name: str, redactor: Redactor) -> dict[str,
 
 
 class JobReader(RunReader):
-    """Reads the events of one job. ``unknown`` counts the events of kinds that nobody here knows, by name."""
+    """Reads the events of one job. ``unknown`` counts the events of unknown kinds by name."""
 
     def __init__(self, job: Job, *, state: Mapping[str, Any] | None, redactor: Redactor) -> None:
         super().__init__(job.key, source=job.source, source_ref=job.url or job.name, state=state, redactor=redactor)
@@ -76,7 +77,7 @@ class JobReader(RunReader):
         return self.state.get("first_play")
 
     def feed(self, event: Any) -> None:
-        """Take in one event. Raises EventError, and changes nothing, if it is none."""
+        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
         event = self._timed(as_run_log(event, self._redactor))
         if isinstance(event, Mapping) and event.get("event") == "playbook_on_play_start":
             self._close_batch()
@@ -85,7 +86,7 @@ class JobReader(RunReader):
         if name not in KNOWN:
             self.unknown[name[:60]] += 1
         if name == "playbook_on_start":
-            # As the run log counts: what came before is the container's and Ansible's own start.
+            # As in the run log: before it come the starts of the container and of Ansible.
             self.run["started_at"] = parse_time(event.get("created")) or self.run["started_at"]
         if name == "playbook_on_play_start":
             self.state["batch"] = batch = self._rows.plays[-1]
@@ -125,7 +126,7 @@ class JobReader(RunReader):
         return super().take()
 
     def _close_batch(self) -> None:
-        """Tell the current batch's row anew, if hosts were seen in it since it was told."""
+        """Add the current batch's row again, if hosts were seen in it since it was last added."""
         batch = self.state.get("batch")
         if not self._batch_grew or batch is None:
             return

@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.collect.api.records import text
 from console.record.write.store import Row
 
-# The words of AWX and ansible-runner for a job that has ended, in ours.
+# The statuses of AWX and ansible-runner for a job that has ended, as this record names them.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}
 
 
@@ -58,7 +58,7 @@ class Job:
         return self.status in FINAL.values()
 
     def row(self, *, first_play: str | None, complete: bool) -> Row:
-        """A row of run_jobs; which run shows it is the store's matter."""
+        """A row of run_jobs; the store decides which run shows it."""
         names = ("origin", "job_id", "status", "name", "template", "project", "playbook", "launch_type", "launched_by")
         times = ("url", "created_at", "started_at", "finished_at", "explanation")
         row: Row = {name: getattr(self, name) for name in (*names, *times)}
@@ -100,7 +100,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str) -> Job:
         limit=text(detail.get("limit")),
         tags=_words(detail.get("job_tags")) or ("all",),
         skip_tags=_words(detail.get("skip_tags")),
-        # 0 is AWX's word for Ansible's default.
+        # 0 stands for Ansible's default.
         forks=whole(detail.get("forks")) or None,
         check_mode=detail.get("job_type") == "check",
         diff_mode=bool(detail.get("diff_mode")),
@@ -151,7 +151,7 @@ class _Lenient(argparse.ArgumentParser):
 
 
 def _arguments(command: Sequence[str]) -> argparse.Namespace:
-    """The part of an ansible-playbook command that a run's record tells."""
+    """The options of an ansible-playbook command that are stored of a run."""
     parser = _Lenient(add_help=False, allow_abbrev=False)
     parser.add_argument("-l", "--limit")
     parser.add_argument("-t", "--tags")

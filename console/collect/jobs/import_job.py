@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One job on its way into the store, stretch by stretch: the same for AWX and ansible-runner."""
+"""Stores one job in batches of events: the same for AWX and ansible-runner."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from console.record.write.store import Cursor, Store
 
 @dataclass
 class ImportReport:
-    """What one import did. ``joined``: jobs that the callback has recorded; ``waiting``: ended, but not whole yet.
+    """What one import did. ``joined``: jobs that the callback has recorded; ``waiting``: ended, but not yet complete.
 
-    ``problems``: sentences about what could not be loaded; ``notes``: what is worth knowing but no failure.
+    ``problems``: sentences about what could not be loaded; ``notes``: what is not a failure but worth knowing.
     """
 
     what: str
@@ -45,14 +45,14 @@ class ImportReport:
         return ", ".join(parts)
 
 
-class Outrun(Exception):
-    """Another sync has stored a stretch of the same job meanwhile; it goes on, this one need not."""
+class StoredByAnother(Exception):
+    """Another sync has stored events of the same job in the meantime, and continues with it."""
 
 
 class JobImport:
     """Stores a job's events from where the last import left it. ``name`` is what people call the job.
 
-    ``redactor`` may be replaced between two stretches.
+    ``redactor`` may be replaced between two batches.
     """
 
     def __init__(self, store: Store, job: Job, name: str, redactor: Redactor) -> None:
@@ -74,7 +74,7 @@ class JobImport:
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.
 
-        ``complete``: these are the last ones of a job that has ended. Raises Outrun.
+        ``complete``: these are the last ones of a job that has ended. Raises StoredByAnother.
         """
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
@@ -87,7 +87,7 @@ class JobImport:
                 self.events += 1
             except EventError as error:
                 cursor.bad_lines += 1
-                cursor.last_error = f"{self._name}: a record is no event: {error}."
+                cursor.last_error = f"{self._name}: a record is not an event: {error}."
                 self.bad.append(str(error))
         reader.settle(self._job)
         self.unknown += reader.unknown
@@ -99,7 +99,7 @@ class JobImport:
             row["finished_at"] = row["finished_at"] or run["ended_at"]
         row["playbook"] = row["playbook"] or run["playbook"]
         if not self._store.put_run(reader.take(), cursor, after=before.position if before else None, job=row):
-            raise Outrun
+            raise StoredByAnother
         self.cursor = cursor
 
     def forget(self) -> None:
@@ -121,5 +121,5 @@ class JobImport:
             )
         if self.bad:
             report.problems.append(
-                f"{self._name}: {len(self.bad)} record(s) are no events ({self.bad[0]}); the rest is stored."
+                f"{self._name}: {len(self.bad)} record(s) are not events ({self.bad[0]}); the rest is stored."
             )

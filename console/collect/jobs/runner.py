@@ -5,7 +5,7 @@
 """ansible-runner's artifact folders -> store: one folder a run, one file an event.
 
 A file that is cut off waits while its run may still be writing it. In a run that has ended it is left out and named,
-and the run is read anew once that file has changed, or files have come that were not there.
+and the run is read again once that file has changed, or files have come that were not there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
     named_environment_secrets,
 )
 from console.collect.jobs.facts import command_of, runner_job
-from console.collect.jobs.import_job import ImportReport, JobImport, Outrun
+from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.write.store import Cursor, Store
 
@@ -60,8 +60,8 @@ def sync_runner(
         progress(done, len(found), "runs of ansible-runner")
         try:
             _Run(one, now()).load(store, redactor, report)
-        except Outrun:
-            report.notes.append(f"{one} is being imported by another sync; it was left to that one.")
+        except StoredByAnother:
+            report.notes.append(f"{one} is being imported by another sync, so this one skipped it.")
         except OSError as error:
             report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
     progress(len(found), len(found), "runs of ansible-runner")
@@ -82,7 +82,7 @@ def artifact_folders(folder: Path) -> list[Path]:
 
 
 @dataclass
-class _Stretch:
+class _Batch:
     """Events that were read, up to ``position``; ``unread``: size and time of cut off files, by name."""
 
     position: int
@@ -124,29 +124,29 @@ class _Run:
             report.known += 1
             return
         state = load.cursor.state if load.cursor else {}
-        if load.cursor is not None and self._must_begin_anew(load.cursor):
+        if load.cursor is not None and self._must_start_over(load.cursor):
             load.forget()
             state = {}
         position = load.position if state else 0
         files, unread = state.get("files", 0), dict(state.get("unread", {}))
         waits_for, more = None, True
         while more:
-            stretch = self._read(position)
-            position, waits_for = stretch.position, stretch.waits_for
-            files, unread = files + stretch.files, unread | stretch.unread
+            batch = self._read(position)
+            position, waits_for = batch.position, batch.waits_for
+            files, unread = files + batch.files, unread | batch.unread
             more = waits_for is None and position < (self._names[-1][0] if self._names else 0)
             complete = self._job.ended and not more
             if redactor is None:
-                load.redactor = self._redactor(stretch.events)
-            load.put(stretch.events, position=position, complete=complete, files=files, unread=unread)
+                load.redactor = self._redactor(batch.events)
+            load.put(batch.events, position=position, complete=complete, files=files, unread=unread)
         load.tell(report)
         if waits_for is not None:
             report.waiting += 1
-            report.notes.append(f"{name}: {waits_for} is not whole yet; the next sync goes on there.")
+            report.notes.append(f"{name}: {waits_for} is not complete yet; the next sync continues there.")
         if unread:
             report.problems.append(
-                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off or no"
-                " JSON); the rest is stored, and a sync after they are mended takes them too."
+                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off or not"
+                " JSON); the rest is stored, and a sync after they are repaired reads them too."
             )
 
     def _redactor(self, events: list[Any]) -> Redactor:
@@ -162,35 +162,35 @@ class _Run:
         return NameRedactor(self._secrets, self._unmasked, self._always)
 
     def _is_stored(self, cursor: Cursor | None, complete: bool) -> bool:
-        return cursor is not None and complete and not self._must_begin_anew(cursor) and not self._beyond(cursor)
+        return cursor is not None and complete and not self._must_start_over(cursor) and not self._beyond(cursor)
 
     def _beyond(self, cursor: Cursor) -> bool:
         return bool(self._names) and self._names[-1][0] > (cursor.position or 0)
 
-    def _must_begin_anew(self, cursor: Cursor) -> bool:
-        """Whether files have changed or come that the cursor has left behind."""
+    def _must_start_over(self, cursor: Cursor) -> bool:
+        """Whether files up to the cursor have changed or been added since."""
         unread = cursor.state.get("unread", {})
         if any(self._stamp(name) != stamp for name, stamp in unread.items()):
             return True
         behind = sum(counter <= (cursor.position or 0) for counter, _uuid, _name in self._names)
         return behind != int(cursor.state.get("files", 0))
 
-    def _read(self, after: int) -> _Stretch:
-        stretch = _Stretch(after)
+    def _read(self, after: int) -> _Batch:
+        batch = _Batch(after)
         for counter, name in self._following(after):
             try:
                 event = json.loads((self._events / name).read_bytes())
             except (ValueError, RecursionError):
                 if not self._job.ended and self._job.status != "lost":
-                    stretch.waits_for = name
+                    batch.waits_for = name
                     break
-                stretch.unread[name] = self._stamp(name)
+                batch.unread[name] = self._stamp(name)
             else:
-                stretch.events.append(event)
-            stretch.position, stretch.files = counter, stretch.files + 1
-            if stretch.files >= BATCH:
+                batch.events.append(event)
+            batch.position, batch.files = counter, batch.files + 1
+            if batch.files >= BATCH:
                 break
-        return stretch
+        return batch
 
     def _following(self, after: int) -> Iterator[tuple[int, str]]:
         return ((counter, name) for counter, _uuid, name in self._names if counter > after)

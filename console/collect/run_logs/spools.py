@@ -5,7 +5,7 @@
 """Run log spools -> store: whole runs, and the new lines of runs that are still going on.
 
 A spool is read from where the last sync left it. Its last line, while it has no line end, is left for later. A line
-that is no event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
+that is not an event, or is longer than LINE_MOST, is skipped, counted and reported. A run without an end is ``running``
 while its writer holds the lock on the file, and ``lost`` once that is free.
 
 Other users may be able to put files into the folder, so only regular files of the own user are loaded, no links.
@@ -41,7 +41,7 @@ BATCH = 5000
 BATCH_BYTES = 16 << 20
 # The recap of 20,000 hosts with long names is shorter.
 LINE_MOST = 8 << 20
-# As many left out files are named.
+# So many of the files that are not loaded are named.
 _NAMED_MOST = 5
 
 _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
@@ -93,7 +93,7 @@ def sync_spools(
     for name in names:
         match = _NAME.match(name)
         if match is None:
-            report.notes.append(f"{_shown(name)} is not named like a run log; it was left alone.")
+            report.notes.append(f"{_shown(name)} is not named like a run log; it was ignored.")
             continue
         try:
             spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
@@ -110,8 +110,8 @@ def sync_spools(
         named = ", ".join(f"{_shown(name)} ({why})" for name, why in list(left_out.items())[:_NAMED_MOST])
         more = f" and {len(left_out) - _NAMED_MOST:,} more" if len(left_out) > _NAMED_MOST else ""
         report.notes.append(
-            f"Left out in {folder}: {named}{more}. Only regular files that belong to the user who runs the console are"
-            " loaded."
+            f"Not loaded from {folder}: {named}{more}. Only regular files that belong to the user who runs the console"
+            " are loaded."
         )
     folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
     folder_cursor.note(now(), report.problems)
@@ -120,7 +120,7 @@ def sync_spools(
 
 
 class _NotOurs(Exception):
-    """A file that is not loaded, whatever it holds; the message says why."""
+    """A file that is not loaded, whatever its content; the message says why."""
 
 
 def _found(folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -143,7 +143,7 @@ def _foreign(found: os.stat_result) -> str | None:
     if stat.S_ISLNK(found.st_mode):
         return "a link"
     if not stat.S_ISREG(found.st_mode):
-        return "no regular file"
+        return "not a regular file"
     return None if found.st_uid == os.geteuid() else f"belongs to user {found.st_uid}"
 
 
@@ -185,7 +185,7 @@ class _Step:
 
 
 class _Spool:
-    """One spool file on its way into the store."""
+    """Loads one spool file into the store."""
 
     def __init__(
         self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None
@@ -204,13 +204,13 @@ class _Spool:
         before = cursor.bad_lines if cursor else 0
         events = 0
         with _open(self._path) as file:
-            # The lock is looked at first: a run that ends in between has then written its end before it is read.
+            # The lock is checked first: a run that ends in between has then written its end before it is read.
             alive = is_locked(file)
             more = True
             while more:
                 more, taken = self._load_batch(file, cursor, alive)
                 if taken is None:
-                    # Another sync was quicker: go on where it is now.
+                    # Another sync has stored these lines: continue where it is now.
                     cursor, more = self._store.cursor(SOURCE, self._path.name), True
                     continue
                 events += taken
@@ -246,7 +246,7 @@ class _Spool:
         after = cursor.position if cursor else None
         position = after or 0
         if position > os.fstat(file.fileno()).st_size:
-            # The file was replaced by a shorter one: its rows are keyed by counter, so reading it anew is safe.
+            # The file was replaced by a shorter one: its rows are keyed by counter, so reading it again is safe.
             cursor, position = None, 0
         next_cursor = Cursor(SOURCE, self._path.name, bad_lines=cursor.bad_lines if cursor else 0)
         next_cursor.last_error = cursor.last_error if cursor else None
@@ -259,7 +259,7 @@ class _Spool:
         )
         file.seek(position)
         began, events, lines, self._torn = position, 0, 0, False
-        while room := lines < BATCH and position - began < BATCH_BYTES:
+        while is_open := lines < BATCH and position - began < BATCH_BYTES:
             line = file.readline(LINE_MOST)
             ends = line.endswith(b"\n")
             continues = bool(reader.state.get("in_long_line"))
@@ -282,7 +282,7 @@ class _Spool:
                 events += 1
             elif line.strip():
                 next_cursor.bad_lines += 1
-                next_cursor.last_error = f"The line at byte {position} is no event: {problem}."
+                next_cursor.last_error = f"The line at byte {position} is not an event: {problem}."
             position += len(line)
         run = reader.run
         if run["started_at"] is None:
@@ -293,12 +293,12 @@ class _Spool:
         if not self._store.put_run(reader.take(), next_cursor, after=after):
             return True, None
         self._cursor = next_cursor
-        # Without room for more the batch has ended before the file.
-        return not room, events
+        # A full batch has ended before the file.
+        return not is_open, events
 
 
 def _feed(reader: RunReader, line: bytes) -> str | None:
-    """Hand one line to the reader; the reason if it is no event."""
+    """Give one line to the reader. Returns why it is not an event, or None."""
     try:
         event = json.loads(line)
         if b"\\ud" in line:
@@ -307,7 +307,7 @@ def _feed(reader: RunReader, line: bytes) -> str | None:
     except EventError as error:
         return str(error)
     except (ValueError, RecursionError):
-        return "it is no JSON"
+        return "it is not JSON"
     return None
 
 
@@ -326,5 +326,5 @@ def is_locked(file: BinaryIO) -> bool:
     with suppress(OSError):
         answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
         return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
-    # The file system knows no locks, so no run can hold one.
+    # The file system has no locks, so no run can hold one.
     return False

@@ -47,7 +47,8 @@ class Layout:
     @property
     def placed(self) -> Bools:
         """True where the target has a bar."""
-        return self.slot != UNPLACED
+        placed: Bools = self.slot != UNPLACED
+        return placed
 
     @property
     def slots(self) -> int:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person should look at first."""
+"""What needs attention, for the overview."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pandas as pd
 
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness
-from console.record.read.stuck import COLUMNS, StuckRules, shut_out, unmoved
+from console.record.read.stuck import COLUMNS, StuckRules, unmoved, waiting_for_window
+from console.text import times
 
 STUCK_SECONDS = 600.0
 RECENT_SECONDS = 14 * 86400.0
 
 
-# Alike failures of several rollouts are one entry; it leads where most of them are, and names one of the hosts there.
+# The same failure in several rollouts is one entry. It links to the rollout with most of them and names a host of it.
 _BAD_TARGETS = """
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
@@ -42,8 +43,8 @@ WITH recent AS (
 SELECT * FROM ranked WHERE place = 1 ORDER BY status = 'uncertain' DESC, n DESC LIMIT 20
 """
 
-# The columns beside min() are those of its row.
-_SICK = """
+# SQLite takes the bare columns from the row of min().
+_UNHEALTHY = """
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, s.checked_at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
@@ -67,34 +68,16 @@ ORDER BY started_at DESC LIMIT 20
 """
 
 
-def usual_seconds(path: Path) -> float | None:
-    """The 95th percentile of a target's run phase over the newest rollouts, None without finished targets."""
-    with reading(path) as conn:
-        return _usual_seconds(conn)
-
-
-def _usual_seconds(conn: sqlite3.Connection) -> float | None:
-    row = conn.execute(
-        """
-        WITH newest AS (SELECT tenant, rollout_id FROM rollouts ORDER BY created_at DESC LIMIT 50), took AS (
-          SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
-          WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
-        SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
-        """
-    ).fetchone()
-    return float(row[0]) if row else None
-
-
 Entry = tuple[str, str, str, float | None, str, str]
 
 
 def attention(path: Path, now: float) -> pd.DataFrame:
-    """What a person should look at: stuck, uncertain, failed, sick, shut out by the window, bad runs, stale data.
+    """What needs attention: stuck, uncertain, failed, unhealthy, waiting for the window, bad runs, stale data.
 
-    Columns: status (a word of the palette), title, detail (machine text or ''), at, page ('rollout', 'run', 'instance',
-    'instances' or ''), id (of the page; for 'instances' the health that they have in common).
+    Columns: status (a key of text.statuses.LOOKS), title, detail (machine text or ''), at, page ('rollout', 'run',
+    'instance', 'instances' or ''), id (of the page; for 'instances' the health that they have in common).
     A failed target counts while it is the newest of its instance; a failed run until the playbook succeeds later; an
-    instance is sick by its newest health check, whenever that was.
+    instance is unhealthy by its newest health check, whenever that was.
     """
     fresh = freshness(path)
     rows: list[Entry] = []
@@ -103,8 +86,8 @@ def attention(path: Path, now: float) -> pd.DataFrame:
         for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
             where = f"in {r['rollouts']:,} rollouts" if r["rollouts"] > 1 else ""
             rows.append((r["status"], _counted(r, where), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
-        rows += _sick(conn)
-        for r in shut_out(conn, fresh, now):
+        rows += _unhealthy(conn)
+        for r in waiting_for_window(conn, fresh, now):
             title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")
             rows.append(("queued", title, r["why"], r["at"], "rollout", r["rollout_id"]))
         for r in dicts(
@@ -115,9 +98,9 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     return pd.DataFrame(rows + _stale(fresh, now) + gaps, columns=["status", "title", "detail", "at", "page", "id"])
 
 
-def _sick(conn: sqlite3.Connection) -> list[Entry]:
+def _unhealthy(conn: sqlite3.Connection) -> list[Entry]:
     found: list[Entry] = []
-    for r in dicts(conn, _SICK, {}):
+    for r in dicts(conn, _UNHEALTHY, {}):
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", r["health"])
         found.append((r["health"], _counted(r), r["trouble"], r["checked_at"], *where))
     return found
@@ -127,15 +110,15 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
     newest = fresh.read[-1][0] if fresh.read else fresh.runs_at
     found: list[Entry] = []
     stale = fresh.stale(now)
-    # One tenant with open work and one without stand for all.
+    # One entry for the tenants with open work and one for those without.
     for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
         if looks:
             whose = f"{looks[0].tenant}: the" if len(fresh.looks) > 1 else "The"
-            title = f"{whose} API was last read {_minutes(now - (looks[0].at or 0))} ago"
+            title = f"{whose} API was last read {times.rounded(now - (looks[0].at or 0))} ago"
             others = len(looks) - 1
-            were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read lately either."
+            were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
             found.append(("unknown", title, were if others else "", looks[0].at, "", ""))
-    # Behind what is stale, which a page that shows the first ones of a kind must not hide.
+    # After the stale tenants: a page that shows only the first entries of a kind must show those.
     return found + [
         ("error", "The last sync could not read everything", error, newest, "", "") for error in fresh.errors
     ]
@@ -168,7 +151,7 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
     return [
         (
             "stuck",
-            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {_minutes(e['for_s'] or 0)}"),
+            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {times.rounded(e['for_s'] or 0)}"),
             f"It may be stuck. {e['why']}",
             e["since_at"],
             "rollout",
@@ -187,7 +170,7 @@ def _counted(row: dict[str, Any], what: str = "") -> str:
 def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
     name = Path(row["playbook"] or "a playbook").name
     if row["status"] == "running":
-        return f"{name}: running, but quiet for {_minutes(now - row['heartbeat_at'])}", ""
+        return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}", ""
     if row["status"] in ("failed", "lost", "unknown"):
         bad = row["failed"] + row["unreachable"]
         words = [f"{row[word]:,} {word}" for word in ("failed", "unreachable") if row[word]]
@@ -197,10 +180,3 @@ def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
         why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
         return name + why.get(row["status"], ""), detail
     return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
-
-
-def _minutes(seconds: float) -> str:
-    minutes = max(seconds, 0.0) / 60
-    if minutes < 120:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"

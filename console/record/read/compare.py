@@ -27,7 +27,7 @@ KINDS = {
     "only before": "not in the later rollout",
     "only now": "not in the earlier rollout",
 }
-"""How a target fared, worst first, and what it means."""
+"""The kinds of change of a target, worst first, with their meaning."""
 
 _KEY = "coalesce(t.instance_id, 'host ' || t.hostname, t.target_id)"
 
@@ -99,12 +99,12 @@ Rollout = tuple[str, str]
 
 
 def _sides(a: Rollout, b: Rollout) -> dict[str, object]:
-    # Without a present an open phase has no length: half a run is not slower or faster than a whole one.
+    # Without "now" an open phase has no length, because an unfinished run cannot be compared with a finished one.
     return {"tenant_a": a[0], "a": a[1], "tenant_b": b[0], "b": b[1], "now": None}
 
 
 def compared_score(path: Path, a: Rollout, b: Rollout) -> pd.DataFrame:
-    """How the targets of rollout ``b`` fared against ``a``: one row a kind that occurs, worst first.
+    """How the targets of rollout ``b`` ended compared with ``a``: one row a kind that occurs, worst first.
 
     Columns: kind (of KINDS), targets; queue_more, countdown_more, run_more: mean seconds that ``b`` took longer, over
     the targets whose time is known both times (NaN without any).
@@ -135,7 +135,7 @@ def compared_page(
     """
     params = {**_sides(a, b), "kinds": json.dumps(list(kinds)), "like": like(search)}
     with reading(path) as conn:
-        # Matching costs more than anything done with it, so rows and their number come from one go.
+        # Matching is the expensive part, so one query gives the rows and their number.
         frame = as_frame(
             conn,
             _PAIRS

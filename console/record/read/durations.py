@@ -10,15 +10,23 @@ Each is NULL while it is not known. An open phase runs to ``:now``.
 from __future__ import annotations
 
 import json
-import statistics
+import math
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import nearest_rank, percentile
 from console.record.read.frames import as_frame, reading
-from console.record.read.instances import USUAL_LEAST
+
+USUAL_LEAST = 4
+"""An instance with fewer succeeded deploys has no usual duration."""
+
+HISTORY = 50
+"""The usual duration of an instance is that of so many of its newest succeeded deploys."""
 
 _WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'queued' THEN :now END) - t.created_at)"
 
@@ -56,7 +64,7 @@ def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataF
         known = found[found[column].notna()]
         if len(known):
             seconds = known[column].to_numpy(float)
-            p50, p95 = np.percentile(seconds, (50, 95))
+            p50, p95 = np.sort(seconds)[[nearest_rank(len(seconds), percent) for percent in (50, 95)]]
             longest = int(seconds.argmax())
             host = known["host"].iloc[longest]
             rows.append((phase, len(known), seconds.sum(), 0.0, p50, p95, seconds[longest], host))
@@ -67,14 +75,15 @@ def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataF
 
 
 def slowest_targets(
-    path: Path, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12, history: int = 50
+    path: Path, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12
 ) -> pd.DataFrame:
     """The targets that took longest, slowest first: host, instance_id, status, is_open, queue_s, countdown_s, run_s,
     usual_s.
 
-    by: a key of SLOWEST_BY. usual_s: median run of the instance's ``history`` newest succeeded targets of earlier
-    rollouts, NaN without any.
+    by: a key of SLOWEST_BY. usual_s: median run of the instance's HISTORY newest succeeded targets of earlier rollouts,
+    NaN without any.
     """
+    key = {"tenant": tenant, "id": rollout_id}
     with reading(path) as conn:
         frame = as_frame(
             conn,
@@ -84,20 +93,13 @@ def slowest_targets(
             FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
             ORDER BY whole_s DESC, t.position LIMIT :most
             """,  # noqa: S608 - the fragments above
-            {"tenant": tenant, "id": rollout_id, "now": now, "most": most},
+            {**key, "now": now, "most": most},
             ("created_at", *PHASE_NUMBERS, "whole_s"),
         )
-        usual = []
-        for instance_id, created in zip(frame["instance_id"], frame["created_at"], strict=True):
-            before = conn.execute(
-                """
-                SELECT max(0, completed_at - started_at) FROM rollout_targets INDEXED BY rollout_targets_instance
-                WHERE tenant = ? AND instance_id = ? AND created_at < ? AND rollout_id <> ? AND status = 'succeeded'
-                  AND completed_at IS NOT NULL AND started_at IS NOT NULL ORDER BY created_at DESC LIMIT ?
-                """,
-                (tenant, instance_id, created, rollout_id, history),
-            ).fetchall()
-            usual.append(statistics.median(row[0] for row in before) if before else np.nan)
+        earlier = _by_instance(
+            conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist()
+        )
+    usual = [percentile(earlier.get(instance_id, ()), 50) for instance_id in frame["instance_id"]]
     return frame.assign(usual_s=pd.Series(usual, dtype=float))
 
 
@@ -107,43 +109,71 @@ _EARLIER = """
 """
 
 
-def usual_runs(
-    path: Path, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str], history: int = 50
-) -> pd.DataFrame:
+def _by_instance(conn: sqlite3.Connection, key: dict[str, Any], instance_ids: Sequence[str]) -> dict[str, list[float]]:
+    """Seconds of each instance's HISTORY newest succeeded runs. ``key``: tenant, before, id (a rollout left out)."""
+    found: dict[str, list[float]] = {}
+    rows = conn.execute(
+        f"""
+        SELECT instance_id, took FROM (
+          SELECT h.instance_id, h.completed_at - h.started_at AS took,
+                 row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
+          FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
+          WHERE h.instance_id = i.value AND {_EARLIER})
+        WHERE age <= :history ORDER BY instance_id
+        """,  # noqa: S608 - the fragment above
+        {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": HISTORY},
+    )
+    for instance_id, seconds in rows:
+        found.setdefault(instance_id, []).append(seconds)
+    return found
+
+
+def _of_rollouts(conn: sqlite3.Connection, which: str, key: dict[str, Any]) -> list[float]:
+    """Seconds of up to 2,000 succeeded runs of the 200 newest rollouts; ``which``: a condition on rollouts."""
+    rows = conn.execute(
+        f"""
+        WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE {which} ORDER BY created_at DESC LIMIT 200)
+        SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
+          ON h.tenant = newest.tenant AND h.rollout_id = newest.rollout_id
+        WHERE h.status = 'succeeded' AND h.completed_at >= h.started_at LIMIT 2000
+        """,  # noqa: S608 - conditions of this file
+        key,
+    )
+    return [row[0] for row in rows]
+
+
+def p95_of_scope(conn: sqlite3.Connection, scope: str | None) -> float | None:
+    """The 95th percentile, in seconds, of the newest succeeded runs of rollouts with this scope; None without any."""
+    return percentile(_of_rollouts(conn, "scope IS :scope", {"scope": scope}), 95)
+
+
+def usual_of_instance(path: Path, tenant: str, instance_id: str) -> dict[str, Any]:
+    """How long the newest succeeded deploys take, in seconds: n, p50, p95 of the instance, at most HISTORY deploys; and
+    fleet_p95, of the newest ones of all instances of the tenant, None without any.
+
+    p50 and p95 are None for fewer than USUAL_LEAST deploys.
+    """
+    with reading(path) as conn:
+        key = {"tenant": tenant, "id": "", "before": math.inf}
+        took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
+        fleet = percentile(_of_rollouts(conn, "tenant = :tenant", key), 95)
+    known = took if len(took) >= USUAL_LEAST else []
+    return {"n": len(took), "p50": percentile(known, 50), "p95": percentile(known, 95), "fleet_p95": fleet}
+
+
+def usual_runs(path: Path, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str]) -> pd.DataFrame:
     """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
 
     One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
-    over its ``history`` newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
+    over its HISTORY newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
     """
     key = {"tenant": tenant, "id": rollout_id, "before": before}
     with reading(path) as conn:
-        fleet = conn.execute(
-            f"""
-            WITH newest AS (SELECT rollout_id FROM rollouts WHERE tenant = :tenant AND created_at < :before
-              ORDER BY created_at DESC LIMIT 200)
-            SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
-            WHERE h.rollout_id = newest.rollout_id AND {_EARLIER} LIMIT 2000
-            """,  # noqa: S608 - the fragment above
-            key,
-        ).fetchall()
-        found = conn.execute(
-            f"""
-            SELECT instance_id, took FROM (
-              SELECT h.instance_id, h.completed_at - h.started_at AS took,
-                     row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
-              FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
-              WHERE h.instance_id = i.value AND {_EARLIER})
-            WHERE age <= :history ORDER BY instance_id
-            """,  # noqa: S608 - the fragment above
-            {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": history},
-        ).fetchall()
-    took: dict[str, list[float]] = {"": [row[0] for row in fleet]}
-    for instance_id, seconds in found:
-        took.setdefault(instance_id, []).append(seconds)
-    rows = []
-    for instance_id, runs in took.items():
-        if len(runs) >= USUAL_LEAST:
-            runs.sort()
-            # The smallest durations that half, and 95 %, of the runs do not exceed.
-            rows.append((instance_id, len(runs), runs[(len(runs) - 1) // 2], runs[-(-len(runs) * 95 // 100) - 1]))
+        fleet = _of_rollouts(conn, "tenant = :tenant AND created_at < :before AND rollout_id <> :id", key)
+        took = {"": fleet, **_by_instance(conn, key, instance_ids)}
+    rows = [
+        (instance_id, len(runs), percentile(runs, 50), percentile(runs, 95))
+        for instance_id, runs in took.items()
+        if len(runs) >= USUAL_LEAST
+    ]
     return pd.DataFrame(rows, columns=["instance_id", "deploys", "p50_s", "p95_s"])

@@ -12,10 +12,10 @@ import pandas as pd
 from console.record.read.frames import as_frame, reading
 from console.text.message_fingerprint import normalised
 
-# Raw rows looked at; the newest count.
+# At most so many of the newest targets, and as many results, are read.
 MOST_FAILURES = 200_000
 
-# A later row wins the sample; times without one sort first.
+# The sample of a message is its newest row; rows without a time sort first.
 _FAILED = """
 WITH failed AS (
   SELECT * FROM (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: the list with the newest of everything, and one instance's history."""
+"""Instances: the list with the newest facts of each, and one instance's history."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
 
-USUAL_LEAST = 4
-"""Fewer succeeded deploys than this say nothing about what is usual."""
-
 CHECKS_MOST = 50_000
-"""Health checks read at once: one a minute over 30 days, and some."""
+"""Health checks that are read at most: a little more than one a minute over 30 days."""
 
 
 def _instances(where: str = "") -> str:
-    """The table ``judged``: last_status is of the newest target, problem what a person should look at, '' for nothing.
+    """The table ``judged``: last_status is of the newest target, problem is what needs attention, '' for nothing.
 
     ``where``: a condition of this file, on ``i``.
     """
@@ -134,8 +131,8 @@ def instance_tally(path: Path) -> dict[str, int]:
 def instance(path: Path, wanted: str) -> dict[str, Any] | None:
     """Everything of one instance, by its id or host name; None if it is not known.
 
-    Beside the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind was last
-    read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
+    In addition to the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind
+    was last read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
     """
     with reading(path) as conn:
         key = one(
@@ -154,7 +151,7 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
             " WHERE tenant = :tenant AND instance_id = :instance_id",
             key,
         )
-        looks = conn.execute(
+        cursors = conn.execute(
             "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
             " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
             (f"{key['tenant']}|{key['instance_id']}",),
@@ -165,7 +162,7 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
         **(found or {}),
         **(state or {}),
     }
-    for source, at, gap_from, gap_to in looks:
+    for source, at, gap_from, gap_to in cursors:
         facts[f"{source}_at"] = at
         if source == "actions":
             facts |= {"gap_from": gap_from, "gap_to": gap_to}
@@ -241,33 +238,6 @@ def instance_targets(
             ("created_at", "started_at", "completed_at", "took_s"),
         )
     return frame, total
-
-
-def instance_usual(path: Path, tenant: str, instance_id: str, newest: int = 200) -> dict[str, Any]:
-    """How long its succeeded deploys take, over the ``newest``: n, p50 and p95 in seconds.
-
-    Both are None for fewer than USUAL_LEAST deploys, which say nothing about what is usual.
-    """
-    with reading(path) as conn:
-        took = [
-            row[0]
-            for row in conn.execute(
-                """
-                SELECT completed_at - started_at FROM rollout_targets INDEXED BY rollout_targets_instance
-                WHERE tenant = :tenant AND instance_id = :id AND status = 'succeeded' AND completed_at >= started_at
-                ORDER BY created_at DESC LIMIT :newest
-                """,
-                {"tenant": tenant, "id": instance_id, "newest": newest},
-            )
-        ]
-    took.sort()
-    enough = len(took) >= USUAL_LEAST
-    return {
-        "n": len(took),
-        "p50": took[(len(took) - 1) // 2] if enough else None,
-        # The smallest duration that at least 95 % do not exceed.
-        "p95": took[-(-len(took) * 95 // 100) - 1] if enough else None,
-    }
 
 
 def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a rollout went as it did: its failures by message, its bundles, and what else happened at that time."""
+"""Why a rollout went as it did: its failures by message, its bundles, and the rollout before it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from console.text.message_fingerprint import normalised
 
 HOSTS_NAMED = 6
 CLUSTERS_MOST = 50
-INSTANCES_MOST = 2000
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Targets of a rollout that ended alike with the same message, whatever hosts, ids and numbers are in it.
+    """Targets of a rollout with the same status and message, whatever hosts, ids and numbers are in it.
 
     message: of its first target; pattern: the same, normalised. first_at, last_at: within the rollout. before: how many
     earlier rollouts had it, first_seen and last_before: when; later: how many later rollouts. Without a message
@@ -61,7 +60,7 @@ SELECT status, cluster, host, msg_fp, fp_version, substr(error_message, 1, 2000)
 FROM counted WHERE place <= :named ORDER BY n DESC, status, cluster, place LIMIT :most
 """  # noqa: S608 - HOST is a fragment of ours
 
-# Only the newest 20,000 of each side are counted: "in 900 rollouts" needs no more.
+# Only the nearest 20,000 before and after are counted, which is enough for "in 900 rollouts".
 _ELSEWHERE = """
 SELECT
   (SELECT count(DISTINCT rollout_id) FROM (
@@ -164,89 +163,3 @@ def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
             return None
         found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
     return str(found["rollout_id"]) if found else None
-
-
-def runs_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
-    """Playbook runs that overlap ``first`` to ``last`` and touched the rollout's hosts, but do not name the rollout:
-    run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of the rollout's)."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            WITH near AS MATERIALIZED (
-              SELECT * FROM runs WHERE started_at <= :last AND coalesce(ended_at, heartbeat_at, started_at) >= :first
-              ORDER BY started_at DESC LIMIT 50)
-            SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*) AS hosts
-            FROM near CROSS JOIN run_hosts h ON h.run_id = near.run_id
-            WHERE h.host IN (SELECT hostname FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id
-                             UNION SELECT instance_id FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id)
-              AND NOT EXISTS (SELECT 1 FROM run_links l
-                              WHERE l.run_id = near.run_id AND l.kind = 'rollout' AND l.ref = :id)
-            GROUP BY near.run_id ORDER BY started_at LIMIT 20
-            """,
-            {"tenant": tenant, "id": rollout_id, "first": first, "last": last},
-            ("started_at", "ended_at"),
-        )
-
-
-_WHO = """
-WITH who AS MATERIALIZED (
-  SELECT DISTINCT instance_id, hostname FROM (
-    SELECT instance_id, hostname FROM rollout_targets
-    WHERE tenant = :tenant AND rollout_id = :id AND instance_id IS NOT NULL
-    ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 ELSE 2 END, position LIMIT :most))
-"""
-
-_OF_THAT_TIME = """
-FROM who CROSS JOIN audit_events e
-  ON e.tenant = :tenant AND e.instance_id = who.instance_id AND e.event_ts BETWEEN :first AND :last
-"""
-
-
-def audit_at_the_time(
-    path: Path, tenant: str, rollout_id: str, first: float, last: float
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Stored audit events of the rollout's instances between two times: counts and the newest 50 that did not succeed.
-
-    The counts: outcome, events. The events: event_ts, host, instance_id, outcome, source, event_type, tool_name, role.
-    Of a big rollout the first 2,000 instances count, those with failed targets first.
-    """
-    params = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    with reading(path) as conn:
-        counts = as_frame(
-            conn,
-            _WHO + "SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events " + _OF_THAT_TIME + " GROUP BY 1",
-            params,
-        )
-        events = as_frame(
-            conn,
-            _WHO
-            + "SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome,"
-            + " e.source, e.event_type, e.tool_name, e.role"
-            + _OF_THAT_TIME
-            + " WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50",
-            params,
-            ("event_ts",),
-        )
-    return counts, events
-
-
-_ACTIONS = """
-SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
-       substr(a.message, 1, 400) AS message, a.actor
-FROM who CROSS JOIN instance_actions a
-  ON a.tenant = :tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
-ORDER BY a.created_at DESC LIMIT 50
-"""
-
-
-def actions_at_the_time(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> pd.DataFrame:
-    """Stored actions on the rollout's instances between two times, newest first, at most 50: created_at, host,
-    instance_id, action, status, message, actor. Of a big rollout the same instances count as for the audit."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            _WHO + _ACTIONS,
-            {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST},
-            ("created_at",),
-        )

@@ -1,21 +1,50 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else happened on the hosts of a playbook run while it was at work: rollouts, actions, audit events."""
+"""What else happened on the hosts of a playbook run, or of a rollout, while it was at work."""
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from console.record.read.frames import as_frame, reading
 
+BEFORE, AFTER = 60.0, 300.0
+"""Seconds before the start and after the end that also count: the clocks of the API and of the control node differ."""
+
 INSTANCES_MOST = 2000
-"""Of a run on more hosts so many count."""
+"""Of more instances than this, only so many are looked at; of a rollout those with failed targets first."""
+
+
+@dataclass(frozen=True)
+class SameTime:
+    """What the record has of some hosts between two times.
+
+    others: of a run the rollouts, of a rollout the runs, that worked on the same hosts and that it has no link with.
+    actions: the newest 50: created_at, host, instance_id, action, status, message, actor.
+    outcomes: audit events counted: outcome, events.
+    events: the newest 50 audit events that did not succeed: event_ts, host, instance_id, outcome, source, event_type,
+    tool_name, role.
+    """
+
+    others: pd.DataFrame
+    actions: pd.DataFrame
+    outcomes: pd.DataFrame
+    events: pd.DataFrame
+
+
+def margins(started: float, ended: float) -> tuple[float, float]:
+    """The first and the last moment that count as the same time (epoch seconds)."""
+    return started - BEFORE, ended + AFTER
+
 
 # The run's hosts as instances: by their names, by ids that are names, and by ids that its results gave.
-_WHO = """
+_HOSTS_OF_RUN = """
 WITH who AS MATERIALIZED (
   SELECT tenant, instance_id, hostname FROM instances
   WHERE hostname IN (SELECT host FROM run_hosts WHERE run_id = :id)
@@ -24,65 +53,80 @@ WITH who AS MATERIALIZED (
   LIMIT :most)
 """
 
+_HOSTS_OF_ROLLOUT = """
+WITH who AS MATERIALIZED (
+  SELECT DISTINCT tenant, instance_id, hostname FROM (
+    SELECT tenant, instance_id, hostname FROM rollout_targets
+    WHERE tenant = :tenant AND rollout_id = :id AND instance_id IS NOT NULL
+    ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 ELSE 2 END, position LIMIT :most))
+"""
 
-def rollouts_beside_run(path: Path, run_id: str, first: float, last: float) -> pd.DataFrame:
-    """Rollouts that the run did not name and that worked on its hosts between two times: rollout_id, status, scope,
-    created_at, completed_at, hosts (how many of the run's), oldest first and at most 20."""
+_OTHER_ROLLOUTS = """
+SELECT r.rollout_id, r.status, r.scope, r.created_at, r.completed_at, count(DISTINCT t.instance_id) AS hosts
+FROM who CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
+  ON t.tenant = who.tenant AND t.instance_id = who.instance_id AND t.created_at BETWEEN :first - 86400 AND :last
+JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+WHERE coalesce(r.completed_at, :last) >= :first AND r.created_at <= :last AND NOT EXISTS (
+  SELECT 1 FROM run_links l WHERE l.run_id = :id AND l.kind = 'rollout' AND l.ref = r.rollout_id)
+GROUP BY r.tenant, r.rollout_id ORDER BY r.created_at LIMIT 20
+"""
+
+_OTHER_RUNS = """
+WITH near AS MATERIALIZED (
+  SELECT * FROM runs WHERE started_at <= :last AND coalesce(ended_at, heartbeat_at, started_at) >= :first
+  ORDER BY started_at DESC LIMIT 50)
+SELECT near.run_id, playbook, status, check_mode, started_at, ended_at, count(*) AS hosts
+FROM near CROSS JOIN run_hosts h ON h.run_id = near.run_id
+WHERE h.host IN (SELECT hostname FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id
+                 UNION SELECT instance_id FROM rollout_targets WHERE tenant = :tenant AND rollout_id = :id)
+  AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.run_id = near.run_id AND l.kind = 'rollout' AND l.ref = :id)
+GROUP BY near.run_id ORDER BY started_at LIMIT 20
+"""
+
+_ACTIONS = """
+SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
+       substr(a.message, 1, 400) AS message, a.actor
+FROM who CROSS JOIN instance_actions a
+  ON a.tenant = who.tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
+ORDER BY a.created_at DESC LIMIT 50
+"""
+
+_AUDIT = """
+FROM who CROSS JOIN audit_events e
+  ON e.tenant = who.tenant AND e.instance_id = who.instance_id AND e.event_ts BETWEEN :first AND :last
+"""
+_OUTCOMES = f"SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events {_AUDIT} GROUP BY 1"
+_EVENTS = f"""
+SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome, e.source,
+       e.event_type, e.tool_name, e.role
+{_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50
+"""
+
+
+def beside_run(path: Path, run_id: str, first: float, last: float) -> SameTime:
+    """Of the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how many of the
+    run's), oldest first, at most 20."""
+    key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
     with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""{_WHO}
-            SELECT r.rollout_id, r.status, r.scope, r.created_at, r.completed_at, count(DISTINCT t.instance_id) AS hosts
-            FROM who CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
-              ON t.tenant = who.tenant AND t.instance_id = who.instance_id
-              AND t.created_at BETWEEN :first - 86400 AND :last
-            JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-            WHERE coalesce(r.completed_at, :last) >= :first AND r.created_at <= :last AND NOT EXISTS (
-              SELECT 1 FROM run_links l WHERE l.run_id = :id AND l.kind = 'rollout' AND l.ref = r.rollout_id)
-            GROUP BY r.tenant, r.rollout_id ORDER BY r.created_at LIMIT 20
-            """,  # noqa: S608 - the text above
-            {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST},
-            ("created_at", "completed_at"),
-        )
+        others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key, ("created_at", "completed_at"))
+        return _with_actions_and_audit(conn, others, _HOSTS_OF_RUN, key)
 
 
-def actions_beside_run(path: Path, run_id: str, first: float, last: float) -> pd.DataFrame:
-    """Stored actions on the run's hosts between two times, newest first, at most 50: created_at, host, instance_id,
-    action, status, message, actor."""
+def beside_rollout(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
+    """Of the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of
+    the rollout's), oldest first, at most 20."""
+    key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
     with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""{_WHO}
-            SELECT a.created_at, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, a.action, a.status,
-                   substr(a.message, 1, 400) AS message, a.actor
-            FROM who CROSS JOIN instance_actions a
-              ON a.tenant = who.tenant AND a.instance_id = who.instance_id AND a.created_at BETWEEN :first AND :last
-            ORDER BY a.created_at DESC LIMIT 50
-            """,  # noqa: S608 - the text above
-            {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST},
-            ("created_at",),
-        )
+        others = as_frame(conn, _OTHER_RUNS, key, ("started_at", "ended_at"))
+        return _with_actions_and_audit(conn, others, _HOSTS_OF_ROLLOUT, key)
 
 
-def audit_beside_run(path: Path, run_id: str, first: float, last: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Stored audit events of the run's hosts between two times: counts (outcome, events), and the newest 50 that did
-    not succeed (event_ts, host, instance_id, outcome, source, event_type, tool_name, role)."""
-    params = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    joined = """
-        FROM who CROSS JOIN audit_events e
-          ON e.tenant = who.tenant AND e.instance_id = who.instance_id AND e.event_ts BETWEEN :first AND :last
-    """
-    with reading(path) as conn:
-        counts = as_frame(
-            conn, f"{_WHO} SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events {joined} GROUP BY 1", params
-        )
-        events = as_frame(
-            conn,
-            f"""{_WHO}
-            SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome, e.source,
-                   e.event_type, e.tool_name, e.role
-            {joined} WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50""",
-            params,
-            ("event_ts",),
-        )
-    return counts, events
+def _with_actions_and_audit(
+    conn: sqlite3.Connection, others: pd.DataFrame, hosts: str, key: dict[str, Any]
+) -> SameTime:
+    return SameTime(
+        others,
+        as_frame(conn, hosts + _ACTIONS, key, ("created_at",)),
+        as_frame(conn, hosts + _OUTCOMES, key),
+        as_frame(conn, hosts + _EVENTS, key, ("event_ts",)),
+    )

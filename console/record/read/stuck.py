@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does not move though it should: rules over open targets, uncertain ones and lost runs."""
+"""What is stuck: rules for open targets, uncertain targets and lost runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+from console.record.read.durations import p95_of_scope
 from console.record.read.frames import dicts, one, reading
 from console.record.read.freshness import Freshness, freshness_of
+from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
 
@@ -47,21 +49,13 @@ def opened_at(window: Window, at: float) -> float | None:
     return opening if opening <= at else opening - DAY
 
 
-_P95 = """
-WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE scope IS :scope ORDER BY created_at DESC LIMIT 50),
-took AS (
-  SELECT t.completed_at - t.started_at AS s FROM newest JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE t.status = 'succeeded' AND t.completed_at >= t.started_at LIMIT 2000)
-SELECT s FROM took ORDER BY s LIMIT 1 OFFSET (SELECT count(*) * 95 / 100 FROM took)
-"""
-
 _OPEN = """
 FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
   ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
 WHERE t.is_open = 1 AND r.status <> 'paused'
 """
 
-# The tenants first: their times are then looked up once, not for each target.
+# The tenants come first in the join: their times are then looked up once, not for each target.
 _SLOW = """
 SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
        a.value AS as_of
@@ -108,7 +102,7 @@ ORDER BY at DESC LIMIT 500
 
 
 def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
-    """What is stuck as of the newest look at its tenant's API, at most 500 of each rule.
+    """What is stuck as of the last read of its tenant's API, at most 500 of each rule.
 
     Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
@@ -127,23 +121,23 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
 
 
 def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
-    """The open targets that do not move, as rows of COLUMNS: in progress one by one, queued ones by rollout.
+    """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
 
-    Each is judged as of the newest look at its own tenant.
+    Each is judged as of the last read of its own tenant.
     """
     found: list[tuple[Any, ...]] = []
     as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
-    limits = {s or "": max(rules.at_least, rules.slower * (_p95(conn, s) or 0.0)) for s in scopes}
+    limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
     for r in dicts(conn, _SLOW, {"limits": json.dumps(limits), "as_of": json.dumps(as_of, ensure_ascii=False)}):
-        why = f"In progress for longer than {r['most']:.0f} s, the most that is usual."
+        why = f"In progress for longer than {times.duration(r['most'])}, the limit for its scope."
         found.append(_row("in progress", 1, r["host"], r["started_at"], r["as_of"], why, rollout_id=r["rollout_id"]))
     for tenant, at in as_of.items():
         found += _queued(conn, tenant, at, rules)
     return found
 
 
-def shut_out(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
+def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
     """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
     found = []
     for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
@@ -159,11 +153,6 @@ def _row(
 ) -> tuple[Any, ...]:
     age = round(max(0.0, now - at)) if at is not None else None
     return rule, n, host, at, age, why, rollout_id or None, run_id or None
-
-
-def _p95(conn: sqlite3.Connection, scope: str | None) -> float | None:
-    row = conn.execute(_P95, {"scope": scope}).fetchone()
-    return float(row[0]) if row else None
 
 
 def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
@@ -185,14 +174,10 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
 
 
 def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window and how many targets may run at a time: none by a policy that allows none or does not say.
-
-    Without a policy open all day, and one.
-    """
+    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
+    limit: then nothing may be started."""
     row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
-    if row is None:
-        return Window(None, None), 1
-    policy = json.loads(row["raw_json"])
+    policy = json.loads(row["raw_json"]) if row else {}
     policy = policy if isinstance(policy, dict) else {}
     try:
         slots = max_parallel_rollouts(policy)

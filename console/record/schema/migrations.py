@@ -8,7 +8,7 @@ Common to all tables: times are REAL epoch seconds (UTC); ``*_raw`` beside one i
 columns hold JSON text. Booleans are 0 or 1. ``status`` is the canonical word, ``status_raw`` what the API said.
 ``first_seen`` is when the console first stored a row, ``updated_at`` when it last stored a difference.
 A migration that has been released is never edited: a change is a new one at the end of this file. The statements of
-the first five, which create the tables, are in the rooms of ``schema``.
+the first five, which create the tables, are in the other files of this folder.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ import streamlit as st
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import target_status
 from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Verdict, as_stored, judge
-from console.act.send import Attempt, Outcome, act, look
-from console.collect.api.rollouts import ApiOptions
+from console.act.send import Attempt, Outcome, act, read_state
+from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
 from console.record.read import rollouts as rollout_queries
 from console.record.write.store import StoreError
@@ -158,7 +158,7 @@ def _confirm(this: _Confirmation) -> None:
 def _read(connection: ApiConnection, this: _Confirmation) -> Seen | None:
     try:
         with st.spinner("Reading the state from the API"):
-            this.seen = look(connection, this.intent)
+            this.seen = read_state(connection, this.intent)
     except (ApiError, SettingsError) as error:
         messages.problem("The state cannot be read", f"Nothing was sent. {error}")
         return None
@@ -246,9 +246,9 @@ def _synced() -> bool:
 
 def _connection() -> tuple[ApiConnection | None, str]:
     try:
-        return load_api(), ""
+        return load_api(key_may="act"), ""
     except SettingsError as error:
-        return None, str(error).replace(", or give --no-api", "").replace("may read", "may act")
+        return None, str(error)
 
 
 def _plain(text: str) -> str:

@@ -18,8 +18,9 @@ function keep(data, parentElement) {
 function openKept(data) {
   let wanted
   try {
-    wanted = JSON.parse(sessionStorage.getItem(KEY))
+    wanted = sessionStorage.getItem(KEY)
     sessionStorage.removeItem(KEY)
+    wanted = JSON.parse(wanted)
   } catch { return }
   const age = Date.now() - wanted?.at
   if (!data.first || !(age >= 0 && age < 3600e3) || !data.pages.includes(wanted.page)) return

@@ -13,9 +13,9 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import health_bands, instance
-from console.record.read import attention, frames, freshness, instances
 from console.record.read import audit as audit_queries
-from console.text import times as charts
+from console.record.read import durations, frames, freshness, instances
+from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import tables
@@ -36,7 +36,7 @@ def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
+def deploy_times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
     return plot.to_json(instance.deploy_times(targets, (p50, p95), theme, zone))
 
 
@@ -77,11 +77,11 @@ def header(known: dict[str, Any]) -> None:
             ("Runtime", known["runtime_current"] or "not read"),
             ("Available", known["runtime_available"] or "not read"),
             ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
-            ("Uptime", charts.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
+            ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
             ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
         ]
     )
-    deployed = charts.moment(known["deployed_at"])
+    deployed = times.moment(known["deployed_at"])
     lists.line(
         f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
@@ -110,7 +110,7 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
 
 def as_of(known: dict[str, Any], kind: str) -> str:
     at = known[f"{kind}_at"]
-    return f"read {charts.moment(at, '%Y-%m-%d %H:%M')} UTC ({viewer.ago(at)})" if at else ""
+    return f"read {times.moment(at, '%Y-%m-%d %H:%M')} UTC ({viewer.ago(at)})" if at else ""
 
 
 def health(known: dict[str, Any]) -> None:
@@ -128,11 +128,11 @@ def health(known: dict[str, Any]) -> None:
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
         f"{shown:,} check{'s' if shown != 1 else ''} in this time. A check holds until the next one, "
-        f"for {charts.duration(health_bands.usual_hold(checks['checked_at'].tolist()))} at most; "
+        f"for {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))} at most; "
         "hatched is where nobody looked."
     )
     lists.line(
-        f"checked {charts.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
+        f"checked {times.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
     )
     if known["trouble"]:
         st.code(known["trouble"], language=None, wrap_lines=True)
@@ -150,21 +150,24 @@ def deploys(known: dict[str, Any]) -> None:
     if not total:
         st.text("No rollout target of this instance is stored.")
         return
-    usual = cached.ask(instances.instance_usual, *key)
-    fleet = cached.ask(attention.usual_seconds)
+    usual = cached.ask(durations.usual_of_instance, *key)
+    fleet = usual["fleet_p95"]
     p50, p95, whose = usual["p50"], usual["p95"], "its"
     if p95 is not None:
         said = (
-            f"Its {usual['n']:,} succeeded deploys took {charts.duration(p50)} (p50) and {charts.duration(p95)} (p95)"
+            f"Its {usual['n']:,} newest succeeded deploys took"
+            f" {times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
         )
     else:
         said = (
-            f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {instances.USUAL_LEAST})"
+            f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {durations.USUAL_LEAST})"
         )
         p95, whose = fleet, "the fleet's"
-    st.caption(said + (f"; the fleet's p95 is {charts.duration(fleet)}." if fleet else "."))
+    st.caption(said + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
-        plot.chart(times(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times")
+        plot.chart(
+            deploy_times(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
+        )
     tables.deploys(found, p50, p95, whose)
     lists.pager("deploys", total, frames.LIST_PAGE)
 
@@ -181,7 +184,7 @@ def actions(known: dict[str, Any]) -> None:
     if known["gap_from"]:
         st.badge("some are missing", icon=":material/help:", color="orange")
         st.text(
-            f"Between {charts.moment(known['gap_from'])} and {charts.moment(known['gap_to'])} UTC there were more "
+            f"Between {times.moment(known['gap_from'])} and {times.moment(known['gap_to'])} UTC there were more "
             "actions than the API lists (100). Sync the actions more often."
         )
     if total:

@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 
 from console.monitoring.backlog import Backlog, backlog
-from console.monitoring.limits import shown
 from console.record.read import frames, freshness, record_health
 from console.record.retention import Retention
 from console.settings.environment import load_settings
@@ -48,7 +47,7 @@ def body() -> None:
         size = sum(frames.stamp(path)[1::2])
         lists.metrics(
             [
-                ("Database", shown(size, "bytes")),
+                ("Database", times.size(size)),
                 *([] if kept.copied_at is not None else [("Run logs waiting", unread(waiting))]),
                 ("Sources with errors", f"{int(found['errors'].sum()):,}"),
                 ("Gaps", f"{int(found['gaps'].sum()):,}"),
@@ -76,12 +75,12 @@ def body() -> None:
 
 def unread(waiting: Backlog) -> str:
     """How much of the run logs no sync has read."""
-    return shown(waiting.unread, "bytes") if waiting.files else "none"
+    return times.size(waiting.unread) if waiting.files else "none"
 
 
 def since(at: float | None) -> str:
     """How long ago, short enough for a box of figures."""
-    return "never" if at is None else f"{shown(max(0.0, viewer.clock() - at), 'seconds')} ago"
+    return "never" if at is None else f"{times.rounded(viewer.clock() - at)} ago"
 
 
 def command(words: str) -> str:
@@ -193,7 +192,7 @@ def spools(waiting: Backlog) -> None:
     else:
         files = f"{waiting.files:,} run logs" if waiting.files != 1 else "1 run log"
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
-        folder, unread = load_settings().spool_dir, shown(waiting.unread, "bytes")
+        folder, unread = load_settings().spool_dir, times.size(waiting.unread)
         st.text(f"{unread} of {files} in {folder} were read by no sync yet{since}.")
         st.code(command("sync --no-api"), language="bash")
 
@@ -223,7 +222,7 @@ def backup(kept: record_health.Upkeep) -> None:
         size = kept.backup.get("bytes")
         lists.line(
             f"{times.moment(kept.backup_at)} UTC ({viewer.ago(kept.backup_at)})",
-            shown(float(size), "bytes") if isinstance(size, int | float) else "",
+            times.size(size) if isinstance(size, int | float) else "",
             str(kept.backup.get("file") or ""),
         )
     st.text("A copy is one file; any console of this version shows it, without the API.")

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.collect.api.instances import KINDS
-from console.collect.api.rollouts import ApiOptions
+from console.collect.api.options import ApiOptions
 from console.collect.once import SyncReport, sync_once
 from console.record.write.store import StoreError
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
@@ -43,7 +43,7 @@ def _api() -> tuple[ApiConnection | None, str]:
     try:
         return load_api(), ""
     except SettingsError as error:
-        return None, str(error).replace(", or give --no-api", "")
+        return None, str(error)
 
 
 def _why_not() -> str:

@@ -15,15 +15,13 @@ import streamlit as st
 
 from console.figures import phases
 from console.record.read import durations, rollout_failures, rollouts
+from console.record.read import same_time as queries
 from console.text import times
 from console.web.shared import cached, columns, lists, pages, plot, rollout_and_run_tables, same_time, viewer
 from console.web.shared.status import status_badge
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 SHOWN = 4
-
-# The API's clock and the control node's are not one.
-BEFORE, AFTER = 60.0, 300.0
 
 
 def drift(rollout: dict[str, Any]) -> None:
@@ -152,13 +150,14 @@ def _around(rollout: dict[str, Any], now: float) -> None:
     if rollout["created_at"] is None:
         st.text("The API gave no start time for this rollout.")
         return
-    first, last = rollout["created_at"] - BEFORE, (rollout["completed_at"] or now) + AFTER
+    first, last = queries.margins(rollout["created_at"], rollout["completed_at"] or now)
     around = f"On this rollout's hosts, {times.moment(first)} to {times.moment(last)} UTC"
     st.caption(around, help=viewer.local_time(first, last))
 
+    found = cached.ask(queries.beside_rollout, tenant, rollout_id, first, last)
     st.markdown("**Playbook runs**")
     linked = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id))
-    near = lists.records(cached.ask(rollout_failures.runs_at_the_time, tenant, rollout_id, first, last))
+    near = lists.records(found.others)
     for run in linked:
         _run(run, "names this rollout")
     for run in near:
@@ -166,10 +165,7 @@ def _around(rollout: dict[str, Any], now: float) -> None:
     if not linked and not near:
         st.text("No stored run names this rollout or touched its hosts then.")
 
-    same_time.acted_and_audited(
-        cached.ask(rollout_failures.actions_at_the_time, tenant, rollout_id, first, last),
-        *cached.ask(rollout_failures.audit_at_the_time, tenant, rollout_id, first, last),
-    )
+    same_time.acted_and_audited(found)
 
 
 def _run(run: dict[str, Any], how: str) -> None:

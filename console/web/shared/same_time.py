@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from console.record.read import same_time
@@ -15,9 +14,6 @@ from console.text import times
 from console.text.statuses import look
 from console.web.runs import tables as run_tables
 from console.web.shared import cached, lists, pages, rollout_and_run_tables, viewer
-
-# The API's clock and the control node's are not one.
-BEFORE, AFTER = 60.0, 300.0
 
 
 def show(run: dict[str, Any], now: float) -> None:
@@ -28,38 +24,34 @@ def show(run: dict[str, Any], now: float) -> None:
     if run["started_at"] is None:
         st.text("This run gave no time of its start.")
         return
-    run_id = run["run_id"]
     last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
-    first, last = run["started_at"] - BEFORE, last + AFTER
+    first, last = same_time.margins(run["started_at"], last)
     around = f"On this run's hosts, {times.moment(first)} to {times.moment(last)} UTC"
     st.caption(around, help=viewer.local_time(first, last))
 
+    found = cached.ask(same_time.beside_run, run["run_id"], first, last)
     st.markdown("**Other rollouts**")
-    others = cached.ask(same_time.rollouts_beside_run, run_id, first, last)
-    if len(others):
-        run_tables.rollouts_beside(others)
+    if len(found.others):
+        run_tables.rollouts_beside(found.others)
     else:
         st.text("No other stored rollout was at work on these hosts then.")
-
-    acted_and_audited(
-        cached.ask(same_time.actions_beside_run, run_id, first, last),
-        *cached.ask(same_time.audit_beside_run, run_id, first, last),
-    )
+    acted_and_audited(found)
 
 
-def acted_and_audited(actions: pd.DataFrame, counts: pd.DataFrame, events: pd.DataFrame) -> None:
-    """Actions and audit of some hosts in some time; the frames are those of queries."""
+def acted_and_audited(found: same_time.SameTime) -> None:
+    """The actions and the audit of the hosts."""
     st.markdown("**Actions**")
-    if len(actions):
-        rollout_and_run_tables.actions_around(actions)
+    if len(found.actions):
+        rollout_and_run_tables.actions_around(found.actions)
     else:
         st.text("No stored action on these hosts falls into this time.")
 
     st.markdown("**Audit**")
+    counts = found.outcomes
     if len(counts):
         lists.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
-        if len(events):
-            rollout_and_run_tables.audit_around(events)
+        if len(found.events):
+            rollout_and_run_tables.audit_around(found.events)
         st.page_link(pages.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
     else:
         st.text("No stored audit event of these hosts falls into this time.")

@@ -20,8 +20,7 @@ def clock() -> float:
 
 def ago(at: float) -> str:
     """How long ago, in words."""
-    seconds = time.time() - at
-    return "just now" if seconds < 10 else f"{times.duration(seconds)} ago"
+    return times.ago(time.time() - at)
 
 
 def zone() -> str:

@@ -2,13 +2,15 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Many calls at once, each thread with a client of its own; a failure that would befall all of them ends the rest."""
+"""Many calls at once, each thread with a client of its own; a failure that every call would meet ends the rest."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from operator import itemgetter
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from .client import FleetClient
@@ -24,34 +26,61 @@ class NotCalled(NamedTuple):
     """A call that was left out after a hopeless failure."""
 
 
-def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list[Any]:
-    """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a hopeless one."""
-    if not calls:
-        return []
-    hopeless = threading.Event()
-    own = threading.local()
-    clones: list[FleetClient] = []
+class Pool:
+    """Threads that call with clones of one client, as a context manager: what has not begun when it ends is not called.
 
-    def run(call: Call) -> Any:
-        if hopeless.is_set():
+    ``hopeless``: a call failed as every further one would; those are answered with NotCalled.
+    """
+
+    def __init__(self, client: FleetClient, workers: int) -> None:
+        self._client = client
+        self._clones: list[FleetClient] = []
+        self._own = threading.local()
+        self._hopeless = threading.Event()
+        self._threads = ThreadPoolExecutor(max_workers=max(1, workers))
+
+    @property
+    def hopeless(self) -> bool:
+        return self._hopeless.is_set()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for clone in self._clones:
+            clone.close()
+
+    def as_completed(self, calls: Iterable[Call]) -> Iterator[tuple[int, Any]]:
+        """The position and the answer of each call, as they come in: what it returned, its ApiError, or NotCalled."""
+        futures = {self._threads.submit(self._run, call): position for position, call in enumerate(calls)}
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+
+    def in_order(self, calls: Iterable[Call]) -> list[Any]:
+        """The answers of :meth:`as_completed` in the order of the calls."""
+        return [answer for _position, answer in sorted(self.as_completed(calls), key=itemgetter(0))]
+
+    def _run(self, call: Call) -> Any:
+        if self.hopeless:
             return NotCalled()
-        if not hasattr(own, "client"):
-            own.client = client.clone()
-            clones.append(own.client)
+        if not hasattr(self._own, "client"):
+            self._own.client = self._client.clone()
+            self._clones.append(self._own.client)
         try:
-            return call(own.client)
+            return call(self._own.client)
         except ApiError as failure:
             if failure.kind in HOPELESS:
-                hopeless.set()
+                self._hopeless.set()
             return failure
 
-    pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(calls))))
-    try:
-        return list(pool.map(run, calls))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for clone in clones:
-            clone.close()
+
+def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list[Any]:
+    """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a hopeless one."""
+    with Pool(client, min(workers, len(calls))) as pool:
+        return pool.in_order(calls)
 
 
 def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:

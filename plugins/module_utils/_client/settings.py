@@ -32,15 +32,15 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_url", base_url(self.api_url))
         if not self.api_key or not str(self.api_key).strip():
-            raise SettingsError("api_key is empty: set it, or FLEETOPS_API_KEY in the environment")
+            raise SettingsError("is empty: set it, or FLEETOPS_API_KEY in the environment", setting="api_key")
         try:
             str(self.api_key).encode("latin-1")
         except UnicodeEncodeError:
-            raise SettingsError("api_key holds characters that no HTTP header can carry") from None
+            raise SettingsError("holds characters that no HTTP header can carry", setting="api_key") from None
         if any(c in str(self.api_key) for c in "\r\n"):
-            raise SettingsError("api_key holds a line break: strip it (a file read with its newline?)")
+            raise SettingsError("holds a line break: strip it (a file read with its newline?)", setting="api_key")
         if str(self.api_key) != str(self.api_key).strip():
-            raise SettingsError("api_key begins or ends with a blank: strip it")
+            raise SettingsError("begins or ends with a blank: strip it", setting="api_key")
         for name, value in self.headers.items():
             _check_header(name, value)
         if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
@@ -56,12 +56,13 @@ def _check_header(name: str, value: str) -> None:
     """Raises SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
+    setting = f"extra_headers: {name}"
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        raise SettingsError(f"extra_headers: {name} holds characters that no HTTP header can carry") from None
+        raise SettingsError("holds characters that no HTTP header can carry", setting=setting) from None
     if value != value.strip() or any(c in value for c in "\r\n"):
-        raise SettingsError(f"extra_headers: {name} holds a line break, or begins or ends with a blank: strip it")
+        raise SettingsError("holds a line break, or begins or ends with a blank: strip it", setting=setting)
 
 
 def base_url(api_url: Any) -> str:
@@ -71,18 +72,22 @@ def base_url(api_url: Any) -> str:
     """
     text = str(api_url or "").strip().rstrip("/")
     if not text:
-        raise SettingsError("api_url is empty: set it, or FLEETOPS_API_URL in the environment")
+        raise SettingsError("is empty: set it, or FLEETOPS_API_URL in the environment", setting="api_url")
     try:
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError as bad:
-        raise SettingsError(f"api_url is no address: {bad}") from None
+        raise SettingsError(f"is no address: {bad}", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"api_url must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}")
+        raise SettingsError(
+            f"must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}", setting="api_url"
+        )
     if parts.username is not None or parts.password is not None:
-        raise SettingsError("api_url must not hold a user name or a password: the key goes into api_key")
+        raise SettingsError(
+            "must not hold a user name or a password: the key has a setting of its own", setting="api_url"
+        )
     if parts.query or parts.fragment:
-        raise SettingsError("api_url must not hold a query or a fragment")
+        raise SettingsError("must not hold a query or a fragment", setting="api_url")
     for tail in ("/v1/instances", "/v1"):
         if text.endswith(tail):
             text = text[: -len(tail)].rstrip("/")

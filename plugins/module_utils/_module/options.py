@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import read_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
@@ -96,23 +96,23 @@ def check_ids(options: Mapping[str, Any]) -> None:
     """
     for name in _IDS:
         if options.get(name) is not None:
-            read_id(options[name], name)
+            require_text(options[name], name)
     for name in _ID_LISTS:
         if isinstance(options.get(name), (list, tuple)):
             for value in options[name]:
-                read_id(value, name)
+                require_text(value, name)
     for name in _ID_MAPS:
         if isinstance(options.get(name), Mapping):
             for key, value in options[name].items():
                 if value is not None:
-                    read_id(value, str(key), of=name)
+                    require_text(value, str(key), of=name)
     for name, keys in _ID_RECORDS.items():
         record = options.get(name)
         # A record with an id of its own was told by the server, in whatever types it likes.
         if isinstance(record, Mapping) and record.get("id") is None:
             for key in keys:
                 if record.get(key) is not None:
-                    read_id(record[key], key, of=name)
+                    require_text(record[key], key, of=name)
 
 
 def wait_spec(default_timeout: int) -> Spec:

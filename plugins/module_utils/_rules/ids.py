@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Ids: how one that a user gives is read, and when two of them name the same thing. Pure functions."""
+"""Ids and other texts that users give: whether YAML kept them as text, and when two ids are equal. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
-def read_id(value: Any, name: str, *, of: str = "") -> str:
-    """The id as it was given. ``name`` is the key that holds it, ``of`` the option around that key, for the error.
+def require_text(value: Any, name: str, *, of: str = "") -> str:
+    """``value``, which must be text. The error names ``name``, its key, and ``of``, the option that contains that key.
 
-    Raises ValueError for what is no text. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a boolean, so
-    nobody can tell any more what was written.
+    Raises ValueError for any other type. YAML reads 0755 as 493, 2026-11-23 as a date and ``no`` as a boolean, so the
+    original text can no longer be known.
     """
     if isinstance(value, str):
         return value
     kind = next((word for kinds, word in _KINDS if isinstance(value, kinds)), "value")
     raise ValueError(
-        f"{of + ': ' if of else ''}{name} is not text but the {kind} {value}. What was written may have been another "
-        f'id, since YAML reads 0755 as the number 493. Put it in quotes where it is written, {name}: "0755"; for an '
-        f'extra variable in JSON, -e \'{{"{name}": "0755"}}\''
+        f"{of + ': ' if of else ''}{name} must be text, but it is the {kind} {value}, which may differ from what was "
+        f'written: YAML reads 0755 as the number 493. Write it in quotes, {name}: "0755"; as an extra variable in '
+        f'JSON, -e \'{{"{name}": "0755"}}\''
     )
 
 

@@ -21,7 +21,15 @@ _BOOLEANS = {
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message says which and what it should be."""
+    """A setting that cannot be used; the message says which and what it should be.
+
+    ``setting``: its name, where the message begins with it, and ``problem`` the rest of the message: a caller that
+    knows the setting by another name says so with the same problem.
+    """
+
+    def __init__(self, problem: str, *, setting: str = "") -> None:
+        super().__init__(f"{setting} {problem}" if setting else problem)
+        self.setting, self.problem = setting, problem
 
 
 def is_blank(value: Any) -> bool:

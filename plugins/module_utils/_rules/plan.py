@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import Record, number, parse_time, runtime_component, target_status
+from .durations import percentile
 from .ids import id_key
 from .window import Window
 
@@ -112,13 +112,6 @@ def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float
     return found
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least ``share`` (0 to 1) of the values do not exceed; None for no values."""
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
 @dataclass(frozen=True)
 class Expected:
     """Seconds that a batch, or all of them, will take: half of the times at most ``p50``, nine of ten ``p90``."""
@@ -140,15 +133,15 @@ def expect(
     """
     everything = [seconds for past in known.values() for seconds in past]
 
-    def of(member: Member, share: float) -> float:
-        own = percentile(known.get(id_key(member.instance_id), ()), share)
-        fleet = percentile(everything, share)
+    def of(member: Member, percent: int) -> float:
+        own = percentile(known.get(id_key(member.instance_id), ()), percent)
+        fleet = percentile(everything, percent)
         return own if own is not None else fleet if fleet is not None else fallback
 
-    return [
-        Expected(*(round(max((of(member, share) for member in batch), default=0.0) + extra, 1) for share in (0.5, 0.9)))
-        for batch in batches
-    ]
+    def slowest(batch: Sequence[Member], percent: int) -> float:
+        return round(max((of(member, percent) for member in batch), default=0.0) + extra, 1)
+
+    return [Expected(slowest(batch, 50), slowest(batch, 90)) for batch in batches]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, read_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, require_text
 
 from .discovery import Instance
 
@@ -66,7 +66,7 @@ def given_instances(value: Any) -> dict[str, Given]:
     given: dict[str, Given] = {}
     for key, entry in value.items():
         if not isinstance(key, str):
-            raise ValueError(f"instances: the name {key!r} is no text. Put it in quotes")
+            raise ValueError(f"instances: the name {key!r} must be text. Write it in quotes")
         name = key
         if not _is_usable_name(name, frozenset()):
             raise ValueError(
@@ -75,7 +75,7 @@ def given_instances(value: Any) -> dict[str, Given]:
             )
         variables = dict(entry) if isinstance(entry, Mapping) else {"instance_id": entry}
         written = variables.pop("instance_id", None)
-        instance_id = "" if written is None else read_id(written, name, of="instances").strip()
+        instance_id = "" if written is None else require_text(written, name, of="instances").strip()
         if not instance_id:
             raise ValueError(f"instances: {name} has no instance_id")
         same = given.get(id_key(instance_id))

@@ -4,8 +4,10 @@
 
 """The inventory files that the plugin fleet could not read in this process, and why.
 
-Unless it is configured otherwise, Ansible only warns of them and goes on with the hosts of the other files, or with
-none. The plays ask here before they act on a part of what was named.
+By default the plugin makes Ansible stop at such a file. With any_unparsed_is_failed=false Ansible only warns and
+continues with the other hosts. The collection's playbooks (lookup play_hosts) read the failures here and refuse to
+act on only a part of the fleet. Both are needed: the first protects plays that do not use the lookup
+(test_inventory_values), the second protects the playbooks under that setting (test_nothing_to_do).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ _why: dict[str, str] = {}
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Around the reading of the file ``path``: a failure is noted and passed on, a success ends an earlier note."""
+    """Record a failure to read the file ``path`` and raise it again; a success removes an earlier record."""
     try:
         yield
     except Exception as error:
@@ -28,5 +30,5 @@ def reading(path: str) -> Iterator[None]:
 
 
 def unread_inventories() -> dict[str, str]:
-    """The reason by the file's path."""
+    """The reasons, by the path of the file."""
     return dict(_why)

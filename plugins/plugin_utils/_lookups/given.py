@@ -2,27 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a caller gave to a playbook or a role: a blank value is not given, the others get the type of their default."""
+"""Values given to a playbook or role: a blank one counts as not given, others are converted to the default's type."""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import date
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import require_text
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = re.compile(r"[,\n]")
-_KINDS = (
-    (bool, "a truth value"),
-    (int, "a number"),
-    (float, "a number"),
-    (list, "a list"),
-    (dict, "a mapping"),
-    (date, "a date"),
-)
 
 
 class GivenError(ValueError):
@@ -30,12 +23,12 @@ class GivenError(ValueError):
 
 
 def is_blank(value: Any) -> bool:
-    """Whether nobody gave it: null, or the empty text of a survey's question without an answer."""
+    """Whether no value was given: null, or the empty text of a survey question that was not answered."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def typed(name: str, value: Any, default: Any) -> Any:
-    """``value``, which is not blank, in the type of ``default``; with the default None as it is.
+    """``value``, which is not blank, converted to the type of ``default``; unchanged if the default is None.
 
     Raises GivenError.
     """
@@ -53,18 +46,17 @@ def typed(name: str, value: Any, default: Any) -> Any:
 
 
 def text(name: str, value: Any) -> str:
-    """A text as it was written. Anything else is refused: 0012345 that was read as a number is another id."""
-    if not isinstance(value, str):
-        kind = next((word for kind, word in _KINDS if isinstance(value, kind)), f"a {type(value).__name__}")
+    """A text as it was written, without the quotes that an answer to a survey may need. Raises GivenError."""
+    try:
+        written = require_text(value, name)
+    except ValueError as bad:
         raise GivenError(
-            f"{name} arrived as {kind} ({value}) and not as text, so it may differ from what was written. Write it in "
-            f'quotes, {name}: "...". An answer to a survey is read anew by ansible-core 2.19 and newer: put the quotes '
-            f'into the answer, too, such as "0012345".'
-        )
-    # The quotes of such an answer are no part of the text.
-    if len(value) > 2 and value[0] == value[-1] == '"' and '"' not in value[1:-1]:
-        return value[1:-1]
-    return value
+            f"{bad}. ansible-core 2.19 and newer also convert an answer to a survey: type the quotes into the answer, "
+            f'"0012345".'
+        ) from None
+    if len(written) > 2 and written[0] == written[-1] == '"' and '"' not in written[1:-1]:
+        return written[1:-1]
+    return written
 
 
 def _truth(name: str, value: Any) -> bool:
@@ -95,7 +87,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _words(name: str, value: Any) -> list[str]:
-    """A list of texts, or one text with commas or, as a survey's choices come, lines."""
+    """A list of texts, or one text with commas or, as the choices of a survey arrive, line breaks."""
     if isinstance(value, str):
         value = [word.strip() for word in _SEPARATOR.split(value)]
     if not isinstance(value, (list, tuple)):

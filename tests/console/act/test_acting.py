@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.act.decision import Intent, Seen, judge, why_more, why_refused
-from console.act.send import Attempt, Outcome, act, look
+from console.act.send import Attempt, Outcome, act, read_state
 from console.record.read import console_actions
 from console.record.write.console_actions import open_ledger
 from console.record.write.store import StoreError, open_store
@@ -266,14 +266,14 @@ def test_what_may_not_be_sent_is_said_in_one_sentence() -> None:
     assert refused() == ""
     assert "switched off" in refused(enabled=False)
     assert refused(who=VIEWER) == VIEWER.why_not
-    assert "reason is missing" in refused(reason="")
-    assert "500 are the most" in refused(reason="x" * 501)
-    assert "wants the name typed" in refused(typed="4f0c")
-    assert "no force for pause" in refused(replace(cancel, action="pause"))
+    assert "Give a reason" in refused(reason="")
+    assert "at most 500" in refused(reason="x" * 501)
+    assert "type the name" in refused(typed="4f0c")
+    assert "pause cannot be forced" in refused(replace(cancel, action="pause"))
     assert "no action 'reboot'" in refused(replace(cancel, action="reboot"))
     running = judge(replace(cancel, force=False), state("in_progress", "queued", "queued"))
     assert why_more(running, 3) == ""
-    assert "1 target were confirmed, but by now it is 2" in why_more(running, 1)
+    assert "You confirmed 1 target, but now it is 2" in why_more(running, 1)
 
 
 # The ledger
@@ -314,7 +314,9 @@ def test_an_operator_pauses_resumes_and_cancels(fleet: Simulator, database: Path
         ("resume", ("in_progress", "pending")),
         ("cancel", ("cancelled", "cancelling")),
     ):
-        touches = judge(replace(intent, action=action), look(connection(fleet), replace(intent, action=action))).touches
+        touches = judge(
+            replace(intent, action=action), read_state(connection(fleet), replace(intent, action=action))
+        ).touches
         outcome = send(fleet, database, replace(intent, action=action), confirmed=touches)
         assert (outcome.word, outcome.touches) == ("done", touches), outcome
         assert rollout(fleet, rollout_id)["rollout"]["status"] in status
@@ -329,15 +331,15 @@ def test_an_operator_pauses_resumes_and_cancels(fleet: Simulator, database: Path
 def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database: Path) -> None:
     rollout_id = started(fleet)
     pause = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
-    queued = judge(pause, look(connection(fleet), pause)).touches
+    queued = judge(pause, read_state(connection(fleet), pause)).touches
     assert queued > 1
     for outcome, said in (
         (send(fleet, database, pause, VIEWER), "look only"),
         (send(fleet, database, pause, Identity()), "not signed in"),
-        (send(fleet, database, pause, reason=""), "reason is missing"),
-        (send(fleet, database, pause, confirmed=queued - 1), "look again"),
+        (send(fleet, database, pause, reason=""), "Give a reason"),
+        (send(fleet, database, pause, confirmed=queued - 1), "confirm again"),
         (send(fleet, database, replace(pause, action="resume")), "already"),
-        (send(fleet, database, replace(pause, action="cancel", force=True), typed="no"), "name typed"),
+        (send(fleet, database, replace(pause, action="cancel", force=True), typed="no"), "type the name"),
         (send(fleet, database, replace(pause, tenant="https://other.example")), "is of https://other.example"),
     ):
         assert (outcome.word, said in outcome.sentence) == ("refused", True), outcome
@@ -382,7 +384,7 @@ def test_a_failed_target_is_retried_and_an_agent_restarted(fleet: Simulator, dat
     fleet.advance(1200)
     lost = next(row for row in rollout(fleet, rollout_id)["targets"] if row["status"] == "uncertain")
     retry = Intent("retry", fleet.url, "agent-1", rollout_id, lost["id"])
-    assert "nobody knows" in send(fleet, database, retry).sentence
+    assert "not known" in send(fleet, database, retry).sentence
     outcome = send(fleet, database, replace(retry, force=True), typed="agent-1")
     assert outcome.word == "done", outcome
     target = next(row for row in rollout(fleet, rollout_id)["targets"] if row["id"] == lost["id"])

@@ -165,7 +165,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     expect(send).to_contain_text(f"Pause: {queued} targets", timeout=30_000)
     # Without a reason nothing is sent, and that is recorded too.
     send.click()
-    dialog.get_by_text("A reason is missing").wait_for(timeout=30_000)
+    dialog.get_by_text("Give a reason").wait_for(timeout=30_000)
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     expect(dialog).to_have_count(0, timeout=30_000)
     assert site.fleet.writes() == []
@@ -186,7 +186,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     dialog.get_by_label("Type").fill("no")
     dialog.get_by_label("Type").press("Tab")
     send.click()
-    dialog.get_by_text(f"Force wants the name typed: {site.rollout_id[:8]}.").wait_for(timeout=30_000)
+    dialog.get_by_text(f"To force this, type the name: {site.rollout_id[:8]}.").wait_for(timeout=30_000)
     dialog.get_by_role("button", name="Close", exact=True).last.click()
     assert [row["operation_id"] for row in site.fleet.writes()] == ["pause_rollout"]
 

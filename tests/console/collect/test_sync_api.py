@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.collect.api.rollouts import ApiOptions, ApiReport
+from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.once import sync_once
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types

@@ -162,7 +162,7 @@ def test_events_are_pulled_once_awx_has_processed_them_and_a_busy_server_is_aske
     awx.refusals = [("/jobs/", 429, {"Retry-After": "7"}, {"detail": "slow down"}), ("/jobs/", 502, {}, "<p>oops</p>")]
     report = load(awx, database, retries=3)
     assert (report.jobs, report.waiting, report.problems) == (2, 1, [])
-    assert report.notes == ["Job 2 of AWX has ended; AWX still processes its events, the next sync takes them."]
+    assert report.notes == ["Job 2 of AWX has ended; AWX is still processing its events; the next sync imports them."]
     assert not any("/jobs/2/job_events/" in request for request in awx.requests)
     awx.polls.clear()
     assert load(awx, database).events == 26
@@ -186,8 +186,8 @@ def test_a_job_whose_events_are_never_processed_to_their_end_is_taken_when_they_
     assert rows(database, run_of(2)) == []
     taken = load(awx, database, at=ended + 10 + 300, slept=slept)
     assert taken.notes == [
-        "Job 2 of AWX has ended, and AWX has stopped processing its events without finishing them; the 20 that are"
-        " there are shown, and what still comes within a day is added."
+        "Job 2 of AWX has ended, but AWX stopped processing its events before the last one; the 20 that it has"
+        " are shown, and those that arrive within a day are added."
     ]
     assert rows(database, "SELECT status, events FROM runs WHERE job_id = '2'") == [{"status": "failed", "events": 20}]
     assert load(awx, database, at=ended + 400, slept=slept).notes == []
@@ -400,7 +400,7 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
     awx.events[2].insert(9, {"id": 1, "counter": 9, "event": None, "created": None})
     last = load(awx, database)
     assert (last.jobs, last.events) == (2, 26)
-    assert last.problems == ["Job 2 of AWX: 1 record(s) are no events (it names no event); the rest is stored."]
+    assert last.problems == ["Job 2 of AWX: 1 record(s) are not events (it has no event name); the rest is stored."]
     assert "canary" not in str(dump(database))
 
 

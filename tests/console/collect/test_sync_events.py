@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.collect.run_events import RESULT_MOST, EventError, RunReader
+from console.collect.run_events import EventError, RunReader
+from console.collect.task_results import RESULT_MOST
 from console.text.message_fingerprint import fingerprint, normalised
 
 DATA = Path(__file__).parents[1] / "data"

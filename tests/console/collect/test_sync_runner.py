@@ -207,7 +207,7 @@ def test_a_run_that_goes_on_is_followed_and_nothing_is_lost(made: Made, whole: P
     first = load(database, tmp_path / "data")
     assert (first.events, first.waiting, first.problems) == (39, 1, [])
     assert first.notes == [
-        f"The run 7 of ansible-runner: {files[39].name} is not whole yet; the next sync goes on there."
+        f"The run 7 of ansible-runner: {files[39].name} is not complete yet; the next sync continues there."
     ]
     assert rows(database, "SELECT status, last_counter FROM runs") == [{"status": "running", "last_counter": 39}]
     restore(made, *files[39:60])
@@ -230,9 +230,9 @@ def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_
     files[35].unlink()
     report = load(database, copy)
     assert report.problems == [
-        "The run 7 of ansible-runner: 1 record(s) are no events (it is no JSON object); the rest is stored.",
-        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off or no JSON); the rest is"
-        " stored, and a sync after they are mended takes them too.",
+        "The run 7 of ansible-runner: 1 record(s) are not events (it is not a JSON object); the rest is stored.",
+        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off or not JSON); the rest is"
+        " stored, and a sync after they are repaired reads them too.",
     ]
     assert rows(database, "SELECT status, dropped_events FROM runs") == [{"status": "failed", "dropped_events": 3}]
     again = load(database, copy)

@@ -243,7 +243,7 @@ def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: P
     assert (report.bad_lines, report.problems, report.runs) == (1, [], 2)
     (note,) = report.notes
     assert note.startswith(
-        f"{NAME}: 1 unreadable line(s) skipped. The line at byte {sum(map(len, whole[:at]))} is no event"
+        f"{NAME}: 1 unreadable line(s) skipped. The line at byte {sum(map(len, whole[:at]))} is not an event"
     )
     counts = "SELECT status, events, dropped_events FROM runs WHERE run_id = ?"
     assert rows(database, counts, RUN) == [{"status": "failed", "events": len(whole) - 1, "dropped_events": 1}]
@@ -290,7 +290,7 @@ def test_other_files_and_missing_folders_are_told(spool: Path, tmp_path: Path) -
     (spool / NAME.replace("0001.jsonl", "0009.jsonl")).mkdir()
     database = tmp_path / "console.db"
     report = load(database, spool)
-    assert report.notes == ["notes.jsonl is not named like a run log; it was left alone."]
+    assert report.notes == ["notes.jsonl is not named like a run log; it was ignored."]
     assert (report.problems, rows(database, "SELECT * FROM runs")) == ([], [])
     absent = tmp_path / "absent"
     assert "does not exist; check FLEETOPS_RUN_LOG_DIR" in load(database, absent).problems[0]
@@ -406,8 +406,8 @@ def test_only_regular_files_of_the_own_user_are_loaded(
     assert report.notes == [
         f"The run log folder {spool} has mode 0777: other users can add and remove files there; chmod 700 {spool} ends"
         " that.",
-        f"Left out in {spool}: {names[0]} (a link), {names[1]} (no regular file), {names[2]} (a link). Only regular"
-        " files that belong to the user who runs the console are loaded.",
+        f"Not loaded from {spool}: {names[0]} (a link), {names[1]} (not a regular file), {names[2]} (a link). Only"
+        " regular files that belong to the user who runs the console are loaded.",
     ]
     spool.chmod(0o700)
     for name in names[:3]:
@@ -416,7 +416,7 @@ def test_only_regular_files_of_the_own_user_are_loaded(
     owner = os.geteuid()
     # The console of another user.
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    assert load(database, spool).notes[0].startswith(f"Left out in {spool}: {names[3]} (belongs to user {owner})")
+    assert load(database, spool).notes[0].startswith(f"Not loaded from {spool}: {names[3]} (belongs to user {owner})")
     assert rows(database, "SELECT * FROM runs") == []
     monkeypatch.undo()
     assert load(database, spool).runs == 1

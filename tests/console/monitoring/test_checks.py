@@ -54,7 +54,7 @@ def put(path: Path, *reads: object, policy: dict[str, object] | None = None, api
         store.put_rollouts(reads)  # type: ignore[arg-type]
 
 
-def window(start: int, end: int, slots: int = 2) -> dict[str, object]:
+def window(start: int, end: int, slots: int | None = 2) -> dict[str, object]:
     return {
         "maintenance_window_start_hour_utc": start,
         "maintenance_window_end_hour_utc": end,
@@ -108,8 +108,10 @@ def test_in_progress_is_stuck_when_far_slower_than_its_own_scope(tmp_path: Path)
         (window(22, 5), 0, 7200, 0, False),
         # The window opened just now: nobody is late yet.
         (window(10, 17), 0, 7200, 0, False),
-        (None, 0, 120, 0, True),
-        (None, 1, 120, 0, False),
+        # Without a valid limit nothing may be started, so nothing is late.
+        (None, 0, 120, 0, False),
+        (window(0, 0, None), 0, 120, 0, False),
+        (window(0, 0, 0), 0, 120, 0, False),
     ],
 )
 def test_queued_is_stuck_when_it_is_due_and_could_start(

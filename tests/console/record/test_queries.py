@@ -293,12 +293,12 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
 AS_SOMEBODY_ELSE = """
 import os, sys
 from pathlib import Path
-from console import queries
+from console.record.read import rollouts
 if os.geteuid() == 0:  # root may write everywhere
     os.setgroups([])
     os.setegid(65534)
     os.seteuid(65534)
-print(queries.rollouts(Path(sys.argv[1]))[1])
+print(rollouts.rollouts(Path(sys.argv[1]))[1])
 """
 
 

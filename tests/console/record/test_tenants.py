@@ -84,7 +84,7 @@ def test_what_nobody_looked_at_is_not_stuck_but_stale_and_its_tenant_is_named(tw
     ]
     items = attention.attention(two, NOW).to_dict("records")
     said = [(i["status"], i["title"]) for i in items]
-    assert ("unknown", f"{OTHER}: the API was last read 3 days ago") in said
+    assert ("unknown", f"{OTHER}: the API was last read 3 d ago") in said
     assert [title for _status, title in said if "progress" in title or "not started" in title] == [
         f"{host_name(30)}: in progress for 2 h",
         f"{host_name(31)}: due and not started for 2 h",
@@ -162,7 +162,7 @@ def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest
     monkeypatch.setattr("console.web.shared.viewer.clock", lambda: NOW + 20)
     said = words(opened(monkeypatch, two, "overview"))
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", said)
-    assert f"{OTHER}: the API was last read 3 days ago" in said
+    assert f"{OTHER}: the API was last read 3 d ago" in said
     app = opened(monkeypatch, two, "rollouts")
     took = app.dataframe[0].value.set_index("rollout_id")["took"].to_dict()
     assert (took[THERE], took[SLOW]) == ("50 s", "2 h 00 min")

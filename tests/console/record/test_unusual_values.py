@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
-from console.collect.api.rollouts import ApiOptions
+from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store

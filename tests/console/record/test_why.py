@@ -16,7 +16,7 @@ from console.collect.api.instance_records import action_rows
 from console.collect.api.records import audit_row
 from console.collect.run_logs.spools import sync_spools
 from console.figures.phases import phase_bars
-from console.record.read import durations, rollout_failures, rollouts
+from console.record.read import durations, rollout_failures, rollouts, same_time
 from console.record.write.instances import InstanceRows
 from console.record.write.store import Cursor, open_store
 from tests.console.support.seeded import (
@@ -176,17 +176,15 @@ def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_pat
 
 def test_runs_and_audit_of_the_time_are_those_of_its_hosts(database: Path) -> None:
     first, last = NOW - 6060, NOW - 5600
-    runs = rollout_failures.runs_at_the_time(database, TENANT, NEW, first, last)
-    assert runs[["run_id", "hosts"]].to_numpy().tolist() == [[RUN, 2]]
-    assert not len(rollout_failures.runs_at_the_time(database, TENANT, LATER, first, last))
-    assert not len(rollout_failures.runs_at_the_time(database, TENANT, NEW, NOW - 3000, NOW))
-    counts, events = rollout_failures.audit_at_the_time(database, TENANT, NEW, first, last)
-    assert dict(zip(counts["outcome"], counts["events"], strict=True)) == {"denied": 1, "success": 1}
-    assert events[["host", "outcome"]].to_numpy().tolist() == [[host_name(1), "denied"]]
-    assert not len(rollout_failures.audit_at_the_time(database, TENANT, LATER, first, last)[0])
-    actions = rollout_failures.actions_at_the_time(database, TENANT, NEW, first, last)
-    assert actions[["host", "action", "message"]].to_numpy().tolist() == [[host_name(2), "power-cycle", HOSTILE]]
-    assert not len(rollout_failures.actions_at_the_time(database, TENANT, NEW, NOW - 3000, NOW))
+    found = same_time.beside_rollout(database, TENANT, NEW, first, last)
+    assert found.others[["run_id", "hosts"]].to_numpy().tolist() == [[RUN, 2]]
+    assert dict(zip(found.outcomes["outcome"], found.outcomes["events"], strict=True)) == {"denied": 1, "success": 1}
+    assert found.events[["host", "outcome"]].to_numpy().tolist() == [[host_name(1), "denied"]]
+    assert found.actions[["host", "action", "message"]].to_numpy().tolist() == [[host_name(2), "power-cycle", HOSTILE]]
+    elsewhere = same_time.beside_rollout(database, TENANT, LATER, first, last)
+    assert not len(elsewhere.others) and not len(elsewhere.outcomes)
+    afterwards = same_time.beside_rollout(database, TENANT, NEW, NOW - 3000, NOW)
+    assert not len(afterwards.others) and not len(afterwards.actions)
 
 
 def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

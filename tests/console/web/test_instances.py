@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from console.collect.api.records import policy_row
-from console.record.read import frames, instances
+from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
 from console.record.write.store import Cursor, RunRows, open_store
 from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
@@ -170,7 +170,12 @@ def test_usual_is_of_succeeded_deploys_alone(tmp_path: Path) -> None:
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
         store.put_rollouts(reads)
-    assert instances.instance_usual(path, TENANT, ident(5, 0xB0)) == {"n": 4, "p50": 20.0, "p95": 40.0}
+    assert durations.usual_of_instance(path, TENANT, ident(5, 0xB0)) == {
+        "n": 4,
+        "p50": 20.0,
+        "p95": 40.0,
+        "fleet_p95": 40.0,
+    }
     found, total = instances.instance_targets(path, TENANT, ident(5, 0xB0), NOW, size=2)
     assert (total, found["took_s"].tolist()) == (5, [1000.0, 40.0])
 

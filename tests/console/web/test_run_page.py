@@ -105,11 +105,10 @@ def test_the_grid_says_what_the_results_say_over_all_batches(rolling: Path) -> N
 
 
 def test_what_else_happened_on_the_hosts_of_a_run(rolling: Path) -> None:
-    others = same_time.rollouts_beside_run(rolling, "r", NOW - 960, NOW + 200)
-    assert others[["rollout_id", "hosts"]].to_numpy().tolist() == [[FLEET, 12]]
-    assert len(same_time.rollouts_beside_run(rolling, "r", NOW - 99_000, NOW - 98_000)) == 0
-    actions = same_time.actions_beside_run(rolling, "r", NOW - 960, NOW + 200)
-    assert actions[["host", "action"]].to_numpy().tolist() == [[host_name(3), "reboot"]]
+    found = same_time.beside_run(rolling, "r", NOW - 960, NOW + 200)
+    assert found.others[["rollout_id", "hosts"]].to_numpy().tolist() == [[FLEET, 12]]
+    assert found.actions[["host", "action"]].to_numpy().tolist() == [[host_name(3), "reboot"]]
+    assert len(same_time.beside_run(rolling, "r", NOW - 99_000, NOW - 98_000).others) == 0
 
 
 def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,13 +127,13 @@ def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monk
     # A real run log: its rollouts are named by the run, so they are no others; the audit is of its hosts.
     run = rows(small, "SELECT * FROM runs WHERE run_id = ?", RUN)[0]
     first, last = run["started_at"] - 60, run["ended_at"] + 300
-    assert set(same_time.rollouts_beside_run(small, RUN, first, last)["rollout_id"]) <= {FLEET}
-    counts, events = same_time.audit_beside_run(small, RUN, time.time() - 10 * 86400, time.time())
+    assert set(same_time.beside_run(small, RUN, first, last).others["rollout_id"]) <= {FLEET}
+    found = same_time.beside_run(small, RUN, time.time() - 10 * 86400, time.time())
     wanted = rows(
         small,
         "SELECT count(*) AS n FROM audit_events e JOIN instances i USING (tenant, instance_id)"
         " WHERE i.hostname IN (SELECT host FROM run_hosts WHERE run_id = ?)",
         RUN,
     )[0]["n"]
-    assert counts["events"].sum() == wanted > 0
-    assert (events["outcome"] != "success").all() and len(events)
+    assert found.outcomes["events"].sum() == wanted > 0
+    assert (found.events["outcome"] != "success").all() and len(found.events)

@@ -207,9 +207,10 @@ def test_a_write_of_absolute_values_that_stays_lost_is_ambiguous(sim: Simulator)
     assert caught.value.ambiguous and caught.value.attempts == 2
 
 
+# behaviour 3.5, row 21
 @pytest.mark.parametrize("name", ["get_fleet_update_policy", "redeploy_runtime", "clear_memories", "store_memory"])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_21_429_waits_as_long_as_the_server_says_and_goes_again(sim: Simulator, name: str, form: str) -> None:
+def test_429_waits_as_long_as_the_server_says_and_goes_again(sim: Simulator, name: str, form: str) -> None:
     call = prepared(sim, name)
     sim.fault(operation=name, times=2, status=429, retry_after=7, retry_after_form=form)
     client = Watched(sim)

@@ -50,14 +50,13 @@ class MovingList:
         return [dict(row) for row in self.rows[offset : offset + limit]]
 
 
+# behaviour 3.5, row 22
 @settings(max_examples=300, deadline=None)
 @given(
     size=st.integers(0, 60),
     script=st.lists(st.tuples(st.integers(0, 7), st.lists(st.integers(0, 100), max_size=12)), max_size=12),
 )
-def test_22_rows_that_were_there_all_the_time_are_read_once_each(
-    size: int, script: list[tuple[int, list[int]]]
-) -> None:
+def test_rows_that_were_there_all_the_time_are_read_once_each(size: int, script: list[tuple[int, list[int]]]) -> None:
     moving = MovingList(size, script)
     found = [row["id"] for row in read_all(moving.fetch, page=PAGE)]
     assert len(found) == len(set(found))

@@ -63,11 +63,11 @@ def test_a_value_gets_the_type_of_its_default(value: Any, default: Any, wanted: 
         ("nan", 1.0, "must be a number"),
         (True, 1.0, "must be a number"),
         (3, ["x"], "must be a list"),
-        ([5349], ["x"], "arrived as a number (5349) and not as text"),
-        (5349, "", "arrived as a number (5349) and not as text"),
-        (True, "", "arrived as a truth value (True) and not as text"),
-        (date(2026, 1, 3), "", "arrived as a date (2026-01-03) and not as text"),
-        (["a"], "", "arrived as a list"),
+        ([5349], ["x"], "must be text, but it is the number 5349"),
+        (5349, "", "must be text, but it is the number 5349"),
+        (True, "", "must be text, but it is the boolean True"),
+        (date(2026, 1, 3), "", "must be text, but it is the date 2026-01-03"),
+        (["a"], "", "must be text, but it is the list"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_the_name_of_the_variable(value: Any, default: Any, words: str) -> None:
@@ -77,5 +77,5 @@ def test_what_does_not_fit_is_refused_by_the_name_of_the_variable(value: Any, de
 
 
 def test_the_refusal_of_a_number_says_how_to_write_a_text() -> None:
-    with pytest.raises(GivenError, match=r'Write it in quotes, fleetops_x: "\.\.\.".*put the quotes into the answer'):
+    with pytest.raises(GivenError, match=r'Write it in quotes, fleetops_x: "0755".*type the quotes into the answer'):
         typed("fleetops_x", 5349, "")

@@ -29,7 +29,7 @@ def test_the_readme_says_what_make_makes_of_an_exit_code(tmp_path: Path) -> None
 # reports/2026-11 F8
 def test_nobody_is_told_to_put_the_key_into_a_play() -> None:
     told = " ".join(paragraphs("README.md") + paragraphs("docs/docsite/rst/playbooks.rst"))
-    assert "Never give the key by `environment:`" in told
+    assert "Never set the key with `environment:`" in told
     for path in [*ROOT.glob("docs/docsite/rst/*.rst"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/README.md")]:
         for found in re.finditer(r"^( *)environment:\n((?:\1 +.*\n)+)", path.read_text(), re.M):
             if "FLEETOPS_API_KEY" in found[2]:

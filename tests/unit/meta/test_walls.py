@@ -62,6 +62,7 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
         ("plugins/module_utils/_client", ("ansible", MODULE, STEPS), ()),
         ("plugins/module_utils/_module", (STEPS,), ()),
         ("tests/simulator", ("plugins", "console"), ()),
+        ("tests/second_api", ("plugins", "console"), ()),
         ("console", ("tests", "requests", "ansible"), ()),
         ("console/settings", ("streamlit", *SQLITE, "plotly"), ()),
         ("console/text", ("streamlit", *SQLITE, "plotly", "os", "socket"), ()),

@@ -129,11 +129,12 @@ def test_the_share_of_healthy_instances(words: list[str | None], least: float) -
 # Audit
 
 
+# behaviour 3.5, row 26
 @given(
     st.fixed_dictionaries({key: st.integers(0, 100) for key in ("total_events", "error_events", "denied_events")}),
     st.fixed_dictionaries({key: st.integers(0, 100) for key in ("total_events", "error_events", "denied_events")}),
 )
-def test_26_a_summary_counter_that_goes_backwards_is_no_delta(before: dict[str, int], after: dict[str, int]) -> None:
+def test_a_summary_counter_that_goes_backwards_is_no_delta(before: dict[str, int], after: dict[str, int]) -> None:
     tally = audit_delta(before, after)
     if any(after[key] < before[key] for key in before):
         assert tally is None

@@ -27,7 +27,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     make_plan,
     member_of,
     moved,
-    percentile,
     plan_hash,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import duration, in_words
@@ -164,14 +163,6 @@ def test_for_updates_of_any_component_the_total_counts(updates: dict[str, Any], 
 
 
 # Times
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
-def test_a_percentile_is_one_of_the_values_and_its_share_does_not_exceed_it(values: list[float], share: float) -> None:
-    found = percentile(values, share)
-    assert found in values
-    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
-    assert sum(value < found for value in values) < share * len(values) + 1e-9
 
 
 def test_durations_are_taken_from_succeeded_targets_only_by_number_or_by_times() -> None:

@@ -47,9 +47,10 @@ def watched(samples: list[tuple[float, Any]], **start: Any) -> Watch:
     return watch
 
 
+# behaviour 3.5, row 23
 @CALM
 @given(times=TIMES, skew=st.floats(-90, 90), rounding=st.lists(ROUNDING, min_size=25, max_size=25), data=st.data())
-def test_23_an_agent_that_never_restarted_is_never_said_to_have(
+def test_an_agent_that_never_restarted_is_never_said_to_have(
     times: list[float], skew: float, rounding: list[float], data: st.DataObject
 ) -> None:
     known = data.draw(st.booleans())
@@ -87,9 +88,10 @@ def test_a_live_record_after_the_restart_proves_it(
     assert watch.evidence(completed=False, settled=False) == ("boot_time" if known else "uptime")
 
 
+# behaviour 3.5, row 24
 @CALM
 @given(uptime=st.floats(0, 1000), since=st.floats(0, 1000))
-def test_24_neither_the_cache_nor_an_older_record_counts(uptime: float, since: float) -> None:
+def test_neither_the_cache_nor_an_older_record_counts(uptime: float, since: float) -> None:
     cached = record(CALL + since, CALL + since - uptime, cached=True)
     older = record(CALL - since, CALL - since + 2)
     for health in (cached, {**cached, "cached": None}, {**cached, "cached": "false"}, older):

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is stored of a task's result: its message, the ids that it names, and its values, within limits. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number
+from console.record.write.store import to_json
+
+RESULT_MOST = 64 * 1024
+"""Bytes of the JSON that is stored of one result."""
+
+_TEXT_MOST = 8 * 1024
+_KEPT_VALUE_MOST = 2 * 1024
+_REF_MOST = 200
+_DEEPEST_LINK = 5
+
+_LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
+_LINKS |= {"action_id": "action", "runtime_task_id": "task"}
+_LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
+_DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
+
+TROUBLE = frozenset({"failed", "ignored", "unreachable"})
+"""The statuses of results that are stored whole."""
+
+
+def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The ids that a result names, as (kind, id). Those in lists of records are left out: a task that lists a hundred
+    rollouts has not worked on them."""
+    for key, value in result.items():
+        if isinstance(value, Mapping):
+            if depth < _DEEPEST_LINK:
+                yield from references(value, depth + 1)
+        elif key in _LINKS:
+            yield from _reference(_LINKS[key], value)
+        elif isinstance(value, list):
+            kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
+            for item in value if kind else ():
+                yield from _reference(kind or "", item)
+
+
+def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and 0 < len(value.strip()) <= _REF_MOST:
+        yield kind, value.strip()
+
+
+def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
+    """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out for its size.
+
+    whole: all values; else only ids and durations.
+    """
+    if not whole:
+        result = {
+            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
+        }
+    if not result:
+        return None, False
+    text = to_json(result)
+    if len(text.encode()) <= RESULT_MOST:
+        # The run log says so when it has cut a result down itself.
+        return text, result.get("truncated") is True
+    small: dict[str, Any] = {}
+    left = RESULT_MOST - 1024
+    for key, value in result.items():
+        size = len(to_json(value).encode())
+        cost = len(to_json(key).encode()) + min(size, _KEPT_VALUE_MOST) + 64
+        if cost > left:
+            continue
+        left -= cost
+        small[key] = value if size <= _KEPT_VALUE_MOST else f"({size:,} bytes left out)"
+    return to_json(small), True
+
+
+def message_of(result: Mapping[str, Any], status: str) -> str | None:
+    """The message of a result, shortened; None without any."""
+    names: tuple[str, ...] = ("msg", "message", "skip_reason", "censored")
+    if status in TROUBLE:
+        names += ("module_stderr", "stderr", "exception", "reason")
+    for name in names:
+        value = result.get(name)
+        if value not in (None, "", [], {}):
+            return _shortened(value, _TEXT_MOST)
+    return None
+
+
+def item_of(result: Mapping[str, Any]) -> str | None:
+    """The loop item of a result, shortened; None without any."""
+    value = result.get("item")
+    return None if value is None else _shortened(value, _REF_MOST)
+
+
+def _shortened(value: Any, most: int) -> str:
+    text = value if isinstance(value, str) else to_json(value)
+    return text if len(text) <= most else text[: most - 4] + " ..."

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lookup: the state of a rolling run, which its roles keep as the fact fleetops_run of localhost."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: run_state
+author:
+  - The fleetops.agents contributors (@fleetops)
+version_added: 0.2.0
+short_description: The state of a rolling run
+description:
+  - The roles C(fleet_preflight) and C(fleet_report) keep the state of a run as the fact C(fleetops_run) of
+    C(localhost). This lookup reads it from the variables of the play and returns the next one, for C(set_fact) to
+    store. The README of the role C(fleet_preflight) lists its keys.
+  - The terms V(instances) and V(outcomes) collect a variable of each host.
+  - The server is not asked, and nothing is stored. It is of use in these roles, or in a rolling play of your own.
+options:
+  _terms:
+    description:
+      - One of these words.
+      - V(instances), all hosts of the play with their C(fleetops_instance_id).
+      - V(outcomes), the C(fleetops_result) of each host whose batch has begun.
+      - V(started), the state before the gate is asked about the first batch.
+      - V(refused), the state of a run that ends before that.
+      - V(batch_started), the state with the hosts of the play's current batch.
+      - V(judged), the state with the verdict of the gate.
+      - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
+      - V(reported), the state with what the report says of the run as a whole.
+    type: list
+    elements: str
+    required: true
+  plan:
+    description: With V(started) and V(refused), the result of M(fleetops.agents.rollout_plan), empty if there is none.
+    type: dict
+    default: {}
+  expected_seconds:
+    description: With V(started) and V(batch_started), how many seconds a batch takes if no plan says so.
+    type: float
+    default: 180
+  override_reason:
+    description: With V(started), why the maintenance window is overridden, empty if it is not.
+    type: str
+    default: ""
+  reason:
+    description: With V(refused), why the run ends.
+    type: str
+    default: The run was refused.
+  gate:
+    description: With V(judged), the result of M(fleetops.agents.rollout_gate).
+    type: dict
+    default: {}
+  report:
+    description: With V(reported), the RV(fleetops.agents.rollout_report#module:report).
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Report what the run did
+  fleetops.agents.rollout_report:
+    instances: "{{ lookup('fleetops.agents.run_state', 'instances') }}"
+    outcomes: "{{ lookup('fleetops.agents.run_state', 'outcomes') }}"
+  run_once: true
+
+- name: Record what became of the batch
+  ansible.builtin.set_fact:
+    fleetops_run: "{{ lookup('fleetops.agents.run_state', 'batch_ended') }}"
+  run_once: true
+  delegate_to: localhost
+  delegate_facts: true
+"""
+
+RETURN = r"""
+_raw:
+  description: One mapping, the state, or of the names of hosts to their ids or results.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
+
+
+class LookupModule(LookupBase):
+    """Reads the play's variables; what a state is and how it changes is in plugins/module_utils/_rules/run_state.py."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
+        self._variables = variables or {}
+        if len(terms) != 1 or terms[0] not in _TERMS:
+            raise AnsibleLookupError(
+                f"The lookup fleetops.agents.run_state takes one of {', '.join(_TERMS)}, and not {terms}."
+            )
+        try:
+            return [_TERMS[terms[0]](self)]
+        except ValueError as problem:
+            raise AnsibleLookupError(str(problem)) from None
+
+    def instances(self) -> dict[str, Any]:
+        return self._of_hosts(self._variables["ansible_play_hosts_all"], "fleetops_instance_id")
+
+    def outcomes(self) -> dict[str, Any]:
+        return self._of_hosts(self._state()["begun"], "fleetops_result")
+
+    def started(self) -> dict[str, Any]:
+        return run_state.started(
+            self.instances(),
+            self.get_option("plan"),
+            group=run_state.free_group(self._variables["groups"]),
+            expected_seconds=self.get_option("expected_seconds"),
+            override_reason=self.get_option("override_reason"),
+        )
+
+    def refused(self) -> dict[str, Any]:
+        group = run_state.free_group(self._variables["groups"])
+        return run_state.refused(self.get_option("reason"), self.get_option("plan"), group=group)
+
+    def batch_started(self) -> dict[str, Any]:
+        names, seconds = self._variables["ansible_play_batch"], self.get_option("expected_seconds")
+        return run_state.batch_started(self._state(), names, expected_seconds=seconds)
+
+    def judged(self) -> dict[str, Any]:
+        return run_state.judged(self._state(), self.get_option("gate"))
+
+    def batch_ended(self) -> dict[str, Any]:
+        state = self._state()
+        results = self._of_hosts(state["batch"], "fleetops_result")
+        return run_state.batch_ended(state, results, self._variables["ansible_play_batch"])
+
+    def reported(self) -> dict[str, Any]:
+        return run_state.reported(self._state(), self.get_option("report"))
+
+    def _state(self) -> dict[str, Any]:
+        localhost = self._variables["hostvars"]["localhost"]
+        if "fleetops_run" not in localhost:
+            raise AnsibleLookupError(
+                "There is no run: the fact fleetops_run of localhost is not set. Import the role "
+                "fleetops.agents.fleet_preflight in a play before this one."
+            )
+        return localhost["fleetops_run"]
+
+    def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
+        """The variable of each host that has it, by the host's name."""
+        hostvars = self._variables["hostvars"]
+        return {name: hostvars[name][variable] for name in names if variable in hostvars[name]}
+
+
+_TERMS = {
+    method.__name__: method
+    for method in (
+        LookupModule.instances,
+        LookupModule.outcomes,
+        LookupModule.started,
+        LookupModule.refused,
+        LookupModule.batch_started,
+        LookupModule.judged,
+        LookupModule.batch_ended,
+        LookupModule.reported,
+    )
+}

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Seconds, ages and sizes in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.text import times
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_a_rounded_duration_has_one_unit(seconds: float, text: str) -> None:
+    assert times.rounded(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "just now"), (9, "just now"), (38, "38 s ago"), (61, "1 min 01 s ago")]
+)
+def test_an_age_below_ten_seconds_is_just_now(seconds: float, text: str) -> None:
+    assert times.ago(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 KiB"), (512, "0.5 KiB"), (2048, "2 KiB"), (20_000, "20 KiB"), (1_572_864, "1.5 MiB"), (2**31, "2,048 MiB")],
+)
+def test_a_size_has_a_decimal_only_where_it_says_something(count: float, text: str) -> None:
+    assert times.size(count) == text

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of a rolling run: what each batch leaves behind, and what the gate is asked about next."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state import (
+    batch_ended,
+    batch_started,
+    free_group,
+    judged,
+    refused,
+    reported,
+    started,
+)
+
+FLEET = {f"agent-{n:03d}": f"id-{n}" for n in range(1, 6)}
+PLAN = {
+    "planned": {name: FLEET[name] for name in ("agent-001", "agent-002", "agent-003", "agent-004")},
+    "batches": [
+        {"instances": ["agent-001"], "p90_seconds": 40.0},
+        {"instances": ["agent-002", "agent-003", "agent-004"], "p90_seconds": 90.0},
+    ],
+    "plan_hash": "abc",
+    "left_alone": ["agent-005"],
+    "gone": [],
+}
+GOOD, BAD, SKIPPED = {"changed": True}, {"failed": True, "msg": "No."}, {"skipped": True}
+
+
+def run_of(plan: dict[str, Any]) -> dict[str, Any]:
+    return started(FLEET, plan, group="fleetops_planned", expected_seconds=180.0, override_reason="")
+
+
+def after(state: dict[str, Any], names: list[str], results: dict[str, Any], *, dropped: str = "") -> dict[str, Any]:
+    """The state after a whole batch."""
+    begun = batch_started(state, names, expected_seconds=180.0)
+    return batch_ended(begun, results, [name for name in names if name != dropped])
+
+
+def test_the_gate_is_asked_about_the_first_batch_of_the_plan() -> None:
+    state = run_of(PLAN)
+    assert (state["next_batch"], state["expected_seconds"]) == ({"agent-001": "id-1"}, 40.0)
+    assert state["waiting"] == state["planned"] == PLAN["planned"]
+    assert (state["plan_hash"], state["left_alone"], state["verdict"]) == ("abc", ["agent-005"], "fail")
+
+
+def test_without_a_plan_every_instance_is_looked_at_and_the_gate_is_asked_about_one() -> None:
+    state = run_of({})
+    assert state["planned"] == FLEET
+    assert (state["next_batch"], state["expected_seconds"]) == ({"agent-001": "id-1"}, 180.0)
+
+
+def test_a_plan_with_nothing_to_do_passes_without_the_gate() -> None:
+    state = run_of({"planned": {}, "batches": [], "left_alone": list(FLEET)})
+    assert (state["verdict"], state["reasons"], state["next_batch"]) == ("pass", [], {})
+
+
+def test_a_refused_run_plans_nothing_and_keeps_the_hash_and_the_reason() -> None:
+    state = refused("The plan moved.", PLAN, group="fleetops_planned_2")
+    assert (state["verdict"], state["reasons"], state["plan_hash"]) == ("fail", ["The plan moved."], "abc")
+    assert (state["planned"], state["refused"], state["group"]) == ({}, True, "fleetops_planned_2")
+    assert set(state) == set(run_of(PLAN)) | {"refused"}
+
+
+def test_the_next_batch_has_the_ids_and_the_seconds_of_the_plan_and_later_ones_the_given_seconds() -> None:
+    first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
+    second = batch_started(first, ["agent-002", "agent-003"], expected_seconds=180.0)
+    assert second["next_batch"] == {"agent-002": "id-2", "agent-003": "id-3"}
+    assert second["expected_seconds"] == 90.0
+    third = batch_started(batch_ended(second, {}, second["batch"]), ["agent-004"], expected_seconds=180.0)
+    assert third["expected_seconds"] == 180.0
+    assert third["begun"] == ["agent-001", "agent-002", "agent-003", "agent-004"]
+
+
+def test_a_batch_leaves_updated_failed_and_waiting_instances() -> None:
+    first = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD})
+    state = after(
+        first,
+        ["agent-002", "agent-003", "agent-004"],
+        {"agent-002": GOOD, "agent-003": BAD, "agent-004": SKIPPED},
+    )
+    assert state["updated"] == {"agent-001": "id-1", "agent-002": "id-2"}
+    assert state["failed"] == ["agent-003"]
+    assert state["waiting"] == {"agent-004": "id-4"}
+    assert (state["batches"], state["last_batch"]) == (2, ["agent-002", "agent-003", "agent-004"])
+
+
+def test_a_host_that_ansible_dropped_has_failed_whatever_its_result_says() -> None:
+    state = after(run_of(PLAN), ["agent-001"], {"agent-001": GOOD}, dropped="agent-001")
+    assert (state["failed"], state["updated"]) == (["agent-001"], {})
+
+
+def test_an_instance_that_the_run_does_not_plan_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"^agent-005 cannot be in this batch: .* group fleetops_planned\.$"):
+        batch_started(run_of(PLAN), ["agent-001", "agent-005"], expected_seconds=180.0)
+
+
+def test_a_gate_without_a_verdict_is_a_failure_with_its_message() -> None:
+    state = run_of(PLAN)
+    passed = judged(state, {"verdict": "pass", "reasons": []})
+    assert (passed["verdict"], passed["reasons"]) == ("pass", [])
+    skipped = judged(state, {"skipped": True, "msg": "Not done."})
+    assert (skipped["verdict"], skipped["reasons"]) == ("fail", ["Not done."])
+    assert judged(state, {})["reasons"] == ["The gate gave no answer."]
+
+
+def test_the_report_decides_how_the_run_ended() -> None:
+    report = {"verdict": "fail", "reasons": ["1 failed."], "why": {"agent-001": "No."}, "counts": {}}
+    state = reported(run_of(PLAN), report)
+    assert (state["verdict"], state["reasons"], state["why"]) == ("fail", ["1 failed."], {"agent-001": "No."})
+    assert "counts" not in state
+
+
+@pytest.mark.parametrize(
+    ("groups", "free"),
+    [
+        ([], "fleetops_planned"),
+        (["all", "fleetops_instances", "fleetops_planned_by_hand"], "fleetops_planned"),
+        (["fleetops_planned"], "fleetops_planned_2"),
+        (["fleetops_planned", "fleetops_planned_2"], "fleetops_planned_3"),
+    ],
+)
+def test_each_run_of_a_process_has_a_group_of_its_own(groups: list[str], free: str) -> None:
+    assert free_group(groups) == free
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(list(PLAN["planned"])), st.sampled_from([None, GOOD, BAD, SKIPPED])), max_size=4
+    ),
+    st.sets(st.sampled_from(list(PLAN["planned"]))),
+)
+def test_each_planned_instance_is_updated_failed_or_waiting_and_the_state_is_plain_data(
+    rounds: list[dict[str, Any]], dropped: set[str]
+) -> None:
+    state, seen = run_of(PLAN), set()
+    for results in rounds:
+        names = [name for name in results if name not in seen]
+        seen |= set(names)
+        begun = batch_started(state, names, expected_seconds=180.0)
+        known = {name: result for name, result in results.items() if result is not None}
+        state = batch_ended(begun, known, set(names) - dropped)
+    assert sorted([*state["updated"], *state["failed"], *state["waiting"]]) == sorted(PLAN["planned"])
+    assert set(state["updated"]) | set(state["failed"]) <= seen == set(state["begun"])
+    assert json.loads(json.dumps(state)) == state
