@@ -254,11 +254,11 @@ def test_the_password_of_a_proxy_that_does_not_answer_is_in_no_line(
 @pytest.mark.parametrize(
     ("instances", "sentence"),
     [
-        ({"agent-001": 0o755}, "instances: agent-001 is not text but the number 493. What was written may have been"),
-        ({"agent-001": {"instance_id": 0o755}}, "instances: agent-001 is not text but the number 493."),
+        ({"agent-001": 0o755}, "instances: agent-001 must be text, but it is the number 493, which may differ from"),
+        ({"agent-001": {"instance_id": 0o755}}, "instances: agent-001 must be text, but it is the number 493"),
         ({"agent-001": None}, "instances: agent-001 has no instance_id."),
         ({"agent-001": ""}, "instances: agent-001 has no instance_id."),
-        ({7: "a"}, "instances: the name 7 is no text. Put it in quotes."),
+        ({7: "a"}, "instances: the name 7 must be text. Write it in quotes."),
     ],
 )
 def test_an_id_that_is_no_text_is_refused(instances: dict[Any, Any], sentence: str) -> None:
