@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
@@ -53,7 +54,6 @@ _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_s
 # Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
 _MARGIN = 16384
 _DEEPEST = 40
-_UNCHANGED = '{"changed":false}'
 
 
 def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Redactor) -> dict[str, Any]:
@@ -80,17 +80,17 @@ def is_kept_whole(result: Mapping[str, Any], event: str) -> bool:
     return (event in _FULL_EVENTS or bool(result.get("changed"))) and not _is_censored(result)
 
 
-def result_text(result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor) -> str:
-    """The ``res`` of an event as JSON; of a result that JSON cannot say, the status and ids alone."""
+def storable_result(
+    result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor
+) -> dict[str, Any] | None:
+    """``kept_result``; the status and ids only of a result that JSON cannot represent; None if there is no result."""
     if result is None:
-        return "null"
+        return None
     try:
-        kept = kept_result(result, event, limit, redactor)
-        # What nearly every result comes to.
-        return _UNCHANGED if len(kept) == 1 and kept.get("changed") is False else dump(kept, redactor)
+        return kept_result(result, event, limit, redactor)
     except (TypeError, ValueError, RecursionError):
-        # NaN, or itself inside itself.
-        return dump({**core_result(result, redactor), "truncated": True}, redactor)
+        # A NaN, or a value that contains itself.
+        return {**core_result(result, redactor), "truncated": True}
 
 
 def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -135,19 +135,19 @@ def _is_censored(result: Mapping[str, Any]) -> bool:
 
 
 def _censored(result: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {"censored": CENSORED}
+    kept: dict[str, Any] = {"censored": CENSORED}
     kept.update({key: bool(result[key]) for key in ("changed", "failed", "unreachable", "skipped") if key in result})
     kept.update({key: result[key] for key in ("attempts", "retries") if isinstance(result.get(key), int)})
     return kept
 
 
 def _core(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in result.items():
         if key in _CORE:
             if isinstance(value, str):
                 kept[key] = redactor.text(value)[:_LONGEST_ID]
-            elif value is None or isinstance(value, (bool, int, float)):
+            elif value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
                 kept[key] = value
     return kept
 
