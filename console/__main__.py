@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console without a browser: `python -m console sync` and its twins of the pages; `serve` starts those.
+"""The command line of the console: `python -m console sync`, the lists, maintenance, and `serve` for the pages.
 
 `python -m console` works in the collection's folder, `python /path/to/that/folder/console` anywhere.
 """
@@ -25,12 +25,12 @@ if sys.version_info < (3, 11):
     sys.exit(2)
 _FOLDER = Path(__file__).resolve().parent
 if not __package__:
-    # Started by its path: Python has put this folder itself on the path, where its modules would hide others by name.
+    # Started by its path: Python has put this folder on sys.path, where its modules would hide others by name.
     sys.path[:] = [str(_FOLDER.parent), *(entry for entry in sys.path if Path(entry).resolve() != _FOLDER)]
 
 
 def _lacks(missing: ModuleNotFoundError) -> int:
-    """Say which package this Python lacks; a module of the collection that is missing is an error of its own."""
+    """Report the missing package. A missing module of the collection itself is raised again."""
     package = (missing.name or "").partition(".")[0]
     if package in ("", "console", "ansible_collections"):
         raise missing
@@ -42,10 +42,9 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, serve, upkeep
+    from console.cli import check, imports, lists, maintenance, serve
     from console.cli.options import OutputError, at_least_one, database_option, put, say
-    from console.record.problem import DatabaseProblem
-    from console.record.write.store import StoreError
+    from console.record.opening import DatabaseProblem
     from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
     from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
@@ -61,8 +60,8 @@ exit codes:
   2    wrong usage or settings; nothing was done
   3    the database cannot be used
        (check has codes of its own: see check --help)
-  130  interrupted; what was stored until then stays, and the next sync goes on from there
-  141  the program that the output was piped to has ended
+  130  interrupted; what was stored until then stays, and the next sync continues from there
+  141  the program that reads the output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
@@ -71,7 +70,7 @@ FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER.
 """
 
 
-# What sync reads of each instance when it is told to: sync.instances.KINDS, which is not imported for --help.
+# What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
 _DETAILS = {
     "health": "the health that the server has stored",
     "updates": "versions and available updates",
@@ -87,13 +86,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. An output that nobody reads any more ends it without a word."""
+    """Run one command; returns the exit code. When the reader of the output has ended, nothing is reported."""
     try:
         try:
             with _saying_warnings():
                 return _run(arguments)
         finally:
-            # Here and not at Python's end, which would complain. argparse has written its --help by now.
+            # Flushed here: at exit Python would report the error itself. argparse has written its --help by now.
             sys.stdout.flush()
             sys.stderr.flush()
     except BrokenPipeError:
@@ -110,16 +109,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         return say(error, USAGE)
     except OutputError as error:
         return say(error, PARTLY)
-    except (StoreError, DatabaseProblem) as error:
+    except DatabaseProblem as error:
         return say(error, NO_DATABASE)
     except ModuleNotFoundError as missing:
         return _lacks(missing)
     except KeyboardInterrupt:
-        return say("Interrupted. What was done until now stays; the same command goes on from there.", INTERRUPTED)
+        return say("Interrupted. What was done until now is kept; the same command continues from there.", INTERRUPTED)
 
 
 def _write_nowhere(*streams: TextIO) -> None:
-    """What is left in the buffers of streams that nobody reads goes nowhere, also at Python's own end."""
+    """Discard what is left in the buffers of streams that nobody reads, so that Python does not report it at exit."""
     for stream in streams:
         try:
             stream.flush()
@@ -135,7 +134,7 @@ class _Warnings(logging.Handler):
 
 @contextlib.contextmanager
 def _saying_warnings() -> Iterator[None]:
-    """What the console's code warns of is on standard error, in the form of all its sentences there."""
+    """Write warnings of the console's code to standard error, in the form of its other messages."""
     handler, log = _Warnings(logging.WARNING), logging.getLogger("console")
     log.addHandler(handler)
     try:
@@ -158,11 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     sync.set_defaults(run=_sync)
     database_option(sync)
     sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
-    sync.add_argument("--no-spools", action="store_true", help="leave the run logs out")
-    sync.add_argument("--no-api", action="store_true", help="leave the API out; no key is needed then")
-    sync.add_argument("--no-audit", action="store_true", help="leave the audit out (it costs two calls an instance)")
+    sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
+    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is needed then")
+    sync.add_argument("--no-audit", action="store_true", help="do not read the audit (two calls for each instance)")
     sync.add_argument(
-        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts looked at (%(default)s)"
+        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts to read (%(default)s)"
     )
     sync.add_argument(
         "--audit-events",
@@ -179,10 +178,10 @@ def _parser() -> argparse.ArgumentParser:
         help="read the audit and the details of this instance only (host name or id; may be repeated)",
     )
     for kind, what in _DETAILS.items():
-        sync.add_argument(f"--{kind}", action="store_true", help=f"read {what} too (one call an instance)")
+        sync.add_argument(f"--{kind}", action="store_true", help=f"also read {what} (one call for each instance)")
     sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
     sync.add_argument(
-        "--remove-loaded", action="store_true", help="remove the run log of an ended run once it is stored whole"
+        "--remove-loaded", action="store_true", help="remove the run log of an ended run once all of it is stored"
     )
     sync.add_argument("--quiet", action="store_true", help="no progress")
     imports.register(sync, _Parser)
@@ -190,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.register(commands)
     lists.register(commands)
     check.register(commands)
-    upkeep.register(commands)
+    maintenance.register(commands)
     return parser
 
 
@@ -201,7 +200,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.progress import TerminalProgress, silent
 
     if options.no_spools and options.no_api:
-        raise SettingsError("With both --no-spools and --no-api there is nothing to sync.")
+        raise SettingsError("With both --no-spools and --no-api there is nothing to sync; leave one of them out.")
     try:
         connection = None if options.no_api else load_api()
     except NotSetError as error:

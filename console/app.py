@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The console's entry: which pages there are, and the server in front of them. Started by ``python -m console serve``.
+"""The Streamlit entry point: the list of pages, and the ASGI app. Started by ``python -m console serve``.
 
 Streamlit imports this file once for its server, and runs it as a script at every visit of a page.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamlit as st
 
-# Streamlit puts this script's folder on the path; the package lies one above.
+# Streamlit puts this script's folder on sys.path; the package is in its parent.
 if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, ROOT)
 
@@ -21,12 +21,12 @@ if __name__ == "__main__":
     from console.web import sign_in
     from console.web.browser import navigation
     from console.web.shared.pages import PAGES
-    from console.web.startup import settle
+    from console.web.startup import warm_up
 
-    settle()
+    warm_up()
     st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
 
-    # Not in a folder named pages: Streamlit would run a deep link to it without this script, as of the first visit.
+    # The pages are not in a folder named pages: Streamlit would run a link to one of them without this script.
     first = PAGES[0]
     sign_in.run(
         [

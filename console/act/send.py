@@ -18,9 +18,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
-from console.record.opening import Row, StoreError
+from console.record.opening import DatabaseProblem
+from console.record.rows import Row, storable
 from console.record.write.console_actions import Ledger, open_ledger
-from console.record.write.store import storable
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, SettingsError
 from console.settings.identity import Identity
@@ -73,7 +73,7 @@ def act(
 ) -> Outcome:
     """Carry out one attempt, or refuse it. The attempt is recorded before anything is sent, then its outcome.
 
-    Raises StoreError when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt stands
+    Raises DatabaseProblem when the attempt cannot be recorded (nothing was sent then), or its outcome (the attempt is
     in the record without one).
     """
     with _ledger(database, attempt, now()) as (ledger, is_new):
@@ -91,8 +91,10 @@ def act(
         }
         try:
             ledger.end(row)
-        except StoreError as error:
-            raise StoreError(f"Its outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}") from error
+        except DatabaseProblem as error:
+            raise DatabaseProblem(
+                f"Its outcome ({outcome.word}: {outcome.sentence}) cannot be recorded. {error}"
+            ) from error
     return outcome
 
 
@@ -101,13 +103,13 @@ def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledge
     """The ledger with the attempt in it, and whether it is new there."""
     try:
         ledger = open_ledger(database)
-    except StoreError as error:
-        raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+    except DatabaseProblem as error:
+        raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
     with ledger:
         try:
             is_new = ledger.begin(_attempt_row(attempt, at))
-        except StoreError as error:
-            raise StoreError(f"Nothing was sent, because it cannot be recorded. {error}") from error
+        except DatabaseProblem as error:
+            raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
         yield ledger, is_new
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command for monitoring: one line a figure, exit code 0, 1 or 2, and a Prometheus textfile."""
+"""The command for monitoring: one line for each figure, exit code 0, 1 or 2, and a Prometheus textfile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ exit codes:
   2    at least one critical, the database cannot be read, or wrong usage
 
 Limits are WARNING,CRITICAL: times as 90s, 10min, 24h or 3d, sizes as 512KiB or 10MiB, counts as whole numbers. One of
-them may be off, or both: "off". Run it from cron or a timer; nothing of this stays running.
+them may be off; a single off switches off both. Run it from cron or a timer; it does not keep running.
 """
 
 
@@ -34,8 +34,8 @@ def register(commands: Any) -> None:
     """Add the command to the parser's."""
     check = commands.add_parser(
         "check",
-        help="judge the record for monitoring",
-        description="Judges how fresh the record is and what it says of the fleet.",
+        help="check the record for monitoring",
+        description="Checks how fresh the record is, and the fleet by what is recorded.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -64,21 +64,21 @@ def _limits(unit: str) -> Callable[[str], Limits]:
     def parse(text: str) -> Limits:
         parts = [None if part.strip() == "off" else measure(part, unit) for part in text.split(",")]
         if len(parts) > 2 or (len(parts) == 1 and parts[0] is not None):
-            raise argparse.ArgumentTypeError(f"{text!r} is not WARNING,CRITICAL")
+            raise argparse.ArgumentTypeError(f"must be WARNING,CRITICAL or off; it is {text!r}")
         warning, critical = parts if len(parts) == 2 else (None, None)
         if warning is not None and critical is not None and warning > critical:
-            raise argparse.ArgumentTypeError(f"{text!r} is critical before it is a warning")
+            raise argparse.ArgumentTypeError(f"must not be critical below the warning; it is {text!r}")
         return Limits(warning, critical)
 
     return parse
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: frames take a second to load.
+    # Imported here: pandas takes a second to load.
     from console.monitoring.backlog import backlog
     from console.monitoring.checks import Check, judge, metrics, worst
     from console.monitoring.limits import Level
-    from console.record.problem import DatabaseProblem
+    from console.record.opening import DatabaseProblem
     from console.record.read.record_health import spool_positions, vitals
 
     now = time.time()
@@ -106,14 +106,14 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all: the exporter may read at any moment."""
+    """Write the whole file or nothing: the exporter may read it at any moment."""
     try:
         with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
             written = Path(stream.name)
             try:
                 stream.write(text)
                 stream.flush()
-                # For the exporter's account, as textfiles are.
+                # The exporter runs under another account.
                 written.chmod(0o644)
                 written.replace(file)
             except BaseException:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`sync awx` and `sync runner DIR`: runs that were made elsewhere, into the same tables as the run log's."""
+"""`sync awx` and `sync runner DIR`: runs of AWX and ansible-runner, into the same tables as those of the run log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ certificate, FLEETOPS_AWX_CA_PATH."""
 
 
 def register(sync: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
-    """Add the sources to the parser of `sync`; without one it stays what it is."""
+    """Add the sources to the parser of `sync`; without a source it reads the run logs and the API."""
     sources = sync.add_subparsers(dest="source", metavar="source", parser_class=parser_class, title="other sources")
 
     awx = sources.add_parser("awx", help="jobs of AWX or Automation Platform", description=_AWX, allow_abbrev=False)
@@ -43,7 +43,7 @@ def register(sync: argparse.ArgumentParser, parser_class: type[argparse.Argument
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    # No default of their own: what was given before the source's name stays.
+    # Without a default of their own: an option given before the name of the source keeps its value.
     parser.add_argument("--db", metavar="FILE", default=argparse.SUPPRESS, help="the database")
     parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
 

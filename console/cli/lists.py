@@ -38,7 +38,7 @@ def register(commands: Any) -> None:
     failures.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
 
     stuck = commands.add_parser(
-        "stuck", help="what does not move though it should, and what nobody knows", allow_abbrev=False
+        "stuck", help="list targets that make no progress, uncertain targets and lost runs", allow_abbrev=False
     )
     stuck.set_defaults(run=_stuck)
     _common(stuck)
@@ -52,7 +52,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
-    """The rules of what is stuck."""
+    """Add the options that say what counts as stuck."""
     parser.add_argument(
         "--slower",
         type=at_least_one,
@@ -77,25 +77,23 @@ def stuck_options(parser: argparse.ArgumentParser) -> None:
 
 
 def stuck_rules(options: argparse.Namespace) -> Any:
-    """The rules that the options name, as queries.StuckRules."""
+    """The rules that the options name, as StuckRules."""
     from console.record.read.stuck import StuckRules
 
     return StuckRules(slower=options.slower, at_least=options.at_least, grace=options.grace)
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here and below: frames take a second to load.
-
     of_runs = options.command == "runs"
     read, columns = (runs.runs, _RUNS) if of_runs else (rollouts.rollouts, _ROLLOUTS)
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
     if of_runs:
-        # Of an old record nobody knows.
+        # An old run log does not say it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")
     if options.status and not total:
         known = runs.statuses(settings.database, options.command)
-        there = f"there are: {', '.join(known)}" if known else "there are none at all"
+        there = f"known: {', '.join(known)}" if known else "none is stored"
         return say(f"note: no {options.command} with the status {' or '.join(options.status)}; {there}.", code)
     return code
 
@@ -117,7 +115,7 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
-    """Write the rows; ``of``: how many there are if not all of them are among the rows."""
+    """Write the rows; ``of``: how many there are, if there are more than these rows, else ''."""
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     put(listing(rows, columns.split(), options.format))
     return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands share: options with their checks, durations as people write them, sentences on standard error."""
+"""What the commands share: options with their checks, durations in words, sentences on standard error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OutputError(Exception):
 
 
 def put(text: str) -> None:
-    """Write to standard output, at once. Raises OutputError, and BrokenPipeError when nobody reads it any more."""
+    """Write to standard output and flush it. Raises OutputError, and BrokenPipeError when the reader has ended."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -51,7 +51,7 @@ def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
     value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; it is {text!r}")
     return value
 
 
@@ -60,7 +60,7 @@ def days(text: str) -> int | None:
     if text == "never":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of days of at least 1, and not never")
+        raise argparse.ArgumentTypeError(f"must be 'never' or a whole number of days, 1 or more; it is {text!r}")
     return int(text)
 
 
@@ -70,7 +70,7 @@ def duration(text: str) -> float:
 
 
 def measure(text: str, unit: str) -> float:
-    """A figure of the unit "seconds", "bytes" or "count"."""
+    """The value of ``text`` in ``unit``: seconds, bytes or count."""
     if unit == "seconds":
         return duration(text)
     if unit == "bytes":
@@ -81,5 +81,5 @@ def measure(text: str, unit: str) -> float:
 def _measure(text: str, units: dict[str, float], like: str) -> float:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
     if found is None or found[2] not in units:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {like}")
+        raise argparse.ArgumentTypeError(f"must be {like}; it is {text!r}")
     return float(found[1]) * units[found[2]]

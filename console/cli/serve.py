@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m console serve`: the pages, on this machine alone unless there is a login."""
+"""`python -m console serve`: serves the pages, on this machine only unless there is a login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import database_option, put
-from console.record.opening import StoreError, is_copy, is_current
+from console.record.opening import DatabaseProblem, is_copy, is_current
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, load_acting
@@ -23,7 +23,7 @@ from console.settings.invocation import COMMAND
 from console.settings.login_file import Login, is_loopback, load_login
 
 LOOPBACK = "127.0.0.1"
-# Looked for before this process becomes the server's, in which a page would be the first to notice.
+# Checked before this process becomes the server, where a missing package would show only when a page is opened.
 _NEEDED = ("streamlit", "pandas", "plotly", "requests")
 _APP = Path(__file__).parents[1] / "app.py"
 
@@ -45,19 +45,19 @@ def register(commands: Any) -> None:
 def _port(text: str) -> int:
     value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+        raise argparse.ArgumentTypeError(f"must be a port number, 0 to 65535; it is {text!r}")
     return value
 
 
 def _address(text: str) -> str:
-    # Sockets take an empty address for all there are.
+    # A socket bound to an empty address listens on all addresses.
     if not text.strip():
-        raise argparse.ArgumentTypeError("an address is empty")
+        raise argparse.ArgumentTypeError("must not be empty")
     return text.strip()
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Make this process the server; it does not come back. Raises SettingsError and StoreError before that."""
+    """Replace this process by the server; does not return. Raises SettingsError and DatabaseProblem before that."""
     for package in _NEEDED:
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     login = load_login(acting.login) if acting.login else None
     if login is None and not is_loopback(options.address):
         raise SettingsError(
-            f"Other machines reach {options.address}, and there is no login: "
+            f"Other machines can reach {options.address}, and no login is configured: "
             f"set FLEETOPS_CONSOLE_LOGIN, or serve on {LOOPBACK}."
         )
     _make_ready(settings)
@@ -77,18 +77,19 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     host = f"[{options.address}]" if ":" in options.address else options.address
     put(f"The console is at http://{host}:{port} (Ctrl-C stops it).\n")
-    # Streamlit takes this process over, so that signals reach it.
+    # Streamlit replaces this process, so that signals reach it.
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
 
 
 def _make_ready(settings: Settings) -> None:
-    """Pages only read: they find a database of this version, at the default place if only an empty one.
+    """Make sure that the pages, which only read, find a database of this version, if only an empty one.
 
-    A current one is left alone, so that a copy can be shown from a place that cannot be written. Raises StoreError.
+    A current one is left alone, so that a copy can be shown from a folder that cannot be written. An empty one is
+    created only at the default place. Raises DatabaseProblem.
     """
     database = settings.database
     if not settings.database_is_default and not database.exists():
-        raise StoreError(
+        raise DatabaseProblem(
             f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
             f" {COMMAND} sync --db {shlex.quote(str(database))}"
         )
@@ -107,16 +108,16 @@ def _flags(address: str, port: int, login: Login | None) -> list[str]:
         "client.showErrorDetails": "none",
         "server.enableStaticServing": "false",
         "server.maxUploadSize": 1,
-        # No bare expression of a page is meant to be shown, and looking for them takes longer than compiling it.
+        # The pages show no bare expressions, and searching for them takes longer than compiling the page.
         "runner.magicEnabled": "false",
-        # Who is signed in is for the login to say, never for a header.
+        # Only the login decides who is signed in, never a header.
         "server.trustedUserHeaders": "{}",
     }
     if login is not None:
         flags["secrets.files"] = str(login.file)
         flags["browser.serverAddress"] = login.host
     given = [f"--{name}={value}" for name, value in flags.items()]
-    # The console answers to the names of this machine alone, and with a login to the one that browsers use.
+    # Only requests for a name of this machine are answered, and with a login for the one that browsers use.
     hosts = {"localhost", LOOPBACK, "::1"}
     if is_loopback(address):
         hosts.add(address)
@@ -132,6 +133,6 @@ def _free_port(address: str, port: int) -> int:
             probe.bind((address, port))
         except OSError as error:
             raise SettingsError(
-                f"Port {port} of {address} cannot be used ({error.strerror}); give another with --port."
+                f"Port {port} of {address} cannot be used ({error.strerror}); choose another with --port."
             ) from error
         return int(probe.getsockname()[1])

@@ -66,8 +66,8 @@ def sync_once(
 ) -> SyncReport:
     """Bring the database up to date. Without ``connection`` the API is left out.
 
-    Raises StoreError when the database cannot be used and SettingsError when the connection cannot; whatever else goes
-    wrong is in the report, and the rest is stored.
+    Raises DatabaseProblem when the database cannot be used and SettingsError when the connection cannot; whatever else
+    goes wrong is in the report, and the rest is stored.
     """
     client = open_client(connection, read_only=True) if connection else None
     report = SyncReport()

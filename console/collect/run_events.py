@@ -22,7 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
-from console.record.write.store import Row, RunRows, to_json
+from console.record.rows import Row, RunRows, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 # Event -> (kind, status).

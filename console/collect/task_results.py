@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number
-from console.record.write.store import to_json
+from console.record.rows import to_json
 
 RESULT_MOST = 64 * 1024
 """Bytes of the JSON that is stored of one result."""

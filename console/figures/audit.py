@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Audit counts as figures and as a pivot. Pure: frames in, figures and frames out."""
+"""The figure of audit counts. Pure: frames in, figures out."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from datetime import UTC, datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
-from console.text.statuses import GRID, look
+from console.figures.plotly_text import plain
+from console.figures.theme import GRID, style_axis_text
+from console.text.statuses import style_of
 from console.text.time_zone import local
-from console.text.times import plain
 
 KNOWN = ("success", "denied", "error")
-SPARK_MOST = 120
-"""Bars in the small chart of a pivot's row; the newest ones."""
 
 
 def outcome_order(outcome: str) -> tuple[int, str]:
-    """The usual outcomes first, the good one at the bottom of a stack."""
+    """Sort key: the known outcomes first, success at the bottom of a stack."""
     return (KNOWN.index(outcome) if outcome in KNOWN else len(KNOWN), outcome)
 
 
 def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.Figure:
     """Events a bucket, stacked by outcome. counts: bucket ('YYYY-MM-DD' or 'YYYY-MM-DDTHH'), outcome, events.
 
-    zone: the viewer's, in which an hour's start is named on hover; a day of UTC is no day there.
+    zone: the viewer's, in which the label also gives the start of an hour; not that of a day, which is a day in UTC.
     """
     named = counts[counts["bucket"] != ""]
     summed = named.groupby(["bucket", "outcome"], as_index=False)["events"].sum()
@@ -38,7 +36,7 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     figure = go.Figure()
     for outcome in sorted(summed["outcome"].unique(), key=outcome_order):
         part = summed[summed["outcome"] == outcome]
-        style = look(outcome)
+        style = style_of(outcome)
         there = _hours_there(part["bucket"], zone) if hourly else []
         figure.add_trace(
             go.Bar(
@@ -62,29 +60,12 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)
 
 
 def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:
-    """The start of each hour in the viewer's zone, as a further line of its label; [] without a zone."""
+    """The start of each hour in the viewer's zone, as an additional line of its label; [] without a zone."""
     if not zone:
         return []
     begins = (datetime.strptime(bucket, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp() for bucket in buckets)
     return [f"<br>({there})" if there else "" for there in (local(zone, begin) for begin in begins)]
-
-
-def pivot(counts: pd.DataFrame, most: int = 200) -> pd.DataFrame:
-    """One row a value, the biggest first and at most ``most``: value, events, over_time (a list of counts a bucket,
-    oldest first), not_success (share of events that were no success), and a column ``o:WORD`` for each outcome."""
-    outcomes = sorted(counts["outcome"].unique(), key=outcome_order)
-    wide = counts.pivot_table(index="value", columns="outcome", values="events", aggfunc="sum", fill_value=0)
-    wide = wide.reindex(columns=outcomes, fill_value=0)
-    total = wide.sum(axis=1)
-    good = wide["success"] if "success" in outcomes else 0
-    table = wide.add_prefix("o:").assign(events=total, not_success=1 - good / total)
-    table = table.sort_values("events", ascending=False).head(most)
-    named = counts[(counts["bucket"] != "") & counts["value"].isin(table.index)]
-    lines = named.pivot_table(index="value", columns="bucket", values="events", aggfunc="sum", fill_value=0)
-    newest = lines.sort_index(axis=1).iloc[:, -SPARK_MOST:].reindex(table.index, fill_value=0)
-    table["over_time"] = newest.to_numpy().tolist()
-    return table.reset_index()

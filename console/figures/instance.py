@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of the pages Instance and Policy. Pure, like charts.py."""
+"""The figures of the page Instance. Pure."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.health_bands import Band
-from console.figures.lettering import legible
-from console.text.statuses import ACCENT, FAINT, GRID, look
-from console.text.times import duration, moment, moments, place, places, plain
+from console.figures.plotly_text import place, places, plain
+from console.figures.theme import ACCENT, FAINT, GRID, style_axis_text
+from console.text.statuses import style_of
+from console.text.times import duration, moments
 
 _MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 _LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None}
 
 
 def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
-    """Bands of health over ``span`` (epoch seconds). What no look covers shows the hatched ground.
+    """Bands of health over ``span`` (epoch seconds); times without a check are hatched.
 
-    zone: the viewer's, named on hover beside UTC.
+    zone: the viewer's, for a second time in the labels.
     """
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            name="· not looked at",
+            name="· no check",
             base=[place(span[0])],
             x=[(span[1] - span[0]) * 1000],
             y=[0],
@@ -40,9 +41,9 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
             hoverinfo="skip",
         )
     )
-    words = sorted({band.status for band in strip}, key=lambda word: (look(word).severity, word))
+    words = sorted({band.status for band in strip}, key=lambda word: (style_of(word).severity, word))
     for word in words:
-        style, part = look(word), [band for band in strip if band.status == word]
+        style, part = style_of(word), [band for band in strip if band.status == word]
         figure.add_trace(
             go.Bar(
                 orientation="h",
@@ -55,7 +56,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
                     f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
-                    f"<br>{duration(band.end - band.start)}, {band.looks} look{'s' if band.looks > 1 else ''}"
+                    f"<br>{duration(band.end - band.start)}, {band.checks} check{'s' if band.checks > 1 else ''}"
                     for band in part
                 ],
                 textposition="none",
@@ -65,7 +66,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
     figure.update_layout(barmode="overlay", height=128, margin=_MARGIN, legend=_LEGEND, hovermode="closest")
     figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)
 
 
 def deploy_times(
@@ -82,8 +83,8 @@ def deploy_times(
     if p95 is not None:
         figure.add_hline(y=p95, line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
     known = targets[targets["took_s"].notna() & targets["started_at"].notna()]
-    for word in sorted(known["status"].unique(), key=lambda w: (look(w).severity, w)):
-        part, style = known[known["status"] == word], look(word)
+    for word in sorted(known["status"].unique(), key=lambda w: (style_of(w).severity, w)):
+        part, style = known[known["status"] == word], style_of(word)
         errors = part["error"].fillna("").tolist()
         figure.add_trace(
             go.Scatter(
@@ -111,49 +112,4 @@ def deploy_times(
     figure.update_yaxes(
         gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
     )
-    return legible(figure, theme)
-
-
-def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -> go.Figure:
-    """The 24 hours of a day in UTC, open or closed, and where the day is now. ``open_hours``: 24 values."""
-    figure = go.Figure()
-    for name, wanted, colour in (("✓ open", True, ACCENT[theme]), ("– closed", False, FAINT[theme])):
-        hours = [hour for hour, is_open in enumerate(open_hours) if is_open is wanted]
-        if not hours:
-            continue
-        figure.add_trace(
-            go.Bar(
-                name=name,
-                x=[hour + 0.5 for hour in hours],
-                y=[1] * len(hours),
-                width=[0.94] * len(hours),
-                marker={"color": colour, "line": {"width": 0}},
-                text=[f"{hour:02d}:00 to {(hour + 1) % 24:02d}:00 UTC: {name[2:]}" for hour in hours],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-    figure.add_vline(
-        x=now % 86400 / 3600,
-        line={"color": "#e8eaed" if theme == "dark" else "#1b1f24", "width": 2},
-        annotation={"text": f"now {moment(now, '%H:%M')}", "yanchor": "bottom"},
-        annotation_position="top",
-    )
-    figure.update_layout(
-        barmode="overlay",
-        height=132,
-        margin={**_MARGIN, "t": 48},
-        legend={**_LEGEND, "y": 1.25},
-        showlegend=True,
-        hovermode="closest",
-    )
-    figure.update_xaxes(
-        range=[-0.3, 24.3],
-        tickvals=list(range(0, 25, 3)),
-        ticktext=[f"{hour:02d}:00" for hour in range(0, 25, 3)],
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-    )
-    figure.update_yaxes(visible=False, range=[0, 1], fixedrange=True)
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)

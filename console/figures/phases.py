@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queue, countdown and run of targets as stacked bars. Pure, as ``charts``."""
+"""Queue, countdown and run of targets as stacked bars. Pure."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
-from console.text.statuses import ACCENT, DOUBT, FAINT, GRID, look
-from console.text.times import axis_unit, duration, plain
+from console.figures.plotly_text import axis_unit, plain
+from console.figures.theme import ACCENT, FAINT, GRID, style_axis_text
+from console.text.statuses import DOUBT, style_of
+from console.text.times import duration
 
-# Queue and countdown differ by pattern too, not by shade alone.
-# The server counts down first; what is left of the wait is queue.
+# The server counts down first; the rest of the wait is the queue. They differ by pattern too, not only by colour.
 _PHASES = (("countdown", "FAINT", "/"), ("queue", "FAINT", ""), ("run", "ACCENT", ""))
 
 
 def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> go.Figure:
-    """One bar a target, the first on top: its countdown, queue and run; a tick where its usual run would end.
+    """One bar for each target, the first on top: its countdown, queue and run; a mark where its usual run ends.
 
-    targets: the frame of ``queries.slowest_targets``. first: the phase that the bars begin with, so that their order by
-    it can be seen; in the order of time without one.
+    targets: the frame of ``durations.slowest_targets``. first: the phase with which the bars begin, so that they can be
+    compared by it; '' for the order in time.
     """
     count = len(targets)
     y = np.arange(1, count + 1)
     mark = DOUBT.dark if theme == "dark" else DOUBT.light
-    unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_look in _PHASES]].fillna(0.0).sum(axis=1).max()))
+    unit, scale = axis_unit(float(targets[[f"{phase}_s" for phase, *_style in _PHASES]].fillna(0.0).sum(axis=1).max()))
     colours = {"FAINT": FAINT[theme], "ACCENT": ACCENT[theme]}
     stroke = "rgba(0,0,0,0.45)" if theme == "light" else "rgba(255,255,255,0.45)"
     names = [plain(name, 34, 1) for name in targets["host"]]
@@ -47,7 +47,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
                 width=np.full(count, 0.66),
                 marker=marker,
                 customdata=[
-                    f"{name}<br>{plain(look(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
+                    f"{name}<br>{plain(style_of(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
                     for name, status, s in zip(names, targets["status"], seconds, strict=True)
                 ],
                 hovertemplate="%{customdata}<extra></extra>",
@@ -56,7 +56,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     usual = targets["usual_s"].to_numpy(float)
     known = np.isfinite(usual)
     if known.any():
-        ahead = [name for name, *_look in phases[: [name for name, *_look in phases].index("run")]]
+        ahead = [name for name, *_style in phases[: [name for name, *_style in phases].index("run")]]
         before = targets[[f"{name}_s" for name in ahead]].fillna(0.0).sum(axis=1).to_numpy(float)
         figure.add_trace(
             go.Scatter(
@@ -84,4 +84,4 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
     figure.update_yaxes(
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
-    return legible(figure, theme)
+    return style_axis_text(figure, theme)

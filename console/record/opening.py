@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opening the console's database for writing, its transactions and upserts. What is written is store.py's matter.
+"""Opening the console's database, for reading and for writing, and what is said when that fails.
 
-SQLite in WAL mode; every write is one transaction begun with BEGIN IMMEDIATE, so that several syncs at once wait for
-each other instead of failing half-way. What goes wrong is StoreError, one sentence each.
+The database is an SQLite file in WAL mode. Whatever SQLite or the file system refuses becomes a DatabaseProblem, one
+sentence for people. This module does not import pandas.
 """
 
 from __future__ import annotations
@@ -14,44 +14,251 @@ import os
 import shlex
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TypeVar
 
 from sqlite_utils import Database
 
 from console.record.private_files import make_private_folder, only_for_the_owner
-from console.record.problem import damaged
 from console.record.schema.migrations import known_names, migrations
 from console.settings.invocation import COMMAND
 
-Row = dict[str, Any]
+T = TypeVar("T")
 
 BUSY_TIMEOUT = 15.0
+"""Seconds that a writer waits for a lock."""
+READ_TIMEOUT = 3.0
+"""Seconds that a reader waits for a lock."""
+QUERY_SECONDS = 10.0
+"""Seconds after which a page's query is stopped."""
 
 
-class StoreError(Exception):
-    """The database cannot be used. The message is one sentence for people."""
+class DatabaseProblem(Exception):
+    """The database cannot be used. The message is one sentence for people: what is wrong, and what to do."""
 
 
-def open_database(
-    path: str | os.PathLike[str], busy_timeout: float, *, make_folder: bool, into_copy: bool = False
+class NoDatabase(DatabaseProblem):
+    """There is no database yet, or an empty one: nothing was ever synced."""
+
+
+# What SQLite's message contains, and the sentence for it. The first that matches counts.
+_SENTENCES = (
+    (
+        ("locked", "busy"),
+        "The database {file} has been locked by another program for {seconds:g} s; try again when it is done.",
+    ),
+    (
+        ("interrupted",),
+        "Reading the database {file} took longer than {limit:g} s and was stopped; narrow the filters.",
+    ),
+    (
+        ("not a database", "malformed", "corrupt"),
+        "The file {file} is damaged or no SQLite database ({said}), or {name}-wal and {name}-shm beside it"
+        " are left from another file. Without a backup, move all three away and sync again. To put a backup in their"
+        " place, which keeps them aside, run: {command} restore BACKUP --db {quoted}",
+    ),
+    (
+        ("readonly", "unable to open"),
+        "The database {file} cannot be {action} ({said}); check the owner and the mode of the file and of its folder.",
+    ),
+    (("full",), "The database {file} cannot grow ({said}); free some space and sync again."),
+    (("",), "The database {file} cannot be {action}: {said}."),
+)
+
+
+@contextmanager
+def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[None]:
+    """Turn what SQLite and the file system say into a DatabaseProblem.
+
+    ``seconds``: how long a lock is waited for. ``action``: what was tried, read or written.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        sentence = next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
+        raise DatabaseProblem(
+            sentence.format(
+                file=file,
+                name=file.name,
+                quoted=shlex.quote(str(file)),
+                said=said,
+                seconds=seconds,
+                action=action,
+                limit=QUERY_SECONDS,
+                command=COMMAND,
+            )
+        ) from error
+    except OSError as error:
+        raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
+
+
+# Versions
+
+
+class _Version(Enum):
+    EMPTY = "has no table"
+    FOREIGN = "is of another program"
+    OLDER = "lacks migrations"
+    CURRENT = "has all migrations"
+    NEWER = "has migrations that this console does not know"
+
+
+def _version(conn: sqlite3.Connection) -> tuple[_Version, str]:
+    """The version of a database, and the name of its newest migration ('' without one)."""
+    tables = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    table, applied = migrations.migrations_table, []
+    if table in tables:
+        # S608: the name of the table is a constant of sqlite-utils.
+        found = conn.execute(f"SELECT name FROM {table} WHERE migration_set = ?", (migrations.name,))  # noqa: S608
+        applied = sorted(row[0] for row in found)
+    if not applied:
+        return _Version.FOREIGN if tables - {table, "sqlite_sequence"} else _Version.EMPTY, ""
+    known = known_names()
+    if set(applied) - set(known):
+        return _Version.NEWER, applied[-1]
+    return _Version.OLDER if len(applied) < len(known) else _Version.CURRENT, applied[-1]
+
+
+def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> None:
+    if version is _Version.FOREIGN:
+        raise DatabaseProblem(
+            f"{file} is not the console's database but one of another program;"
+            " name the console's file with --db or FLEETOPS_CONSOLE_DB."
+        )
+    if version is _Version.NEWER:
+        raise DatabaseProblem(
+            f"The database {file} was written by a newer version of the console ({newest});"
+            " update this one, or name another database with --db or FLEETOPS_CONSOLE_DB."
+        )
+
+
+# Reading
+
+
+@contextmanager
+def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
+    if not file.exists():
+        raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
+    with sentences(file, READ_TIMEOUT, "read"):
+        conn = connect_to_read(file)
+        try:
+            version, newest = _version(conn)
+            _refuse_foreign_and_newer(version, newest, file)
+            if version is _Version.EMPTY:
+                raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
+            if version is _Version.OLDER:
+                raise DatabaseProblem(
+                    f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
+                    f" as it is) with: {COMMAND} migrate --db FILE"
+                )
+            yield conn
+        finally:
+            conn.close()
+
+
+def connect_to_read(file: Path, busy_timeout: float | None = None) -> sqlite3.Connection:
+    """A connection that cannot write, to a database of any version. Raises sqlite3.Error and OSError."""
+    seconds = READ_TIMEOUT if busy_timeout is None else busy_timeout
+    try:
+        return _connect(file, "mode=ro", seconds)
+    except sqlite3.OperationalError as error:
+        log = file.with_name(file.name + "-wal")
+        no_rights = "readonly" in str(error) or "unable to open" in str(error)
+        if not no_rights or (log.exists() and log.stat().st_size):
+            raise
+        # A WAL database needs its -shm file, which cannot be created in a folder that this account may not write.
+        # Without a log nobody writes and nothing is pending, so the database file alone is complete.
+        return _connect(file, "immutable=1", seconds)
+
+
+def _connect(file: Path, mode: str, seconds: float) -> sqlite3.Connection:
+    conn = sqlite3.connect(
+        f"{file.resolve().as_uri()}?{mode}",
+        uri=True,
+        timeout=seconds,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        # SQLite opens the file with the first statement.
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        conn.close()
+        raise
+    return conn
+
+
+def is_current(file: Path) -> bool:
+    """Whether ``file`` is a console's database of this version. Writes nothing and raises nothing."""
+    return _inspected(file, lambda conn: _version(conn)[0]) is _Version.CURRENT
+
+
+def is_copy(file: Path) -> bool:
+    """Whether ``file`` is a copy of a console's database for review. Writes nothing and raises nothing."""
+    return _inspected(file, copied_at) is not None
+
+
+def is_of_the_console(conn: sqlite3.Connection) -> bool:
+    """Whether a database is the console's, of any version."""
+    return _version(conn)[0] not in (_Version.EMPTY, _Version.FOREIGN)
+
+
+def copied_at(conn: sqlite3.Connection) -> float | None:
+    """When a database was made as a copy for review (epoch seconds, UTC), None if it is not one."""
+    # The first versions have no table for it.
+    if not conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
+        return None
+    at: float | None = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
+    return at
+
+
+def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None:
+    """What ``query`` returns of a console's database; None if it is none, or cannot be read."""
+    with suppress(sqlite3.Error, OSError):
+        conn = connect_to_read(file)
+        try:
+            return query(conn) if is_of_the_console(conn) else None
+        finally:
+            conn.close()
+    return None
+
+
+# Writing
+
+
+def open_to_write(
+    path: str | os.PathLike[str],
+    busy_timeout: float = BUSY_TIMEOUT,
+    *,
+    create: bool = True,
+    make_folder: bool = False,
+    into_copy: bool = False,
 ) -> tuple[Database, Path]:
-    """What store.open_store documents, as the open database and its path."""
+    """Open the database and migrate it as needed; returns it and its path.
+
+    ``create``: create the file (0600) if it is missing; ``make_folder``: its folder, too (0700). ``into_copy``: accept
+    a copy for review. Raises DatabaseProblem when the file or its folder is missing, the file is no database, of
+    another program, of a newer console, read-only, damaged, or locked for longer than ``busy_timeout`` seconds.
+    """
     file = Path(path).expanduser()
-    with _errors(file, busy_timeout):
+    with sentences(file, busy_timeout):
+        if not create and not file.exists():
+            raise DatabaseProblem(f"There is no database at {file}; name it with --db or FLEETOPS_CONSOLE_DB.")
         if make_folder:
             make_private_folder(file.parent)
         if not file.parent.is_dir():
-            raise StoreError(
+            raise DatabaseProblem(
                 f"The folder {file.parent} of the console's database does not exist;"
                 " create it, or name another database."
             )
         if file.is_dir():
-            raise StoreError(f"{file} is a folder, not a database file; name a file in it.")
+            raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
         try:
@@ -68,58 +275,32 @@ def open_database(
 
 
 def as_database(conn: sqlite3.Connection) -> Database:
-    """An open connection for sqlite-utils; plugins of it that are installed here have no say."""
+    """An open connection for sqlite-utils, without its installed plugins."""
     return Database(conn, execute_plugins=False)
 
 
-def open_existing(path: Path, busy_timeout: float, *, into_copy: bool = False) -> tuple[Database, Path]:
-    """As open_database, but a database that is not there is none to be made. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
-    return open_database(path, busy_timeout, make_folder=False, into_copy=into_copy)
-
-
-def is_current(path: Path) -> bool:
-    """Whether ``path`` is a console's database of this version; looked at without any write."""
-    return bool(_looked_up(path, lambda conn: conn.execute("PRAGMA user_version").fetchone()[0] == len(known_names())))
-
-
-def is_copy(path: Path) -> bool:
-    """Whether ``path`` is a copy of a console's database for review; looked at without any write."""
-    return _looked_up(path, _copied_at) is not None
-
-
-def _looked_up(path: Path, look: Callable[[sqlite3.Connection], Any]) -> Any:
-    """What ``look`` finds in a console's database; None if it is none, or cannot be read."""
-    log = path.with_name(path.name + "-wal")
-    # Where no shared-memory file can be made, a database without a log can still be read.
-    for mode in ("mode=ro", "immutable=1") if not (log.exists() and log.stat().st_size) else ("mode=ro",):
-        with suppress(sqlite3.Error, OSError):
-            conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT)
-            try:
-                ours = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]
-                return look(conn) if ours else None
-            finally:
-                conn.close()
-    return None
-
-
-def _copied_at(conn: sqlite3.Connection) -> float | None:
-    """When a database was made as a copy for review (epoch seconds), None for one that is none."""
-    # A database of before there was upkeep has no place for it.
-    if not conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
-        return None
-    at: float | None = conn.execute("SELECT max(at) FROM upkeep WHERE kind = 'copy'").fetchone()[0]
-    return at
+@contextmanager
+def immediate(conn: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, begun with BEGIN IMMEDIATE: syncs at the same time wait for each other, none fails half-way."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        # An error such as a full disk may have ended the transaction already.
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
 
 
 def _refuse_copy(conn: sqlite3.Connection, file: Path) -> None:
-    at = _copied_at(conn)
+    at = copied_at(conn)
     if at is not None:
         moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
-        raise StoreError(
+        raise DatabaseProblem(
             f"The database {file} is a copy of {moment} UTC for review, and nothing is stored in it."
-            f" To go on with it as a database of its own, run: {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
+            " To continue with it as a database of its own, run:"
+            f" {COMMAND} migrate --adopt --db {shlex.quote(str(file))}"
         )
 
 
@@ -133,33 +314,27 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
     conn = db.conn
     conn.execute("PRAGMA synchronous=NORMAL")
     conn.execute("PRAGMA journal_size_limit=67108864")
-    # An audit's new events lie all over its counts and indexes: SQLite's usual 2 MB would be read again and again.
+    # 64 MB: the new events of an audit touch pages all over its counts and indexes, which the default of 2 MB would
+    # read again and again.
     conn.execute("PRAGMA cache_size=-65536")
-    if _check_version(db, file) or _journal_mode(conn) != "wal":
+    if _is_older(conn, file) or _journal_mode(conn) != "wal":
         _enter_wal(conn, busy_timeout)
-        with _immediate(conn):
+        with immediate(conn):
             # Another process may have migrated while this one waited.
-            _check_version(db, file)
+            _is_older(conn, file)
             migrations.apply(db)
+            # Consoles up to 0.2.0 recognise a newer database by it.
             conn.execute(f"PRAGMA user_version={len(known_names())}")
     # A file or folder that is read-only shows only when a write begins.
-    with _immediate(conn):
+    with immediate(conn):
         pass
 
 
-def _check_version(db: Database, file: Path) -> bool:
-    """Whether migrations are pending; raises StoreError for a newer database or one of another program."""
-    tables = {row[0] for row in db.conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    applied = [m.name for m in migrations.applied(db)] if migrations.migrations_table in tables else []
-    if not applied and tables - {migrations.migrations_table, "sqlite_sequence"}:
-        raise StoreError(f"{file} is a SQLite database of another program; name another file for the console.")
-    newer = [name for name in applied if name not in known_names()]
-    if newer:
-        raise StoreError(
-            f"The database {file} was written by a newer version of the console ({newer[-1]});"
-            " update this one, or name another database."
-        )
-    return len(applied) < len(known_names())
+def _is_older(conn: sqlite3.Connection, file: Path) -> bool:
+    """Whether migrations are pending. Raises DatabaseProblem for a newer database or one of another program."""
+    version, newest = _version(conn)
+    _refuse_foreign_and_newer(version, newest, file)
+    return version is not _Version.CURRENT
 
 
 def _journal_mode(conn: sqlite3.Connection) -> str:
@@ -167,7 +342,7 @@ def _journal_mode(conn: sqlite3.Connection) -> str:
 
 
 def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:
-    # SQLite does not wait for a lock here, whatever the busy timeout says.
+    # SQLite does not wait for a lock here, whatever the busy timeout is.
     deadline = time.monotonic() + busy_timeout
     while True:
         try:
@@ -175,143 +350,6 @@ def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:
             conn.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if not _is_locked(error) or time.monotonic() > deadline:
+            if not ("locked" in str(error) or "busy" in str(error)) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def _is_locked(error: sqlite3.Error) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
-
-
-@contextmanager
-def _immediate(conn: sqlite3.Connection) -> Iterator[None]:
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        conn.execute("COMMIT")
-    except BaseException:
-        # An error such as a full disk may have ended the transaction already.
-        if conn.in_transaction:
-            conn.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _errors(file: Path, busy_timeout: float) -> Iterator[None]:
-    """Turn what SQLite and the file system say into one sentence."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if _is_locked(error):
-            raise StoreError(
-                f"The database {file} has been locked by another program for {busy_timeout:g} s;"
-                " try again when it is done."
-            ) from error
-        if "readonly" in text or "unable to open" in text:
-            raise StoreError(
-                f"The database {file} cannot be written ({text});"
-                " check the owner and the mode of the file and of its folder."
-            ) from error
-        if "full" in text:
-            raise StoreError(f"The database {file} cannot grow ({text}); free some space and sync again.") from error
-        if "not a database" in text or "malformed" in text:
-            raise StoreError(damaged(file, text)) from error
-        raise StoreError(f"The database {file} refused a write: {text}.") from error
-    except OSError as error:
-        raise StoreError(f"The database {file} cannot be opened: {error.strerror or error}.") from error
-
-
-class Tables:
-    """An open database and the few ways in which its tables are written."""
-
-    def __init__(self, db: Database, path: Path, busy_timeout: float) -> None:
-        self.path = path
-        self._db = db
-        self._conn: sqlite3.Connection = db.conn
-        self._busy_timeout = busy_timeout
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        # Figures for the readers' query planner; they can do without, so a lock or a full disk is no failure here.
-        with suppress(sqlite3.Error):
-            self._conn.execute("PRAGMA busy_timeout=1000")
-            self._conn.execute("PRAGMA analysis_limit=400")
-            self._conn.execute("PRAGMA optimize")
-        self._conn.close()
-
-    @contextmanager
-    def _write(self) -> Iterator[None]:
-        with _errors(self.path, self._busy_timeout), _immediate(self._conn):
-            yield
-
-    def _rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
-        with _errors(self.path, self._busy_timeout):
-            cursor = self._conn.execute(sql, params)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
-
-    def _upsert(
-        self,
-        table: str,
-        keys: Sequence[str],
-        rows: Sequence[Row],
-        *,
-        first: Sequence[str] = (),
-        stamp: Sequence[str] = (),
-    ) -> int:
-        """Insert or update by key; rows that hold the same facts are left alone. Returns how many were touched.
-
-        All rows have the same columns. ``first``: columns set on insert only. ``stamp``: columns that are written
-        along with a difference but are none themselves.
-        """
-        if not rows:
-            return 0
-        columns = list(rows[0])
-        facts = [c for c in columns if c not in keys and c not in first and c not in stamp]
-        names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
-        # S608: table and column names come from this code's own row dictionaries, values are bound.
-        sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
-        if facts:
-            sql += "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in [*facts, *stamp])
-            sql += " WHERE " + " OR ".join(f"{table}.{c} IS NOT excluded.{c}" for c in facts)
-        else:
-            sql += "NOTHING"
-        before = self._conn.total_changes
-        self._conn.executemany(sql, rows)
-        return self._conn.total_changes - before
-
-    def _replace(self, table: str, scope: Mapping[str, Any], keys: Sequence[str], rows: Sequence[Row]) -> None:
-        """Make ``rows`` all that ``table`` holds within ``scope``; rows that stay are not rewritten."""
-        where = " AND ".join(f"{c} = ?" for c in scope)
-        # S608: names come from this code, values are bound.
-        have = self._conn.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {where}", tuple(scope.values()))  # noqa: S608
-        gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
-        self._conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
-        self._upsert(table, keys, rows)
-
-    def _delete_some(self, table: str, keys: Sequence[str], where: str, params: Mapping[str, Any], most: int) -> int:
-        """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many went."""
-        names = ", ".join(keys)
-        # S608: names and condition come from this code, values are bound.
-        sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
-        return self._conn.execute(sql, {**params, "most": most}).rowcount
-
-    def _add_if_new(self, table: str, scope: Sequence[str], row: Row) -> bool:
-        facts = [c for c in row if c not in scope and c != "taken_at"]
-        where = " AND ".join(f"{c} = :{c}" for c in scope)
-        # S608: names come from this code, values are bound.
-        sql = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} ORDER BY taken_at DESC LIMIT 1"  # noqa: S608
-        newest = self._conn.execute(sql, row).fetchone()
-        if newest == tuple(row[c] for c in facts):
-            return False
-        self._upsert(table, (*scope, "taken_at"), [row])
-        return True

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and folders of the console's own that no other account may read, whatever the umask is."""
+"""Files and folders of the console that no other account may read, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def only_for_the_owner(database: Path) -> None:
             one.chmod(0o600)
     except OSError as error:
         _LOG.warning(
-            "note: every account of this machine may open the database %s (%s), and it cannot be closed to them (%s):"
+            "note: every account of this machine may open the database %s (%s), and its mode cannot be changed (%s):"
             " its owner should run chmod 600 on it.",
             database,
             modes,
@@ -49,12 +49,14 @@ def only_for_the_owner(database: Path) -> None:
         )
     else:
         _LOG.warning(
-            "note: every account of this machine could open the database %s (%s); it is 0600 now.", database, modes
+            "note: every account of this machine could open the database %s (%s); its mode is 0600 now.",
+            database,
+            modes,
         )
 
 
 def rename_to_new(file: Path, target: Path) -> None:
-    """Give a file its name, but never that of a file that exists. Raises FileExistsError and other OSErrors."""
+    """Rename a file, but never to the name of a file that exists. Raises FileExistsError and other OSErrors."""
     try:
         os.link(file, target)
     except FileExistsError:
@@ -69,7 +71,7 @@ def rename_to_new(file: Path, target: Path) -> None:
 
 
 def database_files(file: Path) -> list[Path]:
-    """A database and the files that SQLite keeps beside it, those of them that exist."""
+    """A database and the files that SQLite keeps beside it, as far as they exist."""
     return [one for one in (file, *beside(file)) if os.path.lexists(one)]
 
 

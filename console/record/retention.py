@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long the details of the record are kept, and which rows have outlived that. Pure: rules as data.
+"""How long the details of the record are kept, and which rows are older than that. Pure: rules as data.
 
-Only details go: task results, raw audit events, single health checks, old actions and versions. Runs with their
-recaps, rollouts with their targets, and the audit's daily counts stay for good.
+Only details are removed: task results, raw audit events, single health checks, old actions and versions. Runs with
+their recaps, rollouts with their targets, and the audit's daily counts are kept forever.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DAY = 86400.0
-# Of each instance, whatever their age: sync recognises by them where it stopped reading, and pages show the last state.
+# Kept of each instance whatever their age: sync finds by them where it stopped reading, and pages show the last state.
 NEWEST_AUDIT = 100
 NEWEST_ACTIONS = 100
 NEWEST_STATE = 1
@@ -22,10 +22,10 @@ NEWEST_STATE = 1
 
 @dataclass(frozen=True)
 class Retention:
-    """Days that details are kept; None keeps them for good.
+    """Days that details are kept; None keeps them forever.
 
-    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events,
-    hourly counts and the API's own totals. versions: what an instance ran before its newest versions.
+    results: task results of runs in which all went well. failed_results: of all other ended runs. audit: raw events
+    and the API's own totals. versions: what an instance ran before its newest versions.
     """
 
     results: int | None = 90
@@ -38,7 +38,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows that may go: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+    """Rows to remove: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
     ``match``: a column of the table, how it compares, and the column of ``scopes``. ``keys``: the table's key.
     ``floors``: whether the edge of each scope is remembered, so that a later sync does not bring the rows back.
@@ -71,13 +71,10 @@ SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 8640
   FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
 WHERE newest IS NOT NULL
 """
-_HOURS = """
-SELECT 'hour' AS grain, strftime('%Y-%m-%dT%H', CAST(:before / 86400 AS INTEGER) * 86400, 'unixepoch') AS edge
-"""
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """What ``retention`` lets go at ``now`` (epoch seconds)."""
+    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC)."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),
@@ -99,9 +96,4 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
             match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
             keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
             found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
-    if retention.audit is not None:
-        by_hour = (("grain", "=", "grain"), ("bucket", "<", "edge"))
-        key_of_counts = ("grain", "dimension", "bucket", "value", "outcome", "tenant")
-        before = {"before": now - retention.audit * DAY}
-        found.append(Rule("hourly counts of the audit", "audit_counts", key_of_counts, _HOURS, by_hour, before))
     return tuple(found)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening the client of the API with the console's own settings, for reading (sync) and for acting."""
+"""Opening a client of the API with the settings of the console, for reading (sync) and for acting."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ FLEETOPS_RUN_LOG_DIR         the folder of the run log's spools (default: $XDG_S
 FLEETOPS_CONSOLE_REMOVE_SPOOLS  true: sync removes the spool of an ended run once it is stored whole (default: false)
 FLEETOPS_API_URL, FLEETOPS_API_KEY, FLEETOPS_VALIDATE_CERTS (true), FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT (30 s),
 FLEETOPS_RETRIES (3)         the API, needed by sync and by acting
-FLEETOPS_CONSOLE_LOGIN       a secrets file of Streamlit's with a section [auth]: every page then asks for a login
+FLEETOPS_CONSOLE_LOGIN       a Streamlit secrets file with a section [auth]: every page then asks for a login
 FLEETOPS_CONSOLE_ACTIONS     on: operators may pause, resume, cancel, retry and power-cycle (default: off)
 FLEETOPS_CONSOLE_OPERATORS   who they are, separated by commas: email:ADDRESS (a verified one) or sub:SUBJECT
-FLEETOPS_CONSOLE_OPERATOR_CLAIM  or what they have: a claim and its value, as in groups=operators
-FLEETOPS_CONSOLE_ISSUER      who vouches for all this: the login provider's issuer (default: by its server_metadata_url)
+FLEETOPS_CONSOLE_OPERATOR_CLAIM  or a claim and its value that make an operator, as in groups=operators
+FLEETOPS_CONSOLE_ISSUER      the issuer whose logins count (default: the one in the server_metadata_url)
 
 A wrong value raises SettingsError, one sentence that names the variable; a key is never shown.
 """
@@ -38,7 +38,7 @@ class NotSetError(SettingsError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the console reads and writes. A default place may be absent; one that was named must be there."""
+    """Where the console reads and writes. A default path may be missing; one that was configured must exist."""
 
     database: Path
     spool_dir: Path
@@ -65,8 +65,8 @@ class Acting:
 
     ``login``: the file with Streamlit's section [auth]; with it every page asks for a login, without it nobody can act.
     ``operators``: who may act, as ``email:`` and an address or ``sub:`` and a subject. ``operator_claim``: a claim and
-    the value that makes an operator. ``issuer``: of the login provider, whose word alone counts, '' if it is not known.
-    ``client_id``: the console's own at that provider, '' if it is not known.
+    the value that makes an operator. ``issuer``: of the login provider, the only one whose claims count, '' if unknown.
+    ``client_id``: of the console at that provider, '' if unknown.
     """
 
     enabled: bool = False
@@ -78,7 +78,7 @@ class Acting:
 
 
 def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
-    """The settings of login and acting. Raises SettingsError, also for acting that nobody could use."""
+    """The settings of login and acting. Raises SettingsError, also if acting is on and nobody may act."""
     env = os.environ if environ is None else environ
     enabled = _boolean(env, "FLEETOPS_CONSOLE_ACTIONS", default=False)
     login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
@@ -100,7 +100,7 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
 
 
 def _operator(entry: str) -> str:
-    """One of FLEETOPS_CONSOLE_OPERATORS with its kind before it: without one it is an address if it has an @."""
+    """An entry of FLEETOPS_CONSOLE_OPERATORS with its kind in front. Without a kind it is an address if it has an @."""
     kind, colon, name = (part.strip() for part in entry.partition(":"))
     if not colon:
         kind, name = ("email" if "@" in entry else "sub"), entry
@@ -130,7 +130,7 @@ def load_settings(
     database: str | None = None,
     spool_dir: str | None = None,
 ) -> Settings:
-    """The settings; ``database`` and ``spool_dir``, where given, win over the environment. Raises SettingsError."""
+    """The settings; ``database`` and ``spool_dir`` take precedence over the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ
     named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
     named_spool = spool_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
@@ -166,7 +166,7 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
 
 
 def _state_home(env: Mapping[str, str]) -> Path:
-    # As the run log's own default: a relative XDG_STATE_HOME counts as none.
+    # As in the run log: a relative XDG_STATE_HOME is ignored.
     named = env.get("XDG_STATE_HOME", "")
     if named.startswith("/"):
         return Path(named)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who a login belongs to and what it may do: the claims of an OIDC login -> an identity. Pure."""
+"""Whose login it is and whether it may act: the claims of an OIDC login -> an identity. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from console.settings.environment import Acting
 
-# The login's cookie holds its claims for 30 days; a role that was taken away must not live that long.
+# The login's cookie holds its claims for 30 days; a role that was withdrawn must not last that long.
 FRESH_SECONDS = 12 * 3600.0
-# What two servers' clocks may differ by.
+# How much the clocks of two servers may differ.
 LEEWAY_SECONDS = 60.0
 
 
@@ -36,12 +36,12 @@ class Identity:
 def identity(claims: Mapping[str, Any], acting: Acting, now: float) -> Identity:
     """The identity behind the claims (st.user as a mapping; their times in epoch seconds UTC). Never raises.
 
-    An operator is named by ``sub``, by an ``email`` that the provider has verified, or by the operator's claim; it is
-    the settings' own provider that says so, and the login is of the last 12 hours. Everybody else who is signed in is a
-    viewer.
+    An operator is listed by ``sub``, by an ``email`` that the provider has verified, or by the operator's claim; the
+    claims come from the configured provider, and the login is of the last 12 hours. Everybody else who is signed in is
+    a viewer.
     """
     issuer, subject = _word(claims.get("iss")), _word(claims.get("sub"))
-    # Claims without an issuer are no login: a header that a proxy was trusted with, for one.
+    # Claims without an issuer are not a login; they may come from a header of a trusted proxy.
     if claims.get("is_logged_in") is not True or not issuer or not subject:
         return Identity()
     name = _word(claims.get("email")) or _word(claims.get("preferred_username")) or _word(claims.get("name")) or subject
@@ -58,8 +58,8 @@ def _why_not_of_this_login(claims: Mapping[str, Any], acting: Acting) -> str:
     if _word(claims.get("iss")).rstrip("/") != acting.issuer.rstrip("/") or not acting.issuer:
         known = f"is {acting.issuer}" if acting.issuer else "is not known"
         return (
-            f"Your login is of the issuer {_word(claims.get('iss'))}, this console's {known}: sign out and in again. If"
-            " that does not help, whoever runs the console sets FLEETOPS_CONSOLE_ISSUER to the issuer that counts."
+            f"Your login is from the issuer {_word(claims.get('iss'))}, this console's {known}: sign out and in again."
+            " If that does not help, the administrator of the console sets FLEETOPS_CONSOLE_ISSUER to the right issuer."
         )
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, (list, tuple)) else [audience]
@@ -74,8 +74,8 @@ def _why_not_listed(claims: Mapping[str, Any], acting: Acting) -> str:
     address = _word(claims.get("email"))
     listed = {_folded(entry.removeprefix("email:")) for entry in acting.operators if entry.startswith("email:")}
     if not address or _folded(address) not in listed:
-        untold = " The login provider did not tell your address (the claim email)." if listed and not address else ""
-        return f"You may look only: your login is not one of the operators'.{untold}"
+        untold = " The login provider did not send your address (the claim email)." if listed and not address else ""
+        return f"You can view but not act: your login is not in the list of operators.{untold}"
     verified = claims.get("email_verified")
     # Some providers send it as text.
     if verified is True or _word(verified).lower() == "true":
@@ -83,20 +83,20 @@ def _why_not_listed(claims: Mapping[str, Any], acting: Acting) -> str:
     said = "did not say whether" if verified is None else "says that it has not checked whether"
     return (
         f"{address} is an operator's address, but the login provider {said} it is yours. Have it verified there (the"
-        " claim email_verified), or ask whoever runs the console to list you by your subject,"
+        " claim email_verified), or ask the administrator of the console to list you by your subject,"
         f" sub:{_word(claims.get('sub'))}, or by a claim."
     )
 
 
 def _why_not_now(claims: Mapping[str, Any], now: float) -> str:
-    # exp is not looked at: it ends the time in which a login may begin with the token, minutes as a rule.
+    # exp is not checked: it limits the time in which the token may start a login, usually minutes.
     issued, not_before = _number(claims.get("iat")), _number(claims.get("nbf"))
     if issued is None:
-        return "The login provider did not say when you signed in (the claim iat), so the login makes you no operator."
+        return "The login provider did not say when you signed in (the claim iat), so you are not an operator."
     if max(issued, not_before or issued) > now + LEEWAY_SECONDS:
         return (
-            "By the login provider's clock your login begins in the future: sign out and in again. If that does not"
-            " help, the clock of that server or of this one is wrong."
+            "By the clock of the login provider your login begins in the future: sign out and in again. If that does"
+            " not help, the clock of that server or of this one is wrong."
         )
     if now - issued > FRESH_SECONDS:
         return f"You signed in more than {FRESH_SECONDS / 3600:g} hours ago: sign out and in again to act."
@@ -104,7 +104,7 @@ def _why_not_now(claims: Mapping[str, Any], now: float) -> str:
 
 
 def _folded(address: str) -> str:
-    """An address for comparing. Beyond ASCII, letters that look alike would become the same."""
+    """An address for comparison. It is folded only if it is ASCII: other letters that look alike would become equal."""
     return address.lower() if address.isascii() else address
 
 
@@ -120,7 +120,7 @@ def _has_claim(claims: Mapping[str, Any], wanted: tuple[str, str] | None) -> boo
     name, value = wanted
     found = claims.get(name)
     if found is None:
-        # As some providers nest them: realm_access.roles.
+        # Some providers nest claims, as in realm_access.roles.
         found = claims
         for part in name.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None

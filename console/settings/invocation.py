@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How this console is started from where it was started, for every sentence that tells somebody a command."""
+"""The command that starts this console, for messages that name a command to run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file that sets up the login: Streamlit's secrets with a section [auth], checked before anybody relies on it."""
+"""The file that configures the login: Streamlit's secrets with a section [auth], checked before it is used."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CALLBACK = "/oauth2callback"
 
 @dataclass(frozen=True)
 class Login:
-    """A login that can work. ``origin``: the console's own, as browsers spell it, from redirect_uri.
+    """A checked login. ``origin``: of the console, as browsers write it, from redirect_uri.
 
-    ``issuer``: the login provider's, from server_metadata_url, '' where that does not tell it. ``client_id``: the
-    console's name at the provider.
+    ``issuer``: the login provider's, from server_metadata_url, '' where that does not contain it. ``client_id``: of
+    the console at the provider.
     """
 
     file: Path
@@ -42,7 +42,7 @@ class Login:
 
 
 def load_login(file: Path) -> Login:
-    """Read and check the file. Raises SettingsError; no value of the file is in its text but redirect_uri."""
+    """Read and check the file. Raises SettingsError; its text has no value of the file except redirect_uri."""
     section = _section(file)
     missing = [name for name in _NEEDED if not isinstance(section.get(name), str) or not section[name].strip()]
     if missing:
@@ -67,7 +67,7 @@ def bound_to_login(acting: Acting) -> Acting:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name is of this machine alone; '' is every address there is."""
+    """Whether only this machine can reach an address or name; '' means all addresses."""
     if host == "localhost":
         return True
     try:
@@ -83,31 +83,35 @@ def _section(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_named(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise SettingsError(f"{_named(file)} is open to every account of this machine: chmod 600 it.")
+        raise SettingsError(
+            f"{_named(file)} can be read or written by every account of this machine: run chmod 600 on it."
+        )
     try:
         section = tomllib.loads(text).get("auth")
     except tomllib.TOMLDecodeError:
-        # Its text may quote a line, and that line may hold a secret.
-        raise SettingsError(f"{_named(file)} is no TOML.") from None
+        # The text of the error may quote a line that holds a secret.
+        raise SettingsError(f"{_named(file)} is not valid TOML.") from None
     if not isinstance(section, dict):
         raise SettingsError(f"{_named(file)} has no section [auth].")
     return section
 
 
 def _own_origin(redirect_uri: str) -> str:
-    """Scheme, host and port of the console. Raises SettingsError for an address at which no login would end."""
+    """Scheme, host and port of the console. Raises SettingsError for an address to which no login could return."""
     said = f"redirect_uri is {redirect_uri!r}"
     try:
         parts = urlsplit(redirect_uri)
         host = parts.hostname or ""
-        # Streamlit puts the port of the server there.
+        # Streamlit replaces {port} by the port of the server.
         port = ":{port}" if parts.netloc.endswith(":{port}") else f":{parts.port}" if parts.port is not None else ""
     except ValueError:
-        raise SettingsError(f"{said}; that is no address.") from None
+        raise SettingsError(f"{said}; that is not a valid address.") from None
     if parts.scheme not in ("http", "https") or not host or not parts.path.endswith(_CALLBACK):
         raise SettingsError(f"{said}; it must be the console's address and end with {_CALLBACK}.")
     if parts.scheme == "http" and not is_loopback(host):
-        raise SettingsError(f"{said}: logins over a network need https, by a proxy in front of the console.")
+        raise SettingsError(
+            f"{said}: logins over a network need https; put a proxy with a certificate in front of the console."
+        )
     if port == {"http": ":80", "https": ":443"}[parts.scheme]:
         port = ""
     with suppress(UnicodeError):
@@ -115,17 +119,19 @@ def _own_origin(redirect_uri: str) -> str:
     origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
     if parts.path != _CALLBACK:
         raise SettingsError(
-            f"{said}: the console is served at the top of its address only, so that no login would end at"
+            f"{said}: the console is served at the root of its address only, so no login could return to"
             f" {parts.path}. Give it a name or a port of its own, as in {origin}{_CALLBACK}, and register that with the"
             " login provider."
         )
     if redirect_uri != origin + _CALLBACK:
-        raise SettingsError(f"{said}; browsers spell it {origin}{_CALLBACK}: write and register it so.")
+        raise SettingsError(
+            f"{said}; browsers write it as {origin}{_CALLBACK}: use that here and at the login provider."
+        )
     return origin
 
 
 def _issuer(server_metadata_url: str) -> str:
-    """By OpenID Connect Discovery the metadata's address is the issuer and a fixed end."""
+    """The issuer in the address of the metadata, which by OpenID Connect Discovery is the issuer and a fixed suffix."""
     issuer, end, _rest = server_metadata_url.partition("/.well-known/")
     return issuer if end else ""
 

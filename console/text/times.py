@@ -1,32 +1,15 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How pages, messages and charts write times, durations, ages, sizes and machine text. Pure.
-
-Machine text (host names, errors) goes through :func:`plain`, because Plotly reads markup in its labels.
-"""
+"""How pages, messages and charts write times, durations, ages and sizes. Pure."""
 
 from __future__ import annotations
 
-import html
-import textwrap
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
 
 from console.text.time_zone import local
-
-
-def plain(text: object, width: int = 64, lines: int = 4) -> str:
-    """Machine text for a Plotly label: escaped, wrapped at ``width``, cut after ``lines`` lines."""
-    # A single word needs no wrapping; a chart has hundreds of them.
-    word = str(text)
-    whole = len(word) <= width and word.isprintable() and " " not in word
-    rows = [word] if whole else textwrap.wrap(word, width) or [""]
-    if len(rows) > lines:
-        rows = [*rows[: lines - 1], rows[lines - 1] + " …"]
-    return "<br>".join(html.escape(row, quote=False) for row in rows)
 
 
 def duration(seconds: float | None) -> str:
@@ -79,23 +62,3 @@ def moments(zone: str, *times: float) -> str:
     """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
     text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
     return f"{text}<br>({there})" if there else text
-
-
-def place(seconds: float) -> str:
-    """Epoch seconds as a position on a Plotly axis of dates, to the millisecond. Plotly shows a number in the browser's
-    time zone, and a text as it is, in UTC."""
-    return str(np.datetime64(round(seconds * 1000), "ms"))
-
-
-def places(seconds: Iterable[float]) -> list[str | None]:
-    """:func:`place` of each, None for NaN."""
-    times = np.array(list(seconds), dtype=float)
-    known = np.isfinite(times)
-    dates = np.where(known, np.round(times * 1000), 0).astype(np.int64).astype("datetime64[ms]")
-    written = np.datetime_as_string(dates).tolist()
-    return written if known.all() else [date if told else None for date, told in zip(written, known, strict=True)]
-
-
-def axis_unit(longest: float) -> tuple[str, float]:
-    """The unit for an axis up to ``longest`` seconds, and its seconds, so that the axis' numbers stay small."""
-    return ("h", 3600.0) if longest > 3 * 3600 else ("min", 60.0) if longest > 600 else ("s", 1.0)

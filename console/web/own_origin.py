@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the console's server answers at all: its own pages' requests, and links to them. In front of Streamlit's server.
+"""Middleware in front of Streamlit's server. It refuses every request that is neither of the console's own pages nor a
+link to them.
 
-Streamlit asks a public service for this machine's outside address when a page of another origin opens its WebSocket,
-and takes pages of every port of this machine for its own. Whatever is refused here never reaches it.
+When a page of another origin opens its WebSocket, Streamlit asks a public service for this machine's external address,
+and it accepts pages of every port of this machine. A request that is refused here never reaches it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("console")
 
 MOST_COOKIES = 128 * 1024
-"""Bytes of cookies with which a browser is let in: a login with more than 1,000 groups."""
+"""The largest size of a request's cookies in bytes; enough for a login with more than 1,000 groups."""
 
 FAILED = "sign_in_failed"
-"""The query parameter of the first page to which a login leads that did not succeed."""
+"""The query parameter that the first page gets after a sign-in that did not succeed."""
 
 _STREAM, _HEALTH, _CALLBACK = "/_stcore/stream", "/_stcore/health", "/oauth2callback"
 _LOGIN_COOKIE = "_streamlit_user"
@@ -40,18 +41,18 @@ _HEADERS = [
 
 
 class OwnOrigin:
-    """ASGI middleware. ``hosts``: the names it answers to, without ports. ``origins``: of a login, https as a rule."""
+    """ASGI middleware. ``hosts``: the names it answers to, without ports. ``origins``: of the login, usually https."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origins)
-        # Over a network no other origin of that name is the console's: http beside https, for one.
+        # On a network, another origin with the same host name, such as http instead of https, is not the console's.
         names = [urlsplit(origin).hostname or "" for origin in origins]
         self._by_origin_alone = frozenset(name for name in names if not is_loopback(name))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on with the headers that every answer has."""
+        """Refuse the request, or pass it on and add the security headers to its answer."""
         if scope["type"] == "websocket":
             if refusal := self._foreign(scope, wants_origin=True):
                 _LOG.warning("refused a WebSocket: %s", refusal)
@@ -62,11 +63,11 @@ class OwnOrigin:
             status, refusal = self._refused(scope)
             if refusal:
                 _LOG.warning("refused %.200r: %s", scope["path"], refusal)
-                await _say(send, status, refusal, _own_cookies(scope) if status == 431 else [])
+                await _answer(send, status, refusal, _own_cookies(scope) if status == 431 else [])
                 return
-            # Seen here; Streamlit would look up whose the origin is.
+            # Checked above. Streamlit would look up this machine's external address to check it.
             headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
-            # The provider leads here with a state after a login, and without one after a logout.
+            # The provider redirects here with a state after a login, and without one after a logout.
             is_login = scope["path"] == _CALLBACK and b"state=" in scope["query_string"]
             await self._app({**scope, "headers": headers}, receive, _with_headers(send, is_login=is_login))
         else:
@@ -76,40 +77,43 @@ class OwnOrigin:
         if refusal := self._foreign(scope, wants_origin=False) or _foreign_fetch(scope):
             return 403, refusal
         if scope["path"] == _STREAM:
-            return 426, "This address is a WebSocket's. A proxy in front must pass the headers Upgrade and Connection."
+            return (
+                426,
+                "This address is for WebSockets only. A proxy must pass on the headers Upgrade and Connection.",
+            )
         size = sum(len(value) for name, value in scope["headers"] if name == b"cookie")
         if size > MOST_COOKIES:
             return 431, _too_much("The browser sent", size)
         return 200, ""
 
     def _foreign(self, scope: Scope, *, wants_origin: bool) -> str:
-        """Why a request is not of one of the console's own pages; '' if its Host and Origin are the console's."""
+        """Why a request is refused for its Host or Origin; '' if both are the console's."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         host = hosts[0].lower() if len(hosts) == 1 else ""
-        # The machine's address is what a load balancer knows.
+        # A load balancer's health check knows the machine's address only.
         name = _hostname(host)
         if name not in self._hosts and not (scope["path"] == _HEALTH and not origins):
             known = ", ".join(sorted(self._hosts))
-            return f"The console answers to {known} only. A proxy in front must pass the browser's own header Host."
+            return f"The console answers to {known} only. A proxy must pass on the browser's header Host."
         if not origins:
-            return "A WebSocket without an Origin is no browser's." if wants_origin else ""
+            return "A WebSocket request without an Origin does not come from a browser." if wants_origin else ""
         own = set(self._origins)
         if name not in self._by_origin_alone:
             own |= {f"http://{host}", f"https://{host}"}
         if len(origins) != 1 or origins[0].lower() not in own:
-            return "The request is of a page of another origin than the console's."
+            return "The request comes from a page of another origin than the console's."
         return ""
 
 
 def _foreign_fetch(scope: Scope) -> str:
-    """Why the browser says that another site's page asks; '' for the console's own pages and for links to them."""
+    """Why another site's request is refused; '' for the console's own pages and links to them."""
     site = _values(scope, b"sec-fetch-site")
     if not site or site == ["same-origin"] or site == ["none"]:
         return ""
     is_link = _values(scope, b"sec-fetch-mode") == ["navigate"] and _values(scope, b"sec-fetch-dest") == ["document"]
     if is_link and scope["method"] == "GET":
         return ""
-    return "Other sites' pages may link to the console, and neither frame nor load anything of it."
+    return "Pages of other sites may link to the console, but may not embed or load any part of it."
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
@@ -128,29 +132,29 @@ def _hostname(host: str) -> str:
 
 def _too_much(who: str, size: int) -> str:
     return (
-        f"{who} {size:,} bytes of cookies, of which {MOST_COOKIES:,} are the most: the login provider tells more of you"
-        " than fits, such as groups. Have it send fewer claims to the console, such as only the groups that matter"
-        " here. The login's cookies were removed: load the page again to sign in anew."
+        f"{who} {size:,} bytes of cookies; {MOST_COOKIES:,} are allowed. The login provider sends too many claims"
+        " about you, such as groups. Let it send fewer claims to the console, for example only the groups that are"
+        " used here. The login's cookies were removed: reload the page to sign in again."
     )
 
 
 def _own_cookies(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Headers that remove the login's cookies from the browser."""
+    """Headers that delete the login's cookies in the browser."""
     names = {part.strip().partition("=")[0] for text in _values(scope, b"cookie") for part in text.split(";")}
     gone = "; Path=/; Max-Age=0; HttpOnly; SameSite=lax"
     own = sorted(name for name in names if name.startswith(_LOGIN_COOKIE))
     return [(b"set-cookie", f'{name}=""{gone}'.encode("latin-1")) for name in own]
 
 
-async def _say(send: Send, status: int, sentence: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def _answer(send: Send, status: int, sentence: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     body = f"{sentence}\n".encode()
     own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*own, *_HEADERS, *more]})
     await send({"type": "http.response.body", "body": body})
 
 
-def _lets_in(name: bytes, value: bytes) -> bool:
-    """Whether a header sets the login's cookie, and does not remove it."""
+def _sets_login(name: bytes, value: bytes) -> bool:
+    """Whether a header sets the login's cookie and does not delete it."""
     return name.lower() == b"set-cookie" and value.startswith(f"{_LOGIN_COOKIE}=".encode()) and b"ax-Age=0" not in value
 
 
@@ -166,11 +170,11 @@ def _with_headers(send: Send, *, is_login: bool) -> Send:
             if size > MOST_COOKIES:
                 replaced = True
                 _LOG.warning("refused a login: its cookies would have %d bytes", size)
-                await _say(send, 431, _too_much("The login would need", size))
+                await _answer(send, 431, _too_much("The login would need", size))
                 return
             kept = [(name, value) for name, value in given if name.lower() not in names]
-            if is_login and not any(_lets_in(name, value) for name, value in given):
-                # Streamlit leads to the first page without a word.
+            if is_login and not any(_sets_login(name, value) for name, value in given):
+                # Streamlit redirects to the first page without a message.
                 kept = [(n, v + f"?{FAILED}=1".encode() if n.lower() == b"location" else v) for n, v in kept]
             message = {**message, "headers": [*kept, *_HEADERS]}
         if not replaced:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signing in and out, where a login is set up: nobody sees a page before."""
+"""Sign-in and sign-out. If a login is set up, no page is shown before the sign-in."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from console.web.shared import links, messages
 
 
 def acting() -> Acting:
-    """Who may see and act; a wrong setting is said on the page, which ends there."""
+    """The settings of who may see and act. If one is invalid, the page shows the error and ends."""
     try:
         return bound_to_login(load_acting())
     except SettingsError as error:
-        messages.problem("A setting is wrong", str(error))
+        messages.problem("A setting is invalid", str(error))
         st.stop()
 
 
 def visitor() -> Identity:
-    """Whoever looks at the page."""
+    """The identity of the visitor."""
     return identity(st.user.to_dict(), acting(), time.time())
 
 
 def run(shown: list[StreamlitPage]) -> None:
-    """Run, of the pages that are shown, the one in the address, or for now the one that asks for a login."""
+    """Run the page in the address, or the sign-in page if the visitor is not signed in."""
     if acting().login is None:
-        # Set by serve, and by the settings beside app.py for who starts Streamlit by hand.
+        # Set by serve, or by console/.streamlit/config.toml if Streamlit is started without it.
         address = st.get_option("server.address")
         if address and not is_loopback(address):
-            _instead(shown, _not_alone)
+            _run_instead(shown, _refuse_network)
         page = st.navigation(shown, position="top")
         _run(page)
         return
     who = visitor()
     if who.role == "nobody":
-        _instead(shown, _ask)
+        _run_instead(shown, _ask)
     leave = st.Page(_leave, title="Sign out", icon=":material/logout:", url_path="sign-out")
-    # The name is the login provider's: what could be markup is left out.
+    # The name comes from the login provider: characters that could be markup are removed.
     account = re.sub(r"[^\w.@+ -]", "", who.name) or "Account"
     page = st.navigation({"": shown, account: [leave]}, position="top")
     _run(page)
@@ -58,22 +58,22 @@ def run(shown: list[StreamlitPage]) -> None:
 
 
 def _run(page: StreamlitPage) -> None:
-    """Run a page; a wrong setting is said in its place."""
+    """Run a page, or show the error if a setting is invalid."""
     _name_tab(page)
     try:
         page.run()
     except SettingsError as error:
-        messages.problem("A setting is wrong", str(error))
+        messages.problem("A setting is invalid", str(error))
 
 
 def _name_tab(page: StreamlitPage) -> None:
-    """The page's name, with the id that it is about, for the browser's tabs, bookmarks and screen readers."""
+    """Set the title of the browser's tab to the page's name and its id, also for bookmarks and screen readers."""
     wanted = links.wanted_id()
     st.set_page_config(page_title=f"{page.title}{f' {links.short(wanted)}' if wanted else ''} · fleetops")
 
 
-def _instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:
-    # The pages stay known, or Streamlit would say that the address has none; but none of them runs.
+def _run_instead(shown: list[StreamlitPage], body: Callable[[str], None]) -> NoReturn:
+    # The pages are registered, or Streamlit would report the address as not found; but none of them runs.
     page = st.navigation(shown, position="hidden")
     body(page.url_path)
     st.stop()
@@ -84,8 +84,8 @@ def _ask(page: str) -> None:
     st.text("Sign in to see the fleet's rollouts.")
     if FAILED in st.query_params:
         st.text(
-            "The last sign-in did not succeed: the login provider refused it, or sent what the console cannot take. The"
-            " console's log says more. For somebody in very many groups, have the provider send fewer claims."
+            "The last sign-in did not succeed: the login provider refused it, or sent an answer that the console cannot"
+            " use. See the console's log. If you are in very many groups, let the provider send fewer claims."
         )
     return_after_login.keep(page)
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
@@ -97,9 +97,9 @@ def _leave() -> None:
     st.button("Sign out", icon=":material/logout:", type="primary", on_click=st.logout)
 
 
-def _not_alone(_page: str) -> None:
+def _refuse_network(_page: str) -> None:
     messages.problem(
         "Not shown",
-        f"Other machines reach this address, and there is no login: start it with {COMMAND} serve,"
-        " which listens on this machine alone, or set FLEETOPS_CONSOLE_LOGIN.",
+        f"Other machines can reach this address, but no login is set up. Start the console with {COMMAND} serve,"
+        " which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN.",
     )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a serving process does once: before it serves, and at its first visit, when it loads what the pages need."""
+"""What a serving process does once: before it serves, and at its first visit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from console.settings.environment import load_acting
 from console.settings.login_file import load_login
 from console.web.own_origin import MOST_COOKIES, OwnOrigin
 
-_PARTS = (
+_MODULES = (
     "web.overview.sync_button",
     "web.timeline.section",
     "web.rollouts.why",
@@ -36,16 +36,16 @@ _PARTS = (
 
 
 def in_front() -> list[Any]:
-    """The middleware in front of Streamlit's server, for who is let in by the settings. Raises SettingsError."""
+    """The middleware in front of Streamlit's server, by the settings. Raises SettingsError."""
     acting = load_acting()
     origins = [load_login(acting.login).origin] if acting.login else []
     return [Middleware(OwnOrigin, hosts=st.get_option("server.allowedHosts"), origins=origins)]
 
 
 def end_quietly_on_interrupt() -> None:
-    """Let Ctrl-C stop the server in order and with exit code 0; uvicorn would end it with "Aborted!" and 1.
+    """Make Ctrl-C stop the server cleanly with exit code 0; uvicorn would print "Aborted!" and exit with 1.
 
-    uvicorn has its handler in place when it imports the console, and passes the signal on after it has stopped.
+    uvicorn has installed its handler when it imports the console, and raises the signal again after it has stopped.
     """
     server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     if hasattr(server, "should_exit"):
@@ -53,39 +53,39 @@ def end_quietly_on_interrupt() -> None:
 
 
 def accept_long_cookies() -> None:
-    """Let the server read as many bytes of headers as logins with many groups have, and some more.
+    """Raise the server's limit for headers above the cookies of a login with many groups.
 
-    Its two parsers have a limit each that Streamlit has no setting for. A header that is too long ended a page's
-    WebSocket without a word, and the page loaded for ever.
+    Both HTTP parsers have a limit for which Streamlit has no setting. With a longer header the WebSocket was closed
+    without a message, and the page never finished loading.
     """
     h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = MOST_COOKIES + 64 * 1024
     http11.MAX_LINE_LENGTH = MOST_COOKIES + 64 * 1024
 
 
 @cache
-def settle() -> None:
-    """Import the parts of all pages, and keep what is loaded by then out of later garbage collections.
+def warm_up() -> None:
+    """Import the modules of all pages and exclude the objects loaded so far from garbage collection.
 
-    Streamlit collects after each run of a page. Going through the classes and functions of pandas, plotly and
-    Streamlit took 60 ms of every run, two thirds of an empty page.
+    Streamlit collects after each run of a page. The classes and functions of pandas, plotly and Streamlit took 60 ms
+    of every run, two thirds of the time of an empty page.
     """
-    for part in _PARTS:
-        importlib.import_module(f"console.{part}")
-    send_at_once()
+    for name in _MODULES:
+        importlib.import_module(f"console.{name}")
+    disable_nagle()
     gc.collect()
     gc.freeze()
 
 
-def send_at_once() -> int:
-    """Let the TCP sockets of this process send small messages without waiting; returns how many there are.
+def disable_nagle() -> int:
+    """Set TCP_NODELAY on the TCP sockets of this process; returns how many there are.
 
-    Streamlit binds its socket with no protocol named, for which asyncio does not set TCP_NODELAY: every run's messages
-    waited 40 ms for the browser's acknowledgement (github.com/Kludex/uvicorn/issues/3149). Accepted connections take
-    the option over from the listening socket. Only Linux tells a process its sockets; elsewhere nothing is done.
+    Streamlit binds its socket without a protocol, for which asyncio does not set the option: the messages of every run
+    waited 40 ms for the browser's acknowledgement (github.com/Kludex/uvicorn/issues/3149). Accepted connections inherit
+    the option from the listening socket. Only on Linux can a process list its sockets; elsewhere nothing is done.
     """
     found = 0
     for entry in Path("/proc/self/fd").glob("*"):
-        # A descriptor may be gone by now: the folder's own, and what other threads had open.
+        # A descriptor may be closed by now: that of the folder itself, or one of another thread.
         with suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(int(entry.name)).st_mode):
                 continue

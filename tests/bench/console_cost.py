@@ -107,7 +107,8 @@ class Cost:
 
 def seed(path: Path, targets: int, events: int, audited: int = AUDITED) -> None:
     """One rollout of ``targets`` instances, and ``events`` audit events of the first ``audited`` of them."""
-    from console.record.write.store import Cursor, open_store
+    from console.record.rows import Cursor
+    from console.record.write.store import open_store
 
     now = time.time()
     with open_store(path) as store:

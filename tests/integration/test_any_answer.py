@@ -44,7 +44,8 @@ from console.collect.once import sync_once
 from console.record.read import attention, audit, instances, stuck
 from console.record.read import policy as policy_queries
 from console.record.read import rollouts as rollout_queries
-from console.record.write.store import RolloutRead, open_store
+from console.record.rows import RolloutRead
+from console.record.write.store import open_store
 from console.settings.environment import ApiConnection, Settings
 from console.text.file_formats import as_csv
 from console.text.listing import listing

@@ -29,7 +29,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 from console.collect.api.records import audit_row, summary_row, text
 from console.collect.api.session import Session
-from console.record.write.store import Cursor, Row
+from console.record.rows import Cursor, Row
 
 # Instances whose events are read at once, and so kept in memory.
 _INSTANCES_AT_ONCE = 64
@@ -62,7 +62,7 @@ def sync_audit(session: Session, instances: list[Row]) -> None:
         for instance in instances[start : start + _INSTANCES_AT_ONCE]:
             scope = f"{session.tenant}|{instance['instance_id']}"
             cursor = cursors.get(scope) or Cursor("audit", scope)
-            known = session.store.known_audit_ids(
+            known = session.store.audit.known_ids(
                 session.tenant, instance["instance_id"], newest=_KNOWN_IDS, not_after=cursor.gap_from
             )
             asked.append((instance, cursor, known))

@@ -27,8 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import rows_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import components_of, waiting
 from console.collect.api.records import text
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Row, to_json
+from console.record.rows import InstanceRows, Row, to_json
 
 _TROUBLE_MOST = 400
 

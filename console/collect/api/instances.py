@@ -27,8 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count
 from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import Session
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, Row
+from console.record.rows import Cursor, InstanceRows, Row
 
 _INSTANCES_AT_ONCE = 32
 
@@ -113,9 +112,9 @@ class InstanceSync:
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """Note that there were more actions since the last sync than the API lists: those between cannot be read."""
-        newest = self._store.newest_action(self._tenant, read.instance_id)
+        newest = self._store.instances.newest_action(self._tenant, read.instance_id)
         ids = [row["action_id"] for row in actions]
-        if newest is None or self._store.known_actions(self._tenant, read.instance_id, ids):
+        if newest is None or self._store.instances.known_actions(self._tenant, read.instance_id, ids):
             return
         times = [row["created_at"] for row in actions if row["created_at"] is not None]
         cursor.gap_from, cursor.gap_to = newest, min(times, default=self._now())

@@ -28,7 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_status,
     whole,
 )
-from console.record.write.store import Row, storable, to_json
+from console.record.rows import Row, storable, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 
 _COUNTED = ("total", "queued", "in_progress", "succeeded", "failed", "uncertain")

@@ -24,7 +24,8 @@ from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, text
 from console.collect.api.session import Session
 from console.collect.progress import Progress, silent
-from console.record.write.store import Cursor, RolloutRead, Row, Store
+from console.record.rows import Cursor, RolloutRead, Row
+from console.record.write.store import Store
 
 WORKERS = 8
 # Targets kept in memory before they are stored in one transaction.
@@ -75,7 +76,7 @@ def _sync_policy(session: Session) -> None:
 
 
 def _chosen_instances(session: Session) -> list[Row]:
-    known = session.store.instances(session.tenant)
+    known = session.store.instances.known(session.tenant)
     if not session.options.instances:
         return known
     chosen: list[Row] = []
@@ -95,7 +96,7 @@ def _sync_rollouts(session: Session, not_before: float | None) -> None:
     except ApiError as error:
         session.failed(error, "The rollouts were not read")
         return
-    known = store.known_rollouts(tenant)
+    known = store.rollouts.known(tenant)
     records = {str(r["id"]): r for r in listed if text(r.get("id"))}
     rows = {i: rollout_row(tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):

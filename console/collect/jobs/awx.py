@@ -25,7 +25,8 @@ from console.collect.jobs.awx_client import AwxClient, AwxError
 from console.collect.jobs.facts import Job, awx_job, awx_key
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
-from console.record.write.store import Cursor, Store
+from console.record.rows import Cursor
+from console.record.write.store import Store
 
 SOURCE = "awx"
 # A job may be listed a little after one that ended later.
@@ -68,7 +69,7 @@ def sync_awx(
 ) -> ImportReport:
     """Import the ended jobs that are new. What cannot be read is in the report; the next sync continues there.
 
-    Raises StoreError when the database cannot be used.
+    Raises DatabaseProblem when the database cannot be used.
     """
     pull = _Pull(store, client, now, redactor or Redactor(), sleep)
     report, wanted = pull.report, wanted or JobFilter()
@@ -105,7 +106,7 @@ class _Pull:
         """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
         listed = self._listed(wanted, cursor)
         self._unfinished = dict(cursor.state.get("unfinished") or {})
-        known = self._store.complete_jobs(self._client.origin)
+        known = self._store.jobs.complete(self._client.origin)
         whole_so_far = True
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")

@@ -20,7 +20,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results i
 from console.collect.jobs.facts import Job
 from console.collect.run_events import RunReader
 from console.collect.task_results import RESULT_MOST
-from console.record.write.store import RunRows, to_json
+from console.record.rows import RunRows, to_json
 
 # Events that carry a result; ansible-runner gives one to runner_on_skipped too, the run log does not.
 _WITH_RESULT = frozenset(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
 from console.collect.api.records import text
-from console.record.write.store import Row
+from console.record.rows import Row
 
 # The statuses of AWX and ansible-runner for a job that has ended, as this record names them.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}

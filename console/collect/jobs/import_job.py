@@ -15,7 +15,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from console.collect.jobs.events import JobReader
 from console.collect.jobs.facts import Job
 from console.collect.run_events import EventError
-from console.record.write.store import Cursor, Store
+from console.record.rows import Cursor
+from console.record.write.store import Store
 
 
 @dataclass
@@ -69,7 +70,7 @@ class JobImport:
     @property
     def joined(self) -> bool:
         """Whether the callback's record of the same run shows this job."""
-        return self._store.shown_by(self._job.key) not in (None, self._job.key)
+        return self._store.jobs.shown_by(self._job.key) not in (None, self._job.key)
 
     def put(self, events: Iterable[Any], *, position: int, complete: bool, **more: Any) -> None:
         """Store ``events`` up to counter ``position``, in order; ``more`` is remembered in the cursor's state.

@@ -26,7 +26,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets i
 from console.collect.jobs.facts import command_of, runner_job
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
-from console.record.write.store import Cursor, Store
+from console.record.rows import Cursor
+from console.record.write.store import Store
 
 SOURCE = "runner"
 BATCH = 1000
@@ -46,7 +47,7 @@ def sync_runner(
 ) -> ImportReport:
     """Import what is new under ``folder``: ansible-runner's private data folder, its artifacts, or one run's.
 
-    A run that cannot be read is reported and does not stop the others. Raises StoreError.
+    A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
     """
     report = ImportReport("ansible-runner")
     try:
@@ -120,7 +121,7 @@ class _Run:
         """Store what the folder holds beyond the cursor."""
         name = f"The run {self._job.name} of ansible-runner"
         load = JobImport(store, self._job, name, redactor or self._redactor([]))
-        if self._is_stored(load.cursor, self._job.key in store.complete_jobs(self._job.origin)):
+        if self._is_stored(load.cursor, self._job.key in store.jobs.complete(self._job.origin)):
             report.known += 1
             return
         state = load.cursor.state if load.cursor else {}

@@ -31,7 +31,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
 from console.collect.progress import Progress, silent
 from console.collect.run_events import EventError, RunReader
-from console.record.write.store import Cursor, Store, to_json
+from console.record.rows import Cursor, to_json
+from console.record.write.store import Store
 
 SOURCE = "spool"
 # The cursor of the folder as a whole: "data as of".

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every picture of a rollout's timeline has in common: how it is looked at, its axes, its size. Pure."""
+"""What all figures of a timeline have in common: drawing options, axes, size. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.lettering import legible
+from console.figures.plotly_text import axis_unit, place, places
+from console.figures.theme import GRID, style_axis_text
 from console.figures.timeline.packing import Bools, Ints, Usual
-from console.text.statuses import GRID, look
-from console.text.times import axis_unit, place, places
+from console.text.statuses import style_of
 
 BARS_MOST = 1500
-"""Up to this many targets each one is a bar of its own; above, the browser's page gets slow and the picture useless."""
+"""Up to so many targets each has its own bar; with more the browser gets slow and the bars cannot be value apart."""
 
 ROWS_MOST = 200
-"""Up to this many targets each one has a row of its own; above, they share the slots they ran in."""
+"""Up to so many targets each has its own row; with more they share the slots in which they ran."""
 
 
 Rows = Literal["slots", "targets"]
@@ -30,8 +30,8 @@ Rows = Literal["slots", "targets"]
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands on the x axis. Without an origin the time of day in UTC (dates as text), else what has elapsed since
-    the origin (epoch seconds), in ``unit`` of ``size`` seconds."""
+    """The x axis. Without an origin it is the time of day in UTC (dates as text), else the time since the origin (epoch
+    seconds) in ``unit``, which has ``size`` seconds."""
 
     origin: float | None = None
     unit: str = "s"
@@ -39,34 +39,34 @@ class Axis:
 
     @staticmethod
     def elapsed(first: float, last: float) -> Axis:
-        """The axis of what has elapsed since ``first``, in a unit that suits the time up to ``last``."""
+        """The axis of the time elapsed since ``first``, in a unit that suits the time up to ``last``."""
         return Axis(first, *axis_unit(last - first))
 
     def at(self, seconds: Any) -> Any:
-        """Epoch seconds as a place on the axis; an array as that of each."""
+        """Epoch seconds, or an array of them, as values of the axis."""
         if self.origin is not None:
             return (seconds - self.origin) / self.size
         return places(seconds) if isinstance(seconds, np.ndarray) else place(seconds)
 
-    def long(self, seconds: Any) -> Any:
+    def length(self, seconds: Any) -> Any:
         """A duration in seconds as a length on the axis."""
         return seconds * 1000 if self.origin is None else seconds / self.size
 
-    def seconds(self, told: str | float) -> float:
-        """The other way: what the browser says of a place (a date as text, or a number), as epoch seconds."""
+    def seconds(self, value: str | float) -> float:
+        """A value of the axis as the browser reports it (a date as text, or a number), in epoch seconds."""
         if self.origin is None:
-            unit = "ms" if isinstance(told, int | float) else None
-            return float(pd.Timestamp(told, tz="UTC", unit=unit).timestamp())
-        return self.origin + float(told) * self.size
+            unit = "ms" if isinstance(value, int | float) else None
+            return float(pd.Timestamp(value, tz="UTC", unit=unit).timestamp())
+        return self.origin + float(value) * self.size
 
 
 CLOCK = Axis()
 
 
 @dataclass(frozen=True)
-class View:
-    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), rows of the frame that are
-    selected, how long a run phase usually takes, the viewer's zone ('': none beside UTC)."""
+class DrawOptions:
+    """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), selected rows of the frame,
+    usual duration of a run phase, the viewer's zone ('': UTC only)."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -77,37 +77,37 @@ class View:
     zone: str = ""
 
 
-WHOLE = View()
+DEFAULT = DrawOptions()
 
 
 def by_status(words: Sequence[str] | np.ndarray, shown: Bools) -> list[tuple[str, Ints]]:
-    """Rows of each status, harmless first, so that the bad ones are drawn last and lie on top."""
+    """The rows of each status, by severity, so that the worst are drawn last and are on top."""
     found = [(word, np.flatnonzero(shown & (np.asarray(words) == word))) for word in pd.unique(np.asarray(words))]
-    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (look(pair[0]).severity, pair[0]))
+    return sorted([pair for pair in found if pair[1].size], key=lambda pair: (style_of(pair[0]).severity, pair[0]))
 
 
-def dress(
+def add_axes(
     figure: go.Figure,
-    view: View,
+    options: DrawOptions,
     bounds: tuple[float, float] | None,
     count: int,
     title: str | None,
     ticks: dict[str, Any],
     row_height: int,
 ) -> go.Figure:
-    """Give the figure its axes, size and legend. bounds: the x axis in epoch seconds, None to leave it to Plotly.
+    """Set the figure's axes, size and legend. bounds: of the x axis in epoch seconds, None for Plotly's choice.
 
-    count: rows; title: of the y axis, None where ``ticks`` (more of that axis) name the rows; row_height: pixels.
+    count: rows; title: of the y axis, None if ``ticks`` (options of that axis) name the rows; row_height: pixels.
     """
-    axis, grid = view.axis, GRID[view.theme]
+    axis, grid = options.axis, GRID[options.theme]
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
-    # Where no name stands on the axes their room is known. Left to Plotly, it draws the whole figure once more.
+    # Without names on the y axis its width is known. If Plotly computes it, it draws the figure twice.
     known = title is not None
-    room = {"l": 44 + 8 * len(str(count)), "b": 44} if known else {"l": 8, "b": 8}
+    margin = {"l": 44 + 8 * len(str(count)), "b": 44} if known else {"l": 8, "b": 8}
     figure.update_layout(
         barmode="overlay",
         height=height,
-        margin={"r": 8, "t": 34, **room},
+        margin={"r": 8, "t": 34, **margin},
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None},
         hoverlabel={"align": "left"},
         hovermode="closest",
@@ -118,15 +118,15 @@ def dress(
     else:
         figure.update_xaxes(type="linear", gridcolor=grid, zeroline=False, ticksuffix=f" {axis.unit}")
     if bounds is not None:
-        # A window is drawn as it is: what the chart's reset gives back is the same one.
-        pad = 0.0 if bounds == view.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
+        # A window has no padding, so that the chart's reset reports exactly the window.
+        pad = 0.0 if bounds == options.window else max((bounds[1] - bounds[0]) * 0.005, 0.5)
         figure.update_xaxes(range=[axis.at(bounds[0] - pad), axis.at(bounds[1] + pad)])
     figure.update_xaxes(automargin=not known)
     figure.update_yaxes(
         range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=not known
     )
     figure.update_yaxes(**ticks)
-    return legible(figure, view.theme)
+    return style_axis_text(figure, options.theme)
 
 
 _CLOCK = [

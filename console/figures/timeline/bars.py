@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline of a rollout with a bar a target. Pure, as ``charts``.
+"""The timeline of a rollout with a bar for each target. Pure.
 
-Rows of the frame are known to the browser by their number (``customdata``), which is how a click names its target.
+The ids of the targets are in ``customdata``, from where a click in the browser reports them.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.timeline.axes import WHOLE, View, by_status, dress
+from console.figures.plotly_text import plain
+from console.figures.theme import ACCENT, FAINT, INK, see_through
+from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Bools, Floats, Ints, Layout, Usual, in_window
-from console.text.statuses import ACCENT, FAINT, INK, Look, look, see_through
-from console.text.times import duration, moments, plain
+from console.text.statuses import StatusStyle, style_of
+from console.text.times import duration, moments
 
 BAR, WAIT = 0.78, 0.2
-# Where the usual end is shown, the bar is thinner and makes room for two strips below it.
+# If the usual end is shown, the bar is thinner and above two strips.
 SLIM, LIFT = 0.56, -0.14
 STRIPS = (0.19, 0.3)
 STRIP = 0.1
 
 
-def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View = WHOLE) -> go.Figure:
-    """One bar a target, one trace a status; before it a thin pale bar for its wait (countdown, then queue).
+def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: DrawOptions = DEFAULT) -> go.Figure:
+    """One bar for each target, one trace for each status; before it a thin bar for its wait (countdown, then queue).
 
-    targets: the frame of ``queries.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
-    and shows the whole wait, open ones to ``now``; 'slots' shows the wait as far as the slot was free. Below a bar
-    lie two strips, from the median to the 95th percentile of the run: of this instance and of the fleet; in slots
-    only of runs that are open.
+    targets: the frame of ``rollouts.targets_of``, row by row as ``layout``. rows='targets' gives each one its own row
+    and shows its complete wait, up to ``now`` if it still waits; 'slots' shows the wait only while the slot was free.
+    Below a bar are two strips from the median to the 95th percentile of the run, of this instance and of the fleet;
+    with 'slots' only below open runs.
     """
-    axis, theme = view.axis, view.theme
-    shown = layout.placed if view.window is None else in_window(layout, *view.window)
+    axis, theme = options.axis, options.theme
+    shown = layout.placed if options.window is None else in_window(layout, *options.window)
     figure = go.Figure()
-    if view.rows == "targets":
+    if options.rows == "targets":
         order = np.argsort(np.where(layout.placed, layout.start, np.inf), kind="stable")
         place = np.empty(len(targets), dtype=np.int64)
         place[order] = np.arange(1, len(targets) + 1)
@@ -56,39 +58,40 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, view: View 
         height, count, title, expected = 27, layout.slots, "slot", shown & layout.open
     until = layout.end.copy()
     y, thick = place.astype(float), BAR
-    if view.usual is not None and view.usual.any(expected):
+    if options.usual is not None and options.usual.any(expected):
         y, thick = y + LIFT, SLIM
-        until = np.fmax(until, _add_usual(figure, place, layout, expected, view.usual, view))
-    _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, view)
-    hover = _hover(targets, layout, shown, now, view)
+        until = np.fmax(until, _add_usual(figure, place, layout, expected, options.usual, options))
+    _add_waits(figure, y, waiting, wait_from, wait_until, layout.planned, options)
+    ids = targets["target_id"].to_numpy(dtype=object)
+    hover = _hover(targets, layout, shown, now, options)
     for status, rows_of in by_status(targets["status"].to_numpy(), shown):
-        style = look(status)
+        style = style_of(status)
         figure.add_trace(
             go.Bar(
                 orientation="h",
                 name=f"{plain(style.label, 40, 1)} {len(rows_of):,}",
                 base=axis.at(layout.start[rows_of]),
-                x=axis.long(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
+                x=axis.length(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
                 y=y[rows_of],
-                # Without a width Plotly computes one per trace and a rare status gets bars of several slots.
+                # Without a width Plotly computes one for each trace, and bars of a rare status cover several slots.
                 width=np.full(len(rows_of), thick),
                 marker=_marker(style, theme),
-                customdata=rows_of.astype(np.int32),
+                customdata=ids[rows_of],
                 text=hover[rows_of],
                 textposition="none",
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    chosen = np.array([row for row in view.selected if shown[row]], dtype=np.int64)
+    chosen = np.array([row for row in options.selected if shown[row]], dtype=np.int64)
     if chosen.size:
-        _add_outlines(figure, layout, y, chosen, thick, view)
+        _add_outlines(figure, layout, y, chosen, thick, options)
     if layout.open.any():
         figure.add_vline(x=axis.at(now), line={"color": ACCENT[theme], "width": 1, "dash": "dot"})
-    bounds = view.window or _whole(layout, wait_from, waiting, until)
-    return dress(figure, view, bounds, count, title, ticks, height)
+    bounds = options.window or _bounds(layout, wait_from, waiting, until)
+    return add_axes(figure, options, bounds, count, title, ticks, height)
 
 
-def _marker(style: Look, theme: str) -> dict[str, object]:
+def _marker(style: StatusStyle, theme: str) -> dict[str, object]:
     colour = style.colour(theme)
     marker: dict[str, object] = {"color": colour, "line": {"width": 0}}
     if style.pattern:
@@ -97,8 +100,8 @@ def _marker(style: Look, theme: str) -> dict[str, object]:
     return marker
 
 
-def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, view: View) -> np.ndarray:
-    """One label a target that is shown: name, status, start, took, what is usual, wait, error."""
+def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, options: DrawOptions) -> np.ndarray:
+    """A label for each target shown: name, status, start, duration, usual duration, wait, error."""
     labels = np.empty(len(targets), dtype=object)
     columns = zip(
         targets["host"].to_list(),
@@ -115,9 +118,14 @@ def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, view
         if not shown[row]:
             continue
         took = f"running for {duration(now - start)}, no end yet" if is_open else f"took {duration(end - start)}"
-        lines = [f"<b>{plain(host)}</b>", plain(look(status).label), f"started {moments(view.zone, start)}", took]
-        if view.usual is not None:
-            lines += view.usual.sentences(row, end - start, duration)
+        lines = [
+            f"<b>{plain(host)}</b>",
+            plain(style_of(status).label),
+            f"started {moments(options.zone, start)}",
+            took,
+        ]
+        if options.usual is not None:
+            lines += options.usual.sentences(row, end - start, duration)
         if pd.notna(created) and start - created >= 0.05:
             planned = f" (countdown {duration(countdown)})" if countdown and pd.notna(countdown) else ""
             lines.append(f"waited {duration(start - created)}{planned}")
@@ -128,69 +136,71 @@ def _hover(targets: pd.DataFrame, layout: Layout, shown: Bools, now: float, view
 
 
 def _add_waits(
-    figure: go.Figure, y: Floats, shown: Bools, begin: Floats, until: Floats, planned: Floats, view: View
+    figure: go.Figure, y: Floats, shown: Bools, begin: Floats, until: Floats, planned: Floats, options: DrawOptions
 ) -> None:
     """The thin bars before the run phase: the planned countdown in the accent colour, the queue after it in grey."""
     border = np.clip(np.where(np.isfinite(planned), planned, begin), begin, until)
-    phases = (("countdown", begin, border, ACCENT[view.theme]), ("waiting", border, until, FAINT[view.theme]))
+    phases = (("countdown", begin, border, ACCENT[options.theme]), ("waiting", border, until, FAINT[options.theme]))
     for name, first, last, colour in phases:
-        _add_thin(figure, name, y, np.flatnonzero(shown & (last > first)), first, last, WAIT, colour, 0.55, view)
+        _add_thin(figure, name, y, np.flatnonzero(shown & (last > first)), first, last, WAIT, colour, 0.55, options)
 
 
-def _add_usual(figure: go.Figure, place: Ints, layout: Layout, expected: Bools, usual: Usual, view: View) -> Floats:
-    """The strips from median to 95th percentile; returns where the last strip of each open target ends."""
+def _add_usual(
+    figure: go.Figure, place: Ints, layout: Layout, expected: Bools, usual: Usual, options: DrawOptions
+) -> Floats:
+    """Add the strips from median to 95th percentile; returns where the last strip of each open target ends."""
     until = np.full(place.size, np.nan)
     bands = (
-        ("usual end here", usual.p50, usual.p95, ACCENT[view.theme], STRIPS[0], 0.8),
-        ("usual end, fleet", usual.fleet_p50, usual.fleet_p95, INK[view.theme], STRIPS[1], 0.35),
+        ("usual end here", usual.p50, usual.p95, ACCENT[options.theme], STRIPS[0], 0.8),
+        ("usual end, fleet", usual.fleet_p50, usual.fleet_p95, INK[options.theme], STRIPS[1], 0.35),
     )
     for name, p50, p95, colour, below, opacity in bands:
         first, last = layout.start + p50, layout.start + np.maximum(p95, p50 + 0.2)
         rows = np.flatnonzero(expected & np.isfinite(last))
-        _add_thin(figure, name, place.astype(float) + below, rows, first, last, STRIP, colour, opacity, view)
+        _add_thin(figure, name, place.astype(float) + below, rows, first, last, STRIP, colour, opacity, options)
         until = np.fmax(until, np.where(expected & layout.open, last, np.nan))
     return until
 
 
 def _add_thin(
     figure: go.Figure, name: str, y: Floats, rows: Ints, first: Floats, last: Floats, width: float, colour: str,
-    opacity: float, view: View,
+    opacity: float, options: DrawOptions,
 ) -> None:  # fmt: skip
-    """A trace of thin bars that answer neither hover nor click."""
+    """Add a trace of thin bars without hover and click."""
     if not rows.size:
         return
     figure.add_trace(
         go.Bar(
             orientation="h",
             name=name,
-            base=view.axis.at(first[rows]),
-            x=view.axis.long(last[rows] - first[rows]),
+            base=options.axis.at(first[rows]),
+            x=options.axis.length(last[rows] - first[rows]),
             y=y[rows],
             width=np.full(rows.size, width),
-            # In the colour itself: the legend's sign does not take a marker's own opacity.
+            # The opacity is in the colour, because the legend ignores the opacity of a marker.
             marker={"color": see_through(colour, opacity), "line": {"width": 0}},
             hoverinfo="skip",
         )
     )
 
 
-def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, view: View) -> None:
-    """A frame around each selected bar. Plotly's own look of a selection goes with every new figure."""
+def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, options: DrawOptions) -> None:
+    """Add a frame around each selected bar. Plotly's own style of a selection is lost with every new figure."""
     figure.add_trace(
         go.Bar(
             orientation="h",
             name=f"selected {rows.size:,}",
-            base=view.axis.at(layout.start[rows]),
-            x=view.axis.long(np.maximum(layout.end[rows] - layout.start[rows], 0.0)),
+            base=options.axis.at(layout.start[rows]),
+            x=options.axis.length(np.maximum(layout.end[rows] - layout.start[rows], 0.0)),
             y=y[rows],
             width=np.full(rows.size, thick + 0.1),
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": INK[view.theme], "width": 2}},
+            marker={"color": "rgba(0,0,0,0)", "line": {"color": INK[options.theme], "width": 2}},
             hoverinfo="skip",
         )
     )
 
 
-def _whole(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:
+def _bounds(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:
     begins = wait_from[waiting & np.isfinite(wait_from)]
     bounds = layout.bounds
     if bounds is None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where each target of a rollout lies on the timeline: concurrency slots, phases, the image of a big one. Pure numpy.
+"""The layout of a timeline: slots, phases, and the image of a heat map. Pure numpy.
 
 A rollout works on at most ``max_parallel_rollouts`` targets at once, so first-free-slot packing needs as many rows as
 the peak concurrency, whatever the size of the fleet. All times are seconds since the epoch, UTC; NaN means "no time".
@@ -22,17 +22,17 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 UNPLACED = -1
-"""The slot of a target that has no run phase: it waits still, never started, or its times are missing."""
+"""The slot of a target without a run phase: it still waits, it never started, or its times are missing."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Every array has one entry a target, in the order given to :func:`lay_out`.
+    """Every array has one entry for each target, in the order given to :func:`lay_out`.
 
     slot: row of the run phase, 0 at the top, ``UNPLACED`` without one.
     start, end: the run phase; an open one ends at ``now``.
     open: the run phase has no end yet.
-    wait_from, wait_until: the queue (and countdown) before the run phase, as far as the slot was free.
+    wait_from, wait_until: the countdown and the queue before the run phase, while the slot was free.
     planned: created_at + countdown, when the server meant to start the target.
     """
 
@@ -66,9 +66,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Usual:
-    """How long a run phase usually takes: median and 95th percentile in seconds, NaN when too little is known.
+    """The usual duration of a run phase: median and 95th percentile in seconds, NaN if there are too few earlier runs.
 
-    p50, p95, deploys: one entry a target, of its instance's earlier succeeded deploys. fleet_*: one figure for all.
+    p50, p95, deploys: one entry for each target, of the earlier succeeded deploys of its instance. fleet_*: of all.
     """
 
     p50: Floats
@@ -79,11 +79,11 @@ class Usual:
     fleet_deploys: int = 0
 
     def any(self, rows: Bools) -> bool:
-        """Whether there is something to expect for any of ``rows``."""
+        """Whether the usual duration is known for any of ``rows``."""
         return bool(rows.any() and (math.isfinite(self.fleet_p95) or np.isfinite(self.p95[rows]).any()))
 
     def sentences(self, row: int, took: float, say: Callable[[float], str]) -> list[str]:
-        """What is usual for a target that took so many seconds, in words; ``say`` puts seconds into words."""
+        """The usual duration in words, for a target that took so many seconds; ``say`` formats seconds."""
         lines = []
         known = (
             ("usual here", self.p50[row], self.p95[row], int(self.deploys[row])),
@@ -97,7 +97,7 @@ class Usual:
 
 
 def occupied_until(start: Floats, end: Floats) -> Floats:
-    """The end of each span; a span without length still takes its own instant, so that two never lie on each other."""
+    """The end of each span; a span without length gets a minimal one, so that two such spans never overlap."""
     return np.where(end > start, end, np.nextafter(start, np.inf))
 
 
@@ -130,14 +130,14 @@ def lay_out(
 ) -> Layout:
     """Place every target that has started.
 
-    is_open says that the target's status is not final: without completed_at its run phase goes on to ``now``.
-    A final status without completed_at has no known end, so such a target is not placed.
+    is_open: the status of the target is not final; without completed_at its run phase ends at ``now``.
+    A target with a final status but without completed_at is not placed, because its end is unknown.
     """
     size = started.size
     running = is_open & np.isnan(completed)
     end = np.where(running, max(now, 0.0), completed)
     placed = np.isfinite(started) & np.isfinite(end)
-    # completed_at can lie before started_at by the server's rounding.
+    # completed_at can be before started_at, because the server rounds.
     end = np.where(placed, np.maximum(end, started), np.nan)
     slot = np.full(size, UNPLACED, dtype=np.int64)
     slot[placed] = pack(started[placed], end[placed])
@@ -150,7 +150,7 @@ def lay_out(
 
 
 def _free_since(slot: Ints, start: Floats, end: Floats) -> Floats:
-    """When the slot of each placed target fell free before it, NaN for the first of a slot."""
+    """When the slot of each placed target became free before it, NaN for the first one in a slot."""
     since = np.full(slot.size, np.nan)
     placed = np.flatnonzero(slot != UNPLACED)
     order = placed[np.lexsort((end[placed], start[placed], slot[placed]))]
@@ -167,14 +167,14 @@ def in_window(layout: Layout, first: float, last: float) -> Bools:
 def worst_image(
     layout: Layout, severity: npt.NDArray[np.uint8], first: float, last: float, bins: int = 1200
 ) -> npt.NDArray[np.uint8]:
-    """Draw slots x time bins: the highest severity of the targets that touch a cell, 0 where the slot was idle."""
+    """An image of slots x time bins: the highest severity of the targets in a cell, 0 if the slot was idle."""
     image = np.zeros((layout.slots, bins), dtype=np.uint8)
     rows = np.flatnonzero(in_window(layout, first, last))
     if not rows.size:
         return image
     scale = bins / max(last - first, 1e-9)
     left = np.clip((layout.start[rows] - first) * scale, 0, bins - 1).astype(np.int64)
-    # An end that lies on the border of two bins belongs to the left one only.
+    # An end on the border of two bins belongs to the left one only.
     right = np.clip(np.ceil((layout.end[rows] - first) * scale) - 1, 0, bins - 1).astype(np.int64)
     right = np.maximum(left, right)
     width = right - left + 1

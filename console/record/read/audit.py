@@ -3,18 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runtime audit: how much of the API's log the database holds, its counts over time, and the events behind a count.
 
-Nothing here reads all events: the fleet's counts are in audit_counts, those of one instance in audit_daily.
+Days are counted in audit_fleet_daily (the fleet) and audit_daily (one instance), and stay when the raw events are
+pruned. Hours are counted from the raw events, of the newest HOURLY_DAYS days at most.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -25,6 +25,8 @@ Grain = Literal["day", "hour"]
 
 AUDIT_DIMENSIONS = ("source", "tool_name", "role", "server_slug")
 HOUR, DAY = 3600, 86400
+HOURLY_DAYS = 7
+"""Days, up to now, whose hours are counted."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class AuditCell:
 
 
 def span_of(days: int, grain: Grain, now: float, instance_id: str = "") -> AuditSpan:
-    """The newest ``days`` days up to ``now``, the present one included; 0 for all. By hour: so many times 24 hours."""
-    if not days:
-        return AuditSpan(grain, "", instance_id)
+    """The newest ``days`` days up to ``now``, the present one included; 0 for all.
+
+    By hour: so many times 24 hours, of HOURLY_DAYS days at most.
+    """
     if grain == "hour":
-        return AuditSpan(grain, _bucket("hour", now - (days * 24 - 1) * HOUR), instance_id)
-    return AuditSpan(grain, _bucket("day", now - (days - 1) * DAY), instance_id)
+        hours = min(days or HOURLY_DAYS, HOURLY_DAYS) * 24
+        return AuditSpan(grain, _bucket("hour", now - (hours - 1) * HOUR), instance_id)
+    return AuditSpan(grain, _bucket("day", now - (days - 1) * DAY) if days else "", instance_id)
 
 
 def _bucket(grain: Grain, at: float) -> str:
@@ -137,32 +141,35 @@ def audit_instances(path: Path, most: int = 5000) -> pd.DataFrame:
 def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
     """Events by bucket, word of the dimension ``by`` and outcome: columns bucket, value, outcome, events.
 
-    Of the whole fleet hours are kept as long as raw events; of one instance they are counted from its raw events.
-    Events without a time are in the bucket ''. At most the 50,000 newest rows.
+    Days count pruned events too, hours only those that are held. Events without a time are in the bucket ''. At most
+    the 50,000 newest rows.
     """
     if by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{by!r} is no dimension of the audit")
-    params: dict[str, Any] = {"by": by, "grain": span.grain, "since": span.since, "instance": span.instance_id}
+    params: dict[str, Any] = {"by": by, "since": span.since, "instance": span.instance_id}
+    # S608: `by` is one of the four words above.
+    if span.grain == "hour":
+        params["first"] = _begin(span.since)
+        found = "audit_events e INDEXED BY audit_events_newest WHERE"
+        if span.instance_id:
+            found = """audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
+                WHERE h.instance_id = :instance AND"""
+        sql = f"""
+            SELECT strftime('%Y-%m-%dT%H', hour * {HOUR}, 'unixepoch') AS bucket, value, outcome, events FROM (
+              SELECT CAST(e.event_ts / {HOUR} AS INTEGER) AS hour, coalesce(e.{by}, '') AS value,
+                     coalesce(e.outcome, '') AS outcome, count(*) AS events
+              FROM {found} e.event_ts >= :first
+              GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000)"""  # noqa: S608
+    elif span.instance_id:
+        sql = f"""
+            SELECT d.day AS bucket, d.{by} AS value, d.outcome, sum(d.n) AS events
+            FROM audit_held h CROSS JOIN audit_daily d ON d.tenant = h.tenant AND d.instance_id = h.instance_id
+            WHERE h.instance_id = :instance AND d.day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""  # noqa: S608
+    else:
+        sql = """
+            SELECT day AS bucket, value, outcome, sum(n) AS events FROM audit_fleet_daily
+            WHERE dimension = :by AND day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""
     with reading(path) as conn:
-        # S608: `by` is one of the four words above.
-        if not span.instance_id:
-            sql = """
-                SELECT bucket, value, outcome, sum(n) AS events FROM audit_counts
-                WHERE grain = :grain AND dimension = :by AND bucket >= :since
-                GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""
-        elif span.grain == "day":
-            sql = f"""
-                SELECT d.day AS bucket, d.{by} AS value, d.outcome, sum(d.n) AS events
-                FROM audit_held h CROSS JOIN audit_daily d ON d.tenant = h.tenant AND d.instance_id = h.instance_id
-                WHERE h.instance_id = :instance AND d.day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""  # noqa: S608
-        else:
-            params["first"] = _begin(span.since) if span.since else -1e18
-            sql = f"""
-                SELECT strftime('%Y-%m-%dT%H', CAST(e.event_ts AS INTEGER), 'unixepoch') AS bucket,
-                       coalesce(e.{by}, '') AS value, coalesce(e.outcome, '') AS outcome, count(*) AS events
-                FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
-                WHERE h.instance_id = :instance AND e.event_ts >= :first
-                GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""  # noqa: S608
         return as_frame(conn, sql, params)
 
 
@@ -187,7 +194,7 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
     """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,
-    request_id, id. Events without a time are in no list. Of the fleet only those hours are read that the page needs.
+    request_id, id. Events without a time are in no list. Of the fleet only those days are read that the page needs.
     """
     if cell.by not in AUDIT_DIMENSIONS:
         raise ValueError(f"{cell.by!r} is no dimension of the audit")
@@ -203,15 +210,15 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
             params |= {"instance": cell.span.instance_id, "skip": skip}
             total = conn.execute("SELECT count(*) " + found, params).fetchone()[0]
         else:
-            hours = _hours(conn, cell, params)
-            total = sum(hours.values())
-            chosen, before = _hours_of_page(hours, skip, size)
+            parts = _parts(conn, cell, first, last)
+            total = sum(part.events for part in parts)
+            chosen, before = _parts_of_page(parts, skip, size)
             found = f"""
-                FROM json_each(:hours) hour CROSS JOIN audit_events e INDEXED BY audit_events_newest
-                  ON e.event_ts >= hour.value AND e.event_ts < hour.value + {HOUR}
-                WHERE {_wanted(cell.by)}"""
-            params |= {"hours": json.dumps(chosen), "skip": skip - before}
-        # The keys first: SQLite would read each row that the index leaves out, too.
+                FROM audit_events e INDEXED BY audit_events_newest
+                WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""
+            params |= {"first": chosen[-1].begin, "last": chosen[0].end} if chosen else {"last": first}
+            params |= {"skip": skip - before}
+        # The keys first: otherwise SQLite reads the whole row of each event that the index does not rule out.
         # S608: the texts above and one of the dimensions.
         sql = f"""{_EVENT}
             FROM (
@@ -228,64 +235,70 @@ def _wanted(by: str) -> str:
         AND (:outcome IS NULL OR coalesce(e.outcome, '') = :outcome)"""
 
 
-def _hours_of_page(hours: Mapping[int, int], skip: int, size: int) -> tuple[list[int], int]:
-    """The hours, newest first, in which ``size`` events after ``skip`` lie; and how many events are in newer ones."""
-    chosen: list[int] = []
+class _Part(NamedTuple):
+    """A part of the time of a list: from ``begin`` until before ``end`` (epoch seconds), and its number of events."""
+
+    begin: float
+    end: float
+    events: int
+
+
+def _parts(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+    """The parts of the time from ``first`` to ``last`` that hold events of the cell of the fleet, newest first.
+
+    Of whole days the number is known from the daily counts, as far back as no instance was pruned. The rest, a begun
+    day at either end and what is older, is counted from the raw events.
+    """
+    pruned = conn.execute("SELECT max(floor) FROM audit_floors").fetchone()[0]
+    begin = max(-(-first // DAY) * DAY, -_FAR if pruned is None else pruned)
+    end = last // DAY * DAY
+    if begin >= end:
+        return _raw_part(conn, cell, first, last)
+    days = conn.execute(
+        """
+        SELECT CAST(strftime('%s', day) AS INTEGER), sum(n) FROM audit_fleet_daily
+        WHERE dimension = :by AND day > '' AND day >= :since AND day < :until
+          AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
+        GROUP BY day ORDER BY day DESC
+        """,
+        {
+            # Any dimension counts all events; this one has few words.
+            "by": cell.by if cell.value is not None else "source",
+            "since": _bucket("day", begin) if begin > -_FAR else "",
+            "until": _bucket("day", end) if end < _FAR else "~",
+            "value": cell.value,
+            "outcome": cell.outcome,
+        },
+    )
+    whole = [_Part(day, day + DAY, n) for day, n in days]
+    return [*_raw_part(conn, cell, end, last), *whole, *_raw_part(conn, cell, first, begin)]
+
+
+def _raw_part(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+    if first >= last:
+        return []
+    # S608: one of the dimensions.
+    sql = f"""SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
+        WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""  # noqa: S608
+    params = {"first": first, "last": last, "value": cell.value, "outcome": cell.outcome}
+    n = conn.execute(sql, params).fetchone()[0]
+    return [_Part(first, last, n)] if n else []
+
+
+def _parts_of_page(parts: Sequence[_Part], skip: int, size: int) -> tuple[list[_Part], int]:
+    """The parts in which ``size`` events after ``skip`` lie; and how many events are in newer ones."""
+    chosen: list[_Part] = []
     passed = before = 0
-    for begin, n in hours.items():
-        if passed + n > skip and passed < skip + size:
+    for part in parts:
+        if passed + part.events > skip and passed < skip + size:
             before = before if chosen else passed
-            chosen.append(begin)
-        passed += n
+            chosen.append(part)
+        passed += part.events
     return chosen, before
 
 
-def _hours(conn: sqlite3.Connection, cell: AuditCell, params: Mapping[str, Any]) -> dict[int, int]:
-    """The hours that hold events of the cell, newest first: their begin and how many."""
-    # Any dimension counts all events; that of the fewest words is read soonest.
-    by = cell.by if cell.value is not None else "source"
-    found = conn.execute(
-        """
-        SELECT CAST(strftime('%s', bucket || ':00:00') AS INTEGER) AS begin, sum(n) FROM audit_counts
-        WHERE grain = 'hour' AND dimension = :by AND bucket >= :since AND bucket < :until
-          AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
-        GROUP BY bucket
-        """,
-        {
-            **params,
-            "by": by,
-            "since": _bucket("hour", params["first"]) if params["first"] > -_FAR else "",
-            "until": _bucket("hour", params["last"]) if params["last"] < _FAR else "~",
-        },
-    )
-    hours = {int(begin): int(n) for begin, n in found if begin is not None}
-    # S608: the text below and one of the dimensions.
-    left = conn.execute(_UNCOUNTED + f"SELECT begin, ({_OF_HOUR} AND {_wanted(by)}) FROM uncounted", params)  # noqa: S608
-    hours |= {begin: n for begin, n in left if n}
-    return dict(sorted(hours.items(), reverse=True))
-
-
-# Pruning takes the counts of all old hours, but leaves the newest events of each instance. Walked from hour to hour.
-_OF_HOUR = f"""
-SELECT count(*) FROM audit_events e INDEXED BY audit_events_newest
-WHERE e.event_ts >= begin AND e.event_ts < begin + {HOUR}"""  # noqa: S608
-_NEXT = f"""
-(SELECT whole - (whole % {HOUR} + {HOUR}) % {HOUR} FROM (
-  SELECT CAST(event_ts AS INTEGER) - (event_ts < CAST(event_ts AS INTEGER)) AS whole
-  FROM audit_events INDEXED BY audit_events_newest WHERE event_ts >= :first AND event_ts < {{before}}
-  ORDER BY event_ts DESC LIMIT 1))"""  # noqa: S608
-_UNCOUNTED = f"""
-WITH RECURSIVE hour (begin) AS (
-  SELECT {_NEXT.format(before=":last")}
-  UNION ALL SELECT {_NEXT.format(before="hour.begin")} FROM hour WHERE begin IS NOT NULL),
-uncounted AS (
-  SELECT begin FROM hour WHERE begin IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM audit_counts
-    WHERE grain = 'hour' AND dimension = 'source' AND bucket = strftime('%Y-%m-%dT%H', begin, 'unixepoch')))
-"""  # noqa: S608
-
-
-_FAR = 1e18
+_FAR = 10**12 * DAY
+"""A time beyond all events."""
 
 
 def _begin(bucket: str) -> float:

@@ -50,7 +50,7 @@ _SECONDS = ",\n".join(
     for phase in PHASES
 )
 
-# Grouped, not joined: SQLite's planner has no figures about the two halves and may compare every pair of targets.
+# Grouped, not joined: SQLite's planner has no statistics about the two halves and may compare every pair of targets.
 _PAIRS = f"""
 WITH sides AS ({_side("a")} UNION ALL {_side("b")}),
 matched AS (
@@ -104,7 +104,7 @@ def _sides(a: Rollout, b: Rollout) -> dict[str, object]:
 
 
 def compared_score(path: Path, a: Rollout, b: Rollout) -> pd.DataFrame:
-    """How the targets of rollout ``b`` ended compared with ``a``: one row a kind that occurs, worst first.
+    """How the targets of rollout ``b`` ended compared with ``a``: one row for each kind that occurs, worst first.
 
     Columns: kind (of KINDS), targets; queue_more, countdown_more, run_more: mean seconds that ``b`` took longer, over
     the targets whose time is known both times (NaN without any).
@@ -131,7 +131,7 @@ def compared_page(
     """One page of the targets of two rollouts, ``a`` before and ``b`` now, and how many match.
 
     Columns: host, instance_id, kind, status_a, status_b; for queue, countdown and run the seconds <phase>_a, <phase>_b
-    and <phase>_more (now less before); error_a, error_b. What a rollout does not know of a target is empty.
+    and <phase>_more (now less before); error_a, error_b. Unknown values of a target are empty.
     """
     params = {**_sides(a, b), "kinds": json.dumps(list(kinds)), "like": like(search)}
     with reading(path) as conn:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was tried from the console: who, what, why, and what came of it."""
+"""Actions tried from the console: who, what, why, and the outcome."""
 
 from __future__ import annotations
 

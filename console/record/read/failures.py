@@ -15,7 +15,7 @@ from console.text.message_fingerprint import normalised
 # At most so many of the newest targets, and as many results, are read.
 MOST_FAILURES = 200_000
 
-# The sample of a message is its newest row; rows without a time sort first.
+# The sample of a message is its newest row; rows without a time come last.
 _FAILED = """
 WITH failed AS (
   SELECT * FROM (

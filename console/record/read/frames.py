@@ -1,10 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening the console's database for reading: what can be wrong with it, and rows as frames.
-
-Every call opens the file read-only for itself, so that a sync is never held up and a page never sees half of one.
-"""
+"""Queries of the console's database: the connection of one, and its rows as frames and dictionaries."""
 
 from __future__ import annotations
 
@@ -22,21 +19,17 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     PAST_LAST_TIME,
     parse_time,
 )
-from console.record.problem import DatabaseProblem, NoDatabase, damaged
-from console.record.schema.migrations import known_names
+from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
 
-BUSY_SECONDS = 3.0
-QUERY_SECONDS = 10.0
 PAGE = 500
 LIST_PAGE = 100
 
 SYNC = f"{COMMAND} sync"
-MIGRATE = f"{COMMAND} migrate"
 
 
-def stamp(path: Path) -> tuple[int, ...]:
-    """A value that changes whenever the database does: sizes and times of the file and its write-ahead log."""
+def database_version(path: Path) -> tuple[int, ...]:
+    """A value that changes whenever the database does: times and sizes of the file and its write-ahead log."""
     values: list[int] = []
     for file in (path, path.with_name(path.name + "-wal")):
         try:
@@ -48,81 +41,17 @@ def stamp(path: Path) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    conn = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
-    try:
-        conn.execute("PRAGMA query_only = on")
-        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        conn.close()
-        raise
-    return conn
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        return _connect(path, "mode=ro")
-    except sqlite3.OperationalError as error:
-        log = path.with_name(path.name + "-wal")
-        cut_off = "readonly" in str(error) or "unable to open" in str(error)
-        if not cut_off or (log.exists() and log.stat().st_size):
-            raise
-        # A WAL database needs its -shm file, which cannot be made in a folder this account may not write. Without a
-        # log there is no writer and nothing pending, so the file alone is the whole truth.
-        return _connect(path, "immutable=1")
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
-        raise NoDatabase(f"There is no database at {path} yet. Make one with: {SYNC}")
-    try:
-        conn = _open(path)
-    except (sqlite3.Error, OSError) as error:
-        raise _problem(path, error) from error
-    deadline = time.monotonic() + QUERY_SECONDS
-    conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
-    try:
-        _check_version(conn, path)
+    """The database, opened for the queries of one function, which are stopped after QUERY_SECONDS.
+
+    It is opened read-only each time, so that a sync is never held up and a page never sees half of one. Raises
+    DatabaseProblem.
+    """
+    with open_to_read(path) as conn:
+        deadline = time.monotonic() + QUERY_SECONDS
+        conn.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
         yield conn
-    except sqlite3.Error as error:
-        raise _problem(path, error) from error
-    finally:
-        conn.close()
-
-
-def _check_version(conn: sqlite3.Connection, path: Path) -> None:
-    version = conn.execute("PRAGMA user_version").fetchone()[0]
-    ours = len(known_names())
-    if version > ours:
-        raise DatabaseProblem(
-            f"The database {path} was written by a newer console (version {version}, this one knows {ours}). "
-            "Update this checkout, or name another file in FLEETOPS_CONSOLE_DB."
-        )
-    if version < ours:
-        if version == 0 and conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()[0] == 0:
-            if conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise DatabaseProblem(f"{path} is not the console's database. Name its file in FLEETOPS_CONSOLE_DB.")
-            raise NoDatabase(f"The database {path} is empty. Fill it with: {SYNC}")
-        raise DatabaseProblem(
-            f"The database {path} is from an older console. Bring it up to date (a copy of it, if it is to stay as it"
-            f" is) with: {MIGRATE} --db FILE"
-        )
-
-
-def _problem(path: Path, error: Exception) -> DatabaseProblem:
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return DatabaseProblem(f"The database {path} is locked by another program. Reload the page when it is done.")
-    if "interrupted" in text:
-        return DatabaseProblem(f"Reading took longer than {QUERY_SECONDS:g} s and was stopped. Narrow the filters.")
-    if "not a database" in text or "malformed" in text or "corrupt" in text:
-        return DatabaseProblem(damaged(path, text))
-    if "unable to open" in text or "readonly" in text or isinstance(error, OSError):
-        return DatabaseProblem(
-            f"This account may not read the database {path} ({text}). Check the rights of its folder."
-        )
-    return DatabaseProblem(f"The database {path} cannot be read: {text}.")
 
 
 def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
@@ -148,6 +77,7 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
 
 
 def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    """The first row, None without one."""
     cursor = conn.execute(sql, params)
     row = cursor.fetchone()
     return None if row is None else _with_times([column[0] for column in cursor.description], row)
@@ -162,6 +92,7 @@ def like(search: str) -> str:
 
 
 def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """All rows, one dictionary each."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
     return [_with_times(names, row) for row in cursor]
@@ -176,7 +107,7 @@ def _is_time(name: str) -> bool:
 
 
 def _time(value: Any) -> Any:
-    """A stored time; None for a number that is none, which an older console may have stored."""
+    """A stored time; None for a number that is not a time, which an older console may have stored."""
     if isinstance(value, (int, float)) and not FIRST_TIME <= value < PAST_LAST_TIME:
         return parse_time(value)
     return value

@@ -16,11 +16,11 @@ STALE_OPEN_SECONDS = 10 * 60.0
 
 
 @dataclass(frozen=True)
-class Look:
+class TenantFreshness:
     """One tenant: when its API was last read, None for never, and whether targets of it are open.
 
-    retired_at: when somebody said that it is read no more, None if not or if it was read since. Nothing waits for a
-    retired tenant, whatever its targets were doing.
+    retired_at: when it was recorded that it is no longer read, None if not or if it was read since. No target of a
+    retired tenant counts as open.
     """
 
     tenant: str
@@ -31,27 +31,27 @@ class Look:
 
 @dataclass(frozen=True)
 class Freshness:
-    """When the console last looked. looks: at the API, by tenant. runs_at: newest load of run logs, None for never.
+    """When the console last read its sources. looks: the API, by tenant. runs_at: newest load of run logs, or None.
 
-    errors: what the last look could not read, one sentence each. running: a playbook run is under way. copied_at: when
-    this database was copied for review, None unless it is such a copy.
+    errors: what the last sync could not read, one sentence each. running: a playbook run is in progress. copied_at:
+    when this database was copied for review, None unless it is such a copy.
     """
 
-    looks: tuple[Look, ...]
+    looks: tuple[TenantFreshness, ...]
     runs_at: float | None
     errors: tuple[str, ...]
     running: bool
     copied_at: float | None
 
     @property
-    def read(self) -> list[tuple[float, Look]]:
+    def read(self) -> list[tuple[float, TenantFreshness]]:
         """The tenants whose API is read, longest ago first, each with the time."""
         found = [(look.at, look) for look in self.looks if look.at is not None and look.retired_at is None]
         return sorted(found, key=lambda one: one[0])
 
     @property
     def retired(self) -> list[str]:
-        """The tenants whose API is read no more."""
+        """The tenants whose API is no longer read."""
         return [look.tenant for look in self.looks if look.retired_at is not None]
 
     @property
@@ -60,7 +60,7 @@ class Freshness:
 
     @property
     def open_work(self) -> bool:
-        """Something is still under way."""
+        """Whether something is still in progress."""
         return self.running or any(look.open_work for look in self.looks)
 
     def as_of(self, now: float, tenant: str) -> float:
@@ -68,17 +68,17 @@ class Freshness:
         at = next((look.at for look in self.looks if look.tenant == tenant), None)
         return min(now, at) if at is not None else now
 
-    def stale(self, now: float) -> list[Look]:
-        """The tenants that nobody read for too long, longest ago first: for a day, for minutes with open work."""
+    def stale(self, now: float) -> list[TenantFreshness]:
+        """The tenants that were not read for too long, longest ago first: a day, or 10 minutes with open work."""
         found = []
         for at, look in self.read:
-            # Whose rollouts a playbook is starting is not known; likely those of whom is looked after.
+            # A running playbook does not say which tenant it works on; the one read last is the likely one.
             busy = look.open_work or (self.running and at == self.read[-1][0])
             if now - at > (STALE_OPEN_SECONDS if busy else STALE_SECONDS):
                 found.append(look)
         return found
 
-    def behind(self, now: float) -> Look | None:
+    def behind(self, now: float) -> TenantFreshness | None:
         """The tenant by which the record's age is judged: read longest ago of those with open work, and of those
         without that are stale; where there are none of these, of all that were read."""
         known = [look for _at, look in self.read]
@@ -119,7 +119,7 @@ def freshness_of(conn: sqlite3.Connection) -> Freshness:
     first = rows[0]
     return Freshness(
         tuple(
-            Look(r["tenant"], r["last_ok_at"], bool(r["open_work"]), r["retired_at"])
+            TenantFreshness(r["tenant"], r["last_ok_at"], bool(r["open_work"]), r["retired_at"])
             for r in rows
             if r["tenant"] is not None
         ),

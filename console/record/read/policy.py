@@ -65,7 +65,7 @@ def window_now(path: Path, tenant: str, now: float) -> WindowNow:
 
 
 def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
-    """What changed in a tenant's policy, newest first: seen_at, not_before_at (the look before), key, before, after.
+    """What changed in a tenant's policy, newest first: seen_at, not_before_at (the read before), key, before, after.
 
     Values are text as JSON writes them. The API tells only the present policy, so this is what the console saw, and a
     change lies somewhere between not_before_at and seen_at.

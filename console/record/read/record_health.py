@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record about itself: how fresh each source is, what is missing, how big the tables are, what upkeep was done."""
+"""The record itself: how fresh each source is, what is missing, how big the tables are, and its last maintenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from console.record.retention import Retention, rules
 
 
 def sources(path: Path) -> pd.DataFrame:
-    """By source: source, scopes (how many), read_at (newest look), oldest_at (the scope read longest ago), errors,
+    """By source: source, scopes (how many), read_at (newest read), oldest_at (of the scope read longest ago), errors,
     gaps and bad_lines (how many)."""
     with reading(path) as conn:
         return as_frame(
@@ -61,10 +61,10 @@ def spool_positions(path: Path) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Upkeep:
-    """The newest backup and pruning (epoch seconds, None for never) and what they said of themselves.
+class LastMaintenance:
+    """The newest backup and pruning (epoch seconds, None for never) and their details.
 
-    copied_at, copy: when this database was copied for review, and its "file" of then; None if it is no such copy.
+    copied_at, copy: when this database was copied for review, and from which "file"; None if it is not a copy.
     """
 
     backup_at: float | None
@@ -75,15 +75,15 @@ class Upkeep:
     copy: dict[str, Any]
 
 
-def upkeep(path: Path) -> Upkeep:
-    """What was last done to keep the database."""
+def last_maintenance(path: Path) -> LastMaintenance:
+    """The newest backup and pruning, and whether the database is a copy."""
     with reading(path) as conn:
         found = {
             kind: (at, json.loads(detail or "{}"))
             for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
         }
     backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
-    return Upkeep(*backup, *prune, *copy)
+    return LastMaintenance(*backup, *prune, *copy)
 
 
 def table_sizes(path: Path) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def table_sizes(path: Path) -> pd.DataFrame:
                 ).fetchall()
             )
         except sqlite3.Error:
-            # This SQLite was built without dbstat, or the file is too big to be walked while a person waits.
+            # This SQLite was built without dbstat, or reading the whole file takes longer than a page may wait.
             sizes = {}
     frame = pd.DataFrame(
         {"table": tables, "rows": [rows[t] for t in tables], "bytes": [float(sizes.get(t, "nan")) for t in tables]}
@@ -122,11 +122,11 @@ def prunable(path: Path, retention: Retention, now: float) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Vitals:
-    """Figures by which monitoring judges the record. Times are epoch seconds, None for never or none.
+    """Figures that monitoring checks. Times are epoch seconds (UTC), None for never or none.
 
-    api_at: of the tenant that is behind (queries.freshness); api_tenant: which, '' where there is but one.
+    api_at: of the tenant that is behind (Freshness.behind); api_tenant: which, '' where there is only one.
 
-    stuck: targets that do not move (rules of queries.stuck). uncertain, failed: targets of the last 14 days that are
+    stuck: targets that make no progress (rules of stuck.py). uncertain, failed: targets of the last 14 days that are
     the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
     """
 
@@ -167,7 +167,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         failed=bad.get("failed", 0),
         lost=int((found["rule"] == "lost").sum()),
         errors=errors,
-        backup_at=upkeep(path).backup_at,
+        backup_at=last_maintenance(path).backup_at,
         api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
     )
 

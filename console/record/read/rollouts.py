@@ -94,7 +94,7 @@ def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
             {"tenant": tenant, "id": rollout_id},
             _TARGET_NUMBERS,
         )
-    # Here and not by SQLite, which would carry whole rows about: a quarter of the time at 20,000 targets.
+    # Sorted here: SQLite would sort whole rows, which takes four times as long at 20,000 targets.
     return found.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
 
 

@@ -49,7 +49,7 @@ def _tasks(conn: sqlite3.Connection, run_id: str) -> tuple[dict[Task, dict[str, 
         key = (row["play"], row["task"], row["path"])
         of_counter[row["counter"]] = key
         known = first.setdefault(key, row)
-        # Its place in the batch that had the most tasks before it: where others left some out, it stands too early.
+        # Its position in the batch with the most tasks before it; batches that skipped some would put it too early.
         known["place"] = max(known["place"], row["place"])
     return dict(sorted(first.items(), key=lambda item: (item[1]["play"], item[1]["place"]))), of_counter
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, like, one, reading
 
-# Each host of a run with its tallies; one that came to no result before the run ended is in flight alone.
+# Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
 HOSTS_OF_RUN = """
 SELECT h.host, h.ok, h.changed, h.failed, h.unreachable, h.skipped, h.rescued, h.ignored, h.final,
        f.host IS NOT NULL AS in_flight
@@ -46,7 +46,7 @@ def runs(
 
 
 def statuses(path: Path, of: str) -> list[str]:
-    """The words that stand as a status in the record. of: 'runs' or 'rollouts'."""
+    """The statuses that are stored. of: 'runs' or 'rollouts'."""
     table = {"runs": "runs", "rollouts": "rollouts"}[of]
     with reading(path) as conn:
         found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above

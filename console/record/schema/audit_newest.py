@@ -19,7 +19,7 @@ WHERE true GROUP BY tenant, instance_id
 ON CONFLICT (tenant, instance_id) {_FIGURES}
 """  # noqa: S608 - the text above
 
-# By triggers, so that no writer can forget it. Pruning leaves the newest row of an instance alone.
+# By triggers, so that every writer does it. Pruning keeps the newest row of an instance.
 _FOLLOW = tuple(
     f"""
     CREATE TRIGGER audit_summaries_{name} AFTER {change} ON audit_summaries

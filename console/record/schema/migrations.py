@@ -7,8 +7,8 @@
 Common to all tables: times are REAL epoch seconds (UTC); ``*_raw`` beside one is the text the API sent. ``*_json``
 columns hold JSON text. Booleans are 0 or 1. ``status`` is the canonical word, ``status_raw`` what the API said.
 ``first_seen`` is when the console first stored a row, ``updated_at`` when it last stored a difference.
-A migration that has been released is never edited: a change is a new one at the end of this file. The statements of
-the first five, which create the tables, are in the other files of this folder.
+A migration that has been released is never edited: a change is a new one at the end of this file. The statements that
+create tables are in the other files of this folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlite_utils import Database, Migrations
 from console.record.schema import (
     audit,
     audit_counts,
+    audit_fleet,
     audit_newest,
     console_audit,
     instances,
@@ -119,3 +120,9 @@ def _first_failure(db: Database) -> None:
 def _times(db: Database) -> None:
     """Times that are none, which older consoles stored as they came, are read again."""
     times.read_again(db.conn)
+
+
+@migrations(name="0013_audit_fleet_daily")
+def _audit_fleet_daily(db: Database) -> None:
+    """The fleet's audit events counted by day only; the counts by hour are dropped."""
+    _run(db, *audit_fleet.STATEMENTS)

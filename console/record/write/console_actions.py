@@ -1,44 +1,48 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of what was tried from the console: table console_audit, to which rows are only ever added."""
+"""The record of actions tried from the console: table console_audit, to which rows are only added."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, Row, Tables, open_existing
+from console.record.opening import BUSY_TIMEOUT, open_to_write
+from console.record.rows import Row
+from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("attempt_id", "phase")
 
 
 def open_ledger(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Ledger:
-    """Open an existing database for its ledger; an older one is migrated. Raises StoreError."""
-    return Ledger(*open_existing(path, busy_timeout), busy_timeout)
+    """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem."""
+    return Ledger(Tables(*open_to_write(path, busy_timeout, create=False), busy_timeout))
 
 
-class Ledger(Tables):
-    """The open ledger. Use it from one thread, and as a context manager."""
+class Ledger(OpenedDatabase):
+    """The open ledger. Each method that writes is one transaction."""
 
     def begin(self, row: Row) -> bool:
         """Store an attempt; False, and nothing stored, if it was begun before: then it must not be sent again."""
         return self._add({**row, "phase": "attempt"})
 
     def end(self, row: Row) -> bool:
-        """Store what came of an attempt; False if that is known already."""
+        """Store the outcome of an attempt; False if one is stored already."""
         return self._add({**row, "phase": "outcome"})
 
     def outcome(self, attempt_id: str) -> Row | None:
         """The stored outcome of an attempt, None without one."""
-        found = self._rows("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
+        found = self._tables.rows(
+            "SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,)
+        )
         return found[0] if found else None
 
     def _add(self, row: Row) -> bool:
-        with self._write():
-            known = self._conn.execute(
+        with self._tables.transaction():
+            known = self._tables.conn.execute(
                 "SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row
             ).fetchone()
             if known:
                 return False
-            self._upsert("console_audit", _KEY, [row], first=[column for column in row if column not in _KEY])
+            self._tables.upsert("console_audit", _KEY, [row], first=[column for column in row if column not in _KEY])
             return True

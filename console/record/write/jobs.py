@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of the store that knows which job ran which run, and that a run seen twice is one. A part of Store.
+"""Which job ran which run, and that a run seen twice is one. The store begins the transaction.
 
 A run that is recorded by the callback inside a job, and is a job of AWX or ansible-runner too, is the callback's row:
-it knows the batches' hosts and what the run was given. The job then only adds how it ended.
+it has the hosts of the batches and the options of the run. The job then only adds how it ended.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from console.record.opening import Row, Tables
+from console.record.rows import Row
+from console.record.write.tables import Tables
 
-# A job starts before its run does, in a container that may take its time; clocks differ a little.
+# Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
 SLACK = 300.0
 
 _UNSETTLED = ("running", "lost", "unknown")
@@ -30,29 +31,32 @@ _PARTS = {
 }
 
 
-class JobTables(Tables):
+class Jobs:
     """Table run_jobs."""
 
-    def complete_jobs(self, origin: str) -> set[str]:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def complete(self, origin: str) -> set[str]:
         """The jobs of an origin of which everything is stored."""
-        found = self._rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
+        found = self._tables.rows("SELECT job FROM run_jobs WHERE origin = ? AND complete = 1", (origin,))
         return {row["job"] for row in found}
 
     def shown_by(self, job: str) -> str | None:
         """The run that shows a job, None for an unknown job."""
-        found = self._rows("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
+        found = self._tables.rows("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
         return found[0]["run_id"] if found else None
 
-    def _put_job(self, job: Row) -> str:
+    def put(self, job: Row) -> str:
         """Store a job; returns the run that shows it: its own, or the callback's record of the same run."""
-        stored = self._rows("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
+        stored = self._tables.rows("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
         row = {**job, "run_id": job["job"], "relaunch_of": self._relaunched(job)}
         if stored:
             row["first_play"] = row["first_play"] or stored[0]["first_play"]
             row["run_id"] = stored[0]["run_id"]
         if row["run_id"] == row["job"]:
             row["run_id"] = self._recorded(row) or row["job"]
-        self._upsert("run_jobs", ("job",), [row])
+        self._tables.upsert("run_jobs", ("job",), [row])
         if row["run_id"] != row["job"]:
             self._drop_run(row["job"])
             self._settle(row)
@@ -61,7 +65,7 @@ class JobTables(Tables):
     def _relaunched(self, job: Row) -> str | None:
         if job["launch_type"] != "relaunch":
             return None
-        found = self._rows(
+        found = self._tables.rows(
             "SELECT job FROM run_jobs WHERE origin = :origin AND template IS :template AND playbook IS :playbook"
             " AND finished_at <= :created_at ORDER BY finished_at DESC LIMIT 1",
             job,
@@ -72,7 +76,7 @@ class JobTables(Tables):
         """The callback's record of the run of a job."""
         if job["started_at"] is None:
             return None
-        found = self._rows(
+        found = self._tables.rows(
             """
             SELECT run_id, playbook FROM runs
             WHERE source = 'callback' AND started_at BETWEEN :started_at - :slack
@@ -85,9 +89,9 @@ class JobTables(Tables):
         )
         return next((row["run_id"] for row in found if _same_playbook(row["playbook"], job["playbook"])), None)
 
-    def _claim_jobs(self, run: Row) -> None:
-        """Let the callback's record of a run show the jobs that ran it, instead of rows of their own."""
-        found = self._rows(
+    def claim(self, run: Row) -> None:
+        """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
+        found = self._tables.rows(
             """
             SELECT * FROM run_jobs
             WHERE (job_id = :job_id OR first_play IN
@@ -100,24 +104,24 @@ class JobTables(Tables):
         for job in found:
             if _same_playbook(run.get("playbook"), job["playbook"]):
                 job["run_id"] = run["run_id"]
-                self._upsert("run_jobs", ("job",), [job])
+                self._tables.upsert("run_jobs", ("job",), [job])
                 self._drop_run(job["job"])
                 self._settle(job)
 
     def _settle(self, job: Row) -> None:
-        """A record that broke off learns from the job how it ended."""
+        """Take the end of a run from its job where the record of the run is incomplete."""
         if job["status"] in _UNSETTLED:
             return
-        found = self._rows("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
+        found = self._tables.rows("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
         if found and found[0]["status"] in _UNSETTLED:
             ended = found[0]["ended_at"] or job["finished_at"]
-            self._upsert("runs", ("run_id",), [{**found[0], "status": job["status"], "ended_at": ended}])
+            self._tables.upsert("runs", ("run_id",), [{**found[0], "status": job["status"], "ended_at": ended}])
 
     def _drop_run(self, run_id: str) -> None:
         for table, keys in _PARTS.items():
-            self._replace(table, {"run_id": run_id}, keys, [])
+            self._tables.replace(table, {"run_id": run_id}, keys, [])
 
 
 def _same_playbook(one: Any, other: Any) -> bool:
-    """By file name: the callback knows the whole path. An unknown one is no reason to keep two rows."""
+    """Compare by file name, since the callback has the whole path. An unknown playbook counts as the same."""
     return not one or not other or PurePosixPath(str(one)).name == PurePosixPath(str(other)).name

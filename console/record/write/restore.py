@@ -1,10 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Putting a backup in the database's place while nobody uses the database; what was there is kept aside.
+"""Replacing the database by a backup while nobody uses the database; the old files are kept under other names.
 
-Copying a file over the database is not enough: a write-ahead log that a killed sync left beside it would be read as the
-backup's own.
+Copying a file over the database is not enough: SQLite would apply the write-ahead log of a killed sync to the backup.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from console.record.opening import StoreError
+from console.record.opening import DatabaseProblem
 from console.record.private_files import beside, make_private_folder
-from console.record.write.upkeep import as_on_disk, copied, open_upkeep
+from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
 # Where SQLite's locks are, and how many bytes they take: every open connection in WAL mode holds one of them.
 _LOCK_START, _LOCK_BYTES = 0x40000000, 512
@@ -38,44 +37,46 @@ class Restored:
 
 
 def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = _WAIT) -> Restored:
-    """Make a checked, migrated copy of ``backup`` the database; what was there is kept under another name.
+    """Replace the database by a checked, migrated copy of ``backup``; the old one is kept under another name.
 
-    A copy for review becomes a database of its own. Raises StoreError when ``backup`` is no sound database of the
-    console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
+    A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is not a sound database of
+    the console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
     """
     place = database.resolve()
     if not backup.is_file():
-        raise StoreError(f"There is no backup {backup}.")
+        raise DatabaseProblem(f"There is no backup {backup}.")
     if place.exists() and backup.samefile(place):
-        raise StoreError(f"{backup} is the database itself; name a backup of it.")
+        raise DatabaseProblem(f"{backup} is the database itself; name a backup of it.")
     try:
         if make_folder:
             make_private_folder(place.parent)
         if not place.parent.is_dir():
-            raise StoreError(f"The folder {place.parent} of the console's database does not exist; create it first.")
+            raise DatabaseProblem(
+                f"The folder {place.parent} of the console's database does not exist; create it first."
+            )
         with copied(backup, beside=place) as made:
             _make_current(backup, made, now)
             as_on_disk(made)
             with _alone(place, wait) as old:
                 aside = _swap(made, place, old, now)
     except OSError as error:
-        raise StoreError(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
+        raise DatabaseProblem(f"The database {database} cannot be replaced: {error.strerror or error}.") from error
     return Restored(place, aside)
 
 
 def _make_current(backup: Path, made: Path, now: float) -> None:
     try:
-        with open_upkeep(made) as upkeep:
-            upkeep.adopt(now)
-            upkeep.record("restore", now, {"file": str(backup.absolute())})
-    except StoreError as error:
-        raise StoreError(str(error).replace(str(made), str(backup))) from error
+        with open_maintenance(made) as database:
+            database.adopt(now)
+            database.record("restore", now, {"file": str(backup.absolute())})
+    except DatabaseProblem as error:
+        raise DatabaseProblem(str(error).replace(str(made), str(backup))) from error
     if left := [file for file in beside(made) if file.exists()]:
-        raise StoreError(f"SQLite did not finish the copy of {backup}: it left {left[0].name}. Try again.")
+        raise DatabaseProblem(f"SQLite did not finish the copy of {backup}: it left {left[0].name}. Try again.")
 
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
-    """Put ``made`` at ``place``. Until that last step the old database is there; its log is never beside another."""
+    """Put ``made`` at ``place``. The old database stays until this last step; its log is never beside another."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):
@@ -120,12 +121,12 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_START)
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise StoreError(
+                    raise DatabaseProblem(
                         f"The database {place} is in use by another program, such as a sync, and was left as it is."
                         " Stop that program, or wait for its end, and restore again."
                     ) from error
             else:
-                # Another restore may have replaced the file while this one waited for it.
+                # Another restore may have replaced the file while this one waited.
                 if place.exists() and os.path.samestat(os.fstat(number), place.stat()):
                     yield file
                     _close_to_latecomers(number)
@@ -134,7 +135,7 @@ def _alone(place: Path, wait: float) -> Iterator[BinaryIO | None]:
 
 
 def _close_to_latecomers(number: int) -> None:
-    """Spoil the old file, which has no name any more, for who opened it before it was replaced.
+    """Make the old file, which has no name any more, unusable for programs that opened it before it was replaced.
 
     SQLite finds the write-ahead log by its name: it would take the new database's log for the old file's.
     """

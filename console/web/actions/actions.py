@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Console actions: who tried what from the console, why, and what came of it."""
+"""Console actions: who tried what from the console, why, and the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def body() -> None:
             if outcomes or search:
                 st.text("No action matches these filters.")
             else:
-                st.text("Nothing was ever tried from this console.")
+                st.text("No action was ever tried from this console.")
             return
         with lists.row():
             st.caption(f"{total:,} action{'s' if total != 1 else ''}", width="content")
@@ -36,7 +36,7 @@ def body() -> None:
         table(found)
         lists.pager("acted", total, frames.LIST_PAGE)
         st.caption(
-            "Refused: nothing was sent. No outcome: the console was cut off after the attempt was recorded. "
+            "Refused: nothing was sent. No outcome: the console stopped after it had recorded the attempt. "
             "Rows are never changed or removed."
         )
 
@@ -58,7 +58,7 @@ def table(found: pd.DataFrame) -> None:
         "targets": columns.count("targets", 65),
         "came": status_column("outcome", width=100),
         "reason": columns.text("reason", 210),
-        "detail": columns.text("what came of it", 420),
+        "detail": columns.text("result", 420),
         "http_status": st.column_config.NumberColumn("HTTP", format="%d", width=60),
         "request_id": columns.text("request id", 110),
     }

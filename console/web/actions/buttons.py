@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Acting from a page: the buttons that an operator has, the confirmation, and what came of it.
+"""Actions of an operator: the buttons, the confirmation, and the result.
 
-Nothing is decided here: acting.send refuses what may not be sent, whatever the buttons looked like.
+Nothing is decided here: console.act.send refuses what may not be sent, whatever the buttons show.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from console.act.decision import FORCED, REASON_MOST, STEERING, Intent, Seen, Ve
 from console.act.send import Attempt, Outcome, act, read_state
 from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
+from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
-from console.record.write.store import StoreError
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
 from console.text import times
 from console.web import sign_in
@@ -37,9 +37,9 @@ ICONS = {
     "retry": ":material/replay:",
     "power-cycle": ":material/power_settings_new:",
 }
-# Targets that the choice for a retry offers.
+# The most targets that the select box for a retry offers.
 CHOICES_MOST = 500
-# The newest rollouts that are looked at after an action; open ones among them are read whole.
+# So many of the newest rollouts are read after an action; open ones among them with their targets.
 SYNCED_ROLLOUTS = 100
 
 _OPEN = "acting_confirmation"
@@ -47,7 +47,7 @@ _OPEN = "acting_confirmation"
 
 @dataclass
 class _Confirmation:
-    """An open confirmation, kept in the session: what is meant, what the API showed when it was opened, what came."""
+    """An open confirmation, kept in the session: the intent, the state that the API showed, and the outcome."""
 
     intent: Intent
     attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -57,7 +57,7 @@ class _Confirmation:
 
 
 def for_rollout(rollout: dict[str, Any]) -> None:
-    """The row of buttons of a rollout; nothing where acting is switched off. ``rollout``: as queries.rollout."""
+    """The buttons of a rollout; nothing if actions are switched off. rollout: as returned by ``rollouts.rollout``."""
     stored = as_stored(rollout)
     intents = [
         Intent(action, rollout["tenant"], links.short(rollout["rollout_id"]), rollout["rollout_id"])
@@ -69,13 +69,13 @@ def for_rollout(rollout: dict[str, Any]) -> None:
 
 
 def for_instance(known: dict[str, Any]) -> None:
-    """The row of buttons of an instance; nothing where acting is switched off. ``known``: as queries.instance."""
+    """The buttons of an instance; nothing if actions are switched off. known: as returned by ``instances.instance``."""
     intent = Intent("power-cycle", known["tenant"], known["host"], instance_id=known["instance_id"])
     _row([(intent, judge(intent, Seen()))])
 
 
 def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
-    # What was done could not be written into a copy.
+    # A copy cannot record what was done.
     if not sign_in.acting().enabled or cached.is_copy():
         return
     who = sign_in.visitor()
@@ -91,7 +91,7 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
             )
             if pressed:
                 st.session_state[_OPEN] = _Confirmation(intent)
-                # The confirmation is drawn outside of what refreshes itself, or the next refresh would close it.
+                # The confirmation is drawn by the page and not by the fragment in which the button is.
                 st.rerun()
         thing = offers[0][0]
         st.page_link(
@@ -106,12 +106,18 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
         st.text(no_api)
 
 
-def confirmation(of: str) -> None:
-    """The open confirmation, if it is of this rollout or instance. Called outside of everything that refreshes."""
+def is_confirming(of: str) -> bool:
+    """Whether the confirmation of an action on this rollout or instance is open."""
     open_one: _Confirmation | None = st.session_state.get(_OPEN)
-    if open_one is None or of not in (open_one.intent.rollout_id, open_one.intent.instance_id):
+    return open_one is not None and of in (open_one.intent.rollout_id, open_one.intent.instance_id)
+
+
+def confirmation(of: str) -> None:
+    """Show the open confirmation, if it is of this rollout or instance. Called outside of the page's fragment."""
+    if not is_confirming(of):
         st.session_state.pop(_OPEN, None)
         return
+    open_one: _Confirmation = st.session_state[_OPEN]
     title = f"{open_one.intent.action.capitalize()} {_plain(open_one.intent.name)}"
     st.dialog(title, width="medium", on_dismiss=_close)(_confirm)(open_one)
 
@@ -122,7 +128,7 @@ def _close() -> None:
 
 def _confirm(this: _Confirmation) -> None:
     if this.outcome is not None:
-        _say(this.outcome)
+        _show(this.outcome)
         return
     connection, no_api = _connection()
     if connection is None:
@@ -133,16 +139,18 @@ def _confirm(this: _Confirmation) -> None:
         return
     intent = _chosen(this.intent, seen)
     if intent is None:
-        st.text("The API shows no failed or uncertain target of this rollout.")
+        st.text("According to the API, this rollout has no failed or uncertain target.")
         return
     intent = replace(intent, force=_forced(intent, seen))
     verdict = judge(intent, seen)
     st.text(verdict.sentence)
-    st.caption(f"By the API at {times.moment(this.seen_at, '%H:%M:%S')} UTC; it is read again before anything is sent.")
-    reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="kept in the record")
+    st.caption(
+        f"State of the API at {times.moment(this.seen_at, '%H:%M:%S')} UTC. It is read again before anything is sent."
+    )
+    reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="stored with the action")
     typed = ""
     if intent.force:
-        typed = st.text_input(f"Type {_plain(intent.name)} to force it", key="act_typed")
+        typed = st.text_input(f"To force this, type {_plain(intent.name)}", key="act_typed")
     count = f"{verdict.touches:,} target{'s' if verdict.touches != 1 else ''}"
     touched = "1 instance" if intent.action == "power-cycle" else count
     if st.button(
@@ -167,7 +175,7 @@ def _read(connection: ApiConnection, this: _Confirmation) -> Seen | None:
 
 
 def _chosen(intent: Intent, seen: Seen) -> Intent | None:
-    """The intent with the target that the visitor chooses; None where there is none to choose."""
+    """The intent with the target that the visitor chooses; None if no target can be retried."""
     if intent.action != "retry":
         return intent
     bad = [str(row.get("id")) for row in seen.targets if target_status(row.get("status")) in ("failed", "uncertain")]
@@ -186,37 +194,41 @@ def _forced(intent: Intent, seen: Seen) -> bool:
     if intent.action not in FORCED:
         return False
     if intent.action == "cancel":
-        return st.checkbox("Terminate what is in progress too (force)", key="act_force")
+        return st.checkbox("Also terminate targets in progress (force)", key="act_force")
     row = seen.target(intent.target_id) or {}
     if target_status(row.get("status")) != "uncertain":
         return False
-    return st.checkbox("Send it although nobody knows whether it was applied (force)", key="act_force")
+    return st.checkbox("Send it although it is unknown whether it was applied (force)", key="act_force")
 
 
 def _send(
     connection: ApiConnection, this: _Confirmation, intent: Intent, reason: str, typed: str, confirmed: int
 ) -> None:
-    # One line: what is kept is read in a table.
+    # One line, because the reason is shown in a table.
     attempt = Attempt(this.attempt_id, sign_in.visitor(), intent, " ".join(reason.split()), confirmed, typed)
     try:
         with st.spinner("Sending"):
             this.outcome = act(
                 attempt, enabled=sign_in.acting().enabled, database=load_settings().database, connection=connection
             )
-    except StoreError as error:
-        messages.problem("The record cannot be written", str(error))
+    except DatabaseProblem as error:
+        messages.problem("The database cannot be written", str(error))
         return
     st.rerun(scope="fragment")
 
 
-def _say(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
     status_badge(outcome.word)
     st.text(outcome.sentence)
     with lists.row():
         closed = st.button("Close", key="act_close")
-        # What was refused has changed nothing that a page could show.
+        # A refused action has changed nothing.
         synced = outcome.word != "refused" and st.button(
-            "Sync and close", icon=":material/sync:", type="primary", key="act_sync", help="Reads what is open anew."
+            "Sync and close",
+            icon=":material/sync:",
+            type="primary",
+            key="act_sync",
+            help="Reads the open rollouts again.",
         )
     if synced and not _synced():
         return
@@ -226,7 +238,7 @@ def _say(outcome: Outcome) -> None:
 
 
 def _synced() -> bool:
-    """Read the newest rollouts, so that the page shows what was done; False if something of it failed."""
+    """Read the newest rollouts, so that the page shows the result; False if any of it failed."""
     connection, _no_api = _connection()
     try:
         with st.spinner("Reading the rollouts"):
@@ -236,7 +248,7 @@ def _synced() -> bool:
                 spools=False,
                 api_options=ApiOptions(rollouts=SYNCED_ROLLOUTS, audit=False),
             )
-    except (StoreError, SettingsError) as error:
+    except (DatabaseProblem, SettingsError) as error:
         st.text(str(error))
         return False
     for sentence in report.problems:
@@ -252,5 +264,5 @@ def _connection() -> tuple[ApiConnection | None, str]:
 
 
 def _plain(text: str) -> str:
-    """Machine text for a label: as a code span it is no markup."""
+    """Machine text for a label, as a code span, in which nothing is markup."""
     return "`" + text.replace("`", "'").replace("\n", " ") + "`"

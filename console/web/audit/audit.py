@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Audit summary: what the agents' runtimes did, pivoted over time, how much of it is held, and the events of a cell."""
+"""Audit summary: events over time, a pivot, the events of one of its cells, and how complete the stored events are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from console.figures import audit
 from console.record.read import audit as audit_queries
 from console.record.read import frames
 from console.web.audit import tables
+from console.web.audit.pivot import pivot
 from console.web.audit.tables import word
 from console.web.shared import cached, export_menu, lists, messages, plot, viewer
 
@@ -27,7 +28,7 @@ def figure(counts: pd.DataFrame, theme: str, zone: str) -> str:
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
 def pivoted(counts: pd.DataFrame) -> pd.DataFrame:
-    return audit.pivot(counts)
+    return pivot(counts)
 
 
 def body() -> None:
@@ -45,7 +46,7 @@ def body() -> None:
         span, by, name = filters()
         counts = cached.ask(audit_queries.audit_over_time, by, span)
         if not len(counts):
-            st.text("No held event lies in this time.")
+            st.text("No stored event is in this time.")
         else:
             over_time(counts, span, by, name)
             events(counts, span, by, name)
@@ -53,7 +54,7 @@ def body() -> None:
 
 
 def held(totals: audit_queries.AuditTotals) -> None:
-    """The API's own totals, and what share of them the record holds."""
+    """The API's totals, and which fraction of them is stored."""
     lists.metrics(
         [
             ("Events, by the API", f"{totals.total:,}"),
@@ -72,12 +73,12 @@ def held(totals: audit_queries.AuditTotals) -> None:
             st.badge("gaps", icon=":material/warning:", color="orange")
             st.text(
                 f"Of {totals.gaps:,} instance{'s' if totals.gaps != 1 else ''} events are missing between two syncs;"
-                " they stand first under By instance."
+                " By instance lists them first."
             )
 
 
 def filters() -> tuple[audit_queries.AuditSpan, str, str]:
-    """Time, grain, instance and dimension, all in the URL: the span, the dimension and its name."""
+    """The filters, all in the URL; returns the time span with its grain and instance, the dimension and its label."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.segmented_control(
             "Time", list(SPANS), default="30 days", required=True, key="span", bind="query-params"
@@ -104,7 +105,7 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
             bind="query-params",
             width=300,
         )
-    # By the hour or day, so that answers can be kept.
+    # Rounded to the hour, so that answers can be cached.
     now = viewer.clock() // 3600 * 3600
     span = audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or "")
     name = by or "Source"
@@ -113,7 +114,7 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
 
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
     st.subheader(f"By {span.grain} and outcome")
-    # Only hours are named in the viewer's zone, so that all viewers share the figure of days.
+    # Only hours have the viewer's zone in their labels, so that all viewers share the figure of days.
     drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
     plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
     table = pivoted(counts)
@@ -132,11 +133,13 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
 
     tables.pivot(table, name.lower(), f"pivot_{by}", choose)
     if table["value"].nunique() < counts["value"].nunique():
-        st.caption(f"The {len(table):,} biggest of {counts['value'].nunique():,}; the file under Share has all.")
+        st.caption(
+            f"The {len(table):,} biggest of {counts['value'].nunique():,}; the file under Share has all of them."
+        )
 
 
 def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
-    """The events of a cell: of a word, an outcome and a day or hour, each optional and in the URL."""
+    """The events of a cell: a value, an outcome and a day or hour, each optional and in the URL."""
     with lists.row():
         st.subheader("Events", width="content")
         menu = st.container(width="content")
@@ -159,7 +162,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
     with menu:
         export_menu.share("audit", total, lambda path, most: audit_queries.audit_events(path, cell, 1, most)[0])
     if not len(found):
-        st.text("None of these events is held any more, only their counts." if not total else "No event is here.")
+        st.text("These events are no longer stored, only their counts." if not total else "This page is empty.")
         return
     st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first")
     tables.events(found)
@@ -167,7 +170,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
 
 
 def pick(label: str, options: list[str], key: str, width: int) -> str | None:
-    """One of the options or None for all; what the address or an earlier view names and is not there counts as all."""
+    """One of the options, or None for all. A value in the address that is not an option counts as all."""
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
     return st.selectbox(label, options, index=None, placeholder="all", key=key, bind="query-params", width=width)

@@ -11,18 +11,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.shared import columns, links, pages
 from console.web.shared.status import status_cells, status_column
 
 NONE = "(none)"
-"""What stands for an empty word: a tool event without a server, for example."""
+"""Shown for an empty value, such as the server of a tool event."""
 
 Chosen = Callable[[str, str | None], None]
 
 
 def word(value: str) -> str:
-    """A word of a dimension or an outcome, as shown."""
+    """A value of a dimension or an outcome, as shown."""
     return value or NONE
 
 
@@ -32,8 +32,8 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     shown = {
         "name": columns.text(title, 300),
         "events": columns.count("events", 100),
-        **{name: columns.count(look(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
-        "not_success": columns.share("not a success", 130),
+        **{name: columns.count(style_of(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
+        "not_success": columns.percentage("not a success", 130),
         "over_time": st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary"),
     }
 
@@ -83,7 +83,7 @@ def events(found: pd.DataFrame) -> None:
 
 
 def coverage(found: pd.DataFrame) -> None:
-    """By instance: the API's figures, what is held of them, and where events are missing."""
+    """By instance: the API's totals, how many events are stored, and where events are missing."""
     frame = found.assign(
         share=(found["ours"] / found["total"].where(found["total"] > 0)).clip(upper=1.0),
         taken=columns.moments(found["taken_at"]),
@@ -94,7 +94,7 @@ def coverage(found: pd.DataFrame) -> None:
     )
     shown = {
         "host": columns.text("instance", 260),
-        "share": columns.share("coverage"),
+        "share": columns.percentage("coverage"),
         "ours": columns.count("held"),
         "total": columns.count("events"),
         "success": columns.count("success"),

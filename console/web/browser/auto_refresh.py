@@ -1,41 +1,75 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refreshing a page by itself: only while something on it is open, and only while someone can see it.
+"""Automatic refresh of a page: only while something on it is open, only while the tab is visible, and never while
+something on it is selected or zoomed. Then the page says when there is new data, and a button shows it.
 
-Streamlit's own timer goes on in a hidden tab and has no end of its own. So the browser tells whether the tab is
-visible, and a page that finds nothing open any more starts anew without a timer.
+Streamlit's timer also runs in a hidden tab, so the browser reports whether the tab is visible.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
+from console.record.read import frames
+from console.settings.environment import load_settings
+
 REFRESH_SECONDS = 3.0
 
-_KEY = "tab"
+_TAB, _TIMER, _HELD, _DATABASE = "tab", "refresh_timer", "refresh_held", "refresh_database"
 _JS = Path(__file__).with_name("tab_visibility.js").read_text(encoding="utf-8")
 
 
 def refreshing(body: Callable[[], None], is_open: Callable[[], bool]) -> None:
-    """Draw ``body``; draw it again every few seconds while ``is_open()`` and the tab is visible.
+    """Draw ``body`` as a fragment, and refresh the whole page every few seconds while ``is_open()``, the tab is visible
+    and ``body`` has not called :func:`hold`."""
 
-    When nothing is open any more the whole page is drawn once more, which ends the timer.
-    """
-    if not is_open():
-        st.fragment(body)()
-        return
-
-    def watched() -> None:
+    def drawn() -> None:
+        hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
+        st.session_state[_TIMER] = REFRESH_SECONDS if is_open() and not hidden else None
+        st.session_state[_HELD] = False
+        st.session_state[_DATABASE] = _database()
         body()
-        if not is_open():
-            st.rerun()
+        if st.session_state[_TIMER] and not st.session_state[_HELD]:
+            calls = itertools.count()
+            # Streamlit calls it at once, and then at every interval.
+            st.fragment(lambda: st.rerun() if next(calls) else None, run_every=st.session_state[_TIMER])()
 
-    hidden = bool((st.session_state.get(_KEY) or {}).get("hidden", False))
-    st.fragment(watched, run_every=None if hidden else REFRESH_SECONDS)()
-    st.components.v2.component("fleetops_tab", js=_JS)(
-        key=_KEY, data={"hidden": hidden}, height=1, on_hidden_change=lambda: None
-    )
+    st.fragment(drawn)()
+    if is_open():
+        hidden = bool((st.session_state.get(_TAB) or {}).get("hidden", False))
+        st.components.v2.component("fleetops_tab", js=_JS)(
+            key=_TAB, data={"hidden": hidden}, height=1, on_hidden_change=lambda: None
+        )
+
+
+def hold() -> None:
+    """Stop the automatic refresh until the body is drawn without this call; show here that it is stopped, and a button
+    as soon as the database has changed. Called by the body."""
+    st.session_state[_HELD] = True
+    database = st.session_state[_DATABASE]
+
+    def notice() -> None:
+        if _database() == database:
+            st.caption("Not refreshed while something is selected or zoomed", width="content")
+            return
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.caption("There is new data", width="content")
+            if st.button("Show it", icon=":material/refresh:", type="tertiary"):
+                st.rerun()
+
+    if st.session_state[_TIMER]:
+        st.fragment(notice, run_every=st.session_state[_TIMER])()
+
+
+def is_held() -> bool:
+    """Whether the body has called :func:`hold` since it began."""
+    return bool(st.session_state[_HELD])
+
+
+def _database() -> tuple[int, ...]:
+    return frames.database_version(load_settings().database)

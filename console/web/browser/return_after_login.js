@@ -9,9 +9,9 @@ function keep(data, parentElement) {
   const line = parentElement.querySelector("p")
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ page: data.keep, query: location.search, at: Date.now() }))
-    line.textContent = "After the sign-in your link opens."
+    line.textContent = "Your link opens after the sign-in."
   } catch {
-    line.textContent = "After the sign-in the first page opens: open your link once more then."
+    line.textContent = "After the sign-in the first page opens. Then open your link again."
   }
 }
 

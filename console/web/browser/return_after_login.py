@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens the requested page after a sign-in. The login provider always returns to the first page, so the browser's tab
-keeps the address."""
+"""Opens the requested page after a sign-in. The login provider always returns to the first page, so the address is kept
+in the session storage of the browser's tab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = [page.name for page in PAGES[1:]]
 
 
 def keep(page: str) -> None:
-    """Keep the address if it is one of ``page``, and say what happens to it; nothing on the first page."""
+    """Keep the address of ``page`` and tell the visitor; does nothing for the first page."""
     if page in _NAMES:
         st.components.v2.component("fleetops_keep", html="<p></p>", css="p { margin: 0 }", js=_JS)(
             key="keep_address", data={"keep": page}
@@ -26,7 +26,7 @@ def keep(page: str) -> None:
 
 
 def open_kept(page: str) -> None:
-    """Open the address that the tab has kept, if the session began with the first page; below all of ``page``."""
+    """Open the address kept by the tab if the session began with the first page; called after the page is drawn."""
     if st.session_state.setdefault(_FIRST, page) == page:
         st.components.v2.component("fleetops_open_kept", js=_JS)(
             key="open_kept_address", height=1, data={"first": page == "", "pages": _NAMES}

@@ -5,11 +5,11 @@
 // it again when data changes, without ending the former call.
 export default function ({ data, parentElement, setStateValue }) {
   const isHidden = () => document.visibilityState === "hidden"
-  const tell = () => setStateValue("hidden", isHidden())
-  const end = () => document.removeEventListener("visibilitychange", parentElement.tell)
+  const report = () => setStateValue("hidden", isHidden())
+  const end = () => document.removeEventListener("visibilitychange", parentElement.report)
   end()
-  parentElement.tell = tell
-  document.addEventListener("visibilitychange", tell)
-  if (isHidden() !== data.hidden) tell()
+  parentElement.report = report
+  document.addEventListener("visibilitychange", report)
+  if (isHidden() !== data.hidden) report()
   return end
 }

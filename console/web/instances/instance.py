@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One instance: what it runs and how it is, its health over time, actions, deploys, audit and versions."""
+"""One instance: its state, its health over time, rollouts, actions, audit events and versions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ OUTCOMES = ("success", "error", "denied")
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def strip(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
+def health_figure(checks: pd.DataFrame, span: tuple[float, float], theme: str, zone: str) -> str:
     bands = health_bands.bands(checks["checked_at"].tolist(), checks["status"].tolist(), span[1])
     inside = [band for band in bands if band.end > span[0]]
     return plot.to_json(instance.health_strip(inside, span, theme, zone))
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
-def deploy_times(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
+def deploys_figure(targets: pd.DataFrame, p50: float | None, p95: float | None, theme: str, zone: str) -> str:
     return plot.to_json(instance.deploy_times(targets, (p50, p95), theme, zone))
 
 
@@ -90,7 +90,7 @@ def header(known: dict[str, Any]) -> None:
 
 
 def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
-    """The heading of a list and its menu to take it along; none where there is nothing."""
+    """The heading of a list, with the menu Share if the list is not empty."""
     with lists.row():
         st.subheader(title, width="content")
         if total:
@@ -98,12 +98,12 @@ def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
-    """That a kind was never read of this instance, and what to run where a sync could: ``how`` introduces it."""
+    """Say that a kind of data was never read for this instance, and show the command that reads it, after ``how``."""
     if cached.is_copy():
         st.text(sentence)
         return
     st.text(f"{sentence} {how}")
-    # Quoted: the id is the server's, and the line is made to be pasted into a shell.
+    # Quoted, because the id comes from the server and the line is pasted into a shell.
     words = [frames.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
     st.code(" ".join(words), language="bash")
 
@@ -116,20 +116,22 @@ def as_of(known: dict[str, Any], kind: str) -> str:
 def health(known: dict[str, Any]) -> None:
     st.subheader("Health")
     if not known["health_at"] and not known["health"]:
-        to_read("Its health was never read.", "This reads what the server has stored:", known, "--health")
+        to_read(
+            "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
+        )
         return
     span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
-    # Whole minutes, so that the figure is not made anew every second.
+    # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
     since = now - SPANS[span or "7 days"] * 86400
     checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
-    figure = strip(checks, (since, now), viewer.theme(), viewer.zone())
+    figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
     plot.chart(figure, "Health of the instance over time", "health")
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
-        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A check holds until the next one, "
-        f"for {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))} at most; "
-        "hatched is where nobody looked."
+        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A result counts until the next check, "
+        f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
+        "hatched: no check."
     )
     lists.line(
         f"checked {times.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
@@ -154,19 +156,15 @@ def deploys(known: dict[str, Any]) -> None:
     fleet = usual["fleet_p95"]
     p50, p95, whose = usual["p50"], usual["p95"], "its"
     if p95 is not None:
-        said = (
-            f"Its {usual['n']:,} newest succeeded deploys took"
-            f" {times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
-        )
+        took = f"{times.duration(p50)} (p50) and {times.duration(p95)} (p95)"
+        sentence = f"Its {usual['n']:,} newest succeeded deploys took {took}"
     else:
-        said = (
-            f"Too few of its deploys succeeded for a p50 and p95 of its own ({usual['n']} of {durations.USUAL_LEAST})"
-        )
+        sentence = f"Too few of its deploys succeeded for its own p50 and p95 ({usual['n']} of {durations.USUAL_LEAST})"
         p95, whose = fleet, "the fleet's"
-    st.caption(said + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
+    st.caption(sentence + (f"; the fleet's p95 is {times.duration(fleet)}." if fleet else "."))
     if (found["took_s"].notna() & found["started_at"].notna()).sum() >= 2:
         plot.chart(
-            deploy_times(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
+            deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
     tables.deploys(found, p50, p95, whose)
     lists.pager("deploys", total, frames.LIST_PAGE)
@@ -176,16 +174,16 @@ def actions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
         st.subheader("Actions")
-        to_read("Its actions were never read.", "This reads them:", known, "--actions")
+        to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
     found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
     headed("Actions", "instance-actions", total, lambda path, n: instances.instance_actions(path, *key, size=n)[0])
     lists.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
     if known["gap_from"]:
-        st.badge("some are missing", icon=":material/help:", color="orange")
+        st.badge("actions are missing", icon=":material/help:", color="orange")
         st.text(
             f"Between {times.moment(known['gap_from'])} and {times.moment(known['gap_to'])} UTC there were more "
-            "actions than the API lists (100). Sync the actions more often."
+            "actions than the 100 that the API lists. Sync the actions more often."
         )
     if total:
         tables.actions(found)
@@ -200,7 +198,7 @@ def audit(known: dict[str, Any]) -> None:
         if known["audit_at"]:
             lists.line("no audit events", as_of(known, "audit"))
         else:
-            to_read("Its audit was never read.", "Every sync reads it, unless it is told --no-audit:", known, "")
+            to_read("Its audit events were never read.", "Every sync reads them, except with --no-audit:", known, "")
         return
     by_outcome = counts.groupby("outcome")["events"].sum().to_dict()
     other = sum(n for outcome, n in by_outcome.items() if outcome not in OUTCOMES)
@@ -219,7 +217,7 @@ def audit(known: dict[str, Any]) -> None:
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
         with lists.row():
-            st.caption(f"The newest {len(found):,} that were no success", width="content")
+            st.caption(f"The newest {len(found):,} that were not a success", width="content")
             share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
         tables.events(found)
     else:
@@ -229,14 +227,14 @@ def audit(known: dict[str, Any]) -> None:
 def versions(known: dict[str, Any]) -> None:
     st.subheader("Versions")
     if not known["updates_at"]:
-        to_read("Its versions were never read.", "This reads them:", known, "--updates")
+        to_read("Its versions were never read.", "This command reads them:", known, "--updates")
         return
     lists.line(as_of(known, "updates"))
     rows = json.loads(known["components_json"]) if known["components_json"] else []
     if rows:
         tables.components(rows)
     else:
-        st.text("The server names no component of this instance.")
+        st.text("The server lists no component of this instance.")
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
@@ -246,5 +244,5 @@ def versions(known: dict[str, Any]) -> None:
         tables.versions(seen)
 
 
-auto_refresh.refreshing(body, cached.something_open)
+auto_refresh.refreshing(body, lambda: cached.something_open() and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

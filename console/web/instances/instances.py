@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: every instance that a rollout has named, with the newest of what is known of it."""
+"""Instances: every instance that a rollout has named, with its newest data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def body() -> None:
         if not tally.get("total"):
             messages.empty(
                 "No instances yet",
-                "The API has no list of instances: they appear here once a rollout that was read names them.",
+                "The API has no list of instances: an instance appears here after a rollout that names it was read.",
                 [frames.SYNC],
             )
             return
@@ -63,13 +63,13 @@ def figures(tally: dict[str, int]) -> None:
         if tally[read] < tally["total"]
     ]
     if unread and not cached.is_copy():
-        with st.expander("Not everything was read of every instance", icon=":material/info:"):
-            st.text("Each of these costs one call an instance, so a sync reads them when it is told to:")
+        with st.expander("Some data was not read for every instance", icon=":material/info:"):
+            st.text("Each of these costs one API call per instance, so a sync reads them only on request:")
             st.code(f"{frames.SYNC} {' '.join(unread)}", language="bash")
 
 
 def memories(tally: dict[str, int]) -> str:
-    """How many there are, and in how many instances where not all were read."""
+    """The number of memories, and of instances read if these are not all."""
     if not tally["with_memory"]:
         return "not read"
     count = f"{tally['memories']:,}{'+' if tally['memories_full'] else ''}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy and window: may a rollout start now, under which limits, what changed, and who went past the window."""
+"""Policy and window: may a rollout start now, the limits, what changed, and what was started outside the window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from console.figures import instance
+from console.figures.policy import window_strip
 from console.record.read import frames
 from console.record.read import policy as policy_queries
 from console.text import times
@@ -23,7 +23,7 @@ COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MC
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
 def strip(open_hours: tuple[bool, ...], now: float, theme: str) -> str:
-    return plot.to_json(instance.window_strip(open_hours, now, theme))
+    return plot.to_json(window_strip(open_hours, now, theme))
 
 
 def body() -> None:
@@ -31,9 +31,7 @@ def body() -> None:
         messages.data_as_of()
         policies = cached.ask(policy_queries.policies)
         if not policies:
-            messages.empty(
-                "No policy yet", "The tenant's update policy is read with every sync of the API:", [frames.SYNC]
-            )
+            messages.empty("No policy yet", "Every sync of the API reads the tenant's update policy:", [frames.SYNC])
             return
         policy = chosen(policies)
         now = viewer.clock() // 60 * 60
@@ -57,7 +55,7 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
         status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         lists.line(state.sentence)
     if not state.is_known:
-        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
+        st.badge("no rollout may start", icon=":material/block:", color="red")
         return
     if state.closes_at is not None:
         closes = f"It closes in {times.duration(state.closes_at - now)}, at {times.moment(state.closes_at)} UTC."
@@ -66,7 +64,7 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
     plot.chart(strip(state.open_hours, now, viewer.theme()), "The window over the 24 hours of a day in UTC", "window")
     st.caption(
-        "The reference names the window for fleet rollouts alone, so the redeploy of one instance is not judged by it."
+        "According to the API reference, the window applies to fleet rollouts, not to the redeploy of one instance."
     )
 
 
@@ -78,10 +76,10 @@ def limits(policy: dict[str, Any]) -> None:
         + [(name, policy[key] or "unknown") for name, key in COMPONENTS]
     )
     if most is None or most < 1:
-        st.badge("nothing may be rolled out", icon=":material/block:", color="red")
-        st.text("max_parallel_rollouts is no number of at least 1, so this collection starts no rollout.")
+        st.badge("no rollout may start", icon=":material/block:", color="red")
+        st.text("max_parallel_rollouts is not a number of at least 1, so this collection starts no rollout.")
     st.caption(
-        "Most at once is max_parallel_rollouts. auto updates by itself, notify only tells, disabled does neither."
+        "Most at once is max_parallel_rollouts. auto installs updates, notify only reports them, disabled does neither."
     )
 
 
@@ -95,7 +93,7 @@ def changes(policy: dict[str, Any]) -> None:
         )
     if len(found):
         tables.policy_changes(found)
-        st.caption("The API tells only the present policy: a change lies between the two times.")
+        st.caption("The API returns only the current policy: the change happened between the two times.")
     else:
         lists.line(f"Unchanged since it was first seen, {times.moment(policy['taken_at'])} UTC.")
 
@@ -114,12 +112,12 @@ def overrides(policy: dict[str, Any]) -> None:
         st.caption("Rollouts that began while the window was closed, newest first")
         tables.outside(found)
         if found["assumed"].any():
-            st.caption("assumed: no policy had been seen by then, so the first one seen later is taken.")
+            st.caption("assumed: no policy was known at that time, so the first one that was read later is used.")
     else:
         st.text("No stored fleet rollout began while the window was closed.")
     runs = cached.ask(policy_queries.override_runs)
     if len(runs):
-        st.caption("Playbook runs whose report gives a reason for going past the window, newest first")
+        st.caption("Playbook runs that overrode the window with a reason, newest first")
         tables.override_runs(runs)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of the pages Instances, Instance and Policy, in the manner of tables.py."""
+"""The tables of the pages Instances, Instance and Policy."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def actions(found: pd.DataFrame) -> None:
 
 
 def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: str) -> None:
-    """Rollout targets of one instance, newest first, each beside what is usual; a click opens the rollout.
+    """Rollout targets of one instance, newest first, compared with the usual duration; a click opens the rollout.
 
     whose: whose p50 and p95 they are, "its" or "the fleet's".
     """
@@ -112,7 +112,7 @@ def _beside(took: float, p50: float | None, p95: float | None) -> str:
 
 
 def components(rows: list[dict[str, Any]]) -> None:
-    """Versions of one instance's components, those that wait for an update first."""
+    """Versions of one instance's components, those with an update first."""
     frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
     words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
     frame = frame.assign(state=status_cells(words), order=[w != "outdated" for w in words])
@@ -127,16 +127,16 @@ def components(rows: list[dict[str, Any]]) -> None:
 
 
 def versions(found: pd.DataFrame) -> None:
-    """When which runtime was first seen on one instance, and what else changed then."""
-    told = [json.loads(text) for text in found["versions_json"]]
-    before = [*told[1:], None]
+    """When each runtime version was first seen on one instance, and what else changed at that time."""
+    contents = [json.loads(text) for text in found["versions_json"]]
+    before = [*contents[1:], None]
     frame = found.assign(
         seen=columns.moments(found["taken_at"]),
         changed=[
-            "first look"
+            "first read"
             if old is None
             else ", ".join(f"{name} {old.get(name) or '?'} → {now or 'gone'}" for name, now in _moved(old, new))
-            for old, new in zip(before, told, strict=True)
+            for old, new in zip(before, contents, strict=True)
         ],
     )
     shown = {
@@ -152,7 +152,7 @@ def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def events(found: pd.DataFrame) -> None:
-    """Audit events that were no success, newest first."""
+    """Audit events with another outcome than success, newest first."""
     frame = found.assign(state=status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
     shown = {
         "at": columns.utc("time"),

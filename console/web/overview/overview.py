@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Overview: what needs a person first, then the newest rollouts and runs; and the button that syncs."""
+"""Overview: first what needs attention, then the newest rollouts and runs, and the button that syncs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from console.web.shared.status import status_badge
 
 NEWEST = 8
 SHOWN, OF_EACH = 6, 2
-# Of each kind of entry: its page, the link's words, and what its id is in that page's address.
+# For each kind of entry: its page, the label of its link, and the URL parameter for its id.
 LINKS = {
     "rollout": (pages.ROLLOUT, "Open rollout", "id"),
     "run": (pages.RUN, "Open run", "id"),
@@ -40,7 +40,7 @@ def body() -> None:
             messages.empty(
                 "Nothing was ever synced",
                 "Load run logs and the API's rollouts with the button above or with the first command; "
-                "the second one shows it all on a simulated fleet.",
+                "the second command fills the console from a simulated fleet.",
                 [frames.SYNC, "make demo"],
             )
             return
@@ -65,7 +65,7 @@ def attention(fresh: freshness.Freshness) -> None:
     with lists.row():
         st.subheader("Needs attention", width="content")
         if items:
-            st.caption(f"{len(items)} thing{'s' if len(items) > 1 else ''}", width="content")
+            st.caption(f"{len(items)} item{'s' if len(items) > 1 else ''}", width="content")
         export_menu.share(
             "attention",
             len(items),
@@ -74,30 +74,31 @@ def attention(fresh: freshness.Freshness) -> None:
     if not items:
         with lists.row():
             st.badge("all quiet", icon=":material/check_circle:", color="green")
-            st.text("Nothing failed, stuck, sick, lost or stale.")
+            st.text("Nothing is failed, stuck, unhealthy, lost or stale.")
         return
-    first, folded = foremost(items)
+    first, hidden = foremost(items)
     for item in first:
         entry(item)
-    if folded:
-        with st.expander(f"{len(folded)} more"):
-            for item in folded:
+    if hidden:
+        with st.expander(f"{len(hidden)} more"):
+            for item in hidden:
                 entry(item)
 
 
 def foremost(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What is shown at once, and what is folded: many failures do not hide the first lost runs, nor what is stale."""
+    """Split the entries into those shown and those in the expander. The first entries of each kind are always shown, so
+    that many failures do not hide lost runs or stale tenants."""
     seen: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
-    folded: list[dict[str, Any]] = []
+    hidden: list[dict[str, Any]] = []
     for place, item in enumerate(items):
         seen[item["page"]] += 1
-        (first if place < SHOWN or seen[item["page"]] <= OF_EACH else folded).append(item)
-    return first, folded
+        (first if place < SHOWN or seen[item["page"]] <= OF_EACH else hidden).append(item)
+    return first, hidden
 
 
 def entry(item: dict[str, Any]) -> None:
-    """One thing to look at: what, since when, why, and where to look."""
+    """One entry: what, since when, why, and a link to its page."""
     with st.container(border=True, gap="xsmall"):
         with lists.row():
             status_badge(item["status"])
@@ -113,7 +114,7 @@ def entry(item: dict[str, Any]) -> None:
 
 
 def _named(item: dict[str, Any]) -> str:
-    """The entry's id as its page's address has it: the list of instances knows rarer healths by one word."""
+    """The entry's id in the address of its page. The list of instances has one common word for rare health values."""
     known = item["page"] != "instances" or item["id"] in instances.HEALTH_WORDS
     return str(item["id"]) if known else instances.HEALTH_OTHER
 

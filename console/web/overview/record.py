@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record health: how fresh each source is, what is missing, what waits to be loaded, how big the database is, and what
-keeps it: backup and retention, each with its command."""
+"""Record health: how fresh each source is, what is missing, which run logs are not loaded, the size of the database,
+backup and retention, each with its command."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from console.settings.invocation import COMMAND
 from console.text import times
 from console.web.shared import cached, columns, export_menu, lists, messages, viewer
 
-# Shown whole above the table, which cuts long ones.
-WHOLE_ERRORS = 3
+# So many errors are shown in full above the table, which truncates long ones.
+FULL_ERRORS = 3
 
 SOURCES = {
     "api": "API: rollouts and policy",
-    "rollout": "API: rollouts not read whole",
+    "rollout": "API: rollouts not read completely",
     "spool": "run logs",
     "runner": "ansible-runner artifacts",
     "awx": "AWX job events",
@@ -42,9 +42,9 @@ def body() -> None:
         path = load_settings().database
         fresh = messages.data_as_of()
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
-        kept = cached.ask(record_health.upkeep)
+        kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
-        size = sum(frames.stamp(path)[1::2])
+        size = sum(frames.database_version(path)[1::2])
         lists.metrics(
             [
                 ("Database", times.size(size)),
@@ -69,22 +69,22 @@ def body() -> None:
             copy(kept)
         retention(kept)
         st.subheader("Monitoring")
-        st.text("One line a figure; exit code 0, 1 or 2. From cron or a timer:")
+        st.text("Prints one line for each check and exits with 0, 1 or 2. To run it from cron or a timer:")
         st.code(command("check"), language="bash")
 
 
 def unread(waiting: Backlog) -> str:
-    """How much of the run logs no sync has read."""
+    """The size of the run logs that no sync has read yet."""
     return times.size(waiting.unread) if waiting.files else "none"
 
 
 def since(at: float | None) -> str:
-    """How long ago, short enough for a box of figures."""
+    """How long ago, short enough for a metric."""
     return "never" if at is None else f"{times.rounded(viewer.clock() - at)} ago"
 
 
 def command(words: str) -> str:
-    """A command of the console for the database that is shown."""
+    """A console command with the path of the database shown."""
     verb, _space, rest = words.partition(" ")
     return f"{COMMAND} {verb} --db {shlex.quote(str(load_settings().database.absolute()))} {rest}".rstrip()
 
@@ -116,7 +116,7 @@ def sources(found: pd.DataFrame) -> None:
 
 
 def tenants(fresh: freshness.Freshness) -> None:
-    """The tenants one by one, where there are several or one is retired."""
+    """The table of tenants, if there are several or one is retired."""
     if len(fresh.looks) < 2 and not fresh.retired:
         return
     st.subheader("Tenants")
@@ -139,7 +139,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     }
     columns.show(frame, listed, "Tenants of the record")
     if stale and not cached.is_copy():
-        st.text("Of one that is read no more the data stays, and nothing waits for a sync of it, after:")
+        st.text("A tenant that is no longer read can be retired: its data stays, and it no longer counts as stale:")
         st.code(command(f"retire {shlex.quote(stale[0].tenant)}"), language="bash")
 
 
@@ -149,13 +149,13 @@ def troubles() -> None:
     if not total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
-            st.text("The last sync read all it asked for, and no events lie between two syncs unread.")
+            st.text("The last sync read everything it asked for, and no events between two syncs are missing.")
         return
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
         st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
         export_menu.share("missing", total, lambda path, most: record_health.source_troubles(path, 1, most)[0])
-    for row in lists.records(found[found["last_error"].fillna("") != ""])[:WHOLE_ERRORS]:
+    for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     frame = found.assign(
         name=[SOURCES.get(source, source) for source in found["source"]],
@@ -174,12 +174,12 @@ def troubles() -> None:
         "last_error": columns.text("last error", 420),
         "gap": columns.utc("no events between", 300),
         "bad_lines": columns.count("lines skipped", 100),
-        "read": columns.utc("last read well", 170),
+        "read": columns.utc("last read successfully", 170),
     }
     columns.show(frame, listed, "What could not be read")
     lists.pager("troubles", total, frames.LIST_PAGE)
     if not cached.is_copy():
-        st.text("A sync tries again. A gap in the audit closes by reading further back:")
+        st.text("The next sync tries again. To close a gap in the audit events, read further back:")
         st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
 
 
@@ -188,12 +188,12 @@ def spools(waiting: Backlog) -> None:
     if waiting.problem:
         st.text(f"{waiting.problem} A copied database can be reviewed without it.")
     elif not waiting.files:
-        st.text(f"All of {load_settings().spool_dir} is loaded.")
+        st.text(f"All run logs in {load_settings().spool_dir} are loaded.")
     else:
         files = f"{waiting.files:,} run logs" if waiting.files != 1 else "1 run log"
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().spool_dir, times.size(waiting.unread)
-        st.text(f"{unread} of {files} in {folder} were read by no sync yet{since}.")
+        st.text(f"{unread} of {files} in {folder} are not loaded yet{since}.")
         st.code(command("sync --no-api"), language="bash")
 
 
@@ -214,7 +214,7 @@ def sizes() -> None:
     columns.show(found, listed, "Tables of the database, biggest first")
 
 
-def backup(kept: record_health.Upkeep) -> None:
+def backup(kept: record_health.LastMaintenance) -> None:
     st.subheader("Backup")
     if kept.backup_at is None:
         st.text("This database was never backed up.")
@@ -225,42 +225,43 @@ def backup(kept: record_health.Upkeep) -> None:
             times.size(size) if isinstance(size, int | float) else "",
             str(kept.backup.get("file") or ""),
         )
-    st.text("A copy is one file; any console of this version shows it, without the API.")
+    st.text("A backup is one file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
     st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
 
 
-def copy(kept: record_health.Upkeep) -> None:
+def copy(kept: record_health.LastMaintenance) -> None:
     st.subheader("A copy for review")
     lists.line(
         f"made {times.moment(kept.copied_at)} UTC ({viewer.ago(kept.copied_at or 0)})",
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
         moments=[kept.copied_at],
     )
-    st.text("Nothing is synced into it. To go on with it as a database of its own:")
+    st.text("Nothing is synced into a copy. To turn it into a database that is synced:")
     st.code(command("migrate --adopt"), language="bash")
 
 
-def retention(kept: record_health.Upkeep) -> None:
+def retention(kept: record_health.LastMaintenance) -> None:
     st.subheader("Retention")
     usual = Retention()
     st.text(
         f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
-        f" events {usual.audit}, health checks {usual.health}, actions {usual.actions}, former versions"
-        f" {usual.versions}. Runs, rollouts, targets and daily counts stay, and the newest of each instance."
+        f" events {usual.audit}, health checks {usual.health}, actions {usual.actions}, earlier versions"
+        f" {usual.versions}."
+        " Runs, rollouts, targets, daily counts and the newest entry of each instance are always kept."
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
         lists.line(f"Last pruned {times.moment(kept.prune_at)} UTC ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
-    # By the hour, so that the answer can be kept.
+    # Rounded to the hour, so that the answer can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
     found = found.assign(before=columns.moments(found["before_at"]))
     listed = {
-        "what": columns.text("what would go now", 260),
+        "what": columns.text("would be removed now", 260),
         "before": columns.utc("older than", 170),
         "rows": columns.count("rows", 110),
     }
-    columns.show(found, listed, "What a pruning would remove")
+    columns.show(found, listed, "Rows that prune would remove")
     st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The button that syncs: what it can read and what of it is wanted, its progress, and what came of it."""
+"""The button that syncs: the choice of what to read, the progress, and the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console.collect.api.instances import KINDS
 from console.collect.api.options import ApiOptions
 from console.collect.once import SyncReport, sync_once
-from console.record.write.store import StoreError
+from console.record.opening import DatabaseProblem
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
 from console.settings.invocation import COMMAND
 from console.web import sign_in
@@ -35,7 +35,7 @@ class _Result:
 
 @st.cache_resource
 def _one_at_a_time() -> threading.Lock:
-    """Shared by all visitors: a second sync at once would only read the same again."""
+    """Shared by all sessions: a second sync at the same time would only read the same data again."""
     return threading.Lock()
 
 
@@ -52,9 +52,9 @@ def _why_not() -> str:
 
 
 def button() -> bool:
-    """Draw the button; returns whether it was pressed. Off when there is nothing to read from, none on a copy.
+    """Draw the button; returns whether it was pressed. It is disabled without a source, and absent on a copy.
 
-    With a login it is the operators' alone.
+    If a login is set up, only operators can use it.
     """
     if cached.is_copy():
         return False
@@ -79,33 +79,33 @@ def button() -> bool:
 
 
 def _plain(sentence: str) -> str:
-    # It names an address of the login provider's, which must not end the span that keeps it text.
+    # The sentence holds text of the login provider, which must not end the code span.
     return sentence.replace("`", "'")
 
 
 def _details() -> tuple[str, ...]:
-    """The chosen words of KINDS, in their order."""
+    """The chosen entries of KINDS, in their order."""
     return tuple(kind for kind in KINDS if kind in (st.session_state.get(_DETAILS) or ()))
 
 
 def _choice_of_details() -> None:
-    """What a sync reads of each instance beside rollouts and audit; nothing until it is chosen."""
+    """The choice of what a sync reads for each instance in addition; nothing by default."""
     with st.popover("What to read", type="tertiary"):
         st.text("Always: run logs, rollouts, the policy, new audit events.")
-        st.pills("Of each instance too", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
+        st.pills("Also for each instance", KINDS, selection_mode="multi", format_func=str.capitalize, key=_DETAILS)
         st.caption(
-            "One call an instance each. Health is what the server has stored: nothing is measured. "
-            "Of memories only the number is kept."
+            "Each costs one API call per instance. Health is what the server has stored; nothing is measured. "
+            "Of memories, only the number is stored."
         )
 
 
 def show() -> DeltaGenerator:
-    """Say what the last sync loaded and what failed; returns its place, which the next one's bar takes."""
-    place = st.empty()
+    """Show what the last sync loaded and what failed; returns the container for the progress of the next sync."""
+    container = st.empty()
     result: _Result | None = st.session_state.get(_RESULT)
     if result is None:
-        return place
-    with place.container(border=True):
+        return container
+    with container.container(border=True):
         if result.report is None:
             st.badge("sync failed", icon=":material/error:", color="red")
             st.text(result.error)
@@ -119,26 +119,26 @@ def show() -> DeltaGenerator:
             for sentence in [*problems, *result.report.notes]:
                 st.text(sentence)
         if result.without_api:
-            st.text(f"The API was left out. {result.without_api}")
+            st.text(f"The API was not read. {result.without_api}")
         if st.button("Dismiss", type="tertiary"):
             del st.session_state[_RESULT]
             st.rerun()
-    return place
+    return container
 
 
-def sync(place: DeltaGenerator) -> None:
-    """Sync with a bar in ``place``, then draw the page anew. Called last, so that the page stays while it goes on."""
-    st.session_state[_RESULT] = _sync(place)
+def sync(container: DeltaGenerator) -> None:
+    """Sync with a progress bar in ``container``, then rerun the page. Called last, so that the page stays visible."""
+    st.session_state[_RESULT] = _sync(container)
     st.rerun()
 
 
 def what_to_set() -> None:
-    """Which settings the button lacks, if any."""
+    """The settings that are missing for the API, if any."""
     connection, why = _api()
     if connection is None and not cached.is_copy():
-        with st.expander("The API is not set up: only run logs can be synced", icon=":material/key:"):
+        with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):
             st.text(why)
-            st.text("Start the console with these set; the key stays in its environment:")
+            st.text("Set these before you start the console; the key stays in its environment:")
             st.code(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
                 "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
@@ -147,16 +147,16 @@ def what_to_set() -> None:
             )
 
 
-def _sync(place: DeltaGenerator) -> _Result:
-    # Whatever a browser asks for: that the button is off is only what it shows.
+def _sync(container: DeltaGenerator) -> _Result:
+    # Checked again, because a browser can press a disabled button.
     if why_not := _why_not():
         return _Result(None, why_not)
     connection, why = _api()
     settings = load_settings()
     lock = _one_at_a_time()
     if not lock.acquire(blocking=False):
-        return _Result(None, "Another sync is running; its result shows here as soon as it is stored.")
-    progress_bar = place.progress(0.0, text="Starting")
+        return _Result(None, "Another sync is already running. Its data shows here as soon as it is stored.")
+    progress_bar = container.progress(0.0, text="Starting")
     try:
 
         def progress(done: int, total: int | None, what: str) -> None:
@@ -169,7 +169,7 @@ def _sync(place: DeltaGenerator) -> _Result:
         wanted = ApiOptions(details=_details())
         report = sync_once(settings, connection=connection, spools=spools, api_options=wanted, progress=progress)
         return _Result(report, without_api=why)
-    except (StoreError, SettingsError) as error:
+    except (DatabaseProblem, SettingsError) as error:
         return _Result(None, str(error))
     finally:
         progress_bar.empty()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from console.record.read import compare, frames, rollouts
 from console.text import times
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
 
@@ -25,7 +25,7 @@ def body() -> None:
         newest, _dummy = cached.ask(rollouts.rollouts, scope="fleet", size=CHOICES)
         choices = {record["rollout_id"]: record for record in lists.records(newest)}
         if not asked("a") and not asked("b") and len(choices) > 1:
-            # In the URL from the first moment: a link made of this page means these two for ever.
+            # Put into the URL at once, so that a copied link always compares these two.
             later, earlier = list(choices)[:2]
             st.query_params.update(a=earlier, b=later)
         left, right = st.columns(2)
@@ -49,7 +49,7 @@ def asked(name: str) -> str:
 
 
 def side(name: str, title: str, choices: dict[str, Rollout]) -> Rollout | None:
-    """Choose one side; returns its rollout. One that is not among the newest is offered as long as the URL names it."""
+    """Choose one side; returns its rollout. A rollout in the URL is offered even if it is not among the newest."""
     wanted, key = asked(name), f"compare_{name}"
     found = choices.get(wanted) or (cached.ask(rollouts.rollout, wanted) if wanted else None)
     offered = {**choices, **({wanted: found} if found else {})}
@@ -75,7 +75,7 @@ def in_words(rollout: Rollout) -> str:
     """A rollout as one line of plain text."""
     what = rollout.get("host") or f"{rollout['total']:,} target{'s' if rollout['total'] != 1 else ''}"
     created = times.moment(rollout["created_at"]) or "unknown time"
-    return f"{created} UTC · {what} · {look(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
+    return f"{created} UTC · {what} · {style_of(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
 
 
 def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:
@@ -83,16 +83,16 @@ def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:
     for name in unknown:
         st.text(f"The database knows no rollout {asked(name)}.")
     if any_fleet:
-        st.text("Choose two rollouts above, or open one and follow its link to the rollout before it.")
+        st.text("Choose two rollouts above, or open one and use its link to compare it with the rollout before.")
     elif not unknown:
-        messages.empty("Nothing to compare yet", "This page needs two rollouts, which come with a sync:", [frames.SYNC])
+        messages.empty("Nothing to compare yet", "This page needs two rollouts. A sync reads them:", [frames.SYNC])
     st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
 
 
 def score(a: Rollout, b: Rollout) -> None:
-    """The box score: how many fared how, and how much longer they took."""
+    """How many targets changed in which way, and how much longer they took."""
     with lists.row():
-        for name, rollout in (("Open the one before", a), ("Open the one of now", b)):
+        for name, rollout in (("Open the one before", a), ("Open the current one", b)):
             st.page_link(
                 pages.ROLLOUT,
                 label=name,
@@ -111,7 +111,7 @@ def score(a: Rollout, b: Rollout) -> None:
             if both[f"{phase}_more"].notna().iloc[0]
         ]
         if means:
-            lists.line("Targets that succeeded both times, now against before, on average: " + ", ".join(means))
+            lists.line("Targets that succeeded both times, average change: " + ", ".join(means))
 
 
 def swap() -> None:
@@ -120,7 +120,7 @@ def swap() -> None:
 
 
 def signed(seconds: float) -> str:
-    """A difference for people: '+12 s', '-3 min 02 s', 'as before'."""
+    """A difference in words: '+12 s', '-3 min 02 s', 'as before'."""
     if abs(seconds) < 0.05:
         return "as before"
     return ("+" if seconds >= 0 else "-") + times.duration(abs(seconds))

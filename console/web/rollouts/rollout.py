@@ -1,13 +1,14 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rollout: what came of it, its timeline, why it went so, its targets."""
+"""One rollout: its result, its timeline, the section Why, its targets."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from console.record.read import frames, freshness, rollout_failures, rollouts
 from console.text import times
@@ -33,21 +34,23 @@ def body() -> None:
             return
         seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
         now = seen if rollout["is_open"] else rollout["completed_at"] or seen
-        header(rollout, now)
+        badge = header(rollout, now)
         why.drift(rollout)
         earlier = section.Earlier(rollout["tenant"], ID, rollout["created_at"])
         window = section.show(rollouts.targets_of, rollout["tenant"], ID, now=now, earlier=earlier, selectable=True)
+        # The page is refreshed all the time, but there is no new data unless somebody syncs.
+        if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
+            badge.badge("live", icon=":material/autorenew:", color="blue")
         why.show(rollout, now)
         targets(rollout, window, now)
 
 
-def header(rollout: dict[str, Any], now: float) -> None:
+def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
+    """Returns the place of the badge beside the status."""
     with lists.row():
         st.title(f"Rollout {links.short(ID)}", width="content")
         status_badge(rollout["status"])
-        # Drawn anew all the time, but nothing new comes unless somebody syncs.
-        if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS:
-            st.badge("live", icon=":material/autorenew:", color="blue")
+        live = st.container(width="content")
     messages.data_as_of(rollout["tenant"])
     buttons.for_rollout(rollout)
     created, done = rollout["created_at"], rollout["completed_at"]
@@ -91,6 +94,7 @@ def header(rollout: dict[str, Any], now: float) -> None:
     )
     if not rollout["targets_read"]:
         st.warning("The targets of this rollout could not all be read at the last sync; counters and rows may differ.")
+    return live
 
 
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
@@ -131,14 +135,14 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
 
 
 def selected_ones() -> tuple[str, ...] | None:
-    """What is selected and what can be done with it; returns the ids if the table shall show nothing else."""
+    """The line about the selection; returns the selected ids if the table shows only these, else None."""
     chosen = selection.selected()
     if not chosen:
         return None
     with lists.row():
         more = selection.left_out()
         st.caption(
-            f"{len(chosen):,} selected" + (f", the most there can be; {more:,} left out" if more else ""),
+            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""),
             width="content",
         )
         alone = st.toggle("Selected only", key="selected_only", bind="query-params")
@@ -146,5 +150,6 @@ def selected_ones() -> tuple[str, ...] | None:
     return chosen if alone else None
 
 
-auto_refresh.refreshing(body, lambda: cached.something_open(rollout_id=ID))
+# A refresh would redraw the dialog in which somebody writes.
+auto_refresh.refreshing(body, lambda: cached.something_open(rollout_id=ID) and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

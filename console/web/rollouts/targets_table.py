@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of a rollout's targets: times, errors, a way to the instance, the selection it shares with the chart."""
+"""The table of a rollout's targets: times, errors, a button to the instance, checkboxes for the selection."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import streamlit as st
 from console.text import times
 from console.web.shared import columns, links, pages
 from console.web.shared.status import status_cells, status_column
-from console.web.timeline import selection, stale_requests
+from console.web.timeline import selection
 
 KEY = "targets"
 
-# The table that was told its ticks, instead of telling them.
-_TOLD = "targets_told"
+# The number of the present table in its key, and whether its checkboxes were set by the page and not by the user.
+_NUMBER, _PRESET = "targets_table", "targets_table_preset"
 
 
 def show(found: pd.DataFrame) -> None:
-    """One page of ``queries.target_page``. A tick selects a target, a click on its instance opens that page."""
+    """One page of ``rollouts.target_page``. A checkbox selects a target, the instance's button opens its page."""
     ids = found["target_id"].tolist()
-    key = _key()
-    _tick(key, ids)
+    key = _key(ids)
     longest = found["took_s"].max()
     full = float(longest) if longest and longest > 0 else 1.0
     frame = found.assign(
@@ -47,7 +46,7 @@ def show(found: pd.DataFrame) -> None:
         "bundle_hash": columns.text("bundle", 110),
         "instance_id": columns.text("instance id", 280),
     }
-    # What is not shown is not sent either: a page of 500 rows is most of what this page weighs.
+    # Only the columns shown are sent: a table of 500 rows is the largest part of the page's data.
     st.dataframe(
         frame[list(shown)],
         column_config=shown,
@@ -62,34 +61,28 @@ def show(found: pd.DataFrame) -> None:
     links.follow(f"{KEY}_open", pages.INSTANCE, found["instance_id"].fillna("").tolist())
 
 
-def _key() -> str:
-    """Another table after each change that was made elsewhere: what the browser then still tells of the one before is
-    no will of the reader's."""
-    return f"{KEY}_{selection.elsewhere()}"
+def _key(ids: list[str]) -> str:
+    """The table's key: a new one, with its checkboxes set, if those of the present table differ from the selection.
 
-
-def _tick(key: str, ids: list[str]) -> None:
-    """Tick the rows that are selected, wherever that was done. The table itself knows rows by their number only."""
+    A table knows its rows by number only. While the user ticks rows the table stays, with its keyboard focus.
+    """
     chosen = set(selection.selected())
     rows = [row for row, target_id in enumerate(ids) if target_id in chosen]
-    if _rows(key) != rows:
-        if key in st.session_state:
-            # Other rows have come under its ticks.
-            stale_requests.changed(key, _rows(key), rows)
-        st.session_state[_TOLD] = key
-    if st.session_state.get(_TOLD) == key:
-        # Each time: the browser can miss what only one of two quick answers tells it.
+    number = int(st.session_state.get(_NUMBER, 0))
+    if _rows(f"{KEY}_{number}") != rows:
+        number += 1
+        st.session_state[_NUMBER], st.session_state[_PRESET] = number, True
+    key = f"{KEY}_{number}"
+    if st.session_state.get(_PRESET):
+        # At each draw until the user ticks a row: of two draws in quick succession the browser may get only the second.
         st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    return key
 
 
 def _ticked(key: str, ids: list[str]) -> None:
-    rows = _rows(key)
-    if key != _key() or stale_requests.meant(key, rows) != rows:
-        return
-    # What it knows by itself it is not told: that would take the keyboard's place in it away.
-    st.session_state[_TOLD] = None
-    ticked = [ids[row] for row in rows if row < len(ids)]
-    selection.select(selection.after_boxes(selection.selected(), ids, ticked), ticked=True)
+    st.session_state[_PRESET] = False
+    ticked = [ids[row] for row in _rows(key) if row < len(ids)]
+    selection.select(selection.after_boxes(selection.selected(), ids, ticked))
 
 
 def _rows(key: str) -> list[int]:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a rollout went as it did, on its page: failures by message, where the time went, and what else happened then.
+"""The section Why of a rollout: failures by message, where the time went, and what else happened at that time.
 
-One of the three at a time, chosen by a control that is in the URL: what is not looked at is not read.
+A control that is in the URL chooses one of the three; only that one is read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def drift(rollout: dict[str, Any]) -> None:
             st.badge("bundle drift", icon=":material/call_split:", color="orange")
             st.text(
                 f"The targets that succeeded got {len(found):,} different bundles. "
-                "If that was not meant, roll out again to bring them to one."
+                "If this was not intended, roll out again so that all get the same one."
             )
         rollout_and_run_tables.bundles(found)
 
@@ -70,7 +70,9 @@ def _failures(rollout: dict[str, Any]) -> None:
         return
     new = sum(cluster.is_new for cluster in clusters)
     kinds = f"{len(clusters):,} kind{'s' if len(clusters) != 1 else ''} of failure"
-    st.caption(f"{kinds}, {new:,} new in this rollout. Hosts, ids and numbers in a message make no difference.")
+    st.caption(
+        f"{kinds}, {new:,} new in this rollout. Messages that differ only in hosts, ids or numbers count as one."
+    )
     for cluster in clusters[:SHOWN]:
         _cluster(cluster)
     if len(clusters) > SHOWN:
@@ -93,7 +95,7 @@ def _cluster(cluster: rollout_failures.Cluster) -> None:
 
 
 def _when(cluster: rollout_failures.Cluster) -> str:
-    """First and last seen, here and elsewhere."""
+    """When the failure was first and last seen, in this rollout and in others."""
     first, last = times.moment(cluster.first_at), times.moment(cluster.last_at)
     parts = [f"{first} UTC" if first == last else f"{first} to {last} UTC" if first else ""]
     if cluster.before:
@@ -161,9 +163,9 @@ def _around(rollout: dict[str, Any], now: float) -> None:
     for run in linked:
         _run(run, "names this rollout")
     for run in near:
-        _run(run, f"was at work on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+        _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
     if not linked and not near:
-        st.text("No stored run names this rollout or touched its hosts then.")
+        st.text("No stored run names this rollout or worked on its hosts at that time.")
 
     same_time.acted_and_audited(found)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A part of the run's page: the job that ran it, its place in AWX, and the runs that it was relaunched from or as."""
+"""The job of a run: its data in AWX or ansible-runner, and the runs from which or as which it was relaunched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from console.web.shared import cached, lists, pages
 
 
 def show(run_id: str) -> None:
-    """One row for each job of the run; nothing for a run that only the callback has recorded."""
+    """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
     for job in lists.records(cached.ask(jobs.jobs_of_run, run_id)):
         with lists.row():
             if job["url"]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One playbook run: recap, what failed and why, the rollouts it started, batches, every result."""
+"""One playbook run: recap, failures, the rollouts it started, batches, results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from console.record.read import frames, freshness, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.runs import job as job_section
-from console.web.runs import tables as run_tables
+from console.web.runs import job, tables
 from console.web.shared import (
     cached,
     export_menu,
@@ -32,10 +31,10 @@ from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
 GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
-# What hosts were doing without a result, by the run's status: one that went well to its end left nothing behind.
-FLYING = {"running": "Under way", "lost": "Last seen doing"}
-FLYING |= dict.fromkeys(("canceled", "failed", "unknown"), "In flight when it ended")
-FLYING_MOST = 20
+# The heading of the tasks without a result, by the status of the run; a successful run has none.
+UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
+UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
+UNFINISHED_MOST = 20
 ID = links.wanted_id()
 
 
@@ -48,13 +47,13 @@ def body() -> None:
             st.page_link(pages.RUNS, label="All playbook runs", icon=":material/play_circle:")
             return
         header(run)
-        job_section.show(ID)
+        job.show(ID)
         failures(run)
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
         if len(batches):
             st.subheader("Batches")
-            run_tables.batches(batches)
+            tables.batches(batches)
         details(batches)
         same_time.show(run, viewer.clock() // 60 * 60)
 
@@ -76,18 +75,16 @@ def header(run: dict[str, Any]) -> None:
         moments=[run["started_at"], run["ended_at"]],
     )
     if run["status"] == "lost":
-        messages.problem(
-            "Lost", f"The process ended without a recap; its last sign of life was {times.moment(ended)} UTC."
-        )
+        messages.problem("Lost", f"The process ended without a recap; its last event was at {times.moment(ended)} UTC.")
     if run["dropped_events"]:
-        st.warning(f"{run['dropped_events']:,} events of this run could not be read; figures may be too low.")
+        st.warning(f"{run['dropped_events']:,} events of this run could not be read; the numbers may be too low.")
     took = ended - run["started_at"] if ended and run["started_at"] else None
     figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
     if run["unreachable"]:
         figures.append(("Unreachable", run["unreachable"]))
-    flying = in_flight(run)
-    if flying is not None and run["status"] != "running":
-        figures.append(("In flight at its end", len(flying)))
+    unfinished = in_flight(run)
+    if unfinished is not None and run["status"] != "running":
+        figures.append(("Hosts without a result", len(unfinished)))
     lists.metrics(
         [
             *((name, f"{value:,}") for name, value in figures),
@@ -97,13 +94,13 @@ def header(run: dict[str, Any]) -> None:
 
 
 def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
-    """What hosts were doing without a result, if anything: now, or when the run ended before they did."""
-    flying = cached.ask(runs.in_flight, ID)
-    return flying if len(flying) and run["status"] in FLYING else None
+    """The tasks without a result, if any: those in progress, or those that were when the run ended."""
+    unfinished = cached.ask(runs.in_flight, ID)
+    return unfinished if len(unfinished) and run["status"] in UNFINISHED else None
 
 
 def failures(run: dict[str, Any]) -> None:
-    """The messages that matter, whole and at the top; and what hosts were doing when the run ended, or are doing."""
+    """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failures, ID)
     if len(bad):
         st.subheader("What failed")
@@ -115,25 +112,25 @@ def failures(run: dict[str, Any]) -> None:
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
         st.caption(f"More under {RESULTS} below, failures first.")
-    flying = in_flight(run)
-    if flying is None:
+    unfinished = in_flight(run)
+    if unfinished is None:
         return
-    st.subheader(FLYING[run["status"]])
+    st.subheader(UNFINISHED[run["status"]])
     if run["status"] != "running":
-        st.caption("No result of these tasks is known: what they started may have gone on.")
-    for job in lists.records(flying.head(FLYING_MOST)):
-        lists.line(job["host"], job["task"], f"since {times.moment(job['started_at'])} UTC")
-    if len(flying) > FLYING_MOST:
-        st.caption(f"And {len(flying) - FLYING_MOST:,} more, see {RECAP} below.")
+        st.caption("The result of these tasks is unknown: what they started may have continued.")
+    for row in lists.records(unfinished.head(UNFINISHED_MOST)):
+        lists.line(row["host"], row["task"], f"since {times.moment(row['started_at'])} UTC")
+    if len(unfinished) > UNFINISHED_MOST:
+        st.caption(f"And {len(unfinished) - UNFINISHED_MOST:,} more, see {RECAP} below.")
 
 
 def rollouts(run: dict[str, Any]) -> None:
-    """Rollouts that this run started: their targets on one timeline, and the list."""
+    """Rollouts that this run started: their targets in one timeline, and the list."""
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
     fresh = cached.ask(freshness.freshness)
-    # One axis for all: where it runs into the present, that of the tenant that was read longest ago.
+    # All have one axis. With open rollouts it ends when the tenant that was read longest ago was read.
     waiting = linked["tenant"][linked["is_open"] != 0]
     now = min((fresh.as_of(viewer.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
     section.show(rollout_queries.targets_of_run, ID, now=now)
@@ -142,9 +139,9 @@ def rollouts(run: dict[str, Any]) -> None:
 
 
 def details(batches: pd.DataFrame) -> None:
-    """Every result, as one of four tables; the others are not read."""
+    """One of four tables of the results; only that one is read."""
     st.space("xsmall")
-    # An address that filters the results means that table.
+    # An address with filters of the results opens that table.
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
         st.subheader("Details", width="content")
@@ -158,7 +155,7 @@ def details(batches: pd.DataFrame) -> None:
             bind="query-params",
         )
     if chosen == TASKS:
-        tasks()
+        task_table()
     elif chosen == RECAP:
         recap()
     elif chosen == RESULTS:
@@ -174,35 +171,35 @@ def grid() -> None:
     with lists.row():
         more = len(tasks_of_run) - run_grid.TASKS_MOST
         st.caption(
-            f"{total:,} host{'s' if total != 1 else ''}, those in trouble first"
+            f"{total:,} host{'s' if total != 1 else ''}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
         export_menu.share(
             "grid",
             total,
-            lambda path, most: run_tables.named(run_grid.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
+            lambda path, most: tables.named(run_grid.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
         )
     if total:
-        run_tables.grid(found, tasks_of_run)
+        tables.grid(found, tasks_of_run)
         lists.pager("grid", total, frames.LIST_PAGE)
 
 
-def tasks() -> None:
+def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
     with lists.row():
         st.caption(f"{len(found):,} task{'s' if len(found) != 1 else ''}, all batches together", width="content")
         export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
     if len(found):
-        run_tables.tasks(found)
+        tables.tasks(found)
 
 
 def recap() -> None:
     found = cached.ask(runs.recap, ID)
     with lists.row():
-        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, those in trouble first", width="content")
+        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, problems first", width="content")
         export_menu.share("recap", len(found), lambda path, most: runs.recap(path, ID).head(most))
-    run_tables.recap(found)
+    tables.recap(found)
 
 
 def results(batches: pd.DataFrame) -> None:
@@ -229,7 +226,7 @@ def results(batches: pd.DataFrame) -> None:
             "results", total, lambda path, most: runs.results(path, ID, tuple(statuses), search, play, size=most)[0]
         )
     if total:
-        run_tables.results(found)
+        tables.results(found)
         lists.pager("results", total, frames.PAGE)
 
 

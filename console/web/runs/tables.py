@@ -10,22 +10,22 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.text.statuses import look
-from console.web.shared import columns, links, pages
+from console.text.statuses import style_of
+from console.web.shared import columns
 from console.web.shared.status import status_cells, status_column
 
 STATUSES = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
-# Of a host, beside those of a result.
+# A status of a host, in addition to those of a result.
 IN_FLIGHT = "in_flight"
 
 
 def _status(title: str, width: int = 120, pinned: bool = False) -> Any:
-    """A column of the few statuses that a result can have; with all there are, a wide grid would be slow to send."""
-    looks = [look(word) for word in (*STATUSES, IN_FLIGHT)]
+    """A column of the statuses that a result can have. With all statuses a wide grid would be slow to send."""
+    styles = [style_of(word) for word in (*STATUSES, IN_FLIGHT)]
     return st.column_config.MultiselectColumn(
         title,
-        options=[style.label for style in looks],
-        color=[style.tone.badge for style in looks],
+        options=[style.label for style in styles],
+        color=[style.tone.badge for style in styles],
         width=width,
         pinned=pinned,
     )
@@ -54,7 +54,9 @@ def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
     """One row a host, one column a task."""
     places = [str(name) for name in found.columns if str(name).isdecimal()]
     cells = {
-        place: pd.Series([[look(word).label] if isinstance(word, str) else [] for word in found[place]], dtype=object)
+        place: pd.Series(
+            [[style_of(word).label] if isinstance(word, str) else [] for word in found[place]], dtype=object
+        )
         for place in places
     }
     shown = {
@@ -67,7 +69,7 @@ def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
 
 
 def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """The grid for a file: its columns of tasks by number and name, as two tasks may have one name."""
+    """The grid for a file: each column has the number and name of its task, as two tasks may have the same name."""
     names = {place: f"{int(place) + 1} {tasks['task'].iloc[int(place)] or 'no name'}" for place in found.columns[2:]}
     return found.rename(columns=names)
 
@@ -78,7 +80,7 @@ def tasks(found: pd.DataFrame) -> None:
     shown = {
         "play": columns.count("play", 60),
         "task": columns.text("task", 300),
-        **{word: columns.count(look(word).label, 110) for word in reversed(STATUSES)},
+        **{word: columns.count(style_of(word).label, 110) for word in reversed(STATUSES)},
         "longest": columns.text("longest", 90),
         "longest_host": columns.text("on", 220),
         "role": columns.text("role", 130),
@@ -101,7 +103,7 @@ def recap(found: pd.DataFrame) -> None:
 
 
 def results(found: pd.DataFrame) -> None:
-    """Task x host results."""
+    """Single results of a task on a host."""
     frame = found.assign(
         state=status_cells(found["status"]),
         ended=columns.moments(found["ended_at"]),
@@ -120,23 +122,3 @@ def results(found: pd.DataFrame) -> None:
         "action": columns.text("module", 200),
     }
     columns.show(frame, shown, "Results of the run, failures first", "results")
-
-
-def rollouts_beside(found: pd.DataFrame) -> None:
-    """Rollouts on the run's hosts that it did not name; a click opens one."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["rollout_id"]],
-        state=status_cells(found["status"]),
-        started=columns.moments(found["created_at"]),
-        ended=columns.moments(found["completed_at"]),
-    )
-    shown = {
-        "open": links.open_column("rollout", "beside_open"),
-        "state": status_column(width=130),
-        "started": columns.utc("started"),
-        "ended": columns.utc("ended"),
-        "hosts": columns.count("of its hosts"),
-        "scope": columns.text("scope", 85),
-    }
-    columns.show(frame, shown, "Other rollouts on these hosts at that time", "beside")
-    links.follow("beside_open", pages.ROLLOUT, found["rollout_id"].tolist())

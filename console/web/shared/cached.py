@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the record: answers are kept until the database changes."""
+"""Cached reads of the database: an answer is kept until the database changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from console.record.problem import DatabaseProblem
+from console.record.opening import DatabaseProblem
 from console.record.read import frames, rollouts, runs
 from console.record.read import freshness as freshness_queries
 from console.settings.environment import load_settings
@@ -35,7 +35,7 @@ def ask(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Run a function of ``console.record.read``; its answer is kept until the database changes."""
     path = load_settings().database
     name = f"{query.__module__}.{query.__qualname__}"
-    answer: T = _read(name, str(path), frames.stamp(path), args, kwargs, query)
+    answer: T = _read(name, str(path), frames.database_version(path), args, kwargs, query)
     return answer
 
 
@@ -44,7 +44,7 @@ def is_copy() -> bool:
     try:
         return ask(freshness_queries.freshness).copied_at is not None
     except DatabaseProblem:
-        # The page's body says it.
+        # The body of the page shows this error.
         return False
 
 
@@ -58,5 +58,5 @@ def something_open(rollout_id: str = "", run_id: str = "") -> bool:
             return (ask(runs.run, run_id) or {}).get("status") == "running"
         return ask(freshness_queries.freshness).open_work
     except DatabaseProblem:
-        # The page's body says it.
+        # The body of the page shows this error.
         return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the columns of the pages' tables look: texts, counts, times, and the table itself."""
+"""Columns of tables: text, counts, times, percentages; and the table itself."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from console.text import times
 from console.text.time_zone import offset
 from console.web.shared import viewer
 
-# Pixels a row at the theme's font size.
+# Height of a row in pixels at the theme's font size.
 ROW = 33
 MOST_ROWS = 18
 
 
 def height(rows: int, most: int = MOST_ROWS) -> Any:
-    """As high as the rows of a short table; a long one scrolls."""
+    """The height for so many rows; with more than ``most`` the table scrolls."""
     return "content" if rows <= most else (most + 1) * ROW
 
 
 def show(frame: pd.DataFrame, columns: dict[str, Any], alt: str, key: str | None = None, most: int = MOST_ROWS) -> None:
-    """The columns of a frame that ``columns`` names, in its order; ``alt`` says what the table is."""
+    """Draw a table of those columns of the frame that ``columns`` names; ``alt`` describes it for screen readers."""
     st.dataframe(
         frame,
         column_config=columns,
@@ -51,14 +51,14 @@ def durations(values: Iterable[float]) -> list[str]:
 
 
 def text(title: str, width: Any = None) -> Any:
-    """A column of plain texts."""
+    """A column of text."""
     return st.column_config.TextColumn(title, width=width)
 
 
 def utc(title: str, width: Any = 160) -> Any:
-    """A column of :func:`moments`; on hover its head says what the viewer's own zone is beside UTC."""
+    """A column of :func:`moments`; the help of its header names the viewer's time zone."""
     zone = viewer.zone()
-    own = f"UTC. Yours: {zone}, now {offset(zone, viewer.clock())}." if zone else None
+    own = f"UTC. Your time zone: {zone}, now {offset(zone, viewer.clock())}." if zone else None
     return st.column_config.TextColumn(f"{title} (UTC)", width=width, help=own)
 
 
@@ -67,8 +67,8 @@ def count(title: str, width: Any = "small") -> Any:
     return st.column_config.NumberColumn(title, format="localized", width=width)
 
 
-def share(title: str, width: int = 140) -> Any:
-    """A column of shares from 0 to 1, as bars."""
+def percentage(title: str, width: int = 140) -> Any:
+    """A column of fractions from 0 to 1, as progress bars in percent."""
     return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1, width=width)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking a view along: its address with every filter in it, and what it lists as a file."""
+"""The menu Share: the link to a page with its filters, and its rows as a file."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def address() -> str:
 
 
 def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
-    """A small menu: copy the link, and download what is listed with the filters that are set, all its pages.
+    """The menu Share: copy the link, and download all rows that match the filters.
 
-    ``fetch``: gives, from the database at a path, at most so many of the rows; it runs only when a file is asked for.
-    of: what is listed; it names the files and the widgets.
+    fetch: returns at most so many rows from the database at a path; it runs only when a file is downloaded.
+    of: what is listed; the files and widgets are named after it.
     """
     with st.popover("Share", icon=":material/ios_share:", type="tertiary", key=f"{of}_share"):
-        st.caption("Link to this view, filters and page included")
+        st.caption("Link to this view with its filters and page")
         st.code(address(), language=None, wrap_lines=True)
         if fetch is None or not total:
             return
-        narrower = f". A file holds the first {file_formats.MOST:,}: narrow the filters for the rest."
+        narrower = f". A file holds the first {file_formats.MOST:,}; narrow the filters to get the others."
         st.caption(
             f"{total:,} row{'s' if total != 1 else ''} with these filters, times in UTC"
             f"{narrower if total > file_formats.MOST else ''}"
@@ -57,7 +57,7 @@ def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
 
 
 def _deferred(form: file_formats.Format, fetch: Fetch, path: Path) -> Callable[[], bytes]:
-    # Streamlit calls it in another thread, where no setting of the page can be asked for: so the path comes along.
+    # The path is passed because Streamlit calls the function in another thread, where the settings cannot be read.
     return lambda: form.write(fetch(path, file_formats.MOST))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ids in addresses, and the ways to open what a list names."""
+"""Ids in addresses, and links from a list to the page of an entry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from console.web.browser import navigation
 
 
 def short(identifier: str) -> str:
-    """The first signs of an id, safe in a heading."""
+    """The first 8 characters of an id, without any that could be markup."""
     return re.sub(r"[^\w-]", "", identifier)[:8] or "?"
 
 
@@ -30,15 +30,17 @@ def open_column(title: str, key: str) -> Any:
 
 
 def follow(key: str, page: str, ids: Sequence[str]) -> None:
-    """Go where a click in :func:`open_column` leads."""
+    """Open the page of the row whose button in :func:`open_column` was clicked."""
     click = st.session_state.get(key)
     if click is not None and 0 <= click.row < len(ids):
         navigation.go(page, ids[click.row], key)
 
 
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
-    """A box that opens the page of one of the listed, by typing a part of its name: the buttons in a table answer a
-    pointer only. what: the word for one of them, which names the box."""
+    """A select box that opens the page of an entry. Unlike the buttons of a table it works with the keyboard.
+
+    what: the word for one entry, which names the box.
+    """
     one = f"a{'n' if what[0] in 'aeiou' else ''} {what}"
     place = st.selectbox(
         f"Open {one} of this list",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a list: its search, its pages, its lines of text and figures."""
+"""The parts of a list: search, pages, lines of text, metrics."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from console.web.shared import viewer
 
 
 def search_box(of: str, label: str) -> str:
-    """A search as one types; in the URL."""
+    """A search box that searches while the user types; its text is in the URL."""
     return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
 
 
 def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
     """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
     wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
-    # Nine digits are more pages than any list has, and fewer than the database can count.
+    # Nine digits are more pages than any list has, and fit into SQLite's integers.
     page = int(wanted[:9]) if wanted.isdecimal() else 1
     found, total = fetch(max(1, page))
     if page > 1 and not len(found) and total:
-        # The filters left fewer pages than the address asks for.
+        # With the present filters there are fewer pages than the one in the address.
         found, total = fetch(-(-total // size))
     return found, total
 
 
 def pager(of: str, total: int, size: int) -> None:
-    """The control that turns the pages; only where there is more than one."""
+    """The pagination control, if there is more than one page."""
     count = -(-total // size)
     if count > 1:
         st.pagination(count, key=f"{of}_page", bind="query-params")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a short frame."""
+    """The rows of a short frame as dicts."""
     return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
 
 
 def row() -> DeltaGenerator:
-    """A horizontal container whose parts stand on one line and wrap on a narrow screen."""
+    """A horizontal container that wraps on a narrow screen."""
     return st.container(horizontal=True, vertical_alignment="center", gap="small")
 
 
 def line(*parts: str, moments: Sequence[float | None] = ()) -> None:
-    """One quiet line of machine text, empty parts left out. moments: those it writes, for the zone on hover."""
+    """One line of text from its non-empty parts. moments: its times, which the help shows in the viewer's zone."""
     st.text(" · ".join(part for part in parts if part), help=viewer.local_time(*moments))
 
 
 def literal(text: str) -> str:
-    """Machine text for a place where Streamlit reads Markdown: as code, unless it is a figure or plain words."""
+    """Machine text where Streamlit reads Markdown: as code, unless it is only words and numbers."""
     if not text or (re.fullmatch(r"[^\W_]+([ .,+%-]+[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
@@ -64,7 +64,7 @@ def literal(text: str) -> str:
 
 
 def metrics(values: Sequence[tuple[str, str]]) -> None:
-    """Boxes of figures side by side, wrapping on a narrow screen."""
+    """Metrics side by side, as pairs of label and value; they wrap on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values:
             st.metric(name, literal(value), border=True, width=max(150, 40 + 12 * len(value)))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a page says instead of its content, and how old its data is."""
+"""Messages that a page shows instead of its content, and the line that says how old its data is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from console.record import problem as problem_module
+from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
 from console.text import times
@@ -19,24 +19,24 @@ from console.web.shared import cached, viewer
 
 @contextmanager
 def database() -> Iterator[None]:
-    """Around everything that reads: what is wrong with the database becomes one sentence on the page."""
+    """Context manager for the body of a page: an error of the database becomes a message on the page."""
     try:
         yield
-    except problem_module.NoDatabase as error:
-        empty("Nothing here yet", str(error), [frames.SYNC, "make demo"])
-    except problem_module.DatabaseProblem as error:
+    except NoDatabase as error:
+        empty("There is no data yet", str(error), [frames.SYNC, "make demo"])
+    except DatabaseProblem as error:
         problem("The database cannot be read", str(error))
 
 
 def problem(title: str, sentence: str) -> None:
-    """An error of the page as a whole."""
+    """Show an error that concerns the whole page."""
     with st.container(border=True):
         st.badge(title, icon=":material/error:", color="red")
         st.text(sentence)
 
 
 def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
-    """What to do where there is nothing to show."""
+    """Say that there is nothing to show yet, and which commands to run."""
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(sentence)
@@ -48,24 +48,24 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
 
 
 def to_sync(command: str) -> None:
-    """A command that syncs; nothing where the database is a copy, which would refuse it."""
+    """Show a command that syncs, except for a copy, which cannot be synced."""
     if not cached.is_copy():
         st.code(command, language="bash")
 
 
 def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
-    """How fresh the data is, as a line on the page: of one tenant, or of the one that was read longest ago."""
+    """Show how old the data is: of one tenant, or of the one that was read longest ago."""
     fresh = cached.ask(freshness_queries.freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
-    looks = [("API data", read[0], oldest)] if read else []
-    looks += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
-    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in looks] or [
+    sources = [("API data", read[0], oldest)] if read else []
+    sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
+    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {times.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
-    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in looks if viewer.local_time(at)]
+    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in sources if viewer.local_time(at)]
     st.caption(" · ".join(parts), help=" · ".join(there) or None)
     return fresh

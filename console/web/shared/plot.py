@@ -12,12 +12,12 @@ import streamlit as st
 
 
 def chart(figure_json: str, alt: str, key: str) -> None:
-    """Draw a figure kept as JSON: a figure object out of a cache would be sent anew on every run."""
+    """Draw a figure given as JSON. A figure object from a cache would be sent again on every run."""
     figure = json.loads(figure_json)
     st.plotly_chart(
         figure,
         key=key,
-        # Said outright, the place is kept free while the chart loads.
+        # With an explicit height the layout does not move when the chart has loaded.
         height=figure["layout"]["height"],
         alt=alt,
         config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]},
@@ -25,8 +25,8 @@ def chart(figure_json: str, alt: str, key: str) -> None:
 
 
 def to_json(figure: go.Figure) -> str:
-    """A figure as JSON, for a cache. Left is Plotly's own template: Plotly puts it back in when the figure is drawn."""
-    # Read back from JSON it would be checked piece by piece, 20 ms at each run of the page.
+    """A figure as JSON, for a cache, without Plotly's default template, which Plotly adds when the figure is drawn."""
+    # To validate the template when the JSON is read takes 20 ms at each run of the page.
     figure.layout.template = None
     text: str = figure.to_json()
     return text

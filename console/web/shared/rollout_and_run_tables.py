@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of the pages: which columns of a frame are shown, in which words and shapes."""
+"""Tables of rollouts, runs, actions and audit events that several pages show."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import streamlit as st
 
 from console.record.read import freshness
 from console.text import times
-from console.text.statuses import look
+from console.text.statuses import style_of
 from console.web.shared import columns, links, pages, viewer
 from console.web.shared.status import status_cells, status_column
 
 
 def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
-    """Rollouts; a click on one opens it. An open one has taken the time until its tenant was last read."""
+    """Rollouts; a click on one opens it. The duration of an open one is up to the last sync of its tenant."""
     seen = pd.Series(
         [fresh.as_of(viewer.clock(), tenant) for tenant in found["tenant"]], index=found.index, dtype=float
     )
@@ -50,14 +50,16 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
 
 
 def rollout_name(row: dict[str, Any]) -> str:
-    """A rollout of a list in few words."""
+    """A rollout as an entry of a select box."""
     what = row["host"] or f"{row['total']:,} targets"
-    return f"{what}, {look(row['status']).word}, {times.moment(row['created_at'])}"
+    return f"{what}, {style_of(row['status']).word}, {times.moment(row['created_at'])}"
 
 
 def run_name(row: dict[str, Any]) -> str:
-    """A playbook run of a list in few words."""
-    return f"{columns.playbook_name(row['playbook'])}, {look(row['status']).word}, {times.moment(row['started_at'])}"
+    """A playbook run as an entry of a select box."""
+    return (
+        f"{columns.playbook_name(row['playbook'])}, {style_of(row['status']).word}, {times.moment(row['started_at'])}"
+    )
 
 
 def runs(found: pd.DataFrame, key: str) -> None:

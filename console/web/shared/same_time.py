@@ -1,28 +1,29 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else happened on a run's hosts while it was at work: rollouts, actions and audit events on one page."""
+"""What else happened on the same hosts at the time of a run or rollout: rollouts, actions and audit events."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from console.record.read import same_time
 from console.text import times
-from console.text.statuses import look
-from console.web.runs import tables as run_tables
-from console.web.shared import cached, lists, pages, rollout_and_run_tables, viewer
+from console.text.statuses import style_of
+from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
+from console.web.shared.status import status_cells, status_column
 
 
 def show(run: dict[str, Any], now: float) -> None:
-    """The section "What else happened" of a run; what is not asked for is not read."""
+    """The section "What else happened" of a run; it is read only when it is switched on."""
     st.space("xsmall")
     if not st.toggle("What else happened on these hosts", key="beside", bind="query-params"):
         return
     if run["started_at"] is None:
-        st.text("This run gave no time of its start.")
+        st.text("The start time of this run is unknown.")
         return
     last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
     first, last = same_time.margins(run["started_at"], last)
@@ -32,26 +33,48 @@ def show(run: dict[str, Any], now: float) -> None:
     found = cached.ask(same_time.beside_run, run["run_id"], first, last)
     st.markdown("**Other rollouts**")
     if len(found.others):
-        run_tables.rollouts_beside(found.others)
+        _rollouts(found.others)
     else:
-        st.text("No other stored rollout was at work on these hosts then.")
+        st.text("No other stored rollout worked on these hosts at that time.")
     acted_and_audited(found)
 
 
 def acted_and_audited(found: same_time.SameTime) -> None:
-    """The actions and the audit of the hosts."""
+    """The actions and the audit events of the hosts at that time."""
     st.markdown("**Actions**")
     if len(found.actions):
         rollout_and_run_tables.actions_around(found.actions)
     else:
-        st.text("No stored action on these hosts falls into this time.")
+        st.text("No stored action on these hosts is in this time.")
 
     st.markdown("**Audit**")
     counts = found.outcomes
     if len(counts):
-        lists.line(*(f"{n:,} {look(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True)))
+        lists.line(
+            *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
+        )
         if len(found.events):
             rollout_and_run_tables.audit_around(found.events)
         st.page_link(pages.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
     else:
-        st.text("No stored audit event of these hosts falls into this time.")
+        st.text("No stored audit event of these hosts is in this time.")
+
+
+def _rollouts(found: pd.DataFrame) -> None:
+    """Rollouts on the run's hosts that it did not name; a click opens one."""
+    frame = found.assign(
+        open=[links.short(i) for i in found["rollout_id"]],
+        state=status_cells(found["status"]),
+        started=columns.moments(found["created_at"]),
+        ended=columns.moments(found["completed_at"]),
+    )
+    shown = {
+        "open": links.open_column("rollout", "beside_open"),
+        "state": status_column(width=130),
+        "started": columns.utc("started"),
+        "ended": columns.utc("ended"),
+        "hosts": columns.count("of its hosts"),
+        "scope": columns.text("scope", 85),
+    }
+    columns.show(frame, shown, "Other rollouts on these hosts at that time", "beside")
+    links.follow("beside_open", pages.ROLLOUT, found["rollout_id"].tolist())

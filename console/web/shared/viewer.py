@@ -14,7 +14,7 @@ from console.text.time_zone import known, local
 
 
 def clock() -> float:
-    """The present, in whole seconds."""
+    """The current time, in whole epoch seconds."""
     return float(int(time.time()))
 
 
@@ -24,12 +24,12 @@ def ago(at: float) -> str:
 
 
 def zone() -> str:
-    """The viewer's time zone as the browser names it; '' for UTC, or a name that the time zone database has not."""
+    """The viewer's time zone as the browser names it; '' for UTC and for a name that is not in the tz database."""
     return known(st.context.timezone)
 
 
 def local_time(*moments: float | None) -> str | None:
-    """Moments in the viewer's zone, as the help of an element that writes them in UTC; None where UTC says it all."""
+    """Times in the viewer's zone, for the help of an element that shows them in UTC; None if the zone is UTC."""
     return local(zone(), *moments) or None
 
 

@@ -5,8 +5,8 @@
 // are added then. Plotly's double-click resets the axes by itself only where a drag zooms.
 export default function (component) {
   const { setTriggerValue } = component
-  const heard = new Map()
-  const hear = chart => ({
+  const listening = new Map()
+  const handlersOf = chart => ({
     plotly_relayout: change => {
       const all = change["xaxis.autorange"]
       if (!all && !Object.keys(change).some(name => name.startsWith("xaxis.range"))) return
@@ -16,16 +16,16 @@ export default function (component) {
   })
   const pressed = event => {
     const chart = event.target.closest?.(".js-plotly-plot")
-    for (const old of heard.keys()) if (!old.isConnected) heard.delete(old)
-    if (!chart?.layout?.meta?.zoom || heard.has(chart)) return
-    heard.set(chart, hear(chart))
-    for (const [name, told] of Object.entries(heard.get(chart))) chart.on(name, told)
+    for (const old of listening.keys()) if (!old.isConnected) listening.delete(old)
+    if (!chart?.layout?.meta?.zoom || listening.has(chart)) return
+    listening.set(chart, handlersOf(chart))
+    for (const [name, handler] of Object.entries(listening.get(chart))) chart.on(name, handler)
   }
   const presses = ["pointerdown", "keydown"]
   for (const press of presses) document.addEventListener(press, pressed, true)
   return () => {
     for (const press of presses) document.removeEventListener(press, pressed, true)
-    for (const [chart, ears] of heard)
-      for (const [name, told] of Object.entries(ears)) chart.removeListener?.(name, told)
+    for (const [chart, handlers] of listening)
+      for (const [name, handler] of Object.entries(handlers)) chart.removeListener?.(name, handler)
   }
 }

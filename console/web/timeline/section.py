@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline on a page: bars, or for a big rollout an image with a window; tells the page which window was chosen."""
+"""The timeline on a page: bars, or for a big rollout a heat map and the bars of a window; returns the chosen window."""
 
 from __future__ import annotations
 
@@ -19,40 +19,38 @@ import pandas as pd
 import streamlit as st
 
 from console.figures.timeline import axes
-from console.figures.timeline.axes import CLOCK, Axis, View
+from console.figures.timeline.axes import CLOCK, Axis, DrawOptions
 from console.figures.timeline.bars import timeline_bars
-from console.figures.timeline.heatmap import timeline_image
+from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames
 from console.settings.environment import load_settings
 from console.text import times
+from console.web.browser import auto_refresh
 from console.web.shared import lists, plot, viewer
-from console.web.timeline import chart_zoom, selection, stale_requests
+from console.web.timeline import chart_zoom, selection
 
 HELP = (
-    "A thick bar is the work on a target, the thin one before it its wait: the countdown, then the queue. In slots "
-    "every row is one of the places in which the server works at the same time, and a target takes the first free "
-    "one; so there are as many rows as targets were ever in progress at once. The strips below a bar run from where "
-    "half of the earlier runs were over to where 95 % were. Click a bar to select its target, once more to take it "
-    "away; several at once with the box tool, which shows above the chart under the pointer. Drag to zoom, "
-    "double-click to go back: the zoom is the window below, which is in the address and narrows the table too."
+    "A thick bar is the run of a target, the thin bar before it is its wait: the countdown, then the queue. "
+    "Row per slot: targets share the rows, and each takes the first row that is free, so there are as many rows as "
+    "targets were in progress at once. The strips below a bar show the usual end: from the median to the 95th "
+    "percentile of earlier runs. Click a bar to select its target, click it again to remove it; select several with "
+    "the box tool above the chart. Drag to zoom, double-click to reset: the zoom is the window below, which is in the "
+    "address and also filters the table. The page does not refresh itself while something is selected or zoomed."
 )
 
 PER_SLOT, PER_TARGET = "Row per slot", "Row per target"
 TIME_OF_DAY, ELAPSED = "Clock (UTC)", "Elapsed"
-BARS, WINDOW_BARS, IMAGE = "timeline", "timeline_window", "timeline_image"
-
-# By chart the ids of its rows; of the newest charts, as Streamlit keeps for the session what it calls on a click.
-_DRAWN, CHARTS_KEPT = "timeline_drawn", 6
+BARS, WINDOW_BARS, HEATMAP = "timeline", "timeline_window", "timeline_heatmap"
 
 WINDOW, _WINDOW_OF = "window", "window_of"
 WINDOW_FROM = 11
-"""From so many targets on the window's slider is always there."""
+"""With so many targets or more the slider of the window is always shown."""
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """Targets and their places. ``now`` is where open bars end: the time of the last look at the API."""
+class PlacedTargets:
+    """Targets and their layout. ``now`` is where open bars end: the time of the last sync of the API."""
 
     targets: pd.DataFrame
     layout: Layout
@@ -64,9 +62,9 @@ class Timeline:
 
     @property
     def without_times(self) -> int:
-        """Targets that are neither placed, nor waiting, nor cancelled before they began: their times are missing."""
-        words, never = self.targets["status"], self.targets["started_at"].isna()
-        excused = (words == "queued") | ((words == "cancelled") & never)
+        """Targets whose times are missing: neither placed, nor waiting, nor cancelled before they started."""
+        statuses, never = self.targets["status"], self.targets["started_at"].isna()
+        excused = (statuses == "queued") | ((statuses == "cancelled") & never)
         return int((~self.layout.placed & ~excused.to_numpy()).sum())
 
     def rows_of(self, ids: tuple[str, ...]) -> tuple[int, ...]:
@@ -74,7 +72,7 @@ class Timeline:
         return tuple(np.flatnonzero(self.targets["target_id"].isin(ids).to_numpy()).tolist()) if ids else ()
 
 
-def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
+def _place(targets: pd.DataFrame, now: float) -> PlacedTargets:
     layout = lay_out(
         targets["created_at"].to_numpy(float),
         targets["started_at"].to_numpy(float),
@@ -83,7 +81,7 @@ def _arrange(targets: pd.DataFrame, now: float) -> Timeline:
         targets["is_open"].to_numpy(bool),
         now,
     )
-    return Timeline(targets, layout, now)
+    return PlacedTargets(targets, layout, now)
 
 
 Source = tuple[str, tuple[Any, ...]]
@@ -93,25 +91,25 @@ Key = tuple[str, tuple[int, ...], Source, float]
 
 @dataclass(frozen=True)
 class Earlier:
-    """Which rollouts are earlier ones, for what is usual: those of a tenant that were created before one of them."""
+    """Identifies the earlier rollouts that define the usual duration: those of a tenant created before this rollout."""
 
     tenant: str
     rollout_id: str
     created_at: float | None
 
 
-# Shared as it is, since nobody changes it: copied, 20,000 targets cost 40 ms of a run.
+# A resource and not data, as nothing changes it: to copy 20,000 targets would take 40 ms at each run.
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
-def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> Timeline:
+def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> PlacedTargets:
     _name, args = source
-    return _arrange(_query(Path(path), *args), now)
+    return _place(_query(Path(path), *args), now)
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
 def _usual(
     path: str, stamp: tuple[int, ...], source: Source, now: float, earlier: Earlier, _query: Query
 ) -> Usual | None:
-    """What is usual for each target of a short timeline; for a long one for its open targets."""
+    """The usual duration of each target, in a long timeline only of the open targets."""
     if earlier.created_at is None:
         return None
     timeline = _timeline(path, stamp, source, now, _query)
@@ -136,7 +134,7 @@ def _figure(
     stamp: tuple[int, ...],
     source: Source,
     now: float,
-    kind: Literal["bars", "image"],
+    kind: Literal["bars", "heatmap"],
     earlier: Earlier | None,
     theme: str,
     rows: axes.Rows,
@@ -149,10 +147,10 @@ def _figure(
     key = (path, stamp, source, now)
     timeline = _timeline(*key, _query)
     usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
-    view = View(theme, rows, axis, window, selected, usual, zone)
-    if kind == "image":
-        return plot.to_json(timeline_image(timeline.targets, timeline.layout, view))
-    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, view))
+    options = DrawOptions(theme, rows, axis, window, selected, usual, zone)
+    if kind == "heatmap":
+        return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
+    return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
@@ -160,10 +158,10 @@ def show(
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
-    earlier: shows what is usual, by those rollouts. selectable: a click changes the page's selection.
+    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection.
     """
     path = load_settings().database
-    key: Key = (str(path), frames.stamp(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
     timeline = _timeline(*key, query)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
@@ -178,34 +176,36 @@ def show(
         elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
     axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
     chosen = timeline.rows_of(selection.selected()) if selectable else ()
-    ids = timeline.targets["target_id"].tolist() if selectable else None
-    take = partial(_take, axis, bounds, _most(timeline, bounds))
+    take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
     with head:
         chart_zoom.listen(take)
 
-    def draw(kind: Literal["bars", "image"], name: str, alt: str, window: tuple[float, float] | None) -> None:
+    def draw(kind: Literal["bars", "heatmap"], name: str, alt: str, window: tuple[float, float] | None) -> None:
         rows: axes.Rows = "targets" if per_target else "slots"
-        # The image writes no time of its own, so that all viewers share it.
+        # The heat map has no times in its labels, so that all viewers share one figure.
         zone = viewer.zone() if kind == "bars" else ""
         figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, query)
         picked: Callable[[str], None] | None = None
-        if kind == "image":
+        if kind == "heatmap":
             picked = partial(_boxed, take)
-        elif ids is not None:
+        elif selectable:
             picked = _clicked
-        _chart(figure, alt, name, picked, "box" if kind == "image" else ("points", "box"), ids)
+        _chart(figure, alt, name, picked, "box" if kind == "heatmap" else ("points", "box"))
 
     alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
-    # The slider stands below the picture but decides what it marks.
-    picture = st.container()
+    # The slider is below the chart, but the chart marks its window.
+    chart = st.container()
     _forget_of_another(key[2])
     window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
-    with picture:
+    if window is not None or (selectable and selection.selected()):
+        with head:
+            auto_refresh.hold()
+    with chart:
         if count <= axes.BARS_MOST:
             draw("bars", BARS, alt, window)
         else:
-            draw("image", IMAGE, alt, window)
+            draw("heatmap", HEATMAP, alt, window)
     _notes(timeline, per_target)
     if count <= axes.BARS_MOST:
         return window
@@ -214,13 +214,13 @@ def show(
     else:
         st.caption(
             f"{inside:,} targets in the window. Narrow it to {axes.BARS_MOST:,} or fewer, with the slider or "
-            "by dragging over the picture, to see each one as a bar."
+            "by dragging over the heat map, to show each one as a bar."
         )
     return window
 
 
 def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
-    """One of two, the first by default; in the URL."""
+    """A choice between two options, the first by default; in the URL."""
     return st.segmented_control(
         label,
         options,
@@ -232,8 +232,8 @@ def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
     )
 
 
-def _origin(timeline: Timeline, bounds: tuple[float, float]) -> float:
-    """Where elapsed time begins: when the first target was created, else when the first one started."""
+def _origin(timeline: PlacedTargets, bounds: tuple[float, float]) -> float:
+    """The origin of elapsed time: when the first target was created, or else when the first one started."""
     return float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
 
 
@@ -243,96 +243,83 @@ def _chart(
     name: str,
     picked: Callable[[str], None] | None,
     modes: Literal["box"] | tuple[str, ...],
-    ids: list[str] | None,
 ) -> None:
     figure = json.loads(figure_json)
     boxed = modes == "box"
-    # The same click after another change is a new event to the browser only in a new chart. A zoom would be lost with
-    # the old one, as at each refresh: so it sets the window.
+    # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
     changes = selection.changes()
     figure["layout"]["meta"] = {"changes": changes, **chart_zoom.mark(boxed)}
     config: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]}
     if boxed:
-        # The picture always shows everything.
+        # The heat map always shows the whole time.
         config["modeBarButtonsToRemove"] += ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
-    # Each figure is a new chart, and has a name of its own: so a click in the one before, which the browser shows until
-    # it has this one, is still found.
+    # Each figure has its own key, so that a click in the former chart, which the browser shows until it has received
+    # this one, is found under its key.
     key = f"{name}_{changes}_{zlib.crc32(figure_json.encode()):08x}"
     more: dict[str, Any] = {}
     if picked is not None:
-        drawn = st.session_state.setdefault(_DRAWN, {})
-        drawn.pop(key, None)
-        drawn[key] = ids
-        for old in list(drawn)[:-CHARTS_KEPT]:
-            del drawn[old]
-        # The browser repeats what was picked in a chart until it has the next one.
+        # Until it has received the next chart, the browser sends the same selection again with each request.
         more = {"on_select": lambda: picked(key) if selection.changes() == changes else None, "selection_mode": modes}
-    # Said outright, the place is kept free while the chart loads.
+    # With an explicit height the layout does not move when the chart has loaded.
     st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
 
 
 def _clicked(key: str) -> None:
-    """Bars were clicked or boxed; their rows are in the points."""
-    points, ids = st.session_state[key]["selection"]["points"], st.session_state[_DRAWN].get(key)
-    clicked = [ids[point["customdata"]] for point in points if ids and point.get("customdata") is not None]
+    """Bars were clicked or boxed: select their targets, whose ids are in the points."""
+    points = st.session_state[key]["selection"]["points"]
+    clicked = [point["customdata"] for point in points if point.get("customdata") is not None]
     if clicked:
         selection.select(selection.after_click(selection.selected(), clicked))
 
 
 def _boxed(take: Callable[[list[Any]], None], key: str) -> None:
-    """A stretch of the picture was dragged over: it becomes the window."""
+    """A box was drawn in the heat map: it becomes the window."""
     boxes = st.session_state[key]["selection"]["box"]
     if boxes:
         take(boxes[-1]["x"])
 
 
-def _take(axis: Axis, bounds: tuple[float, float], most: int, places: list[Any]) -> None:
-    """Make the stretch between two places of the axis the window, in whole seconds.
+def _take(axis: Axis, bounds: tuple[float, float], most: int, values: list[Any]) -> None:
+    """Set the window to the time between two values of the axis, in whole seconds.
 
-    All without a place, or when it is the window again, which is what the chart's own reset gives.
+    Remove the window if there are no values, or if they are the present window, which the chart's reset reports.
     """
     now, long = st.session_state.get(WINDOW, (0, most)), bounds[1] - bounds[0]
     drawn = (now[0], long if now[1] == most else now[1])
-    first, last = sorted(axis.seconds(place) - bounds[0] for place in places) if places else drawn
+    first, last = sorted(axis.seconds(value) - bounds[0] for value in values) if values else drawn
     if np.allclose((first, last), drawn, rtol=0, atol=1e-3):
         first, last = 0.0, long
     if last >= long:
-        # So it grows with an open rollout, up to the end of the slider.
+        # At the end of the slider the window grows with an open rollout.
         last = most
     low = int(np.clip(math.floor(first), 0, most - 1))
     window = (low, int(np.clip(math.ceil(last), low + 1, most)))
-    stale_requests.changed(WINDOW, now, window)
     st.session_state[WINDOW] = window
-    selection.touch()
-
-
-def _slid() -> None:
-    """The slider was moved, or a request tells where it stood before the zoom that moved it."""
-    st.session_state[WINDOW] = stale_requests.meant(WINDOW, st.session_state[WINDOW])
+    selection.force_new_chart()
 
 
 def _forget_of_another(source: Source) -> None:
-    """A window is one of its rollout's: Streamlit would carry it over to the next one."""
+    """Remove the window of another rollout, which Streamlit would keep."""
     if st.session_state.get(_WINDOW_OF, source) != source and WINDOW not in st.query_params:
         st.session_state.pop(WINDOW, None)
     st.session_state[_WINDOW_OF] = source
 
 
 def _offered(count: int) -> bool:
-    """Whether the window's slider is shown: not where a few bars need none, until somebody zooms."""
+    """Whether the slider of the window is shown: with few targets only after a zoom."""
     return count >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
 
 
-def _most(timeline: Timeline, bounds: tuple[float, float]) -> int:
-    """Where the slider ends, in seconds after the first start."""
-    # While the rollout grows the slider's end moves in steps, so that the chosen window survives a refresh.
+def _slider_end(timeline: PlacedTargets, bounds: tuple[float, float]) -> int:
+    """The end of the slider, in seconds after the first start."""
+    # While the rollout is open the end moves in steps, because Streamlit resets a slider whose range has changed.
     step = 600 if timeline.layout.open.any() else 1
     return max(step, math.ceil((bounds[1] - bounds[0]) / step) * step)
 
 
-def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, float] | None:
-    """The window slider, in seconds after the first start; None when it covers everything."""
-    most = _most(timeline, bounds)
+def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float, float] | None:
+    """The slider of the window; returns its first and last epoch second, or None if it covers everything."""
+    most = _slider_end(timeline, bounds)
     first, last = st.slider(
         "Window, in seconds after the first start",
         0,
@@ -340,17 +327,16 @@ def _window(timeline: Timeline, bounds: tuple[float, float]) -> tuple[float, flo
         (0, most),
         key=WINDOW,
         bind="query-params",
-        on_change=_slid,
         help="The bars and the table show the targets that were in progress within the window.",
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
-    # Said also of everything, so that nothing below jumps.
+    # Always shown, so that the layout below does not move.
     st.caption(f"{times.moment(window[0])} to {times.moment(window[1], '%H:%M:%S')} UTC")
     return None if (first, last) == (0, most) else window
 
 
-def _notes(timeline: Timeline, per_target: bool = False) -> None:
-    """What the picture does not show."""
+def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
+    """A line about the targets that have no complete bar."""
     notes = []
     if np.any(timeline.layout.open):
         until = times.moment(timeline.now, "%H:%M:%S")

@@ -19,9 +19,10 @@ from streamlit.testing.v1 import AppTest
 
 from console.act.decision import Intent, Seen, judge, why_more, why_refused
 from console.act.send import Attempt, Outcome, act, read_state
+from console.record.opening import DatabaseProblem
 from console.record.read import console_actions
 from console.record.write.console_actions import open_ledger
-from console.record.write.store import StoreError, open_store
+from console.record.write.store import open_store
 from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting
 from console.settings.identity import FRESH_SECONDS, LEEWAY_SECONDS, Identity, identity
 from console.settings.login_file import bound_to_login
@@ -32,7 +33,7 @@ LISTED = frozenset({"email:Ops@example.com", "sub:sub-7", "email:kay@example.com
 OPERATORS = Acting(True, Path("login.toml"), LISTED, ("realm.roles", "operator"), "https://id.example", "console")
 CLAIMS = {"is_logged_in": True, "iss": "https://id.example", "sub": "sub-1", "iat": 1000.0}
 OPERATOR = Identity("https://id.example", "sub-7", "ops@example.com", "operator", "")
-VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You may look only.")
+VIEWER = Identity("https://id.example", "sub-1", "eve@example.com", "viewer", "You can view but not act.")
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +151,8 @@ def test_the_role_comes_from_what_the_provider_vouches_for(claims: dict[str, Any
     [
         ({"email": "OPS@example.com"}, ["did not say whether it is yours", "email_verified", "sub:sub-1"]),
         ({"email": "OPS@example.com", "email_verified": "false"}, ["has not checked whether it is yours", "sub:sub-1"]),
-        ({"email": "eve@example.com"}, ["not one of the operators'"]),
-        ({}, ["did not tell your address"]),
+        ({"email": "eve@example.com"}, ["not in the list of operators"]),
+        ({}, ["did not send your address"]),
         ({"iss": "https://other.example"}, ["issuer https://other.example", "FLEETOPS_CONSOLE_ISSUER"]),
         ({"sub": "sub-7", "aud": "other"}, ["for another program"]),
         ({"sub": "sub-7", "iat": 9e9}, ["begins in the future", "clock"]),
@@ -334,7 +335,7 @@ def test_whatever_is_refused_is_recorded_and_not_sent(fleet: Simulator, database
     queued = judge(pause, read_state(connection(fleet), pause)).touches
     assert queued > 1
     for outcome, said in (
-        (send(fleet, database, pause, VIEWER), "look only"),
+        (send(fleet, database, pause, VIEWER), "view but not act"),
         (send(fleet, database, pause, Identity()), "not signed in"),
         (send(fleet, database, pause, reason=""), "Give a reason"),
         (send(fleet, database, pause, confirmed=queued - 1), "confirm again"),
@@ -404,7 +405,7 @@ def test_nothing_is_sent_that_cannot_be_recorded(fleet: Simulator, database: Pat
     intent = Intent("pause", fleet.url, rollout_id[:8], rollout_id)
     for broken in (tmp_path / "none.db", tmp_path / "torn.db"):
         (tmp_path / "torn.db").write_bytes(b"no database" * 100)
-        with pytest.raises(StoreError, match="Nothing was sent, because it cannot be recorded"):
+        with pytest.raises(DatabaseProblem, match="Nothing was sent, because it cannot be recorded"):
             send(fleet, broken, intent)
     assert fleet.writes() == []
 
@@ -416,7 +417,7 @@ def test_a_call_whose_outcome_cannot_be_recorded_is_told_and_stays_open(fleet: S
             "CREATE TRIGGER full BEFORE INSERT ON console_audit WHEN NEW.phase = 'outcome'"
             " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
-    with pytest.raises(StoreError, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
+    with pytest.raises(DatabaseProblem, match=r"Its outcome \(done: The server accepted it.*cannot be recorded"):
         send(fleet, database, Intent("pause", fleet.url, rollout_id[:8], rollout_id))
     assert len(fleet.writes()) == 1
     assert list(console_actions.console_actions(database)[0]["outcome"]) == [console_actions.NO_OUTCOME]
@@ -451,7 +452,7 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
         return app
 
     assert "python -m console sync" in str([code.value for code in opened(tmp_path / "none.db").code])
-    assert "Nothing was ever tried" in str([text.value for text in opened(database).text])
+    assert "No action was ever tried" in str([text.value for text in opened(database).text])
     hostile = "![x](http://203.0.113.9/x) :green-badge[done]"
     with open_ledger(database) as kept:
         kept.begin({"attempt_id": "a", "at": time.time(), "user": hostile, "action": "pause", "reason": hostile})

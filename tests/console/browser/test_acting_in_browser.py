@@ -120,7 +120,7 @@ def heard(page: Page, site: Site) -> Iterator[Page]:
 def sign_in(page: Page, site: Site, person: str, path: str) -> None:
     """Open a deep link without a session, and sign in; the login leads back to it."""
     page.goto(site.url + path)
-    page.get_by_text("After the sign-in your link opens.").wait_for(timeout=60_000)
+    page.get_by_text("Your link opens after the sign-in.").wait_for(timeout=60_000)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name=person).click(timeout=30_000)
     page.wait_for_url(site.url + path, timeout=60_000)
@@ -181,7 +181,7 @@ def test_an_operator_pauses_a_rollout_and_cancels_it_by_force(site: Site, heard:
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled(timeout=30_000)
 
     page.get_by_role("button", name="Cancel", exact=True).click()
-    dialog.get_by_text("Terminate what is in progress").click()
+    dialog.get_by_text("Also terminate targets in progress").click()
     dialog.get_by_label("Reason").fill("give up")
     dialog.get_by_label("Type").fill("no")
     dialog.get_by_label("Type").press("Tab")

@@ -31,7 +31,7 @@ EMPTY: Shown = {
     "runs": ("Playbook runs", "", "No playbook runs yet"),
     "instances": ("Instances", "", "No instances yet"),
     "audit": ("Audit", "", "No audit events yet"),
-    "actions": ("Console actions", "", "Nothing was ever tried from this console."),
+    "actions": ("Console actions", "", "No action was ever tried from this console."),
     "policy": ("Policy and window", "", "No policy yet"),
     "record": ("Record health", "", "Nothing was ever synced"),
     "instance": ("Instance", "id=x", "The database knows no instance x."),

@@ -18,7 +18,8 @@ from playwright.sync_api import Page
 
 from console.collect.api.records import audit_row
 from console.record.read import frames
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, audit_events, seed_small
 from tests.console.support.seeded_instances import INSTANCE, actions, put, seed_details

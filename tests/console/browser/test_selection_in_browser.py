@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from console.web.browser.auto_refresh import REFRESH_SECONDS
 from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
 from tests.console.support.served import serving
 from tests.console.support.table_in_browser import click_cell
-from tests.console.support.timeline_in_browser import bar_of, click, settled, ticked
+from tests.console.support.timeline_in_browser import bar_of, click, drag_to_zoom, settled, ticked, window
 
 pytestmark = pytest.mark.browser
 
@@ -131,6 +132,54 @@ def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_le
     click_cell(page, table, 80, 48, r"/instance\?")
     assert f"/instance?id={ident(3, 0xB0)}" in page.url
     page.get_by_role("heading", name=f"Instance {ident(3, 0xB0)[:8]}").wait_for(timeout=90_000)
+
+
+def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_request(
+    address: str, record: Path, page: Page
+) -> None:
+    # Not ``watched``: Plotly itself reports an error for a chart that is replaced under the pointer.
+    page.set_viewport_size({"width": 1400, "height": 2400})
+
+    def sync() -> None:
+        with open_store(record) as store:
+            store.put_cursor(Cursor("api", TENANT, last_ok_at=time.time()))
+
+    sync()
+    page.goto(f"{address}/rollout?id={OPEN}&sort=Start")
+    until = page.get_by_text(re.compile("in progress, drawn up to"))
+    stopped = page.get_by_text("Not refreshed while something is selected or zoomed", exact=True)
+    new_data = page.get_by_text("There is new data", exact=True)
+    bar = bar_of(page, "agent-00003.")
+    expect(stopped).to_be_hidden()
+    click(page, bar)
+    settled(page, 1)
+    expect(stopped).to_be_visible(timeout=90_000)
+    shown_until = until.text_content() or ""
+    sync()
+    expect(new_data).to_be_visible(timeout=90_000)
+    page.wait_for_timeout(2000 * REFRESH_SECONDS)
+    expect(until).to_have_text(shown_until)
+    assert [host[:11] for host in ticked(page)] == ["agent-00003"] and page.url.count("selected=") == 1
+    page.get_by_role("button", name="Show it").click()
+    expect(until).not_to_have_text(shown_until, timeout=90_000)
+    expect(stopped).to_be_visible(timeout=90_000)
+    settled(page, 1)
+
+    drag_to_zoom(page, "agent-00003.")
+    page.get_by_test_id("stBaseButton-tertiary").filter(has_text="Clear selection").click()
+    settled(page, 0)
+    zoomed, shown_until = window(page), until.text_content() or ""
+    sync()
+    expect(new_data).to_be_visible(timeout=90_000)
+    expect(until).to_have_text(shown_until)
+    assert zoomed and window(page) == zoomed
+    page.locator("[data-title='Reset axes']").click()
+    expect(new_data).to_be_hidden(timeout=90_000)
+    expect(stopped).to_be_hidden(timeout=90_000)
+
+    shown_until = until.text_content() or ""
+    sync()
+    expect(until).not_to_have_text(shown_until, timeout=90_000)
 
 
 def test_a_page_refreshes_itself_while_it_is_open_and_seen_and_stops_by_itself(

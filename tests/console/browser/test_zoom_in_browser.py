@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from console.record.write.store import Cursor, open_store
-from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
+from console.record.write.store import open_store
+from tests.console.support.seeded import BIG, FLEET, fleet_rollout, ident, seed_big, seed_small
 from tests.console.support.served import serving
 from tests.console.support.timeline_in_browser import (
     bar_of,
     click,
     drag,
-    drag_to_zoom,
     framed,
     in_address,
     settled,
@@ -43,8 +42,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     seed_big(folder / "console.db", now)
     with open_store(folder / "console.db") as store:
         store.put_rollouts([fleet_rollout(BEFORE, 24, 2, now - 20_000)])
-        # Read in an hour, so that open bars grow at each refresh.
-        store.put_cursor(Cursor("api", TENANT, last_ok_at=now + 3600))
     with serving(folder / "console.db", Path(folder / "runs")) as served:
         yield served.url
 
@@ -59,16 +56,6 @@ def zoomed(page: Page, chart: int = 0, size: float = 1.0, before: list[int] | No
             return asked
         page.wait_for_timeout(100)
     raise AssertionError((page.url, shown(page, chart)))
-
-
-def stays(page: Page, asked: list[int], axis: list[float]) -> None:
-    """Over some refreshes, address and chart show the same; while a refresh replaces the chart there is none."""
-    seen = []
-    for _dummy in range(40):
-        seen.append((window(page), shown(page)))
-        page.wait_for_timeout(150)
-    assert [one for one in seen if one[1] and one != (asked, axis)] == []
-    assert zoomed(page, size=1000) == asked
 
 
 def whole(page: Page, axis: list[float]) -> None:
@@ -135,25 +122,6 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     page.get_by_role("heading", name=f"Rollout {BEFORE[:8]}").wait_for(timeout=90_000)
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
     assert window(page) == []
-
-
-def test_a_zoom_stays_while_the_page_refreshes_itself(address: str, page: Page) -> None:
-    # Not ``watched``: Plotly itself complains of a chart that is replaced under the pointer.
-    page.set_viewport_size({"width": 1400, "height": 2400})
-    page.goto(f"{address}/rollout?id={OPEN}")
-    drag_to_zoom(page, "agent-00003.")
-    asked = zoomed(page, size=1000)
-    axis = shown(page)
-    until = page.get_by_text(re.compile("in progress, drawn up to"))
-    for chosen in (0, 1):
-        if chosen:
-            click(page, bar_of(page, "agent-00003."))
-            settled(page, 1)
-            assert zoomed(page, size=1000) == asked
-        told = until.text_content()
-        assert told
-        expect(until).not_to_have_text(told, timeout=90_000)
-        stays(page, asked, axis)
 
 
 def test_a_zoom_into_the_bars_of_20000_targets_narrows_the_window(address: str, watched: Page) -> None:

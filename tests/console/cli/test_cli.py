@@ -23,7 +23,8 @@ import pytest
 
 from console.__main__ import main
 from console.collect.progress import TerminalProgress
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, load_api, load_settings
 from tests.console.support.facts import rows
 from tests.simulator.running import running_simulator
@@ -49,7 +50,7 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
     [
         ((), {}, 2, "the following arguments are required: command"),
         (("dance",), {}, 2, "invalid choice: 'dance'"),
-        (("sync", "--rollouts", "0"), {}, 2, "'0' is no whole number of at least 1"),
+        (("sync", "--rollouts", "0"), {}, 2, "must be a whole number, 1 or more; it is '0'"),
         (("sync", "--frobnicate"), {}, 2, "unrecognized arguments: --frobnicate"),
         (("sync",), {}, 2, "FLEETOPS_API_URL is not set"),
         (("sync",), {"FLEETOPS_API_URL": "http://127.0.0.1:9"}, 2, "FLEETOPS_API_KEY is not set"),
@@ -59,7 +60,7 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
         (("sync", "--no-api"), {"FLEETOPS_CONSOLE_REMOVE_SPOOLS": "perhaps"}, 2, "must be true or false"),
         (("sync", "--no-api", "--db", "/nowhere/console.db"), {}, 3, "The folder /nowhere"),
         (("sync", "--no-api", "--db", "/etc/passwd"), {}, 3, "no SQLite database"),
-        (("serve", "--port", "99999"), {}, 2, "'99999' is no port"),
+        (("serve", "--port", "99999"), {}, 2, "must be a port number, 0 to 65535; it is '99999'"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -256,7 +257,7 @@ def test_runs_and_rollouts_are_listed_for_people_and_programs(
     assert [line.split()[0] for line in table.splitlines()] == ["run_id", "r1"]
     assert "\x1b" not in table
     assert main(["runs", "--status", "faild", "--status", "lost"]) == 0
-    note = "console: note: no runs with the status faild or lost; there are: failed, successful.\n"
+    note = "console: note: no runs with the status faild or lost; known: failed, successful.\n"
     assert capsys.readouterr().err == note
     assert main(["rollouts"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from console.__main__ import main
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from tests.console.support.served import CHECKOUT
 from tests.simulator.running import running_simulator
 
@@ -155,7 +156,7 @@ def test_an_existing_database_that_is_open_to_all_is_closed_with_a_word(
         assert set(modes(folder).values()) == {0o600}
     said = capsys.readouterr().err
     assert said.startswith("console: note: every account of this machine could open the database")
-    assert "console.db 0644" in said and "it is 0600 now" in said
+    assert "console.db 0644" in said and "its mode is 0600 now" in said
     # Once is enough, and what a group was given by its owner stays.
     database.chmod(0o660)
     assert done(*command, "--db", str(database)) == 0

@@ -371,8 +371,8 @@ def test_what_was_in_flight_when_a_job_ended_is_shown_so(
     page.query_params["id"] = run["run_id"]
     page.run()
     assert not page.exception
-    assert "In flight when it ended" in [element.value for element in page.subheader]
-    assert ("In flight at its end", "1") in [(metric.label, metric.value) for metric in page.metric]
+    assert "Without a result when it ended" in [element.value for element in page.subheader]
+    assert ("Hosts without a result", "1") in [(metric.label, metric.value) for metric in page.metric]
     assert any("agent-01" in element.value and "Redeploy instance" in element.value for element in page.text)
 
 

@@ -20,7 +20,7 @@ from console.collect.api.instance_records import action_rows, health_rows, memor
 from console.collect.api.instances import KINDS
 from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.once import sync_once
-from console.record.write.store import storable
+from console.record.rows import storable
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.simulator.running import Simulator, running_simulator

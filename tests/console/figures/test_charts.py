@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures import audit
+from console.figures.plotly_text import plain
 from console.figures.timeline import bars as timeline_chart
 from console.figures.timeline import heatmap
-from console.figures.timeline.axes import Axis, View
+from console.figures.timeline.axes import Axis, DrawOptions
 from console.figures.timeline.packing import Layout, Usual, lay_out
-from console.text import times as charts
-from console.text.statuses import LOOKS, look
+from console.text import times
+from console.text.statuses import STYLES, style_of
 from tests.console.support.seeded import HOSTILE
 
 NAN = float("nan")
@@ -34,7 +35,9 @@ def targets(*rows: tuple[str, str, float, float, float, float, str | None]) -> p
     names = ["host", "status", "created_at", "started_at", "completed_at", "countdown_s", "error"]
     frame = pd.DataFrame(rows, columns=names)
     frame[names[2:5]] += T0
-    return frame.assign(is_open=frame["status"].isin(["queued", "in_progress"]))
+    return frame.assign(
+        is_open=frame["status"].isin(["queued", "in_progress"]), target_id=[f"id-{h}" for h in frame["host"]]
+    )
 
 
 def arranged(frame: pd.DataFrame, now: float) -> Layout:
@@ -78,14 +81,14 @@ def test_each_placed_target_is_one_bar_with_its_times_and_an_explicit_width() ->
 
 def test_no_two_statuses_of_targets_differ_by_colour_alone() -> None:
     words = ("succeeded", "failed", "uncertain", "in_progress", "queued", "cancelled")
-    assert len({LOOKS[word].tone.sign for word in words}) == len(words)
-    assert LOOKS["uncertain"].pattern and LOOKS["uncertain"].pattern != LOOKS["in_progress"].pattern
+    assert len({STYLES[word].tone.sign for word in words}) == len(words)
+    assert STYLES["uncertain"].pattern and STYLES["uncertain"].pattern != STYLES["in_progress"].pattern
     figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW)
     assert {"? uncertain 1", "✕ failed 1", "✓ succeeded 1"} <= {trace.name for trace in figure.data}
 
 
 def test_the_wait_is_thin_and_lies_before_the_run_phase() -> None:
-    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(rows="targets"))
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, DrawOptions(rows="targets"))
     count, queue = bars(figure, "countdown"), bars(figure, "waiting")
     assert set(count.width) == set(queue.width) == {timeline_chart.WAIT}
     assert max(count.width) < timeline_chart.BAR
@@ -114,7 +117,7 @@ def test_the_label_names_the_target_and_escapes_what_the_api_said() -> None:
 
 @given(text=st.text())
 def test_plain_never_lets_markup_through(text: str) -> None:
-    said = charts.plain(text).replace("<br>", "")
+    said = plain(text).replace("<br>", "")
     assert "<" not in said and ">" not in said
 
 
@@ -123,6 +126,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     start = T0 + np.arange(count) * 2.0
     frame = pd.DataFrame(
         {
+            "target_id": [f"id-{n}" for n in range(count)],
             "host": [f"h{n}" for n in range(count)],
             "status": ["failed" if n % 50 == 0 else "succeeded" for n in range(count)],
             "created_at": T0,
@@ -134,10 +138,10 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
         }
     )
     layout = arranged(frame, NOW)
-    figure = heatmap.timeline_image(frame, layout, View(window=(T0 + 100, T0 + 200)))
+    figure = heatmap.timeline_heatmap(frame, layout, DrawOptions(window=(T0 + 100, T0 + 200)))
     image = np.asarray(figure.data[0].z)
     assert image.dtype == np.uint8 and image.shape == (layout.slots, 1200) == (15, 1200)
-    assert image.max() == LOOKS["failed"].severity
+    assert image.max() == STYLES["failed"].severity
     assert [after((s.x0, s.x1)) for s in figure.layout.shapes] == [[100, 200]]
     assert {"✓ succeeded 1,960", "✕ failed 40"} <= {t.name for t in figure.data}
     # Small on the way to the browser: the image travels as bytes.
@@ -145,7 +149,7 @@ def test_the_image_is_bytes_with_the_worst_on_top_and_the_window_marked() -> Non
     # Each severity has a colour of its own, and idle cells have none.
     scale = dict(figure.data[0].colorscale)
     assert scale[0.0] == "rgba(0,0,0,0)"
-    part = timeline_chart.timeline_bars(frame, layout, NOW, View(window=(T0 + 100, T0 + 200)))
+    part = timeline_chart.timeline_bars(frame, layout, NOW, DrawOptions(window=(T0 + 100, T0 + 200)))
     assert sum(len(t.x) for t in part.data if t.hoverinfo != "skip") == 66
 
 
@@ -154,7 +158,7 @@ def test_what_is_usual_lies_below_the_bar_and_stands_in_its_label() -> None:
     own, none = np.array([30.0, NAN, 20.0, NAN, NAN]), np.full(5, NAN)
     deploys = np.array([12, 0, 7, 0, 0])
     usual = Usual(own, own + 20, deploys, 25.0, 60.0, 90)
-    figure = timeline_chart.timeline_bars(FOUR, layout, NOW, View(rows="targets", usual=usual))
+    figure = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(rows="targets", usual=usual))
     here, fleet = bars(figure, "usual end here"), bars(figure, "usual end, fleet")
     # From the median to the 95th percentile after the start, in rows of their own below the bars'.
     assert sorted(after(here.base)) == [40, 80] and list(here.x) == [20_000, 20_000]
@@ -166,16 +170,16 @@ def test_what_is_usual_lies_below_the_bar_and_stands_in_its_label() -> None:
     # The axis goes on to where the open run should be over.
     assert after(figure.layout.xaxis.range)[1] >= 60 + 60
     # In slots only what is open has something to expect; without a history nothing has.
-    slots = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=usual))
+    slots = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(usual=usual))
     assert after(bars(slots, "usual end here").base) == [80]
-    nothing = timeline_chart.timeline_bars(FOUR, layout, NOW, View(usual=Usual(none, none, deploys * 0)))
+    nothing = timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(usual=Usual(none, none, deploys * 0)))
     assert not any("usual" in trace.name for trace in nothing.data)
 
 
 def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
     layout = arranged(FOUR, NOW)
     axis = Axis.elapsed(T0, T0 + 100)
-    clock, elapsed = (timeline_chart.timeline_bars(FOUR, layout, NOW, View(axis=a)) for a in (Axis(), axis))
+    clock, elapsed = (timeline_chart.timeline_bars(FOUR, layout, NOW, DrawOptions(axis=a)) for a in (Axis(), axis))
     for one, two in zip(clock.data, elapsed.data, strict=True):
         assert np.allclose(after(one.base), np.array(two.base, dtype=float))
         assert np.allclose(np.array(one.x, dtype=float) / 1000, np.array(two.x, dtype=float))
@@ -183,39 +187,19 @@ def test_the_axis_of_elapsed_time_tells_the_same_as_the_clock() -> None:
     assert [shape.x0 for shape in elapsed.layout.shapes] == [100]
     # What the browser says of a place is the time it was drawn for.
     assert Axis.elapsed(T0, T0 + 9000).seconds(1.5) == T0 + 90
-    assert Axis().seconds(charts.moment(T0 + 1) + ".25") == T0 + 1.25
+    assert Axis().seconds(times.moment(T0 + 1) + ".25") == T0 + 1.25
     assert Axis().seconds((T0 + 2) * 1000) == T0 + 2
 
 
-def test_selected_bars_have_a_frame_and_every_bar_knows_its_row() -> None:
-    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, View(selected=(0, 4, 3)))
+def test_selected_bars_have_a_frame_and_every_bar_has_the_id_of_its_target() -> None:
+    figure = timeline_chart.timeline_bars(FOUR, arranged(FOUR, NOW), NOW, DrawOptions(selected=(0, 4, 3)))
     frame = bars(figure, "selected 2")
     # The queued one has no bar.
     assert after(frame.base) == [10, 75]
     assert frame.marker.color == "rgba(0,0,0,0)" and frame.hoverinfo == "skip"
-    rows = [int(row) for trace in figure.data if trace.customdata is not None for row in trace.customdata]
-    assert sorted(rows) == [0, 1, 2, 4]
-    assert bars(figure, "failed").customdata[0] == 4
-
-
-def test_in_the_image_uncertain_has_a_sign_and_what_is_selected_a_frame() -> None:
-    layout = arranged(FOUR, NOW)
-    figure = heatmap.timeline_image(FOUR, layout, View(selected=(0,)))
-    drawn = [trace for trace in figure.data if trace.type == "scatter"]
-    # A sign is strokes around the middle of what it marks, with a gap after each; a point there has the name.
-    marked = {"b<br>? uncertain": (1, 31, 2), "c<br>▶ in progress": (2, 80, 1), "e<br>✕ failed": (4, 77.5, 2)}
-    named = [place for place, trace in enumerate(drawn) if trace.mode == "lines" and trace.text is not None]
-    assert {drawn[place].text[0] for place in named} == set(marked)
-    for place in named:
-        row, middle, strokes = marked[drawn[place].text[0]]
-        sign = drawn[place - 1]
-        points = [point for point in sign.x if point is not None]
-        assert (len(sign.x) - len(points), sign.hoverinfo) == (strokes, "skip")
-        assert max(after(points)) - middle == pytest.approx(middle - min(after(points)), abs=0.2)
-        assert abs(np.mean(sign.y) - layout.slot[row] - 1) < 0.2
-        assert (after(drawn[place].x), list(drawn[place].y)) == ([middle], [layout.slot[row] + 1])
-    frames = [trace for trace in drawn if trace.mode == "markers"]
-    assert [list(trace.text) for trace in frames] == [["a<br>✓ succeeded"]]
+    ids = [target_id for trace in figure.data if trace.customdata is not None for target_id in trace.customdata]
+    assert sorted(ids) == ["id-a", "id-b", "id-c", "id-e"]
+    assert bars(figure, "failed").customdata[0] == "id-e"
 
 
 def test_the_same_figure_is_the_same_text() -> None:
@@ -228,7 +212,7 @@ def test_the_same_figure_is_the_same_text() -> None:
 def test_nothing_to_show_is_a_figure_all_the_same() -> None:
     none = FOUR[FOUR["status"] == "queued"].reset_index(drop=True)
     assert len(timeline_chart.timeline_bars(none, arranged(none, NOW), NOW).data) == 0
-    assert len(heatmap.timeline_image(none, arranged(none, NOW)).data) >= 1
+    assert len(heatmap.timeline_heatmap(none, arranged(none, NOW)).data) >= 1
 
 
 def test_the_audit_chart_keeps_every_count_and_an_odd_outcome() -> None:
@@ -244,9 +228,9 @@ def test_the_audit_chart_keeps_every_count_and_an_odd_outcome() -> None:
     [(0.04, "0.0 s"), (9.96, "10 s"), (38.4, "38 s"), (422, "7 min 02 s"), (19320, "5 h 22 min"), (273600, "3 d 4 h")],
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert charts.duration(seconds) == text
+    assert times.duration(seconds) == text
 
 
 def test_an_unknown_word_keeps_its_text() -> None:
-    assert look("half_done").label == "· half_done"
-    assert look(None).word == look("").word == "no status"
+    assert style_of("half_done").label == "· half_done"
+    assert style_of(None).word == style_of("").word == "no status"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bands of health: what is known is drawn, what nobody looked at is not; and the figures of instances and policy."""
+"""Bands of health: a time without a check has no band; and the figures of instances and policy."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.figures.health_bands import HOLD_LEAST, HOLD_MOST, Band, bands, usual_hold
-from console.figures.instance import deploy_times, health_strip, window_strip
+from console.figures.instance import deploy_times, health_strip
+from console.figures.policy import window_strip
 from tests.console.support.seeded import HOSTILE
 
 TIMES = st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True).map(sorted)
 
 
 @given(TIMES, st.data())
-def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_look(times: list[float], data: st.DataObject):
+def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_check(times: list[float], data: st.DataObject):
     words = data.draw(st.lists(st.sampled_from(["healthy", "degraded", "?"]), min_size=len(times), max_size=len(times)))
     now = times[-1] + data.draw(st.floats(0, 1e5))
     hold = usual_hold(times)
     assert HOLD_LEAST <= hold <= HOLD_MOST
     found = bands(times, words, now)
-    assert sum(band.looks for band in found) == len(times)
+    assert sum(band.checks for band in found) == len(times)
     for earlier, later in itertools.pairwise(found):
         assert earlier.end <= later.start
         assert earlier.status != later.status or earlier.end < later.start
@@ -34,13 +35,13 @@ def test_bands_lie_in_order_hold_no_longer_than_allowed_and_cover_every_look(tim
         assert any(band.start <= at <= band.end and band.status == word for band in found)
     for band in found:
         inside = [at for at in times if band.start <= at <= band.end]
-        # Every moment of a band is at most `hold` after a look.
+        # Every moment of a band is at most `hold` after a check.
         assert band.end <= now and band.end - max(inside[-1], band.start) <= hold + 1e-6
 
 
-def test_a_band_ends_where_nobody_looked() -> None:
-    looks = [0.0, 600.0, 1200.0, 90_000.0]
-    assert bands(looks, ["healthy"] * 4, 90_100.0, hold=900.0) == [
+def test_a_band_ends_where_no_check_follows() -> None:
+    checks = [0.0, 600.0, 1200.0, 90_000.0]
+    assert bands(checks, ["healthy"] * 4, 90_100.0, hold=900.0) == [
         Band(0.0, 2100.0, "healthy", 3),
         Band(90_000.0, 90_100.0, "healthy", 1),
     ]

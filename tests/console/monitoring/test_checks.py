@@ -28,8 +28,9 @@ from console.record.read import stuck as stuck_queries
 from console.record.read.failures import failures_by_message
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
-from console.record.write.store import Cursor, RunRows, open_store
-from console.record.write.upkeep import back_up
+from console.record.rows import Cursor, RunRows
+from console.record.write.maintenance import back_up
+from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
 from tests.console.support.seeded import (
     HOSTILE,
@@ -298,13 +299,13 @@ def test_check_writes_a_textfile_whole_or_says_why_not(seeded: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
-        ("--sync-age=1h", "is not WARNING,CRITICAL"),
-        ("--sync-age=2h,1h", "critical before it is a warning"),
-        ("--sync-age=1,2", "is not a time such as"),
-        ("--backlog=1h,2h", "is not a size such as"),
-        ("--stuck=one,2", "no whole number"),
-        ("--stuck=1,2,3", "is not WARNING,CRITICAL"),
-        ("--grace=soon", "is not a time such as"),
+        ("--sync-age=1h", "must be WARNING,CRITICAL"),
+        ("--sync-age=2h,1h", "must not be critical below the warning"),
+        ("--sync-age=1,2", "must be a time such as"),
+        ("--backlog=1h,2h", "must be a size such as"),
+        ("--stuck=one,2", "must be a whole number"),
+        ("--stuck=1,2,3", "must be WARNING,CRITICAL"),
+        ("--grace=soon", "must be a time such as"),
     ],
 )
 def test_a_limit_that_is_none_is_one_sentence(option: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

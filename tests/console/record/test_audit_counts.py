@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 from sqlite_utils import Database
 
 from console.collect.api.records import audit_row
+from console.record.read import audit
 from console.record.retention import Retention, rules
+from console.record.rows import Cursor
+from console.record.schema.audit_counts import FILL
 from console.record.schema.migrations import known_names, migrations
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import open_upkeep
+from console.record.write.maintenance import open_maintenance
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.seeded import TENANT, ident, iso
 
 NOW, DAY = 1_795_000_000.0, 86400.0
-COUNTS = ("audit_daily", "audit_counts", "audit_held")
 
 
 def event(number: int, at: float | None, draw: random.Random) -> dict[str, object]:
@@ -46,38 +50,69 @@ def stored(path: Path, instances: int = 3, count: int = 120) -> None:
                 store.put_audit(chunk, None, Cursor("audit", f"{TENANT}|{ident(number)}"))
 
 
-def counts(path: Path) -> dict[str, list[dict[str, object]]]:
-    return {table: sorted(rows(path, f"SELECT * FROM {table}"), key=repr) for table in COUNTS}
+def counted(path: Path, by: str, grain: str = "day", instance: str = "") -> dict[tuple[str, str, str], int]:
+    """What the page shows: events by bucket, word and outcome."""
+    span = audit.span_of(0 if grain == "day" else 7, grain, NOW, instance)  # type: ignore[arg-type]
+    frame = audit.audit_over_time(path, by, span)
+    return {(b, v, o): int(n) for b, v, o, n in frame[["bucket", "value", "outcome", "events"]].itertuples(index=False)}
 
 
-def test_counts_say_what_the_events_say(tmp_path: Path) -> None:
+def shown(path: Path) -> dict[str, dict[tuple[str, str, str], int]]:
+    """All counts of days, of the fleet and of one instance."""
+    places = [(by, instance) for by in audit.AUDIT_DIMENSIONS for instance in ("", ident(0))]
+    return {f"{by} {instance}": counted(path, by, "day", instance) for by, instance in places}
+
+
+def of_events(path: Path, by: str, form: str, since: float) -> dict[tuple[str, str, str], int]:
+    """The same from a look at each event."""
+    found = rows(
+        path,
+        f"""SELECT coalesce(strftime('{form}', event_ts, 'unixepoch'), '') AS bucket, coalesce({by}, '') AS value,
+        coalesce(outcome, '') AS outcome, count(*) AS n FROM audit_events
+        WHERE {"1" if since < 0 else f"event_ts >= {since}"} GROUP BY 1, 2, 3""",
+    )
+    return {(row["bucket"], row["value"], row["outcome"]): row["n"] for row in found}
+
+
+@pytest.mark.parametrize("by", audit.AUDIT_DIMENSIONS)
+def test_days_and_hours_count_what_the_events_say(by: str, tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stored(path)
-    for dimension in ("source", "role", "tool_name", "server_slug"):
-        for grain, form in (("day", "%Y-%m-%d"), ("hour", "%Y-%m-%dT%H")):
-            counted = rows(
-                path,
-                f"""SELECT bucket, value, outcome, n FROM audit_counts
-                WHERE grain = '{grain}' AND dimension = '{dimension}' ORDER BY 1, 2, 3""",
-            )
-            raw = rows(
-                path,
-                f"""SELECT coalesce(strftime('{form}', event_ts, 'unixepoch'), '') AS bucket,
-                coalesce({dimension}, '') AS value, coalesce(outcome, '') AS outcome, count(*) AS n FROM audit_events
-                WHERE '{grain}' = 'day' OR event_ts IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
-            )
-            assert counted == raw and len(raw) > 20
-    assert [row["events"] for row in rows(path, "SELECT events FROM audit_held")] == [120] * 3
+    days, hours = (
+        of_events(path, by, "%Y-%m-%d", -1),
+        of_events(path, by, "%Y-%m-%dT%H", NOW // 3600 * 3600 - 167 * 3600),
+    )
+    assert counted(path, by) == days and len(days) > 20
+    assert counted(path, by, "hour") == hours and len(hours) > 20
+    assert audit.audit_totals(path).held == 360
 
 
-def test_an_older_database_gets_the_same_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", audit.AUDIT_DIMENSIONS)
+def test_the_hours_of_one_instance_are_its_own(by: str, tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    stored(path)
+    each = [counted(path, by, "hour", ident(number)) for number in range(3)]
+    added: dict[tuple[str, str, str], int] = {}
+    for one in each:
+        for key, n in one.items():
+            added[key] = added.get(key, 0) + n
+    assert added == counted(path, by, "hour") and all(each)
+
+
+def at_version(source: Path, path: Path, stop_before: str) -> Database:
+    """An older database with the same events."""
+    db = Database(path)
+    migrations.apply(db, stop_before=stop_before)
+    db.conn.execute("ATTACH ? AS new", (str(source),))
+    db.conn.execute("INSERT INTO audit_events SELECT * FROM new.audit_events")
+    return db
+
+
+def test_the_database_of_before_the_counts_shows_the_same(tmp_path: Path) -> None:
     """Also where raw events were pruned: their days stay, with no server."""
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     stored(new)
-    db = Database(old)
-    migrations.apply(db, stop_before="0008_audit_counts")
-    db.conn.execute("ATTACH ? AS new", (str(new),))
-    db.conn.execute("INSERT INTO audit_events SELECT * FROM new.audit_events")
+    db = at_version(new, old, "0008_audit_counts")
     db.conn.execute(
         "INSERT INTO audit_daily SELECT tenant, instance_id, day, source, outcome, role, tool_name, sum(n)"
         " FROM new.audit_daily GROUP BY 1, 2, 3, 4, 5, 6, 7"
@@ -88,11 +123,11 @@ def test_an_older_database_gets_the_same_counts(tmp_path: Path) -> None:
     db.conn.execute("VACUUM INTO ?", (str(pruned),))
     db.close()
     open_store(old).close()
-    assert counts(old) == counts(new)
+    assert shown(old) == shown(new)
 
     db = Database(pruned)
     db.conn.execute("INSERT INTO audit_floors VALUES (?, ?, ?)", (TENANT, ident(0), floor))
-    # Some of them only: a pruning that was cut off.
+    # Some of them only: a pruning that was interrupted.
     db.conn.execute(
         "DELETE FROM audit_events WHERE instance_id = ? AND event_ts < ? AND event_ts > ?",
         (ident(0), floor, floor - 3 * DAY),
@@ -100,33 +135,54 @@ def test_an_older_database_gets_the_same_counts(tmp_path: Path) -> None:
     db.conn.commit()
     db.close()
     open_store(pruned).close()
-    whole, kept = counts(new), counts(pruned)
-    assert kept["audit_held"] == whole["audit_held"]
-    total = "SELECT day, sum(n) AS n FROM audit_daily WHERE instance_id = ? GROUP BY day"
-    with Database(new) as a, Database(pruned) as b:
-        assert list(a.query(total, [ident(0)])) == list(b.query(total, [ident(0)]))
-    assert {row["server_slug"] for row in kept["audit_daily"] if str(row["day"]) > "2026-11-15"} == {
-        "",
-        "github",
-        "jira",
+    assert audit.audit_totals(pruned).held == 360
+    whole, kept = shown(new), shown(pruned)
+    for by in ("source", "role", "tool_name"):
+        assert [kept[f"{by} {i}"] for i in ("", ident(0))] == [whole[f"{by} {i}"] for i in ("", ident(0))]
+    of_day = [{}, {}]
+    for number, servers in enumerate((whole[f"server_slug {ident(0)}"], kept[f"server_slug {ident(0)}"])):
+        for (day, _server, outcome), n in servers.items():
+            of_day[number][day, outcome] = of_day[number].get((day, outcome), 0) + n
+    assert of_day[0] == of_day[1]
+    assert {server for day, server, _outcome in kept[f"server_slug {ident(0)}"] if day > "2026-11-15"} > {""}
+
+
+def test_the_version_before_loses_its_hours_and_keeps_its_days(tmp_path: Path) -> None:
+    """Days whose events are gone are known from the counts alone, those of no instance that is still held too."""
+    new, old = tmp_path / "new.db", tmp_path / "old.db"
+    stored(new)
+    db = at_version(new, old, "0013_audit_fleet_daily")
+    for statement in FILL:
+        db.conn.execute(statement)
+    gone = "('{}', 'source', '{}', 'mcp', 'success', '{}', 7)"
+    db.conn.execute(
+        "INSERT INTO audit_counts VALUES "
+        + ", ".join([gone.format("day", "2026-01-01", TENANT), gone.format("hour", "2026-01-01T05", TENANT)])
+    )
+    db.conn.commit()
+    db.close()
+    open_store(old).close()
+    assert {key: n for key, n in counted(old, "source").items() if key not in counted(new, "source")} == {
+        ("2026-01-01", "mcp", "success"): 7
     }
+    for by in audit.AUDIT_DIMENSIONS:
+        assert counted(old, by, "hour") == counted(new, by, "hour")
+        assert counted(old, by, "day", ident(1)) == counted(new, by, "day", ident(1))
+    assert rows(old, "SELECT name FROM sqlite_master WHERE name = 'audit_counts'") == []
 
 
-def test_pruning_takes_old_hours_and_no_day(tmp_path: Path) -> None:
+def test_pruning_takes_events_and_no_day(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     stored(path)
-    before = counts(path)
-    chosen = rules(Retention(audit=3), NOW)
-    with open_upkeep(path) as upkeep:
-        gone = upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
-    assert gone["hourly counts of the audit"] > 0
-    hours = [str(row["bucket"]) for row in rows(path, "SELECT bucket FROM audit_counts WHERE grain = 'hour'")]
-    assert min(hours) == "2026-11-15T00"
-    after = counts(path)
-    assert after["audit_daily"] == before["audit_daily"] and after["audit_held"] == before["audit_held"]
-    assert [r for r in before["audit_counts"] if r["grain"] == "day"] == [
-        r for r in after["audit_counts"] if r["grain"] == "day"
-    ]
+    before = shown(path)
+    with patch("console.record.retention.NEWEST_AUDIT", 2):
+        chosen = rules(Retention(audit=3), NOW)
+    with open_maintenance(path) as database:
+        gone = database.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
+    assert gone["raw audit events"] > 100
+    assert shown(path) == before and audit.audit_totals(path).held == 360
+    hours = {bucket for bucket, _value, _outcome in counted(path, "source", "hour")}
+    assert min(hours) >= "2026-11-15T00"
 
 
 def test_the_migrations_are_all_known() -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from console.collect.api.records import audit_row, summary_row
 from console.record.read import audit as audit_queries
 from console.record.retention import Retention, rules
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import open_upkeep
+from console.record.rows import Cursor
+from console.record.write.maintenance import open_maintenance
+from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.seeded import TENANT, ident, iso
 
@@ -88,7 +89,7 @@ def prune(path: Path, days: int) -> None:
     # Of each instance the newest two stay, so that few events are enough to be pruned.
     with patch("console.record.retention.NEWEST_AUDIT", 2):
         chosen = rules(Retention(audit=days), NOW)
-    with open_upkeep(path) as upkeep:
+    with open_maintenance(path) as upkeep:
         upkeep.prune(chosen, NOW, lambda *told: None, [0] * len(chosen))
 
 
@@ -124,16 +125,25 @@ def listed(path: Path, cell: audit_queries.AuditCell) -> list[str]:
     raise AssertionError("pages without an end")
 
 
-def test_a_late_event_of_a_pruned_hour_counts_with_those_that_pruning_left(tmp_path: Path) -> None:
+def test_a_late_event_of_a_pruned_day_is_listed_with_those_that_pruning_left(tmp_path: Path) -> None:
     path, at, known = tmp_path / "console.db", NOW // HOUR * HOUR - 40 * DAY, {}
     open_store(path).close()
     words = dict.fromkeys(WORDS)
-    sync(path, [{"instance": 0, "id": number, "at": at + number, **words} for number in range(5)], 0, known)
+    # The newest two of the instance stay, so the edge of its pruning is the day of the fourth.
+    sync(path, [{"instance": 0, "id": number, "at": at + number * DAY, **words} for number in range(5)], 0, known)
     prune(path, 30)
-    counts = "SELECT dimension, sum(n) AS n FROM audit_counts WHERE grain = 'hour' GROUP BY dimension"
-    assert (len(rows(path, "SELECT id FROM audit_events")), rows(path, counts)) == (5, [])
     sync(path, [{"instance": 2, "id": 9, "at": at + 9, **words}], 1, known)
-    assert {row["n"] for row in rows(path, counts)} == {6}
+    everything = audit_queries.AuditCell(audit_queries.span_of(0, "day", NOW))
+    assert (
+        listed(path, everything)
+        == plain(path, everything)
+        == [
+            ident(0) + "e4",
+            ident(0) + "e3",
+            ident(2) + "e9",
+        ]
+    )
+    assert audit_queries.audit_counts(path, "source")["events"].sum() == 6
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from console.record.read import compare, frames
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from console.text.file_formats import MOST
 from tests.console.support.seeded import (
     FLEET,

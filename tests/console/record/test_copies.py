@@ -14,11 +14,12 @@ import pytest
 from sqlite_utils import Database
 
 from console.__main__ import main
+from console.record.opening import DatabaseProblem
 from console.record.read import frames, freshness, record_health
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.console_actions import open_ledger
-from console.record.write.store import StoreError, open_store
-from console.record.write.upkeep import back_up
+from console.record.write.maintenance import back_up
+from console.record.write.store import open_store
 from console.settings.environment import Acting
 from console.settings.identity import Identity
 from tests.console.support.every_page import declared_pages
@@ -61,7 +62,7 @@ def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: p
     before = copy.read_bytes()
     assert refused(["sync", "--no-api", "--quiet"], capsys)
     assert refused(["sync", "--quiet", "runner", str(copy.parents[1])], capsys)
-    with pytest.raises(StoreError, match="is a copy"):
+    with pytest.raises(DatabaseProblem, match="is a copy"):
         open_ledger(copy)
     assert main(["migrate"]) == 0
     assert refused(["sync", "--no-api", "--quiet"], capsys)
@@ -69,7 +70,7 @@ def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: p
     assert [p.name for p in copy.parent.iterdir() if p.stat().st_size] == ["copy.db"]
     assert main(["runs"]) == 0 and ident(9, 0x9A) not in capsys.readouterr().out
     # The sentence names the command that helps, for a shell.
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(DatabaseProblem) as caught:
         open_store(copy)
     words_of_it = shlex.split(str(caught.value).partition("python -m console ")[2])
     assert words_of_it == ["migrate", "--adopt", "--db", str(copy)]
@@ -77,11 +78,11 @@ def test_nothing_is_synced_into_a_copy_until_it_is_adopted(copy: Path, capsys: p
     assert "no longer a copy" in capsys.readouterr().out
     assert main(["sync", "--no-api", "--quiet"]) == 0
     assert main(["runs"]) == 0 and ident(9, 0x9A) in capsys.readouterr().out
-    kept = record_health.upkeep(copy)
+    kept = record_health.last_maintenance(copy)
     assert (kept.copied_at, freshness.freshness(copy).copied_at) == (None, None)
     assert rows(copy, "SELECT detail_json FROM upkeep WHERE kind = 'adopt'")[0]["detail_json"].count(str(NOW)) == 1
     assert main(words_of_it) == 0
-    assert "it was no copy" in capsys.readouterr().err
+    assert "it was not a copy" in capsys.readouterr().err
     assert before != copy.read_bytes()
 
 
@@ -101,7 +102,7 @@ def test_a_refused_sync_changes_no_byte_of_a_copy_nor_of_an_older_one(
         assert file.read_bytes() == before
     # A copy of a copy is of the first one's moment, and says from where that was.
     back_up(copy, copy.with_name("second.db"), NOW + 5000)
-    kept = record_health.upkeep(copy.with_name("second.db"))
+    kept = record_health.last_maintenance(copy.with_name("second.db"))
     assert (kept.copied_at, kept.copy) == (NOW, {"file": str(copy.parents[1] / "console.db")})
 
 

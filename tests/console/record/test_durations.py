@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Member, expect
 from console.record.read import durations, stuck
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, ident, rollout_read, target
 
 NOW = float(int(time.time()))

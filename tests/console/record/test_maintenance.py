@@ -25,13 +25,15 @@ from sqlite_utils import Database
 from console.__main__ import main
 from console.collect.api.records import audit_row
 from console.collect.progress import silent
+from console.record.opening import DatabaseProblem
 from console.record.read import audit as audit_queries
 from console.record.read import record_health, rollouts
 from console.record.retention import DAY, NEWEST_AUDIT, Retention, rules
+from console.record.rows import Cursor, RunRows
 from console.record.schema.migrations import known_names, migrations
-from console.record.write import upkeep
-from console.record.write.store import Cursor, RunRows, StoreError, open_store
-from console.record.write.upkeep import back_up, open_upkeep
+from console.record.write import maintenance
+from console.record.write.maintenance import back_up, open_maintenance
+from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, ident, iso, seed_small
 
@@ -63,7 +65,7 @@ def put_events(path: Path, instance: str, ages_days: list[float], prefix: str = 
 def prune(path: Path, retention: Retention, now: float = NOW) -> dict[str, int]:
     """Prune, and see that the dry run had said so."""
     told = record_health.prunable(path, retention, now).set_index("what")["rows"].to_dict()
-    with open_upkeep(path) as opened:
+    with open_maintenance(path) as opened:
         gone = opened.prune(rules(retention, now), now, silent, list(told.values()))
     assert gone == told
     return gone
@@ -81,7 +83,7 @@ def daily(path: Path) -> int:
 def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "SLICE", 7)
+    monkeypatch.setattr(maintenance, "SLICE", 7)
     path = tmp_path / "console.db"
     put_run(path, "fresh", "successful", 89, 20)
     put_run(path, "old", "successful", 91, 20)
@@ -98,7 +100,6 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
         "health checks": 0,
         "actions": 0,
         "versions": 0,
-        "hourly counts of the audit": 0,
     }
     assert left(path) == {"fresh": 20, "failed": 20, "lost": 5, "running": 5}
     after = dump(path)
@@ -107,7 +108,7 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
     # The second one finds nothing, writes nothing and is no new entry.
     assert sum(prune(path, Retention(), NOW + 1).values()) == 0
     assert dump(path) == after
-    kept = record_health.upkeep(path)
+    kept = record_health.last_maintenance(path)
     assert (kept.prune_at, kept.prune["results of other ended runs"]) == (NOW, 20)
 
 
@@ -149,7 +150,7 @@ def test_pruning_audits_never_changes_the_daily_counts(ages: list[float], days: 
 def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "SLICE", 50)
+    monkeypatch.setattr(maintenance, "SLICE", 50)
     path, instance = tmp_path / "console.db", ident(1, 0xB0)
     ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]
     put_events(path, instance, ages)
@@ -159,7 +160,7 @@ def test_a_pruning_that_was_interrupted_is_finished_by_the_next(
         if done >= 100:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), open_upkeep(path) as opened:
+    with pytest.raises(KeyboardInterrupt), open_maintenance(path) as opened:
         opened.prune(rules(Retention(), NOW), NOW, stop, [0, 0, 300, 0, 0, 0, 0, 0])
     # What went stays out, though the pruning is not through.
     assert put_events(path, instance, ages) == 0
@@ -235,8 +236,8 @@ def test_prune_wants_yes_or_a_dry_run(
     for arguments, complaint in (
         ([], "one of the arguments --dry-run --yes is required"),
         (["--yes", "--dry-run"], "not allowed with"),
-        (["--yes", "--audit", "0"], "no whole number of days"),
-        (["--yes", "--results", "soon"], "no whole number of days"),
+        (["--yes", "--audit", "0"], "must be 'never' or a whole number of days"),
+        (["--yes", "--results", "soon"], "must be 'never' or a whole number of days"),
     ):
         with pytest.raises(SystemExit) as left_with:
             main(["prune", *arguments])
@@ -244,8 +245,8 @@ def test_prune_wants_yes_or_a_dry_run(
         assert complaint in capsys.readouterr().err
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
     said = capsys.readouterr()
-    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 7]
-    assert "20 rows would go; nothing was removed" in said.err
+    assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 6]
+    assert "20 rows would be removed; nothing was removed" in said.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
     assert left(path) == {"old": 20}
@@ -265,8 +266,8 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE rollouts SET status = 'half way'")
     with monkeypatch.context() as patch:
-        patch.setattr(upkeep, "BUSY_TIMEOUT", 0.2)
-        patch.setattr(upkeep.open_upkeep, "__kwdefaults__", {"busy_timeout": 0.2})
+        patch.setattr(maintenance, "BUSY_TIMEOUT", 0.2)
+        patch.setattr(maintenance.open_maintenance, "__kwdefaults__", {"busy_timeout": 0.2})
         made = back_up(path, copy, NOW)
     assert "locked by another program" in made.note
     writer.execute("ROLLBACK")
@@ -279,7 +280,7 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
     assert sorted(p.name for p in tmp_path.glob("copy*")) == ["copy.db"]
     original = {table: found for table, found in dump(path, leave_out={}).items() if table != "upkeep"}
     assert {t: f for t, f in dump(copy, leave_out={}).items() if t != "upkeep"} == original
-    kept = record_health.upkeep(path)
+    kept = record_health.last_maintenance(path)
     assert (kept.backup["file"], kept.backup["bytes"]) == (str(copy), copy.stat().st_size)
     assert kept.backup_at is not None and abs(kept.backup_at - time.time()) < 60
     # It is not made a second time over itself, and the copy is a console's database like the first.
@@ -292,18 +293,18 @@ def test_a_backup_is_one_whole_private_file_and_is_remembered(
 
 def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
     path, copy = tmp_path / "console.db", tmp_path / "copy.db"
-    with pytest.raises(StoreError, match="There is no database"):
+    with pytest.raises(DatabaseProblem, match="There is no database"):
         back_up(path, copy, NOW)
     with sqlite3.connect(tmp_path / "songs.db") as conn:
         conn.execute("CREATE TABLE songs (name TEXT)")
-    with pytest.raises(StoreError, match="not the console's database"):
+    with pytest.raises(DatabaseProblem, match="not the console's database"):
         back_up(tmp_path / "songs.db", copy, NOW)
     seed_small(path, tmp_path / "runs", NOW)
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + os.urandom(len(whole) - 8192))
-    with pytest.raises(StoreError, match=r"could not be copied|did not pass its check"):
+    with pytest.raises(DatabaseProblem, match=r"could not be copied|did not pass its check"):
         back_up(path, copy, NOW)
-    with pytest.raises(StoreError, match="cannot be created"):
+    with pytest.raises(DatabaseProblem, match="cannot be created"):
         back_up(path, tmp_path / "absent" / "copy.db", NOW)
     assert not copy.exists()
 
@@ -331,10 +332,13 @@ def test_an_older_database_is_backed_up_as_it_is_read_after_migrating_and_says_h
     assert main(["runs", "--db", str(path), "--format", "json"]) == 0
     assert '"run_id": "r"' in capsys.readouterr().out
     with sqlite3.connect(path) as conn:
-        conn.execute("PRAGMA user_version=9999")
+        conn.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+            " SELECT migration_set, '9999_later', applied_at FROM _sqlite_migrations LIMIT 1"
+        )
     for command in (["runs"], ["failures"], ["stuck"], ["prune", "--dry-run"]):
         assert main([*command, "--db", str(path)]) == 3
-        assert "was written by a newer console" in capsys.readouterr().err
+        assert "was written by a newer version of the console" in capsys.readouterr().err
     assert main(["check", "--db", str(path)]) == 2
     assert capsys.readouterr().out.startswith("CRITICAL  database: ")
 

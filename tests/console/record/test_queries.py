@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from console.collect.api.instance_records import health_rows
-from console.record import problem
+from console.record import opening
 from console.record.read import attention, audit, frames, freshness, rollouts, runs
-from console.record.read import frames as frame_queries
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from tests.console.support.seeded import (
     FLEET,
     HOSTILE,
@@ -252,11 +252,11 @@ BIG_TABLES = {"t", "rollout_targets", "host_results", "h", "audit_events", "late
 def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every statement is explained as it runs; the big tables are only searched by an index or a key."""
     plans: list[tuple[str, str]] = []
-    connect = frames._connect
+    connect = opening.connect_to_read
 
-    def explaining(path: Path, mode: str) -> sqlite3.Connection:
-        conn = connect(path, mode)
-        explainer = connect(path, mode)
+    def explaining(path: Path) -> sqlite3.Connection:
+        conn = connect(path)
+        explainer = connect(path)
 
         def explain(sql: str) -> None:
             if sql.lstrip().startswith(("SELECT", "WITH")):
@@ -266,7 +266,7 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
         conn.set_trace_callback(explain)
         return conn
 
-    monkeypatch.setattr(frames, "_connect", explaining)
+    monkeypatch.setattr(opening, "connect_to_read", explaining)
     freshness.freshness(database)
     attention.attention(database, NOW)
     rollouts.rollouts(database)
@@ -321,27 +321,27 @@ def test_an_account_that_may_not_write_the_folder_still_reads() -> None:
 
 
 def test_a_locked_and_a_foreign_database_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "READ_TIMEOUT", 0.1)
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as conn:
         conn.execute("CREATE TABLE songs (name TEXT)")
-    with pytest.raises(problem.DatabaseProblem, match="not the console's database"):
+    with pytest.raises(opening.DatabaseProblem, match="not the console's database"):
         rollouts.rollouts(foreign)
     conn.execute("PRAGMA locking_mode = exclusive")
     conn.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(problem.DatabaseProblem, match="locked by another program"):
+    with pytest.raises(opening.DatabaseProblem, match="locked by another program"):
         rollouts.rollouts(foreign)
     conn.close()
-    with pytest.raises(problem.NoDatabase, match="python -m console sync"):
+    with pytest.raises(opening.NoDatabase, match="python -m console sync"):
         rollouts.rollouts(tmp_path / "none.db")
 
 
 def test_the_stamp_changes_with_every_write(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
-    stamps = [frame_queries.stamp(path)]
+    stamps = [frames.database_version(path)]
     with open_store(path) as store:
-        stamps.append(frame_queries.stamp(path))
+        stamps.append(frames.database_version(path))
         for n in range(3):
             store.put_tenant(f"{TENANT}{n}", NOW)
-            stamps.append(frame_queries.stamp(path))
+            stamps.append(frames.database_version(path))
     assert len(set(stamps)) == len(stamps)

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from console.__main__ import main
-from console.record.opening import StoreError
+from console.record.opening import DatabaseProblem
 from console.record.read import record_health
+from console.record.rows import Cursor
+from console.record.write.maintenance import back_up
 from console.record.write.restore import restore
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import back_up
+from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows
 from tests.console.support.seeded import seed_small
 
@@ -31,9 +32,10 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 # A sync that is killed: what it wrote is in the write-ahead log alone.
 WRITES_AND_DIES = """
 import os, sys
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
 store = open_store(sys.argv[1])
-store._conn.execute("PRAGMA wal_autocheckpoint=0")
+store._tables.conn.execute("PRAGMA wal_autocheckpoint=0")
 for number in range(200):
     store.put_cursor(Cursor("api", f"https://late.example/{number}", last_ok_at=1.0))
 print("written", flush=True)
@@ -103,7 +105,7 @@ def test_a_backup_is_restored_beside_what_a_killed_sync_left(
     with open_store(database) as store:
         store.put_cursor(Cursor("api", "https://next.example", last_ok_at=1.0))
     assert rows(database, "SELECT count(*) AS n FROM upkeep WHERE kind = 'restore'") == [{"n": 1}]
-    assert record_health.upkeep(database).copied_at is None
+    assert record_health.last_maintenance(database).copied_at is None
     assert not list(database.parent.glob(".console.db.*"))
 
 
@@ -114,7 +116,7 @@ def test_nothing_is_restored_while_somebody_writes(
     database, backup = backed_up
     busy = writer(database)
     try:
-        with pytest.raises(StoreError, match="in use by another program"):
+        with pytest.raises(DatabaseProblem, match="in use by another program"):
             restore(backup, database, NOW, wait=0.3)
         assert late_cursors(database) == 200
         assert sorted(file.name for file in database.parent.iterdir() if "before" in file.name) == []

@@ -20,8 +20,10 @@ import pytest
 from sqlite_utils import Database
 
 from console.collect.api.records import policy_row, rollout_row, target_rows
+from console.record.opening import DatabaseProblem
+from console.record.rows import Cursor, RolloutRead, RunRows
 from console.record.schema.migrations import known_names, migrations
-from console.record.write.store import Cursor, RolloutRead, RunRows, StoreError, open_store
+from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,7 +97,9 @@ def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
     newer["_sqlite_migrations"].insert({"migration_set": migrations.name, "name": "0099_later", "applied_at": "x"})
     newer.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"^The database .*new\.db was written by a newer version.*0099_later.*\.$"):
+    with pytest.raises(
+        DatabaseProblem, match=r"^The database .*new\.db was written by a newer version.*0099_later.*\.$"
+    ):
         open_store(path)
     assert path.read_bytes() == before
 
@@ -108,11 +112,11 @@ def test_what_is_no_console_database_is_refused_untouched(tmp_path: Path) -> Non
     foreign.close()
     for path, sentence in ((text, "no SQLite database"), (other, "of another program"), (tmp_path, "is a folder")):
         before = path.read_bytes() if path.is_file() else None
-        with pytest.raises(StoreError, match=sentence) as raised:
+        with pytest.raises(DatabaseProblem, match=sentence) as raised:
             open_store(path)
         assert "\n" not in str(raised.value)
         assert before == (path.read_bytes() if path.is_file() else None)
-    with pytest.raises(StoreError, match=r"The folder .*absent of the console's database does not exist"):
+    with pytest.raises(DatabaseProblem, match=r"The folder .*absent of the console's database does not exist"):
         open_store(tmp_path / "absent" / "console.db")
     assert not (tmp_path / "absent").exists()
     open_store(tmp_path / "made" / "console.db", make_folder=True).close()
@@ -125,7 +129,7 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
-    with pytest.raises(StoreError, match=r"locked by another program for 0\.5 s; try again"):
+    with pytest.raises(DatabaseProblem, match=r"locked by another program for 0\.5 s; try again"):
         open_store(path, busy_timeout=0.5)
     assert time.monotonic() - started > 0.4
     waiting = opening(path)
@@ -157,7 +161,7 @@ def test_a_read_only_file_and_folder_are_named(shelf: Path) -> None:
     process = opening(path, before=AS_NOBODY)
     complaint = process.communicate()[1].splitlines()[-1]
     assert process.returncode == 1
-    assert "StoreError: The database" in complaint
+    assert "DatabaseProblem: The database" in complaint
     assert "cannot be written" in complaint
     complaint = opening(folder / "another.db", before=AS_NOBODY).communicate()[1].splitlines()[-1]
     assert "cannot be opened: Permission denied" in complaint
@@ -175,7 +179,7 @@ def test_a_damaged_database_is_named_not_traced(tmp_path: Path) -> None:
     size = len(whole)
     for begin, end in ((0, 100), (100, 4096), (4096, size), (size // 2, size)):
         path.write_bytes(whole[:begin] + os.urandom(end - begin) + whole[end:])
-        with pytest.raises(StoreError, match="damaged or no SQLite database") as raised, open_store(path) as store:
+        with pytest.raises(DatabaseProblem, match="damaged or no SQLite database") as raised, open_store(path) as store:
             for number in range(300):
                 store.put_cursor(Cursor("spool", f"file-{number:05d}", last_error="y"))
         assert "\n" not in str(raised.value)
@@ -239,9 +243,9 @@ def test_a_full_disk_is_named_and_leaves_no_half_transaction(tmp_path: Path) -> 
     with open_store(path) as store:
         store.put_cursor(Cursor("spool", "before"))
         pages = rows(path, "PRAGMA page_count")[0]["page_count"]
-        store._conn.execute(f"PRAGMA max_page_count={pages + 2}")
+        store._tables.conn.execute(f"PRAGMA max_page_count={pages + 2}")
         many = [target(n, "queued", error_message="x" * 500) for n in range(500)]
-        with pytest.raises(StoreError, match="cannot grow"):
+        with pytest.raises(DatabaseProblem, match="cannot grow"):
             store.put_rollouts([read("in_progress", many, 1.0)])
         assert rows(path, "SELECT count(*) AS n FROM rollouts") == [{"n": 0}]
         store.drop_cursor("spool", "before")
@@ -252,9 +256,9 @@ def test_storing_a_fleet_twice_as_large_takes_twice_the_work(tmp_path: Path) -> 
     for size in (500, 1000):
         with open_store(tmp_path / f"{size}.db") as store:
             steps = []
-            store._conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
+            store._tables.conn.set_progress_handler(lambda steps=steps: steps.append(1), 1000)
             store.put_rollouts([read("completed", [target(n, "succeeded", bundle_hash="b") for n in range(size)], 1.0)])
-            store._conn.set_progress_handler(None, 1000)
+            store._tables.conn.set_progress_handler(None, 1000)
             work.append(len(steps))
     assert work[0] > 20
     assert work[1] < 3 * work[0]

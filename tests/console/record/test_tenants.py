@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.record.read import attention, stuck
-from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, Look
+from console.record.read.freshness import STALE_OPEN_SECONDS, STALE_SECONDS, Freshness, TenantFreshness
 from console.record.read.record_health import vitals
-from console.record.write.store import Cursor, RolloutRead, open_store
+from console.record.rows import Cursor, RolloutRead
+from console.record.write.store import open_store
 from console.web.shared import cached
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 from tests.console.web.test_pages import opened, words
@@ -153,7 +154,7 @@ def said_of_other(path: Path) -> set[str]:
 def test_a_tenant_that_is_none_cannot_be_retired(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retire", "https://nobody.example"]) == 2
     said = capsys.readouterr().err
-    assert f"https://nobody.example is no tenant of {two}" in said
+    assert f"https://nobody.example is not a tenant of {two}" in said
     assert TENANT in said and OTHER in said
 
 
@@ -187,7 +188,9 @@ AGES = st.one_of(st.none(), st.floats(0, 5 * DAY))
 
 @given(st.lists(st.tuples(AGES, st.booleans()), max_size=6), st.booleans())
 def test_who_is_behind(tenants: list[tuple[float | None, bool]], running: bool) -> None:
-    looks = [Look(f"t{n}", None if age is None else NOW - age, busy) for n, (age, busy) in enumerate(tenants)]
+    looks = [
+        TenantFreshness(f"t{n}", None if age is None else NOW - age, busy) for n, (age, busy) in enumerate(tenants)
+    ]
     fresh = Freshness(tuple(looks), None, (), running, None)
     read = [look for look in looks if look.at is not None]
     behind, stale = fresh.behind(NOW), fresh.stale(NOW)

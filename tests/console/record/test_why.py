@@ -17,8 +17,8 @@ from console.collect.api.records import audit_row
 from console.collect.run_logs.spools import sync_spools
 from console.figures.phases import phase_bars
 from console.record.read import durations, rollout_failures, rollouts, same_time
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor, InstanceRows
+from console.record.write.store import open_store
 from tests.console.support.seeded import (
     BIG,
     FLEET,
@@ -198,7 +198,7 @@ def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, mo
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="Where time went"))
     assert "usually takes" in said and "queue" in said
     said = words(opened(monkeypatch, database, "rollout", id=NEW, why="What else happened"))
-    assert "was at work on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
+    assert "worked on 2 of its hosts" in said and "1 denied" in said and "power-cycle" in said
 
 
 @pytest.mark.parametrize("why", ["Failures", "Where time went", "What else happened"])

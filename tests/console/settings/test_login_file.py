@@ -64,14 +64,17 @@ def test_a_login_that_can_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("redirect_uri", "said"),
     [
-        ("https://ops.example.com/fleetops/oauth2callback", "at the top of its address only"),
-        ("https://ops.example.com//oauth2callback", "at the top of its address only"),
-        ("https://ops.example.com/oauth2callback?next=1", "browsers spell it https://ops.example.com/oauth2callback"),
-        ("https://ops.example.com:443/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
-        ("https://OPS.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
-        ("https://me@ops.example.com/oauth2callback", "browsers spell it https://ops.example.com/oauth2callback"),
-        ("https://bücher.example.com/oauth2callback", "browsers spell it https://xn--bcher-kva.example.com/oauth"),
-        ("https://ops.example.com:port/oauth2callback", "that is no address"),
+        ("https://ops.example.com/fleetops/oauth2callback", "at the root of its address only"),
+        ("https://ops.example.com//oauth2callback", "at the root of its address only"),
+        (
+            "https://ops.example.com/oauth2callback?next=1",
+            "browsers write it as https://ops.example.com/oauth2callback",
+        ),
+        ("https://ops.example.com:443/oauth2callback", "browsers write it as https://ops.example.com/oauth2callback"),
+        ("https://OPS.example.com/oauth2callback", "browsers write it as https://ops.example.com/oauth2callback"),
+        ("https://me@ops.example.com/oauth2callback", "browsers write it as https://ops.example.com/oauth2callback"),
+        ("https://bücher.example.com/oauth2callback", "browsers write it as https://xn--bcher-kva.example.com/oauth"),
+        ("https://ops.example.com:port/oauth2callback", "that is not a valid address"),
         ("https:///oauth2callback", "must be the console's address"),
     ],
 )
@@ -88,10 +91,10 @@ def test_a_redirect_uri_at_which_no_login_would_end_is_refused(redirect_uri: str
     [
         ({"client_secret": None, "cookie_secret": " "}, 0o600, "lacks cookie_secret, client_secret"),
         ({"cookie_secret": "short"}, 0o600, "less than 32 characters"),
-        ({}, 0o604, "open to every account"),
+        ({}, 0o604, "by every account of this machine"),
         ({"redirect_uri": "http://console.example.com/oauth2callback"}, 0o600, "need https"),
         ({"redirect_uri": "https://console.example.com/"}, 0o600, "end with /oauth2callback"),
-        ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is no TOML"),
+        ({"client_id": 'a"\nb = [' + SECRET}, 0o600, "is not valid TOML"),
     ],
 )
 def test_a_login_that_cannot_work_is_one_sentence_without_secrets(
@@ -119,12 +122,12 @@ def test_serve_leaves_loopback_only_with_a_login(tmp_path: Path) -> None:
     code, said = serve("--address", "0.0.0.0", "--db", str(database))
     assert (code, said) == (
         2,
-        "console: Other machines reach 0.0.0.0, and there is no login: set FLEETOPS_CONSOLE_LOGIN, or serve on"
+        "console: Other machines can reach 0.0.0.0, and no login is configured: set FLEETOPS_CONSOLE_LOGIN, or serve on"
         " 127.0.0.1.\n",
     )
     open_file = written(tmp_path / "login.toml", 0o644)
     code, said = serve("--address", "0.0.0.0", "--db", str(database), FLEETOPS_CONSOLE_LOGIN=str(open_file))
-    assert (code, "open to every account" in said) == (2, True), said
+    assert (code, "by every account of this machine" in said) == (2, True), said
     code, said = serve("--db", str(database), FLEETOPS_CONSOLE_ACTIONS="on")
     assert (code, "there is no login" in said, said.count("\n")) == (2, True, 1), said
     assert not database.exists()
@@ -141,7 +144,7 @@ def test_started_by_hand_on_an_address_of_others_no_page_shows(small: Path, monk
         config._set_option("server.address", before, "a test")
     assert [title.value for title in app.title] == []
     assert [text.value for text in app.text] == [
-        "Other machines reach this address, and there is no login: start it with python -m console serve,"
-        " which listens on this machine alone, or set FLEETOPS_CONSOLE_LOGIN."
+        "Other machines can reach this address, but no login is set up. Start the console with python -m console serve,"
+        " which listens on this machine only, or set FLEETOPS_CONSOLE_LOGIN."
     ]
     assert not app.exception

@@ -15,7 +15,8 @@ from typing import Any
 
 from console.collect.api.records import audit_row, rollout_row, summary_row, target_rows
 from console.collect.run_logs.spools import sync_spools
-from console.record.write.store import Cursor, RolloutRead, open_store
+from console.record.rows import Cursor, RolloutRead
+from console.record.write.store import open_store
 
 TENANT = "http://127.0.0.1:1"
 HOSTILE = (

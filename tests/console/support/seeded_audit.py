@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A database with very many audit events, for benches: raw events by executemany, the counts by SQL in one pass.
 
-The counts are what the store would have made of the same events; test_audit_counts.py proves that on a small one.
+The counts are what the store would have made of the same events; test_audit_page.py proves that on a small one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from console.record.schema import audit_counts
 from console.record.write.store import open_store
 from tests.console.support.seeded import TENANT, host_name, ident, iso
 
@@ -22,6 +21,21 @@ SOURCES = ("mcp", "runtime", "api", "skill")
 ROLES = ("agent", "operator", "system")
 SERVERS = ("github", "jira", "calendar", "mail", "files", "search")
 DAYS = 30
+COUNT = (
+    """
+    INSERT INTO audit_daily
+    SELECT tenant, instance_id, strftime('%Y-%m-%d', event_ts, 'unixepoch'), coalesce(source, ''),
+           coalesce(outcome, ''), coalesce(role, ''), coalesce(tool_name, ''), coalesce(server_slug, ''), count(*)
+    FROM audit_events GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+    """,
+    *(
+        f"INSERT INTO audit_fleet_daily SELECT '{name}', day, {name}, outcome, tenant, sum(n) FROM audit_daily"
+        f" GROUP BY day, {name}, outcome, tenant"
+        for name in ("source", "role", "tool_name", "server_slug")
+    ),
+    "INSERT INTO audit_held (tenant, instance_id, events)"
+    " SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id",
+)
 
 
 def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: float | None = None) -> None:
@@ -48,7 +62,7 @@ def seed_audit(path: Path, events: int = 1_000_000, instances: int = 200, now: f
             " outcome, role, tool_name, server_slug) VALUES (?, ?, ?, ?, ?, ?, ?, 'tool_call', ?, ?, ?, ?)",
             (row for number, count in enumerate(each) for row in _rows(number, count, now)),
         )
-        for statement in audit_counts.FILL:
+        for statement in COUNT:
             conn.execute(statement)
         conn.executemany(
             "INSERT INTO audit_summaries VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",

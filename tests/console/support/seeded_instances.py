@@ -10,8 +10,8 @@ from typing import Any
 
 from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.records import policy_row
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, Store, open_store
+from console.record.rows import Cursor, InstanceRows
+from console.record.write.store import Store, open_store
 from tests.console.support.seeded import HOSTILE, TENANT, fleet_rollout, host_name, ident, iso
 
 INSTANCE = ident(1, 0xB0)

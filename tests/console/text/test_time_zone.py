@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from console.figures import audit, instance
 from console.figures.health_bands import Band
+from console.figures.plotly_text import places
 from console.figures.timeline import bars
-from console.figures.timeline.axes import View
+from console.figures.timeline.axes import DrawOptions
 from console.figures.timeline.packing import lay_out
 from console.text import time_zone
-from console.text.times import places
 
 # Whole and half hours of summer time, odd offsets, both sides of the date line; Apia left out a whole day in 2011.
 ZONES = (
@@ -115,10 +115,19 @@ def test_any_other_name_is_no_zone(name: str | None) -> None:
 
 def test_labels_of_charts_name_both_and_the_axis_stays_in_utc() -> None:
     frame = pd.DataFrame(
-        {"host": ["a"], "status": ["succeeded"], "created_at": [T], "countdown_s": [0.0], "error": [None]}
+        {
+            "target_id": ["1"],
+            "host": ["a"],
+            "status": ["succeeded"],
+            "created_at": [T],
+            "countdown_s": [0.0],
+            "error": [None],
+        }
     )
     layout = lay_out(np.array([T]), np.array([T]), np.array([T + 60]), np.array([0.0]), np.array([False]), T + 99)
-    here, there = (bars.timeline_bars(frame, layout, T + 99, View(zone=name)) for name in ("", "Pacific/Auckland"))
+    here, there = (
+        bars.timeline_bars(frame, layout, T + 99, DrawOptions(zone=name)) for name in ("", "Pacific/Auckland")
+    )
     label = "<b>a</b><br>✓ succeeded<br>started 2026-11-18 11:06:40 UTC{}<br>took 1 min 00 s"
     assert here.data[0].text[0] == label.format("")
     assert there.data[0].text[0] == label.format("<br>(2026-11-19 00:06:40 Pacific/Auckland)")

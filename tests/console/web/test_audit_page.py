@@ -15,7 +15,9 @@ import pytest
 from console.collect.api.records import audit_row
 from console.figures import audit
 from console.record.read import audit as audit_queries
-from console.record.write.store import Cursor, open_store
+from console.record.rows import Cursor
+from console.record.write.store import open_store
+from console.web.audit.pivot import pivot
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, ident
 from tests.console.support.seeded_audit import seed_audit
@@ -24,7 +26,7 @@ from tests.console.web.test_pages import opened, words
 pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = 1_795_560_000.0
-COUNTS = ("audit_daily", "audit_counts", "audit_held")
+COUNTS = ("audit_daily", "audit_fleet_daily", "audit_held")
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +108,12 @@ def test_a_cell_lists_just_the_events_that_it_counts(
 
 def test_the_pivot_keeps_every_count_and_the_gap_stands_first(audited: Path) -> None:
     counts = audit_queries.audit_over_time(audited, "tool_name", audit_queries.span_of(0, "day", NOW))
-    table = audit.pivot(counts)
+    table = pivot(counts)
     assert table["events"].sum() == 20_000 == sum(sum(line) for line in table["over_time"])
     assert table[[name for name in table.columns if name.startswith("o:")]].to_numpy().sum() == 20_000
     figure = audit.over_time(counts)
     assert sum(sum(trace.y) for trace in figure.data) == 20_000
-    assert len(audit.pivot(counts, 5)) == 5
+    assert len(pivot(counts, 5)) == 5
     covered, total = audit_queries.audit_coverage(audited, 1, 5)
     assert (total, covered["instance_id"][0], covered["gap_to"][0]) == (12, ident(4, 0xB0), NOW - 3600)
     assert audit_queries.audit_totals(audited).gaps == 1

@@ -21,8 +21,9 @@ import streamlit as st
 
 from console.__main__ import main
 from console.cli import check, lists
-from console.record.read import frames
-from console.record.write.store import StoreError, open_store
+from console.record import opening
+from console.record.opening import DatabaseProblem
+from console.record.write.store import open_store
 from console.web.shared import viewer
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import dump, rows
@@ -147,7 +148,6 @@ def newer(database: Path) -> None:
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
             "SELECT migration_set, '9999_later', applied_at FROM _sqlite_migrations LIMIT 1"
         )
-        conn.execute("PRAGMA user_version = 9999")
         conn.commit()
 
 
@@ -160,8 +160,8 @@ def whole(database: Path) -> None:
     [
         (corrupt, as_it_is, "damaged"),
         (of_another_program, as_it_is, "is not the console's database"),
-        (newer, as_it_is, "written by a newer console"),
-        (whole, locked, "is locked by another program"),
+        (newer, as_it_is, "written by a newer version of the console"),
+        (whole, locked, "locked by another program"),
     ],
 )
 def test_each_page_says_what_is_wrong_with_the_database(
@@ -172,7 +172,7 @@ def test_each_page_says_what_is_wrong_with_the_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A reader's patience with a lock, which each page would spend in full.
-    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "READ_TIMEOUT", 0.05)
     spoil(copy)
     with held(copy):
         for page in declared_pages():
@@ -188,7 +188,7 @@ def test_each_page_says_what_is_wrong_with_the_database(
 def test_each_command_says_what_is_wrong_with_the_database(
     command: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(frames, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "READ_TIMEOUT", 0.05)
     good = copy.read_bytes()
     for spoil, held in ((whole, locked), (newer, as_it_is), (corrupt, as_it_is)):
         copy.write_bytes(good)
@@ -273,7 +273,7 @@ def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
         app = opened(monkeypatch, copy, "rollout", id=FLEET)
         assert not app.exception
         assert "Targets 24" in words(app)
-        with pytest.raises(StoreError, match="has been locked by another program"):
+        with pytest.raises(DatabaseProblem, match="has been locked by another program"):
             open_store(copy, busy_timeout=0.1)
 
 

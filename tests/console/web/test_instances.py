@@ -16,7 +16,8 @@ import pytest
 from console.collect.api.records import policy_row
 from console.record.read import durations, frames, instances
 from console.record.read import policy as policy_queries
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, RunRows
+from console.record.write.store import open_store
 from tests.console.support.seeded import HOSTILE, RUN, TENANT, ident, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import INSTANCE, NAME, policy, seed_details, seed_many
 from tests.console.web.test_pages import opened, words
@@ -87,7 +88,7 @@ def test_one_instance_at_24(small: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         said = words(app)
         for word in ("database: unhealthy", "Runtime 2.4.0", "Available 2.5.0", "Uptime 1 d 2 h"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
-        for word in ("30 actions", "p95", "checks in this time", "that were no success", "Versions seen over time"):
+        for word in ("30 actions", "p95", "checks in this time", "that were not a success", "Versions seen over time"):
             assert word in said, f"{word!r} is missing:\n{said[:3000]}"
         assert len(app.get("plotly_chart")) >= 1
 

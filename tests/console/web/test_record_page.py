@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from console.record.write.store import Cursor, open_store
-from console.record.write.upkeep import back_up
+from console.record.rows import Cursor
+from console.record.write.maintenance import back_up
+from console.record.write.store import open_store
 from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
 from tests.console.web.test_pages import opened, words
 
@@ -52,7 +53,8 @@ def test_a_record_in_good_health(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     app = opened(monkeypatch, path, "record")
     assert not app.exception
     said = words(app)
-    for word in ("Last backup never", "no events lie between two syncs", f"All of {tmp_path / 'runs'} is loaded",
+    loaded = f"All run logs in {tmp_path / 'runs'} are loaded"
+    for word in ("Last backup never", "no events between two syncs are missing", loaded,
                  "audit_events", "Gaps 0", "audit events", f"console check --db {path}"):  # fmt: skip
         assert word in said, said
     back_up(path, tmp_path / "copy.db", time.time())

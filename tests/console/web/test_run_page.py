@@ -13,8 +13,8 @@ import pytest
 
 from console.collect.api.instance_records import action_rows
 from console.record.read import run_grid, same_time
-from console.record.write.instances import InstanceRows
-from console.record.write.store import Cursor, RunRows, open_store
+from console.record.rows import Cursor, InstanceRows, RunRows
+from console.record.write.store import open_store
 from console.web.runs import tables
 from tests.console.support.facts import rows
 from tests.console.support.seeded import FLEET, RUN, TENANT, fleet_rollout, host_name, ident, iso
@@ -115,7 +115,7 @@ def test_the_page_shows_the_grid_and_the_moment(rolling: Path, small: Path, monk
     app = opened(monkeypatch, rolling, "run", id="r", beside="true")
     assert not app.exception
     said = words(app)
-    assert "250 hosts, those in trouble first" in said and "± changed" in said and "reboot" in said
+    assert "250 hosts, problems first" in said and "± changed" in said and "reboot" in said
     for details, expected in (
         ("Tasks", "9 tasks, all batches together"),
         ("Recap", "250 hosts"),

@@ -9,17 +9,17 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from console.web.startup import send_at_once
+from console.web.startup import disable_nagle
 
 
-def test_accepted_connections_send_at_once_though_the_listening_socket_named_no_protocol() -> None:
+def test_accepted_connections_have_no_delay_though_the_listening_socket_named_no_protocol() -> None:
     with socket.socket(socket.AF_INET) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         # asyncio looks at the protocol and would leave such a connection as it is.
         assert listening.proto == 0
         before = len(list(Path("/proc/self/fd").iterdir()))
-        assert send_at_once() >= 1
+        assert disable_nagle() >= 1
         assert len(list(Path("/proc/self/fd").iterdir())) == before
         with socket.create_connection(listening.getsockname()):
             accepted, _peer = listening.accept()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeping the database: rows that have outlived the retention go, and copies are made while others read and write."""
+"""Maintenance of the database: removing rows that are older than their retention, and copying it while it is in use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, StoreError, Tables, as_database, is_current, open_existing
+from console.record.opening import (
+    BUSY_TIMEOUT,
+    DatabaseProblem,
+    as_database,
+    connect_to_read,
+    copied_at,
+    is_current,
+    is_of_the_console,
+    open_to_write,
+)
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule
-from console.record.write.store import to_json
+from console.record.rows import to_json
+from console.record.write.tables import OpenedDatabase, Tables
 
-# Rows that go in one transaction: a sync that waits for it waits well under a second.
+# Rows removed in one transaction: a sync that waits for it waits well under a second.
 SLICE = 5000
 
 Told = Callable[[int, int | None, str], None]
@@ -35,20 +45,21 @@ class Copy:
     note: str = ""
 
 
-def open_upkeep(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Upkeep:
-    """Open an existing database for its upkeep; an older one is migrated. Raises StoreError."""
-    return Upkeep(*open_existing(path, busy_timeout, into_copy=True), busy_timeout)
+def open_maintenance(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Maintenance:
+    """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
+    db, file = open_to_write(path, busy_timeout, create=False, into_copy=True)
+    return Maintenance(Tables(db, file, busy_timeout))
 
 
-class Upkeep(Tables):
-    """The open database. Each slice of a pruning is one transaction; an interrupted one is finished by the next."""
+class Maintenance(OpenedDatabase):
+    """The open database. A pruning commits SLICE rows at a time; the next pruning finishes an interrupted one."""
 
     def prune(self, rules: Sequence[Rule], now: float, told: Told, totals: Sequence[int]) -> dict[str, int]:
-        """Remove what the rules name and return how many rows went, by rule. ``totals``: how many are expected."""
+        """Remove what the rules name; returns how many rows that were, by rule. ``totals``: how many are expected."""
         gone = {}
         for rule, total in zip(rules, totals, strict=True):
             done = 0
-            for scope in self._rows(rule.scopes, rule.params):
+            for scope in self._tables.rows(rule.scopes, rule.params):
                 if rule.floors:
                     self._raise_floor(scope)
                 while count := self._remove(rule, scope):
@@ -63,50 +74,50 @@ class Upkeep(Tables):
         return gone
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
-        with self._write():
-            return self._delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
+        with self._tables.transaction():
+            return self._tables.delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
-        # Before the first row goes: until then its day can still be counted from raw events.
+        # Before the first row is removed: a day below the floor is no longer counted from raw events.
         row = {"tenant": scope["tenant"], "instance_id": scope["instance_id"], "floor": scope["edge"]}
-        with self._write():
-            self._upsert("audit_floors", ("tenant", "instance_id"), [row])
+        with self._tables.transaction():
+            self._tables.upsert("audit_floors", ("tenant", "instance_id"), [row])
 
     def _give_back(self) -> None:
-        # The file shrinks by what is free; readers may be in the way, and the next pruning tries again.
+        # Gives free pages back to the file system. A reader may prevent it; the next pruning tries again.
         with suppress(sqlite3.Error):
-            self._conn.execute("PRAGMA incremental_vacuum").fetchall()
-            self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._tables.conn.execute("PRAGMA incremental_vacuum").fetchall()
+            self._tables.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
         """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
-        with self._write():
+        with self._tables.transaction():
             self._record(kind, at, detail)
 
     def _record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        self._upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+        self._tables.upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
-        """Make a copy for review a database of its own; False if it was one before."""
-        with self._write():
-            mark = self._conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
+        """Turn a copy for review into a database of its own; False if it was not a copy."""
+        with self._tables.transaction():
+            mark = self._tables.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
                 return False
-            self._delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
+            self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
             self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
             return True
 
     def tenants(self) -> list[str]:
         """The addresses of the APIs that were ever read."""
-        return [row["tenant"] for row in self._rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
+        return [row["tenant"] for row in self._tables.rows("SELECT tenant FROM tenants ORDER BY tenant", {})]
 
     def retire(self, tenant: str, now: float) -> bool:
-        """Remember that a tenant's API is read no more; False if that is known and no sync has read it since.
+        """Record that a tenant's API is no longer read; False if that is known and no sync has read it since.
 
-        Its data stays. What a sync of it could not read is forgotten, since no sync will come to read it.
+        Its data stays. The errors of its syncs are removed, since no later sync would.
         """
-        with self._write():
-            if self._conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
+        with self._tables.transaction():
+            if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
             self._forget_errors(_FAILED, tenant)
             self._record("retire", now, {"tenant": tenant})
@@ -114,22 +125,22 @@ class Upkeep(Tables):
 
     def import_sources(self) -> list[str]:
         """The addresses of AWX and the folders of ansible-runner that a sync was ever given."""
-        return [row["scope"] for row in self._rows(_IMPORTED, {})]
+        return [row["scope"] for row in self._tables.rows(_IMPORTED, {})]
 
     def retire_import(self, source: str, now: float) -> bool:
-        """Forget what could not be read of an AWX or of a folder, which no sync will read; False if that is nothing.
+        """Remove the sync errors of an AWX or a folder that is no longer read; False if there are none.
 
         The jobs that were imported from there stay.
         """
-        with self._write():
+        with self._tables.transaction():
             if not self._forget_errors(_FAILED_IMPORT, source):
                 return False
             self._record("retire", now, {"import": source})
         return True
 
     def _forget_errors(self, sql: str, scope: str) -> bool:
-        failed = self._rows(sql, {"t": scope})
-        self._upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
+        failed = self._tables.rows(sql, {"t": scope})
+        self._tables.upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
         return bool(failed)
 
 
@@ -144,7 +155,7 @@ SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
 AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
 """
 
-# The cursors of single jobs are named otherwise than addresses and folders.
+# The cursors of single jobs have other names than addresses and folders.
 _IMPORTED = """
 SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
 FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
@@ -159,35 +170,35 @@ AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
 
 
 def back_up(path: Path, target: Path, now: float) -> Copy:
-    """Copy the database at ``path`` to the new file ``target`` (0600), as one moment of it, while others use it.
+    """Copy the database at ``path`` to the new file ``target`` (0600), as it is at one moment, while others use it.
 
-    The copy is marked as one and checked before it has its name. The database itself is not migrated, so an older one
-    can be copied first; the time of the copy is recorded where that is possible. Raises StoreError; nothing is left at
-    ``target`` then.
+    It is marked as a copy and checked before it gets its name. The database itself is not migrated, so an older one can
+    be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
+    nothing at ``target`` then.
     """
     if not path.is_file():
-        raise StoreError(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+        raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
     if os.path.lexists(target):
-        raise StoreError(f"{target} exists already and is not overwritten; name a new file.")
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
     try:
         with copied(path, beside=target) as made:
             _mark(path, made, now)
             as_on_disk(made)
-            # Whoever finds the name finds a whole backup.
+            # Renamed last: a file of this name is always a complete backup.
             rename_to_new(made, target)
     except FileExistsError as error:
-        raise StoreError(f"{target} exists already and is not overwritten; name a new file.") from error
+        raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.") from error
     except OSError as error:
-        raise StoreError(f"The backup {target} cannot be created: {error.strerror or error}.") from error
+        raise DatabaseProblem(f"The backup {target} cannot be created: {error.strerror or error}.") from error
     size = target.stat().st_size
     return Copy(target, size, _note(path, target, size, now))
 
 
 @contextmanager
 def copied(path: Path, beside: Path) -> Iterator[Path]:
-    """One moment of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
+    """A consistent copy of the database at ``path`` as a new, checked file (0600) in the folder of ``beside``.
 
-    The file is gone when the block ends, unless it was renamed. Raises StoreError, and OSError of the new file.
+    The file is removed when the block ends, unless it was renamed. Raises DatabaseProblem, and OSError of the new file.
     """
     number, name = tempfile.mkstemp(dir=beside.parent, prefix=f".{beside.name}.")
     os.close(number)
@@ -196,28 +207,28 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
         _copy(path, made)
         yield made
     except sqlite3.Error as error:
-        raise StoreError(f"The database {path} could not be copied: {error}.") from error
+        raise DatabaseProblem(f"The database {path} could not be copied: {error}.") from error
     finally:
         for file in database_files(made):
             file.unlink(missing_ok=True)
 
 
 def _copy(path: Path, made: Path) -> None:
-    source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+    source = connect_to_read(path, BUSY_TIMEOUT)
     try:
-        if not source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ingest_cursors'").fetchone()[0]:
-            raise StoreError(f"{path} is not the console's database; name its file with --db.")
-        # It takes an empty file for its target, and it leaves no write-ahead log beside it.
+        if not is_of_the_console(source):
+            raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
+        # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
         source.execute("VACUUM INTO ?", (str(made),))
     finally:
         source.close()
-    copy = sqlite3.connect(f"{made.resolve().as_uri()}?mode=ro", uri=True)
+    copy = connect_to_read(made)
     try:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     finally:
         copy.close()
     if found != "ok":
-        raise StoreError(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
+        raise DatabaseProblem(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
 
 
 def as_on_disk(file: Path) -> None:
@@ -227,14 +238,13 @@ def as_on_disk(file: Path) -> None:
 
 
 def _mark(path: Path, target: Path, now: float) -> None:
-    """Write into a copy that it is one, of when and from where; a copy of a copy keeps what it says."""
+    """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
     conn = sqlite3.connect(target, isolation_level=None)
     try:
-        # A database of before there was upkeep has no place for it.
-        if conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]:
-            copy = Upkeep(as_database(conn), target, BUSY_TIMEOUT)
-            if not conn.execute("SELECT count(*) FROM upkeep WHERE kind = 'copy'").fetchone()[0]:
-                copy.record("copy", now, {"file": str(path.absolute())})
+        # The first versions have no table for it.
+        has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
+        if has_table and copied_at(conn) is None:
+            Maintenance(Tables(as_database(conn), target)).record("copy", now, {"file": str(path.absolute())})
     finally:
         conn.close()
 
@@ -243,8 +253,8 @@ def _note(path: Path, target: Path, size: int, now: float) -> str:
     try:
         if not is_current(path):
             return "The time of this backup is not recorded: the database is from an older or newer console."
-        with open_upkeep(path) as upkeep:
-            upkeep.record("backup", now, {"file": str(target.absolute()), "bytes": size})
-    except (StoreError, sqlite3.Error) as error:
+        with open_maintenance(path) as database:
+            database.record("backup", now, {"file": str(target.absolute()), "bytes": size})
+    except (DatabaseProblem, sqlite3.Error) as error:
         return f"The time of this backup is not recorded. {error}"
     return ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that keep the database: prune, backup, restore, migrate and retire."""
+"""Commands that maintain the database: prune, backup, restore, migrate and retire."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
     usual = Retention()
     prune = commands.add_parser(
         "prune",
-        help="remove details that have outlived their time",
+        help="remove details that are older than their retention",
         description="Removes task results, raw audit events, health checks, actions and former versions that are older"
         " than their retention, in small steps while others use the database. Runs with their recaps, rollouts with"
         " their targets, the audit's daily counts and the newest of each instance stay.",
@@ -35,12 +35,12 @@ def register(commands: Any) -> None:
     prune.set_defaults(run=_prune)
     database_option(prune)
     sure = prune.add_mutually_exclusive_group(required=True)
-    sure.add_argument("--dry-run", action="store_true", help="only count what would go")
-    sure.add_argument("--yes", action="store_true", help="remove it")
+    sure.add_argument("--dry-run", action="store_true", help="only count what would be removed")
+    sure.add_argument("--yes", action="store_true", help="remove them")
     for name, default, what in (
         ("--results", usual.results, "task results of runs that went well"),
         ("--failed-results", usual.failed_results, "task results of all other ended runs"),
-        ("--audit", usual.audit, "raw audit events, hourly counts and the API's own totals"),
+        ("--audit", usual.audit, "raw audit events and the API's own totals"),
         ("--health", usual.health, "single health checks"),
         ("--actions", usual.actions, "actions of instances"),
         ("--versions", usual.versions, "what instances ran before their newest versions"),
@@ -50,7 +50,7 @@ def register(commands: Any) -> None:
             type=days,
             default=default,
             metavar="DAYS",
-            help=f"keep {what} so long; never removes none (%(default)s)",
+            help=f"days to keep {what}, or never to keep all (%(default)s)",
         )
     format_option(prune)
     prune.add_argument("--quiet", action="store_true", help="no progress")
@@ -59,8 +59,8 @@ def register(commands: Any) -> None:
         "backup",
         help="copy the database to a new file",
         description="Copies one moment of the database while others use it (VACUUM INTO), checks the copy and records"
-        " its time. The copy is one file that any console of this version can show: name it with --db. It knows that it"
-        " is a copy: a sync into it is refused until migrate --adopt makes it a database of its own.",
+        " its time. The copy is one file that any console of this version can show: name it with --db. It is marked as"
+        " a copy: a sync into it is refused until migrate --adopt makes it a database of its own.",
         allow_abbrev=False,
     )
     backup.set_defaults(run=_backup)
@@ -72,8 +72,8 @@ def register(commands: Any) -> None:
         help="put a backup in the database's place",
         description="Copies a backup to the database's place, checked and brought up to this version. What was there is"
         " kept beside it under another name, together with its -wal and -shm files, which must not be left for"
-        " the new one. Refused while a sync or another program has the database open. The restored database is no copy"
-        " for review: syncs go into it.",
+        " the new one. Refused while a sync or another program has the database open. The restored database is not a"
+        " copy for review: syncs write to it.",
         allow_abbrev=False,
     )
     restore.set_defaults(run=_restore)
@@ -83,15 +83,17 @@ def register(commands: Any) -> None:
     migrate = commands.add_parser("migrate", help="bring an older database up to this version", allow_abbrev=False)
     migrate.set_defaults(run=_migrate)
     database_option(migrate)
-    migrate.add_argument("--adopt", action="store_true", help="make a copy for review a database that syncs go into")
+    migrate.add_argument(
+        "--adopt", action="store_true", help="turn a copy for review into a database that syncs write to"
+    )
 
     retire = commands.add_parser(
         "retire",
-        help="say that a tenant's API, an AWX or a folder of ansible-runner is read no more",
-        description="Says that the API of a tenant is read no more, as after its address changed. All that is known of"
-        " it stays and is shown as of its last sync, but it is no longer stale, and nothing of it is open or stuck. A"
-        " later sync of it ends that. Of an AWX or a folder of ansible-runner, also of one that was mistyped, the"
-        " errors of its syncs are counted no more.",
+        help="record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
+        description="Records that the API of a tenant is no longer read, for example because its address changed. Its"
+        " data stays and is shown as of its last sync, but it no longer counts as stale, and nothing of it as open or"
+        " stuck. A later sync of it undoes this. The sync errors of an AWX or a folder of ansible-runner, also of a"
+        " mistyped one, are no longer counted.",
         allow_abbrev=False,
     )
     retire.set_defaults(run=_retire)
@@ -100,10 +102,10 @@ def register(commands: Any) -> None:
 
 
 def _prune(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: frames take a second to load.
+    # Imported here: pandas takes a second to load.
     from console.collect.progress import TerminalProgress, silent
     from console.record.read.record_health import prunable
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
     chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
     retention, now = Retention(**chosen), time.time()
@@ -111,11 +113,11 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     if options.dry_run:
         put(listing(rows, _PRUNABLE.split(), options.format))
-        return say(f"{sum(row['rows'] for row in rows):,} rows would go; nothing was removed.", 0)
+        return say(f"{sum(row['rows'] for row in rows):,} rows would be removed; nothing was removed.", 0)
     shown_progress = TerminalProgress(sys.stderr)
-    with contextlib.closing(shown_progress), open_upkeep(settings.database) as upkeep:
+    with contextlib.closing(shown_progress), open_maintenance(settings.database) as database:
         told = silent if options.quiet else shown_progress
-        gone = upkeep.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
+        gone = database.prune(rules(retention, now), now, told, [int(row["rows"]) for row in rows])
     for row in rows:
         row["rows"] = gone[row["what"]]
     put(listing(rows, _PRUNABLE.split(), options.format))
@@ -123,7 +125,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _backup(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.upkeep import back_up
+    from console.record.write.maintenance import back_up
 
     copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
     put(f"{copy.file}: {times.size(copy.size)}, a copy of {settings.database}.\n")
@@ -143,31 +145,31 @@ def _restore(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
-    with open_upkeep(settings.database) as upkeep:
-        adopted = options.adopt and upkeep.adopt(time.time())
+    with open_maintenance(settings.database) as database:
+        adopted = options.adopt and database.adopt(time.time())
     put(f"{settings.database} is up to date{' and no longer a copy for review' if adopted else ''}.\n")
     if options.adopt and not adopted:
-        return say("note: it was no copy for review.", 0)
+        return say("note: it was not a copy for review.", 0)
     return 0
 
 
 def _retire(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.awx_client import awx_origin
-    from console.record.write.upkeep import open_upkeep
+    from console.record.write.maintenance import open_maintenance
 
     tenant = options.tenant.rstrip("/")
-    with open_upkeep(settings.database) as upkeep:
-        known, imported = upkeep.tenants(), upkeep.import_sources()
+    with open_maintenance(settings.database) as database:
+        known, imported = database.tenants(), database.import_sources()
         given = {tenant, awx_origin(tenant), str(Path(tenant).expanduser().resolve())}
         sources = [source for source in imported if source in given]
         if tenant not in known and not sources:
             named = [*known, *imported]
-            there = f"It has {' and '.join(named)}." if named else "It has none: no API was ever read."
-            raise SettingsError(f"{tenant} is no tenant of {settings.database}. {there}")
-        new = tenant in known and upkeep.retire(tenant, time.time())
+            there = f"It has {' and '.join(named)}." if named else "It has no tenants: no API was ever read."
+            raise SettingsError(f"{tenant} is not a tenant of {settings.database}. {there}")
+        new = tenant in known and database.retire(tenant, time.time())
         for source in sources:
-            new = upkeep.retire_import(source, time.time()) or new
-    put(f"{tenant} is retired: its data stays, and nothing waits for a sync of it.\n")
-    return 0 if new else say("note: it was retired already, or nothing of it waited.", 0)
+            new = database.retire_import(source, time.time()) or new
+    put(f"{tenant} is retired: its data stays, and no sync of it is expected.\n")
+    return 0 if new else say("note: it was retired already, or had no errors.", 0)

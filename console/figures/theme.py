@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colours of figures for Streamlit's light and dark theme, and the text colour of axes and legend. Pure.
+
+The colours of a status are in console.text.statuses.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
+FAINT = {"light": "#c9ced6", "dark": "#4a5160"}
+LABEL = {"light": "#565d69", "dark": "#a8b0bc"}
+INK = {"light": "#1d2430", "dark": "#eef1f5"}
+GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
+
+
+def style_axis_text(figure: go.Figure, theme: str) -> go.Figure:
+    """Set the text colour of axes and legend, which is readable at their small size."""
+    font = {"color": LABEL[theme]}
+    figure.update_layout(legend_font=font)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(tickfont=font, title_font=font)
+    return figure
+
+
+def see_through(colour: str, opacity: float) -> str:
+    """A hex colour as Plotly's rgba text with this opacity, 0 to 1."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgba({red},{green},{blue},{opacity:g})"

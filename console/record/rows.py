@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is handed over to be stored: rows keyed by the columns of their tables, and how far a source has been read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Cursor:
+    """How far one source has been read (table ingest_cursors)."""
+
+    source: str
+    scope: str
+    position: int | None = None
+    bad_lines: int = 0
+    state: dict[str, Any] = field(default_factory=dict)
+    last_id: str | None = None
+    last_ts: float | None = None
+    last_ok_at: float | None = None
+    last_error: str | None = None
+    gap_from: float | None = None
+    gap_to: float | None = None
+
+    def note(self, at: float, problems: Sequence[str]) -> None:
+        """Note how reading the source at ``at`` ended: with these problems, or well if there are none."""
+        self.last_error = " ".join(problems) or None
+        if not problems:
+            self.last_ok_at = at
+
+
+@dataclass
+class RunRows:
+    """What some of one run's events say, as rows by table.
+
+    ``hosts``: Ansible's own recap, present once the run has ended. ``in_flight``: all tasks that run at present.
+    """
+
+    run: Row
+    plays: list[Row] = field(default_factory=list)
+    tasks: list[Row] = field(default_factory=list)
+    results: list[Row] = field(default_factory=list)
+    links: list[Row] = field(default_factory=list)
+    hosts: list[Row] = field(default_factory=list)
+    in_flight: list[Row] = field(default_factory=list)
+
+
+@dataclass
+class RolloutRead:
+    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read."""
+
+    rollout: Row
+    targets: list[Row] | None
+    read_at: float
+
+
+@dataclass
+class InstanceRows:
+    """What was read of one instance, as rows by table; a part that was not read stays empty.
+
+    ``states``: groups of columns of instance_state, one row for each kind that was read.
+    """
+
+    states: list[Row] = field(default_factory=list)
+    health: Row | None = None
+    versions: Row | None = None
+    actions: list[Row] = field(default_factory=list)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text with stable key order, so that equal data is equal text.
+
+    NaN and the infinities, which JSON lacks and SQLite cannot read, become their names as text.
+    """
+    form: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False, "default": str}
+    try:
+        text = json.dumps(value, allow_nan=False, **form)
+    except ValueError:
+        text = json.dumps(json.loads(json.dumps(value, **form), parse_constant=str), **form)
+    return storable(text)
+
+
+def storable(text: str) -> str:
+    """``text`` with lone surrogates (which JSON can carry and SQLite cannot store) as ``?``."""
+    return text.encode("utf-8", "replace").decode("utf-8")

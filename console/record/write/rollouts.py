@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rollouts with their targets, and the instances that they name. The store begins the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from console.record.rows import RolloutRead, Row
+from console.record.write.tables import Tables
+
+
+class Rollouts:
+    """Tables rollouts, rollout_targets, target_changes, instances."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def known(self, tenant: str) -> dict[str, Row]:
+        """The stored rollouts of a tenant, by id: all columns of the table."""
+        return {
+            row["rollout_id"]: row for row in self._tables.rows("SELECT * FROM rollouts WHERE tenant = ?", (tenant,))
+        }
+
+    def put(self, reads: Iterable[RolloutRead], not_before: float | None) -> int:
+        """Store rollouts with their targets; returns how many rows were written.
+
+        A status that differs from the stored one becomes a row of target_changes; ``not_before`` is when the targets
+        were last read before this. A read older than what is stored (another sync was quicker) is left out.
+        """
+        written = 0
+        instances: dict[tuple[str, str], float] = {}
+        for read in reads:
+            key = (read.rollout["tenant"], read.rollout["rollout_id"])
+            if self._newest_change(key) > read.read_at:
+                continue
+            stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
+            row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
+            written += self._tables.upsert(
+                "rollouts", ("tenant", "rollout_id"), [row], first=("first_seen",), along=("updated_at",)
+            )
+            if read.targets:
+                self._note_changes(key, read, not_before)
+                rows = [{**target, **stamps} for target in read.targets]
+                written += self._tables.upsert(
+                    "rollout_targets",
+                    ("tenant", "rollout_id", "target_id"),
+                    rows,
+                    first=("first_seen",),
+                    along=("updated_at",),
+                )
+                instances.update(
+                    {(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]}
+                )
+        written += self._put_instances(instances)
+        return written
+
+    def _newest_change(self, key: tuple[str, str]) -> float:
+        newest = self._tables.conn.execute(
+            "SELECT max(updated_at) FROM (SELECT updated_at FROM rollouts WHERE tenant = :t AND rollout_id = :r"
+            " UNION ALL SELECT updated_at FROM rollout_targets WHERE tenant = :t AND rollout_id = :r)",
+            {"t": key[0], "r": key[1]},
+        ).fetchone()[0]
+        return float(newest) if newest is not None else 0.0
+
+    def _note_changes(self, key: tuple[str, str], read: RolloutRead, not_before: float | None) -> None:
+        stored = dict(
+            self._tables.conn.execute(
+                "SELECT target_id, status FROM rollout_targets WHERE tenant = ? AND rollout_id = ?", key
+            ).fetchall()
+        )
+        changes = [
+            {
+                "tenant": key[0],
+                "rollout_id": key[1],
+                "target_id": target["target_id"],
+                "at": read.read_at,
+                "not_before": not_before,
+                "old_status": stored[target["target_id"]],
+                "new_status": target["status"],
+            }
+            for target in read.targets or ()
+            if stored.get(target["target_id"], target["status"]) != target["status"]
+        ]
+        self._tables.upsert("target_changes", ("tenant", "rollout_id", "target_id", "at"), changes)
+
+    def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
+        rows = []
+        for (tenant, instance_id), at in written.items():
+            name = self._tables.conn.execute(
+                "SELECT hostname FROM rollout_targets WHERE tenant = ? AND instance_id = ? AND hostname IS NOT NULL"
+                " ORDER BY created_at DESC LIMIT 1",
+                (tenant, instance_id),
+            ).fetchone()
+            bundle = self._tables.conn.execute(
+                # Without the hint the planner reads all of the tenant's targets.
+                "SELECT bundle_hash, completed_at FROM rollout_targets INDEXED BY rollout_targets_instance"
+                " WHERE tenant = ? AND instance_id = ?"
+                " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
+                (tenant, instance_id),
+            ).fetchone()
+            rows.append(
+                {
+                    "tenant": tenant,
+                    "instance_id": instance_id,
+                    "hostname": name[0] if name else None,
+                    "current_bundle": bundle[0] if bundle else None,
+                    "bundle_at": bundle[1] if bundle else None,
+                    "first_seen": at,
+                    "updated_at": at,
+                }
+            )
+        return self._tables.upsert(
+            "instances", ("tenant", "instance_id"), rows, first=("first_seen",), along=("updated_at",)
+        )

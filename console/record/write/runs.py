@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbook runs: what their events say, and their recaps. The store begins the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.record.rows import Row, RunRows
+from console.record.write.tables import Tables
+
+
+class Runs:
+    """Tables runs, plays, tasks, host_results, run_links, run_in_flight, run_hosts."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def put(self, rows: RunRows) -> None:
+        """Store what some of a run's events say, and its recap so far."""
+        run_id = rows.run["run_id"]
+        self._tables.upsert("runs", ("run_id",), [rows.run])
+        for table, part in (("plays", rows.plays), ("tasks", rows.tasks), ("host_results", rows.results)):
+            self._tables.upsert(table, ("run_id", "counter"), part)
+        self._put_links(rows.links)
+        self._tables.replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)
+        if rows.hosts:
+            self._tables.replace("run_hosts", {"run_id": run_id}, ("run_id", "host"), rows.hosts)
+        elif rows.results:
+            self._count_hosts(run_id)
+        self._sum_recap(run_id)
+
+    def _put_links(self, links: Sequence[Row]) -> None:
+        self._tables.conn.executemany(
+            "INSERT INTO run_links (run_id, kind, ref, counter, host) VALUES (:run_id, :kind, :ref, :counter, :host)"
+            " ON CONFLICT DO NOTHING",
+            links,
+        )
+
+    def _count_hosts(self, run_id: str) -> None:
+        """The recap so far, counted from the results as Ansible counts: an ignored failure is also ok."""
+        counted = self._tables.rows(
+            """
+            SELECT run_id, host, sum(status IN ('ok', 'ignored')) AS ok,
+                   sum(changed AND status IN ('ok', 'ignored')) AS changed,
+                   sum(status = 'failed') AS failed, sum(status = 'unreachable') AS unreachable,
+                   sum(status = 'skipped') AS skipped, 0 AS rescued, sum(status = 'ignored') AS ignored, 0 AS final
+            FROM host_results WHERE run_id = ? AND kind = 'result' GROUP BY host
+            """,
+            (run_id,),
+        )
+        self._tables.upsert("run_hosts", ("run_id", "host"), counted)
+
+    def _sum_recap(self, run_id: str) -> None:
+        self._tables.conn.execute(
+            """
+            UPDATE runs SET (hosts, ok, changed, failed, unreachable, skipped, rescued, ignored) = (
+              SELECT count(*), coalesce(sum(ok), 0), coalesce(sum(changed), 0), coalesce(sum(failed), 0),
+                     coalesce(sum(unreachable), 0), coalesce(sum(skipped), 0), coalesce(sum(rescued), 0),
+                     coalesce(sum(ignored), 0)
+              FROM run_hosts WHERE run_id = :run)
+            WHERE run_id = :run
+            """,
+            {"run": run_id},
+        )

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The open database for writing: its transactions, and the statements by which its tables are written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlite_utils import Database
+
+from console.record.opening import BUSY_TIMEOUT, immediate, sentences
+from console.record.rows import Row
+
+
+class Tables:
+    """The open database. ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``."""
+
+    def __init__(self, db: Database, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self.path = path
+        self.conn: sqlite3.Connection = db.conn
+        self._busy_timeout = busy_timeout
+
+    def close(self) -> None:
+        """Close the database."""
+        # Statistics for the query planner of the readers. They are optional: a lock or a full disk is no failure here.
+        with suppress(sqlite3.Error):
+            self.conn.execute("PRAGMA busy_timeout=1000")
+            self.conn.execute("PRAGMA analysis_limit=400")
+            self.conn.execute("PRAGMA optimize")
+        self.conn.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written in the block, or nothing. Raises DatabaseProblem."""
+        with sentences(self.path, self._busy_timeout), immediate(self.conn):
+            yield
+
+    def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """What a SELECT finds. Raises DatabaseProblem."""
+        with sentences(self.path, self._busy_timeout):
+            cursor = self.conn.execute(sql, params)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def upsert(
+        self,
+        table: str,
+        keys: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        first: Sequence[str] = (),
+        along: Sequence[str] = (),
+    ) -> int:
+        """Insert or update by key; a row that holds the same facts is not written. Returns how many were written.
+
+        All rows have the same columns. ``first``: columns set on insert only. ``along``: columns that are written when
+        another one differs, and whose own difference does not count.
+        """
+        if not rows:
+            return 0
+        columns = list(rows[0])
+        facts = [c for c in columns if c not in keys and c not in first and c not in along]
+        names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
+        # S608: table and column names come from this code's own row dictionaries, values are bound.
+        sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
+        if facts:
+            sql += "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in [*facts, *along])
+            sql += " WHERE " + " OR ".join(f"{table}.{c} IS NOT excluded.{c}" for c in facts)
+        else:
+            sql += "NOTHING"
+        before = self.conn.total_changes
+        self.conn.executemany(sql, rows)
+        return self.conn.total_changes - before
+
+    def replace(self, table: str, scope: Mapping[str, Any], keys: Sequence[str], rows: Sequence[Row]) -> None:
+        """Make ``rows`` all that ``table`` holds within ``scope``; a row that is the same is not written."""
+        where = " AND ".join(f"{c} = ?" for c in scope)
+        # S608: names come from this code, values are bound.
+        have = self.conn.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {where}", tuple(scope.values()))  # noqa: S608
+        gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
+        self.conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
+        self.upsert(table, keys, rows)
+
+    def delete_some(self, table: str, keys: Sequence[str], where: str, params: Mapping[str, Any], most: int) -> int:
+        """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many."""
+        names = ", ".join(keys)
+        # S608: names and condition come from this code, values are bound.
+        sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
+        return self.conn.execute(sql, {**params, "most": most}).rowcount
+
+    def add_if_new(self, table: str, scope: Sequence[str], row: Row) -> bool:
+        """Add a row unless the newest of ``scope``, by ``taken_at``, holds the same facts. Returns whether it did."""
+        facts = [c for c in row if c not in scope and c != "taken_at"]
+        where = " AND ".join(f"{c} = :{c}" for c in scope)
+        # S608: names come from this code, values are bound.
+        sql = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} ORDER BY taken_at DESC LIMIT 1"  # noqa: S608
+        newest = self.conn.execute(sql, row).fetchone()
+        if newest == tuple(row[c] for c in facts):
+            return False
+        self.upsert(table, (*scope, "taken_at"), [row])
+        return True
+
+
+class OpenedDatabase:
+    """A database that is open for writing. Use it from one thread, and as a context manager."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tables.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._tables.close()
