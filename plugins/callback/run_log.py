@@ -345,7 +345,8 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     @_recorded
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._result("runner_on_failed", result, ignore_errors=ignore_errors)
+        # ansible-core passes None for "no".
+        self._result("runner_on_failed", result, ignore_errors=bool(ignore_errors))
 
     @_recorded
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -386,7 +387,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             "duration": (ended - started) / 1_000_000 if is_started else None,
         }
         if ignore_errors is not None:
-            data["ignore_errors"] = bool(ignore_errors)
+            data["ignore_errors"] = ignore_errors
         if event != "runner_on_unreachable":
             data["event_loop"] = of_task.loop
         if event != "runner_on_skipped":
