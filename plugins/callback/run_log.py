@@ -22,9 +22,12 @@ description:
   - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
     host ends with C(fleetops_refused) instead, with the reason as C(msg).
-  - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
-    collection's modules are stored. Arguments, extra variables and facts are never stored, results with
+  - Of results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
+    this collection's modules are stored. Arguments, extra variables and facts are never stored, results with
     C(no_log) stay censored.
+  - Of M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report) the plan
+    (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
+    stored too, in C(fleetops_evidence) of the event, so that an interrupted run has those that it came to.
   - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
 notes:
   - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
@@ -39,8 +42,8 @@ notes:
   - When the folder is full, events are left out, and the next event that finds room says how many
     in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
     on a full disk does not look like one that was interrupted.
-  - What C(set_stats) was given is cut down to O(result_limit) too. Its scalars stay, its lists and tables become
-    shorter, and C(left_out) holds their full lengths.
+  - What C(set_stats) was given, and C(fleetops_evidence), are cut down to O(result_limit) too. Their scalars stay,
+    their lists and tables become shorter, and C(left_out) holds the full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
@@ -108,6 +111,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events im
     recap_of,
     recap_since,
 )
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of, has_evidence
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.masks import Masks
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
@@ -391,20 +395,26 @@ class CallbackModule(StrictOptions, CallbackBase):
         if event != "runner_on_unreachable":
             data["event_loop"] = of_task.loop
         if event != "runner_on_skipped":
-            data["res"] = self._kept(event, result)
+            data |= self._kept(event, result, of_task)
         self._write(event, of_task, data, created=now)
 
     def _item(self, event: str, result: Any) -> None:
-        data = {"host": self._masks.host_name(result._host.name), "res": self._kept(event, result)}
-        self._write(event, self._of_task(result._task), data)
+        of_task = self._of_task(result._task)
+        data = {"host": self._masks.host_name(result._host.name), **self._kept(event, result, of_task)}
+        self._write(event, of_task, data)
 
-    def _kept(self, event: str, result: Any) -> dict[str, Any] | None:
+    def _kept(self, event: str, result: Any, of_task: Parent) -> dict[str, Any]:
+        """What is kept of a result, and of a plan, a gate or a report its evidence too."""
         # Of most results a few scalars are kept: for them, ansible-core 2.19 and later need not make its copy of it
         # all in native types (_result), which costs more than the rest of the event.
         data = getattr(result, "_return_data", None)
-        if data is None or is_kept_whole(data, event):
+        action = of_task.data["resolved_action"]
+        if data is None or is_kept_whole(data, event) or has_evidence(event, action):
             data = result._result
-        return storable_result(data, event, self._limit, self._masks.redactor)
+        kept: dict[str, Any] = {"res": storable_result(data, event, self._limit, self._masks.redactor)}
+        if data is not None and (found := evidence_of(event, action, data, self._limit, self._masks.redactor)):
+            kept["fleetops_evidence"] = found
+        return kept
 
     def _of_task(self, task: Any) -> Parent:
         return self._tasks.get(task._uuid) or self._remember(task, task._uuid)
