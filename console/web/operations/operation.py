@@ -35,7 +35,7 @@ ID = links.wanted_id()
 def body() -> None:
     with messages.database():
         now = viewer.clock() // 10 * 10
-        found = cached.ask(queries.operation, ID, now) if ID else None
+        found = cached.operation(ID, now) if ID else None
         if found is None:
             st.title("Operation")
             st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")

@@ -54,7 +54,7 @@ def running(now: float) -> None:
         return
     st.subheader("Running now")
     for row in lists.records(found.head(RUNNING_SHOWN)):
-        one = cached.ask(operation_queries.operation, row["key"], now)
+        one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
         st.page_link(pages.OPERATIONS, label=f"{len(found) - RUNNING_SHOWN:,} more run now",
