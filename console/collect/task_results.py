@@ -24,6 +24,9 @@ _DEEPEST_LINK = 5
 _LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
 _LINKS |= {"action_id": "action", "runtime_task_id": "task"}
 _LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
+# How an operation ended, also where it changed nothing itself.
+_OUTCOME = frozenset({"adopted", "reconciled", "evidence", "before", "after", "version_before", "version_after"})
+_OUTCOME |= {"timed_out", "ambiguous"}
 _DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
 
 TROUBLE = frozenset({"failed", "ignored", "unreachable"})
@@ -56,11 +59,13 @@ def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
     """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out for its size.
 
-    whole: all values; else only ids and durations.
+    whole: all values; else only ids, durations and outcomes.
     """
     if not whole:
         result = {
-            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
+            k: v
+            for k, v in result.items()
+            if k in _LINKS or (k in _OUTCOME and v) or (_DURATION.search(str(k)) and number(v) is not None)
         }
     if not result:
         return None, False

@@ -56,6 +56,7 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
     [
         ("plugins", ("console", "tests", "sqlite3", "sqlite_utils"), ()),
         ("plugins", NETWORK, ("plugins/module_utils/_client/transport.py", "plugins/plugin_utils/_run_log/origin.py")),
+        ("extensions", NETWORK, ()),
         ("plugins", ("ansible.module_utils.urls",), ()),
         ("plugins/module_utils/_rules", ("ansible", CLIENT, MODULE, STEPS, "os", "pathlib", "subprocess"), ()),
         ("plugins/module_utils/_client", ("ansible", MODULE, STEPS), ()),
