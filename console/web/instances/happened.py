@@ -37,9 +37,9 @@ def show(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
     found = cached.ask(history.history, *key, MOST)
     more = f", the newest {MOST}" if len(found) == MOST else ""
-    end = "now" if until is None else f"{times.moment(last, '%Y-%m-%d %H:%M')} UTC"
+    end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     with head:
-        st.caption(f"{len(found):,} from {times.moment(first, '%Y-%m-%d %H:%M')} UTC to {end}{more}", width="content")
+        st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
         share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
     if not len(found):
         st.text("Nothing is recorded in this time.")

@@ -67,7 +67,7 @@ def header(found: queries.Operation) -> None:
     who = rows.by(row)
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
-        f"{viewer.when(row['started_at'])} to {ended} UTC, {rows.took(row)}",
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
         f"by {who}{where}" if not who.startswith("from ") else who,
         f"id {row['key']}",
     ]

@@ -35,7 +35,7 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
     shown = {
         "open": links.open_column("rollout", f"{key}_open"),
         "state": status_column(width=130),
-        "created": columns.utc("started"),
+        "created": columns.time_column("started"),
         "what": columns.text("targets", 230),
         "succeeded": columns.count("succeeded"),
         "failed": columns.count("failed"),
@@ -80,7 +80,7 @@ def runs(found: pd.DataFrame, key: str) -> None:
         "open": links.open_column("run", f"{key}_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took": columns.text("took", 100),
         "hosts": columns.count("hosts"),
         "ok": columns.count("ok"),
@@ -99,8 +99,8 @@ def bundles(found: pd.DataFrame) -> None:
         "bundle": columns.text("bundle", 260),
         "targets": columns.count("targets"),
         "first_host": columns.text("for example", 260),
-        "first": columns.utc("first"),
-        "last": columns.utc("last"),
+        "first": columns.time_column("first"),
+        "last": columns.time_column("last"),
     }
     frame = found.assign(first=columns.moments(found["first_at"]), last=columns.moments(found["last_at"]))
     columns.show(frame, shown, "Bundles that succeeded targets got", "bundles")
@@ -125,7 +125,7 @@ def phases(spent: pd.DataFrame) -> None:
 def actions_around(found: pd.DataFrame) -> None:
     """Actions on a rollout's hosts, newest first."""
     shown = {
-        "at": columns.utc("at"),
+        "at": columns.time_column("at"),
         "host": columns.text("host", 240),
         "action": columns.text("action", 160),
         "state": status_column(width=120),
@@ -139,7 +139,7 @@ def actions_around(found: pd.DataFrame) -> None:
 def audit_around(found: pd.DataFrame) -> None:
     """Audit events of a rollout's hosts that did not succeed, newest first."""
     shown = {
-        "at": columns.utc("at"),
+        "at": columns.time_column("at"),
         "host": columns.text("host", 240),
         "state": status_column("outcome", 110),
         "source": columns.text("source", 100),

@@ -338,7 +338,7 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
     # Always shown, so that the layout below does not move.
-    st.caption(f"{times.moment(window[0])} to {times.moment(window[1], '%H:%M:%S')} UTC")
+    st.caption(f"{times.moment(window[0])} to {viewer.moment(window[1], '%H:%M:%S')}")
     return None if (first, last) == (0, most) else window
 
 
