@@ -11,7 +11,6 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import history
-from console.text import times
 from console.web.shared import cached, lists, markup, pages, period, viewer
 from console.web.shared.export_menu import share
 
@@ -50,7 +49,7 @@ def show(known: dict[str, Any]) -> None:
 def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
     what = row["what"].rsplit("/", 1)[-1] if row["kind"] == "playbook" else row["what"]
     return (
-        times.moment(row["at"]),
+        viewer.clock_time(row["at"], "%Y-%m-%d %H:%M:%S"),
         row["kind"],
         markup.link(what, pages.OPERATION, id=row["operation"]) if row["operation"] else what,
         markup.badge(row["status"]) if row["status"] else "",

@@ -76,7 +76,10 @@ def actions(found: pd.DataFrame) -> None:
     """Actions of one instance, newest first."""
     frame = found.assign(
         state=status_cells(found["status"]),
-        at=[times.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)],
+        at=[
+            viewer.clock_time(at, "%Y-%m-%d %H:%M:%S") or (raw or "")
+            for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
+        ],
         took=columns.durations(found["took_s"]),
     )
     shown = {

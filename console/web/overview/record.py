@@ -163,7 +163,7 @@ def troubles() -> None:
             host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
         ],
         gap=[
-            f"{times.moment(a)} to {times.moment(b)}" if known else ""
+            viewer.period(a, b) if known else ""
             for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
         ],
         read=columns.moments(found["last_ok_at"]),

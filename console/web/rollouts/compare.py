@@ -97,10 +97,10 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
 
 def in_words(row: Row) -> str:
     """An operation as one line of plain text."""
-    started = times.moment(row["started_at"]) or "unknown time"
+    started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
     verdict = style_of(row["verdict"]).word
-    return f"{started} UTC · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
+    return f"{started} · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
 
 
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:

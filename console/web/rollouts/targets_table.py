@@ -30,7 +30,7 @@ def show(found: pd.DataFrame) -> None:
     frame = found.assign(
         open=[links.short(i) if i else "" for i in found["instance_id"]],
         state=status_cells(found["status"]),
-        started=[times.moment(at) for at in found["started_at"]],
+        started=columns.moments(found["started_at"]),
         waited=[times.duration(seconds) for seconds in found["waited_s"]],
         error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
     )

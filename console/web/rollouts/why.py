@@ -96,8 +96,8 @@ def _cluster(cluster: rollout_failures.Cluster) -> None:
 
 def _when(cluster: rollout_failures.Cluster) -> str:
     """When the failure was first and last seen, in this rollout and in others."""
-    first, last = times.moment(cluster.first_at), times.moment(cluster.last_at)
-    parts = [f"{first} UTC" if first == last else f"{first} to {last} UTC" if first else ""]
+    first, last = cluster.first_at, cluster.last_at
+    parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
     if cluster.before:
         parts.append(
             f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "

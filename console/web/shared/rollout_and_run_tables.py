@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import freshness
-from console.text import times
 from console.text.statuses import style_of
 from console.web.shared import columns, links, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -52,14 +51,12 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
 def rollout_name(row: dict[str, Any]) -> str:
     """A rollout as an entry of a select box."""
     what = row["host"] or f"{row['total']:,} targets"
-    return f"{what}, {style_of(row['status']).word}, {times.moment(row['created_at'])}"
+    return f"{what}, {style_of(row['status']).word}, {viewer.when(row['created_at'])}"
 
 
 def run_name(row: dict[str, Any]) -> str:
     """A playbook run as an entry of a select box."""
-    return (
-        f"{columns.playbook_name(row['playbook'])}, {style_of(row['status']).word}, {times.moment(row['started_at'])}"
-    )
+    return f"{columns.playbook_name(row['playbook'])}, {style_of(row['status']).word}, {viewer.when(row['started_at'])}"
 
 
 def runs(found: pd.DataFrame, key: str) -> None:
