@@ -23,7 +23,7 @@ from console.web.shared import cached, links, lists, messages, pages, plot, view
 from console.web.shared.export_menu import Fetch, share
 from console.web.shared.status import status_badge
 
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
 

@@ -29,7 +29,7 @@ from console.web.shared import (
 from console.web.shared.status import status_badge
 from console.web.timeline import section
 
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "run", "rollout")
 
 
 def body() -> None:

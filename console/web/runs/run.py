@@ -36,7 +36,7 @@ GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
 UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
 UNFINISHED_MOST = 20
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "run")
 
 
 def body() -> None:
