@@ -11,13 +11,13 @@ from console.record.read.frames import reading
 
 PREFIX_LEAST = 4
 _MOST = 2
-_RANGE = "{0} >= :prefix AND {0} < :prefix || char(1114111)"
 _IDS = {
-    "run": f"SELECT run_id FROM runs WHERE {_RANGE.format('run_id')}",
-    "rollout": f"SELECT DISTINCT r.rollout_id FROM tenants t CROSS JOIN rollouts r ON r.tenant = t.tenant"
-    f" WHERE {_RANGE.format('r.rollout_id')}",
-    "instance": f"SELECT DISTINCT i.instance_id FROM tenants t CROSS JOIN instances i ON i.tenant = t.tenant"
-    f" WHERE {_RANGE.format('i.instance_id')} OR {_RANGE.format('i.hostname')}",
+    "run": "SELECT run_id FROM runs WHERE run_id >= :prefix AND run_id < :end LIMIT :most",
+    "rollout": "SELECT DISTINCT r.rollout_id FROM tenants t CROSS JOIN rollouts r ON r.tenant = t.tenant"
+    " WHERE r.rollout_id >= :prefix AND r.rollout_id < :end LIMIT :most",
+    "instance": "SELECT DISTINCT i.instance_id FROM tenants t CROSS JOIN instances i ON i.tenant = t.tenant"
+    " WHERE (i.instance_id >= :prefix AND i.instance_id < :end) OR (i.hostname >= :prefix AND i.hostname < :end)"
+    " LIMIT :most",
 }
 
 
