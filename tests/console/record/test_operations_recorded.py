@@ -133,11 +133,11 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         found = operation(database, stopped["key"], now)
         assert found is not None
         assert found.gates[["batch", "verdict"]].to_numpy().tolist() == [
-            [1, "pass"], [2, "pass"], [3, "pass"], [4, "fail"]
+            [1, "pass"], [2, "pass"], [3, "pass"], [4, "stop"]
         ]  # fmt: skip
         assert why in found.gates["figures"].tolist()[-1]
         assert (found.plan["planned"], found.plan["batches"], found.plan["batches_begun"]) == (6, 4, 3)
-        assert found.plan["max_parallel_rollouts"] == 2
+        assert found.plan["limit"] == 2
         healed = next(row for row in ours if row["title"] == "recover")
         assert (healed["updated"], healed["current"]) == (1, 5)
         stopped_ones, _total = operations(database, now, OperationFilter(verdicts=("stopped",), text=FAILED))
