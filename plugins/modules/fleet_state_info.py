@@ -119,7 +119,7 @@ text:
   returned: success
   type: list
   elements: str
-  sample: ["Tenant: max_parallel_rollouts is 2, declared is 4."]
+  sample: ["Tenant: max_parallel_rollouts is 2, should be 4."]
 """
 
 from functools import partial

@@ -239,13 +239,13 @@ def _unknown(state: Declared, fleet: Fleet) -> dict[str, list[str]]:
 def in_words(report: Mapping[str, Any]) -> list[str]:
     """The report as lines for people. Equal differences of several instances are one line."""
     lines = [
-        f"Tenant: {key} is {_shown(pair['is'])}, declared is {pair['wanted']}."
+        f"Tenant: {key} is {_shown(pair['is'])}, should be {pair['wanted']}."
         for key, pair in report["tenant"].items()
     ]
     drifted: dict[str, list[str]] = {}
     for name, policy in report["instances"].items():
         for component, pair in policy.items():
-            drifted.setdefault(f"{component} is {pair['is']}, declared is {pair['wanted']}", []).append(name)
+            drifted.setdefault(f"{component} is {pair['is']}, should be {pair['wanted']}", []).append(name)
     lines += [f"Differs ({len(names)}): {what}: {', '.join(names)}" for what, names in drifted.items()]
     lines += _behind_words(report["behind"])
     kept: dict[str, list[str]] = {}

@@ -130,8 +130,8 @@ def test_each_difference_is_named_with_what_is_and_what_is_declared() -> None:
     assert found["instances"] == {"a": {"runtime": {"wanted": "auto", "is": "inherit"}}}
     assert list(found["behind"]) == ["c"] and not found["in_sync"]
     assert in_words(found) == [
-        "Tenant: max_parallel_rollouts is 2, declared is 4.",
-        "Differs (1): runtime is inherit, declared is auto: a",
+        "Tenant: max_parallel_rollouts is 2, should be 4.",
+        "Differs (1): runtime is inherit, should be auto: a",
         "Not current (1): runtime 1.9, published is 2.0: c",
         "To redeploy them: ansible-playbook fleetops.agents.rolling_redeploy -i INVENTORY -e fleetops_hosts=c",
         "Unmanaged, no policy of the state covers it (1): c",
