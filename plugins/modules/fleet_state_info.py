@@ -15,7 +15,7 @@ version_added: 0.2.0
 description:
   - Compares the tenant's update policy, the overrides of the instances, and optionally their runtimes with a state that
     is declared as data, and reports each difference.
-  - Nothing is written. The role P(fleetops.agents.fleet_state#role) brings the fleet to the state.
+  - Nothing is written. The role C(fleet_state) brings the fleet to the state.
   - The policy of an instance is the one declared for it, else that of its groups, component by component. If two groups
     of an instance declare different modes for a component and the instance declares none, the task fails with the names
     of both.
