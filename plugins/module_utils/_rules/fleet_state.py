@@ -239,8 +239,7 @@ def _unknown(state: Declared, fleet: Fleet) -> dict[str, list[str]]:
 def in_words(report: Mapping[str, Any]) -> list[str]:
     """The report as lines for people. Equal differences of several instances are one line."""
     lines = [
-        f"Tenant: {key} is {_shown(pair['is'])}, should be {pair['wanted']}."
-        for key, pair in report["tenant"].items()
+        f"Tenant: {key} is {_shown(pair['is'])}, should be {pair['wanted']}." for key, pair in report["tenant"].items()
     ]
     drifted: dict[str, list[str]] = {}
     for name, policy in report["instances"].items():
