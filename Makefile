@@ -75,7 +75,8 @@ lint: $(VENV)/.dev-ready  ## ansible-lint (production), ruff, mypy, antsibull-do
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p ansible_collections.fleetops.agents.plugins.module_utils \
 	  -p ansible_collections.fleetops.agents.plugins.modules -p console
-	$(BIN)/mypy --ignore-missing-imports extensions/eda/plugins/event_source/fleet.py
+	$(BIN)/mypy -p ansible_collections.fleetops.agents.plugins.plugin_utils._event_source
+	$(BIN)/mypy extensions/eda/plugins/event_source/fleet.py
 	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/ansible-lint --profile production --offline --strict

@@ -42,7 +42,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, maintenance, serve
+    from console.cli import check, imports, lists, maintenance, operations, serve
     from console.cli.options import OutputError, at_least_one, database_option, put, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
@@ -187,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     imports.register(sync, _Parser)
 
     serve.register(commands)
+    operations.register(commands)
     lists.register(commands)
     check.register(commands)
     maintenance.register(commands)

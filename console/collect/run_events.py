@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
 from console.record.rows import Row, RunRows, to_json
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -135,7 +136,7 @@ class RunReader:
         seen: dict[str, list[int]] = self.state["plays"]
         play = seen.setdefault(_base(uuid), [len(seen) + 1, 0])
         play[1] = whole(data.get("batch")) or play[1] + 1
-        self.state["play"] = counter
+        self.state["play"], self.state["batch_number"] = counter, play[1]
         hosts = data.get("batch_hosts")
         names = sorted(str(h) for h in hosts) if isinstance(hosts, list) else None
         self._rows.plays.append(
@@ -227,6 +228,27 @@ class RunReader:
             }
         )
         self._link(result, counter, host)
+        self._take_evidence(counter, data.get("fleetops_evidence"), ended)
+
+    def _take_evidence(self, counter: int, found: Any, at: float | None) -> None:
+        """Store a plan, a gate or a report, as the run log's ``fleetops_evidence`` has it."""
+        if not isinstance(found, Mapping) or not isinstance(found.get("document"), Mapping):
+            return
+        kind, document = _text(found.get("kind")), self._redactor.scrub(dict(found["document"]))
+        if kind not in EVIDENCE_KINDS:
+            return
+        self._rows.evidence.append(
+            {
+                "run_id": self.run_id,
+                "counter": counter,
+                "kind": kind,
+                "at": at,
+                # A plan and a report are of the whole run.
+                "batch": self.state.get("batch_number") if kind == "gate" else None,
+                "verdict": _text(document.get("verdict")),
+                "document_json": to_json(cut_artifacts(document, RESULT_MOST, self._redactor)),
+            }
+        )
 
     def _stats(self, counter: int, data: Mapping[str, Any], created: float | None) -> None:
         run = self.run

@@ -24,6 +24,9 @@ _DEEPEST_LINK = 5
 _LINKS = {"rollout_id": "rollout", "target_id": "target", "instance_id": "instance", "task_id": "task"}
 _LINKS |= {"action_id": "action", "runtime_task_id": "task"}
 _LINK_LISTS = {f"{key}s": kind for key, kind in _LINKS.items()}
+# How an operation ended, also where it changed nothing itself.
+_OUTCOME = frozenset({"adopted", "reconciled", "evidence", "before", "after", "version_before", "version_after"})
+_OUTCOME |= {"timed_out", "ambiguous"}
 _DURATION = re.compile(r"(?:_seconds|_ms|_s)$|^(?:duration|elapsed)$")
 
 TROUBLE = frozenset({"failed", "ignored", "unreachable"})
@@ -32,13 +35,16 @@ TROUBLE = frozenset({"failed", "ignored", "unreachable"})
 
 def references(result: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, str]]:
     """The ids that a result names, as (kind, id). Those in lists of records are left out: a task that lists a hundred
-    rollouts has not worked on them."""
+    rollouts has not worked on them. A rollout that the task followed, and somebody else had started, is named twice, as
+    ``rollout`` and as ``adopted``."""
     for key, value in result.items():
         if isinstance(value, Mapping):
             if depth < _DEEPEST_LINK:
                 yield from references(value, depth + 1)
         elif key in _LINKS:
             yield from _reference(_LINKS[key], value)
+            if key == "rollout_id" and result.get("adopted") is True:
+                yield from _reference("adopted", value)
         elif isinstance(value, list):
             kind = _LINK_LISTS.get(str(key).removeprefix("fleetops_"))
             for item in value if kind else ():
@@ -53,11 +59,13 @@ def _reference(kind: str, value: Any) -> Iterator[tuple[str, str]]:
 def kept_part(result: Mapping[str, Any], *, whole: bool) -> tuple[str | None, bool]:
     """The result as JSON of at most RESULT_MOST bytes, or None, and whether something was left out for its size.
 
-    whole: all values; else only ids and durations.
+    whole: all values; else only ids, durations and outcomes.
     """
     if not whole:
         result = {
-            k: v for k, v in result.items() if k in _LINKS or (_DURATION.search(str(k)) and number(v) is not None)
+            k: v
+            for k, v in result.items()
+            if k in _LINKS or (k in _OUTCOME and v) or (_DURATION.search(str(k)) and number(v) is not None)
         }
     if not result:
         return None, False

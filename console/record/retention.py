@@ -5,7 +5,7 @@
 """How long the details of the record are kept, and which rows are older than that. Pure: rules as data.
 
 Only details are removed: task results, raw audit events, single health checks, old actions and versions. Runs with
-their recaps, rollouts with their targets, and the audit's daily counts are kept forever.
+their recaps, plans, gates and reports, rollouts with their targets, and the audit's daily counts are kept forever.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class RunRows:
     tasks: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
+    evidence: list[Row] = field(default_factory=list)
     hosts: list[Row] = field(default_factory=list)
     in_flight: list[Row] = field(default_factory=list)
 

@@ -77,6 +77,16 @@ STYLES: dict[str, StatusStyle] = {
     "canceled": StatusStyle("canceled", OFF),
     "lost": StatusStyle("lost", CUT_OFF),
     "unknown": StatusStyle("unknown", DOUBT),
+    # operations: how they ended, and what became of an instance
+    "complete": StatusStyle("complete", GOOD),
+    "stopped": StatusStyle("stopped", BAD),
+    "inconclusive": StatusStyle("inconclusive", DOUBT),
+    "check": StatusStyle("check", OTHER),
+    "updated": StatusStyle("updated", GOOD, 1),
+    "deferred": StatusStyle("deferred", PAUSED, 2),
+    "not_touched": StatusStyle("not touched", WAITS, 2, "/"),
+    "waiting": StatusStyle("waiting", WAITS, 2),
+    "gone": StatusStyle("gone", OFF, 2),
     # task results
     "ok": StatusStyle("ok", GOOD),
     "changed": StatusStyle("changed", CHANGED),

@@ -22,9 +22,12 @@ description:
   - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
     C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
     host ends with C(fleetops_refused) instead, with the reason as C(msg).
-  - Of results that are neither failed, unreachable nor changed, only the status and the ids and durations of this
-    collection's modules are stored. Arguments, extra variables and facts are never stored, results with
+  - Of results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
+    this collection's modules are stored. Arguments, extra variables and facts are never stored, results with
     C(no_log) stay censored.
+  - Of M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report) the plan
+    (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
+    stored too, in C(fleetops_evidence) of the event, so that an interrupted run has those that it came to.
   - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
 notes:
   - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
@@ -39,8 +42,8 @@ notes:
   - When the folder is full, events are left out, and the next event that finds room says how many
     in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
     on a full disk does not look like one that was interrupted.
-  - What C(set_stats) was given is cut down to O(result_limit) too. Its scalars stay, its lists and tables become
-    shorter, and C(left_out) holds their full lengths.
+  - What C(set_stats) was given, and C(fleetops_evidence), are cut down to O(result_limit) too. Their scalars stay,
+    their lists and tables become shorter, and C(left_out) holds the full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
@@ -99,37 +102,32 @@ from ansible import context
 from ansible.errors import AnsibleOptionsError
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.lines import Clock, Head, head, members
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.redactor import NameRedactor
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import (
-    dump,
-    is_kept_whole,
-    result_text,
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.events import (
+    Clock,
+    Parent,
+    described_task,
+    recap_of,
+    recap_since,
 )
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of, has_evidence
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.masks import Masks
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.origin import run_origin
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import listen
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import is_kept_whole, storable_result
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.secrets import (
     Secrets,
     connection_secrets,
     inventory_names,
-    is_api_key,
     named_environment_secrets,
     play_secrets,
     run_paths,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import (
-    LEAST_RESERVE,
-    Spool,
-    default_folder,
-)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import Spool, default_folder
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.writer import LEAST_ARTIFACTS, EventWriter
 
 _LEAST_RESULT_LIMIT = 1024
-# As many bytes of the artifacts find room on a full disk.
-_LEAST_ARTIFACTS = 4096
-_RECAP = ("changed", "dark", "failures", "ignored", "ok", "processed", "rescued", "skipped")
 
 
 def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
@@ -138,7 +136,7 @@ def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(hook)
     def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
         # A forked worker has the same open file; its lines would break the counter.
-        if self._spool is None or os.getpid() != self._pid:
+        if self._writer is None or os.getpid() != self._pid:
             return
         try:
             hook(self, *args, **kwargs)
@@ -159,16 +157,9 @@ class CallbackModule(StrictOptions, CallbackBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pid = os.getpid()
-        self._spool: Spool | None = None
+        self._writer: EventWriter | None = None
         self._warned = False
-        self._secrets: Secrets = {}
-        self._names: set[str] = set()
-        self._paths: set[str] = set()
-        self._spared: set[str] = set()
-        self._redactor = NameRedactor()
-        # For what is a name as a whole: of that the API key alone is masked.
-        self._key_redactor = Redactor()
-        self._host_names: dict[str, str] = {}
+        self._masks = Masks()
         self._limit = 0
         self._recap_before: dict[str, dict[str, int]] = {}
 
@@ -197,37 +188,33 @@ class CallbackModule(StrictOptions, CallbackBase):
         folder = self.get_option("spool_dir")
         spool_dir = Path(folder) if folder else default_folder(os.environ)
         sources = context.CLIARGS.get("inventory") or ()
-        self._names, self._paths = set(), run_paths(playbook, sources, str(spool_dir), C.CONFIG_FILE)
-        self._recap_room: dict[str, int] = {}
-        self._learn(named_environment_secrets(os.environ), self._paths)
-        self._run_id = str(uuid.uuid4())
-        self._counter = 0
-        self._dropped = 0
+        self._masks.forget_names()
+        paths = run_paths(playbook, sources, str(spool_dir), C.CONFIG_FILE)
+        self._learn(named_environment_secrets(os.environ), paths)
+        run_id = str(uuid.uuid4())
         self._clock = Clock()
         self._play_uuid: str | None = None
-        # Members of every event's data, as JSON: of the playbook, and of the playbook and the play.
-        self._of_playbook = self._of_play = ""
-        self._tasks: dict[str, Head] = {}
+        self._tasks: dict[str, Parent] = {}
         self._seen: dict[str, int] = {}
         self._started: dict[str, tuple[str, int, str]] = {}
         self._batches: dict[str, int] = {}
-        self._uuid_start = str(uuid.uuid4())[:24]
         self._playbook_uuid = str(uuid.uuid4())
-        name = self._key_redactor.text(str(getattr(playbook, "_file_name", "???")))
-        self._of_playbook = self._members({"playbook": name, "playbook_uuid": self._playbook_uuid})
-        self._of_play = self._of_playbook
-        self._task = head(None, self._of_playbook)
-        self._of_run = self._members({"pid": self._pid, "runner_ident": self._run_id})
-        self._spool = Spool(spool_dir, self._run_id, started)
-        if self._spool.lock_error is not None:
-            self._warn(self._spool.lock_error)
+        name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
+        # Members of the data of every event: of the playbook, and of the playbook and the play.
+        self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
+        self._of_play: dict[str, Any] = self._of_playbook
+        self._task = Parent(None, self._of_playbook)
+        spool = Spool(spool_dir, run_id, started)
+        self._writer = EventWriter(spool, run_id, self._masks, self._clock)
+        if spool.lock_error is not None:
+            self._warn(spool.lock_error)
         listen(self._refused)
-        if self._spool.remark is not None:
-            self._display.warning(f"Run log: {self._key_redactor.text(self._spool.remark)}.")
-        origin = self._key_redactor.scrub(run_origin(self._run_id, started))
-        said = self._members({"fleetops_run": origin})
+        if spool.remark is not None:
+            self._display.warning(f"Run log: {self._masks.key_redactor.text(spool.remark)}.")
+        origin = self._masks.key_redactor.scrub(run_origin(run_id, started))
+        parent = Parent(None, self._of_playbook)
         try:
-            self._emit("playbook_on_start", head(None, self._of_playbook), said, event_uuid=self._playbook_uuid)
+            self._writer.write("playbook_on_start", parent, {"fleetops_run": origin}, event_uuid=self._playbook_uuid)
         except OSError as error:
             self._lost(error)
 
@@ -242,7 +229,8 @@ class CallbackModule(StrictOptions, CallbackBase):
         hosts = inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
         if inventory is not None:
             self._learn({}, inventory_names(inventory))
-        self._keep_room(hosts)
+        if self._writer is not None:
+            self._writer.reserve_recap(host.name for host in hosts)
         try:
             self._learn(play_secrets(play, hosts))
         except Exception as error:  # noqa: BLE001 - an unreadable vars file is Ansible's to report
@@ -253,22 +241,14 @@ class CallbackModule(StrictOptions, CallbackBase):
         play_uuid = str(play._uuid).partition("_")[0]
         batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
         play_uuid = self._unique(play_uuid)
-        name, pattern = self._redactor.text(str(name)), self._redactor.text(str(pattern))
-        text = self._key_redactor.text
-        of_play = self._members({"play": name, "play_uuid": play_uuid, "play_pattern": pattern})
-        self._play_uuid, self._of_play = play_uuid, self._of_playbook + of_play
-        self._task, self._tasks = head(None, self._of_play), {}
-        data = {"name": name, "pattern": pattern, "batch": batch, "batch_hosts": [text(host.name) for host in hosts]}
-        parent = head(self._playbook_uuid, self._of_play)
-        self._emit("playbook_on_play_start", parent, self._members(data), event_uuid=play_uuid)
-
-    def _keep_room(self, hosts: list[Any]) -> None:
-        """Have room on the disk for a recap with these hosts in each of its tallies."""
-        for host in hosts:
-            if host.name not in self._recap_room:
-                self._recap_room[host.name] = (len(self._host_name(host.name)) + 8) * len(_RECAP)
-        if self._spool is not None:
-            self._spool.reserve(LEAST_RESERVE + _LEAST_ARTIFACTS + sum(self._recap_room.values()))
+        name, pattern = self._masks.redactor.text(str(name)), self._masks.redactor.text(str(pattern))
+        self._play_uuid = play_uuid
+        self._of_play = {**self._of_playbook, "play": name, "play_uuid": play_uuid, "play_pattern": pattern}
+        self._task, self._tasks = Parent(None, self._of_play), {}
+        batch_hosts = [self._masks.host_name(host.name) for host in hosts]
+        data = {"name": name, "pattern": pattern, "batch": batch, "batch_hosts": batch_hosts}
+        parent = Parent(self._playbook_uuid, self._of_play)
+        self._write("playbook_on_play_start", parent, data, event_uuid=play_uuid)
 
     @_recorded
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -281,37 +261,21 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     def _task_start(self, task: Any, is_conditional: bool, is_handler: bool) -> None:
         event_uuid = self._unique(str(task._uuid))
-        of_task = self._describe(task)
-        self._task = self._remember(task, of_task, event_uuid)
+        parent = self._remember(task, event_uuid)
+        self._task = parent
         data = {
-            "name": self._redactor.scrub(task.get_name()),
+            "name": self._masks.redactor.scrub(task.get_name()),
             "is_conditional": is_conditional,
             "is_handler": is_handler,
         }
-        parent = head(self._play_uuid, self._of_play + of_task)
-        self._emit("playbook_on_task_start", parent, self._members(data), event_uuid=event_uuid)
+        self._write("playbook_on_task_start", Parent(self._play_uuid, parent.data), data, event_uuid=event_uuid)
 
-    def _describe(self, task: Any) -> str:
-        """What every event of ``task`` says of it; worked out once a start, since names may be templates."""
-        described = {
-            "task": task.name or task.action,
-            "task_uuid": str(task._uuid),
-            "task_action": task.action,
-            "resolved_action": getattr(task, "resolved_action", None) or task.action,
-            "task_args": "",
-        }
-        role = getattr(task, "_role", None)
-        if role is not None:
-            described["role"] = role._role_name
-            resolved = role.get_name()
-            if resolved != role._role_name:
-                described["resolved_role"] = resolved
-        path = self._key_redactor.scrub(task.get_path())
-        return self._members({**self._redactor.scrub(described), "task_path": path})
-
-    def _remember(self, task: Any, of_task: str, event_uuid: str) -> Head:
-        loop = dump(self._redactor.scrub(getattr(task, "loop_with", None)), self._redactor)
-        made = self._tasks[task._uuid] = head(event_uuid, self._of_play + of_task, loop)
+    def _remember(self, task: Any, event_uuid: str) -> Parent:
+        """Describe a task for its events: once a start, since names may be templates."""
+        described = self._masks.redactor.scrub(described_task(task))
+        path = self._masks.key_redactor.scrub(task.get_path())
+        loop = self._masks.redactor.scrub(getattr(task, "loop_with", None))
+        made = self._tasks[task._uuid] = Parent(event_uuid, {**self._of_play, **described, "task_path": path}, loop)
         return made
 
     def _unique(self, identity: str) -> str:
@@ -321,38 +285,38 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     def _refused(self, why: str) -> None:
         """The run ends before it has a host; Ansible calls no hook for that, not even the one for the recap."""
-        if self._spool is None or os.getpid() != self._pid:
+        if self._writer is None or os.getpid() != self._pid:
             return
         try:
-            said = self._members({"msg": self._redactor.scrub(why)})
-            self._emit("fleetops_refused", head(self._playbook_uuid, self._of_playbook), said)
+            parent = Parent(self._playbook_uuid, self._of_playbook)
+            self._write("fleetops_refused", parent, {"msg": self._masks.redactor.scrub(why)})
         except OSError as error:
             self._lost(error)
         self._close()
 
     @_recorded
     def v2_playbook_on_notify(self, handler: Any, host: Any) -> None:
-        handler_name = dump(self._redactor.scrub(handler.get_name()), self._redactor)
-        said = f'"host":{self._host_name(host.get_name())},"handler":{handler_name},'
-        self._emit("playbook_on_notify", self._task, said)
+        host_name, handler_name = self._masks.host_name(host.get_name()), self._masks.redactor.scrub(handler.get_name())
+        self._write("playbook_on_notify", self._task, {"host": host_name, "handler": handler_name})
 
     @_recorded
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._emit("playbook_on_no_hosts_matched", head(self._play_uuid, self._of_play))
+        self._write("playbook_on_no_hosts_matched", Parent(self._play_uuid, self._of_play))
 
     @_recorded
     def v2_playbook_on_no_hosts_remaining(self) -> None:
-        self._emit("playbook_on_no_hosts_remaining", self._task)
+        self._write("playbook_on_no_hosts_remaining", self._task)
 
     @_recorded
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        recap = {name: dict(getattr(stats, name, None) or {}) for name in _RECAP}
-        data: dict[str, Any] = {name: self._since_last_playbook(name, recap[name]) for name in _RECAP}
-        data["processed"] = {host: 1 for counts in data.values() for host in counts}
-        text = self._key_redactor.text
-        data = {name: {text(host): n for host, n in counts.items()} for name, counts in data.items()}
+        recap = recap_of(stats)
+        text = self._masks.key_redactor.text
+        data = {
+            name: {text(host): n for host, n in counts.items()}
+            for name, counts in recap_since(self._recap_before, recap).items()
+        }
         self._recap_before = recap
-        artifacts = self._redactor.scrub((getattr(stats, "custom", None) or {}).get("_run", {}))
+        artifacts = self._masks.redactor.scrub((getattr(stats, "custom", None) or {}).get("_run", {}))
         try:
             self._end(data, artifacts)
         finally:
@@ -360,21 +324,16 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
         """Append the recap, on a full disk with as much of the artifacts as there is room for."""
-        of_run = head(self._playbook_uuid, self._of_playbook)
-        for limit in (self._limit, _LEAST_ARTIFACTS, 0):
-            data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._redactor)}
+        parent = Parent(self._playbook_uuid, self._of_playbook)
+        for limit in (self._limit, LEAST_ARTIFACTS, 0):
+            data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._masks.redactor)}
             try:
-                self._emit("playbook_on_stats", of_run, self._members(data), last=True)
+                self._write("playbook_on_stats", parent, data, last=True)
             except OSError:
                 if limit == 0:
                     raise
             else:
                 return
-
-    def _since_last_playbook(self, name: str, counts: Mapping[str, int]) -> dict[str, int]:
-        """Ansible counts on over the playbooks of one command."""
-        before = self._recap_before.get(name, {})
-        return {host: n - before.get(host, 0) for host, n in counts.items() if n != before.get(host, 0)}
 
     # Results
 
@@ -382,7 +341,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         micros, now = self._clock.now()
         self._started[host.name] = (task._uuid, micros, now)
-        self._emit("runner_on_start", self._of_task(task), f'"host":{self._host_name(host.name)},', now)
+        self._write("runner_on_start", self._of_task(task), {"host": self._masks.host_name(host.name)}, created=now)
 
     @_recorded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -390,7 +349,8 @@ class CallbackModule(StrictOptions, CallbackBase):
 
     @_recorded
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._result("runner_on_failed", result, f'"ignore_errors":{"true" if ignore_errors else "false"},')
+        # ansible-core passes None for "no".
+        self._result("runner_on_failed", result, ignore_errors=bool(ignore_errors))
 
     @_recorded
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -416,120 +376,84 @@ class CallbackModule(StrictOptions, CallbackBase):
     def v2_runner_retry(self, result: Any) -> None:
         self._item("runner_retry", result)
 
-    def _result(self, event: str, result: Any, more: str = "") -> None:
+    def _result(self, event: str, result: Any, *, ignore_errors: bool | None = None) -> None:
         ended, now = self._clock.now()
         host, task = result._host, result._task
         of_task = self._of_task(task)
         task_uuid, started, start = self._started.get(host.name, ("", 0, ""))
-        if task_uuid == task._uuid:
-            times = f'"start":"{start}","end":"{now}","duration":{(ended - started) / 1_000_000},'
-        else:
-            # A result of a task that was never announced, as of an include that failed.
-            times = '"start":null,"end":null,"duration":null,'
-        said = f'"host":{self._host_name(host.name)},"remote_addr":{self._host_name(host.address)},{times}{more}'
+        # A result of a task without a start, such as an include that failed, has no times.
+        is_started = task_uuid == task._uuid
+        data: dict[str, Any] = {
+            "host": self._masks.host_name(host.name),
+            "remote_addr": self._masks.host_name(host.address),
+            "start": start if is_started else None,
+            "end": now if is_started else None,
+            "duration": (ended - started) / 1_000_000 if is_started else None,
+        }
+        if ignore_errors is not None:
+            data["ignore_errors"] = ignore_errors
         if event != "runner_on_unreachable":
-            said += f'"event_loop":{of_task.loop},'
+            data["event_loop"] = of_task.loop
         if event != "runner_on_skipped":
-            said += f'"res":{self._kept(event, result)},'
-        self._emit(event, of_task, said, now)
+            data |= self._kept(event, result, of_task)
+        self._write(event, of_task, data, created=now)
 
     def _item(self, event: str, result: Any) -> None:
-        said = f'"host":{self._host_name(result._host.name)},"res":{self._kept(event, result)},'
-        self._emit(event, self._of_task(result._task), said)
+        of_task = self._of_task(result._task)
+        data = {"host": self._masks.host_name(result._host.name), **self._kept(event, result, of_task)}
+        self._write(event, of_task, data)
 
-    def _kept(self, event: str, result: Any) -> str:
+    def _kept(self, event: str, result: Any, of_task: Parent) -> dict[str, Any]:
+        """What is kept of a result, and of a plan, a gate or a report its evidence too."""
         # Of most results a few scalars are kept: for them, ansible-core 2.19 and later need not make its copy of it
         # all in native types (_result), which costs more than the rest of the event.
         data = getattr(result, "_return_data", None)
-        if data is None or is_kept_whole(data, event):
+        action = of_task.data["resolved_action"]
+        if data is None or is_kept_whole(data, event) or has_evidence(event, action):
             data = result._result
-        return result_text(data, event, self._limit, self._redactor)
+        kept: dict[str, Any] = {"res": storable_result(data, event, self._limit, self._masks.redactor)}
+        if data is not None and (found := evidence_of(event, action, data, self._limit, self._masks.redactor)):
+            kept["fleetops_evidence"] = found
+        return kept
 
-    def _host_name(self, name: str) -> str:
-        """A host's name or address as JSON, scrubbed once."""
-        known = self._host_names.get(name)
-        if known is None:
-            known = self._host_names[name] = dump(self._key_redactor.scrub(name), self._redactor)
-        return known
-
-    def _of_task(self, task: Any) -> Head:
-        return self._tasks.get(task._uuid) or self._remember(task, self._describe(task), task._uuid)
+    def _of_task(self, task: Any) -> Parent:
+        return self._tasks.get(task._uuid) or self._remember(task, task._uuid)
 
     # Writing
 
-    def _members(self, data: Mapping[str, Any]) -> str:
-        return members(data, self._redactor)
-
-    def _emit(
-        self,
-        event: str,
-        of_parent: Head,
-        said: str = "",
-        created: str = "",
-        *,
-        event_uuid: str = "",
-        last: bool = False,
-    ) -> None:
-        """Append one event whose own data are the members ``said``; the ``last`` one may use the reserved room.
-
-        Raises OSError when it cannot be written; the counter then stays.
-        """
-        if self._spool is None:
-            return
-        counter = self._counter + 1
-        # Random numbers cost a system call each: one for the run and the counter make as unique a name.
-        event_uuid = event_uuid or f"{self._uuid_start}{counter:012x}"
-        created = created or self._clock.now()[1]
-        dropped = f'"dropped_events":{self._dropped},' if self._dropped else ""
-        line = (
-            f'{{"uuid":"{event_uuid}","counter":{counter},"event":"{event}","created":"{created}",'
-            f'{self._of_run}{dropped}{of_parent.text}{said}"uuid":"{event_uuid}"}}}}'
-        )
-        if event.startswith("playbook_"):
-            self._spool.check_name()
-        append = self._spool.append_last if last else self._spool.append
-        append(line.encode("ascii"))
-        self._counter = counter
+    def _write(self, event: str, parent: Parent, data: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """EventWriter.write, while a run is being recorded."""
+        if self._writer is not None:
+            self._writer.write(event, parent, data, **more)
 
     def _learn(self, secrets: Secrets, names: Set[str] = frozenset()) -> None:
-        """Take in what is secret, and the names that are never masked."""
-        fresh = {value: source for value, source in secrets.items() if value not in self._secrets}
-        fresh |= {value: source for value, source in secrets.items() if is_api_key(source)}
-        if fresh.items() <= self._secrets.items() and names <= self._names:
-            return
-        self._secrets |= fresh
-        self._names |= names
-        always = {value for value, source in self._secrets.items() if is_api_key(source)}
-        self._redactor = NameRedactor(self._secrets, self._names, always)
-        self._key_redactor = Redactor(always)
-        self._host_names = {}
-        for source in self._redactor.spared():
-            if source not in self._spared:
-                self._spared.add(source)
-                self._display.warning(
-                    f"Run log: the value of {source} is part of the name of a host or a group, or of a path of this"
-                    " run. It is not masked there, since the names would not be recognised any more. If it is a secret,"
-                    " choose another one."
-                )
+        """Add what is secret, and the names that are never masked."""
+        for source in self._masks.learn(secrets, names):
+            self._display.warning(
+                f"Run log: the value of {source} is part of the name of a host or a group, or of a path of this run."
+                " It is not masked there, since the names would not be recognised any more. If it is a secret, choose"
+                " another one."
+            )
 
     # Trouble
 
     def _lost(self, error: Exception) -> None:
         """One event could not be recorded."""
-        self._dropped += 1
-        if self._spool is not None and not self._spool.is_open:
-            self._close()
+        if self._writer is not None:
+            self._writer.dropped += 1
+            if not self._writer.is_open:
+                self._close()
         self._warn(error)
 
     def _close(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def _warn(self, error: Exception, what: str = "This run is not recorded, or not completely") -> None:
         if not self._warned:
             self._warned = True
-            reason = self._redactor.text(str(error)) or type(error).__name__
+            reason = self._masks.redactor.text(str(error)) or type(error).__name__
             self._display.warning(
                 f"Run log: {what}: {reason}. The play goes on."
                 " Check the folder given by FLEETOPS_RUN_LOG_DIR (spool_dir) and the room on its disk."

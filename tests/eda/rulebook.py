@@ -27,6 +27,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = CHECKOUT / ".venv" / "rulebook" / "bin"
 INVENTORIES = CHECKOUT / "inventories" / "demo"
 SICK = ("agent-002", "agent-004")
+# Virtual seconds, longer than the other four deployments take: the rollout ends with this failure, so that its retry
+# cannot come before the end.
+LATE_FAILURE = {"outcome": "failed", "duration_s": 200}
 QUICK = {"fleetops_interval": 1, "fleetops_instance_interval": 2, "fleetops_live": True}
 
 
@@ -126,7 +129,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="fleetops-rulebook-") as folder,
         running_simulator(
-            instances=5, speed=20.0, faults={"disease": diseases, "outcomes": {"agent-001": ["failed"]}}
+            instances=5, speed=20.0, faults={"disease": diseases, "outcomes": {"agent-001": [LATE_FAILURE]}}
         ) as sim,
     ):
         first, second = Path(folder) / "first.log", Path(folder) / "second.log"

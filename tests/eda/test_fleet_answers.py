@@ -15,10 +15,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.events import ROLLOUT_EVENTS
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import (
+    inventory_problem,
+    read_settings,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.watermark import Watermark
 from tests.eda.following import Rules, following, source, until
 from tests.second_api.api import KEY, SecondApi, second_api
 
-SourceError = source["SourceError"]
 HOUR_AGO = 3600.0
 
 
@@ -60,7 +66,7 @@ def test_a_short_page_is_not_the_end_of_the_list_of_rollouts(tmp_path: Path, old
     with second_api(instances=5, page_cap={"list_fleet_rollouts": 20}, oldest_first=lists) as api:
         singles(api, 45, time.time() - HOUR_AGO + 60)
         api.instances[4].health = "degraded"
-        events = [*source["ROLLOUT_EVENTS"], "fleetops.instance.unhealthy"]
+        events = [*ROLLOUT_EVENTS, "fleetops.instance.unhealthy"]
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
             await until(task, lambda: rules.events)
@@ -155,9 +161,20 @@ def test_a_body_that_drips_is_given_up_and_said(tmp_path: Path, caplog: pytest.L
     with second_api(instances=1, drip={"*": 0.2}) as api:
 
         async def script(task: asyncio.Task[None], rules: Rules) -> None:
-            await until(task, lambda: "no answer within the time limit" in caplog.text)
+            await until(task, lambda: "answer within the time limit of 0.5 s" in caplog.text)
 
         follow(arguments(api, tmp_path / "mark", request_timeout=0.5), script)
+
+
+def test_a_source_that_is_stopped_during_a_call_does_not_wait_for_its_answer(tmp_path: Path) -> None:
+    with second_api(instances=1, drip={"*": 0.2}) as api:
+
+        async def script(task: asyncio.Task[None], rules: Rules) -> None:
+            await until(task, lambda: api.called("list_fleet_rollouts"))
+
+        started = time.monotonic()
+        follow(arguments(api, tmp_path / "mark", request_timeout=60), script)
+        assert time.monotonic() - started < 20
 
 
 def test_a_retry_after_that_has_passed_is_no_reason_to_hurry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +208,7 @@ def test_a_422_is_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
         follow(arguments(api, tmp_path / "mark"), script)
     assert (
-        "failed with HTTP 422: limit: Input should be less than or equal to 50; offset: Field required\\x1b[2J. Trying"
+        "query.limit: Input should be less than or equal to 50; query.offset: Field required\\x1b[2J. Trying"
         in caplog.text
     )
 
@@ -211,7 +228,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     with pytest.raises(SourceError) as refusal:
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
     said = str(refusal.value) + caplog.text
-    assert said.startswith("The proxy's address in HTTP_PROXY (or http_proxy) cannot be read.")
+    assert "http_proxy" in said
     assert "hunter2p" not in said and "ss@" not in said
 
 
@@ -237,22 +254,22 @@ def test_the_password_of_a_proxy_that_does_not_answer_is_in_no_line(
 @pytest.mark.parametrize(
     ("instances", "sentence"),
     [
-        ({"agent-001": 0o755}, "instances: the id of agent-001 must be a text, and YAML has read it as 493 (int): put"),
-        ({"agent-001": {"instance_id": "a"}}, "instances: the id of agent-001 must be a text"),
-        ({"agent-001": None}, "instances: the id of agent-001 must be a text"),
-        ({"agent-001": ""}, "instances: the id of agent-001 must be a text"),
-        ({7: "a"}, "instances: YAML has read the name 7 as int: put it in quotes."),
+        ({"agent-001": 0o755}, "instances: agent-001 must be text, but it is the number 493, which may differ from"),
+        ({"agent-001": {"instance_id": 0o755}}, "instances: agent-001 must be text, but it is the number 493"),
+        ({"agent-001": None}, "instances: agent-001 has no instance_id."),
+        ({"agent-001": ""}, "instances: agent-001 has no instance_id."),
+        ({7: "a"}, "instances: the name 7 must be text. Write it in quotes."),
     ],
 )
 def test_an_id_that_is_no_text_is_refused(instances: dict[Any, Any], sentence: str) -> None:
     with pytest.raises(SourceError) as refusal:
-        source["read_settings"]({"api_url": "https://x", "api_key": "k", "instances": instances}, {})
+        read_settings({"api_url": "https://x", "api_key": "k", "instances": instances}, {})
     assert str(refusal.value).startswith(sentence)
 
 
 def test_an_api_key_that_yaml_has_read_as_a_number_is_refused() -> None:
     with pytest.raises(SourceError, match="api_key must be a text, and YAML has read it as int: put it in quotes"):
-        source["read_settings"]({"api_url": "https://x", "api_key": 493}, {})
+        read_settings({"api_url": "https://x", "api_key": 493}, {})
 
 
 # reports/2026-11 B7
@@ -300,7 +317,7 @@ def test_an_inventory_file_with_variables_beside_it_is_refused(
     args = {"api_url": "http://127.0.0.1:9", "api_key": KEY, "watermark": str(tmp_path / "mark")}
 
     def refusal() -> str | None:
-        found: str | None = source["inventory_problem"]([*program, *given], os.environ)
+        found: str | None = inventory_problem([*program, *given], os.environ)
         return found
 
     assert refusal() is None
@@ -312,15 +329,15 @@ def test_an_inventory_file_with_variables_beside_it_is_refused(
         f" they would run with other variables than yours. Give the folder: -i {file.parent}"
     )
     # The folder is copied as a whole, and other programs copy nothing.
-    assert source["inventory_problem"]([*program, "-i", str(file.parent)], {}) is None
-    assert source["inventory_problem"](["ansible-playbook", "-i", str(file)], {}) is None
+    assert inventory_problem([*program, "-i", str(file.parent)], {}) is None
+    assert inventory_problem(["ansible-playbook", "-i", str(file)], {}) is None
 
 
 # reports/2026-11 F11
 def test_the_folder_of_the_watermark_is_the_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
-        with source["Watermark"](tmp_path / "state" / "fleetops" / "mark", "https://here"):
+        with Watermark(tmp_path / "state" / "fleetops" / "mark", "https://here"):
             pass
     finally:
         os.umask(old)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.events import (
+    EVENTS,
+    ROLLOUT_EVENTS,
+    TARGET_EVENTS,
+)
 from tests.eda.following import CHECKOUT, EXTENSION, Event, Killed, Rules, arguments, following, look, source, until
 from tests.simulator.running import Simulator, running_simulator
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads((EXTENSION / "schemas" / "fleet.json").read_text()))
-SourceError = source["SourceError"]
 FLEET = "/v1/instances/fleet/runtime"
 
 
@@ -80,7 +86,7 @@ def ids(events: list[Event]) -> list[str]:
 
 
 def test_a_rollout_from_start_to_retry_is_told_once_over_restarts(sim: Simulator, tmp_path: Path) -> None:
-    args = arguments(sim, tmp_path / "mark", events=list(source["EVENTS"]))
+    args = arguments(sim, tmp_path / "mark", events=list(EVENTS))
     sim.knobs(outcomes={"agent-001": ["failed"], "agent-002": ["uncertain_not_applied"]})
 
     async def first(task: asyncio.Task[None], rules: Rules) -> None:
@@ -169,7 +175,7 @@ def test_a_rollout_that_shows_up_late_below_newer_ones_is_told(sim: Simulator, t
         sim.advance(300)
         await look(task, sim)
 
-    rules = follow(arguments(sim, tmp_path / "mark", events=list(source["ROLLOUT_EVENTS"])), script)
+    rules = follow(arguments(sim, tmp_path / "mark", events=list(ROLLOUT_EVENTS)), script)
     assert rules.types() == ["rollout.started", "rollout.finished"] * 2
     created = [event["rollout"]["created_at"] for event in rules.events]
     assert created[2] < created[0]
@@ -210,7 +216,7 @@ def test_audit_events_are_told_once_although_some_come_in_late(sim: Simulator, t
 
 def test_whenever_it_is_killed_nothing_is_lost_and_what_is_told_twice_says_so(sim: Simulator, tmp_path: Path) -> None:
     """Killed at each of its hand-overs, before and after the event is in the queue."""
-    args = arguments(sim, tmp_path / "mark", events=[e for e in source["EVENTS"] if "rollout" in e or "target" in e])
+    args = arguments(sim, tmp_path / "mark", events=[e for e in EVENTS if "rollout" in e or "target" in e])
     whole = arguments(sim, tmp_path / "undisturbed", events=args["events"])
 
     async def first(task: asyncio.Task[None], rules: Rules) -> None:
@@ -279,7 +285,7 @@ def test_a_real_kill(sim: Simulator, tmp_path: Path) -> None:
 
 def test_the_rule_engine_confirms_each_event(sim: Simulator, tmp_path: Path) -> None:
     """With feedback an event is noted as told when the engine has taken it, and the next one follows then."""
-    args = arguments(sim, tmp_path / "mark", feedback=True, events=list(source["ROLLOUT_EVENTS"]))
+    args = arguments(sim, tmp_path / "mark", feedback=True, events=list(ROLLOUT_EVENTS))
 
     async def run(confirm: int, insert: int = 0) -> list[Event]:
         rules, feedback = Rules(), asyncio.Queue[Event]()
@@ -306,7 +312,7 @@ def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
     sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    args = arguments(sim, tmp_path / "mark", events=[*source["ROLLOUT_EVENTS"], "fleetops.instance.unhealthy"])
+    args = arguments(sim, tmp_path / "mark", events=[*ROLLOUT_EVENTS, "fleetops.instance.unhealthy"])
 
     async def script(task: asyncio.Task[None], rules: Rules) -> None:
         await look(task, sim)
@@ -326,8 +332,8 @@ def test_while_the_api_is_in_trouble_it_keeps_trying_and_says_so(
     said = caplog.text
     assert rows[refused + 1]["status"] == 503
     assert "HTTP 429; all calls wait for 1 s" in said
-    assert "HTTP 503: maintenance. Trying again in 1 s (failure 1)." in said
-    assert "the answer is not JSON. The rest goes on." in said
+    assert re.search(r"HTTP 503 \(request id sim-\d+\): maintenance\. Trying again in 1 s \(failure 1\)\.", said)
+    assert "the answer is not JSON but text/html" in said and "The rest goes on." in said
     assert "The API answers again after" in said
     assert args["api_key"] not in said
 
@@ -342,10 +348,23 @@ def test_a_past_that_cannot_be_read_at_first_is_no_news_later(sim: Simulator, tm
         sim.knobs(insert_rollouts=1)
         await look(task, sim)
 
-    events = [*source["ROLLOUT_EVENTS"], *source["TARGET_EVENTS"]]
+    events = [*ROLLOUT_EVENTS, *TARGET_EVENTS]
     told = follow(arguments(sim, tmp_path / "mark", events=events), script).types()
     assert (told[0], told[-1]) == ("rollout.started", "rollout.finished")
     assert told.count("rollout.started") == told.count("rollout.finished") == 1
+
+
+def test_what_fails_for_one_instance_alone_is_logged_once(
+    sim: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sim.fault(operation="get_deep_health", instance="agent-002", status=500, detail="no worker", times=50)
+
+    async def script(task: asyncio.Task[None], rules: Rules) -> None:
+        await until(task, lambda: len(sim.journal(operation_id="get_deep_health", status=500)) >= 3)
+
+    sim.clear_journal()
+    follow(arguments(sim, tmp_path / "mark", events=["fleetops.instance.unhealthy"]), script)
+    assert caplog.text.count("no worker. The rest goes on.") == 1
 
 
 def test_the_past_is_told_when_asked_for(sim: Simulator, tmp_path: Path) -> None:
@@ -363,8 +382,8 @@ def test_a_wrong_key_ends_it_with_one_sentence(sim: Simulator, tmp_path: Path) -
     args = arguments(sim, tmp_path / "mark", api_key="wrong-key-of-somebody")
     with pytest.raises(SourceError) as refusal:
         asyncio.run(asyncio.wait_for(source["main"](Rules(), args), 10))
-    assert str(refusal.value) == (
-        f"GET {FLEET}/rollouts failed with HTTP 401: Invalid or missing API key. Check api_key (FLEETOPS_API_KEY): it"
-        " is missing, wrong, expired or of another tenant."
+    assert re.sub(r"sim-\d+", "N", str(refusal.value)) == (
+        f"GET {FLEET}/rollouts failed with HTTP 401 (request id N): Invalid or missing API key. Check api_key"
+        " (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant."
     )
     assert not (tmp_path / "mark").exists()

@@ -17,11 +17,21 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.events import EVENTS, in_utc
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.instance_steps import (
+    audit_step,
+    health_step,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.rollout_steps import rollout_step
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.watermark import Watermark
 from tests.eda.following import EXTENSION, Event, Rules, following, source, until
 from tests.unit.client.crooked_server import CrookedServer, Said, crooked_server
 
-SourceError = source["SourceError"]
 GOOD = {"api_url": "https://fleet.example.com/v1/instances", "api_key": "key-of-a-test"}
+ROLLOUTS = "/v1/instances/fleet/runtime/rollouts"
 DAY = "2026-11-24T"
 
 
@@ -62,10 +72,10 @@ def test_every_result_that_a_look_sees_is_told_exactly_once(fates: list[list[str
     expected = 0
     for minute in sorted(minutes):
         view = timeline(fates, minute)
-        step = source["rollout_step"](known, {"id": "r"}, view)
+        step = rollout_step(known, {"id": "r"}, view)
         # What is known goes through the file, and the same look again tells nothing.
         known = json.loads(json.dumps(step.known))
-        assert source["rollout_step"](known, {"id": "r"}, view).events == []
+        assert rollout_step(known, {"id": "r"}, view).events == []
         told += step.events
         for row in view["timeline"]:
             state = (row["status"], row["completed_at"])
@@ -76,7 +86,7 @@ def test_every_result_that_a_look_sees_is_told_exactly_once(fates: list[list[str
     results = [event for event in told if "target" in event]
     assert len(results) == expected
     assert {(e["target"]["id"], e["target"]["status"], e["target"]["completed_at"]) for e in results} == {
-        (target, status, source["iso"](at) if at else None) for target, status, at in seen
+        (target, status, in_utc(at) if at else None) for target, status, at in seen
     }
     assert len({event["id"] for event in told}) == len(told)
     own = [event["type"] for event in told if "target" not in event]
@@ -87,11 +97,11 @@ def test_every_result_that_a_look_sees_is_told_exactly_once(fates: list[list[str
 def test_a_late_result_is_of_the_same_attempt() -> None:
     target = {"target_id": "t", "started_at": moment(1), "status": "uncertain", "completed_at": moment(2)}
     view = {"rollout_id": "r", "status": "failed", "completed_at": moment(2), "timeline": [target]}
-    first = source["rollout_step"](None, {"id": "r"}, view)
+    first = rollout_step(None, {"id": "r"}, view)
     target.update(status="failed", completed_at=moment(3))
-    late = source["rollout_step"](first.known, {"id": "r"}, view)
+    late = rollout_step(first.known, {"id": "r"}, view)
     target.update(status="failed", started_at=moment(4), completed_at=moment(5))
-    retried = source["rollout_step"](late.known, {"id": "r"}, view)
+    retried = rollout_step(late.known, {"id": "r"}, view)
     failures = [e["target"]["failures"] for step in (first, late, retried) for e in step.events if "target" in e]
     assert failures == [1, 1, 2]
 
@@ -99,7 +109,7 @@ def test_a_late_result_is_of_the_same_attempt() -> None:
 def test_words_of_another_dialect_and_strange_rows() -> None:
     rows = [{"target_id": "t", "status": "SUCCESS", "completed_at": ""}, {"status": "failed"}, "no row"]
     view = {"status": "Completed-With Errors", "completed_at": "", "timeline": rows}
-    step = source["rollout_step"](None, {"id": "r"}, view)
+    step = rollout_step(None, {"id": "r"}, view)
     assert [event["type"].rpartition(".")[2] for event in step.events] == ["started", "succeeded", "finished"]
     assert step.events[-1]["rollout"]["status"] == "partial"
 
@@ -112,7 +122,7 @@ def test_health_is_told_in_turns(readings: list[bool], needed: int) -> None:
     for minute, well in enumerate(readings):
         health = {"status": "healthy" if well else "degraded", "checked_at": moment(minute)}
         for _twice in range(2):
-            step = source["health_step"](known, "i", health, needed=needed)
+            step = health_step(known, "i", health, needed=needed)
             known = json.loads(json.dumps(step.known))
             told += [event["type"].rpartition(".")[2] for event in step.events]
         bad = 0 if well else bad + 1
@@ -131,12 +141,12 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
     told: list[str] = []
     seen: list[dict[str, Any]] = []
     while rows:
-        near = [row for row in rows if source["epoch"](row["event_ts"]) - source["epoch"](rows[0]["event_ts"]) < 600]
+        near = [row for row in rows if parse_time(row["event_ts"]) - parse_time(rows[0]["event_ts"]) < 600]
         row = data.draw(st.sampled_from(near))
         rows.remove(row)
         seen.insert(0, row)
         if data.draw(st.booleans()) or not rows:
-            step = source["audit_step"](known, "i", seen, ["error"])
+            step = audit_step(known, "i", seen, ["error"])
             known = json.loads(json.dumps(step.known))
             told += [event["audit"]["id"] for event in step.events]
     assert sorted(told) == sorted(row["id"] for row in seen)
@@ -148,18 +158,18 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("interval", 0, "interval is 0: it must be a number from 0.01 to 86400."),
-        ("unhealthy_after", "twice", "unhealthy_after is 'twice': it must be a number from 1 to 86400."),
+        ("interval", 0, "interval is 0: it must be a number of at least 0.01."),
+        ("unhealthy_after", "twice", "unhealthy_after is 'twice': it must be a whole number of at least 1."),
         ("live", "perhaps", "live is 'perhaps': it must be true or false."),
         ("events", ["fleetops.moon"], "events: there is no type fleetops.moon; there are fleetops.rollout.started,"),
         ("events", "fleetops.audit.event", "events must be a list of words."),
         ("start_from", "yesterday", "start_from is 'yesterday': it must be now or earliest."),
-        ("instances", ["a"], "instances must map names to ids."),
-        ("api_key", "key\n", "api_key holds a blank at an end, a line break"),
+        ("instances", ["a"], "instances must map names to instance ids, for example"),
+        ("api_key", "key\n", "api_key holds a line break: strip it"),
         ("api_key", "", "api_key is empty: set it, or FLEETOPS_API_KEY in the environment."),
         ("api_url", "fleet.example.com", "api_url must look like https://fleet.example.com,"),
-        ("api_url", "https://me:secret@fleet.example.com", "api_url must look like https://fleet.example.com,"),
-        ("ca_path", "/nowhere.pem", "ca_path /nowhere.pem holds no certificates that can be read."),
+        ("api_url", "https://me:secret@fleet.example.com", "api_url must not hold a user name or a password"),
+        ("ca_path", "/nowhere.pem", f"GET {ROLLOUTS} failed: ca_path /nowhere.pem does not exist. Nothing was sent."),
         ("intervall", 3, "There is no option intervall; there are api_url,"),
     ],
 )
@@ -176,7 +186,7 @@ def test_an_option_that_cannot_be_used_is_told_in_one_sentence(
 
 def test_documentation_and_code_agree() -> None:
     documented = yaml.safe_load(source["DOCUMENTATION"])["options"]
-    settings = source["read_settings"](GOOD, {})
+    settings = read_settings(GOOD, {})
     assert set(documented) == set(settings._fields) | {"feedback"}
     for name, option in documented.items():
         if "default" in option and name not in ("feedback", "watermark"):
@@ -188,16 +198,16 @@ def test_documentation_and_code_agree() -> None:
     schema = json.loads((EXTENSION / "schemas" / "fleet.json").read_text())
     kinds = [kind for case in schema["oneOf"] for kind in case["properties"]["type"].get("enum", [])]
     kinds += [case["properties"]["type"]["const"] for case in schema["oneOf"] if "const" in case["properties"]["type"]]
-    assert sorted(kinds) == sorted(source["EVENTS"])
+    assert sorted(kinds) == sorted(EVENTS)
     for example in yaml.safe_load(source["EXAMPLES"]):
-        source["read_settings"]({**GOOD, **example["fleetops.agents.fleet"]}, {})
+        read_settings({**GOOD, **example["fleetops.agents.fleet"]}, {})
 
 
 def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path: Path) -> None:
-    mark, watermark = tmp_path / "mark", source["Watermark"]
+    mark = tmp_path / "mark"
 
     def refusal() -> str:
-        with pytest.raises(SourceError) as problem, watermark(mark, "https://here"):
+        with pytest.raises(SourceError) as problem, Watermark(mark, "https://here"):
             pass
         return str(problem.value)
 
@@ -210,13 +220,13 @@ def test_a_watermark_file_that_cannot_be_used_is_told_and_left_as_it_is(tmp_path
     assert refusal() == (
         f"The watermark file {mark} belongs to https://there, not to https://here; name another (watermark)."
     )
-    with watermark(mark, "https://there"):
+    with Watermark(mark, "https://there"):
         assert "is in use by another ansible-rulebook; give each its own" in refusal()
     assert mark.read_text().endswith('"outbox": []}')
     folder = tmp_path / "file" / "mark"
     folder.parent.write_text("")
     with pytest.raises(SourceError, match=r"cannot be used: (Not a directory|File exists)"):
-        watermark(folder, "https://here").__enter__()
+        Watermark(folder, "https://here").__enter__()
 
 
 # Answers that the simulator never gives
@@ -232,11 +242,11 @@ def refusal_of(room: CrookedServer, tmp_path: Path, **more: Any) -> str:
 def test_the_key_goes_to_no_other_server_and_into_no_event(tmp_path: Path) -> None:
     with crooked_server() as room:
         room.says(None, 302, Location="https://elsewhere.example.com")
-        assert "was redirected, and the key goes nowhere else" in refusal_of(room, tmp_path)
+        assert "so that the key goes to no other server." in refusal_of(room, tmp_path)
         room.says({"detail": "no role for key-of-a-test"}, 403)
-        assert "HTTP 403: no role for ***. The key's role does not allow it." in refusal_of(room, tmp_path)
+        assert "HTTP 403: no role for ********. The key's role does not allow this" in refusal_of(room, tmp_path)
         room.says({"detail": "Not Found"}, 404)
-        assert "serves no instance ops API." in refusal_of(room, tmp_path)
+        assert "The path in api_url (FLEETOPS_API_URL) may be wrong" in refusal_of(room, tmp_path)
 
         row = {"id": "r", "status": "failed", "created_at": moment(1), "completed_at": moment(2), "total_targets": 1}
         told = {"target_id": "t", "instance_id": "i", "instance_hostname": "key-of-a-test", "status": "failed"}
@@ -271,8 +281,8 @@ def test_tls_is_checked(tmp_path: Path) -> None:
     with crooked_server(context) as room:
         room.says({"detail": "no"}, 401)
         said = refusal_of(room, tmp_path)
-        assert said.startswith(f"The certificate of {room.url} was refused: self-signed certificate")
-        assert said.endswith("Check it, ca_path or validate_certs.")
+        assert f"GET {ROLLOUTS} failed: no trusted TLS connection:" in said and "self-signed certificate" in said
+        assert said.endswith("Check the server's certificate, ca_path or validate_certs.")
         assert room.seen == []
         assert "HTTP 401" in refusal_of(room, tmp_path, ca_path=str(tmp_path / "cert.pem"))
         assert "HTTP 401" in refusal_of(room, tmp_path, validate_certs="no")

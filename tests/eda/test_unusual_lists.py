@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.eda.following import Rules, following, source, until
+from tests.eda.following import Rules, following, until
 from tests.second_api.api import KEY, SecondApi, second_api
 
 
@@ -62,17 +62,3 @@ def test_a_new_rollout_is_told(quirk: dict[str, Any], tmp_path: Path) -> None:
             return {event["rollout"]["id"] for event in rules.events if event.get("rollout")} - set(rollouts)
 
         assert asyncio.run(go()) == set()
-
-
-# reports/2026-11 D3
-@pytest.mark.parametrize(
-    ("text", "at"),
-    [
-        ("9999-12-31T23:59:59-12:00", None), ("0001-01-01", None), (2**63, None), (10**400, None), (float("nan"), None),
-        (True, None), (-5, None), (1764201600000, 1764201600.0), ("1764201600", 1764201600.0),
-        ("1710120112345", 1710120112.345),
-    ],
-)  # fmt: skip
-def test_times_that_can_be_none_are_unknown(text: Any, at: float | None) -> None:
-    assert source["epoch"](text) == at
-    assert (source["iso"](text) is None) == (at is None)

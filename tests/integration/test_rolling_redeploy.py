@@ -12,10 +12,15 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.collect.run_logs.spools import sync_spools
+from console.record.read.evidence import evidence
+from console.record.read.runs import runs
+from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 
@@ -151,7 +156,7 @@ def test_a_policy_below_one_refuses_the_play(run_playbook: Run) -> None:
 
 # behaviour 3.5, row 16
 def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_once(
-    run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
+    run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]], tmp_path: Path
 ) -> None:
     with running_simulator(instances=7, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
 
@@ -186,6 +191,16 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
             assert moment(), moment.__name__
             os.killpg(victim.pid, signal.SIGKILL)
             victim.wait()
+
+        # What each run had decided before it was killed is in the record.
+        database = tmp_path / "console.db"
+        with open_store(database) as store:
+            sync_spools(store, tmp_path / "spool", now=time.time)
+        lost, _total = runs(database)
+        assert list(lost["status"]) == ["lost"] * 4
+        kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
+        assert [found[:2] for found in kinds[1:]] == [["plan", "gate"]] * 3
+        assert not any("report" in found for found in kinds)
 
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
         assert run.rc == 0, run.output

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
 from console.collect.jobs.facts import Job
 from console.collect.run_events import RunReader
@@ -49,6 +50,9 @@ def as_run_log(event: Any, redactor: Redactor) -> Any:
     if name == "runner_on_skipped":
         data.pop("res", None)
     elif name in _WITH_RESULT and isinstance(data.get("res"), Mapping):
+        action = data.get("resolved_action") or data.get("task_action")
+        if found := evidence_of(str(name), action, data["res"], RESULT_MOST, redactor):
+            data["fleetops_evidence"] = found
         data["res"] = _kept(data["res"], str(name), redactor)
     elif name == "playbook_on_task_start":
         # ansible-runner marks handlers so, and nothing else.

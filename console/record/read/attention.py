@@ -5,104 +5,137 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from console.record.read.failing import Failing, failing_in_runs, failing_targets
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness
+from console.record.read.operation_facts import name_of
 from console.record.read.stuck import COLUMNS, StuckRules, unmoved, waiting_for_window
 from console.text import times
 
 STUCK_SECONDS = 600.0
 RECENT_SECONDS = 14 * 86400.0
+HOSTS_NAMED = 6
 
-
-# The same failure in several rollouts is one entry. It links to the rollout with most of them and names a host of it.
-_BAD_TARGETS = """
-WITH recent AS (
-  SELECT tenant, rollout_id FROM rollouts
-  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT 500
-), bad AS (
-  SELECT t.*, coalesce(t.hostname, t.instance_id, t.target_id) AS host
-  FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
-  WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
-    SELECT 1 FROM rollout_targets later
-    WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
-), by_rollout AS (
-  SELECT status, coalesce(msg_fp, error_message, '') AS kind, rollout_id, count(*) AS targets, min(host) AS first_host,
-         max(coalesce(completed_at, created_at)) AS at, substr(max(error_message), 1, 300) AS detail
-  FROM bad GROUP BY status, kind, tenant, rollout_id
-), ranked AS (
-  SELECT *, sum(targets) OVER alike AS n, count(*) OVER alike AS rollouts,
-         row_number() OVER (PARTITION BY status, kind ORDER BY targets DESC, at DESC, rollout_id) AS place
-  FROM by_rollout WINDOW alike AS (PARTITION BY status, kind)
-)
-SELECT * FROM ranked WHERE place = 1 ORDER BY status = 'uncertain' DESC, n DESC LIMIT 20
-"""
 
 # SQLite takes the bare columns from the row of min().
 _UNHEALTHY = """
-SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, s.checked_at,
-       min(coalesce(i.hostname, s.instance_id)) AS first_host
+SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
+       min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
+       AS hosts
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
 WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', '')
 GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 20
 """
 
-_BAD_RUNS = """
-SELECT run_id, status, playbook, started_at, heartbeat_at, failed, unreachable, dropped_events,
-       (SELECT CASE instr(h.msg, h.host) WHEN 1 THEN '' ELSE h.host || ': ' END || substr(h.msg, 1, 300)
-        FROM host_results h INDEXED BY host_results_trouble
-        WHERE h.run_id = r.run_id AND h.status IN ('failed', 'unreachable') ORDER BY h.counter LIMIT 1) AS first_failure
-FROM runs r
-WHERE started_at >= :since AND (
-  (status IN ('failed', 'lost', 'unknown') AND NOT EXISTS (
-     SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
-     AND later.status = 'successful' AND later.check_mode IS r.check_mode))
-  OR (status = 'running' AND heartbeat_at < :quiet)
-  OR dropped_events > 0)
+_DOUBTFUL_RUNS = """
+SELECT run_id, status, playbook, started_at, heartbeat_at, dropped_events FROM runs r
+WHERE started_at >= :since AND ((status = 'running' AND heartbeat_at < :quiet) OR dropped_events > 0)
 ORDER BY started_at DESC LIMIT 20
 """
 
 
-Entry = tuple[str, str, str, float | None, str, str]
+@dataclass(frozen=True)
+class Entry:
+    """One cause, in the columns of :func:`attention`."""
+
+    status: str
+    title: str
+    detail: str = ""
+    at: float | None = None
+    page: str = ""
+    id: str = ""
+    instances: int = 0
+    hosts: tuple[str, ...] = ()
+    operations: int = 0
 
 
 def attention(path: Path, now: float) -> pd.DataFrame:
-    """What needs attention: stuck, uncertain, failed, unhealthy, waiting for the window, bad runs, stale data.
+    """What needs attention, one entry a cause: what is stuck, uncertain, failed, unhealthy or waiting for the window,
+    runs that ended badly, stale data.
 
-    Columns: status (a key of text.statuses.LOOKS), title, detail (machine text or ''), at, page ('rollout', 'run',
-    'instance', 'instances' or ''), id (of the page; for 'instances' the health that they have in common).
-    A failed target counts while it is the newest of its instance; a failed run until the playbook succeeds later; an
-    instance is unhealthy by its newest health check, whenever that was.
+    Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause: machine text
+    or ''), at (since when), page ('rollout', 'run', 'instance', 'instances' or '': where to act), id (of the page; for
+    'instances' the health that they have in common), instances (how many), hosts (the first of their names, a tuple),
+    operations (how many left them so).
+
+    A failed run is told of by the instances that it left failed. An entry lasts until all of them have recovered, by
+    whatever means: a failed deploy by a later success, or by being current when its versions were read since; a failed
+    restart also by being healthy since; an instance is unhealthy by its newest health check.
     """
     fresh = freshness(path)
+    runs_at = fresh.runs_at or now
     rows: list[Entry] = []
     with reading(path) as conn:
+        targets = failing_targets(conn, now - RECENT_SECONDS)
+        in_runs, bad_runs = failing_in_runs(conn, now - RECENT_SECONDS, targets)
         rows += _unmoved(conn, fresh, now)
-        for r in dicts(conn, _BAD_TARGETS, {"since": now - RECENT_SECONDS}):
-            where = f"in {r['rollouts']:,} rollouts" if r["rollouts"] > 1 else ""
-            rows.append((r["status"], _counted(r, where), r["detail"] or "", r["at"], "rollout", r["rollout_id"]))
+        rows += by_cause([*targets, *in_runs])
         rows += _unhealthy(conn)
         for r in waiting_for_window(conn, fresh, now):
-            title = _counted({"first_host": r["host"], "n": r["targets"]}, "waiting for the window")
-            rows.append(("queued", title, r["why"], r["at"], "rollout", r["rollout_id"]))
-        for r in dicts(
-            conn, _BAD_RUNS, {"since": now - RECENT_SECONDS, "quiet": (fresh.runs_at or now) - STUCK_SECONDS}
-        ):
-            rows.append((r["status"], *_run_trouble(r, fresh.runs_at or now), r["started_at"], "run", r["run_id"]))
+            title = _counted(r["host"], r["targets"], "waiting for the window")
+            rows.append(
+                Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],))
+            )
+        rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs[:20]]
+        doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
+        for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
+            title = _doubt(r, runs_at)
+            rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
         gaps = _gaps(conn)
-    return pd.DataFrame(rows + _stale(fresh, now) + gaps, columns=["status", "title", "detail", "at", "page", "id"])
+    columns = [field.name for field in fields(Entry)]
+    frame = pd.DataFrame([astuple(entry) for entry in rows + _stale(fresh, now) + gaps], columns=columns, dtype=object)
+    frame["at"] = frame["at"].astype(float)
+    for column in ("instances", "operations"):
+        frame[column] = frame[column].astype("int64")
+    return frame
+
+
+def by_cause(failing: Sequence[Failing]) -> list[Entry]:
+    """Instances in trouble, one entry for each status and cause: uncertain ones first, then the most instances."""
+    groups: dict[tuple[str, str], list[Failing]] = {}
+    for one_of in failing:
+        groups.setdefault((one_of.status, one_of.cause), []).append(one_of)
+    found = []
+    for (status, _cause), alike in groups.items():
+        hosts = sorted({one_of.host for one_of in alike})
+        counted = Counter((one_of.kind, one_of.key) for one_of in alike)
+        # Where most of them are, of equals the newest.
+        newest = {(one_of.kind, one_of.key): one_of.at or 0.0 for one_of in alike}
+        page, key = max(counted, key=lambda place: (counted[place], newest[place], place))
+        if len(hosts) == 1 and alike[0].instance_id:
+            page, key = "instance", alike[0].instance_id
+        what = {"failed": "failed", "uncertain": "uncertain"}[status]
+        where = f" in {len(counted):,} operations" if len(counted) > 1 else ""
+        title = f"{hosts[0]} {'is uncertain' if what == 'uncertain' else what}"
+        if len(hosts) > 1:
+            title = f"{len(hosts):,} instances {'are uncertain' if what == 'uncertain' else what}"
+        detail = max((one_of for one_of in alike), key=lambda one_of: one_of.at or 0.0).message[:300]
+        since = min((one_of.at for one_of in alike if one_of.at is not None), default=None)
+        found.append(
+            Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))
+        )
+    found.sort(key=lambda entry: (entry.status != "uncertain", -entry.instances, entry.detail))
+    return found[:20]
 
 
 def _unhealthy(conn: sqlite3.Connection) -> list[Entry]:
     found: list[Entry] = []
     for r in dicts(conn, _UNHEALTHY, {}):
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", r["health"])
-        found.append((r["health"], _counted(r), r["trouble"], r["checked_at"], *where))
+        said = r["health"].replace("_", " ")
+        title = f"{r['first_host']} is {said}" if r["n"] == 1 else f"{r['n']:,} instances are {said}"
+        hosts = tuple(sorted(json.loads(r["hosts"]))[:HOSTS_NAMED])
+        found.append(Entry(r["health"], title, r["trouble"], r["at"], *where, r["n"], hosts))
     return found
 
 
@@ -117,22 +150,18 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
             title = f"{whose} API was last read {times.rounded(now - (looks[0].at or 0))} ago"
             others = len(looks) - 1
             were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
-            found.append(("unknown", title, were if others else "", looks[0].at, "", ""))
+            found.append(Entry("unknown", title, were if others else "", looks[0].at))
     # After the stale tenants: a page that shows only the first entries of a kind must show those.
-    return found + [
-        ("error", "The last sync could not read everything", error, newest, "", "") for error in fresh.errors
-    ]
+    return found + [Entry("error", "The last sync could not read everything", error, newest) for error in fresh.errors]
 
 
 def _gaps(conn: sqlite3.Connection) -> list[Entry]:
     return [
-        (
+        Entry(
             "unknown",
             "Actions of an instance are missing" if r["source"] == "actions" else "Audit events are missing",
             f"Between two syncs there were more than could be read: {r['scope']}",
             r["gap_from"],
-            "",
-            "",
         )
         for r in dicts(
             conn, "SELECT source, scope, gap_from FROM ingest_cursors WHERE gap_from IS NOT NULL LIMIT 5", {}
@@ -149,34 +178,26 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
         entry["n"] += one_row["targets"]
     said = {"in progress": "in progress for", "queued": "due and not started for"}
     return [
-        (
+        Entry(
             "stuck",
-            _counted({"first_host": e["host"], "n": e["n"]}, f"{said[rule]} {times.rounded(e['for_s'] or 0)}"),
+            _counted(e["host"], e["n"], f"{said[rule]} {times.rounded(e['for_s'] or 0)}"),
             f"It may be stuck. {e['why']}",
             e["since_at"],
             "rollout",
             rollout_id,
+            e["n"],
+            (e["host"],),
         )
         for (rollout_id, rule), e in list(found.items())[:20]
     ]
 
 
-def _counted(row: dict[str, Any], what: str = "") -> str:
-    others = row["n"] - 1
-    more = f" and {others:,} more instance{'s' if others > 1 else ''}" if others else ""
-    return f"{row['first_host']}{more}" + (f": {what}" if what else "")
+def _counted(host: str, n: int, what: str) -> str:
+    return f"{host if n == 1 else f'{n:,} instances'}: {what}"
 
 
-def _run_trouble(row: dict[str, Any], now: float) -> tuple[str, str]:
-    name = Path(row["playbook"] or "a playbook").name
+def _doubt(row: dict[str, Any], now: float) -> str:
+    name = name_of(row["playbook"]) or "a playbook"
     if row["status"] == "running":
-        return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}", ""
-    if row["status"] in ("failed", "lost", "unknown"):
-        bad = row["failed"] + row["unreachable"]
-        words = [f"{row[word]:,} {word}" for word in ("failed", "unreachable") if row[word]]
-        counts = f"{' and '.join(words)} task result{'s' if bad > 1 else ''}" if bad else ""
-        first = f"First, {row['first_failure']}" if row["first_failure"] else ""
-        detail = ". ".join(part for part in (counts, first) if part)
-        why = {"lost": ": its process ended without a recap", "unknown": ": its state is unknown"}
-        return name + why.get(row["status"], ""), detail
-    return f"{name}: {row['dropped_events']:,} events of this run could not be read", ""
+        return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}"
+    return f"{name}: {row['dropped_events']:,} events of this run could not be read"

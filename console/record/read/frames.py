@@ -95,7 +95,12 @@ def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[di
     """All rows, one dictionary each."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
-    return [_with_times(names, row) for row in cursor]
+    times = [name for name in names if _is_time(name)]
+    rows = [dict(zip(names, values, strict=True)) for values in cursor]
+    for name in times:
+        for row in rows:
+            row[name] = _time(row[name])
+    return rows
 
 
 def _with_times(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) ->
     """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
     found = []
     for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
-        window, _slots = _policy(conn, tenant)
+        window, _slots = tenant_policy(conn, tenant)
         if not window.is_open(at):
             for r in dicts(conn, _WAITING, {"tenant": tenant}):
                 found.append({**r, "why": window.sentence(at)})
@@ -156,7 +156,7 @@ def _row(
 
 
 def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
-    window, slots = _policy(conn, tenant)
+    window, slots = tenant_policy(conn, tenant)
     opened = opened_at(window, as_of)
     active = conn.execute(
         "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
@@ -173,7 +173,7 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
     ]
 
 
-def _policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
     """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
     limit: then nothing may be started."""
     row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})

@@ -21,6 +21,7 @@ from console.record.schema import (
     audit_fleet,
     audit_newest,
     console_audit,
+    evidence,
     instances,
     jobs,
     rollouts,
@@ -126,3 +127,9 @@ def _times(db: Database) -> None:
 def _audit_fleet_daily(db: Database) -> None:
     """The fleet's audit events counted by day only; the counts by hour are dropped."""
     _run(db, *audit_fleet.STATEMENTS)
+
+
+@migrations(name="0014_run_evidence")
+def _run_evidence(db: Database) -> None:
+    """The plan, the gates and the report of each run."""
+    _run(db, *evidence.STATEMENTS)

@@ -51,6 +51,7 @@ STATEMENTS = (
     "CREATE INDEX runs_started ON runs (started_at)",
     "CREATE INDEX runs_open ON runs (status) WHERE ended_at IS NULL",
     # kind: rollout, target, instance, task (a worker's task id) or action; ref: that id.
+    # A rollout that the run followed, and somebody else had started, has a second row of kind adopted.
     # counter and host: the first result of the run that names it (both empty for set_stats data).
     """
     CREATE TABLE run_links (

@@ -24,6 +24,7 @@ _PARTS = {
     "plays": ("run_id", "counter"),
     "tasks": ("run_id", "counter"),
     "host_results": ("run_id", "counter"),
+    "run_evidence": ("run_id", "counter"),
     "run_links": ("run_id", "kind", "ref"),
     "run_hosts": ("run_id", "host"),
     "run_in_flight": ("run_id", "host"),

@@ -13,7 +13,7 @@ from console.record.write.tables import Tables
 
 
 class Runs:
-    """Tables runs, plays, tasks, host_results, run_links, run_in_flight, run_hosts."""
+    """Tables runs, plays, tasks, host_results, run_evidence, run_links, run_in_flight, run_hosts."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -22,7 +22,8 @@ class Runs:
         """Store what some of a run's events say, and its recap so far."""
         run_id = rows.run["run_id"]
         self._tables.upsert("runs", ("run_id",), [rows.run])
-        for table, part in (("plays", rows.plays), ("tasks", rows.tasks), ("host_results", rows.results)):
+        parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
+        for table, part in parts.items():
             self._tables.upsert(table, ("run_id", "counter"), part)
         self._put_links(rows.links)
         self._tables.replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)

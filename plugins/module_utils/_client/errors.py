@@ -36,6 +36,7 @@ class ApiError(Exception):
     ``detail``: what the server said, as text that a terminal may be sent. ``request_id``: the server's id of the call,
     if it sent one.
     ``ambiguous``: the call may have been carried out although no usable answer came (behaviour 2.5).
+    ``refused``: the same call would fail again. ``retry_after``: seconds for which the server asked to wait, or None.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class ApiError(Exception):
         self.request_id = None if request_id is None else printable(request_id)
         self.ambiguous = ambiguous
         self.attempts = attempts
+        self.refused = False
+        self.retry_after: float | None = None
         super().__init__(self.sentence())
 
     def sentence(self) -> str:

@@ -186,6 +186,7 @@ class Transport:
             if not may_repeat(endpoint.repeat, outcome, attempt, self.settings.retries):
                 error.attempts = attempt
                 error.ambiguous = endpoint.writes and outcome is Outcome.UNKNOWN
+                error.refused, error.retry_after = outcome is Outcome.REFUSED, retry_after
                 error.args = (error.sentence(),)
                 raise error
             pause = pause_before_repeat(attempt, retry_after, self._jitter())

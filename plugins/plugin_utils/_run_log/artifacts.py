@@ -15,27 +15,29 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results i
 
 # A mapping with more members is a table (an entry for each host), not a record with fields.
 _MOST_FIELDS = 64
+_NO_LIMIT = 1 << 31
 # Tried in this order until it fits: the most entries of a list or a table, the most characters of a text.
 _STEPS = (
-    (1 << 31, 1 << 31),
+    (_NO_LIMIT, _NO_LIMIT),
     *((entries, 8192) for entries in (1000, 500, 200, 100, 50, 20, 10, 5)),
     *((2, 2048), (1, 1024), (0, 1024), (0, 256)),
 )
 _DEEPEST = 40
 
 
-def cut_artifacts(data: Any, limit: int, redactor: Redactor) -> Any:
+def cut_artifacts(data: Any, limit: int, redactor: Redactor, longest_text: int = _NO_LIMIT) -> Any:
     """``data`` if its JSON has at most ``limit`` bytes, else as much of it as fits; ``redactor`` has seen it already.
 
-    Of a record all scalars stay, a list or a table (such as reasons by host) keeps its first entries. What was cut has
+    Of a record all scalars stay. If the whole does not fit, a text of more than ``longest_text`` characters becomes
+    shorter first; then a list or a table (such as reasons by host) keeps its first entries. What was cut has
     ``truncated: true`` beside it, and under ``left_out`` the full length of each list, by its place
     (``fleetops_report.updated``). Only artifacts of thousands of scalars come to ``{"truncated": true}``.
     """
     if not data or _fits(data, limit, redactor):
         return data
-    for entries, characters in _STEPS if isinstance(data, Mapping) else ():
+    for entries, most in _STEPS if isinstance(data, Mapping) else ():
         left_out: dict[str, int] = {}
-        cut = {**_record(data, entries, characters, "", left_out, 0), "truncated": True}
+        cut = {**_record(data, entries, min(most, longest_text), "", left_out, 0), "truncated": True}
         if _fits(whole := {**cut, "left_out": left_out}, limit, redactor):
             return whole
         # So many lists that their names are too long.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
@@ -38,6 +39,9 @@ _IDS = (
     "total",
 )
 _CORE = frozenset(_STATUS + _IDS)
+# Kept besides of a result that was looked up at the server, or is that of an operation somebody else began: it may have
+# changed nothing itself.
+_OUTCOME = ("reconciled", "evidence", "before", "after")
 _LONGEST_ID = 256
 
 # Never kept, at any depth: a module's arguments and whole facts.
@@ -53,21 +57,20 @@ _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_s
 # Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
 _MARGIN = 16384
 _DEEPEST = 40
-_UNCHANGED = '{"changed":false}'
 
 
 def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Redactor) -> dict[str, Any]:
     """The part of ``result`` that may be stored for ``event``, scrubbed, at most ``limit`` bytes of JSON.
 
-    Failed, unreachable and changed results are kept whole but for arguments and facts; of all others the status
-    and known ids remain. ``no_log`` results stay censored. A result over ``limit`` has ``truncated: true`` and its
-    core, ``msg`` and ``error`` first, as far as there is room.
+    Failed, unreachable and changed results are kept whole but for arguments and facts; of all others the status,
+    known ids and outcomes remain. ``no_log`` results stay censored. A result over ``limit`` has ``truncated: true``
+    and its core, ``msg`` and ``error`` first, as far as there is room.
     """
-    if _is_censored(result):
+    if is_censored(result):
         return _censored(result)
     core = _core(result, redactor)
     if not is_kept_whole(result, event):
-        return core
+        return _with_outcome(result, core, limit, redactor)
     if not any(isinstance(value, str) and len(value) > limit for value in result.values()):
         whole = redactor.scrub(_without_arguments(result, redactor))
         if len(dump(whole, redactor)) <= limit:
@@ -77,25 +80,25 @@ def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Red
 
 def is_kept_whole(result: Mapping[str, Any], event: str) -> bool:
     """Whether more of ``result`` is stored than its status and ids."""
-    return (event in _FULL_EVENTS or bool(result.get("changed"))) and not _is_censored(result)
+    return (event in _FULL_EVENTS or bool(result.get("changed"))) and not is_censored(result)
 
 
-def result_text(result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor) -> str:
-    """The ``res`` of an event as JSON; of a result that JSON cannot say, the status and ids alone."""
+def storable_result(
+    result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor
+) -> dict[str, Any] | None:
+    """``kept_result``; the status and ids only of a result that JSON cannot represent; None if there is no result."""
     if result is None:
-        return "null"
+        return None
     try:
-        kept = kept_result(result, event, limit, redactor)
-        # What nearly every result comes to.
-        return _UNCHANGED if len(kept) == 1 and kept.get("changed") is False else dump(kept, redactor)
+        return kept_result(result, event, limit, redactor)
     except (TypeError, ValueError, RecursionError):
-        # NaN, or itself inside itself.
-        return dump({**core_result(result, redactor), "truncated": True}, redactor)
+        # A NaN, or a value that contains itself.
+        return {**core_result(result, redactor), "truncated": True}
 
 
 def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Status and ids alone: for results that cannot be written otherwise."""
-    return _censored(result) if _is_censored(result) else _core(result, redactor)
+    return _censored(result) if is_censored(result) else _core(result, redactor)
 
 
 def dump(value: Any, redactor: Redactor) -> str:
@@ -130,26 +133,35 @@ def plain_value(redactor: Redactor) -> Callable[[Any], Any]:
     return plain
 
 
-def _is_censored(result: Mapping[str, Any]) -> bool:
+def is_censored(result: Mapping[str, Any]) -> bool:
+    """Whether Ansible hides the result because of no_log."""
     return bool(result.get("_ansible_no_log")) or "censored" in result
 
 
 def _censored(result: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {"censored": CENSORED}
+    kept: dict[str, Any] = {"censored": CENSORED}
     kept.update({key: bool(result[key]) for key in ("changed", "failed", "unreachable", "skipped") if key in result})
     kept.update({key: result[key] for key in ("attempts", "retries") if isinstance(result.get(key), int)})
     return kept
 
 
 def _core(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in result.items():
         if key in _CORE:
             if isinstance(value, str):
                 kept[key] = redactor.text(value)[:_LONGEST_ID]
-            elif value is None or isinstance(value, (bool, int, float)):
+            elif value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
                 kept[key] = value
     return kept
+
+
+def _with_outcome(result: Mapping[str, Any], core: dict[str, Any], limit: int, redactor: Redactor) -> dict[str, Any]:
+    """``core`` with how the outcome was found, if there is room for it; else it is marked with ``truncated``."""
+    if not result.get("adopted") and not result.get("reconciled"):
+        return core
+    whole = {**core, **redactor.scrub({key: _stripped(result[key]) for key in _OUTCOME if key in result})}
+    return whole if len(dump(whole, redactor)) <= limit else {**core, "truncated": True}
 
 
 def _without_arguments(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def _item(item: Any, redactor: Redactor) -> Any:
     """One item of a loop, by the same rule as a result of its own."""
     if not isinstance(item, Mapping):
         return _stripped(item)
-    if _is_censored(item):
+    if is_censored(item):
         return _censored(item)
     if any(item.get(sign) for sign in _NOT_JUST_OK):
         return _without_arguments(item, redactor)

@@ -15,6 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from console.collect.jobs.events import JobReader, as_run_log
+from console.collect.jobs.facts import runner_job
 from console.collect.run_events import EventError, RunReader
 from console.collect.task_results import RESULT_MOST
 from console.text.message_fingerprint import fingerprint, normalised
@@ -199,6 +202,55 @@ def test_what_is_kept_of_results() -> None:
     assert told["truncated"] == 1
 
 
+GATE = {
+    "changed": False,
+    "verdict": "fail",
+    "go": False,
+    "reasons": ["1 instance failed (h1), the key was key-7f3a."],
+    "checks": [
+        {"name": "budget", "verdict": "fail", "reason": "1 instance failed (h1).", "failed": 1, "max_failed": 0}
+    ],
+    "waited_seconds": 0.1,
+    "invocation": {"module_args": {"api_key": "key-7f3a"}},
+}
+
+
+def test_a_gate_becomes_evidence_with_its_batch_from_the_run_log_and_from_a_job_alike() -> None:
+    redactor = Redactor(["key-7f3a"])
+    job = runner_job("1-runner-x", "1", "failed", 2, ["ansible-playbook", "x.yml"], {})
+    imported, read = JobReader(job, state=None, redactor=redactor), reader(redactor=redactor)
+    action = {"task_action": "rollout_gate", "resolved_action": "fleetops.agents.rollout_gate"}
+    for counter in (1, 3, 5):
+        start = event(counter, "playbook_on_play_start", play_uuid=f"p_{counter}")
+        gate = result(counter + 1, "runner_on_ok", GATE, end=f"2026-11-24T10:00:0{counter}+00:00", **action)
+        imported.feed(start)
+        imported.feed(gate)
+        # The same event as the callback writes it.
+        read.feed(start)
+        read.feed(as_run_log(gate, redactor))
+    found, of_job = read.take().evidence, imported.take().evidence
+    assert [{**row, "run_id": "r"} for row in of_job] == found
+    assert [(row["counter"], row["kind"], row["batch"], row["verdict"]) for row in found] == [
+        (2, "gate", 1, "fail"),
+        (4, "gate", 2, "fail"),
+        (6, "gate", 3, "fail"),
+    ]
+    assert [row["at"] % 60 for row in found] == [1.0, 3.0, 5.0]
+    document = json.loads(found[0]["document_json"])
+    assert document["reasons"] == ["1 instance failed (h1), the key was ********."]
+    assert (document["checks"], document["waited_seconds"]) == (GATE["checks"], 0.1)
+    assert "module_args" not in found[0]["document_json"]
+
+
+def test_only_what_is_evidence_becomes_a_row() -> None:
+    read = reader()
+    strange = ["x", {}, {"kind": "gate"}, {"kind": "other", "document": {"a": 1}}, {"kind": "gate", "document": "x"}]
+    for counter, found in enumerate(strange, 1):
+        read.feed(result(counter, "runner_on_ok", {}, fleetops_evidence=found))
+    rows = read.take()
+    assert (len(rows.results), rows.evidence) == (len(strange), [])
+
+
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _TEXT,
@@ -214,7 +266,17 @@ _NAMES = (
 )
 _NAMES += ("runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_retry")
 _KEYS = ("host", "res", "task", "task_uuid", "play_uuid", "batch", "batch_hosts", "start", "end", "duration", "ok")
-_KEYS += ("artifact_data", "fleetops_run", "processed", "ignore_errors", "failures", "playbook", "name")
+_KEYS += (
+    "artifact_data",
+    "fleetops_evidence",
+    "resolved_action",
+    "fleetops_run",
+    "processed",
+    "ignore_errors",
+    "failures",
+    "playbook",
+    "name",
+)
 _ABOUT = st.dictionaries(
     st.sampled_from(["user", "forks", "tags", "limit", "started_at", "check_mode"]), _JSON, max_size=4
 )

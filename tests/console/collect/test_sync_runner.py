@@ -22,6 +22,7 @@ from console.collect.jobs.facts import runner_job
 from console.collect.jobs.import_job import ImportReport
 from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
 from console.collect.run_logs.spools import sync_spools
+from console.record.read.evidence import evidence
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT
 from tests.console.support.facts import dump, rows, wrong_types
@@ -29,7 +30,7 @@ from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.playbook
 
-RUN_TABLES = ("plays", "tasks", "host_results", "run_links", "run_hosts", "run_in_flight")
+RUN_TABLES = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_hosts", "run_in_flight")
 COUNTERS = ("counter", "play_counter", "task_counter")
 HOST = "agent-002.ams3.fleet.example"
 # Two callbacks of one process, called one after the other.
@@ -128,7 +129,7 @@ def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made,
         assert len(ours) == len(theirs), table
         assert ours or table == "run_in_flight", table
         for logged_row, imported in zip(ours, theirs, strict=True):
-            for name in ("started_at", "ended_at", "duration_s"):
+            for name in ("started_at", "ended_at", "duration_s", "at"):
                 one, other = logged_row.pop(name, None), imported.pop(name, None)
                 assert (one is None) == (other is None), (table, name)
                 assert one is None or abs(one - other) < NEAR_S, (table, name)
@@ -147,6 +148,15 @@ def test_what_is_imported_equals_what_the_callback_logged_row_by_row(made: Made,
     same = set(ours) - only_logged - times - counted
     assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
     assert (theirs["job_id"], theirs["dropped_events"]) == ("7", 0)
+    plan, canary, second, report = evidence(whole, theirs["run_id"])
+    assert [row["kind"] for row in (plan, canary, second, report)] == ["plan", "gate", "gate", "report"]
+    assert (plan["document"]["counts"]["planned"], plan["batch"], plan["verdict"]) == (3, None, None)
+    assert plan["document"]["plan_hash"] == json.loads(theirs["stats_json"])["fleetops_report"]["plan_hash"]
+    assert [(gate["batch"], gate["verdict"]) for gate in (canary, second)] == [(1, "pass"), (2, "pass")]
+    assert {check["name"] for check in second["checks"]} >= {"budget", "window", "foreign_rollout", "health"}
+    assert next(check["asked"] for check in second["checks"] if check["name"] == "health") == 3
+    assert (report["document"]["counts"]["failed"], report["document"]["failed"]) == (1, [HOST])
+    assert theirs["started_at"] < plan["at"] < canary["at"] < second["at"] < report["at"] < theirs["ended_at"]
     assert wrong_types(whole) == []
     # The artifacts hold the run's whole environment.
     assert made.key in (made.run / "command").read_text()

@@ -17,12 +17,11 @@ import pytest
 
 from console.collect.api.instance_records import health_rows
 from console.record import opening
-from console.record.read import attention, audit, frames, freshness, rollouts, runs
+from console.record.read import attention, audit, fleet, frames, freshness, operation, operations, rollouts, runs
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import (
     FLEET,
-    HOSTILE,
     LOST,
     OPEN,
     REASON,
@@ -152,7 +151,7 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
         store.put_tenant(TENANT, NOW)
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
         store.put_rollouts([rollout_read(one, [bad], "failed", created, created + 60)])
-    assert titles(path) == [host_name(5)]
+    assert titles(path) == [f"{host_name(5)} failed"]
     assert attention.attention(path, NOW)["detail"].tolist() == [REASON]
     # The same instance succeeds later: nothing to look at.
     two = ident(2, 0xAB)
@@ -176,20 +175,23 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     assert found["status"].tolist()[-2:] == ["unknown", "error"]
 
 
-def test_a_lost_run_without_counters_says_its_first_failure_alone(tmp_path: Path) -> None:
+def test_a_lost_run_is_told_of_by_the_instance_that_failed_in_it(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
     run = {"run_id": "r1", "source": "callback", "status": "lost", "playbook": "reboot.yml", "started_at": NOW - 90}
     failed = {"run_id": "r1", "counter": 1, "host": "a", "kind": "result", "status": "failed", "msg": "no route"}
     with open_store(path) as store:
         store.put_run(RunRows(run, results=[failed]), Cursor("spool", "f", position=1), after=None)
-    with sqlite3.connect(path) as conn:
-        conn.execute("UPDATE runs SET failed = 0, unreachable = 0")
-    assert attention.attention(path, NOW)["detail"].tolist() == ["First, a: no route"]
+    (found,) = attention.attention(path, NOW).itertuples()
+    assert (found.status, found.title, found.detail) == ("failed", "a failed", "no route")
+    assert (found.page, found.id, found.hosts) == ("run", "r1", ("a",))
 
 
-def test_a_failed_run_says_its_first_failure(database: Path) -> None:
-    found = attention.attention(database, NOW).set_index("title")["detail"]
-    assert found["rolling_redeploy.yml"] == f"1 failed task result. First, {host_name(11)}: {HOSTILE}"
+def test_a_failed_run_and_the_target_that_failed_in_it_are_one_entry(database: Path) -> None:
+    found = attention.attention(database, NOW)
+    (entry,) = [row for row in found.itertuples() if host_name(11) in row.hosts]
+    # The server's own words, which the task that waited for it repeats.
+    assert (entry.status, entry.detail, entry.instances, entry.operations) == ("failed", REASON, 1, 1)
+    assert not found["title"].str.contains("rolling_redeploy").any()
 
 
 def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path: Path) -> None:
@@ -210,7 +212,11 @@ def test_sick_instances_stand_after_failed_targets_alike_ones_together(tmp_path:
     found = attention.attention(path, NOW)
     assert found["status"].tolist() == ["uncertain", "failed", "unhealthy", "degraded", "on_fire", "unknown"]
     sick = found[2:5]
-    assert sick["title"].tolist() == [host_name(3), f"{host_name(0)} and 2 more instances", host_name(4)]
+    assert sick["title"].tolist() == [
+        f"{host_name(3)} is unhealthy",
+        "3 instances are degraded",
+        f"{host_name(4)} is on fire",
+    ]
     assert sick[["page", "id"]].to_numpy().tolist() == [
         ["instance", ident(3, 0xB0)], ["instances", "degraded"], ["instance", ident(4, 0xB0)]
     ]  # fmt: skip
@@ -229,8 +235,9 @@ def test_one_entry_for_alike_failures_leads_where_most_of_them_are(tmp_path: Pat
                    for n in hosts]  # fmt: skip
             store.put_rollouts([rollout_read(ident(number, 0xAE), bad, "failed", created, created + 9)])
     (found,) = attention.attention(path, NOW).itertuples()
-    assert found.title == f"{host_name(4)} and 5 more instances: in 3 rollouts"
-    assert (found.page, found.id, found.at) == ("rollout", ident(2, 0xAE), NOW - 1891)
+    assert (found.title, found.instances, found.operations) == ("6 instances failed in 3 operations", 6, 3)
+    assert (found.page, found.id, found.at) == ("rollout", ident(2, 0xAE), NOW - 2891)
+    assert found.hosts == tuple(host_name(n) for n in (0, 1, 4, 5, 6, 7))
 
 
 def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
@@ -243,7 +250,7 @@ def test_failures_of_one_kind_are_one_entry(tmp_path: Path) -> None:
         store.put_tenant(TENANT, NOW)
         store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
         store.put_rollouts([rollout_read(rollout, targets, "failed", NOW - 900, NOW - 700)])
-    assert titles(path) == [f"{host_name(0)} and 39 more instances"]
+    assert titles(path) == ["40 instances failed"]
 
 
 BIG_TABLES = {"t", "rollout_targets", "host_results", "h", "audit_events", "later"}
@@ -282,6 +289,10 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
     runs.failures(database, RUN)
     runs.in_flight(database, RUN)
     runs.recap(database, RUN)
+    operations.operations(database, NOW, operations.OperationFilter(text="x", who="x", verdicts=("stopped",)))
+    for key in operations.operations(database, NOW)[0]["key"]:
+        assert operation.operation(database, key, NOW) is not None
+    fleet.fleets(database, NOW)
     assert len(plans) > 30
     for sql, step in plans:
         words = step.split()

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Iterator
@@ -24,9 +23,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
     boolean,
     number,
 )
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
 from console.settings.environment import SettingsError as ConsoleSettingsError
 from console.settings.environment import load_api
-from tests.conftest import CHECKOUT
 from tests.unit.meta.test_words_and_walls import documentation
 from tests.unit.plugin_options import PluginOptions, Refused, plugin_options
 
@@ -53,14 +53,9 @@ def of_the_console(**_environment: str) -> dict[str, Any]:
 
 
 def of_the_event_source(**_environment: str) -> dict[str, Any]:
-    path = CHECKOUT / "extensions" / "eda" / "plugins" / "event_source" / "fleet.py"
-    spec = importlib.util.spec_from_file_location("event_source_of_fleet", path)
-    assert spec is not None and spec.loader is not None
-    source = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(source)
     try:
-        return source.read_settings({}, os.environ)._asdict()
-    except source.SourceError as refused:
+        return read_settings({}, os.environ)._asdict()
+    except SourceError as refused:
         raise SettingsError(str(refused)) from None
 
 

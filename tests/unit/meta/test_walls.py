@@ -56,6 +56,7 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
     [
         ("plugins", ("console", "tests", "sqlite3", "sqlite_utils"), ()),
         ("plugins", NETWORK, ("plugins/module_utils/_client/transport.py", "plugins/plugin_utils/_run_log/origin.py")),
+        ("extensions", NETWORK, ()),
         ("plugins", ("ansible.module_utils.urls",), ()),
         ("plugins/module_utils/_rules", ("ansible", CLIENT, MODULE, STEPS, "os", "pathlib", "subprocess"), ()),
         ("plugins/module_utils/_client", ("ansible", MODULE, STEPS), ()),
@@ -65,6 +66,7 @@ MODULE, STEPS = "plugins.module_utils._module", "plugins.module_utils._steps"
         ("console", ("tests", "requests", "ansible"), ()),
         ("console/settings", ("streamlit", *SQLITE, "plotly"), ()),
         ("console/text", ("streamlit", *SQLITE, "plotly", "os", "socket"), ()),
+        ("console/outcomes", ("streamlit", *SQLITE, "plotly", "pandas", "os", "pathlib", "socket", "time"), ()),
         ("console/record", ("streamlit", "plotly"), ()),
         ("console/collect", ("streamlit", *SQLITE, "plotly"), ()),
         ("console/act", ("streamlit", *SQLITE, "plotly"), ()),
@@ -84,6 +86,7 @@ def test_a_folder_imports_only_what_lies_below_it(
 # From the bottom to the top: a folder imports those before it, and one of its own line never another of that line.
 LAYERS = [
     {"settings", "text"},
+    {"outcomes"},
     {"record"},
     {"collect", "act", "monitoring", "figures"},
     {"cli", "web"},

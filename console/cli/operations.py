@@ -1,0 +1,155 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that read: the state of the fleet, and what was done to it, with its outcome."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
+from console.cli.options import at_least_one, database_option, format_option, put, say
+from console.outcomes.words import CATEGORIES, VERDICTS
+from console.settings.environment import Settings
+from console.settings.invocation import COMMAND
+from console.text import times
+from console.text.listing import listing
+
+if TYPE_CHECKING:
+    from console.record.read.fleet import Fleet
+
+_OPERATIONS = ("started_at", "title", "check", "to_version", "who", *CATEGORIES, "verdict", "why", "seconds", "kind",
+               "key")  # fmt: skip
+_TIMES = ("health_at", "api_at", "runs_at")
+
+
+def register(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    fleet = commands.add_parser(
+        "fleet", help="the state of the fleet: health, versions, updates, window, last day", allow_abbrev=False
+    )
+    fleet.set_defaults(run=_fleet)
+    database_option(fleet)
+    fleet.add_argument("--format", choices=("text", "json"), default="text", help="(%(default)s)")
+
+    lister = commands.add_parser(
+        "operations",
+        help="what was done to the fleet, newest first: playbook runs with their rollouts, rollouts of others, acts",
+        allow_abbrev=False,
+    )
+    lister.set_defaults(run=_operations)
+    database_option(lister)
+    format_option(lister)
+    lister.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
+    lister.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
+    lister.add_argument(
+        "--verdict", action="append", default=[], choices=VERDICTS, help="only these (may be repeated): %(choices)s"
+    )
+    lister.add_argument("--who", default="", metavar="TEXT", help="only of who has this in the name or the address")
+    lister.add_argument("--text", default="", metavar="TEXT", help="only with this in the title, the id or a host name")
+
+
+def _operations(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here and below: frames take a second to load.
+    from console.record.read.operations import OperationFilter, operations
+
+    now = float(int(time.time()))
+    wanted = OperationFilter(
+        since=now - options.days * 86400.0 if options.days else None,
+        verdicts=tuple(options.verdict),
+        who=options.who,
+        text=options.text,
+    )
+    frame, total = operations(settings.database, now, wanted, size=options.limit)
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    for row in rows:
+        row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
+    put(listing(rows, _OPERATIONS, options.format))
+    return say(f"note: {len(rows):,} of {total:,} shown; --limit shows more.", 0) if total > len(rows) else 0
+
+
+def _fleet(options: argparse.Namespace, settings: Settings) -> int:
+    from console.record.read.fleet import fleets
+
+    now = float(int(time.time()))
+    found = fleets(settings.database, now)
+    if options.format == "json":
+        put(printable_json(json.dumps([_plain(fleet) for fleet in found], indent=2, ensure_ascii=False)) + "\n")
+    elif found:
+        put("\n".join("\n".join(map(printable_line, in_words(fleet, now))) + "\n" for fleet in found))
+    return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
+
+
+def _plain(fleet: Fleet) -> dict[str, Any]:
+    told = asdict(fleet)
+    for name in _TIMES:
+        told[name] = iso_time(told[name])
+    if told["window"] is not None:
+        told["window"] |= {name: iso_time(told["window"][name]) for name in ("opens_at", "closes_at")}
+    told["versions"] = [{"version": version, "instances": n} for version, n in fleet.versions]
+    told["published_others"] = [
+        {"version": version, "instances": n, "one_of_them": host} for version, n, host in fleet.published_others
+    ]
+    return told
+
+
+def in_words(fleet: Fleet, now: float) -> list[str]:
+    """The state of a fleet as lines for a terminal."""
+    rows = [
+        ("Health", _health(fleet, now)),
+        ("Runtime", _runtime(fleet)),
+        ("Updates", _updates(fleet)),
+        ("In flight", _in_flight(fleet)),
+        ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
+        ("Last 24 h", _operations_of(fleet)),
+        ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
+    ]
+    head = f"{fleet.tenant}: {fleet.instances:,} instance{'' if fleet.instances == 1 else 's'}"
+    return [head, *(f"  {name:<10} {text}" for name, text in rows)]
+
+
+def _health(fleet: Fleet, now: float) -> str:
+    parts = [f"{n:,} {word}" for word, n in fleet.health.items() if n or word == "healthy"]
+    since = f"; the oldest check {_ago(fleet.health_at, now)}" if fleet.health_at is not None else ""
+    return f"{', '.join(parts)}{since}."
+
+
+def _runtime(fleet: Fleet) -> str:
+    if fleet.published is None:
+        return "Not read: which version is published is not known."
+    others = [f"{version or 'not read'} {n:,}" for version, n in fleet.versions if version != fleet.published]
+    text = f"{fleet.on_published:,} of {fleet.instances:,} run the published {fleet.published}"
+    text += f" (others: {', '.join(others)})." if others else "."
+    for version, n, host in fleet.published_others:
+        what = f"{host} was" if n == 1 else f"{n:,} instances, {host} among them, were"
+        text += f" When they were read, {what} told that {version} is published."
+    return text
+
+
+def _updates(fleet: Fleet) -> str:
+    if not fleet.updates_read:
+        return "Not read."
+    waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
+    missing = fleet.instances - fleet.updates_read
+    return f"{', '.join(waiting) or 'None waits'}{f'; {missing:,} not read' if missing else ''}."
+
+
+def _in_flight(fleet: Fleet) -> str:
+    if fleet.limit is None:
+        return f"{fleet.in_flight:,}; the limit is not known."
+    return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
+
+
+def _operations_of(fleet: Fleet) -> str:
+    total = sum(fleet.operations.values())
+    words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
+    return f"{total:,} operation{'' if total == 1 else 's'}{': ' if words else ''}{', '.join(words)}."
+
+
+def _ago(at: float | None, now: float) -> str:
+    return "never" if at is None else times.ago(max(0.0, now - at))

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of each instance of an operation. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import report as run_report
+from console.outcomes.facts import ACT, ROLLOUT, Facts, Flight, Result, Target
+from console.outcomes.words import (
+    CATEGORIES,
+    CURRENT,
+    FAILED,
+    NOT_TOUCHED,
+    RUNNING,
+    UNCERTAIN,
+    UPDATED,
+    WAITING,
+)
+
+WORK = frozenset(
+    {
+        "instance_runtime",
+        "instance_update",
+        "instance_power_cycle",
+        "instance_reboot",
+        "instance_circuit_breakers",
+        "instance_memory",
+        "instance_memory_backup",
+        "instance_update_policy",
+        "instance_diagnostics",
+        "update_policy",
+    }
+)
+"""Our modules that do something to an instance, or to what is kept of it; ``update_policy`` to the tenant."""
+
+READS = frozenset(
+    {
+        "instance_action_info",
+        "instance_audit_info",
+        "instance_health_info",
+        "instance_memory_info",
+        "instance_rollout_info",
+        "instance_update_info",
+    }
+)
+"""Our modules that only read an instance."""
+
+# Whether an instance is healed is known only when its batch ends: an action that changed something may not be enough.
+_JUDGED_LATER = frozenset({"recover"})
+_TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "queued": WAITING, "in_progress": RUNNING}
+_COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
+_ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
+_RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
+_BAD = ("failed", "unreachable", "ignored")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one instance.
+
+    category: of words.CATEGORIES. message: why, '' where nothing needs saying. since: when it came to be so (epoch
+    seconds), None where that is not known. derived: it is not from the run's report.
+    """
+
+    category: str
+    message: str = ""
+    since: float | None = None
+    derived: bool = False
+
+
+def outcomes(facts: Facts) -> dict[str, Outcome]:
+    """The outcome of each instance that the operation meant, by host name, exactly one each.
+
+    From the run's report if it has one; else from the plan, the results of our own modules, what is in flight and the
+    server's targets; of a rollout from its targets. Ansible's status of a host alone says nothing.
+    """
+    if facts.kind == ACT:
+        category = _ACTS.get(facts.status, UNCERTAIN)
+        return {host: Outcome(category, facts.detail) for host in facts.hosts}
+    if of_rollout(facts):
+        return {} if facts.adopted else _of_targets(facts)
+    derived = _derived(facts)
+    return _reported(facts, derived) if has_report(facts) else derived
+
+
+def counts(facts: Facts) -> dict[str, int]:
+    """How many instances are in each category, all of words.CATEGORIES, without expanding a report or a rollout."""
+    if has_report(facts) and facts.kind != ACT:
+        told = facts.report["counts"]
+        return {category: _whole(told.get(category)) for category in CATEGORIES}
+    if of_rollout(facts) and not facts.targets and not facts.adopted:
+        return _of_counters(facts)
+    found = Counter(outcome.category for outcome in outcomes(facts).values())
+    return {category: found[category] for category in CATEGORIES}
+
+
+def has_report(facts: Facts) -> bool:
+    """Whether the run says itself what became of each instance; that of a fleet rollout names only the rollout."""
+    return isinstance(facts.report.get("counts"), Mapping)
+
+
+def of_rollout(facts: Facts) -> bool:
+    """Whether the server drove the work: a rollout, or a run that started one or followed one and did nothing else."""
+    return facts.kind == ROLLOUT or facts.name == "fleet_rollout" or "rollout_id" in facts.report
+
+
+def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    report = facts.report
+    why, disagreements = _mapping(report.get("why")), _mapping(report.get("disagreements"))
+    found: dict[str, Outcome] = {}
+    for category in run_report.CATEGORIES:
+        names = report.get(category)
+        for name in names if isinstance(names, Sequence) and not isinstance(names, str) else ():
+            known = derived.get(str(name))
+            message = str(why.get(name) or disagreements.get(name) or "")
+            if not message and known is not None and known.category == category and category == FAILED:
+                message = known.message
+            found[str(name)] = Outcome(category, message, known.since if known else None)
+    for host, outcome in derived.items():
+        if host in found or not facts.report_cut:
+            continue
+        # A report of thousands of instances is kept with its numbers, but not with all of its names.
+        if len(facts.report_cut) == 1:
+            found[host] = Outcome(next(iter(facts.report_cut)), outcome.message, outcome.since)
+        elif outcome.category in facts.report_cut:
+            found[host] = outcome
+        else:
+            found[host] = replace(outcome, category=NOT_TOUCHED)
+    return found
+
+
+def _derived(facts: Facts) -> dict[str, Outcome]:
+    by_host: dict[str, list[Result]] = {}
+    for result in facts.results:
+        by_host.setdefault(result.host, []).append(result)
+    targets = newest_targets(facts.targets)
+    works = any(result.action in WORK for result in facts.results) or any(
+        flight.action in WORK for flight in facts.in_flight.values()
+    )
+    planned = None if facts.planned is None else set(facts.planned)
+    last_batch = set(facts.batches[-1].hosts) if facts.batches and facts.name in _JUDGED_LATER else set()
+    ended = facts.status in ("successful", "failed")
+    found: dict[str, Outcome] = {}
+    for host in dict.fromkeys([*facts.hosts, *by_host, *targets]):
+        outcome = _of_results(by_host.get(host, ()), works)
+        flight = facts.in_flight.get(host)
+        if flight is not None and (flight.action in WORK or flight.action in READS) and facts.runs:
+            outcome = Outcome(RUNNING, flight.task, flight.at, True)
+        elif outcome is not None and outcome.category != FAILED and host in last_batch and not ended:
+            outcome = (
+                replace(outcome, category=RUNNING)
+                if facts.runs
+                else replace(outcome, category=UNCERTAIN, message="The run ended before its health was checked.")
+            )
+        elif outcome is None or outcome.category == UNCERTAIN:
+            outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
+        if outcome is None and planned is not None and host not in planned:
+            outcome = Outcome(CURRENT, derived=True)
+        found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, derived=True)
+    return found
+
+
+def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
+    """What the results on one host say; None if they say nothing of it. works: the operation does more than read."""
+    outcome: Outcome | None = None
+    failed_at = ""
+    changed = was_read = left_out = False
+    for result in results:
+        if result.status in _BAD:
+            failed_at = result.action
+            category = run_report.category_of({**result.values, "failed": True, "changed": result.changed})
+            outcome = Outcome(category, result.message, result.at, True)
+        elif result.status == "skipped":
+            left_out = left_out or result.action in WORK
+        elif result.action in WORK:
+            if outcome is not None and outcome.category == FAILED and result.changed and not result.was_sent:
+                # A task in check mode that looks whether what failed is still to be done: it is.
+                continue
+            failed_at = ""
+            category = run_report.category_of({**result.values, "changed": result.changed})
+            changed = changed or category == UPDATED
+            outcome = Outcome(UPDATED if changed or _keeps(result) else category, "", result.at, True)
+        elif result.action in READS:
+            was_read = True
+            if failed_at == result.action:
+                failed_at, outcome = "", None
+            if outcome is None and not works:
+                outcome = Outcome(UPDATED, "", result.at, True)
+    if outcome is None and works and was_read and left_out:
+        return Outcome(CURRENT, derived=True)
+    return outcome
+
+
+def _keeps(result: Result) -> bool:
+    """Whether a result that changed nothing did what was wanted all the same: a backup that is as it was."""
+    return result.action == "instance_memory_backup"
+
+
+def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
+    """Of a host without a result, or with one that leaves it open: what the server or the last start says of it."""
+    told = _of_target(target) if target is not None else None
+    if told is not None and (known is None or told.category != UNCERTAIN):
+        return told
+    if known is None and flight is not None and flight.action in WORK and not runs:
+        return Outcome(UNCERTAIN, f"The run ended during the task {flight.task!r}. Look at it.", flight.at, True)
+    return known
+
+
+def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
+    """The newest target of each host."""
+    found: dict[str, Target] = {}
+    for target in targets:
+        known = found.get(target.host)
+        if known is None or (target.created_at or 0.0) >= (known.created_at or 0.0):
+            found[target.host] = target
+    return found
+
+
+def _of_target(target: Target, *, ended: bool = False) -> Outcome:
+    since = target.completed_at or target.started_at or target.created_at
+    category = _TARGETS.get(target.status, UNCERTAIN)
+    if ended and category == RUNNING:
+        return Outcome(UNCERTAIN, "The rollout has ended, and this target has not.", since, True)
+    if ended and category == WAITING:
+        return Outcome(NOT_TOUCHED, target.message, None, True)
+    return Outcome(category, target.message, since, True)
+
+
+def _of_targets(facts: Facts) -> dict[str, Outcome]:
+    ended = facts.kind == ROLLOUT and facts.status in ("completed", "partial", "failed", "cancelled")
+    verdicts = {row.get("target_id"): row for row in _reconciled(facts)}
+    found = {}
+    for host, target in newest_targets(facts.targets).items():
+        outcome = _of_target(target, ended=ended)
+        known = verdicts.get(target.target_id)
+        if outcome.category == UNCERTAIN and known is not None:
+            category = _RECONCILED.get(str(known.get("verdict")), UNCERTAIN)
+            outcome = replace(outcome, category=category, message=str(known.get("evidence") or outcome.message))
+        found[host] = outcome
+    return found
+
+
+def _of_counters(facts: Facts) -> dict[str, int]:
+    """The same from the rollout's counters, where its targets were not read."""
+    record: Mapping[str, Any] = facts.rollout or _mapping(facts.report.get("rollout"))
+    told = {key: _whole(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
+    told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
+    found = dict.fromkeys(CATEGORIES, 0)
+    for key, category in {**_TARGETS, "uncertain": UNCERTAIN}.items():
+        found[category] += told[key]
+    for one in _reconciled(facts):
+        known = _RECONCILED.get(str(one.get("verdict")))
+        if known and found[UNCERTAIN]:
+            found[UNCERTAIN] -= 1
+            found[known] += 1
+    return found
+
+
+def _reconciled(facts: Facts) -> list[Mapping[str, Any]]:
+    rows = facts.report.get("reconciled")
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an operation ended, in a word and in a sentence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from console.outcomes.facts import ACT, ROLLOUT, Facts
+from console.outcomes.outcome import counts, has_report, of_rollout
+from console.outcomes.words import (
+    CANCELLED,
+    CATEGORIES,
+    CHECK,
+    COMPLETE,
+    DEFERRED,
+    FAILED,
+    INCONCLUSIVE,
+    LOST,
+    RUNNING,
+    STOPPED,
+    UNCERTAIN,
+    UPDATED,
+    word,
+)
+
+_OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
+_OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
+_OF_ROLLOUT = {"completed": COMPLETE, "partial": COMPLETE, "failed": STOPPED, "cancelled": CANCELLED}
+_OF_ROLLOUT |= {"paused": STOPPED, "pending": RUNNING, "in_progress": RUNNING, "cancelling": RUNNING}
+_OF_ACT = {"done": COMPLETE, "refused": STOPPED, "failed": STOPPED, "unknown": INCONCLUSIVE}
+_REASONS_NAMED = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """word: of words.VERDICTS. why: why it ended, short, for a list. sentence: the same with the numbers, for people:
+    "Stopped after batch 2 of 7: 1 instance failed (agent-007), and at most 0 may. 6 updated, 1 failed, 17 not touched."
+    """
+
+    word: str
+    why: str
+    sentence: str
+
+
+def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
+    """The verdict of an operation. counted: of :func:`outcome.counts`, where the caller has it already."""
+    found = counts(facts) if counted is None else counted
+    name = verdict_word(facts)
+    why = _why(facts, name, found)
+    opening = _OPENINGS[name] + ("" if name in (RUNNING, COMPLETE, CHECK) else _after_batch(facts))
+    if name == CHECK or why in ("", name):
+        sentence = _stop(opening)
+    else:
+        sentence = _stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
+    numbers = in_words(facts, found)
+    return Verdict(name, why, f"{sentence} {_stop(numbers)}" if numbers else sentence)
+
+
+_OPENINGS = {
+    RUNNING: "Running",
+    COMPLETE: "Complete",
+    STOPPED: "Stopped",
+    DEFERRED: "Deferred",
+    INCONCLUSIVE: "Inconclusive",
+    CANCELLED: "Cancelled",
+    LOST: "Lost",
+    CHECK: "Check, nothing was changed",
+}
+
+
+def verdict_word(facts: Facts) -> str:
+    """The word alone."""
+    if facts.kind == ACT:
+        return _OF_ACT.get(facts.status, LOST)
+    if facts.kind == ROLLOUT:
+        return _OF_ROLLOUT.get(facts.status, INCONCLUSIVE)
+    of_run = _OF_RUN.get(facts.status, LOST)
+    if of_run in (RUNNING, LOST, CANCELLED):
+        return of_run
+    of_gate = _OF_GATE.get(str(facts.report.get("verdict") or ""))
+    # A run within its budget of failures ends with a failure of Ansible's all the same. It went through.
+    found = of_gate if of_gate is not None and has_report(facts) else of_run
+    return CHECK if facts.check and found == COMPLETE else found
+
+
+def in_words(facts: Facts, counted: Mapping[str, int]) -> str:
+    """The numbers of an outcome, those that are not 0: "6 updated, 1 failed, 17 not touched"."""
+    if facts.kind == ACT:
+        return ""
+    predicts = bool(facts.check)
+    parts = []
+    for category in CATEGORIES:
+        if counted[category]:
+            what = word(category, facts.name)
+            parts.append(f"{counted[category]:,} {f'would be {what}' if predicts and category == UPDATED else what}")
+    return ", ".join(parts)
+
+
+def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
+    if facts.kind == ACT:
+        return facts.detail or ("" if name == COMPLETE else "no outcome was stored" if name == LOST else facts.status)
+    if facts.kind == ROLLOUT:
+        return _why_of_rollout(facts, name)
+    if name == RUNNING:
+        return _progress(facts)
+    if name == LOST:
+        return "its process ended without a recap" if facts.status == "lost" else "how it ended is not known"
+    if name == CANCELLED:
+        return CANCELLED
+    if facts.adopted:
+        return "it followed a rollout that somebody else started"
+    if name in (COMPLETE, CHECK):
+        bad = [f"{counted[category]:,} {category}" for category in (FAILED, UNCERTAIN) if counted[category]]
+        if bad and name == COMPLETE:
+            return f"with {' and '.join(bad)}"
+        return COMPLETE if name == COMPLETE else _plan(facts)
+    return _reasons(facts)
+
+
+def _reasons(facts: Facts) -> str:
+    found = facts.report.get("reasons")
+    reasons = [str(reason) for reason in found] if isinstance(found, list) else []
+    if not reasons and facts.report.get("why") and isinstance(facts.report["why"], str):
+        reasons = [facts.report["why"]]
+    if not reasons:
+        return facts.first_failure
+    more = len(reasons) - _REASONS_NAMED
+    return " ".join(reasons[:_REASONS_NAMED]) + (f" And {more} more reasons." if more > 0 else "")
+
+
+def _why_of_rollout(facts: Facts, name: str) -> str:
+    if facts.status == "paused":
+        return "paused at the server"
+    if facts.status == "cancelling":
+        return "being cancelled"
+    if name == CANCELLED:
+        return CANCELLED
+    if name == INCONCLUSIVE:
+        return f"the server says {facts.status!r}"
+    return {"partial": "with failures", "failed": "no target succeeded", "completed": COMPLETE}.get(facts.status, "")
+
+
+def _plan(facts: Facts) -> str:
+    plan_hash = facts.report.get("plan_hash")
+    return f"plan {plan_hash}" if plan_hash else "the prediction of a rollout" if of_rollout(facts) else ""
+
+
+def _progress(facts: Facts) -> str:
+    begun = [batch for batch in facts.batches if batch.touched] or list(facts.batches)
+    if not begun:
+        return ""
+    of = f" of {facts.batches_planned:,}" if facts.batches_planned else ""
+    return f"batch {begun[-1].number:,}{of}"
+
+
+def _after_batch(facts: Facts) -> str:
+    """After which batch it ended: the last one in which something was done."""
+    if not facts.batches:
+        return ""
+    done = last_touched(facts)
+    of = f" of {facts.batches_planned:,}" if facts.batches_planned else ""
+    return f" after batch {done:,}{of}" if done else " before the first batch"
+
+
+def last_touched(facts: Facts) -> int:
+    """The number of the last batch in which something was done; 0 for none."""
+    touched: Sequence[int] = [batch.number for batch in facts.batches if batch.touched]
+    return max(touched, default=0)
+
+
+def _stop(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

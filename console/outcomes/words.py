@@ -1,0 +1,57 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The words of outcomes and verdicts. Pure."""
+
+from __future__ import annotations
+
+UPDATED, FAILED, UNCERTAIN, CURRENT = "updated", "failed", "uncertain", "current"
+DEFERRED, NOT_TOUCHED, GONE, RUNNING, WAITING = "deferred", "not_touched", "gone", "running", "waiting"
+
+CATEGORIES = (UPDATED, FAILED, UNCERTAIN, RUNNING, WAITING, CURRENT, DEFERRED, NOT_TOUCHED, GONE)
+"""What became of an instance in an operation, in the order of a bar. The keys are those of the run's report;
+``running`` and ``waiting`` are only of an operation that still runs, or of a redeploy that the server still does."""
+
+COMPLETE, STOPPED, INCONCLUSIVE, CANCELLED, LOST, CHECK = (
+    "complete",
+    "stopped",
+    "inconclusive",
+    "cancelled",
+    "lost",
+    "check",
+)
+VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST, CHECK)
+"""How an operation ended. ``complete``: it went through to its end, failures within its budget included. ``lost``: its
+process ended without an end. ``check``: a prediction that changed nothing."""
+
+PROBLEMS = frozenset({FAILED, UNCERTAIN})
+
+# What was done to an instance of the category "updated", as a participle.
+_DONE = {
+    "rolling_redeploy": "updated",
+    "fleet_rollout": "updated",
+    "apply_updates": "applied",
+    "recover": "healed",
+    "reboot": "restarted",
+    "power_cycle": "restarted",
+    "memory_backup": "saved",
+    "audit_report": "read",
+    "update_policy": "set",
+    "retry": "retried",
+    "power-cycle": "restarted",
+    "pause": "paused",
+    "resume": "resumed",
+    "cancel": "cancelled",
+}
+_DEPLOYS = ("rolling_redeploy", "fleet_rollout", "rollout")
+_WORDS = {NOT_TOUCHED: "not touched", CURRENT: "left alone"}
+
+
+def word(category: str, name: str = "rolling_redeploy") -> str:
+    """A category as a word for people. ``name``: of the operation, as in Facts.name (a playbook, rollout, an act)."""
+    if category == UPDATED:
+        return _DONE.get(name, "updated" if name.endswith("rollout") else "changed")
+    if category == CURRENT and name in _DEPLOYS:
+        return "current already"
+    return _WORDS.get(category, category)

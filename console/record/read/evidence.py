@@ -1,0 +1,40 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What decided about a playbook run: its plan, its gates and its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from console.record.read.frames import dicts, reading
+
+
+def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
+    """The plan, the gates and the report of a run, in the order in which they were made.
+
+    Each has ``counter``, ``kind`` (plan, gate or report), ``at`` (epoch seconds, UTC), ``batch`` (the number of the
+    batch that a gate was asked about, else None), ``verdict`` (pass, deferred, inconclusive or fail; None for a plan,
+    and if there was no verdict because the task failed: then ``document`` has ``msg``), ``reasons`` (sentences),
+    ``checks`` (of a gate: records with ``name``, ``verdict``, ``reason`` and the check's own figures) and ``document``,
+    all that was kept: if its lists were cut, ``left_out`` holds their full lengths by place.
+    """
+    with reading(path) as conn:
+        found = dicts(
+            conn,
+            "SELECT counter, kind, at, batch, verdict, document_json FROM run_evidence WHERE run_id = :id"
+            " ORDER BY counter",
+            {"id": run_id},
+        )
+    for row in found:
+        document = json.loads(row.pop("document_json"))
+        row["reasons"], row["checks"] = _list(document, "reasons"), _list(document, "checks")
+        row["document"] = document
+    return found
+
+
+def _list(document: dict[str, Any], name: str) -> list[Any]:
+    value = document.get(name)
+    return value if isinstance(value, list) else []

@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances that an operation left failed or uncertain and that have not recovered since, and runs that ended badly."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from console.outcomes.facts import RUN
+from console.outcomes.outcome import counts, has_report, outcomes
+from console.outcomes.verdict import verdict
+from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
+from console.record.read.frames import dicts
+from console.record.read.operation_facts import facts_of_run, name_of
+from console.text.message_fingerprint import fingerprint
+
+ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
+"""The newest rollouts and runs with trouble that are looked at; of how many runs without a report each result is read;
+and how many instances are told of at most."""
+
+DEPLOYS = ("rolling_redeploy", "apply_updates", "fleet_rollout")
+RESTARTS = ("recover", "reboot", "power_cycle")
+
+
+@dataclass(frozen=True)
+class Failing:
+    """One instance in trouble. status: failed or uncertain. at: when it came to be so. message: '' where there is none.
+    kind, key: the operation that left it so (run or rollout). instance_id, tenant: None where the record knows neither.
+    """
+
+    status: str
+    host: str
+    tenant: str | None
+    instance_id: str | None
+    message: str
+    at: float | None
+    kind: str
+    key: str
+
+    @property
+    def cause(self) -> str:
+        """What alike failures have in common, whatever hosts, ids and numbers are in them."""
+        return fingerprint(self.message, self.host) if self.message else ""
+
+
+@dataclass(frozen=True)
+class BadRun:
+    """A run that ended badly, and of which no instance failed. why: a sentence, '' where nothing more is known."""
+
+    run_id: str
+    playbook: str
+    verdict: str
+    why: str
+    at: float | None
+
+
+# Somebody asked the instance since (E25), and it runs what is published.
+_CURRENT_SINCE = """
+EXISTS (
+  SELECT 1 FROM instance_state s JOIN ingest_cursors c
+    ON c.source = 'updates' AND c.scope = s.tenant || '|' || s.instance_id
+  WHERE s.tenant = {i}.tenant AND s.instance_id = {i}.instance_id
+    AND s.runtime_current = s.runtime_available AND c.last_ok_at > {at})
+"""
+
+# A later task of ours went well on the host, and was no prediction.
+_DONE_SINCE = """
+EXISTS (
+  SELECT 1 FROM host_results h INDEXED BY host_results_host
+  JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
+  WHERE h.host = {host} AND h.ended_at > {at} AND h.kind = 'result' AND h.status = 'ok'
+    AND k.action IN ({actions}) AND coalesce(r.check_mode, 0) = 0
+    AND (h.changed = 0 OR instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
+         + instr(h.result_json, '"action_id":"') > 0))
+"""
+
+
+def _actions(*names: str) -> str:
+    return ", ".join(f"'fleetops.agents.{name}'" for name in names)
+
+
+_DEPLOYED = _actions("instance_runtime", "instance_update")
+_RESTARTED = _actions("instance_runtime", "instance_power_cycle", "instance_reboot")
+
+_TARGETS = f"""
+WITH recent AS (
+  SELECT tenant, rollout_id FROM rollouts
+  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {ROLLOUTS_MOST}
+), bad AS (
+  SELECT t.status, coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.tenant, t.instance_id,
+         substr(coalesce(t.error_message, ''), 1, 600) AS message, coalesce(t.completed_at, t.created_at) AS at,
+         t.rollout_id
+  FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+  WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
+    SELECT 1 FROM rollout_targets later
+    WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+)
+SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
+             AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
+                             AND a.ref = l.ref) LIMIT 1) AS run_id
+FROM bad b
+WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
+  AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
+LIMIT {HOSTS_MOST}
+"""  # noqa: S608 - texts of this file
+
+
+def failing_targets(conn: sqlite3.Connection, since: float) -> list[Failing]:
+    """Instances whose newest target failed or is uncertain, and that have not recovered since."""
+    return [
+        Failing(
+            row["status"],
+            row["host"],
+            row["tenant"],
+            row["instance_id"],
+            row["message"],
+            row["at"],
+            "run" if row["run_id"] else "rollout",
+            row["run_id"] or row["rollout_id"],
+        )
+        for row in dicts(conn, _TARGETS, {"since": since})
+    ]
+
+
+_BAD_RUNS = f"""
+SELECT r.* FROM runs r
+WHERE r.started_at >= :since AND r.status IN ('failed', 'lost', 'unknown', 'canceled')
+ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
+"""  # noqa: S608
+
+_SUCCEEDED_SINCE = """
+SELECT 1 FROM runs later WHERE later.started_at > :at AND later.playbook IS :playbook
+AND later.status = 'successful' AND later.check_mode IS :check LIMIT 1
+"""
+
+
+def failing_in_runs(
+    conn: sqlite3.Connection, since: float, told: Sequence[Failing]
+) -> tuple[list[Failing], list[BadRun]]:
+    """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
+    without a failed instance, until the same playbook goes through."""
+    known = {one_of.host for one_of in told}
+    found: list[Failing] = []
+    runs: list[BadRun] = []
+    whole_left = WHOLE_MOST
+    for run in dicts(conn, _BAD_RUNS, {"since": since}):
+        facts = facts_of_run(conn, run, whole=False) if run["stats_json"] or whole_left > 0 else None
+        if facts is None:
+            continue
+        whole_left -= not has_report(facts)
+        counted = counts(facts)
+        judged = verdict(facts, counted)
+        bad = []
+        if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
+            if facts.report_cut & PROBLEMS and whole_left > 0:
+                whole_left -= 1
+                facts = facts_of_run(conn, run, whole=True)
+            bad = [
+                (host, outcome)
+                for host, outcome in outcomes(facts).items()
+                if outcome.category in PROBLEMS and host not in known
+            ]
+            at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
+            # What a task of the run did for the host must not count as what came after it.
+            ids = _instances_of(conn, run["run_id"], [host for host, _outcome in bad])
+            recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
+            for host, outcome in bad:
+                if host not in recovered:
+                    told_at, (tenant, instance_id) = outcome.since or at, ids[host]
+                    found.append(
+                        Failing(
+                            outcome.category, host, tenant, instance_id, outcome.message, told_at, RUN, run["run_id"]
+                        )
+                    )
+            known |= {host for host, _outcome in bad}
+            continue
+        if judged.word in (COMPLETE, CHECK, CANCELLED, DEFERRED) or _went_through(conn, run):
+            continue
+        name = facts.name or name_of(run["playbook"]) or "a playbook"
+        runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
+    return found[:HOSTS_MOST], runs
+
+
+def _went_through(conn: sqlite3.Connection, run: dict[str, Any]) -> bool:
+    key = {"at": run["started_at"], "playbook": run["playbook"], "check": run["check_mode"]}
+    return conn.execute(_SUCCEEDED_SINCE, key).fetchone() is not None
+
+
+_HOSTS = """
+WITH w AS (
+  SELECT json_extract(value, '$[0]') AS host, json_extract(value, '$[1]') AS tenant,
+         json_extract(value, '$[2]') AS instance_id FROM json_each(:hosts))
+SELECT w.host FROM w WHERE
+"""
+_TARGET_SINCE = """
+EXISTS (
+  SELECT 1 FROM rollout_targets t INDEXED BY rollout_targets_instance
+  WHERE t.tenant = w.tenant AND t.instance_id = w.instance_id AND t.created_at > :at AND t.status = 'succeeded')
+"""
+_HEALTHY_SINCE = """
+EXISTS (SELECT 1 FROM instance_state s WHERE s.tenant = w.tenant AND s.instance_id = w.instance_id
+        AND s.health = 'healthy' AND s.checked_at > :at)
+"""
+_SAME_PLAYBOOK = """
+EXISTS (
+  SELECT 1 FROM host_results h INDEXED BY host_results_host JOIN runs r ON r.run_id = h.run_id
+  WHERE h.host = w.host AND h.ended_at > :at AND h.kind = 'result' AND h.status = 'ok'
+    AND r.playbook IS :playbook AND r.started_at > :at AND coalesce(r.check_mode, 0) = 0
+    AND NOT EXISTS (SELECT 1 FROM host_results bad INDEXED BY host_results_trouble
+                    WHERE bad.run_id = r.run_id AND bad.status IN ('failed', 'unreachable') AND bad.host = w.host))
+"""
+
+
+def _recovered(
+    conn: sqlite3.Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float
+) -> set[str]:
+    """Which of these hosts have recovered since, by whatever means: a deploy by a later success or by being current, a
+    restart by a later one or by being healthy, anything else by the same playbook."""
+    if name in DEPLOYS:
+        ways = [
+            _TARGET_SINCE,
+            _CURRENT_SINCE.format(i="w", at=":at"),
+            _DONE_SINCE.format(host="w.host", at=":at", actions=_DEPLOYED),
+        ]
+    elif name in RESTARTS:
+        ways = [_HEALTHY_SINCE, _DONE_SINCE.format(host="w.host", at=":at", actions=_RESTARTED)]
+    else:
+        ways = [_SAME_PLAYBOOK]
+    found: set[str] = set()
+    for way in ways:
+        left = [(host, *known) for host, known in hosts.items() if host not in found]
+        params = {"hosts": json.dumps(left), "at": at, "playbook": playbook}
+        if left:
+            found |= {row[0] for row in conn.execute(_HOSTS + way, params)}
+    return found
+
+
+Instance = tuple[str | None, str | None]
+"""Tenant and id; None twice for a host that the record does not know as an instance."""
+
+
+def _instances_of(conn: sqlite3.Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
+    """The instances that a run calls so: by the ids that its results name, or else by their host names."""
+    found: dict[str, Instance] = {}
+    if not hosts:
+        return found
+    wanted = set(hosts)
+    for tenant, instance_id, name in conn.execute("SELECT tenant, instance_id, hostname FROM instances"):
+        if name in wanted:
+            found[name] = (tenant, instance_id)
+    rows = conn.execute(
+        "SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i"
+        " WHERE l.run_id = ? AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref",
+        (run_id,),
+    )
+    found |= {host: (tenant, instance_id) for host, tenant, instance_id in rows if host in wanted}
+    return {host: found.get(host, (None, None)) for host in hosts}

@@ -1,0 +1,265 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One operation: its facts, the outcome of each instance, its failures, gates and rollouts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.outcomes.facts import RUN, Facts, Result, Target
+from console.outcomes.outcome import READS, WORK, Outcome, newest_targets, outcomes
+from console.outcomes.verdict import Verdict
+from console.outcomes.words import (
+    CURRENT,
+    DEFERRED,
+    FAILED,
+    GONE,
+    NOT_TOUCHED,
+    PROBLEMS,
+    RUNNING,
+    UNCERTAIN,
+    UPDATED,
+    WAITING,
+)
+from console.record.read.frames import dicts, one, reading
+from console.record.read.operations import Key, row_of
+from console.record.read.rollouts import rollouts_of_run
+from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
+
+INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
+                    "derived", "rollout_id")  # fmt: skip
+FAILURE_COLUMNS = ("status", "message", "pattern", "hosts", "instances", "first_at", "last_at", "before", "first_seen")
+GATE_COLUMNS = ("batch", "at", "verdict", "figures")
+
+_PRINTS_MOST = 4
+_EARLIER_MOST = 2000
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems first;
+    seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known). failures:
+    FAILURE_COLUMNS, each normalised message once, with its hosts (a tuple) and how many earlier operations had it
+    (before) and since when (first_seen). batches: batch, hosts (how many), started_at, touched. rollouts: those that
+    the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty where none is recorded. plan: what the
+    record has of the plan: hash, planned, left_alone, gone, batches, override_reason. followed: ids of rollouts that
+    the run adopted. disagreements: host -> what the server says otherwise, from the report.
+    """
+
+    row: dict[str, Any]
+    facts: Facts
+    verdict: Verdict
+    instances: pd.DataFrame
+    failures: pd.DataFrame
+    batches: pd.DataFrame
+    rollouts: pd.DataFrame
+    gates: pd.DataFrame
+    plan: dict[str, Any]
+    followed: tuple[str, ...]
+    disagreements: dict[str, str]
+
+
+def operation(path: Path, key: str, now: float) -> Operation | None:
+    """One operation by its run id, rollout id or attempt id; None if it is not known.
+
+    A rollout that a run of the record started is found by its own id too, as what the server did.
+    """
+    with reading(path) as conn:
+        known = _key(conn, key)
+        if known is None:
+            return None
+        row, facts = row_of(conn, known, now, whole=True)
+        judged = outcomes(facts)
+        targets = newest_targets(facts.targets)
+        is_run = known.kind == RUN
+        return Operation(
+            row=row,
+            facts=facts,
+            verdict=Verdict(row["verdict"], row["why"], row["sentence"]),
+            instances=_instances(facts, judged, targets, now),
+            failures=_failures(conn, known, judged, targets),
+            batches=_batches(facts),
+            rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
+            gates=pd.DataFrame(columns=list(GATE_COLUMNS), dtype=object),
+            plan=_plan(facts),
+            followed=_followed(conn, key, facts) if is_run else (),
+            disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
+        )
+
+
+def _key(conn: sqlite3.Connection, key: str) -> Key | None:
+    row = one(
+        conn,
+        """
+        SELECT 'run' AS kind, NULL AS tenant, started_at FROM runs WHERE run_id = :id
+        UNION ALL SELECT 'rollout', r.tenant, r.created_at FROM tenants JOIN rollouts r
+          ON r.tenant = tenants.tenant AND r.rollout_id = :id
+        UNION ALL SELECT 'act', tenant, at FROM console_audit WHERE attempt_id = :id AND phase = 'attempt' LIMIT 1
+        """,
+        {"id": key},
+    )
+    return None if row is None else Key(row["started_at"] or 0.0, row["kind"], key, row["tenant"])
+
+
+def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str, Target], now: float) -> pd.DataFrame:
+    spans = _spans(facts.results)
+    rows = []
+    for host, outcome in judged.items():
+        target = targets.get(host)
+        started, ended = spans.get(host, (None, None))
+        waited = None
+        if target is not None:
+            started = target.started_at or started
+            ended = target.completed_at or ended
+            if target.created_at is not None and target.started_at is not None:
+                waited = max(0.0, target.started_at - target.created_at)
+        if outcome.category == RUNNING:
+            started, ended = started or outcome.since, None
+        until = now if outcome.category == RUNNING else ended
+        seconds = max(0.0, until - started) if started is not None and until is not None else None
+        rows.append(
+            (host, target.instance_id or None if target else None, outcome.category, started, ended, seconds, waited,
+             outcome.message, outcome.derived, target.rollout_id if target else None)
+        )  # fmt: skip
+    rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
+    frame = pd.DataFrame(rows, columns=list(INSTANCE_COLUMNS), dtype=object)
+    for column in ("started_at", "ended_at", "seconds", "waited"):
+        frame[column] = frame[column].astype(float)
+    return frame
+
+
+_RANK = {
+    category: place
+    for place, category in enumerate(
+        (FAILED, UNCERTAIN, RUNNING, GONE, DEFERRED, WAITING, NOT_TOUCHED, UPDATED, CURRENT)
+    )
+}
+
+
+def _spans(results: Sequence[Result]) -> dict[str, tuple[float | None, float | None]]:
+    """From when to when our modules worked on each host."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for result in results:
+        if result.status == "skipped" or result.action not in WORK | READS:
+            continue
+        first, _last = found.get(result.host, (None, None))
+        found[result.host] = (first if first is not None else result.started_at, result.at)
+    return found
+
+
+@dataclass
+class _Cluster:
+    status: str
+    message: str
+    pattern: str
+    hosts: list[str]
+    times: list[float]
+    prints: set[str]
+
+
+def _failures(
+    conn: sqlite3.Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
+) -> pd.DataFrame:
+    """Each failure once. What the server says of the target is the cause; the task that waited for it repeats it."""
+    clusters: dict[tuple[str, str], _Cluster] = {}
+    for host, outcome in judged.items():
+        if outcome.category not in PROBLEMS:
+            continue
+        message = cause_of(outcome, targets.get(host))
+        pattern = normalised(message, host)
+        cluster = clusters.setdefault(
+            (outcome.category, pattern), _Cluster(outcome.category, message, pattern, [], [], set())
+        )
+        cluster.hosts.append(host)
+        cluster.times += [outcome.since] if outcome.since is not None else []
+        if message and len(cluster.prints) < _PRINTS_MOST:
+            cluster.prints |= {fingerprint(text, host) for text in (message, outcome.message) if text}
+    rows = []
+    for cluster in sorted(clusters.values(), key=lambda one_of: -len(one_of.hosts)):
+        before, first_seen = _earlier(conn, key, cluster.prints)
+        rows.append(
+            (cluster.status, cluster.message, cluster.pattern, tuple(sorted(cluster.hosts)), len(cluster.hosts),
+             min(cluster.times, default=None), max(cluster.times, default=None), before, first_seen)
+        )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=list(FAILURE_COLUMNS), dtype=object)
+    for column in ("first_at", "last_at", "first_seen"):
+        frame[column] = frame[column].astype(float)
+    return frame
+
+
+def cause_of(outcome: Outcome, target: Target | None) -> str:
+    """Why an instance failed or is uncertain: the server's own words, if its target has any."""
+    if target is not None and target.message and target.status in ("failed", "uncertain"):
+        return target.message
+    return outcome.message
+
+
+_EARLIER_RUNS = """
+SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
+WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at < :before AND h.run_id <> :key
+ORDER BY h.ended_at DESC LIMIT :most
+"""
+_EARLIER_ROLLOUTS = """
+SELECT coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id LIMIT 1),
+                t.rollout_id) AS ref, t.created_at AS at
+FROM rollout_targets t INDEXED BY rollout_targets_message
+WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at < :before AND t.rollout_id <> :key
+ORDER BY t.created_at DESC LIMIT :most
+"""
+
+
+def _earlier(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[int, float | None]:
+    """How many earlier operations failed with one of the messages, of the newest that are read, and the first time."""
+    refs: set[str] = set()
+    times: list[float] = []
+    for text in prints:
+        params = {"print": text, "version": FP_VERSION, "before": key.at, "key": key.key, "most": _EARLIER_MOST}
+        for row in dicts(conn, _EARLIER_RUNS, params) + dicts(conn, _EARLIER_ROLLOUTS, params):
+            if row["ref"] != key.key:
+                refs.add(row["ref"])
+                times += [row["at"]] if row["at"] is not None else []
+    return len(refs), min(times, default=None)
+
+
+def _batches(facts: Facts) -> pd.DataFrame:
+    rows = [(batch.number, len(batch.hosts), batch.started_at, batch.touched) for batch in facts.batches]
+    return pd.DataFrame(rows, columns=["batch", "hosts", "started_at", "touched"])
+
+
+def _plan(facts: Facts) -> dict[str, Any]:
+    """What the record has of the plan. Which instances it left alone and found gone, the report tells."""
+    report = facts.report
+    return {
+        "hash": report.get("plan_hash") or None,
+        "instances": len(facts.hosts),
+        "planned": None if facts.planned is None else len(facts.planned),
+        "batches": facts.batches_planned,
+        "batches_begun": len(facts.batches),
+        "left_alone": _names(report.get("current")),
+        "gone": _names(report.get("gone")),
+        "override_reason": report.get("override_reason") or None,
+    }
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in value) if isinstance(value, list) else ()
+
+
+def _followed(conn: sqlite3.Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
+    found = [
+        row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
+    ]
+    told = facts.report.get("rollout_id")
+    if facts.adopted and told and told not in found:
+        found.append(str(told))
+    return tuple(found)

@@ -1,0 +1,338 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations, newest first: what somebody did to the fleet, one row each, with its outcome in numbers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
+from console.outcomes.outcome import counts, has_report
+from console.outcomes.verdict import verdict, verdict_word
+from console.outcomes.words import CATEGORIES, RUNNING
+from console.record.read.frames import LIST_PAGE, dicts, like, one, reading
+from console.record.read.operation_facts import (
+    facts_of_act,
+    facts_of_rollout,
+    facts_of_run,
+    report_of,
+    sent_by_tasks,
+)
+
+COLUMNS = (
+    "kind",  # run, rollout or act
+    "key",  # run_id, rollout_id or attempt_id
+    "tenant",  # of a rollout or an act, None of a run
+    "started_at",
+    "ended_at",  # NaN while it runs
+    "title",  # the playbook's name, "fleet rollout", "redeploy of HOST", or the act with its object
+    "name",  # what console.outcomes.words.word takes: the playbook, rollout, or the act
+    "check",  # True: a prediction; None: nobody knows
+    "to_version",  # None where it is not known, as of a rollout by others
+    "who",  # the user, "AWX job 812, jon", or the address of a rollout: "198.51.100.20"
+    "controller",  # of a run
+    *CATEGORIES,  # how many instances, a column each
+    "instances",  # the sum of these
+    "derived",  # the numbers are not from a report
+    "verdict",  # of console.outcomes.words.VERDICTS
+    "why",  # why it ended, short
+    "sentence",  # the verdict as one sentence
+    "seconds",  # how long it took; until now while it runs
+    "rollouts",  # how many rollouts of the server a run started
+)
+
+
+@dataclass(frozen=True)
+class OperationFilter:
+    """Which operations the list shows. since, until: of the start (epoch seconds). verdicts: of words.VERDICTS. kinds:
+    of facts.KINDS. who: part of a user's name or address. text: part of the title, the playbook, the id or a host.
+    check: only predictions (True), only real ones (False), or both (None)."""
+
+    since: float | None = None
+    until: float | None = None
+    verdicts: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    who: str = ""
+    text: str = ""
+    check: bool | None = None
+
+
+def operations(
+    path: Path, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
+    """One page of operations, newest first, in COLUMNS, and how many match.
+
+    A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it
+    and is a row of its own.
+    """
+    with reading(path) as conn:
+        keys = matching(conn, wanted or OperationFilter())
+        rows = [row_of(conn, key, now)[0] for key in keys[(page - 1) * size : page * size]]
+    return in_frame(rows), len(keys)
+
+
+def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
+    """The operations that run now, in COLUMNS, newest first."""
+    with reading(path) as conn:
+        keys = matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most]
+        rows = [row_of(conn, key, now)[0] for key in keys]
+    return in_frame(rows)
+
+
+def verdict_counts(path: Path, since: float) -> dict[str, int]:
+    """How many operations that began since a time have each verdict; those without any are left out."""
+    with reading(path) as conn:
+        return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
+
+
+@dataclass(frozen=True)
+class Key:
+    """One operation among others. verdict: '' where nobody asked for it."""
+
+    at: float
+    kind: str
+    key: str
+    tenant: str | None
+    verdict: str = ""
+
+
+_RUNS = """
+SELECT r.run_id, r.started_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{stats} FROM runs r
+WHERE (:since IS NULL OR r.started_at >= :since) AND (:until IS NULL OR r.started_at < :until)
+  AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
+  AND (:who = '' OR r.user LIKE :who ESCAPE '\\' OR EXISTS (
+    SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\'))
+  AND (:text = '' OR r.playbook LIKE :text ESCAPE '\\' OR r.run_id LIKE :text ESCAPE '\\' OR r.run_id IN (
+    SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts))))
+"""
+
+# A run's own rollouts are folded into it. The index run_links_ref answers it alone, but for the rollouts that were.
+_OF_OTHERS = """
+SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
+WHERE (:since IS NULL OR r.created_at >= :since) AND (:until IS NULL OR r.created_at < :until)
+  AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
+  AND (:text = '' OR r.rollout_id LIKE :text ESCAPE '\\' OR (r.scope || ' rollout') LIKE :text ESCAPE '\\'
+    OR (r.tenant, r.rollout_id) IN (
+      SELECT t.tenant, t.rollout_id FROM instances i
+      CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
+        ON t.tenant = i.tenant AND t.instance_id = i.instance_id
+      WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts))))
+  AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
+  AND NOT EXISTS (
+    SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
+      AND l.ref NOT IN (SELECT value FROM json_each(:adopted))
+      AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref))
+"""
+
+# Records of before the link "adopted": only the reports of fleet rollouts say it.
+_ADOPTED = """
+SELECT json_extract(stats_json, '$.fleetops_report.rollout_id') FROM runs
+WHERE playbook LIKE '%fleet_rollout%' AND json_valid(stats_json)
+  AND json_extract(stats_json, '$.fleetops_report.adopted') = 1
+"""
+
+ACTS = """
+SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.instance_id, a.reason,
+       coalesce(o.outcome, 'no outcome') AS outcome, o.detail, o.at AS ended_at
+FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
+WHERE a.phase = 'attempt'
+"""
+_ACTS_WANTED = """
+  AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
+  AND (:who = '' OR a.user LIKE :who ESCAPE '\\')
+  AND (:text = '' OR a.action LIKE :text ESCAPE '\\' OR a.name LIKE :text ESCAPE '\\'
+    OR a.rollout_id LIKE :text ESCAPE '\\' OR a.instance_id LIKE :text ESCAPE '\\')
+"""
+_HOSTS_LOOKED_FOR = 50
+
+
+def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
+    """The operations that match, newest first. judged: with their verdicts; a filter by verdict needs them too."""
+    judged = judged or bool(wanted.verdicts)
+    params: dict[str, Any] = {
+        "since": wanted.since,
+        "until": wanted.until,
+        "who": like(wanted.who),
+        "text": like(wanted.text),
+        "check": None if wanted.check is None else int(wanted.check),
+        "hosts": "[]",
+    }
+    if params["text"]:
+        params["hosts"] = json.dumps(_hosts_named(conn, params["text"]))
+    kinds = wanted.kinds or KINDS
+    found: list[Key] = []
+    if RUN in kinds:
+        sql = _RUNS.format(stats=", r.stats_json" if judged else "")
+        for row in dicts(conn, sql, params):
+            word = ""
+            if judged:
+                report, _cut = report_of(row["stats_json"])
+                word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
+            found.append(Key(row["started_at"] or row["heartbeat_at"] or 0.0, RUN, row["run_id"], None, word))
+    if ROLLOUT in kinds and not wanted.check:
+        adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
+        sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
+        for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
+            word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
+            found.append(Key(row["created_at"] or 0.0, ROLLOUT, row["rollout_id"], row["tenant"], word))
+    if ACT in kinds and not wanted.check:
+        for row in dicts(conn, ACTS + _ACTS_WANTED, params):
+            word = verdict_word(Facts(ACT, "", row["outcome"])) if judged else ""
+            found.append(Key(row["at"] or 0.0, ACT, row["attempt_id"], row["tenant"], word))
+    if wanted.verdicts:
+        found = [key for key in found if key.verdict in wanted.verdicts]
+    return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
+
+
+def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
+    """The names of known instances that a text may mean."""
+    rows = conn.execute(
+        "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
+        " WHERE hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\' LIMIT :most",
+        {"like": pattern, "most": _HOSTS_LOOKED_FOR},
+    )
+    return [row[0] for row in rows]
+
+
+def row_of(conn: sqlite3.Connection, key: Key, now: float, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
+    """One operation as a row of COLUMNS, and the facts that it was judged by. whole: as in facts_of_run."""
+    row, facts = {RUN: _run_row, ROLLOUT: _rollout_row, ACT: _act_row}[key.kind](conn, key, whole)
+    counted = counts(facts)
+    judged = verdict(facts, counted)
+    ended = row["ended_at"]
+    if judged.word == RUNNING:
+        row["ended_at"] = None
+    until = now if judged.word == RUNNING else ended
+    row |= {
+        "kind": key.kind,
+        "key": key.key,
+        "tenant": key.tenant,
+        "name": facts.name,
+        "check": facts.check,
+        **counted,
+        "instances": sum(counted.values()),
+        "derived": not has_report(facts) and facts.kind == RUN,
+        "verdict": judged.word,
+        "why": judged.why,
+        "sentence": judged.sentence,
+        "seconds": max(0.0, until - row["started_at"]) if until is not None and row["started_at"] is not None else None,
+    }
+    return {column: row[column] for column in COLUMNS}, facts
+
+
+def _run_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+    run = one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
+    if run is None:
+        raise LookupError(key.key)
+    facts = facts_of_run(conn, run, whole=whole)
+    job = one(
+        conn,
+        "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
+        {"id": key.key},
+    )
+    number = conn.execute(
+        "SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND NOT EXISTS ("
+        "SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)",
+        (key.key,),
+    ).fetchone()[0]
+    row = {
+        "started_at": run["started_at"],
+        "ended_at": run["ended_at"] or run["heartbeat_at"],
+        "title": facts.name or "a playbook",
+        "to_version": version_of(conn, key.key),
+        "who": _who(run, job),
+        "controller": run["controller"],
+        "rollouts": 0 if facts.adopted else number,
+    }
+    return row, facts
+
+
+def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
+    if job is None or job["origin"] == "runner":
+        return run["user"]
+    by = job["launched_by"] or run["user"]
+    return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
+
+
+def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
+    """The runtime that a run deploys, or would deploy, by its first redeploy that went well; None for other runs."""
+    task = conn.execute(
+        "SELECT counter FROM tasks WHERE run_id = ? AND action LIKE '%instance_runtime' ORDER BY counter LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    if task is None:
+        return None
+    # The first batches are enough: a run deploys one version.
+    found = conn.execute(
+        "SELECT json_extract(result_json, '$.version_after') FROM ("
+        "SELECT changed, status, result_json FROM host_results WHERE run_id = ? AND counter > ? LIMIT 2000)"
+        " WHERE changed AND status = 'ok' AND json_valid(result_json)"
+        " AND json_extract(result_json, '$.version_after') IS NOT NULL LIMIT 1",
+        (run_id, task[0]),
+    ).fetchone()
+    return str(found[0]) if found else None
+
+
+def _rollout_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+    rollout = one(
+        conn,
+        "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
+        " WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host"
+        " FROM rollouts r WHERE r.tenant = :tenant AND r.rollout_id = :id",
+        {"tenant": key.tenant, "id": key.key},
+    )
+    if rollout is None:
+        raise LookupError(key.key)
+    facts = facts_of_rollout(conn, rollout, whole=whole)
+    alone = rollout["host"] and rollout["scope"] != "fleet"
+    row = {
+        "started_at": rollout["created_at"],
+        "ended_at": rollout["completed_at"],
+        "title": f"redeploy of {rollout['host']}" if alone else facts.name,
+        "to_version": None,
+        "who": rollout["initiated_from_ip"],
+        "controller": None,
+        "rollouts": 0,
+    }
+    return row, facts
+
+
+def _act_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+    del whole
+    act = one(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
+    if act is None:
+        raise LookupError(key.key)
+    facts = facts_of_act(act)
+    row = {
+        "started_at": act["at"],
+        "ended_at": act["ended_at"],
+        "title": f"{facts.name} {facts.hosts[0]}".strip(),
+        "to_version": None,
+        "who": act["user"],
+        "controller": None,
+        "rollouts": 0,
+    }
+    return row, facts
+
+
+_NUMBERS = ("started_at", "ended_at", "seconds")
+_COUNTS = (*CATEGORIES, "instances", "rollouts")
+
+
+def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    for column in _NUMBERS:
+        frame[column] = frame[column].astype(float)
+    for column in _COUNTS:
+        frame[column] = frame[column].astype("int64")
+    return frame

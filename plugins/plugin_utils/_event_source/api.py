@@ -1,0 +1,208 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection's client for an event loop: each call in a thread, not too many at once, and paced."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import NEWEST_FIRST, OLDEST_FIRST, order_of
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor, spellings
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+
+from .errors import SourceError, as_sentence
+from .settings import Settings, as_source_error
+
+log = logging.getLogger("fleetops.agents.eda.fleet")
+
+T = TypeVar("T")
+Fetch = Callable[[FleetClient, int, int], list[Record]]
+
+AT_ONCE = 4
+# How often a call is sent that the server does not carry out for now, and the longest pause (seconds) that it causes
+# if the server names none.
+ATTEMPTS, LONGEST_PAUSE = 6, 60.0
+MOST_PAGES = 500
+# So many pages in a row may hold known rows only, because new rows above have moved them down.
+MOST_IDLE_PAGES = 20
+# No list has so many rows. A server that gives some at this offset ignores the offset.
+FAR = 100_000
+
+
+class Api:
+    """Reads the instance ops API, at most ``max_rate`` calls a second. Raises SourceError if no client can be made."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            with as_source_error():
+                self._client = connect(
+                    settings.api_url,
+                    settings.api_key,
+                    validate_certs=settings.validate_certs,
+                    ca_path=settings.ca_path,
+                    request_timeout=settings.request_timeout,
+                    retries=0,
+                    read_only=True,
+                )
+        except ImportError as missing:
+            raise SourceError(
+                f"The Python package requests is missing ({missing}). Install it where ansible-rulebook runs."
+            ) from None
+        self._idle = [self._client]
+        self._redactor = Redactor(spellings(settings.api_key))
+        self._seconds_between_calls = 1 / settings.max_rate
+        self._next_call = 0.0
+        self._warned: set[str] = set()
+
+    def close(self) -> None:
+        for client in self._idle:
+            client.close()
+
+    async def call(self, read: Callable[[FleetClient], T]) -> T:
+        """What ``read(client)`` returns, without the key. It is called again while the server asks to wait.
+
+        Raises SourceError for what will stay wrong (a key or a role that is refused, a redirect, another address, and
+        before the first answer a certificate or a host name), and ApiError for anything else.
+        """
+        attempt = 1
+        while True:
+            await self._wait_for_turn()
+            try:
+                return await self._in_thread(lambda client: self._redactor.scrub(read(client)))
+            except ApiError as error:
+                if ends_the_source(error, has_answered=self._client.transport.answered.is_set()):
+                    raise SourceError(as_sentence(error)) from None
+                if attempt == ATTEMPTS or not asks_to_wait(error):
+                    raise
+                # At least the usual pause: a server may name a time that has passed.
+                pause = max(min(2.0 ** (attempt - 1), LONGEST_PAUSE), error.retry_after or 0.0)
+                log.info("%s %s: HTTP %s; all calls wait for %.0f s", error.method, error.path, error.status, pause)
+                self._next_call = max(self._next_call, time.monotonic() + pause)
+            attempt += 1
+
+    async def pages(self, fetch: Fetch, size: int, start: int = 0) -> AsyncGenerator[list[Record], None]:
+        """The rows of a list from offset ``start`` to its end, page by page, each row once.
+
+        ``fetch(client, limit, offset)`` reads one page. A page without a new row is the end, unless rows that were
+        added above have moved known ones into it.
+        """
+        offset, seen, idle = start, set[str](), 0
+        for _page in range(MOST_PAGES):
+            answer = await self.call(lambda client, at=offset: fetch(client, size, at))  # type: ignore[misc]
+            rows = {str(row["id"]): row for row in answer if row.get("id") is not None}
+            fresh = [row for row_id, row in rows.items() if row_id not in seen]
+            offset += len(answer)
+            if fresh:
+                seen |= rows.keys()
+                idle = 0
+                yield fresh
+                continue
+            idle += 1
+            if not rows or idle > MOST_IDLE_PAGES:
+                return
+            if idle == 1 and await self.call(lambda client: bool(fetch(client, size, FAR))):
+                return
+        self.warn_once(f"A list has more than {MOST_PAGES} pages of {size} rows; the rest of it is not read.")
+
+    async def end_of(self, fetch: Fetch, size: int, known: int) -> int:
+        """An offset at most ``size`` rows behind the end of a list of at least ``known`` rows, found by halving."""
+
+        async def has_row_at(offset: int) -> bool:
+            return await self.call(lambda client: bool(fetch(client, 1, offset)))
+
+        low, step = known, size
+        while await has_row_at(low + step):
+            low, step = low + step, step * 2
+        high = low + step
+        while high - low > size:
+            middle = (low + high) // 2
+            low, high = (middle, high) if await has_row_at(middle) else (low, middle)
+        return high
+
+    def warn_once(self, problem: ApiError | str) -> None:
+        """Log what failed for one instance or rollout alone, once while it fails in the same way."""
+        # The whole sentence of an error has the id of the request, which is another one each time.
+        same = str((problem.path, problem.status, problem.detail)) if isinstance(problem, ApiError) else problem
+        if same not in self._warned:
+            if len(self._warned) > 1000:
+                self._warned.clear()
+            self._warned.add(same)
+            log.warning("%s The rest goes on.", as_sentence(problem))
+
+    async def _wait_for_turn(self) -> None:
+        while (wait := self._next_call - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        self._next_call = time.monotonic() + self._seconds_between_calls
+
+    async def _in_thread(self, read: Callable[[FleetClient], T]) -> T:
+        """``read`` in a thread of its own, with a client that no other thread uses.
+
+        The thread is a daemon. With asyncio.to_thread the process could not end before the last call has its answer.
+        """
+        client = self._idle.pop() if self._idle else self._client.clone()
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                answer = read(client)
+            except Exception as problem:  # noqa: BLE001
+                self._idle.append(client)
+                future.set_exception(problem)
+            else:
+                self._idle.append(client)
+                future.set_result(answer)
+
+        threading.Thread(target=run, name="fleetops-call", daemon=True).start()
+        return await asyncio.wrap_future(future)
+
+
+def ends_the_source(error: ApiError, *, has_answered: bool) -> bool:
+    """Whether no later call can succeed either. ``has_answered``: the server has answered a call as it should."""
+    if error.kind in ("auth", "forbidden", "redirected", "wrong_path"):
+        return True
+    return error.kind in ("tls", "unreachable") and error.refused and not has_answered
+
+
+def asks_to_wait(error: ApiError) -> bool:
+    """Whether the server did not carry out the call and wants it later: 429, or 503 with a time."""
+    return error.kind == "rate_limited" or (error.kind == "unavailable" and error.retry_after is not None)
+
+
+def concerns_this_call_only(error: ApiError) -> bool:
+    """Whether the server is there and only this call failed, or the id in it is none and nothing was sent."""
+    return error.kind == "invalid" or (error.status is not None and not asks_to_wait(error))
+
+
+def is_newest_first(rows: Iterable[Record], *times: str) -> bool:
+    return order_of(rows, times) == NEWEST_FIRST
+
+
+def is_oldest_first(rows: Iterable[Record], *times: str) -> bool:
+    return order_of(rows, times) == OLDEST_FIRST
+
+
+async def for_each(items: Iterable[str], call: Callable[[str], Awaitable[None]]) -> None:
+    """Call for each item, four at a time. The first exception ends all calls."""
+    todo = iter(items)
+
+    async def work() -> None:
+        for item in todo:
+            await call(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _worker in range(AT_ONCE):
+                group.create_task(work())
+    except BaseExceptionGroup as problems:
+        raise problems.exceptions[0] from None

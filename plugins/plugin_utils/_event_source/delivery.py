@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sending the events to ansible-rulebook, each noted in the watermark file before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+
+from .events import addressed, names_by_id
+from .settings import Settings
+from .watermark import Watermark
+
+log = logging.getLogger("fleetops.agents.eda.fleet")
+
+# Seconds to wait until the rule engine confirms an event.
+FEEDBACK_TIMEOUT = 60.0
+
+
+class Delivery:
+    """``queue`` is ansible-rulebook's, with an asynchronous ``put``; ``feedback`` is its queue of confirmations.
+
+    What is known of the fleet is in ``known``, as the watermark file has it: rollouts, floor, past_read, health and
+    audit (see the steps), and names: the host name that the API gives, by instance id; the id where it gives none.
+    """
+
+    def __init__(self, settings: Settings, mark: Watermark, queue: Any, feedback: asyncio.Queue[Any] | None) -> None:
+        self._settings, self._mark = settings, mark
+        self._queue, self._feedback = queue, feedback
+
+    @property
+    def known(self) -> Record:
+        return self._mark.known
+
+    def names(self) -> dict[str, str]:
+        """The name in the inventory by id, of all instances that the API or the option ``instances`` names."""
+        hostnames = {i: None if name == i else name for i, name in self.known["names"].items()}
+        return names_by_id(hostnames, self._settings.instances)
+
+    async def update(self, known: Record, events: list[Record], *, on_disk: bool = True) -> None:
+        """Write what is known with the events that follow from it, then send these.
+
+        Without ``on_disk`` it is kept in memory only: a later poll would find it again, and there are no events.
+        """
+        self._mark.known = known
+        if not on_disk:
+            return
+        names = self.names()
+        self._mark.commit([addressed(row, names) for row in events if row["type"] in self._settings.events])
+        await self.send()
+
+    async def send(self) -> None:
+        """Send what is in the outbox of the watermark file."""
+        while self._mark.outbox:
+            row = self._mark.outbox[0]
+            self._mark.note("put", row["id"])
+            try:
+                await self._queue.put({**row, "meta": dict(row["meta"])})
+            except asyncio.CancelledError:
+                self._mark.note("back", row["id"])
+                raise
+            if self._feedback is not None:
+                await self._confirmation(self._feedback, row["id"])
+            # Nothing is awaited between the put and this line, so only a kill can come between them.
+            self._mark.note("done", row["id"])
+            del self._mark.outbox[0]
+
+    async def _confirmation(self, feedback: asyncio.Queue[Any], event_id: str) -> None:
+        """Wait until the rule engine has taken the event, for at most a minute."""
+        try:
+            while True:
+                answer = await asyncio.wait_for(feedback.get(), FEEDBACK_TIMEOUT)
+                if answer.get("meta", {}).get("uuid") == event_id:
+                    return
+        except TimeoutError:
+            log.warning("ansible-rulebook did not confirm the event %s within %.0f s.", event_id, FEEDBACK_TIMEOUT)

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Polling the instances: the health (E16) and the audit events (E20) of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from functools import partial
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import AUDIT_TIMES, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+
+from .api import Api, Fetch, concerns_this_call_only, for_each, is_newest_first, is_oldest_first
+from .delivery import Delivery
+from .events import AUDIT_EVENT, HEALTH_EVENTS, Step
+from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
+from .settings import Settings
+
+# Rows that are asked for at once.
+AUDIT_PAGE = 100
+# At the first poll of an instance, so many of its newest audit events are read at least.
+AUDIT_FIRST = 500
+# What is known of so many instances is written to the watermark file at once.
+INSTANCES_AT_ONCE = 200
+
+
+class Instances:
+    """``excused``: see ``Rollouts``."""
+
+    def __init__(
+        self, settings: Settings, api: Api, delivery: Delivery, excused: Mapping[str, tuple[float, float]]
+    ) -> None:
+        self._settings, self._api, self._delivery = settings, api, delivery
+        self._excused = excused
+
+    async def poll(self) -> None:
+        """Poll all instances, if any event of theirs is wanted."""
+        if not self._settings.wants(*HEALTH_EVENTS, AUDIT_EVENT):
+            return
+        has_new = False
+        ids = sorted(self._delivery.names())
+        for start in range(0, len(ids), INSTANCES_AT_ONCE):
+            before = self._delivery.known
+            health, audit = dict(before.get("health", {})), dict(before.get("audit", {}))
+            events: list[Record] = []
+            await for_each(ids[start : start + INSTANCES_AT_ONCE], partial(self._poll_one, health, audit, events))
+            has_new = has_new or len(health) + len(audit) > len(before.get("health", {})) + len(before.get("audit", {}))
+            await self._delivery.update({**before, "health": health, "audit": audit}, events, on_disk=bool(events))
+        if has_new:
+            # The state that an instance has when it is polled first must outlive a restart, although it is no event.
+            await self._delivery.update(self._delivery.known, [])
+
+    async def _poll_one(self, health: Record, audit: Record, events: list[Record], instance_id: str) -> None:
+        """What is known of an instance now goes into ``health`` and ``audit``, what follows into ``events``."""
+        try:
+            if self._settings.wants(*HEALTH_EVENTS):
+                health[instance_id], new = await self._health(instance_id, health.get(instance_id))
+                events += new
+            if self._settings.wants(AUDIT_EVENT) and health.get(instance_id, {}).get("state") != "gone":
+                audit[instance_id], new = await self._audit(instance_id, audit.get(instance_id))
+                events += new
+        except ApiError as error:
+            if not concerns_this_call_only(error):
+                raise
+            self._api.warn_once(error)
+
+    async def _health(self, instance_id: str, known: Record | None) -> Step:
+        try:
+            health = await self._api.call(lambda client: client.get_deep_health(instance_id, force=self._settings.live))
+        except ApiError as error:
+            if error.kind == "not_found":
+                return health_step(known, instance_id, None)
+            raise
+        excused = self._excused.get(instance_id, (0.0, 0.0))[1]
+        return health_step(known, instance_id, health, needed=self._settings.unhealthy_after, excused=excused)
+
+    async def _audit(self, instance_id: str, known: Record | None) -> Step:
+        past: Record = known or {"floor": None, "ids": {}}
+
+        def fetch(client: FleetClient, limit: int, offset: int) -> list[Record]:
+            return client.list_audit_events(instance_id, limit=limit, offset=offset)
+
+        try:
+            rows, end = await (self._first_audit(fetch, past) if known is None else self._new_audit(fetch, past))
+        except ApiError as error:
+            if error.kind == "not_found":
+                return Step(past, [])
+            raise
+        outcomes = self._settings.audit_outcomes if known or self._settings.start_from == "earliest" else ()
+        return audit_step({**past, "end": end}, instance_id, rows, outcomes)
+
+    async def _first_audit(self, fetch: Fetch, past: Record) -> tuple[list[Record], int]:
+        """The newest audit events of an instance, 500 or more; and the list's length if the oldest row is first."""
+        rows: list[Record] = []
+        async with aclosing(self._api.pages(fetch, AUDIT_PAGE)) as pages:
+            async for page in pages:
+                rows += page
+                if len(rows) >= AUDIT_FIRST and (
+                    is_oldest_first(rows, *AUDIT_TIMES)
+                    or (is_newest_first(rows, *AUDIT_TIMES) and _span(rows) >= AUDIT_LATENESS)
+                ):
+                    break
+        if not is_oldest_first(rows, *AUDIT_TIMES):
+            return rows, 0
+        if len(rows) < AUDIT_FIRST:
+            return rows, len(rows)
+        start = max(0, await self._api.end_of(fetch, AUDIT_PAGE, len(rows)) - AUDIT_FIRST)
+        return await self._audit_from(fetch, past, start) if start else (rows, len(rows))
+
+    async def _new_audit(self, fetch: Fetch, past: Record) -> tuple[list[Record], int]:
+        """The audit events that may be new; and the list's length if the oldest row is first."""
+        if not past.get("end"):
+            return await self._audit_from(fetch, past, 0)
+        start, step = max(0, past["end"] - AUDIT_PAGE), AUDIT_PAGE
+        while True:
+            rows, end = await self._audit_from(fetch, past, start)
+            # Retention takes rows away at the beginning. If the first row is not new, none was missed.
+            if not start or (rows and not new_audit_events(past, rows[:1])):
+                return rows, end
+            start, step = max(0, start - step), step * 2
+
+    async def _audit_from(self, fetch: Fetch, past: Record, start: int) -> tuple[list[Record], int]:
+        """The rows from an offset to the end of the list; if the newest row is first, only down to known ones."""
+        rows, floor = list[Record](), past["floor"]
+        async with aclosing(self._api.pages(fetch, AUDIT_PAGE, start)) as pages:
+            async for page in pages:
+                rows += page
+                times = [at for row in page if (at := audit_time(row)) is not None]
+                is_old = not new_audit_events(past, page) and (floor is None or (times and min(times) <= floor))
+                if is_old and is_newest_first(rows, *AUDIT_TIMES):
+                    break
+        # A list of which only the end was read was found to have the oldest row first before.
+        has_oldest_first = is_oldest_first(rows, *AUDIT_TIMES) or (start and not is_newest_first(rows, *AUDIT_TIMES))
+        return rows, start + len(rows) if has_oldest_first else 0
+
+
+def _span(rows: list[Record]) -> float:
+    """Seconds between the oldest and the newest row; 0 where no row has a time."""
+    times = [at for row in rows if (at := audit_time(row)) is not None]
+    return max(times) - min(times) if times else 0.0

@@ -1,0 +1,211 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Polling the rollouts: the list (E3) page by page, and the timelines (E1) of those that may have changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    is_single_target,
+    parse_time,
+    rollout_is_terminal,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+
+from .api import Api, concerns_this_call_only, for_each, is_newest_first
+from .delivery import Delivery
+from .errors import SourceError, as_sentence
+from .events import Step, bounded_text, records
+from .rollout_steps import (
+    FINISHED_KEPT,
+    is_known_or_past,
+    must_be_read,
+    prune,
+    rollout_step,
+    unhealthy_until,
+    unread_rollout,
+)
+from .settings import Settings
+
+log = logging.getLogger("fleetops.agents.eda.fleet")
+
+# At the first start, so many finished rollouts are read for the names of the instances.
+FLEET_ROLLOUTS_READ, SINGLE_ROLLOUTS_READ = 5, 45
+
+
+def _page_of_rollouts(client: FleetClient, limit: int, offset: int) -> list[Record]:
+    return client.list_fleet_rollouts(limit=limit, offset=offset)
+
+
+class _List:
+    """The list of rollouts, read page by page; ``rows`` are those that were read so far."""
+
+    def __init__(self, pages: AsyncIterator[list[Record]]) -> None:
+        self._pages = pages
+        self.rows: list[Record] = []
+
+    async def next_page(self) -> list[Record]:
+        """The rows that were not on the pages before; none at the end."""
+        rows: list[Record] = await anext(self._pages, [])
+        self.rows += rows
+        return rows
+
+    @property
+    def newest_first(self) -> bool:
+        return is_newest_first(self.rows, "created_at")
+
+    @property
+    def fleet_rollouts(self) -> int:
+        return sum(not is_single_target(row) for row in self.rows)
+
+
+class Rollouts:
+    """``excused``: by instance id, when its newest deployment that was read started, and until when this deployment
+    explains that the instance is unhealthy (both in epoch seconds)."""
+
+    def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
+        self._settings, self._api, self._delivery = settings, api, delivery
+        self.excused: dict[str, tuple[float, float]] = {}
+        self._rest: _List | None = None
+
+    async def poll_first_page(self) -> None:
+        """Poll the first page of the list. Pages below it that must be read are left to ``poll_other_pages``."""
+        known = self._delivery.known
+        rollouts: dict[str, Record] = known.get("rollouts", {})
+        listed = _List(self._api.pages(_page_of_rollouts, ROLLOUTS_PAGE))
+        try:
+            rows = await listed.next_page()
+        except ApiError as error:
+            if error.kind == "not_found" and not rollouts:
+                raise SourceError(as_sentence(error)) from None
+            raise
+        await self._take(rows, is_first_page=True, is_first_poll="rollouts" not in known)
+        past = [is_known_or_past(row, rollouts, known.get("floor")) for row in rows]
+        # A rollout may appear late, below newer ones: with short pages as many rows are read as with long ones.
+        is_enough = len(rows) >= ROLLOUTS_PAGE or rollouts.keys() <= {str(row["id"]) for row in rows}
+        ends_in_past = not rows or (past[-1] and is_enough and listed.newest_first)
+        self._rest = None if ends_in_past and self._delivery.known.get("past_read", True) else listed
+
+    async def poll_other_pages(self) -> None:
+        """Poll the pages below the first one, down to known rollouts; at the first start down to the past."""
+        listed, self._rest = self._rest, None
+        if listed is None:
+            return
+        known, found, is_whole = self._delivery.known, list[Record](), True
+        is_first_poll = not known.get("past_read", True)
+        while rows := await listed.next_page():
+            found += rows
+            new = [row for row in rows if not is_known_or_past(row, known["rollouts"], known["floor"])]
+            if is_first_poll and listed.fleet_rollouts >= FLEET_ROLLOUTS_READ:
+                # Before that, finished ones count as well: the rollouts of the fleet name the instances.
+                new = [row for row in new if not rollout_is_terminal(row)]
+            if not new and len(listed.rows) >= ROLLOUTS_PAGE and listed.newest_first:
+                is_whole = False
+                break
+        await self._take(found, is_first_page=False, is_first_poll=is_first_poll, is_whole=is_whole)
+
+    async def _take(
+        self, rows: list[Record], *, is_first_page: bool, is_first_poll: bool, is_whole: bool = False
+    ) -> None:
+        """Read the listed rollouts that may have changed, and send the events. ``is_whole``: the list has no others."""
+        known = self._delivery.known
+        rollouts: dict[str, Record] = known.get("rollouts", {})
+        floor = known.get("floor")
+        listed = {str(row["id"]): row for row in rows}
+        if not is_first_poll:
+            listed = {
+                i: row for i, row in listed.items() if i in rollouts or not is_known_or_past(row, rollouts, floor)
+            }
+        due = {i: row for i, row in listed.items() if must_be_read(rollouts.get(i), row)}
+        if is_first_page:
+            due |= {i: {} for i, old in rollouts.items() if i not in listed and old["phase"] != "finished"}
+        unread, for_names = self._of_the_past(due, len(rollouts)) if is_first_poll else (set(), set())
+        steps = {i: Step(unread_rollout(due[i], "finished"), []) for i in unread}
+        names: dict[str, str] = dict(known.get("names", {}))
+
+        async def read(rollout_id: str) -> None:
+            old, row = rollouts.get(rollout_id), due[rollout_id]
+            try:
+                timeline = await self._api.call(lambda client: client.get_rollout_timeline(rollout_id))
+            except ApiError as error:
+                step = self._unreadable(error, rollout_id, old, row, is_first_poll)
+                if step is not None:
+                    steps[rollout_id] = step
+                return
+            if not isinstance(timeline.get("timeline"), list):
+                self._api.warn_once(f"The timeline of rollout {rollout_id} holds no list of targets.")
+                if is_first_poll and self._settings.start_from == "now":
+                    steps[rollout_id] = Step(unread_rollout(row, "open"), [])
+                return
+            step = rollout_step(old, row or {"created_at": timeline.get("created_at")}, timeline)
+            steps[rollout_id] = Step(step.known, []) if rollout_id in for_names else step
+            self._note_instances(timeline, names)
+
+        await for_each([i for i in due if i not in unread], read)
+        events = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
+        rollouts = {**rollouts, **{i: step.known for i, step in steps.items()}}
+        if is_first_poll and not is_first_page and not is_whole:
+            # What is older than the pages that were read is the past.
+            floor = min((old["created"] for old in rollouts.values() if old["created"] is not None), default=floor)
+        rollouts, floor = prune(rollouts, floor)
+        fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
+        if is_first_poll:
+            fresh["past_read"] = not is_first_page
+        if fresh != known:
+            is_wanted = not is_first_poll or self._settings.start_from == "earliest"
+            await self._delivery.update(fresh, events if is_wanted else [])
+
+    def _unreadable(
+        self, error: ApiError, rollout_id: str, old: Record | None, row: Record, is_first_poll: bool
+    ) -> Step | None:
+        """What is known of a rollout whose timeline could not be read; None if it stays as it was.
+
+        Raises ``error`` again if it concerns other calls too.
+        """
+        if error.kind == "not_found":
+            log.warning("Rollout %s is gone from the API; it is no longer followed.", rollout_id)
+            gone = unread_rollout(row, "finished")
+            return Step({**gone, "created": old["created"] if old else gone["created"]}, [])
+        if not concerns_this_call_only(error):
+            raise error
+        self._api.warn_once(error)
+        # When it can be read later, it is of the past and gives no events.
+        is_past = is_first_poll and self._settings.start_from == "now"
+        return Step(unread_rollout(row, "open"), []) if is_past else None
+
+    def _of_the_past(self, due: Mapping[str, Record], known: int) -> tuple[set[str], set[str]]:
+        """The finished rollouts of the first poll: those that are not read, and those read for names of instances only.
+
+        ``known``: how many newer rollouts are known.
+        """
+        finished = [i for i, row in due.items() if rollout_is_terminal(row)]
+        finished.sort(key=lambda i: -(parse_time(due[i].get("created_at")) or 0))
+        most = max(0, FINISHED_KEPT - known)
+        reported = set(finished[:most]) if self._settings.start_from == "earliest" else set()
+        singles = [i for i in finished if is_single_target(due[i])]
+        fleet = [i for i in finished if i not in set(singles)]
+        for_names = set(fleet[:FLEET_ROLLOUTS_READ]) | set(singles[:SINGLE_ROLLOUTS_READ])
+        return set(finished) - for_names - reported, for_names - reported
+
+    def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
+        """Add to ``names`` and to ``excused`` what a timeline says of the instances."""
+        spelled = {id_key(known): known for known in names}
+        for target in records(timeline["timeline"]):
+            instance_id = bounded_text(target.get("instance_id"))
+            if instance_id is None:
+                continue
+            instance_id = spelled.setdefault(id_key(instance_id), instance_id)
+            if hostname := bounded_text(target.get("instance_hostname")):
+                names[instance_id] = hostname
+            else:
+                names.setdefault(instance_id, instance_id)
+            started, until = parse_time(target.get("started_at")), unhealthy_until(target)
+            if started is not None and until is not None and started >= self.excused.get(instance_id, (0.0,))[0]:
+                self.excused[instance_id] = (started, until)

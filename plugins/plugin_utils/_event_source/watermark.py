@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watermark file: what is known of the fleet, and which events ansible-rulebook has been given."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+
+from .errors import SourceError
+
+
+class Watermark:
+    """What is known, and the events that follow from it and are still to be sent (``outbox``).
+
+    The file is replaced as a whole, so that both appear together. Which of the events were sent is appended to
+    ``FILE.log``: ``put`` before and ``done`` after. An event with a ``put`` and no ``done`` when the file is opened may
+    or may not have arrived; it is sent again with ``repeated`` true. ``FILE.lock`` keeps other processes out.
+
+    A context manager. Raises SourceError, which names the file, if the file cannot be read, written or locked.
+    """
+
+    FORMAT = 1
+
+    def __init__(self, path: Path, api_url: str) -> None:
+        self.path, self.api_url = path, api_url
+        self.known: Record = {}
+        self.outbox: list[Record] = []
+        self._log_path = path.with_name(path.name + ".log")
+        self._files: list[int] = []
+
+    def __enter__(self) -> Watermark:
+        try:
+            _make_folder(self.path.parent)
+            lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._files.append(lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._load()
+            self._log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._files.append(self._log)
+        except BlockingIOError:
+            self.__exit__()
+            raise SourceError(
+                f"The watermark file {self.path} is in use by another ansible-rulebook; give each its own (watermark)."
+            ) from None
+        except OSError as problem:
+            self.__exit__()
+            raise SourceError(f"The watermark file {self.path} cannot be used: {problem.strerror}.") from None
+        except SourceError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        while self._files:
+            os.close(self._files.pop())
+
+    def _load(self) -> None:
+        try:
+            whole = json.loads(self.path.read_text(encoding="utf-8"))
+            if not isinstance(whole, dict) or whole.get("format") != self.FORMAT:
+                raise ValueError("its format is not known to this version")
+            known, outbox, api_url = whole["known"], whole["outbox"], whole["api_url"]
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError) as problem:
+            raise SourceError(
+                f"The watermark file {self.path} is not readable ({problem}); move it away to start anew from now."
+            ) from None
+        if api_url != self.api_url:
+            raise SourceError(
+                f"The watermark file {self.path} belongs to {api_url}, not to {self.api_url}; name another (watermark)."
+            )
+        noted: dict[str, str] = {}
+        if self._log_path.exists():
+            lines = self._log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            noted = {parts[1]: parts[0] for parts in (line.split() for line in lines) if len(parts) == 2}
+        self.known = known
+        self.outbox = [
+            {**row, "repeated": True} if noted.get(row["id"]) == "put" else row
+            for row in outbox
+            if noted.get(row["id"]) != "done"
+        ]
+
+    def commit(self, events: list[Record]) -> None:
+        """Write what is known now, with ``events`` that follow from it and are to be sent."""
+        try:
+            self._replace(events)
+        except OSError as problem:
+            raise SourceError(
+                f"The watermark file {self.path} cannot be written: {problem.strerror}; no more events are sent."
+            ) from None
+
+    def _replace(self, events: list[Record]) -> None:
+        self.outbox = [*self.outbox, *events]
+        whole = {"format": self.FORMAT, "api_url": self.api_url, "known": self.known, "outbox": self.outbox}
+        new = self.path.with_name(self.path.name + ".new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(whole, file, separators=(",", ":"))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        if not self.outbox or self.outbox == events:
+            # No event in the file is mentioned in the log.
+            os.ftruncate(self._log, 0)
+
+    def note(self, word: str, event_id: str) -> None:
+        """Append to the log: ``put`` (it is being sent), ``back`` (it was not sent after all) or ``done``."""
+        os.write(self._log, f"{word} {event_id}\n".encode())
+        os.fsync(self._log)
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, each with mode 0700 whatever the umask is."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of each instance of an operation, and how it ended, from facts as tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES as REPORTED
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
+from console.outcomes.facts import Batch, Facts, Flight, Result, Target
+from console.outcomes.outcome import counts, outcomes
+from console.outcomes.verdict import verdict
+from console.outcomes.words import CATEGORIES, VERDICTS, word
+
+HOSTS = ("a", "b", "c", "d", "e", "f")
+RUN = Facts(kind="run", name="rolling_redeploy", status="failed", check=False, hosts=HOSTS, planned=HOSTS)
+
+
+def result(host: str, status: str = "ok", action: str = "instance_runtime", **more: Any) -> Result:
+    return Result(host, action, status, more.pop("changed", status == "ok"), 100.0, **more)
+
+
+def batch(number: int, *hosts: str, touched: bool = True) -> Batch:
+    return Batch(number, hosts, 10.0 * number, touched)
+
+
+def categories(facts: Facts) -> dict[str, str]:
+    return {host: outcome.category for host, outcome in outcomes(facts).items()}
+
+
+def test_the_categories_are_those_of_the_report_and_two_of_an_operation_that_runs() -> None:
+    assert set(CATEGORIES) == {*REPORTED, "running", "waiting"}
+
+
+# what is known of host "a"; status of the run; what became of it
+ONE_HOST = [
+    ("nothing is known of it", {}, "failed", "not_touched"),
+    ("nothing yet", {}, "running", "waiting"),
+    ("the redeploy went well", {"results": [result("a")]}, "failed", "updated"),
+    ("it was current", {"results": [result("a", changed=False)]}, "failed", "current"),
+    ("a redeploy of somebody else was followed",
+     {"results": [result("a", changed=False, values={"adopted": True})]}, "failed", "updated"),
+    ("it failed", {"results": [result("a", "failed")]}, "failed", "failed"),
+    ("no answer, and nobody knows", {"results": [result("a", "failed", values={"ambiguous": True})]}, "failed",
+     "uncertain"),
+    ("it timed out and still runs",
+     {"results": [result("a", "failed", values={"target": {"status": "in_progress"}})]}, "failed", "uncertain"),
+    ("the same, and the server says how it ended",
+     {"results": [result("a", "failed", values={"target": {"status": "in_progress"}})],
+      "targets": [Target("a", "succeeded")]}, "failed", "updated"),
+    ("it failed though the server's target succeeded: not healthy afterwards",
+     {"results": [result("a", "failed")], "targets": [Target("a", "succeeded")]}, "failed", "failed"),
+    ("a task of another module failed on it", {"results": [result("a", "failed", "ansible.builtin.fail")]}, "failed",
+     "failed"),
+    ("only its health was read before the redeploy",
+     {"results": [result("a", action="instance_health_info", changed=False), result("b")]}, "failed", "not_touched"),
+    ("it failed and was healed", {"results": [result("a", "failed"), result("a", action="instance_power_cycle"),
+                                              result("a", changed=False)]}, "failed", "updated"),
+    ("it failed, and a look in check mode says it is still to be done",
+     {"results": [result("a", "failed"), result("a", was_sent=False)]}, "failed", "failed"),
+    ("the run was killed while it was redeployed",
+     {"in_flight": {"a": Flight("Bring the runtime up", "instance_runtime", 50.0)}}, "lost", "uncertain"),
+    ("the same, and the server knows", {"in_flight": {"a": Flight("Bring the runtime up", "instance_runtime", 50.0)},
+                                        "targets": [Target("a", "succeeded", completed_at=60.0)]}, "lost", "updated"),
+    ("the same, and it still runs there", {"in_flight": {"a": Flight("x", "instance_runtime", 50.0)},
+                                           "targets": [Target("a", "in_progress")]}, "lost", "running"),
+    ("killed while a bookkeeping task ran", {"in_flight": {"a": Flight("Keep it", "ansible.builtin.set_fact", 5.0)}},
+     "lost", "not_touched"),
+    ("being redeployed", {"in_flight": {"a": Flight("x", "instance_runtime", 50.0)}}, "running", "running"),
+    ("a bookkeeping task runs", {"in_flight": {"a": Flight("x", "ansible.builtin.set_fact", 5.0)}}, "running",
+     "waiting"),
+    ("the server failed it and the run was cancelled", {"targets": [Target("a", "failed")]}, "canceled", "failed"),
+    ("it was not planned", {"planned": ("b", "c")}, "failed", "current"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "status", "expected"), [row[1:] for row in ONE_HOST], ids=[r[0] for r in ONE_HOST])
+def test_what_became_of_an_instance_without_a_report(facts: dict[str, Any], status: str, expected: str) -> None:
+    given = replace(RUN, status=status, **facts)
+    found = outcomes(given)
+    assert found["a"].category == expected
+    assert found["a"].derived
+    assert set(found) == set(HOSTS)
+    assert sum(counts(given).values()) == len(HOSTS)
+
+
+def test_an_instance_is_healed_only_once_its_batch_has_ended() -> None:
+    cleared = result("a", action="instance_circuit_breakers")
+    facts = replace(RUN, name="recover", results=[cleared], batches=(batch(1, "a"),), status="running")
+    assert categories(facts)["a"] == "running"
+    assert categories(replace(facts, status="lost"))["a"] == "uncertain"
+    assert categories(replace(facts, batches=(batch(1, "a"), batch(2, "b"))))["a"] == "updated"
+    stands_still = result("a", "failed", "ansible.builtin.fail", message="Still not healthy after breakers")
+    assert categories(replace(facts, status="failed", results=[cleared, stands_still]))["a"] == "failed"
+
+
+def test_what_is_healthy_is_left_alone_and_what_is_only_read_is_read() -> None:
+    healthy = [result("a", action="instance_health_info", changed=False), result("a", "skipped", "instance_reboot")]
+    recover = replace(RUN, name="recover", status="successful", results=[*healthy, result("b")])
+    assert categories(recover)["a"] == "current"
+    audit = replace(RUN, name="audit_report", status="successful", hosts=("a",), planned=None,
+                    results=[result("a", action="instance_audit_info", changed=False)])  # fmt: skip
+    assert categories(audit) == {"a": "updated"}
+    assert verdict(audit).sentence == "Complete. 1 read."
+
+
+def reported(verdict_of_gate: str, **results: dict[str, Any] | None) -> dict[str, Any]:
+    planned = [host for host in HOSTS if host != "f"]
+    told = make_report(HOSTS, planned, results, verdict=verdict_of_gate, gone=["e"], server={})
+    return {**told, "reasons": ["1 instance failed (b), and at most 0 may."] if verdict_of_gate == "fail" else []}
+
+
+STOPPED = reported("fail", a={"changed": True}, b={"failed": True, "msg": "boom"})
+
+
+def test_a_stopped_run_never_has_an_untouched_instance_as_updated_and_its_numbers_are_the_reports() -> None:
+    # Ansible has an "ok" of the gate for the first host of the third batch: it says nothing.
+    facts = replace(
+        RUN,
+        report=STOPPED,
+        results=[result("a"), result("b", "failed", message="boom")],
+        batches=(batch(1, "a"), batch(2, "b"), batch(3, "c", "d", touched=False)),
+        batches_planned=4,
+    )
+    found = outcomes(facts)
+    assert {host: outcome.category for host, outcome in found.items()} == {
+        "a": "updated", "b": "failed", "c": "not_touched", "d": "not_touched", "e": "gone", "f": "current"
+    }  # fmt: skip
+    assert {category: n for category, n in counts(facts).items() if n} == {
+        category: n for category, n in STOPPED["counts"].items() if n
+    }
+    assert (found["b"].message, found["b"].since, found["b"].derived) == ("boom", 100.0, False)
+    told = verdict(facts)
+    assert told.word == "stopped"
+    assert told.sentence == (
+        "Stopped after batch 2 of 4: 1 instance failed (b), and at most 0 may. "
+        "1 updated, 1 failed, 1 current already, 2 not touched, 1 gone."
+    )
+
+
+@pytest.mark.parametrize("cut", [{"not_touched"}, {"not_touched", "updated"}])
+def test_a_report_too_long_to_be_kept_has_its_numbers_and_its_names_are_filled_in(cut: set[str]) -> None:
+    short = {key: value[:1] if key in cut else value for key, value in STOPPED.items()}
+    facts = replace(RUN, report=short, report_cut=frozenset(cut), results=[result("a"), result("b", "failed")])
+    assert categories(facts) == categories(replace(RUN, report=STOPPED))
+    assert counts(facts)["not_touched"] == 2
+
+
+def test_a_rollout_is_told_by_its_newest_targets_and_by_its_counters_alike() -> None:
+    targets = [Target(host, status, target_id=host) for host, status in zip(
+        HOSTS, ("succeeded", "failed", "uncertain", "cancelled", "queued", "in_progress"), strict=True)]  # fmt: skip
+    counters = {"total": 6, "succeeded": 1, "failed": 1, "uncertain": 1, "queued": 1, "in_progress": 1}
+    rollout = Facts(kind="rollout", name="fleet rollout", status="in_progress", rollout=counters)
+    whole = replace(rollout, targets=targets)
+    assert counts(whole) == counts(rollout)
+    assert categories(whole) == {
+        "a": "updated", "b": "failed", "c": "uncertain", "d": "not_touched", "e": "waiting", "f": "running"
+    }  # fmt: skip
+    again = replace(whole, targets=[*targets, Target("b", "succeeded", created_at=5.0)])
+    assert categories(again)["b"] == "updated"
+    # What a run found out about an uncertain target counts.
+    looked = {"rollout_id": "r", "reconciled": [{"target_id": "c", "verdict": "succeeded"}]}
+    run = replace(whole, kind="run", name="fleet_rollout", status="successful", report=looked)
+    assert categories(run)["c"] == "updated"
+    assert counts(run) == counts(replace(run, targets=()))
+
+
+def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_own() -> None:
+    report = {"rollout_id": "r", "adopted": True, "rollout": {"total_targets": 5, "succeeded_targets": 5}}
+    facts = Facts(kind="run", name="fleet_rollout", status="successful", report=report, adopted=True,
+                  targets=[Target("a", "succeeded")])  # fmt: skip
+    assert sum(counts(facts).values()) == 0
+    assert verdict(facts).sentence == "Complete, it followed a rollout that somebody else started."
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected", "sentence"),
+    [
+        (Facts("run", "x", "successful"), "complete", "Complete."),
+        (Facts("run", "x", "failed", first_failure="a: no route"), "stopped", "Stopped: a: no route."),
+        (Facts("run", "x", "lost"), "lost", "Lost: its process ended without a recap."),
+        (Facts("run", "x", "unknown"), "lost", "Lost: how it ended is not known."),
+        (Facts("run", "x", "canceled"), "cancelled", "Cancelled."),
+        (Facts("run", "x", "running", batches=(batch(1, "a"), batch(2, "b")), batches_planned=7), "running",
+         "Running, batch 2 of 7."),
+        (replace(RUN, report=reported("deferred", a={"changed": True})), "deferred",
+         "Deferred. 1 updated, 1 current already, 3 deferred, 1 gone."),
+        (replace(RUN, report={**reported("inconclusive"), "reasons": ["The window cannot be read."]}), "inconclusive",
+         "Inconclusive: The window cannot be read. 1 current already, 4 not touched, 1 gone."),
+        # Ansible ends with a failure, and the run went through: its failures were within the budget.
+        (replace(RUN, report={**STOPPED, "verdict": "pass", "reasons": []}), "complete",
+         "Complete, with 1 failed. 1 updated, 1 failed, 1 current already, 2 not touched, 1 gone."),
+        (replace(RUN, status="successful", check=True, report=reported("pass", a={"changed": True})), "check",
+         "Check, nothing was changed. 1 would be updated, 1 current already, 3 not touched, 1 gone."),
+        (Facts("rollout", "fleet rollout", "paused", rollout={"total": 3, "succeeded": 1, "queued": 2}), "stopped",
+         "Stopped: paused at the server. 1 updated, 2 waiting."),
+        (Facts("rollout", "fleet rollout", "partial", rollout={"total": 2, "succeeded": 1, "failed": 1}), "complete",
+         "Complete, with failures. 1 updated, 1 failed."),
+        (Facts("rollout", "fleet rollout", "a word of tomorrow"), "inconclusive",
+         "Inconclusive: the server says 'a word of tomorrow'."),
+        (Facts("act", "pause", "done", hosts=("r",)), "complete", "Complete."),
+        (Facts("act", "pause", "failed", hosts=("r",), detail="409: it has ended"), "stopped",
+         "Stopped: 409: it has ended."),
+        (Facts("act", "pause", "no outcome", hosts=("r",)), "lost", "Lost: no outcome was stored."),
+    ],
+)  # fmt: skip
+def test_how_an_operation_ended_in_a_word_and_a_sentence(facts: Facts, expected: str, sentence: str) -> None:
+    told = verdict(facts)
+    assert (told.word, told.sentence) == (expected, sentence)
+    assert told.word in VERDICTS
+
+
+@pytest.mark.parametrize(
+    ("name", "done"),
+    [("rolling_redeploy", "updated"), ("recover", "healed"), ("reboot", "restarted"), ("power_cycle", "restarted"),
+     ("apply_updates", "applied"), ("fleet rollout", "updated"), ("memory_backup", "saved"), ("site", "changed")],
+)  # fmt: skip
+def test_each_playbook_has_its_own_word_for_what_it_did(name: str, done: str) -> None:
+    assert word("updated", name) == done
+    assert word("not_touched", name) == "not touched"
+
+
+def test_facts_of_nothing_have_no_outcome_and_do_not_fail() -> None:
+    for kind in ("run", "rollout", "act"):
+        empty = Facts(kind, "", "")
+        assert sum(counts(empty).values()) == 0
+        assert verdict(empty).word in VERDICTS
+    broken = Facts(
+        "run", "x", "failed", report={"counts": {"updated": "many"}, "updated": None, "why": [], "reasons": 3}
+    )
+    assert sum(counts(broken).values()) == 0
+    assert verdict(broken).sentence == "Stopped."
