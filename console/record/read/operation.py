@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import RUN, Facts, Result, Target
 from console.outcomes.outcome import READS, WORK, Outcome, newest_targets, outcomes
 from console.outcomes.verdict import Verdict
@@ -29,6 +30,7 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
+from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, one, reading
 from console.record.read.operations import Key, row_of
 from console.record.read.rollouts import rollouts_of_run
@@ -50,10 +52,11 @@ class Operation:
     row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems first;
     seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known). failures:
     FAILURE_COLUMNS, each normalised message once, with its hosts (a tuple) and how many earlier operations had it
-    (before) and since when (first_seen). batches: batch, hosts (how many), started_at, touched. rollouts: those that
-    the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty where none is recorded. plan: what the
-    record has of the plan: hash, planned, left_alone, gone, batches, override_reason. followed: ids of rollouts that
-    the run adopted. disagreements: host -> what the server says otherwise, from the report.
+    (before) and since when (first_seen). batches: batch, hosts (how many), started_at, touched. rollouts: those
+    that the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty where none is recorded. plan:
+    what the record has of the plan: hash, planned, left_alone, gone, batches, override_reason, and of
+    outcomes.evidence.plan_facts. followed: ids of rollouts that the run adopted. disagreements: host -> what the
+    server says otherwise, from the report.
     """
 
     row: dict[str, Any]
@@ -90,7 +93,7 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             failures=_failures(conn, known, judged, targets),
             batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=pd.DataFrame(columns=list(GATE_COLUMNS), dtype=object),
+            gates=_gates(path, key) if is_run else pd.DataFrame(columns=list(GATE_COLUMNS), dtype=object),
             plan=_plan(facts),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
@@ -236,10 +239,21 @@ def _batches(facts: Facts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["batch", "hosts", "started_at", "touched"])
 
 
+def _gates(path: Path, run_id: str) -> pd.DataFrame:
+    """The gates of a run in their order, with the figures of their checks in one line."""
+    rows = [
+        (row["batch"], row["at"], GATE_WORDS.get(row["verdict"], row["verdict"] or "inconclusive"),
+         gate_figures(row["checks"]) or "; ".join(row["reasons"]) or str(row["document"].get("msg") or ""))
+        for row in evidence(path, run_id)
+        if row["kind"] == "gate"
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(GATE_COLUMNS), dtype=object)
+
+
 def _plan(facts: Facts) -> dict[str, Any]:
-    """What the record has of the plan. Which instances it left alone and found gone, the report tells."""
+    """What the record has of the plan. Without the plan itself, the report tells what it left alone and found gone."""
     report = facts.report
-    return {
+    found = {
         "hash": report.get("plan_hash") or None,
         "instances": len(facts.hosts),
         "planned": None if facts.planned is None else len(facts.planned),
@@ -249,6 +263,7 @@ def _plan(facts: Facts) -> dict[str, Any]:
         "gone": _names(report.get("gone")),
         "override_reason": report.get("override_reason") or None,
     }
+    return found | plan_facts(facts.plan)
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from console.outcomes.evidence import batch_count, planned_hosts
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.read.frames import dicts, one
@@ -76,11 +77,22 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         more["results"] = _results(conn, run_id, tasks)
         more["in_flight"] = _in_flight(conn, run_id)
         more["targets"] = targets_of_run(conn, run_id)
-        more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+        plan = plan_of_run(conn, run_id)
+        more["plan"], more["batches_planned"] = plan, batch_count(plan)
+        more["planned"] = planned_hosts(plan) if plan else _planned(conn, run_id, tasks, hosts, more["batches"])
         more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
     if run["status"] == "failed" and not has_report(facts):
         more["first_failure"] = _first_failure(conn, run_id)
     return replace(facts, **more)
+
+
+def plan_of_run(conn: sqlite3.Connection, run_id: str) -> dict[str, Any]:
+    """The newest plan that the run log has of a run, {} without one."""
+    row = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return _parsed(row[0]) if row else {}
 
 
 def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, whole: bool) -> Facts:

@@ -123,7 +123,7 @@ WHERE (:since IS NULL OR r.created_at >= :since) AND (:until IS NULL OR r.create
   AND (:text = '' OR r.rollout_id LIKE :text ESCAPE '\\' OR (r.scope || ' rollout') LIKE :text ESCAPE '\\'
     OR (r.tenant, r.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
-      JOIN rollout_targets t INDEXED BY rollout_targets_instance
+      CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
       WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts))))
   AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))

@@ -32,8 +32,7 @@ def body() -> None:
         choices = {record["key"]: record for record in lists.records(newest[newest["kind"] != "act"])}
         if not asked("a") and not asked("b") and len(choices) > 1:
             # Put into the URL at once, so that a copied link always compares these two.
-            later, earlier = list(choices)[:2]
-            st.query_params.update(a=earlier, b=later)
+            st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
         left, right = st.columns(2)
         with left:
             a = side("a", "Before", choices, now)
@@ -56,6 +55,13 @@ def body() -> None:
             with lists.row():
                 st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
             comparison.show(before, after)
+
+
+def before_it(listed: list[Row]) -> str:
+    """Of operations, newest first: the one before the newest with the same playbook or scope, else the one before."""
+    newest = listed[0]
+    same = [row for row in listed[1:] if row["name"] == newest["name"] and row["check"] is newest["check"]]
+    return str((same or listed[1:])[0]["key"])
 
 
 def asked(name: str) -> str:

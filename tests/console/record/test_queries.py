@@ -17,7 +17,7 @@ import pytest
 
 from console.collect.api.instance_records import health_rows
 from console.record import opening
-from console.record.read import attention, audit, frames, freshness, rollouts, runs
+from console.record.read import attention, audit, fleet, frames, freshness, operation, operations, rollouts, runs
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import (
@@ -289,6 +289,10 @@ def test_no_query_reads_a_whole_big_table(database: Path, monkeypatch: pytest.Mo
     runs.failures(database, RUN)
     runs.in_flight(database, RUN)
     runs.recap(database, RUN)
+    operations.operations(database, NOW, operations.OperationFilter(text="x", who="x", verdicts=("stopped",)))
+    for key in operations.operations(database, NOW)[0]["key"]:
+        assert operation.operation(database, key, NOW) is not None
+    fleet.fleets(database, NOW)
     assert len(plans) > 30
     for sql, step in plans:
         words = step.split()

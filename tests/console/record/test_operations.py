@@ -1,0 +1,338 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations as the record has them: whose they are, what is folded into them, and what needs attention of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
+from console.collect.api.instance_records import health_rows, update_rows
+from console.collect.api.records import policy_row
+from console.outcomes.words import CATEGORIES
+from console.record.read.attention import attention
+from console.record.read.fleet import fleets
+from console.record.read.operation import operation
+from console.record.read.operations import COLUMNS, OperationFilter, operations, running
+from console.record.rows import Cursor, Row, RunRows
+from console.record.write.console_actions import open_ledger
+from console.record.write.store import open_store
+from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, rollout_read, target
+
+NOW = 1_795_000_000.0
+A, B, C, D = (host_name(n) for n in range(4))
+RUNTIME, REBOOT = "fleetops.agents.instance_runtime", "fleetops.agents.instance_reboot"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    database = tmp_path / "console.db"
+    with open_store(database) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW))
+        store.put_cursor(Cursor("spool", "f", last_ok_at=NOW))
+    return database
+
+
+def report(verdict: str = "pass", **names: Sequence[str]) -> dict[str, Any]:
+    lists = {c: list(names.get(c, ())) for c in CATEGORIES if c not in ("running", "waiting")}
+    why = dict.fromkeys([*lists["failed"], *lists["uncertain"]], "boom")
+    reasons = ["1 instance failed, and at most 0 may."] if verdict == "fail" else []
+    return {**lists, "counts": {c: len(n) for c, n in lists.items()}, "why": why, "verdict": verdict,
+            "reasons": reasons, "disagreements": {}}  # fmt: skip
+
+
+def put_run(
+    path: Path,
+    run_id: str,
+    ago: float,
+    *,
+    hosts: Sequence[str] = (),
+    told: dict[str, Any] | None = None,
+    results: Sequence[Row] = (),
+    links: Sequence[tuple[str, str, str]] = (),
+    flying: Sequence[str] = (),
+    action: str = RUNTIME,
+    job: Row | None = None,
+    after: int | None = None,
+    **run: Any,
+) -> None:
+    """A run whose one task works on its hosts, ``ago`` seconds before NOW."""
+    started = NOW - ago
+    row = {"run_id": run_id, "source": "callback", "playbook": "playbooks/rolling_redeploy.yml", "status": "successful",
+           "started_at": started, "ended_at": started + 60, "heartbeat_at": started + 60, "check_mode": 0,
+           "user": "mara", **run}  # fmt: skip
+    if told is not None:
+        row["stats_json"] = json.dumps(told if "left_out" in told else {"fleetops_report": told})
+    key = {"run_id": run_id}
+    rows = RunRows(
+        row,
+        plays=[{**key, "counter": 1, "play": 1, "batch": 1, "pattern": "x", "hosts": len(hosts),
+                "hosts_json": json.dumps(list(hosts)), "started_at": started}],
+        tasks=[{**key, "counter": 2, "play_counter": 1, "name": "Work", "action": action, "started_at": started}],
+        results=[{**key, "counter": 3 + n, "play_counter": 1, "task_counter": 2, "kind": "result", "changed": 0,
+                  "ended_at": started + 50, **one_of} for n, one_of in enumerate(results)],
+        links=[{**key, "kind": kind, "ref": ref, "counter": 3, "host": host} for kind, ref, host in links],
+        in_flight=[{**key, "host": host, "counter": 2, "task_counter": 2, "started_at": started} for host in flying],
+    )  # fmt: skip
+    with open_store(path) as store:
+        store.put_run(rows, Cursor("spool", run_id, position=(after or 0) + 1), after=after, job=job)
+
+
+def put_rollout(path: Path, number: int, ago: float, *words: str, scope: str = "fleet", first: int = 0) -> str:
+    """A rollout with a target of each of the first instances, ``ago`` seconds before NOW."""
+    rollout_id, created = ident(number, 0x7700), NOW - ago
+    is_open = any(word in ("queued", "in_progress") for word in words)
+    targets = [
+        target(first + n, rollout_id, word, created, created + 1, None if word in ("queued", "in_progress") else
+               created + 30, error_message=REASON if word == "failed" else None) for n, word in enumerate(words)
+    ]  # fmt: skip
+    status = "in_progress" if is_open else "partial" if "failed" in words else "completed"
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(rollout_id, targets, status, created, None if is_open else created + 40,
+                                         scope=scope)])  # fmt: skip
+    return rollout_id
+
+
+def rows(path: Path, **wanted: Any) -> list[dict[str, Any]]:
+    return operations(path, NOW, OperationFilter(**wanted))[0].to_dict("records")
+
+
+def keys(path: Path, **wanted: Any) -> list[str]:
+    return [row["key"] for row in rows(path, **wanted)]
+
+
+def test_an_empty_record_has_no_operations(path: Path) -> None:
+    frame, total = operations(path, NOW)
+    assert (tuple(frame.columns), len(frame), total) == (COLUMNS, 0, 0)
+    assert len(running(path, NOW)) == 0
+    assert operation(path, "nothing", NOW) is None
+    (fleet,) = fleets(path, NOW)
+    assert (fleet.instances, fleet.published, fleet.limit, fleet.window, fleet.operations) == (0, None, None, None, {})
+    assert attention(path, NOW)["title"].tolist() == []
+
+
+def test_a_rollout_is_folded_into_the_run_that_started_it_and_not_into_one_that_followed_it(path: Path) -> None:
+    own = put_rollout(path, 1, 900, "succeeded", scope="instance")
+    followed = put_rollout(path, 2, 5000, "succeeded", "failed")
+    of_old = put_rollout(path, 3, 6000, "succeeded")
+    alone = put_rollout(path, 4, 7000, "succeeded", scope="instance", first=3)
+    updated = {"host": A, "status": "ok", "changed": 1, "result_json": '{"version_after":"2.5.0"}'}
+    put_run(path, "starts", 950, hosts=[A], links=[("rollout", own, A)], results=[updated])
+    put_run(path, "follows", 800, playbook="fleet_rollout.yml", hosts=["localhost"],
+            links=[("rollout", followed, "localhost"), ("adopted", followed, "localhost")],
+            told={"rollout_id": followed, "adopted": True, "rollout": {"total_targets": 2}, "why": ""})  # fmt: skip
+    # Of a record of before the second link, only the report says it.
+    put_run(path, "followed", 700, playbook="fleet_rollout.yml", links=[("rollout", of_old, "localhost")],
+            told={"rollout_id": of_old, "adopted": True, "rollout": {}, "why": ""})  # fmt: skip
+    assert keys(path) == ["followed", "follows", "starts", followed, of_old, alone]
+    by_key = {row["key"]: row for row in rows(path)}
+    assert (by_key["starts"]["rollouts"], by_key["starts"]["updated"], by_key["starts"]["to_version"]) == (
+        1,
+        1,
+        "2.5.0",
+    )
+    assert (by_key["follows"]["rollouts"], by_key["follows"]["instances"], by_key["follows"]["verdict"]) == (
+        0, 0, "complete")  # fmt: skip
+    assert by_key["follows"]["why"] == "it followed a rollout that somebody else started"
+    assert (by_key[followed]["updated"], by_key[followed]["failed"], by_key[followed]["who"]) == (1, 1, "198.51.100.7")
+    assert by_key[followed]["sentence"] == "Complete, with failures. 1 updated, 1 failed."
+    assert by_key[alone]["title"] == f"redeploy of {D}"
+    found = operation(path, "follows", NOW)
+    assert found is not None and found.followed == (followed,) and len(found.instances) == 0
+
+
+def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -> None:
+    mine = put_rollout(path, 1, 40, "in_progress", scope="instance", first=1)
+    theirs = put_rollout(path, 2, 30, "in_progress", scope="instance", first=2)
+    put_run(path, "r", 45, hosts=[A, B, C], status="running", ended_at=None, flying=[B],
+            results=[{"host": A, "status": "ok", "changed": 1}])  # fmt: skip
+    assert keys(path) == [theirs, "r"]
+    assert running(path, NOW)["key"].tolist() == [theirs, "r"]
+    row = rows(path)[1]
+    assert (row["updated"], row["running"], row["waiting"], row["verdict"]) == (1, 1, 1, "running")
+    assert (row["ended_at"] != row["ended_at"], row["seconds"]) == (True, 45.0)
+    found = operation(path, "r", NOW)
+    assert found is not None
+    assert found.instances.set_index("host")["rollout_id"][B] == mine
+    # Its process was killed: what the server says of the redeploy that it had sent counts.
+    put_run(path, "r", 45, hosts=[A, B, C], status="lost", ended_at=None, heartbeat_at=NOW - 40, flying=[B],
+            results=[{"host": A, "status": "ok", "changed": 1}], after=1)  # fmt: skip
+    put_rollout(path, 1, 40, "failed", scope="instance", first=1)
+    row = rows(path)[1]
+    assert (row["verdict"], row["updated"], row["failed"], row["not_touched"]) == ("lost", 1, 1, 1)
+    found = operation(path, "r", NOW)
+    assert found is not None and found.failures["message"].tolist() == [REASON]
+
+
+def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
+    fleet = put_rollout(path, 1, 4000, "succeeded", "succeeded")
+    put_run(path, "stopped", 3000, hosts=[A, B], status="failed", told=report("fail", failed=[A], not_touched=[B]))
+    put_run(path, "looked", 2000, hosts=[A], check_mode=1, told={**report(updated=[A]), "check_mode": True})
+    empty = ("first_play", "name", "template", "project", "playbook", "url", "created_at", "started_at", "finished_at",
+             "explanation")  # fmt: skip
+    job: Row = {**dict.fromkeys(empty), "job": "of_awx", "run_id": "of_awx", "origin": "https://awx.example",
+           "job_id": "812", "status": "successful", "launch_type": "manual", "launched_by": "jon",
+           "complete": 1}  # fmt: skip
+    put_run(path, "of_awx", 1000, hosts=[C], user="jon", told=report(updated=[C]), job=job, playbook="books/reboot.yml")
+    with open_ledger(path) as ledger:
+        act = {"attempt_id": "act", "at": NOW - 500, "user": "kim", "action": "pause", "name": fleet, "tenant": TENANT,
+               "rollout_id": fleet, "targets": 2}  # fmt: skip
+        ledger.begin(act)
+        ledger.end({"attempt_id": "act", "at": NOW - 499, "outcome": "failed", "detail": "409: it has ended"})
+    assert keys(path) == ["act", "of_awx", "looked", "stopped", fleet]
+    frame, total = operations(path, NOW, page=2, size=2)
+    assert (frame["key"].tolist(), total) == (["looked", "stopped"], 5)
+    by_key = {row["key"]: row for row in rows(path)}
+    assert (by_key["of_awx"]["who"], by_key["of_awx"]["title"]) == ("AWX job 812, jon", "reboot")
+    assert (by_key["act"]["title"], by_key["act"]["who"], by_key["act"]["verdict"]) == (
+        f"pause {fleet}",
+        "kim",
+        "stopped",
+    )
+    assert [by_key[key]["check"] for key in ("looked", "stopped", fleet)] == [True, False, None]
+    assert keys(path, verdicts=("stopped",)) == ["act", "stopped"]
+    assert keys(path, verdicts=("check", "complete")) == ["of_awx", "looked", fleet]
+    assert keys(path, check=True) == ["looked"]
+    assert keys(path, check=False) == ["act", "of_awx", "stopped", fleet]
+    assert keys(path, kinds=("rollout",)) == [fleet]
+    assert keys(path, who="jon") == ["of_awx"]
+    assert keys(path, who="198.51.100") == [fleet]
+    assert keys(path, since=NOW - 2500, until=NOW - 900) == ["of_awx", "looked"]
+    assert keys(path, text="reboot") == ["of_awx"]
+    assert keys(path, text="fleet rollout") == [fleet]
+    assert keys(path, text="100%") == []
+    (acted,) = operation(path, "act", NOW).instances.to_dict("records")  # type: ignore[union-attr]
+    assert (acted["category"], acted["message"]) == ("failed", "409: it has ended")
+
+
+def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_one_outcome(path: Path) -> None:
+    hosts = [f"agent-{n:05d}" for n in range(20_000)]
+    whole = report("fail", updated=hosts[:19_000], failed=hosts[19_000:19_580], not_touched=hosts[19_580:])
+    kept = cut_artifacts({"fleetops_report": whole}, 64 * 1024, Redactor())
+    assert kept["truncated"]
+    results = [{"host": host, "status": "ok", "changed": 1} for host in hosts[:19_000]]
+    results += [
+        {"host": host, "status": "failed", "msg": f"{host}: checksum mismatch"} for host in hosts[19_000:19_580]
+    ]
+    put_run(path, "big", 900, hosts=hosts, status="failed", told=kept, results=results)
+    (row,) = rows(path)
+    assert (row["updated"], row["failed"], row["not_touched"], row["derived"]) == (19_000, 580, 420, False)
+    found = operation(path, "big", NOW)
+    assert found is not None
+    assert found.instances["category"].value_counts().to_dict() == {
+        "updated": 19_000,
+        "failed": 580,
+        "not_touched": 420,
+    }
+    assert found.failures["instances"].sum() == 580
+    told = attention(path, NOW)
+    assert told["title"].tolist() == ["580 instances failed"]
+    assert (told["page"][0], told["id"][0], len(told["hosts"][0])) == ("run", "big", 6)
+
+
+def put_instance(path: Path, kind: str, number: int, at: float, record: dict[str, Any]) -> None:
+    make = health_rows if kind == "health" else update_rows
+    instance_id = ident(number, 0xB0)
+    with open_store(path) as store:
+        store.put_instance(
+            make(TENANT, instance_id, record, at), Cursor(kind, f"{TENANT}|{instance_id}", last_ok_at=at)
+        )
+
+
+def versions(current: str, available: str = "2.5.0") -> dict[str, Any]:
+    return {"runtime": {"component_type": "runtime", "slug": "runtime", "current_version": current,
+                        "available_version": available, "has_update": current != available}}  # fmt: skip
+
+
+def health(word: str, at: float) -> dict[str, Any]:
+    return {"status": word, "checked_at": iso(at)}
+
+
+def titles(path: Path) -> list[str]:
+    return attention(path, NOW)["title"].tolist()
+
+
+def test_a_failed_deploy_needs_no_attention_once_its_instance_is_current_by_whatever_means(path: Path) -> None:
+    put_rollout(path, 1, 900, "failed", "failed")
+    assert titles(path) == ["2 instances failed"]
+    # Read before it failed, and read after it with an update still waiting: that changes nothing.
+    put_instance(path, "updates", 0, NOW - 1000, versions("2.5.0"))
+    put_instance(path, "updates", 1, NOW - 100, versions("2.4.0"))
+    assert titles(path) == ["2 instances failed"]
+    put_instance(path, "updates", 0, NOW - 100, versions("2.5.0"))
+    assert titles(path) == [f"{B} failed"]
+    # A check predicts, and what it predicts is not done.
+    ok = {"host": B, "status": "ok", "changed": 1}
+    put_run(path, "checked", 90, hosts=[B], check_mode=1, results=[ok])
+    put_run(path, "looked", 80, hosts=[B], results=[ok])
+    assert titles(path) == [f"{B} failed"]
+    put_run(path, "done", 70, hosts=[B], results=[{**ok, "result_json": '{"task_id":"t"}'}])
+    assert titles(path) == []
+
+
+def test_a_failed_restart_is_over_when_the_instance_is_healthy_again(path: Path) -> None:
+    put_rollout(path, 1, 9000, "succeeded", "succeeded")
+    bad = [{"host": host, "status": "failed", "msg": f"{host}: it did not come back within 600 s"} for host in (A, B)]
+    put_run(path, "reboots", 900, hosts=[A, B, C], status="failed", action=REBOOT, playbook="reboot.yml", results=bad)
+    found = attention(path, NOW)
+    assert found["title"].tolist() == ["2 instances failed"]
+    assert found["page"].tolist() == ["run"]
+    put_instance(path, "health", 0, NOW - 1000, health("healthy", NOW - 1000))
+    assert titles(path) == ["2 instances failed"]
+    put_instance(path, "health", 0, NOW - 100, health("healthy", NOW - 100))
+    put_instance(path, "health", 1, NOW - 100, health("unhealthy", NOW - 100))
+    assert titles(path) == [f"{B} failed", f"{B} is unhealthy"]
+    put_instance(path, "health", 1, NOW - 50, health("healthy", NOW - 50))
+    assert titles(path) == []
+
+
+def test_alike_failures_of_a_rollout_and_of_a_run_are_one_cause(path: Path) -> None:
+    put_rollout(path, 1, 900, "failed")
+    own = put_rollout(path, 2, 800, "failed", scope="instance", first=1)
+    put_run(path, "r", 810, hosts=[B, C], status="failed", links=[("rollout", own, B)],
+            told={**report("fail", failed=[B, C]), "why": {B: f"It failed: {REASON}", C: REASON}})  # fmt: skip
+    (entry,) = attention(path, NOW).itertuples()
+    assert (entry.title, entry.detail, entry.hosts) == ("3 instances failed in 2 operations", REASON, (A, B, C))
+    assert (entry.page, entry.id) == ("run", "r")
+
+
+def test_a_run_that_stopped_without_a_failed_instance_stands_until_its_playbook_goes_through(path: Path) -> None:
+    refused = {**report("fail", not_touched=[A]), "reasons": ["The window is closed."]}
+    put_run(path, "refused", 900, hosts=[A], status="failed", told=refused)
+    (entry,) = attention(path, NOW).itertuples()
+    assert (entry.status, entry.title, entry.detail) == ("stopped", "rolling_redeploy", "The window is closed.")
+    put_run(path, "checked", 500, hosts=[A], check_mode=1, told=report(updated=[A]))
+    assert len(titles(path)) == 1
+    put_run(path, "done", 400, hosts=[A], told=report(updated=[A]))
+    assert titles(path) == []
+
+
+def test_the_state_of_the_fleet_says_what_is_published_and_who_was_told_otherwise(path: Path) -> None:
+    put_rollout(path, 1, 9000, "succeeded", "succeeded", "succeeded", "succeeded")
+    put_rollout(path, 2, 10, "in_progress", "queued")
+    put_instance(path, "updates", 0, NOW - 900, versions("2.4.0", "2.4.0"))
+    put_instance(path, "updates", 1, NOW - 100, versions("2.5.0"))
+    put_instance(path, "updates", 2, NOW - 90, versions("2.4.0"))
+    put_instance(path, "health", 1, NOW - 90, health("healthy", NOW - 90))
+    put_instance(path, "health", 2, NOW - 30, health("degraded", NOW - 30))
+    put_run(path, "r", 900, hosts=[A], told=report(updated=[A]))
+    with open_store(path) as store:
+        store.put_policy(policy_row(TENANT, {"max_parallel_rollouts": 3}, NOW - 3600))
+    (fleet,) = fleets(path, NOW)
+    assert fleet.health == {"healthy": 1, "degraded": 1, "unhealthy": 0, "other": 0, "not read": 2}
+    assert fleet.health_at == NOW - 90
+    assert fleet.versions == (("2.4.0", 2), ("2.5.0", 1), (None, 1))
+    assert (fleet.published, fleet.on_published) == ("2.5.0", 1)
+    assert fleet.published_others == (("2.4.0", 1, A),)
+    assert (fleet.updates, fleet.updates_read) == ({"runtime": 1, "skills": 0, "servers": 0}, 3)
+    assert (fleet.in_flight, fleet.limit, fleet.api_at) == (1, 3, NOW)
+    assert fleet.window is not None and fleet.window.is_open
+    assert fleet.operations == {"complete": 2, "running": 1}
