@@ -64,11 +64,10 @@ def header(found: queries.Operation) -> None:
             status_badge(words.CHECK)
         export_menu.share("operation")
     ended = viewer.when(row["ended_at"]) if row["ended_at"] == row["ended_at"] else "now"
-    who = rows.by(row)
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
         f"{viewer.when(row['started_at'])} to {ended} UTC, {rows.took(row)}",
-        f"by {who}{where}" if not who.startswith("from ") else who,
+        f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]
     markup.draw(markup.paragraph(markup.small(" · ".join(line))))
