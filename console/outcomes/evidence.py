@@ -16,36 +16,11 @@ GATE_WORDS = {"fail": "stop", "deferred": "defer"}
 _NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health": "health", "window": "window"}
 
 
-def planned_hosts(document: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The instances of the plan's batches, in their order; None where the list was cut or is missing."""
-    batches = document.get("batches")
-    if document.get("left_out") or not isinstance(batches, list):
-        return None
-    hosts: list[str] = []
-    for batch in batches:
-        names = batch.get("instances") if isinstance(batch, dict) else None
-        if not isinstance(names, list):
-            return None
-        hosts += [str(name) for name in names]
-    return tuple(hosts)
-
-
-def batch_count(document: Mapping[str, Any]) -> int | None:
-    """How many batches the plan has."""
-    count = _mapping(document.get("counts")).get("batches")
-    return count if isinstance(count, int) else None
-
-
 def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a plan: hash, planned, batches, left_alone, gone, limit, seconds and seconds_p90 (how long it expects to
-    take), window (a sentence); what it does not say is left out."""
-    counts, expected = _mapping(document.get("counts")), _mapping(document.get("expected"))
+    """Of a plan: limit, seconds and seconds_p90 (how long it expects to take), window (a sentence); what it does not
+    say is left out."""
+    expected = _mapping(document.get("expected"))
     found = {
-        "hash": document.get("plan_hash"),
-        "planned": counts.get("planned"),
-        "batches": counts.get("batches"),
-        "left_alone": counts.get("left_alone"),
-        "gone": counts.get("gone"),
         "limit": document.get("max_parallel_rollouts"),
         "seconds": _between(expected.get("starts_at"), expected.get("ends_p50")),
         "seconds_p90": _between(expected.get("starts_at"), expected.get("ends_p90")),

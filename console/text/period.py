@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
 
-Times without a zone are in UTC.
+Times are in UTC, or in the zone that is given.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 EXAMPLES = "yesterday, 10:00 to 10:10, 2026-11-02, 2026-11-02 09:30 to 11:00, last 2 h"
 
@@ -23,7 +24,7 @@ class PeriodError(ValueError):
     """A text that is no period. The message is for people."""
 
 
-def parse(text: str, now: float) -> tuple[float | None, float | None]:
+def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | None]:
     """First and last moment of a period in epoch seconds; (None, None) for an empty text, None for an open end.
 
     A single time is the begin of an open period, a single day is the whole day. Raises PeriodError.
@@ -32,19 +33,25 @@ def parse(text: str, now: float) -> tuple[float | None, float | None]:
     if not words:
         return None, None
     begin, to, end = words.partition(" to ")
-    first, first_end, day = _moment(begin, now, None, text)
+    first, first_end, day = _moment(begin, now, None, text, _zone(zone))
     if not to:
         return first, first_end
-    last, last_end, _day = _moment(end, now, day, text)
+    last, last_end, _day = _moment(end, now, day, text, _zone(zone))
     until = last_end if last_end is not None else last
     if until <= first:
         raise PeriodError(f"In {text!r} the end is not after the beginning.")
     return first, until
 
 
-def _moment(text: str, now: float, day: date | None, whole: str) -> tuple[float, float | None, date | None]:
+def _zone(name: str) -> tzinfo:
+    return ZoneInfo(name) if name else UTC
+
+
+def _moment(
+    text: str, now: float, day: date | None, whole: str, zone: tzinfo
+) -> tuple[float, float | None, date | None]:
     """The moment, the end of its day where it is a whole day, and its day."""
-    today = datetime.fromtimestamp(now, UTC).date()
+    today = datetime.fromtimestamp(now, zone).date()
     if text == "now":
         return now, None, today
     if found := _LAST.fullmatch(text):
@@ -61,8 +68,8 @@ def _moment(text: str, now: float, day: date | None, whole: str) -> tuple[float,
         if named is None:
             named, clock = day or today, text
         elif not clock:
-            start = datetime.combine(named, time(), UTC).timestamp()
-            return start, start + 86400.0, named
+            start = datetime.combine(named, time(), zone).timestamp()
+            return start, datetime.combine(named + timedelta(days=1), time(), zone).timestamp(), named
         if not (found := _CLOCK.fullmatch(clock.removesuffix("z").strip())):
             raise PeriodError(f"{whole!r} is no time. Examples: {EXAMPLES}.")
         at = time(int(found[1]), int(found[2]), int(found[3] or 0))
@@ -70,4 +77,4 @@ def _moment(text: str, now: float, day: date | None, whole: str) -> tuple[float,
         raise
     except (ValueError, OverflowError) as bad:
         raise PeriodError(f"{whole!r} is no time: {bad}.") from bad
-    return datetime.combine(named, at, UTC).timestamp(), None, named
+    return datetime.combine(named, at, zone).timestamp(), None, named

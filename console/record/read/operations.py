@@ -25,8 +25,8 @@ from console.record.read.operation_facts import (
     facts_of_rollout,
     facts_of_run,
     report_of,
-    sent_by_tasks,
 )
+from console.record.read.operation_targets import sent_by_tasks
 
 COLUMNS = (
     "kind",  # run, rollout or act

@@ -66,7 +66,7 @@ def events(found: pd.DataFrame) -> None:
         open=[links.short(i) for i in found["instance_id"]],
     )
     shown: dict[str, Any] = {
-        "at": columns.utc("at"),
+        "at": columns.time_column("at"),
         "state": status_column("outcome", 110),
         "source": columns.text("source", 90),
         "event_type": columns.text("event", 120),
@@ -100,7 +100,7 @@ def coverage(found: pd.DataFrame) -> None:
         "success": columns.count("success"),
         "error": columns.count("error"),
         "denied": columns.count("denied"),
-        "gap": columns.utc("missing between", 320),
-        "taken": columns.utc("API figures of"),
+        "gap": columns.time_column("missing between", 320),
+        "taken": columns.time_column("API figures of"),
     }
     columns.show(frame, shown, "Audit coverage by instance", "coverage", 12)

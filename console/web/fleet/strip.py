@@ -11,7 +11,7 @@ from console.outcomes.words import VERDICTS
 from console.record.read.fleet import Fleet
 from console.text import times
 from console.text.statuses import style_of
-from console.web.shared import pages
+from console.web.shared import pages, viewer
 from console.web.shared.markup import NOTHING, Segment, address, bar, joined, legend, link, small
 
 VERSIONS_SHOWN = 4
@@ -110,7 +110,7 @@ def _window(fleet: Fleet, now: float) -> Markup:
     if change is None:
         return _cell("Maintenance window", link("open all day" if window.is_open else "closed", pages.POLICY), [])
     state = "open until" if window.is_open else "closed until"
-    figure = link(f"{state} {times.moment(change, '%H:%M')} UTC", pages.POLICY)
+    figure = link(f"{state} {viewer.moment(change, '%H:%M')}", pages.POLICY)
     return _cell("Maintenance window", figure, [], small(f"{times.rounded(change - now)} left"))
 
 

@@ -11,7 +11,6 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import history
-from console.text import times
 from console.web.shared import cached, lists, markup, pages, period, viewer
 from console.web.shared.export_menu import share
 
@@ -37,9 +36,9 @@ def show(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"], known["host"] or "", first, last
     found = cached.ask(history.history, *key, MOST)
     more = f", the newest {MOST}" if len(found) == MOST else ""
-    end = "now" if until is None else f"{times.moment(last, '%Y-%m-%d %H:%M')} UTC"
+    end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
     with head:
-        st.caption(f"{len(found):,} from {times.moment(first, '%Y-%m-%d %H:%M')} UTC to {end}{more}", width="content")
+        st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
         share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
     if not len(found):
         st.text("Nothing is recorded in this time.")
@@ -50,7 +49,7 @@ def show(known: dict[str, Any]) -> None:
 def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
     what = row["what"].rsplit("/", 1)[-1] if row["kind"] == "playbook" else row["what"]
     return (
-        times.moment(row["at"]),
+        viewer.clock_time(row["at"], "%Y-%m-%d %H:%M:%S"),
         row["kind"],
         markup.link(what, pages.OPERATION, id=row["operation"]) if row["operation"] else what,
         markup.badge(row["status"]) if row["status"] else "",

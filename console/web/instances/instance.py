@@ -23,7 +23,7 @@ from console.web.shared import cached, links, lists, messages, pages, plot, view
 from console.web.shared.export_menu import Fetch, share
 from console.web.shared.status import status_badge
 
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
 
@@ -59,7 +59,7 @@ def body() -> None:
 
 def header(known: dict[str, Any]) -> None:
     with lists.row():
-        st.title(known["host"] or f"Instance {links.short(known['instance_id'])}", width="content")
+        st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
         if known["health"]:
             status_badge(known["health"])
         if known["outdated"]:
@@ -82,11 +82,10 @@ def header(known: dict[str, Any]) -> None:
             ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
         ]
     )
-    deployed = times.moment(known["deployed_at"])
+    deployed = viewer.moment(known["deployed_at"])
     lists.line(
-        f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
+        f"last deploy {deployed}" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
-        moments=[known["deployed_at"]],
     )
 
 
@@ -111,7 +110,7 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
 
 def as_of(known: dict[str, Any], kind: str) -> str:
     at = known[f"{kind}_at"]
-    return f"read {times.moment(at, '%Y-%m-%d %H:%M')} UTC ({viewer.ago(at)})" if at else ""
+    return f"read {viewer.moment(at, '%Y-%m-%d %H:%M')} ({viewer.ago(at)})" if at else ""
 
 
 def health(known: dict[str, Any]) -> None:
@@ -134,9 +133,7 @@ def health(known: dict[str, Any]) -> None:
         f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )
-    lists.line(
-        f"checked {times.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
-    )
+    lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))
     if known["trouble"]:
         st.code(known["trouble"], language=None, wrap_lines=True)
 
@@ -183,7 +180,7 @@ def actions(known: dict[str, Any]) -> None:
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
         st.text(
-            f"Between {times.moment(known['gap_from'])} and {times.moment(known['gap_to'])} UTC there were more "
+            f"Between {viewer.moment(known['gap_from'])} and {viewer.moment(known['gap_to'])} there were more "
             "actions than the 100 that the API lists. Sync the actions more often."
         )
     if total:

@@ -76,11 +76,14 @@ def actions(found: pd.DataFrame) -> None:
     """Actions of one instance, newest first."""
     frame = found.assign(
         state=status_cells(found["status"]),
-        at=[times.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)],
+        at=[
+            viewer.clock_time(at, "%Y-%m-%d %H:%M:%S") or (raw or "")
+            for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
+        ],
         took=columns.durations(found["took_s"]),
     )
     shown = {
-        "at": columns.utc("asked for"),
+        "at": columns.time_column("asked for"),
         "action": columns.text("action", 190),
         "state": status_column(width=130),
         "took": columns.text("took", 100),
@@ -106,7 +109,7 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
     shown = {
         "open": links.open_column("rollout", "deploys_open"),
         "state": status_column(width=130),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took": columns.text("took", 110),
         "beside": columns.text(f"beside {whose} usual", 190),
         "scope": columns.text("scope", 85),
@@ -156,7 +159,7 @@ def versions(found: pd.DataFrame) -> None:
         ],
     )
     shown = {
-        "seen": columns.utc("first seen"),
+        "seen": columns.time_column("first seen"),
         "runtime": columns.text("runtime", 130),
         "changed": columns.text("change", 520),
     }
@@ -171,7 +174,7 @@ def events(found: pd.DataFrame) -> None:
     """Audit events with another outcome than success, newest first."""
     frame = found.assign(state=status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
     shown = {
-        "at": columns.utc("time"),
+        "at": columns.time_column("time"),
         "state": status_column("outcome", 110),
         "event_type": columns.text("event", 170),
         "source": columns.text("source", 110),
@@ -188,11 +191,11 @@ def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
     frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
     shown = {
-        "seen": columns.utc("seen"),
+        "seen": columns.time_column("seen"),
         "key": columns.text("setting", 290),
         "before": columns.text("before", 150),
         "after": columns.text("after", 150),
-        "since": columns.utc("not before"),
+        "since": columns.time_column("not before"),
     }
     columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
 
@@ -209,7 +212,7 @@ def outside(found: pd.DataFrame) -> None:
     shown = {
         "open": links.open_column("rollout", "outside_open"),
         "state": status_column(width=130),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "window": columns.text("window then", 250),
         "reason": columns.text("reason given", 420),
         "by": columns.text("started by", 90),
@@ -230,7 +233,7 @@ def override_runs(found: pd.DataFrame) -> None:
         "open": links.open_column("run", "override_runs_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "reason": columns.text("reason given", 420),
         "user": columns.text("user", 110),
     }

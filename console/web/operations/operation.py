@@ -29,13 +29,13 @@ from console.web.shared import (
 from console.web.shared.status import status_badge
 from console.web.timeline import section
 
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "run", "rollout")
 
 
 def body() -> None:
     with messages.database():
         now = viewer.clock() // 10 * 10
-        found = cached.ask(queries.operation, ID, now) if ID else None
+        found = cached.operation(ID, now) if ID else None
         if found is None:
             st.title("Operation")
             st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")
@@ -58,7 +58,7 @@ def body() -> None:
 def header(found: queries.Operation) -> None:
     row = found.row
     with lists.row():
-        st.title(rows.title(row), width="content")
+        st.title(lists.literal(rows.title(row)), width="content")
         status_badge(row["verdict"])
         if row["check"] is True and row["verdict"] != words.CHECK:
             status_badge(words.CHECK)
@@ -66,7 +66,7 @@ def header(found: queries.Operation) -> None:
     ended = viewer.when(row["ended_at"]) if row["ended_at"] == row["ended_at"] else "now"
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
-        f"{viewer.when(row['started_at'])} to {ended} UTC, {rows.took(row)}",
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
         f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]

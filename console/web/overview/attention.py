@@ -79,7 +79,7 @@ def entry(item: dict[str, Any]) -> Markup:
         (
             markup.badge(item["status"]),
             markup.strong(item["title"]),
-            markup.small(f"since {since} UTC") if since else markup.NOTHING,
+            markup.small(f"since {since}") if since else markup.NOTHING,
             act,
         )
     )

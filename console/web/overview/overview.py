@@ -54,7 +54,7 @@ def running(now: float) -> None:
         return
     st.subheader("Running now")
     for row in lists.records(found.head(RUNNING_SHOWN)):
-        one = cached.ask(operation_queries.operation, row["key"], now)
+        one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
         st.page_link(pages.OPERATIONS, label=f"{len(found) - RUNNING_SHOWN:,} more run now",
@@ -77,7 +77,7 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
     if expected and started == started:
         left = started + float(expected) - now
         if left > 0:
-            parts.append(f"about {times.rounded(left)} left, ends about {times.moment(now + left, '%H:%M')} UTC")
+            parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")
         else:
             parts.append(f"{times.rounded(-left)} longer than planned")
     return running_now, " · ".join(parts), _last_gate(one.gates)
@@ -87,7 +87,9 @@ def _last_gate(gates: pd.DataFrame) -> str:
     if not len(gates):
         return ""
     gate: dict[str, Any] = lists.records(gates.tail(1))[0]
-    return f"Last gate: {gate['verdict']} at {times.moment(gate['at'], '%H:%M')}, {gate['figures'] or 'no figures'}"
+    return (
+        f"Last gate: {gate['verdict']} at {viewer.clock_time(gate['at'], '%H:%M')}, {gate['figures'] or 'no figures'}"
+    )
 
 
 def needs_attention(now: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from console.record.read import compare, frames, operation, operations, rollouts
+from console.record.read import compare, frames, operations, rollouts
 from console.text import times
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
@@ -50,7 +50,7 @@ def body() -> None:
                 score(first, second)
                 targets(first, second)
                 return
-        before, after = (cached.ask(operation.operation, one["key"], now) for one in (a, b))
+        before, after = (cached.operation(one["key"], now) for one in (a, b))
         if before is not None and after is not None:
             with lists.row():
                 st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
@@ -74,7 +74,7 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
     wanted, key = asked(name), f"compare_{name}"
     found = choices.get(wanted)
     if found is None and wanted:
-        known = cached.ask(operation.operation, wanted, now)
+        known = cached.operation(wanted, now)
         found = known.row if known is not None else None
     offered = {**choices, **({wanted: found} if found else {})}
     if offered:
@@ -97,10 +97,10 @@ def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | No
 
 def in_words(row: Row) -> str:
     """An operation as one line of plain text."""
-    started = times.moment(row["started_at"]) or "unknown time"
+    started = viewer.moment(row["started_at"]) or "unknown time"
     mode = " (check)" if row["check"] is True else ""
     verdict = style_of(row["verdict"]).word
-    return f"{started} UTC · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
+    return f"{started} · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
 
 
 def missing(a: Row | None, b: Row | None, any_known: bool) -> None:

@@ -14,7 +14,6 @@ from streamlit.delta_generator import DeltaGenerator
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
-from console.text import times
 from console.web.shared import cached, lists, viewer
 
 
@@ -71,11 +70,12 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
     sources = [("API data", read[0], oldest)] if read else []
     sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
-    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in sources] or [
+    parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
     if fresh.copied_at is not None:
-        parts.insert(0, f"Copy of {times.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
-    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in sources if viewer.local_time(at)]
-    st.caption(" · ".join(parts), help=" · ".join(there) or None)
+        parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
+    with lists.row():
+        st.caption(" · ".join(parts), width="content")
+        viewer.zone_switch()
     return fresh

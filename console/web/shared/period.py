@@ -11,14 +11,19 @@ from console.text.period import EXAMPLES, PeriodError, parse
 from console.web.shared import viewer
 
 
-def chosen(of: str, label: str = "When (UTC)") -> tuple[float | None, float | None]:
+def chosen(of: str) -> tuple[float | None, float | None]:
     """The period that the viewer wrote, in epoch seconds, None for an open end. A text that is none shows why."""
     text = st.text_input(
-        label, key=f"{of}_when", bind="query-params", placeholder="yesterday", help=EXAMPLES, width=190
+        f"When ({viewer.zone_word()})",
+        key=f"{of}_when",
+        bind="query-params",
+        placeholder="yesterday",
+        help=EXAMPLES,
+        width=190,
     )
     try:
         # In whole minutes, so that "last 2 h" asks the database anew once a minute only.
-        return parse(text or "", viewer.clock() // 60 * 60)
+        return parse(text or "", viewer.clock() // 60 * 60, viewer.shown_zone())
     except PeriodError as error:
         st.text(str(error))
         return None, None

@@ -25,7 +25,6 @@ from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames
 from console.settings.environment import load_settings
-from console.text import times
 from console.web.browser import auto_refresh
 from console.web.shared import lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
@@ -338,7 +337,7 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
     # Always shown, so that the layout below does not move.
-    st.caption(f"{times.moment(window[0])} to {times.moment(window[1], '%H:%M:%S')} UTC")
+    st.caption(f"{viewer.clock_time(window[0], '%Y-%m-%d %H:%M:%S')} to {viewer.moment(window[1], '%H:%M:%S')}")
     return None if (first, last) == (0, most) else window
 
 
@@ -346,8 +345,8 @@ def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
     """A line about the targets that have no complete bar."""
     notes = []
     if np.any(timeline.layout.open):
-        until = times.moment(timeline.now, "%H:%M:%S")
-        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until} UTC")
+        until = viewer.moment(timeline.now, "%H:%M:%S")
+        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until}")
     if timeline.waiting and not per_target:
         notes.append(f"{timeline.waiting:,} still waiting, without a bar")
     if timeline.without_times:

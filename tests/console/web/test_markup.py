@@ -19,7 +19,7 @@ from console.record.read.operations import COLUMNS
 from console.web.instances import tables
 from console.web.operations import comparison, instances, rows
 from console.web.overview import attention
-from console.web.shared import markup, pages
+from console.web.shared import lists, markup, pages
 
 IMAGE = '<img src=x onerror="window.hit=1">'
 HOSTILE = f'{IMAGE}"><script>window.hit=1</script>\' &lt;b&gt; & </table></td></div>'
@@ -176,3 +176,20 @@ def test_two_operations_are_compared_by_host_worst_first() -> None:
 def test_an_operation_without_instances_is_compared_too() -> None:
     found = comparison.compared(of_instances(), of_instances(("a", "failed", None, "")))
     assert found["kind"].tolist() == ["only now"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("agent-00001.nbg1.fleet.example", "agent-00001.nbg1.fleet.example"),
+        ("rolling_redeploy to 2026.8.0", "rolling_redeploy to 2026.8.0"),
+        ("a _b_ c", "` a _b_ c `"),
+        ("a__b__c", "` a__b__c `"),
+        (":red[x]", "` :red[x] `"),
+        ("www.example", "` www.example `"),
+        ("a`b``c", "``` a`b``c ```"),
+        (IMAGE, f"` {IMAGE} `"),
+    ],
+)
+def test_a_title_of_the_records_is_no_markdown(text: str, shown: str) -> None:
+    assert lists.literal(text) == shown
