@@ -63,7 +63,7 @@ def header(found: queries.Operation) -> None:
         if row["check"] is True and row["verdict"] != words.CHECK:
             status_badge(words.CHECK)
         export_menu.share("operation")
-    ended = viewer.when(row["ended_at"]) if row["ended_at"] == row["ended_at"] else "now"
+    ended = viewer.when(row["ended_at"]) or "now"
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
         f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",

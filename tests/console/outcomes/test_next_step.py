@@ -42,9 +42,7 @@ STEPS = [
 @pytest.mark.parametrize(
     ("verdict", "counts", "problems", "sentence", "command"), [step[1:] for step in STEPS], ids=[s[0] for s in STEPS]
 )
-def test_the_next_step(
-    verdict: str, counts: dict[str, int], problems: list[str], sentence: str, command: str
-) -> None:
+def test_the_next_step(verdict: str, counts: dict[str, int], problems: list[str], sentence: str, command: str) -> None:
     found = next_step("rolling_redeploy", verdict, counts, problems, "ab12" if verdict == "check" else "")
     assert found == NextStep(sentence, command)
 

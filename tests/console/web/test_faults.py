@@ -361,6 +361,11 @@ def test_the_key_is_on_no_page_and_in_no_row(
     assert KEY not in str(dump(copy, leave_out={}))
     assert KEY.encode() not in copy.read_bytes()
     for page in declared_pages():
-        app = opened(monkeypatch, copy, page, **({"id": {**IDS, "operation": log.run_id, "run": log.run_id}[page]} if page in IDS else {}))
+        app = opened(
+            monkeypatch,
+            copy,
+            page,
+            **({"id": {**IDS, "operation": log.run_id, "run": log.run_id}[page]} if page in IDS else {}),
+        )
         assert not app.exception
         assert KEY not in words(app), page

@@ -22,7 +22,7 @@ from console.web.overview import attention
 from console.web.shared import lists, markup, pages
 
 IMAGE = '<img src=x onerror="window.hit=1">'
-HOSTILE = f'{IMAGE}"><script>window.hit=1</script>\' &lt;b&gt; & </table></td></div>'
+HOSTILE = f"{IMAGE}\"><script>window.hit=1</script>' &lt;b&gt; & </table></td></div>"
 
 
 class Parsed(HTMLParser):
@@ -102,7 +102,9 @@ def test_hostile_text_stays_text(part: str) -> None:
 
 
 def test_the_parameters_of_a_link_come_back_as_they_were() -> None:
-    (_tag, attributes) = Parsed(markup.link("x", pages.OPERATION, id=HOSTILE, outcome=["a", "b"], none=None)).elements[0]
+    (_tag, attributes) = Parsed(markup.link("x", pages.OPERATION, id=HOSTILE, outcome=["a", "b"], none=None)).elements[
+        0
+    ]
     where = urlsplit(attributes["href"] or "")
     assert where.path == "./operation"
     assert parse_qs(where.query) == {"id": [HOSTILE], "outcome": ["a", "b"]}

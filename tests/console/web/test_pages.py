@@ -69,11 +69,18 @@ def test_without_a_database_each_page_says_which_command_to_run(
 @pytest.mark.parametrize(
     ("page", "query", "expected"),
     [
-        ("overview", {}, ["Needs attention", "Running now", "reboot ✕ lost", "rolling_redeploy ✕ stopped",
-                          "23 updated, 1 failed"]),
+        (
+            "overview",
+            {},
+            ["Needs attention", "Running now", "reboot ✕ lost", "rolling_redeploy ✕ stopped", "23 updated, 1 failed"],
+        ),
         ("operations", {}, ["4 operations", "rolling_redeploy ✕ stopped 11 updated, 1 failed", "from 198.51.100.7"]),
         ("operations", {"operations_status": "lost"}, ["1 operation, newest first", "reboot ✕ lost"]),
-        ("operation", {"id": RUN}, ["What failed", "Stopped after batch 4", "11 updated, 1 failed", "--limit 'agent-000"]),
+        (
+            "operation",
+            {"id": RUN},
+            ["What failed", "Stopped after batch 4", "11 updated, 1 failed", "--limit 'agent-000"],
+        ),
         ("operation", {"id": RUN, "outcome": "failed"}, ["1 of 12 instances"]),
         ("operation", {"id": FLEET}, ["Complete, with failures. 23 updated, 1 failed.", "in no earlier operation"]),
         ("operation", {"id": OPEN}, ["Running", "waiting"]),
@@ -88,7 +95,7 @@ def test_without_a_database_each_page_says_which_command_to_run(
         ("run", {"id": RUN}, ["What failed", "agent-00011", "Redeploy the runtime"]),
         ("run", {"id": LOST}, ["lost"]),
         ("audit", {}, ["ingested", "Error", "Denied"]),
-    ],  # fmt: skip
+    ],
 )
 def test_each_page_at_24_targets(
     page: str, query: dict[str, str], expected: list[str], small: Path, monkeypatch: pytest.MonkeyPatch
@@ -292,7 +299,10 @@ def test_a_database_of_a_newer_console_is_refused_clearly(
     assert "newer" in words(app)
 
 
-@pytest.mark.parametrize("page", ["overview", "operations", "operation", "failures", "instances", "rollouts", "runs", "run", "audit", "record"])
+@pytest.mark.parametrize(
+    "page",
+    ["overview", "operations", "operation", "failures", "instances", "rollouts", "runs", "run", "audit", "record"],
+)
 def test_every_page_can_be_shared(page: str, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, page, id=RUN)
     assert not app.exception
