@@ -28,7 +28,7 @@ BAD = HOSTS[3]
 WHY = f"1 instance failed ({BAD}), and at most 0 may."
 REPORT = {
     **make_report(
-        HOSTS, HOSTS, {**dict.fromkeys(HOSTS[:3], {"changed": True}), BAD: {"failed": True, "msg": REASON}},
+        HOSTS, HOSTS, {**{host: {"changed": True} for host in HOSTS[:3]}, BAD: {"failed": True, "msg": REASON}},
         verdict="fail", server={},
     ),
     "reasons": [WHY],
@@ -141,8 +141,8 @@ def _plan(started: float) -> dict[str, Any]:
     batches = [{"size": BATCH, "instances": list(HOSTS[n : n + BATCH])} for n in range(0, len(HOSTS), BATCH)]
     expected = {"starts_at": iso(started), "ends_p50": iso(started + 240), "ends_p90": iso(started + 400)}
     counts = {"batches": len(batches), "planned": len(HOSTS), "left_alone": 0, "gone": 0}
-    return {"plan_hash": REPORT["plan_hash"], "max_parallel_rollouts": AT_ONCE, "expected": expected, "batches": batches,
-            "window": {"open": True, "fits": "all"}, "left_alone": [], "gone": [], "counts": counts}  # fmt: skip
+    return {"plan_hash": REPORT["plan_hash"], "max_parallel_rollouts": AT_ONCE, "expected": expected,
+            "batches": batches, "window": {"open": True, "fits": "all"}, "left_alone": [], "gone": [], "counts": counts}  # fmt: skip
 
 
 def _gate(verdict: str, failed: int) -> dict[str, Any]:
