@@ -59,7 +59,7 @@ def body() -> None:
 
 def header(known: dict[str, Any]) -> None:
     with lists.row():
-        st.title(known["host"] or f"Instance {links.short(known['instance_id'])}", width="content")
+        st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
         if known["health"]:
             status_badge(known["health"])
         if known["outdated"]:

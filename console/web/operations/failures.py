@@ -48,7 +48,8 @@ def body() -> None:
         )  # fmt: skip
         with head:
             count = int(found["failures"].sum())
-            st.caption(f"{count:,} failures with {total:,} messages, most frequent first", width="content")
+            said = f"{count:,} failure{'s' if count != 1 else ''} with {total:,} message{'s' if total != 1 else ''}"
+            st.caption(f"{said}, most frequent first", width="content")
             export_menu.share("failures", total, lambda _path, most: found.head(most))
         markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(shown)), "Failures by message"))
         lists.pager("failures", total, frames.LIST_PAGE)

@@ -60,8 +60,8 @@ def show(found: Operation) -> None:
     )
     with lists.row():
         of_all = f" of {len(frame):,}" if total != len(frame) else ""
-        st.caption(f"{total:,}{of_all} instances, problems first" if not sort else f"{total:,}{of_all} instances",
-                   width="content")  # fmt: skip
+        order = "" if sort else ", problems first"
+        st.caption(f"{total:,}{of_all} instance{'s' if len(frame) != 1 else ''}{order}", width="content")
         export_menu.share("operation_instances", total, lambda _path, most: wanted.head(most))
     if not total:
         st.text("No instance matches these filters.")

@@ -58,17 +58,16 @@ def body() -> None:
 def header(found: queries.Operation) -> None:
     row = found.row
     with lists.row():
-        st.title(rows.title(row), width="content")
+        st.title(lists.literal(rows.title(row)), width="content")
         status_badge(row["verdict"])
         if row["check"] is True and row["verdict"] != words.CHECK:
             status_badge(words.CHECK)
         export_menu.share("operation")
-    ended = viewer.when(row["ended_at"]) if row["ended_at"] == row["ended_at"] else "now"
-    who = rows.by(row)
+    ended = viewer.when(row["ended_at"]) or "now"
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
         f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
-        f"by {who}{where}" if not who.startswith("from ") else who,
+        f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]
     markup.draw(markup.paragraph(markup.small(" · ".join(line))))

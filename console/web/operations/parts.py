@@ -105,7 +105,7 @@ def plan_and_result(found: Operation) -> None:
                 ("Took", f"{rows.took(row)}{f' for {done:,} of {_text(batches)} batches' if batches else ''}"),
                 ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
                 ("Window", str(plan.get("window") or "")),
-                ("Left alone", _text(plan.get("left_alone"))),
+                ("Left alone", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
                 ("Gone", _text(plan.get("gone")) if plan.get("gone") else ""),
                 ("Override", str(plan.get("override_reason") or "")),
                 ("Rollouts", f"{started:,} that this run started" if started else ""),

@@ -82,6 +82,12 @@ def by(row: dict[str, Any]) -> str:
     return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
 
 
+def by_whom(row: dict[str, Any]) -> str:
+    """The same as part of a line: 'by ops', 'from 198.51.100.7'."""
+    who = by(row)
+    return who if who.startswith("from ") else f"by {who}"
+
+
 def listed(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = None) -> Markup:
     """Operations as a table."""
     return table(COLUMNS, (_cells(row) for row in lists.records(found)), label, sorted_by, sorts)
@@ -105,7 +111,7 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
         (
             badge(RUNNING),
             link(title(row), pages.OPERATION, id=row["key"]),
-            small(f"by {by(row)}, started {viewer.when(row['started_at'])} ({took(row)} ago)"),
+            small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({took(row)} ago)"),
             Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
         )
     )

@@ -48,7 +48,7 @@ def body() -> None:
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     """Returns the place of the badge beside the status."""
     with lists.row():
-        what = f"Rollout, {rollout['scope'] or 'unknown scope'}"
+        what = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}"
         st.title(f"{what}, {viewer.when(rollout['created_at'])}", width="content")
         status_badge(rollout["status"])
         live = st.container(width="content")

@@ -62,7 +62,7 @@ def body() -> None:
 def header(run: dict[str, Any]) -> None:
     with lists.row():
         name = columns.playbook_name(run["playbook"]).removesuffix(".yml")
-        st.title(f"{name}, {viewer.when(run['started_at'])}", width="content")
+        st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
         status_badge(run["status"])
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")

@@ -54,8 +54,9 @@ def line(*parts: str) -> None:
 
 
 def literal(text: str) -> str:
-    """Machine text where Streamlit reads Markdown: as code, unless it is only words and numbers."""
-    if not text or (re.fullmatch(r"[^\W_]+([ .,+%-]+[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
+    """Machine text where Streamlit reads Markdown: as code, unless it is only words, names and numbers."""
+    # One underscore between two letters is no emphasis.
+    if not text or (re.fullmatch(r"[^\W_]+((_|[ .,+%-]+)[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}"

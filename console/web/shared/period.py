@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from console.text import times
 from console.text.period import EXAMPLES, PeriodError, parse
 from console.web.shared import viewer
+
+AROUND = 60.0
+"""Seconds before and after a time that :func:`around` gives."""
+
+
+def around(at: float) -> str:
+    """The minutes around a time, as :func:`chosen` reads them."""
+    first, last = (times.moment(edge, "%Y-%m-%d %H:%M", viewer.shown_zone()) for edge in (at - AROUND, at + AROUND))
+    return f"{first} to {last}"
 
 
 def chosen(of: str) -> tuple[float | None, float | None]:

@@ -206,6 +206,9 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert keys(path, who="jon") == ["of_awx"]
     assert keys(path, who="198.51.100") == [fleet]
     assert keys(path, since=NOW - 2500, until=NOW - 900) == ["of_awx", "looked"]
+    # What began before the period and ended in it ran in it.
+    assert keys(path, since=NOW - 3970, until=NOW - 3500) == [fleet]
+    assert keys(path, since=NOW - 3950, until=NOW - 3500) == []
     assert keys(path, text="reboot") == ["of_awx"]
     assert keys(path, text="fleet rollout") == [fleet]
     assert keys(path, text="100%") == []
