@@ -75,6 +75,23 @@ class InstanceRows:
     actions: list[Row] = field(default_factory=list)
 
 
+@dataclass
+class Beat:
+    """What a follower reports of itself (table follower); times in epoch seconds.
+
+    ``due_at``: until when it will have reported again. ``trouble``: what it cannot read, None if nothing.
+    """
+
+    host: str
+    pid: int
+    started_at: float
+    beat_at: float
+    due_at: float
+    ended_at: float | None = None
+    trouble: str | None = None
+    trouble_at: float | None = None
+
+
 def to_json(value: Any) -> str:
     """Compact JSON text with stable key order, so that equal data is equal text.
 

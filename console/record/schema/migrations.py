@@ -21,6 +21,7 @@ from console.record.schema import (
     audit_fleet,
     audit_newest,
     console_audit,
+    follower,
     instances,
     jobs,
     rollouts,
@@ -126,3 +127,9 @@ def _times(db: Database) -> None:
 def _audit_fleet_daily(db: Database) -> None:
     """The fleet's audit events counted by day only; the counts by hour are dropped."""
     _run(db, *audit_fleet.STATEMENTS)
+
+
+@migrations(name="0015_follower")
+def _follower(db: Database) -> None:
+    """The process that keeps the database up to date: when it last reported, and when it will report again."""
+    _run(db, *follower.STATEMENTS)
