@@ -55,11 +55,15 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read."""
+    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read.
+
+    ``not_before``: when its targets stood for sure as they are stored (epoch seconds), None if that is not known.
+    """
 
     rollout: Row
     targets: list[Row] | None
     read_at: float
+    not_before: float | None = None
 
 
 @dataclass

@@ -127,13 +127,10 @@ class Store(OpenedDatabase):
         with self._tables.transaction():
             return self._tables.add_if_new("policies", ("tenant",), row)
 
-    def put_rollouts(self, reads: Iterable[RolloutRead], *, not_before: float | None = None) -> int:
-        """Store rollouts with their targets; returns how many rows were written.
-
-        ``not_before``: when the targets were last read before this (epoch seconds), kept with each change of a status.
-        """
+    def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
+        """Store rollouts with their targets; returns how many rows were written."""
         with self._tables.transaction():
-            return self.rollouts.put(reads, not_before)
+            return self.rollouts.put(reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
         """Store what was read of an instance, and its cursor; returns how many rows were written."""
