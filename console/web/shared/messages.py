@@ -14,7 +14,7 @@ from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
 from console.text import times
-from console.web.shared import cached, viewer
+from console.web.shared import cached, following, viewer
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def to_sync(command: str) -> None:
 
 
 def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
-    """Show how old the data is: of one tenant, or of the one that was read longest ago."""
+    """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
     fresh = cached.ask(freshness_queries.freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
@@ -64,6 +64,11 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
     parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
+    follower = following.newest()
+    if follower is not None and (following.is_well(follower) or follower.state == freshness_queries.STOPPED):
+        parts.insert(0, following.sentence(follower))
+    elif follower is not None:
+        st.caption(f":orange[:material/warning: {following.sentence(follower)}]")
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {times.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
     there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in sources if viewer.local_time(at)]
