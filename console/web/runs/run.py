@@ -69,6 +69,7 @@ def header(run: dict[str, Any]) -> None:
     lists.line(
         run["playbook"] or "playbook unknown",
         f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
+        f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
         f"{times.moment(run['started_at'])} to {times.moment(run['ended_at']) or 'now'} UTC",
         ID,
