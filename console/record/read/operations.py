@@ -55,8 +55,8 @@ COLUMNS = (
 @dataclass(frozen=True)
 class OperationFilter:
     """Which operations the list shows. since, until: of the start (epoch seconds). verdicts: of words.VERDICTS. kinds:
-    of facts.KINDS. who: part of a user's name or address. text: part of the title, the playbook, the id, the change of a
-    run or a host. check: only predictions (True), only real ones (False), or both (None)."""
+    of facts.KINDS. who: part of a user's name or address. text: part of the title, the playbook, the id, the change of
+    a run or a host. check: only predictions (True), only real ones (False), or both (None)."""
 
     since: float | None = None
     until: float | None = None
