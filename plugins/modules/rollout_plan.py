@@ -40,6 +40,9 @@ options:
     type: str
     choices: [latest, redeployed, updates]
     default: latest
+  change:
+    description: The change (a ticket of change management) under which the run is made. It stands in the result.
+    type: str
   canary:
     description: How many instances the first batch has. V(0) for no canary.
     type: int
@@ -178,6 +181,11 @@ window:
   returned: success
   type: dict
   sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
+change:
+  description: The O(change).
+  returned: when given
+  type: str
+  sample: CHG0031337
 plan_hash:
   description: A hash of the fleet, the policy with the batches, and the versions. Times are no part of it.
   returned: success
@@ -230,6 +238,8 @@ _NAMED_FAILURES = 5
 def run(context: Context) -> None:
     params = context.params
     _check(context)
+    if params["change"]:
+        context.result["change"] = params["change"]
     policy = context.client.get_fleet_update_policy()
     # Without a Date header the local clock has to do.
     now = context.client.server_time or time.time()
@@ -373,6 +383,7 @@ OPERATION = Operation(
     options={
         "instances": {"type": "dict", "required": True},
         "state": {"type": "str", "choices": ["latest", "redeployed", "updates"], "default": "latest"},
+        "change": {"type": "str"},
         "canary": {"type": "int", "default": 1},
         "batch_max": {"type": "int"},
         "growth": {"type": "str", "choices": list(GROWTHS), "default": "fixed"},

@@ -51,6 +51,9 @@ options:
     type: list
     elements: str
     default: []
+  change:
+    description: The change (a ticket of change management) under which the run was made. It stands in the report.
+    type: str
   compare_versions:
     description: Whether to ask the server for each instance's version. Not for runs that change no version.
     type: bool
@@ -98,7 +101,7 @@ report:
     - The names of the instances under C(failed), C(uncertain), C(updated), C(current), C(deferred), C(not_touched) and
       C(gone); each stands in exactly one of them.
     - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) what the
-      server says otherwise, C(verdict) and C(reasons) why the run ended.
+      server says otherwise, C(verdict) and C(reasons) why the run ended, C(change) the O(change) if one is given.
   returned: success
   type: dict
   sample:
@@ -149,7 +152,11 @@ def run(context: Context) -> None:
         server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
     )
     text = in_words(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
-    context.result.update(report={**report, "reasons": params["reasons"]}, text=text)
+    change = {"change": params["change"]} if params["change"] else {}
+    context.result.update(
+        report={**report, "reasons": params["reasons"], **change},
+        text=[f"Change: {params['change']}", *text] if change else text,
+    )
 
 
 def _versions(context: Context) -> dict[str, str]:
@@ -184,6 +191,7 @@ OPERATION = Operation(
         "gone": {"type": "list", "elements": "str", "default": []},
         "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "default": "pass"},
         "reasons": {"type": "list", "elements": "str", "default": []},
+        "change": {"type": "str"},
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
         "workers": {"type": "int", "default": 8},

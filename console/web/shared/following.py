@@ -10,7 +10,6 @@ import time
 
 from console.record.read.freshness import DIED, HANGS, RUNNING, STOPPED, Follower, follower
 from console.settings.environment import load_settings
-from console.text import times
 from console.web.shared import viewer
 
 
@@ -30,10 +29,10 @@ def sentence(found: Follower) -> str:
     if is_well(found):
         return "Following"
     source, host = _source(found.trouble), re.sub(r"[^A-Za-z0-9.-]", "-", found.host)
-    since = f"{times.moment(found.since)} UTC ({viewer.ago(found.since)})"
+    since = f"{viewer.moment(found.since)} ({viewer.ago(found.since)})"
     unread = f"; it could not read {source}" if source else ""
     return {
-        RUNNING: f"The follower on {host} cannot read {source} since {times.moment(found.trouble_at)} UTC",
+        RUNNING: f"The follower on {host} cannot read {source} since {viewer.moment(found.trouble_at)}",
         STOPPED: f"The follower on {host} stopped at {since}{unread}",
         DIED: f"The follower on {host}, process {found.pid}, was killed; its last report is of {since}",
         HANGS: f"The follower on {host}, process {found.pid}, hangs; its last report is of {since}",

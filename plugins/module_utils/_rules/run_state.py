@@ -7,7 +7,8 @@ A state is plain data, because Ansible keeps it as a fact. Every function here a
 
 - ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the gate that was asked last
 - ``planned``, the instances that the run sets out to change, names to ids; ``left_alone`` and ``gone``, names
-- ``plan_hash``; ``override_reason``; ``group``, the inventory group of the planned instances
+- ``plan_hash``; ``override_reason``; ``change``, the text of fleetops_change
+- ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
 - ``batch_seconds``, how long the plan expects each batch to take
 - ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the gate is asked about
@@ -30,7 +31,13 @@ _GROUP = "fleetops_planned"
 
 
 def started(
-    instances: Mapping[str, Any], plan: Mapping[str, Any], *, group: str, expected_seconds: float, override_reason: str
+    instances: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    *,
+    group: str,
+    expected_seconds: float,
+    override_reason: str,
+    change: str = "",
 ) -> Record:
     """The state before the gate is asked about the first batch.
 
@@ -49,6 +56,7 @@ def started(
         "left_alone": plan.get("left_alone", []),
         "gone": plan.get("gone", []),
         "override_reason": override_reason,
+        "change": change,
         "group": group,
         "batches": 0,
         "batch": [],
@@ -62,9 +70,9 @@ def started(
     }
 
 
-def refused(reason: str, plan: Mapping[str, Any], *, group: str) -> Record:
+def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "") -> Record:
     """The state of a run that ends before its first batch, with the reason as a sentence."""
-    nothing = started({}, {}, group=group, expected_seconds=0.0, override_reason="")
+    nothing = started({}, {}, group=group, expected_seconds=0.0, override_reason="", change=change)
     return {
         **nothing,
         "verdict": "fail",
