@@ -75,6 +75,11 @@ options:
     description: Seconds that must be left between the end of a batch and the window's end.
     type: float
     default: 300
+  freezes:
+    description:
+      - Times in which nothing may be changed, see the option of the same name of M(fleetops.agents.rollout_gate).
+      - They close the maintenance window in RV(window) and in the text. If they cannot be read, nothing fits.
+    type: raw
   workers:
     description: How many calls are made at once.
     type: int
@@ -173,8 +178,9 @@ window:
   description:
     - Whether the maintenance window is open now, when it opens next and closes (UTC), and how much fits.
     - C(fits) is V(all), V(part) or V(none) of the batches.
-    - If the policy's hours cannot be read, C(problem) says so in a sentence. Nothing may be started then, and
-      M(fleetops.agents.rollout_gate) is V(inconclusive).
+    - It is closed while changes are frozen (O(freezes)).
+    - If the policy's hours or the freezes cannot be read, C(problem) says so in a sentence. Nothing may be started
+      then, and M(fleetops.agents.rollout_gate) is V(inconclusive).
   returned: success
   type: dict
   sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
@@ -208,6 +214,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     max_parallel_rollouts,
     rollout_is_terminal,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
@@ -245,6 +252,7 @@ def run(context: Context) -> None:
         percent=params["percent"],
         of=sum(member.planned for member in members),
     )
+    calendar = Freezes.of(params["freezes"])
     plan = make_plan(
         members,
         policy=policy,
@@ -256,10 +264,13 @@ def run(context: Context) -> None:
         fallback=params["fallback_seconds"],
         extra=params["extra_seconds"],
         gone=gone,
+        freezes=calendar,
     )
     window = Window.of_policy(policy)
-    words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] != "latest")
-    context.result.update(_told(plan, window), text=words, max_parallel_rollouts=limit, serial=sizes)
+    words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] != "latest", freezes=calendar)
+    context.result.update(
+        _told(plan, window.problem or calendar.problem), text=words, max_parallel_rollouts=limit, serial=sizes
+    )
     if params["plan_hash"]:
         parts = moved(params["plan_hash"], plan.hash)
         if parts:
@@ -351,7 +362,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     return durations_of(answer for answer in answers if isinstance(answer, dict))
 
 
-def _told(plan: Plan, window: Window) -> Record:
+def _told(plan: Plan, problem: str) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     return {
@@ -380,7 +391,7 @@ def _told(plan: Plan, window: Window) -> Record:
             "closes_at": iso_time(plan.fit.closes_at),
             "fits": "all" if fitting == batches else "part" if fitting else "none",
             "batches_that_fit": fitting,
-            **({"problem": window.problem} if window.problem else {}),
+            **({"problem": problem} if problem else {}),
         },
         "plan_hash": plan.hash,
     }
@@ -400,6 +411,7 @@ OPERATION = Operation(
         "extra_seconds": {"type": "float", "default": 10},
         "fallback_seconds": {"type": "float", "default": 180},
         "window_margin": {"type": "float", "default": 300},
+        "freezes": {"type": "raw"},
         "workers": {"type": "int", "default": 8},
     },
 )

@@ -13,7 +13,9 @@ from typing import Any
 
 from .answers import Record, number, parse_time, runtime_component, target_status
 from .durations import percentile
+from .freezes import NO_FREEZES, Freezes
 from .ids import id_key
+from .openings import Openings
 from .window import Window
 
 GROWTHS = ("fixed", "doubling", "percent")
@@ -148,9 +150,10 @@ def expect(
 class Fit:
     """Whether the batches fit into the window that is open at the start, or into the next one if it is closed.
 
-    Nothing fits into a window that cannot be read.
+    Freezes close it as its hours do. Nothing fits into a window, or a calendar of freezes, that cannot be read.
     """
 
+    asked_at: float
     open_now: bool
     starts_at: float
     closes_at: float | None
@@ -160,24 +163,26 @@ class Fit:
     ends_p90: float
 
 
-def fit(window: Window, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """Lay the batches end to end from ``now`` (epoch seconds), or from the next opening of a closed window.
+def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
+    """Lay the batches end to end from ``now`` (epoch seconds), or from the next opening if it is closed.
 
     A batch fits when its p90 end leaves ``margin`` seconds before the window closes.
     """
-    opening = window.next_opening(now)
-    known = not window.problem
+    opening = openings.next_opening(now)
+    known = not openings.problem
     start = now if opening is None else opening
-    closes = window.closes_at(start)
+    ever = opening is not None or openings.is_open(now)
+    closes = openings.closes_at(start)
     at = start
     fitting = 0
     for batch in expected:
         at += batch.p90
-        if not known or (closes is not None and at + margin > closes):
+        if not known or not ever or (closes is not None and at + margin > closes):
             break
         fitting += 1
     return Fit(
-        open_now=known and opening is None,
+        asked_at=now,
+        open_now=known and ever and opening is None,
         starts_at=start,
         closes_at=closes,
         next_opening=opening,
@@ -247,6 +252,7 @@ def make_plan(
     fallback: float = FALLBACK_SECONDS,
     extra: float = 0.0,
     gone: Sequence[str] = (),
+    freezes: Freezes = NO_FREEZES,
 ) -> Plan:
     """The plan for members in the order in which they are taken."""
     by_name = {member.name: member for member in members}
@@ -257,7 +263,7 @@ def make_plan(
         members=list(members),
         batches=batches,
         expected=expected,
-        fit=fit(Window.of_policy(policy), now, expected, margin),
+        fit=fit(Openings(Window.of_policy(policy), freezes), now, expected, margin),
         hash=plan_hash(members, policy, batching),
         samples=sum(len(past) for past in known.values()),
         gone=list(gone),

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from .durations import clock, duration
+from .freezes import NO_FREEZES, Freezes
 from .plan import Member, Plan
 from .window import Window
 
 
-def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool) -> list[str]:
+def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool, freezes: Freezes = NO_FREEZES) -> list[str]:
     """The lines of a plan: what happens to whom, in which batches, until when, and the hash to pin it."""
     total, planned = len(plan.members), plan.planned
     lines = [
@@ -35,7 +35,7 @@ def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool) -> l
             f"Expected to take {duration(p50)} (half of the times) to {duration(p90)} (nine times of ten), "
             f"ending by {clock(plan.fit.ends_p90)}; from {source}."
         )
-        lines.append(_window_line(plan, window))
+        lines += _window_lines(plan, window, freezes)
     lines.append(f"Plan hash: {plan.hash}")
     return lines
 
@@ -44,15 +44,31 @@ def _left_alone(skipped: list[Member]) -> list[str]:
     return [f"Left alone, current already: {', '.join(m.name for m in skipped)}."] if skipped else []
 
 
-def _window_line(plan: Plan, window: Window) -> str:
+def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:
+    problem = window.problem or freezes.problem
+    if problem:
+        return [f"{problem} Nothing is started until then."]
+    frozen = freezes.during(plan.fit.asked_at) or freezes.next_after(plan.fit.asked_at)
+    if frozen is None and window.always_open:
+        return ["There is no maintenance window to keep to."]
+    lines = []
+    if frozen is not None:
+        reason = f" ({frozen.reason})" if frozen.reason else ""
+        lines.append(f"Changes are frozen from {clock(frozen.start)} to {clock(frozen.end)}{reason}.")
+    lines.append(_fit_line(plan, window))
+    return lines
+
+
+def _fit_line(plan: Plan, window: Window) -> str:
     fits, batches = plan.fit.batches_that_fit, len(plan.batches)
-    if window.problem:
-        return f"{window.problem} Nothing is started until then."
     if window.always_open:
-        return "There is no maintenance window to keep to."
-    hours = f"The maintenance window ({window.start:02d}:00 to {window.end:02d}:00 UTC)"
+        hours = "The time between freezes"
+    else:
+        hours = f"The maintenance window ({window.start:02d}:00 to {window.end:02d}:00 UTC)"
     if plan.fit.next_opening is not None:
         hours += f" is closed; it opens next at {clock(plan.fit.next_opening)}, and from then on"
+    elif not plan.fit.open_now:
+        return "Nothing fits: changes are frozen for more than a year."
     else:
         hours += f" is open until {clock(plan.fit.closes_at or 0)};"
     if fits == batches:
@@ -63,16 +79,3 @@ def _window_line(plan: Plan, window: Window) -> str:
 
 def _instances(count: int) -> str:
     return "instance" if count == 1 else "instances"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def clock(at: float) -> str:
-    """Epoch seconds as a moment in UTC, to the minute."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

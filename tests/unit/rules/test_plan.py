@@ -14,6 +14,7 @@ from ansible.executor.playbook_executor import PlaybookExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import duration
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Expected,
@@ -29,7 +30,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     moved,
     plan_hash,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import duration, in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
