@@ -108,6 +108,17 @@ options:
       - The verdict is V(fail) if redeploys are in flight and none has ended for this many seconds. V(0) for no check.
     type: float
     default: 0
+  defer_busy:
+    description:
+      - An instance of O(deferred) whose newest conversation in the audit is not this many seconds old, or whose audit
+        cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
+    type: float
+    default: 0
+  deferred:
+    description: Names of the instances of O(next_batch) that came late because they were busy.
+    type: list
+    elements: str
+    default: []
   min_healthy_share:
     description: The share of the fleet, from V(0) to V(1), that must be healthy by the server's stored records.
       V(0) switches the check off.
@@ -232,6 +243,11 @@ checks:
   type: list
   elements: dict
   sample: [{name: budget, verdict: pass, reason: None failed., failed: 0, max_failed: 0}]
+busy:
+  description: Why instances of O(deferred) are still busy, by name.
+  returned: success
+  type: dict
+  sample: {agent-007: its newest conversation was 12 s ago}
 waited_seconds:
   description: Seconds that the soak and a hold took.
   returned: success
@@ -259,6 +275,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import
     check_hold_options,
     look_at_hold,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 
 # These befall every call: the run cannot go on, and says so by failing.
 _HOPELESS = ("auth", "forbidden")
@@ -270,6 +287,7 @@ _NOT_NEGATIVE = (
     "soak_reads",
     "audit_min_events",
     "stall_timeout",
+    "defer_busy",
 )
 _NAMED = 5
 
@@ -292,6 +310,7 @@ def run(context: Context) -> None:
         verdict=verdict,
         go=verdict == gate.PASS,
         reasons=[check.reason for check in checks if check.verdict != gate.PASS],
+        busy=_busy(context) if verdict == gate.PASS else {},
         checks=[check.as_dict() for check in checks],
         waited_seconds=round(context.clock() - started, 1),
     )
@@ -321,6 +340,13 @@ def _check_options(context: Context) -> None:
 
 def _checks(context: Context) -> list[gate.Check]:
     return [_budget(context), *_server_state(context), *_stall(context), *_health(context)]
+
+
+def _busy(context: Context) -> dict[str, str]:
+    """Who of the deferred instances is busy still, and why."""
+    params = context.params
+    asked = {name: str(params["next_batch"][name]) for name in params["deferred"] if name in params["next_batch"]}
+    return busy(context, asked, params["defer_busy"]) if asked and params["defer_busy"] else {}
 
 
 def _hold(context: Context) -> gate.Check:
@@ -500,6 +526,8 @@ OPERATION = Operation(
         **HOLD_OPTIONS,
         "hold_wait": {"type": "bool", "default": True},
         "stall_timeout": {"type": "float", "default": 0},
+        "defer_busy": {"type": "float", "default": 0},
+        "deferred": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
         "soak": {"type": "float", "default": 0},
