@@ -55,7 +55,7 @@ def hour_of(sim: Simulator) -> int:
 def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simulator, check: bool) -> None:
     result = plan(sim, check=check).result
     assert not result.get("failed") and result["changed"] is False, result
-    assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2]
+    assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2, 2, 1]
     assert [batch["instances"] for batch in result["batches"]] == [
         ["agent-001"],
         ["agent-002", "agent-003"],

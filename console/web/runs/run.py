@@ -77,6 +77,7 @@ def header(run: dict[str, Any]) -> None:
     lists.line(
         run["playbook"] or "playbook unknown",
         f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
+        f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
         viewer.period(run["started_at"], run["ended_at"]),
         ID,

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
-from console.web.shared import cached, lists, viewer
+from console.web.shared import cached, following, lists, viewer
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def head(title: str) -> DeltaGenerator:
 
 
 def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
-    """Show how old the data is: of one tenant, or of the one that was read longest ago."""
+    """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
     fresh = cached.ask(freshness_queries.freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
@@ -73,6 +73,11 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
     parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
+    follower = following.newest()
+    if follower is not None and (following.is_well(follower) or follower.state == freshness_queries.STOPPED):
+        parts.insert(0, following.sentence(follower))
+    elif follower is not None:
+        st.caption(f":orange[:material/warning: {following.sentence(follower)}]")
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
     with lists.row():

@@ -86,6 +86,8 @@ def runs(found: pd.DataFrame, key: str) -> None:
         "unreachable": columns.count("unreachable"),
         "who": columns.text("user@controller", 160),
     }
+    if "change" in found and found["change"].notna().any():
+        shown["change"] = columns.text("change", 120)
     columns.show(frame, shown, "Playbook runs, newest first", key)
     links.follow(f"{key}_open", pages.RUN, found["run_id"].tolist())
 

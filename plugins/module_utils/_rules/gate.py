@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """May the next batch start? Each check judges plain data; the verdict is the worst of them. Pure functions.
 
-``pass``: go on. ``deferred``: the window closes; the rest waits for the next one, and nothing went wrong.
-``inconclusive``: it cannot be told, so the run stops without blame. ``fail``: it stops because something is wrong.
+``pass``: go on. ``hold``: not now, since somebody holds the run. ``deferred``: the window closes or a freeze begins;
+the rest waits, and nothing went wrong. ``inconclusive``: it cannot be told, so the run stops without blame. ``fail``:
+it stops because something is wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import Record, count, is_healthy, is_single_target, iso_time, rollout_status
-from .plan_words import clock, duration
+from .durations import clock, duration
 from .window import Window
 
-PASS, DEFERRED, INCONCLUSIVE, FAIL = "pass", "deferred", "inconclusive", "fail"
-_ORDER = (PASS, DEFERRED, INCONCLUSIVE, FAIL)
+PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
+_ORDER = (PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL)
 _NAMED = 5
 
 

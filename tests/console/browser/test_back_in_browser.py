@@ -32,7 +32,7 @@ def only_instances(page: Page) -> None:
 
 
 def search_reboot(page: Page) -> None:
-    page.get_by_label("Playbook, user or controller contains").fill("reboot")
+    page.get_by_label("Playbook, user, controller or change contains").fill("reboot")
 
 
 def by_ops(page: Page) -> None:
