@@ -84,7 +84,7 @@ def reboot(ten: float) -> RunLog:
     log.lines[0] = log.lines[0].replace('"user": "ops"', '"user": "jon"')
     log.play("Restart the instances", [HOSTS[1]], 1)
     log.task("Restart the instance", "fleetops.agents.instance_reboot")
-    log.result(HOSTS[1], seconds=45.0, changed=True)
+    log.result(HOSTS[1], seconds=180.0, changed=True)
     log.stats({HOSTS[1]: {"ok": 1, "changed": 1}})
     return log
 
@@ -141,8 +141,16 @@ def _plan(started: float) -> dict[str, Any]:
     batches = [{"size": BATCH, "instances": list(HOSTS[n : n + BATCH])} for n in range(0, len(HOSTS), BATCH)]
     expected = {"starts_at": iso(started), "ends_p50": iso(started + 240), "ends_p90": iso(started + 400)}
     counts = {"batches": len(batches), "planned": len(HOSTS), "left_alone": 0, "gone": 0}
-    return {"plan_hash": REPORT["plan_hash"], "max_parallel_rollouts": AT_ONCE, "expected": expected,
-            "batches": batches, "window": {"open": True, "fits": "all"}, "left_alone": [], "gone": [], "counts": counts}  # fmt: skip
+    return {
+        "plan_hash": REPORT["plan_hash"],
+        "max_parallel_rollouts": AT_ONCE,
+        "expected": expected,
+        "batches": batches,
+        "window": {"open": True, "fits": "all"},
+        "left_alone": [],
+        "gone": [],
+        "counts": counts,
+    }
 
 
 def _gate(verdict: str, failed: int) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def test_a_run_under_way_says_how_far_it_is(record: Path, monkeypatch: pytest.Mo
     [
         ({"operations_when": "yesterday 09:00 to 11:00"}, ["reboot"]),
         ({"operations_when": "yesterday 10:02 to 10:03", "operations_who": "jon"}, ["reboot"]),
-        ({"operations_when": "yesterday 10:04 to 10:10"}, []),
+        ({"operations_when": "yesterday 10:06 to 10:10"}, []),
         ({"operations_who": "jon"}, ["reboot"]),
         ({"operations_kind": "Rollouts by others"}, ["fleet rollout"]),
         ({"operations_mode": "Check mode"}, []),
