@@ -15,7 +15,7 @@ from typing import Any
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.record.read.frames import dicts, one
-from console.record.read.operation_targets import targets_of_rollout, targets_of_run
+from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -160,16 +160,16 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
 
 def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
-    links = conn.execute(
+    links = [row[0] for row in conn.execute(
         "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
-    ).fetchall()
+    )] or [sent.rollout_id for sent in sent_by_tasks(conn, run_id)]  # fmt: skip
     if len(links) > 1:
         return None
     if links:
         found = one(
             conn,
             "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": links[0][0]},
+            {"id": links[0]},
         )
         if found is not None:
             return found
