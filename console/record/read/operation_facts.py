@@ -23,6 +23,7 @@ POLICY = "the update policy"
 # Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
 _OURS = WORK | READS
+_BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
 _NO_CATEGORIES = {"why", "disagreements", "reasons", "counts"}
@@ -81,7 +82,9 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     if expand:
         more["results"] = _results(conn, run_id, tasks)
         more["in_flight"] = _in_flight(conn, run_id)
-        more["targets"] = targets_of_run(conn, run_id)
+        # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
+        in_doubt = None if whole or of_rollout(facts) else {r.host for r in more["results"] if r.status in _BAD}
+        more["targets"] = targets_of_run(conn, run_id, in_doubt)
         plan = newest_evidence(conn, run_id, "plan")
         more["planned"], more["gone"] = _of_plan(plan, hosts)
         if more["planned"] is None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,8 @@ _OF_RUN = (
     LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
       AND i.host <> 'localhost'
     WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-    """
+      AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
+    """  # noqa: S608 - texts of this file
 )
 
 
@@ -37,9 +40,12 @@ def targets_of_rollout(conn: sqlite3.Connection, tenant: str, rollout_id: str) -
     return _targets(conn, _OF_ROLLOUT, {"tenant": tenant, "id": rollout_id})
 
 
-def targets_of_run(conn: sqlite3.Connection, run_id: str) -> list[Target]:
-    """The targets of all rollouts that a run started or followed, those too that no result of it has named yet."""
-    found = _targets(conn, _OF_RUN, {"id": run_id})
+def targets_of_run(conn: sqlite3.Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
+    """The targets of all rollouts that a run started or followed, those too that no result of it has named yet.
+
+    only: of the rollouts that results name, those of these hosts.
+    """
+    found = _targets(conn, _OF_RUN, {"id": run_id, "only": None if only is None else json.dumps(sorted(only))})
     for sent in sent_by_tasks(conn, run_id):
         found += _targets(
             conn,
