@@ -23,16 +23,14 @@ _OF_ROLLOUT = (
     + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id"
 )
 # The inventory may name an instance otherwise than the server does.
-_OF_RUN = (
-    _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)")
-    + """
-    FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-    LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
-      AND i.host <> 'localhost'
-    WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-      AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
-    """  # noqa: S608 - texts of this file
-)
+_LINKED = """
+FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
+LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
+  AND i.host <> 'localhost'
+WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
+  AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
+"""
+_OF_RUN = _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)") + _LINKED
 
 
 def targets_of_rollout(conn: sqlite3.Connection, tenant: str, rollout_id: str) -> list[Target]:
