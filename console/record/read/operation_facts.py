@@ -14,6 +14,7 @@ from typing import Any
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
 from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
 
@@ -58,9 +59,12 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     """
     run_id = run["run_id"]
     report, cut = report_of(run["stats_json"])
-    if not report:
+    kept = _reports_kept(conn, run_id)
+    if len(kept) > 1 and not any(map(_cut_lists, kept)):
+        report = {**report, **together(kept)}
+    elif not report and kept:
         # A run that was killed after its report, and before its end, which publishes it.
-        report, cut = _report_kept(conn, run_id)
+        report, cut = kept[-1], _cut_lists(kept[-1])
     name = name_of(run["playbook"])
     check = run["check_mode"]
     facts = Facts(
@@ -90,7 +94,7 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         if more["planned"] is None:
             more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
         more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
-    if run["status"] == "failed" and not has_report(facts):
+    if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
         more["first_failure"] = _first_failure(conn, run_id)
     return replace(facts, **more)
 
@@ -104,10 +108,17 @@ def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[st
     return _parsed(row[0]) if row else {}
 
 
-def _report_kept(conn: sqlite3.Connection, run_id: str) -> tuple[dict[str, Any], frozenset[str]]:
-    report = newest_evidence(conn, run_id, "report")
+def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """The reports of a run in their order: more than one where a playbook imports several that report."""
+    rows = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
+    )
+    return [report for row in rows if isinstance((report := _parsed(row[0])).get("counts"), dict)]
+
+
+def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
     places = report.get("left_out")
-    return report, frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
+    return frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
 
 
 def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:

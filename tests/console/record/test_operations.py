@@ -224,6 +224,10 @@ def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(pat
     put_evidence(
         path, "told", ("plan", plan), ("report", report("fail", updated=[A], failed=[B], current=[C], gone=[D]))
     )
+    both = [("report", report(updated=[A])), ("report", report("fail", failed=[B], not_touched=[C]))]
+    put_evidence(path, "imports_two", *both, status="failed")
+    row = next(row for row in rows(path) if row["key"] == "imports_two")
+    assert [row[key] for key in ("verdict", "updated", "failed", "not_touched")] == ["stopped", 1, 1, 1]
     row = next(row for row in rows(path) if row["key"] == "told")
     assert [row[key] for key in ("verdict", "updated", "failed", "current", "gone", "derived")] == [
         "lost", 1, 1, 1, 1, False]  # fmt: skip
