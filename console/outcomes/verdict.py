@@ -56,6 +56,8 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence = _stop(opening)
     else:
         sentence = _stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
+    if facts.pruned:
+        sentence += " Its task results are no longer kept."
     numbers = in_words(facts, found)
     return Verdict(name, why, f"{sentence} {_stop(numbers)}" if numbers else sentence)
 

@@ -87,12 +87,19 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         more["results"] = _results(conn, run_id, tasks)
         more["in_flight"] = _in_flight(conn, run_id)
         # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
-        in_doubt = None if whole or of_rollout(facts) else {r.host for r in more["results"] if r.status in _BAD}
+        more["pruned"] = not more["results"] and not has_report(facts) and _is_pruned(conn, run_id)
+        in_doubt = (
+            None
+            if whole or more["pruned"] or of_rollout(facts)
+            else {r.host for r in more["results"] if r.status in _BAD}
+        )
         more["targets"] = targets_of_run(conn, run_id, in_doubt)
         plan = newest_evidence(conn, run_id, "plan")
         more["planned"], more["gone"] = _of_plan(plan, hosts)
         if more["planned"] is None:
             more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+        # Whether something was done to the others, nobody knows any more.
+        hosts = tuple(dict.fromkeys(t.host for t in more["targets"])) if more["pruned"] else hosts
         more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
     if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
         more["first_failure"] = _first_failure(conn, run_id)
@@ -302,6 +309,17 @@ def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result
             )
         )
     return found
+
+
+def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
+    """Whether a run had results, and none of them is kept."""
+    return bool(
+        conn.execute(
+            "SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)"
+            " AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)",
+            {"id": run_id},
+        ).fetchone()[0]
+    )
 
 
 def _parsed(text: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,20 @@ def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(pat
     row = next(row for row in rows(path) if row["key"] == "told")
     assert [row[key] for key in ("verdict", "updated", "failed", "current", "gone", "derived")] == [
         "lost", 1, 1, 1, 1, False]  # fmt: skip
+
+
+def test_an_old_run_without_results_does_not_say_that_nothing_was_touched(path: Path) -> None:
+    own = put_rollout(path, 1, 900, "succeeded", scope="instance")
+    done = [{"host": host, "status": "ok", "changed": 1} for host in (A, B)]
+    put_run(path, "r", 950, hosts=[A, B], results=done, links=[("rollout", own, A)])
+    (row,) = rows(path)
+    assert (row["updated"], row["sentence"]) == (2, "Complete. 2 updated.")
+    with sqlite3.connect(path) as conn:
+        # As pruning does.
+        conn.execute("DELETE FROM host_results")
+    (row,) = rows(path)
+    assert (row["updated"], row["not_touched"]) == (1, 0)
+    assert row["sentence"] == "Complete. Its task results are no longer kept. 1 updated."
 
 
 def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
