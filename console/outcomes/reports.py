@@ -20,6 +20,8 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     category_of: dict[str, str] = {}
     why: dict[str, Any] = {}
     disagreements: dict[str, Any] = {}
+    bundles: dict[str, Any] = {}
+    left_out: dict[str, Any] = {}
     reasons: list[str] = []
     for report in reports:
         for category in CATEGORIES:
@@ -29,6 +31,8 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 disagreements.pop(str(name), None)
         why |= _mapping(report.get("why"))
         disagreements |= _mapping(report.get("disagreements"))
+        bundles |= _mapping(report.get("bundles"))
+        left_out |= _mapping(report.get("left_out"))
         reasons += [str(reason) for reason in _list(report.get("reasons"))]
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     for name, category in sorted(category_of.items()):
@@ -39,6 +43,8 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "counts": {category: len(names) for category, names in found.items()},
         "why": why,
         "disagreements": disagreements,
+        "bundles": bundles,
+        "left_out": left_out,
         "verdict": next((word for word in _WORST_FIRST if word in verdicts), "fail"),
         "reasons": reasons,
     }

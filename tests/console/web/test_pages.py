@@ -223,7 +223,8 @@ def synced(app: AppTest) -> AppTest:
 
 def test_the_button_syncs_with_the_api_and_says_what_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     database = tmp_path / "console.db"
-    with running_simulator(instances=4) as sim:
+    # At the speed of the clock the rollout is under way until the page is drawn.
+    with running_simulator(instances=4, speed=1.0) as sim:
         for name, value in sim.environment().items():
             monkeypatch.setenv(name, value)
         assert sim.call("POST", "/v1/instances/fleet/runtime/rollout")[0] == 200
