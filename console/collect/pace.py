@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 POLICY_EVERY = 30.0
-# The whole list of rollouts shows old ones that were opened again.
-WHOLE_LIST_EVERY = 300.0
+# The whole list of rollouts shows old ones that were opened again, and more new ones than the one page of other reads.
+WHOLE_LIST_EVERY, WHOLE_LIST_OF_MANY_EVERY = 300.0, 30.0
 
 # Calls a second: for the targets of rollouts (two calls a rollout), and for single instances.
 _ROLLOUT_CALLS = 2.0
-_INSTANCE_CALLS, _IDLE_INSTANCE_CALLS = 0.5, 2.0
+_INSTANCE_CALLS, _IDLE_INSTANCE_CALLS = 0.25, 2.0
 
 # A wrong key stays wrong. The others are mistakes in the settings as long as no call has succeeded.
 _FINAL = frozenset({"auth", "forbidden"})

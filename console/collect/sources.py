@@ -19,6 +19,7 @@ from console.collect.jobs.awx_client import AwxClient, AwxConnection
 from console.collect.pace import (
     POLICY_EVERY,
     WHOLE_LIST_EVERY,
+    WHOLE_LIST_OF_MANY_EVERY,
     Pace,
     credit,
     instances_at_once,
@@ -98,10 +99,11 @@ class Api:
         # After a pause because the API was away nothing is made up for.
         seconds = min(seconds, self._pace.idle_interval)
         now = time.monotonic()
+        whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
         self._credit = credit(self._credit, seconds, is_open=is_open, pace=self._pace)
         return Reading(
             policy=now - self._policy_at >= min(POLICY_EVERY, self._pace.idle_interval),
-            whole_list=now - self._whole_list_at >= WHOLE_LIST_EVERY,
+            whole_list=now - self._whole_list_at >= whole_list_every,
             rollouts=rollouts_at_once(seconds),
             unmoved_after=self._pace.idle_interval,
             instances=instances_at_once(self._credit, self._calls_each),

@@ -83,8 +83,9 @@ class Facts:
     began; batches_planned: how many the plan had, None where that is not known. results: of our own modules on
     instances, in their order. in_flight: by host. targets: at the server, of the rollouts that the operation started
     (of a rollout: its own). rollout: its record, with the counters of the table ``rollouts`` (total, succeeded, failed,
-    ...), where no targets are read. adopted: the run followed a rollout that somebody else started. first_failure: the
-    first failed result of the run, as a sentence. detail: what the server said, of an act.
+    ...), where no targets are read. adopted: the run followed a rollout that somebody else started. pruned: the
+    results are no longer kept, so that hosts has only those that the server tells of. first_failure: the first failed
+    result of the run, as a sentence. detail: what the server said, of an act.
     """
 
     kind: str
@@ -103,6 +104,7 @@ class Facts:
     targets: Sequence[Target] = ()
     rollout: Mapping[str, Any] = field(default_factory=dict)
     adopted: bool = False
+    pruned: bool = False
     first_failure: str = ""
     detail: str = ""
 

@@ -108,6 +108,17 @@ options:
       - The verdict is V(fail) if redeploys are in flight and none has ended for this many seconds. V(0) for no check.
     type: float
     default: 0
+  bundles:
+    description:
+      - Names of the instances that this run has updated, by the hash of the bundle that was deployed, see
+        RV(fleetops.agents.instance_runtime#module:bundle_hash). More than one means that somebody published meanwhile.
+    type: dict
+    default: {}
+  on_bundle_change:
+    description: Whether the verdict is V(fail) then (V(stop)), or the run goes on (V(continue)).
+    type: str
+    choices: [continue, stop]
+    default: continue
   defer_busy:
     description:
       - An instance of O(deferred) whose newest conversation in the audit is not this many seconds old, or whose audit
@@ -339,7 +350,12 @@ def _check_options(context: Context) -> None:
 
 
 def _checks(context: Context) -> list[gate.Check]:
-    return [_budget(context), *_server_state(context), *_stall(context), *_health(context)]
+    return [_budget(context), *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
+
+
+def _bundle(context: Context) -> list[gate.Check]:
+    bundles = context.params["bundles"]
+    return [gate.bundle(bundles, stop=context.params["on_bundle_change"] == "stop")] if bundles else []
 
 
 def _busy(context: Context) -> dict[str, str]:
@@ -526,6 +542,8 @@ OPERATION = Operation(
         **HOLD_OPTIONS,
         "hold_wait": {"type": "bool", "default": True},
         "stall_timeout": {"type": "float", "default": 0},
+        "bundles": {"type": "dict", "default": {}},
+        "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
         "defer_busy": {"type": "float", "default": 0},
         "deferred": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},

@@ -106,6 +106,8 @@ report:
   description:
     - The names of the instances under C(failed), C(uncertain), C(updated), C(current), C(deferred), C(not_touched) and
       C(gone); each stands in exactly one of them.
+    - C(bundles) has the names of updated instances by the hash of the bundle that was deployed, C(left_out) why
+      instances were not touched.
     - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) what the
       server says otherwise, C(verdict) and C(reasons) why the run ended, C(change) the O(change) if one is given.
   returned: success
@@ -120,6 +122,7 @@ report:
     gone: []
     counts: {failed: 1, uncertain: 0, updated: 3, current: 0, deferred: 0, not_touched: 1, gone: 0}
     why: {agent-004: "The redeploy of instance 4f0c7c2e failed: bundle checksum mismatch."}
+    bundles: {8d1f0a: [agent-001, agent-002, agent-003]}
     left_out: {}
     disagreements: {}
     verdict: fail

@@ -79,3 +79,23 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         assert f"Changes are frozen from {later} 00:00 UTC to 2200-01-02 00:00 UTC (audit)." in plan.stdout
         assert run_playbook(sim, PLAYBOOK, e=options).rc == 2
         assert sim.writes() == []
+
+
+def test_a_bundle_that_is_published_in_the_middle_stops_a_run_that_asked_for_it(run_playbook: Run) -> None:
+    with running_simulator(instances=4, speed=40.0, knobs={"deploy_s": [60, 60]}) as sim:
+        policy(sim, max_parallel_rollouts=1)
+
+        def publish() -> None:
+            until(lambda: len(redeploys(sim)) == 1 and sim.in_flight()["now"] == 1)
+            sim.knobs(publish="9999.1.0")
+
+        somebody = threading.Thread(target=publish)
+        somebody.start()
+        run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_on_bundle_change": "stop"})
+        somebody.join()
+        assert run.rc == 2, run.output
+        assert touched(sim) == hosts(1, 2)
+        found = report_of(run)
+        assert (found["verdict"], found["not_touched"]) == ("fail", hosts(3, 4))
+        assert found["reasons"][0].startswith("2 bundles were deployed in this run")
+        assert sorted(len(names) for names in found["bundles"].values()) == [1, 1]

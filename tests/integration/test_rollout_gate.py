@@ -15,6 +15,7 @@ import pytest
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.integration.test_rollout_plan import hour_of, hours, names_to_ids
 from tests.simulator.running import Simulator, running_simulator
+from tests.unit.client.crooked_server import crooked_server
 
 BUSY = {"audit_per_hour": 3600.0, "audit_error_share": 0.0, "audit_denied_share": 0.0, "audit_ingest_lag_s": 0.0}
 QUIET = {"audit_per_hour": 6.0, "audit_bad_versions": {}, "audit_retention_s": None}
@@ -322,6 +323,19 @@ def test_a_held_run_waits_and_then_everything_is_checked_again(sim: Simulator, t
     assert waited.result["verdict"] == "fail"
     assert waited.result["reasons"][0].startswith("The update policy's max_parallel_rollouts is 0")
     assert check_of(waited, "hold")["verdict"] == "pass"
+
+
+def test_an_address_holds_until_it_answers_404_and_one_failure_of_it_ends_nothing(sim: Simulator) -> None:
+    with crooked_server() as monitor:
+        monitor.says(None, 200)
+
+        def answer(pause: int) -> None:
+            monitor.says(None, {1: 503, 2: 200}.get(pause, 404))
+
+        done = ask(sim, hold=f"{monitor.url}/hold", during=answer)
+        assert (done.result["verdict"], done.pauses) == ("pass", [10.0, 10.0, 10.0])
+        assert "X-Api-Key" not in str(monitor.seen) and sim.admin_key not in str(monitor.seen)
+        assert len(monitor.seen) == 4
 
 
 def test_a_hold_that_is_not_lifted_ends_the_run_and_a_soak_goes_on(sim: Simulator, tmp_path: Path) -> None:

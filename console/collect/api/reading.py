@@ -17,10 +17,10 @@ from console.record.rows import RolloutRead
 class Reading:
     """What one read covers. As it stands here: everything, which is what a sync that is run once reads.
 
-    policy: whether it is read. whole_list: list the rollouts as far as asked for; else only down to those that are
-    known and ended. rollouts: how many are read with their targets at most, the others later. unmoved_after: an open
-    rollout that stands as it stood is read again after so many seconds. instances: of how many the audit and the
-    details are read at most. details_after: of an instance, after so many seconds. workers: calls at once.
+    policy: whether it is read. whole_list: list the rollouts as far as asked for; else one page at most, down to those
+    that are known and ended. rollouts: how many are read with their targets at most, the others later. unmoved_after:
+    an open rollout that stands as it stood is read again after so many seconds. instances: of how many the audit and
+    the details are read at most. details_after: of an instance, after so many seconds. workers: calls at once.
     """
 
     policy: bool = True
@@ -38,13 +38,14 @@ class Memory:
 
     tried_at: of open rollouts, when their targets were last asked for. same_at: when a rollout was last seen to stand
     as stored. details_at: of instances, when their audit and details were asked for. ended_at: when a redeploy of an
-    instance was seen to have ended.
+    instance was seen to have ended. has_more: the page that was listed last showed nothing but what is new or open.
     """
 
     tried_at: dict[str, float] = field(default_factory=dict)
     same_at: dict[str, float] = field(default_factory=dict)
     details_at: dict[str, float] = field(default_factory=dict)
     ended_at: dict[str, float] = field(default_factory=dict)
+    has_more: bool = False
     _ended: dict[str, set[str]] = field(default_factory=dict)
 
     def is_waiting(self, rollout_id: str, now: float, unmoved_after: float) -> bool:

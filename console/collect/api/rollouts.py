@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ROLLOUTS_PAGE,
+    FleetClient,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
@@ -112,14 +115,15 @@ def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
 
 def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
     session.progress(0, None, "list of rollouts")
-    known = _Known(session)
+    known, most, until = _Known(session), session.options.rollouts, None
+    if not session.reading.whole_list:
+        most, until = min(most, ROLLOUTS_PAGE), known.ends_the_list
     try:
-        listed = session.client.all_fleet_rollouts(
-            most=session.options.rollouts, until=None if session.reading.whole_list else known.ends_the_list
-        )
+        listed = session.client.all_fleet_rollouts(most=most, until=until)
     except ApiError as error:
         session.failed(error, "The rollouts were not read", ends=True)
         return
+    session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
     records = {str(r["id"]): r for r in listed if text(r.get("id"))}
     rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
@@ -130,8 +134,8 @@ def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
     # A rollout of many targets first, then the oldest.
     facts = {i: rows.get(i) or known.unfinished[i] for i in due}
     due.sort(key=lambda i: (facts[i]["total"] < 2, facts[i]["created_at"] or 0.0))
-    most = len(due) if session.reading.rollouts is None else session.reading.rollouts
-    now, later = due[:most], due[most:]
+    first = len(due) if session.reading.rollouts is None else session.reading.rollouts
+    now, later = due[:first], due[first:]
     reads = [RolloutRead(rows[i], None, session.now()) for i in later if i in rows and known.row(i) is None]
     answers = session.pool.as_completed(partial(_read_rollout, session, rollout_id) for rollout_id in now)
     for done, (position, answer) in enumerate(answers, 1):

@@ -14,8 +14,9 @@ from typing import Any
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
-from console.record.read.operation_targets import targets_of_rollout, targets_of_run
+from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -23,6 +24,7 @@ POLICY = "the update policy"
 # Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
 _OURS = WORK | READS
+_BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
 _NO_CATEGORIES = {"why", "disagreements", "reasons", "counts"}
@@ -57,9 +59,12 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     """
     run_id = run["run_id"]
     report, cut = report_of(run["stats_json"])
-    if not report:
+    kept = _reports_kept(conn, run_id)
+    if len(kept) > 1 and not any(map(_cut_lists, kept)):
+        report = {**report, **together(kept)}
+    elif not report and kept:
         # A run that was killed after its report, and before its end, which publishes it.
-        report, cut = _report_kept(conn, run_id)
+        report, cut = kept[-1], _cut_lists(kept[-1])
     name = name_of(run["playbook"])
     check = run["check_mode"]
     facts = Facts(
@@ -81,13 +86,22 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     if expand:
         more["results"] = _results(conn, run_id, tasks)
         more["in_flight"] = _in_flight(conn, run_id)
-        more["targets"] = targets_of_run(conn, run_id)
+        # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
+        more["pruned"] = not more["results"] and not has_report(facts) and _is_pruned(conn, run_id)
+        in_doubt = (
+            None
+            if whole or more["pruned"] or of_rollout(facts)
+            else {r.host for r in more["results"] if r.status in _BAD}
+        )
+        more["targets"] = targets_of_run(conn, run_id, in_doubt)
         plan = newest_evidence(conn, run_id, "plan")
         more["planned"], more["gone"] = _of_plan(plan, hosts)
         if more["planned"] is None:
             more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+        # Whether something was done to the others, nobody knows any more.
+        hosts = tuple(dict.fromkeys(t.host for t in more["targets"])) if more["pruned"] else hosts
         more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
-    if run["status"] == "failed" and not has_report(facts):
+    if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
         more["first_failure"] = _first_failure(conn, run_id)
     return replace(facts, **more)
 
@@ -101,10 +115,17 @@ def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[st
     return _parsed(row[0]) if row else {}
 
 
-def _report_kept(conn: sqlite3.Connection, run_id: str) -> tuple[dict[str, Any], frozenset[str]]:
-    report = newest_evidence(conn, run_id, "report")
+def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """The reports of a run in their order: more than one where a playbook imports several that report."""
+    rows = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
+    )
+    return [report for row in rows if isinstance((report := _parsed(row[0])).get("counts"), dict)]
+
+
+def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
     places = report.get("left_out")
-    return report, frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
+    return frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
 
 
 def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
@@ -160,16 +181,16 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
 
 def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
-    links = conn.execute(
+    links = [row[0] for row in conn.execute(
         "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
-    ).fetchall()
+    )] or [sent.rollout_id for sent in sent_by_tasks(conn, run_id)]  # fmt: skip
     if len(links) > 1:
         return None
     if links:
         found = one(
             conn,
             "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": links[0][0]},
+            {"id": links[0]},
         )
         if found is not None:
             return found
@@ -288,6 +309,17 @@ def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result
             )
         )
     return found
+
+
+def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
+    """Whether a run had results, and none of them is kept."""
+    return bool(
+        conn.execute(
+            "SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)"
+            " AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)",
+            {"id": run_id},
+        ).fetchone()[0]
+    )
 
 
 def _parsed(text: str | None) -> dict[str, Any]:

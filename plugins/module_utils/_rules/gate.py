@@ -187,6 +187,22 @@ def audit(
     return Check("audit", PASS, f"{said}.", facts)
 
 
+def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
+    """Whether the run has deployed one bundle only: another one means that somebody published it meanwhile.
+
+    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the run is to end then.
+    """
+    if len(bundles) < 2:
+        return Check("bundle", PASS, "One bundle was deployed.", {"bundles": len(bundles)})
+    return Check("bundle", FAIL if stop else PASS, bundle_sentence(bundles), {"bundles": len(bundles)})
+
+
+def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
+    """That a run has deployed more than one bundle, and which to whom."""
+    told = "; ".join(f"{found} to {len(names)} ({_list(names)})" for found, names in bundles.items())
+    return f"{len(bundles)} bundles were deployed in this run, as if somebody had published meanwhile: {told}."
+
+
 @dataclass
 class Soak:
     """Live reads of the instances that were updated last: how many good ones in a row, and what went wrong."""

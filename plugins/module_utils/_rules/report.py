@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import Record, target_is_terminal
+from .gate import bundle_sentence
+from .run_state import bundles_of
 
 # In the order in which a person wants to read them.
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
@@ -84,6 +86,7 @@ def make_report(
         **found,
         "counts": {category: len(names) for category, names in found.items()},
         "why": reasons,
+        "bundles": bundles_of({name: outcomes.get(name) or {} for name in found["updated"]}),
         "left_out": {name: why for name, why in left_out.items() if name in found["not_touched"]},
         "disagreements": disagreements,
         "verdict": verdict,
@@ -107,6 +110,8 @@ def in_words(
             continue
         lines.append(f"{titles[category]} ({len(names)}): {', '.join(names)}")
         lines += [f"  {name}: {report['why'][name]}" for name in names if name in report["why"]]
+    if len(report.get("bundles", {})) > 1:
+        lines.append(bundle_sentence(report["bundles"]))
     lines += [f"Not touched by rule: {name}, {why}." for name, why in report.get("left_out", {}).items()]
     lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
     return lines

@@ -19,7 +19,7 @@ A state is plain data, because Ansible keeps it as a fact. Every function here a
 - ``waiting`` (names to ids), what is neither updated nor failed yet
 - ``batches``, how many are done; ``batch``, ``last_batch`` and ``begun``, the names in the current batch, in the last
   one that is done, and in all that have begun
-- ``updated`` (names to ids) and ``failed`` (names)
+- ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of what was deployed
 - ``why``, once the run is reported: the reason of each instance that failed
 """
 
@@ -77,6 +77,7 @@ def started(
         "waiting": planned,
         "updated": {},
         "failed": [],
+        "bundles": {},
     }
 
 
@@ -137,18 +138,32 @@ def batch_ended(
     failed = [*state["failed"], *with_failure, *dropped]
     done = [name for name in batch if name in results and name not in failed and "skipped" not in results[name]]
     updated = {**state["updated"], **{name: state["planned"][name] for name in done}}
+    bundles = bundles_of({name: results[name] for name in done}, state["bundles"])
     return {
         **state,
         "batches": state["batches"] + 1,
         "last_batch": batch,
         "updated": updated,
         "failed": failed,
+        "bundles": bundles,
         "waiting": {
             name: instance_id
             for name, instance_id in state["planned"].items()
             if name not in updated and name not in failed
         },
     }
+
+
+def bundles_of(
+    results: Mapping[str, Mapping[str, Any]], before: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, list[str]]:
+    """Names by the hash of the bundle that their result names, added to those of ``before``."""
+    bundles = {found: list(names) for found, names in (before or {}).items()}
+    for name, result in results.items():
+        found = result.get("bundle_hash")
+        if isinstance(found, str) and found:
+            bundles.setdefault(found, []).append(name)
+    return bundles
 
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
