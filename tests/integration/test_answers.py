@@ -202,8 +202,8 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
     [
         ("rolling_redeploy", "fleetops_canary", "abc", "fleetops_canary is 'abc': it must be a whole number."),
         ("power_cycle", "fleetops_growth", "quick", "quick"),
-        ("power_cycle", "fleetops_batch_max", "none", "batch_max must be a whole number"),
-        ("power_cycle", "fleetops_batch_max", "0", "batch_max must be a whole number"),
+        ("power_cycle", "fleetops_batch_max", "none", "argument 'batch_max' is of type"),
+        ("power_cycle", "fleetops_batch_max", "0", "batch_max is 0: it must be 1 or more."),
         ("recover", "fleetops_soak", "long", "fleetops_soak is 'long': it must be a number."),
         ("rolling_redeploy", "fleetops_repair", "ture", "fleetops_repair is 'ture': it must be true or false."),
         ("recover", "fleetops_recover_rungs", "rebot", "each must be breakers, power_cycle or reboot"),
