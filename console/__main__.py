@@ -42,7 +42,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, maintenance, operations, serve
+    from console.cli import check, imports, lists, maintenance, notify, operations, serve
     from console.cli.options import OutputError, at_least_one, database_option, put, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
@@ -66,7 +66,8 @@ exit codes:
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
 serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
-FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER.
+FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER. notify reads FLEETOPS_NOTIFY_RULES and the variables that the
+rules name.
 """
 
 
@@ -190,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     operations.register(commands)
     lists.register(commands)
     check.register(commands)
+    notify.register(commands)
     maintenance.register(commands)
     return parser
 

@@ -24,6 +24,7 @@ from console.record.schema import (
     evidence,
     instances,
     jobs,
+    notifications,
     rollouts,
     runs,
     times,
@@ -133,3 +134,9 @@ def _audit_fleet_daily(db: Database) -> None:
 def _run_evidence(db: Database) -> None:
     """The plan, the gates and the report of each run."""
     _run(db, *evidence.STATEMENTS)
+
+
+@migrations(name="0016_notifications")
+def _notifications(db: Database) -> None:
+    """Which fact was told to which destination, and how that ended."""
+    _run(db, *notifications.STATEMENTS)
