@@ -222,6 +222,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _NAMED_FAILURES = 5
 
@@ -295,36 +296,17 @@ def _check(context: Context) -> None:
 
 def _members(context: Context) -> tuple[list[Member], list[str]]:
     """Each instance with its versions, in order of names, and the names of those that are gone."""
-    named = sorted((str(name), str(instance_id)) for name, instance_id in context.params["instances"].items())
-    calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for _name, instance_id in named]
-    answers = in_pool(context.client, calls, workers=context.params["workers"])
-    members, gone, unread, labels = [], [], [], []
-    for (name, instance_id), answer in zip(named, answers, strict=True):
-        if isinstance(answer, ApiError) and answer.kind == "not_found":
-            gone.append(name)
-        elif isinstance(answer, dict):
-            members.append(
-                member_of(
-                    name,
-                    instance_id,
-                    answer,
-                    redeploy_all=context.params["state"] == "redeployed",
-                    any_component=context.params["state"] == "updates",
-                )
-            )
-        else:
-            unread.append(answer)
-            labels.append(f"{name} ({instance_id})")
-    if unread:
-        first = next((answer for answer in unread if isinstance(answer, ApiError)), None)
-        if first is not None and first.kind in ("auth", "unreachable", "tls"):
-            raise first
-        phrases = failures(labels, unread)
-        more = f"; and {len(phrases) - _NAMED_FAILURES} more" if len(phrases) > _NAMED_FAILURES else ""
-        context.fail(
-            f"There is no plan, since {len(unread)} of {len(named)} instances cannot be read: "
-            f"{'; '.join(phrases[:_NAMED_FAILURES])}{more}"
+    answers, gone = read_updates(context, context.params["instances"], refusal="There is no plan")
+    members = [
+        member_of(
+            name,
+            str(context.params["instances"][name]),
+            answer,
+            redeploy_all=context.params["state"] == "redeployed",
+            any_component=context.params["state"] == "updates",
         )
+        for name, answer in answers.items()
+    ]
     if not members:
         context.fail(f"The server knows none of these {len(gone)} instances any more: {', '.join(gone)}.")
     return members, gone

@@ -99,6 +99,10 @@ TABLE: dict[str, Row] = {
         rows(9),
         options=lambda sim: {"path": "/v1/instances/fleet/updates/policy"},
     ),
+    "fleet_state_info": Row(
+        rows(1, 3, 9, 25),
+        options=lambda sim: {"state": {"tenant_policy": {"max_parallel_rollouts": 2}}, "instances": _fleet(sim)},
+    ),
     "instance_action_info": Row(rows(11), **ON_INSTANCE),
     "instance_audit_info": Row(rows(20, 21), **ON_INSTANCE),
     "instance_circuit_breakers": Row(

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
 # Variables without which a playbook does nothing.
-NEEDED = {"fleetops_memory_dir": ""}
+NEEDED = {"fleetops_memory_dir": "", "fleetops_fleet_state": {"runtime_current": True}}
 QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1}
 
 
@@ -95,7 +95,7 @@ def test_the_blank_variables_of_a_role_are_its_defaults(
         + f"    - ansible.builtin.import_role: {{name: fleetops.agents.{role}}}\n"
     )  # fmt: skip
     for blank in ("", None):
-        answers = {**dict.fromkeys(defaults(role), blank), "fleetops_memory_dir": str(tmp_path)}
+        answers = {**dict.fromkeys(defaults(role), blank), **NEEDED, "fleetops_memory_dir": str(tmp_path)}
         run = run_playbook(quiet, own, "--check", e=answers)
         assert run.rc == 0, run.output
         asked = json.loads(json.loads('"' + run.stdout.partition("ASKED ")[2].partition('"\n')[0] + '"'))

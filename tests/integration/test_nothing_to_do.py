@@ -25,7 +25,8 @@ pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
 ON_HOSTS = [
-    "apply_updates", "audit_report", "memory_backup", "power_cycle", "reboot", "recover", "rolling_redeploy",
+    "apply_updates", "audit_report", "fleet_state", "memory_backup", "power_cycle", "reboot", "recover",
+    "rolling_redeploy",
 ]  # fmt: skip
 ON_LOCALHOST = ["fleet_rollout", "update_policy"]
 

@@ -79,7 +79,7 @@ def instance_spec() -> Spec:
 # The options that hold an id, a list of ids, ids by name, and a record with ids in it.
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
 _ID_LISTS = ("only_if_outdated",)
-_ID_MAPS = ("instances", "next_batch", "waiting", "updated")
+_ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
 _ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
 
 

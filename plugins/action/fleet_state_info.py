@@ -1,0 +1,11 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module fleet_state_info in the controller's own process, by the collection's one action plugin."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetops.agents.plugins.action.api_request import ActionModule
+
+__all__ = ["ActionModule"]

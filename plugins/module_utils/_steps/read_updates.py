@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The available updates and the update policy (E25) of many instances, of which none may remain unread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+
+_NAMED_FAILURES = 5
+
+
+def read_updates(
+    context: Context, instances: Mapping[str, Any], *, refusal: str
+) -> tuple[dict[str, Record], list[str]]:
+    """E25 by name, in order of names, and the names of the instances that the server does not know any more.
+
+    ``instances``: names to ids. Fails with ``refusal`` ("There is no plan") and the reasons if one cannot be read.
+    """
+    named = sorted((str(name), str(instance_id)) for name, instance_id in instances.items())
+    calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for _name, instance_id in named]
+    answers = in_pool(context.client, calls, workers=context.params["workers"])
+    found: dict[str, Record] = {}
+    gone, unread, labels = [], [], []
+    for (name, instance_id), answer in zip(named, answers, strict=True):
+        if isinstance(answer, ApiError) and answer.kind == "not_found":
+            gone.append(name)
+        elif isinstance(answer, dict):
+            found[name] = answer
+        else:
+            unread.append(answer)
+            labels.append(f"{name} ({instance_id})")
+    if unread:
+        first = next((answer for answer in unread if isinstance(answer, ApiError)), None)
+        if first is not None and first.kind in ("auth", "unreachable", "tls"):
+            raise first
+        phrases = failures(labels, unread)
+        more = f"; and {len(phrases) - _NAMED_FAILURES} more" if len(phrases) > _NAMED_FAILURES else ""
+        context.fail(
+            f"{refusal}, since {len(unread)} of {len(named)} instances cannot be read: "
+            f"{'; '.join(phrases[:_NAMED_FAILURES])}{more}"
+        )
+    return found, gone
