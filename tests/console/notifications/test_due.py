@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from console.notifications.due import MOST_SINGLE, Plan, in_quiet_hours, plan
-from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STUCK, Fact
+from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STUCK, SUBJECTS, Fact
 from console.notifications.message import message
 from console.notifications.rules import Rules, RulesError, parse
+from console.outcomes.words import VERDICTS
 from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
+from tests.console.support.served import CHECKOUT
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 TO = """
@@ -232,3 +235,12 @@ def test_rules_that_cannot_be_used_are_refused_in_a_sentence_without_a_secret(te
         parse(text)
     assert said in str(refused.value)
     assert "hush" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_rules_that_are_documented_can_be_used() -> None:
+    example = (CHECKOUT / "extensions/monitoring/notifications.toml").read_text(encoding="utf-8")
+    assert parse(example).subjects == set(SUBJECTS)
+    page = (CHECKOUT / "docs/docsite/rst/notifications.rst").read_text(encoding="utf-8")
+    block = page.split(".. code-block:: toml\n")[1].split("\n``extensions")[0]
+    assert parse(textwrap.dedent(block)).subjects == {"operations", "stuck", "stale"}
+    assert all(f"``{word}``" in page for word in (*SUBJECTS, *VERDICTS))
