@@ -42,7 +42,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, maintenance, notify, operations, serve
+    from console.cli import check, imports, lists, maintenance, metrics, notify, operations, serve
     from console.cli.options import OutputError, at_least_one, database_option, put, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
@@ -191,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     operations.register(commands)
     lists.register(commands)
     check.register(commands)
+    metrics.register(commands)
     notify.register(commands)
     maintenance.register(commands)
     return parser
