@@ -41,7 +41,7 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, lists, maintenance, operations, serve, sync
+    from console.cli import check, lists, maintenance, metrics, notify, operations, serve, sync
     from console.cli.options import OutputError, say
     from console.record.opening import DatabaseProblem
     from console.settings.environment import SettingsError, load_settings
@@ -65,7 +65,8 @@ exit codes:
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
 serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
-FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER.
+FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER. notify reads FLEETOPS_NOTIFY_RULES and the variables that the
+rules name.
 """
 
 
@@ -148,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     operations.register(commands)
     lists.register(commands)
     check.register(commands)
+    metrics.register(commands)
+    notify.register(commands)
     maintenance.register(commands)
     return parser
 

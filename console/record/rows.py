@@ -97,6 +97,30 @@ class Beat:
     trouble_at: float | None = None
 
 
+SENDING, SENT, FAILED, GAVE_UP = "sending", "sent", "failed", "gave up"
+"""What became of a notification. sending: an attempt was begun, and its end was not noted (yet)."""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A row of the table notifications: one fact and one destination. Times are epoch seconds (UTC)."""
+
+    destination: str
+    subject: str
+    key: str
+    state: str
+    at: float | None
+    title: str
+    since: float
+    outcome: str
+    attempts: int = 0
+    interrupted: int = 0
+    begun_at: float = 0.0
+    ended_at: float | None = None
+    error: str | None = None
+    over_at: float | None = None
+
+
 def to_json(value: Any) -> str:
     """Compact JSON text with stable key order, so that equal data is equal text.
 

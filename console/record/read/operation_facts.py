@@ -37,6 +37,11 @@ def name_of(playbook: str | None) -> str:
     return name.removeprefix("fleetops.agents.")
 
 
+def rollout_name(scope: str | None) -> str:
+    """The name of a rollout that no run of the record started, by its scope: "fleet rollout"."""
+    return f"{scope or ''} rollout".strip()
+
+
 def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The report in a run's custom stats, empty without one, and its lists that are not whole."""
     try:
@@ -164,8 +169,9 @@ def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, wh
     targets: list[Target] = []
     if whole:
         targets = targets_of_rollout(conn, rollout["tenant"], rollout["rollout_id"])
-    scope = f"{rollout['scope'] or ''} rollout".strip()
-    return Facts(kind=ROLLOUT, name=scope, status=rollout["status"], rollout=rollout, targets=targets)
+    return Facts(
+        kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout, targets=targets
+    )
 
 
 def facts_of_act(act: Mapping[str, Any]) -> Facts:

@@ -25,6 +25,7 @@ from console.record.schema import (
     follower,
     instances,
     jobs,
+    notifications,
     rollouts,
     runs,
     times,
@@ -140,3 +141,9 @@ def _run_evidence(db: Database) -> None:
 def _follower(db: Database) -> None:
     """The process that keeps the database up to date: when it last reported, and when it will report again."""
     _run(db, *follower.STATEMENTS)
+
+
+@migrations(name="0016_notifications")
+def _notifications(db: Database) -> None:
+    """Which fact was told to which destination, and how that ended."""
+    _run(db, *notifications.STATEMENTS)
