@@ -75,17 +75,17 @@ def load_rules(named: str | None) -> Rules:
         raise SettingsError(f"The rules {path} cannot be used: {str(error).rstrip('.')}.") from error
 
 
-def notifier(named: str | None) -> Callable[[Path], Report]:
-    """What sends all that is due by the rules of a file, each time it is called with the database.
+def notifier(named: str | None) -> Callable[..., Report]:
+    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``may_go_on``.
 
-    The rules and the addresses are read once. Raises SettingsError; what it returns raises DatabaseProblem.
+    The rules and the addresses are read once. Raises SettingsError.
     """
     from console.notifications.once import notify_once
     from console.notifications.send import load_addresses, sender
 
     rules = load_rules(named)
     send = sender(load_addresses(rules.destinations.values()))
-    return lambda database: notify_once(database, rules, time.time(), send)
+    return lambda database, **more: notify_once(database, rules, time.time(), send, **more)
 
 
 def _notify(options: argparse.Namespace, settings: Settings) -> int:

@@ -76,11 +76,12 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleLookupError
-from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _FLEET = "fleetops_instances"
@@ -148,7 +149,7 @@ class LookupModule(LookupBase):
         groups = self._variables.get("groups", {})
         known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
         named = [part for part in dict.fromkeys(parts) if part and part[0] not in "!&@" and part not in known]
-        inventory = self._inventory(None) if named else None
+        inventory = inventory_of(self._loader, groups) if named else None
         return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
 
     def _matches(self, pattern: str) -> bool:
@@ -156,18 +157,7 @@ class LookupModule(LookupBase):
         limit = self._variables.get("ansible_limit")
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
-        return bool(self._inventory(limit).get_hosts(pattern))
-
-    def _inventory(self, limit: str | None) -> InventoryManager:
-        """The groups and hosts of the run, without their variables, restricted to the limit."""
-        inventory = InventoryManager(loader=self._loader, sources=[], parse=False)
-        for group, hosts in self._variables.get("groups", {}).items():
-            inventory.add_group(group)
-            for host in hosts:
-                inventory.add_host(host, group)
-        inventory.reconcile_inventory()
-        inventory.subset(limit or None)
-        return inventory
+        return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
 
 
 def _only_looks() -> bool:

@@ -24,6 +24,8 @@ options:
       - One of these words.
       - V(instances), all hosts of the play with their C(fleetops_instance_id).
       - V(outcomes), the C(fleetops_result) of each host whose batch has begun.
+      - V(change_problem), a mapping with C(problem), a sentence that says why the run may not be made under O(change),
+        empty if it may.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before that.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -43,6 +45,14 @@ options:
     default: 180
   override_reason:
     description: With V(started), why the maintenance window is overridden, empty if it is not.
+    type: str
+    default: ""
+  change:
+    description: With V(change_problem), V(started) and V(refused), the change under which the run is made.
+    type: str
+    default: ""
+  change_pattern:
+    description: With V(change_problem), a regular expression that the whole of O(change) must match. Empty for none.
     type: str
     default: ""
   reason:
@@ -91,6 +101,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
 
 
 class LookupModule(LookupBase):
@@ -114,6 +125,9 @@ class LookupModule(LookupBase):
     def outcomes(self) -> dict[str, Any]:
         return self._of_hosts(self._state()["begun"], "fleetops_result")
 
+    def change_problem(self) -> dict[str, Any]:
+        return {"problem": change_problem(self.get_option("change"), self.get_option("change_pattern"))}
+
     def started(self) -> dict[str, Any]:
         return run_state.started(
             self.instances(),
@@ -121,11 +135,13 @@ class LookupModule(LookupBase):
             group=run_state.free_group(self._variables["groups"]),
             expected_seconds=self.get_option("expected_seconds"),
             override_reason=self.get_option("override_reason"),
+            change=self.get_option("change"),
         )
 
     def refused(self) -> dict[str, Any]:
         group = run_state.free_group(self._variables["groups"])
-        return run_state.refused(self.get_option("reason"), self.get_option("plan"), group=group)
+        reason, plan, change = (self.get_option(name) for name in ("reason", "plan", "change"))
+        return run_state.refused(reason, plan, group=group, change=change)
 
     def batch_started(self) -> dict[str, Any]:
         names, seconds = self._variables["ansible_play_batch"], self.get_option("expected_seconds")
@@ -162,6 +178,7 @@ _TERMS = {
     for method in (
         LookupModule.instances,
         LookupModule.outcomes,
+        LookupModule.change_problem,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

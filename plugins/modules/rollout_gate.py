@@ -63,12 +63,73 @@ options:
     type: float
     default: 300
   override_window:
-    description: Whether to go on although the maintenance window is closed or closes.
+    description: Whether to go on although the maintenance window is closed or closes, or changes are frozen.
     type: bool
     default: false
   override_reason:
     description: Why the window is overridden. It stands in the result and in the record of the run.
     type: str
+  freezes:
+    description:
+      - Times in which nothing may be changed, as a list of mappings or its JSON text. Each has C(from) and C(to), which
+        are ISO 8601 texts, and optionally C(zone), C(reason) and C(rule).
+      - C(zone) is an IANA time zone such as V(Europe/Berlin), UTC without one. A C(to) without a time of day means the
+        end of that day.
+      - C(rule) is a recurrence rule of RFC 5545 such as V(FREQ=WEEKLY;BYDAY=FR), whose first occurrence is from C(from)
+        to C(to). It needs the Python library python-dateutil.
+      - If they cannot be read the verdict is V(inconclusive). O(override_window) goes on in a freeze too.
+    type: raw
+  hold:
+    description:
+      - A file or an address by which a person or a monitor pauses the run. Nothing is started while it is held.
+      - An absolute path on the controller. The run is held while the file exists. Its first line is shown as the
+        reason.
+      - An address of HTTP. The run is held while it answers with status 200, and not held with 404. It is read without
+        the API's key. Any other answer says nothing.
+      - After a hold was lifted all other checks are made again. A soak goes on while the run is held.
+    type: str
+  hold_wait:
+    description:
+      - Whether to wait until the hold is lifted. If not, the verdict is V(hold) while the run is held.
+      - Check mode never waits.
+    type: bool
+    default: true
+  hold_timeout:
+    description: Seconds for which the run may be held. After that the verdict is V(fail).
+    type: float
+    default: 3600
+  hold_interval:
+    description: Seconds between two looks at the hold. It is looked at four times before the verdict is
+      V(inconclusive).
+    type: float
+    default: 10
+  stall_timeout:
+    description:
+      - The verdict is V(fail) if redeploys are in flight and none has ended for this many seconds. V(0) for no check.
+    type: float
+    default: 0
+  bundles:
+    description:
+      - Names of the instances that this run has updated, by the hash of the bundle that was deployed, see
+        RV(fleetops.agents.instance_runtime#module:bundle_hash). More than one means that somebody published meanwhile.
+    type: dict
+    default: {}
+  on_bundle_change:
+    description: Whether the verdict is V(fail) then (V(stop)), or the run goes on (V(continue)).
+    type: str
+    choices: [continue, stop]
+    default: continue
+  defer_busy:
+    description:
+      - An instance of O(deferred) whose newest conversation in the audit is not this many seconds old, or whose audit
+        cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
+    type: float
+    default: 0
+  deferred:
+    description: Names of the instances of O(next_batch) that came late because they were busy.
+    type: list
+    elements: str
+    default: []
   min_healthy_share:
     description: The share of the fleet, from V(0) to V(1), that must be healthy by the server's stored records.
       V(0) switches the check off.
@@ -142,6 +203,16 @@ EXAMPLES = r"""
   run_once: true
   register: gate
 
+- name: Do nothing while /run/fleetops/hold exists, at weekends and at the end of the year
+  fleetops.agents.rollout_gate:
+    next_batch: "{{ next_batch }}"
+    hold: /run/fleetops/hold
+    freezes:
+      - {from: "2026-12-20", to: "2026-12-31", zone: Europe/Berlin, reason: end of the year}
+      - {from: "2026-01-02T16:00", to: "2026-01-05T08:00", zone: Europe/Berlin, rule: "FREQ=WEEKLY;BYDAY=FR"}
+  run_once: true
+  register: gate
+
 - name: Let the last batch soak for five minutes and compare it with the instances that still run the old version
   fleetops.agents.rollout_gate:
     next_batch: "{{ next_batch }}"
@@ -159,7 +230,8 @@ RETURN = r"""
 verdict:
   description:
     - V(pass), the next batch may start.
-    - V(deferred), the maintenance window closes; what is left waits for the next one. Nothing went wrong.
+    - V(hold), the run is held, and O(hold_wait) is false.
+    - V(deferred), the maintenance window closes, or a freeze begins; what is left waits. Nothing went wrong.
     - V(inconclusive), it cannot be told whether it is safe, so it should not start.
     - V(fail), something is wrong.
   returned: success
@@ -182,8 +254,13 @@ checks:
   type: list
   elements: dict
   sample: [{name: budget, verdict: pass, reason: None failed., failed: 0, max_failed: 0}]
+busy:
+  description: Why instances of O(deferred) are still busy, by name.
+  returned: success
+  type: dict
+  sample: {agent-007: its newest conversation was 12 s ago}
 waited_seconds:
-  description: Seconds that the soak took.
+  description: Seconds that the soak and a hold took.
   returned: success
   type: float
   sample: 60.2
@@ -194,7 +271,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
@@ -202,24 +279,49 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
+    HOLD_OPTIONS,
+    check_hold_options,
+    look_at_hold,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 
 # These befall every call: the run cannot go on, and says so by failing.
 _HOPELESS = ("auth", "forbidden")
+_NOT_NEGATIVE = (
+    "max_failed",
+    "expected_seconds",
+    "window_margin",
+    "soak",
+    "soak_reads",
+    "audit_min_events",
+    "stall_timeout",
+    "defer_busy",
+)
+_NAMED = 5
 
 
 def run(context: Context) -> None:
     _check_options(context)
     started = context.clock()
-    checks = [_budget(context), *_server_state(context), *_health(context)]
+    checks = _checks(context)
     if gate.worst(checks) == gate.PASS:
         checks += _soak_and_audit(context)
+    if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
+        asked = context.clock()
+        held = _hold(context)
+        if held.verdict == gate.PASS and context.clock() > asked:
+            # What was true before the hold may not be true after it.
+            checks = _checks(context) + [check for check in checks if check.name in ("soak", "audit")]
+        checks.append(held)
     verdict = gate.worst(checks)
     context.result.update(
         verdict=verdict,
         go=verdict == gate.PASS,
         reasons=[check.reason for check in checks if check.verdict != gate.PASS],
+        busy=_busy(context) if verdict == gate.PASS else {},
         checks=[check.as_dict() for check in checks],
         waited_seconds=round(context.clock() - started, 1),
     )
@@ -232,7 +334,8 @@ def _check_options(context: Context) -> None:
     for name in ("min_healthy_share", "audit_max_difference"):
         if not 0 <= params[name] <= 1:
             context.fail(f"{name} is {params[name]}: it must be from 0 to 1.")
-    for name in ("max_failed", "expected_seconds", "window_margin", "soak", "soak_reads", "audit_min_events"):
+    check_hold_options(context)
+    for name in _NOT_NEGATIVE:
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
     for name in ("health_sample", "audit_sample", "max_errors", "workers"):
@@ -244,6 +347,29 @@ def _check_options(context: Context) -> None:
         context.fail("audit compares counters over the soak: give soak too.")
     if not params["next_batch"]:
         context.fail("next_batch is empty: there is nothing to ask about.")
+
+
+def _checks(context: Context) -> list[gate.Check]:
+    return [_budget(context), *_bundle(context), *_server_state(context), *_stall(context), *_health(context)]
+
+
+def _bundle(context: Context) -> list[gate.Check]:
+    bundles = context.params["bundles"]
+    return [gate.bundle(bundles, stop=context.params["on_bundle_change"] == "stop")] if bundles else []
+
+
+def _busy(context: Context) -> dict[str, str]:
+    """Who of the deferred instances is busy still, and why."""
+    params = context.params
+    asked = {name: str(params["next_batch"][name]) for name in params["deferred"] if name in params["next_batch"]}
+    return busy(context, asked, params["defer_busy"]) if asked and params["defer_busy"] else {}
+
+
+def _hold(context: Context) -> gate.Check:
+    check = look_at_hold(context, wait=context.params["hold_wait"] and not context.check_mode)
+    if context.check_mode and check.verdict == gate.HOLD:
+        return gate.Check(check.name, gate.PASS, f"Not waited for in check mode: {check.reason}")
+    return check
 
 
 def _budget(context: Context) -> gate.Check:
@@ -270,13 +396,48 @@ def _server_state(context: Context) -> list[gate.Check]:
         started=bool(params["updated"]),
         override=(params["override_reason"] or "") if params["override_window"] else "",
     )
-    if context.check_mode and window.verdict in (gate.FAIL, gate.DEFERRED):
-        # A plan for tonight is made by day: it says when the window opens, and is no failure.
-        window = gate.Check("window", gate.PASS, f"Not kept to in check mode: {window.reason}", window.facts)
+    known = [window]
+    calendar = freezes.Freezes.of(params["freezes"])
+    if calendar != freezes.NO_FREEZES:
+        known.append(
+            freezes.judge(
+                calendar,
+                now,
+                needs=params["expected_seconds"],
+                margin=params["window_margin"],
+                started=bool(params["updated"]),
+                override=(params["override_reason"] or "") if params["override_window"] else "",
+            )
+        )
+    known = [_not_kept_to(check) if context.check_mode else check for check in known]
     try:
-        return [window, gate.foreign_rollout(context.client.open_fleet_rollouts())]
+        return [*known, gate.foreign_rollout(context.client.open_fleet_rollouts())]
     except ApiError as error:
-        return [window, _unreadable("foreign_rollout", error)]
+        return [*known, _unreadable("foreign_rollout", error)]
+
+
+def _not_kept_to(check: gate.Check) -> gate.Check:
+    """A plan for tonight is made by day: it says when it opens, and is no failure."""
+    if check.verdict not in (gate.FAIL, gate.DEFERRED):
+        return check
+    return gate.Check(check.name, gate.PASS, f"Not kept to in check mode: {check.reason}", check.facts)
+
+
+def _stall(context: Context) -> list[gate.Check]:
+    """Whether redeploys are in flight of which none ends, and of which instances."""
+    if not context.params["stall_timeout"]:
+        return []
+    try:
+        rollouts = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
+        now = context.client.server_time or time.time()
+        check = stall.judge(rollouts, now, timeout=context.params["stall_timeout"])
+        if check.verdict != gate.FAIL:
+            return [check]
+        timelines = [context.client.get_rollout_timeline(rollout) for rollout in check.facts["rollouts"][:_NAMED]]
+    except ApiError as error:
+        return [_unreadable(stall.NAME, error)]
+    named = ", ".join(stall.instances_in_flight(timelines))
+    return [gate.Check(check.name, check.verdict, f"{check.reason} In flight: {named}.", check.facts)]
 
 
 def _unreadable(name: str, error: ApiError) -> gate.Check:
@@ -377,6 +538,14 @@ OPERATION = Operation(
         "window_margin": {"type": "float", "default": 300},
         "override_window": {"type": "bool", "default": False},
         "override_reason": {"type": "str"},
+        "freezes": {"type": "raw"},
+        **HOLD_OPTIONS,
+        "hold_wait": {"type": "bool", "default": True},
+        "stall_timeout": {"type": "float", "default": 0},
+        "bundles": {"type": "dict", "default": {}},
+        "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
+        "defer_busy": {"type": "float", "default": 0},
+        "deferred": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
         "soak": {"type": "float", "default": 0},

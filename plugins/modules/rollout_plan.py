@@ -29,7 +29,8 @@ options:
   instances:
     description:
       - The instances to plan for, names to ids.
-      - They are planned in the order of their names, as a play with C(order=sorted) takes them.
+      - They are planned in the order of their names, unless O(order) says otherwise. With V(inventory) it is their
+        order here.
     type: dict
     required: true
   state:
@@ -37,9 +38,14 @@ options:
       - V(latest) plans only for instances whose runtime is outdated.
       - V(redeployed) plans for all.
       - V(updates) plans for instances with any update, of skills and MCP servers too.
+      - V(checked) plans for all, for a run that looks at each instance and changes no version. The versions are not
+        read.
     type: str
-    choices: [latest, redeployed, updates]
+    choices: [latest, redeployed, updates, checked]
     default: latest
+  change:
+    description: The change (a ticket of change management) under which the run is made. It stands in the result.
+    type: str
   canary:
     description: How many instances the first batch has. V(0) for no canary.
     type: int
@@ -56,6 +62,53 @@ options:
     description: The share of a batch with O(growth=percent).
     type: int
     default: 25
+  order:
+    description:
+      - The order of the instances.
+      - One of V(name), V(inventory), V(sickest) (by the stored health), V(slowest_first) (by past redeploys) or
+        C(random(SEED)).
+    type: str
+    default: name
+  canary_hosts:
+    description:
+      - Names of the instances that come first, in batches of O(canary).
+    type: list
+    elements: str
+    default: []
+  waves:
+    description:
+      - Parts of the fleet that are taken one after the other. An instance is in the first wave that names it; one that
+        is in none comes after them.
+      - Each has C(name), C(hosts) (names of instances), and optionally C(limit) (how many at once), C(soak) (seconds)
+        and C(gate), a mapping of options of M(fleetops.agents.rollout_gate) for the gate after its batches, of
+        C(max_failed), C(min_healthy_share), C(soak_reads), C(audit), C(audit_max_difference) and C(audit_min_events).
+    type: list
+    elements: dict
+    default: []
+  max_share:
+    description:
+      - At most so many instances, or so many percent (V(25%)), rounded down, but one at least.
+    type: str
+  share_scope:
+    description: Whether O(max_share) holds for the whole run, or for what is in flight at once.
+    type: str
+    choices: [run, at_once]
+    default: run
+  share_groups:
+    description: The group of each instance, by name. Then O(max_share) is of each group instead of the fleet.
+    type: dict
+    default: {}
+  defer_busy:
+    description:
+      - An instance whose newest conversation in the audit is not this many seconds old comes at the end. V(0) for no
+        such rule.
+    type: float
+    default: 0
+  quarantine:
+    description:
+      - An instance of which this many redeploys in a row failed comes last, and alone. V(0) for no such rule.
+    type: int
+    default: 0
   plan_hash:
     description: The RV(plan_hash) of an earlier plan. If this plan's differs, the module fails and says what moved.
     type: str
@@ -64,9 +117,13 @@ options:
     type: int
     default: 20
   extra_seconds:
-    description: Seconds that each batch takes besides its redeploys, for the proof of health and a soak.
+    description: Seconds that each batch takes besides its redeploys, for the proof of health.
     type: float
     default: 10
+  soak:
+    description: Seconds that each batch soaks, unless its wave says otherwise.
+    type: float
+    default: 0
   fallback_seconds:
     description: Seconds that a redeploy is expected to take when there is no history.
     type: float
@@ -75,6 +132,11 @@ options:
     description: Seconds that must be left between the end of a batch and the window's end.
     type: float
     default: 300
+  freezes:
+    description:
+      - Times in which nothing may be changed, see the option of the same name of M(fleetops.agents.rollout_gate).
+      - They close the maintenance window in RV(window) and in the text. If they cannot be read, nothing fits.
+    type: raw
   workers:
     description: How many calls are made at once.
     type: int
@@ -120,9 +182,29 @@ batches:
   returned: success
   type: list
   elements: dict
-  sample: [{number: 1, instances: [agent-001], p50_seconds: 31.0, p90_seconds: 44.5}]
+  contains:
+    number:
+      description: Its place, from 1 on.
+      type: int
+    instances:
+      description: Its instances.
+      type: list
+      elements: str
+    part:
+      description: The wave, V(canary), V(busy) or V(quarantine); empty without one.
+      type: str
+    gate:
+      description: What the gate after it is asked differently, by its wave.
+      type: dict
+    p50_seconds:
+      description: How long it takes, half of the times.
+      type: float
+    p90_seconds:
+      description: How long it takes, nine times of ten.
+      type: float
+  sample: [{number: 1, instances: [agent-001], part: canary, gate: {}, p50_seconds: 31.0, p90_seconds: 44.5}]
 planned:
-  description: The instances that would be redeployed, names to ids.
+  description: The instances that would be redeployed, names to ids, in their order.
   returned: success
   type: dict
   sample: {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
@@ -143,6 +225,16 @@ left_alone:
   type: list
   elements: str
   sample: [agent-002]
+left_out:
+  description: Why instances are left for a later run (O(max_share)), by name.
+  returned: success
+  type: dict
+  sample: {agent-009: "at most 8 of eu in one run (max_share 25%)"}
+deferred:
+  description: Why instances are busy and come at the end (O(defer_busy)), by name.
+  returned: success
+  type: dict
+  sample: {agent-007: its newest conversation was 12 s ago}
 gone:
   description: Names of the instances that the server does not know any more. They are left out.
   returned: success
@@ -155,11 +247,11 @@ max_parallel_rollouts:
   type: int
   sample: 4
 serial:
-  description: The batch sizes, as the play's C(serial) has them.
+  description: The size of each batch, for the play's C(serial).
   returned: success
   type: list
   elements: int
-  sample: [1, 4]
+  sample: [1, 4, 4, 2]
 expected:
   description: When the work would begin and end (UTC), and from how many past redeploys that is known.
   returned: success
@@ -173,11 +265,17 @@ window:
   description:
     - Whether the maintenance window is open now, when it opens next and closes (UTC), and how much fits.
     - C(fits) is V(all), V(part) or V(none) of the batches.
-    - If the policy's hours cannot be read, C(problem) says so in a sentence. Nothing may be started then, and
-      M(fleetops.agents.rollout_gate) is V(inconclusive).
+    - It is closed while changes are frozen (O(freezes)).
+    - If the policy's hours or the freezes cannot be read, C(problem) says so in a sentence. Nothing may be started
+      then, and M(fleetops.agents.rollout_gate) is V(inconclusive).
   returned: success
   type: dict
   sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
+change:
+  description: The O(change).
+  returned: when given
+  type: str
+  sample: CHG0031337
 plan_hash:
   description: A hash of the fleet, the policy with the batches, and the versions. Times are no part of it.
   returned: success
@@ -192,6 +290,7 @@ moved:
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
@@ -208,7 +307,20 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     max_parallel_rollouts,
     rollout_is_terminal,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import (
+    CANARY,
+    SCOPES,
+    Facts,
+    Rules,
+    caps_of,
+    order_of,
+    refusal_of,
+    sequence,
+    share_of,
+    waves_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Member,
@@ -222,14 +334,23 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import (
+    busy,
+    failing,
+    health_words,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _NAMED_FAILURES = 5
+_LEAST = {"canary": 0, "batch_max": 1, "percent": 1, "history": 0, "workers": 1, "quarantine": 0}
 
 
 def run(context: Context) -> None:
     params = context.params
     _check(context)
+    rules = _rules(context)
+    if params["change"]:
+        context.result["change"] = params["change"]
     policy = context.client.get_fleet_update_policy()
     # Without a Date header the local clock has to do.
     now = context.client.server_time or time.time()
@@ -238,48 +359,70 @@ def run(context: Context) -> None:
     except ValueError as refusal:
         context.fail(f"There is no plan: {refusal}.", policy=policy)
     members, gone = _members(context)
+    known = {} if params["state"] == "checked" else _durations(context)
+    facts = _facts(context, members, rules, known)
+    parts, left = sequence(members, rules, facts)
     sizes = batch_sizes(
         limit,
         canary=params["canary"],
         batch_max=params["batch_max"],
         growth=params["growth"],
         percent=params["percent"],
-        of=sum(member.planned for member in members),
+        of=sum(len(part.members) for part in parts),
     )
+    calendar = Freezes.of(params["freezes"])
     plan = make_plan(
         members,
         policy=policy,
         sizes=sizes,
-        batching={name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
-        known=_durations(context),
+        batching={**{name: params[name] for name in ("canary", "batch_max", "growth", "percent")}, **rules.hashed},
+        known=known,
         now=now,
         margin=params["window_margin"],
         fallback=params["fallback_seconds"],
         extra=params["extra_seconds"],
         gone=gone,
+        freezes=calendar,
+        parts=parts,
+        canary=CANARY if rules.canary_hosts else "",
+        caps=caps_of(members, rules) if rules.scope == "at_once" else None,
+        groups=rules.groups,
+        left=left,
+        soak=params["soak"],
     )
     window = Window.of_policy(policy)
-    words = in_words(plan, window=window, limit=limit, redeploy_all=params["state"] != "latest")
-    context.result.update(_told(plan, window), text=words, max_parallel_rollouts=limit, serial=sizes)
+    words = in_words(
+        plan,
+        window=window,
+        limit=limit,
+        redeploy_all=params["state"] != "latest",
+        freezes=calendar,
+        rules=rules,
+        facts=facts,
+        act="check" if params["state"] == "checked" else "redeploy",
+    )
+    problem = window.problem or calendar.problem
+    deferred = {name: why for name, why in facts.busy.items() if name not in left}
+    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, deferred=deferred)
     if params["plan_hash"]:
-        parts = moved(params["plan_hash"], plan.hash)
-        if parts:
+        parts_moved = moved(params["plan_hash"], plan.hash)
+        if parts_moved:
             context.fail(
-                f"This is not the plan that was agreed on: {' and '.join(parts)} moved since. Nothing was done. "
+                f"This is not the plan that was agreed on: {' and '.join(parts_moved)} moved since. Nothing was done. "
                 f"Look at the new plan; its hash is {plan.hash}.",
-                moved=parts,
+                moved=parts_moved,
             )
 
 
 def _check(context: Context) -> None:
     """Refuse numbers that make no plan."""
     params = context.params
-    for name, least in (("canary", 0), ("batch_max", 1), ("percent", 1), ("history", 0), ("workers", 1)):
+    for name, least in _LEAST.items():
         if params[name] is not None and params[name] < least:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
-    for name in ("extra_seconds", "fallback_seconds", "window_margin"):
+    for name in ("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"):
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
     if not params["instances"]:
@@ -294,8 +437,58 @@ def _check(context: Context) -> None:
             context.fail(f"{other} and {name} are the same instance {instance_id}. Name it once.")
 
 
+def _rules(context: Context) -> Rules:
+    """The rules of the order; fails for a combination that makes no sense."""
+    params = context.params
+    names = {str(name) for name in params["instances"]}
+    most = (params["max_share"] or "").strip()
+    try:
+        order, seed = order_of((params["order"] or "").strip() or "name")
+        waves = waves_of(params["waves"])
+        if most:
+            share_of(most, 1)
+    except ValueError as refusal:
+        context.fail(f"There is no plan: {refusal}.")
+    rules = Rules(
+        order=order,
+        seed=seed,
+        canary_hosts=tuple(name for name in params["canary_hosts"] if name in names),
+        waves=tuple(waves),
+        most=most,
+        scope=params["share_scope"],
+        groups={str(name): str(group) for name, group in params["share_groups"].items() if name in names},
+        quarantine=params["quarantine"],
+        defer_busy=params["defer_busy"],
+    )
+    why = refusal_of(
+        rules,
+        canary=params["canary"],
+        canary_asked=bool(params["canary_hosts"]),
+        scope_asked=params["share_scope"] != "run",
+        of_redeploys=params["state"] != "checked",
+    )
+    if why:
+        context.fail(f"There is no plan: {why}.")
+    return rules
+
+
+def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping[str, Sequence[float]]) -> Facts:
+    """What the rules look at, and nothing else."""
+    planned = {member.name: member.instance_id for member in members if member.planned}
+    return Facts(
+        inventory=[str(name) for name in context.params["instances"]],
+        health=health_words(context, planned) if rules.order == "sickest" else {},
+        past=known,
+        busy=busy(context, planned, rules.defer_busy) if rules.defer_busy else {},
+        failing=failing(context, planned, rules.quarantine) if rules.quarantine else frozenset(),
+    )
+
+
 def _members(context: Context) -> tuple[list[Member], list[str]]:
     """Each instance with its versions, in order of names, and the names of those that are gone."""
+    if context.params["state"] == "checked":
+        named = sorted((str(name), str(instance_id)) for name, instance_id in context.params["instances"].items())
+        return [Member(name, instance_id, None, None, True, "checked") for name, instance_id in named], []
     answers, gone = read_updates(context, context.params["instances"], refusal="There is no plan")
     members = [
         member_of(
@@ -333,7 +526,7 @@ def _durations(context: Context) -> dict[str, list[float]]:
     return durations_of(answer for answer in answers if isinstance(answer, dict))
 
 
-def _told(plan: Plan, window: Window) -> Record:
+def _told(plan: Plan, problem: str) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
     return {
@@ -341,15 +534,21 @@ def _told(plan: Plan, window: Window) -> Record:
             {
                 "number": number,
                 "instances": [member.name for member in batch],
+                "part": part.name,
+                "gate": dict(part.settings),
                 "p50_seconds": expected.p50,
                 "p90_seconds": expected.p90,
             }
-            for number, (batch, expected) in enumerate(zip(plan.batches, plan.expected, strict=True), 1)
+            for number, (part, batch, expected) in enumerate(
+                zip(plan.parts, plan.batches, plan.expected, strict=True), 1
+            )
         ],
         "planned": {member.name: member.instance_id for member in plan.planned},
         "instances": [describe(member) for member in plan.members],
         "left_alone": [member.name for member in plan.skipped],
+        "left_out": dict(plan.left),
         "gone": plan.gone,
+        "serial": [len(batch) for batch in plan.batches],
         "expected": {
             "starts_at": iso_time(plan.fit.starts_at),
             "ends_p50": iso_time(plan.fit.ends_p50),
@@ -362,7 +561,7 @@ def _told(plan: Plan, window: Window) -> Record:
             "closes_at": iso_time(plan.fit.closes_at),
             "fits": "all" if fitting == batches else "part" if fitting else "none",
             "batches_that_fit": fitting,
-            **({"problem": window.problem} if window.problem else {}),
+            **({"problem": problem} if problem else {}),
         },
         "plan_hash": plan.hash,
     }
@@ -372,16 +571,27 @@ OPERATION = Operation(
     run=run,
     options={
         "instances": {"type": "dict", "required": True},
-        "state": {"type": "str", "choices": ["latest", "redeployed", "updates"], "default": "latest"},
+        "state": {"type": "str", "choices": ["latest", "redeployed", "updates", "checked"], "default": "latest"},
+        "change": {"type": "str"},
         "canary": {"type": "int", "default": 1},
         "batch_max": {"type": "int"},
         "growth": {"type": "str", "choices": list(GROWTHS), "default": "fixed"},
         "percent": {"type": "int", "default": 25},
+        "order": {"type": "str", "default": "name"},
+        "canary_hosts": {"type": "list", "elements": "str", "default": []},
+        "waves": {"type": "list", "elements": "dict", "default": []},
+        "max_share": {"type": "str"},
+        "share_scope": {"type": "str", "choices": list(SCOPES), "default": "run"},
+        "share_groups": {"type": "dict", "default": {}},
+        "defer_busy": {"type": "float", "default": 0},
+        "quarantine": {"type": "int", "default": 0},
         "plan_hash": {"type": "str"},
         "history": {"type": "int", "default": 20},
         "extra_seconds": {"type": "float", "default": 10},
+        "soak": {"type": "float", "default": 0},
         "fallback_seconds": {"type": "float", "default": 180},
         "window_margin": {"type": "float", "default": 300},
+        "freezes": {"type": "raw"},
         "workers": {"type": "int", "default": 8},
     },
 )

@@ -41,6 +41,12 @@ options:
     type: list
     elements: str
     default: []
+  left_out:
+    description:
+      - Why instances were not touched although they were not current, by name. They are under C(not_touched) in the
+        report, with their reasons under C(left_out).
+    type: dict
+    default: {}
   verdict:
     description: The verdict of the gate that ended the run, V(pass) if none did.
     type: str
@@ -51,6 +57,9 @@ options:
     type: list
     elements: str
     default: []
+  change:
+    description: The change (a ticket of change management) under which the run was made. It stands in the report.
+    type: str
   compare_versions:
     description: Whether to ask the server for each instance's version. Not for runs that change no version.
     type: bool
@@ -97,8 +106,10 @@ report:
   description:
     - The names of the instances under C(failed), C(uncertain), C(updated), C(current), C(deferred), C(not_touched) and
       C(gone); each stands in exactly one of them.
+    - C(bundles) has the names of updated instances by the hash of the bundle that was deployed, C(left_out) why
+      instances were not touched.
     - C(counts) has their numbers, C(why) the reasons of those that failed or are uncertain, C(disagreements) what the
-      server says otherwise, C(verdict) and C(reasons) why the run ended.
+      server says otherwise, C(verdict) and C(reasons) why the run ended, C(change) the O(change) if one is given.
   returned: success
   type: dict
   sample:
@@ -111,6 +122,8 @@ report:
     gone: []
     counts: {failed: 1, uncertain: 0, updated: 3, current: 0, deferred: 0, not_touched: 1, gone: 0}
     why: {agent-004: "The redeploy of instance 4f0c7c2e failed: bundle checksum mismatch."}
+    bundles: {8d1f0a: [agent-001, agent-002, agent-003]}
+    left_out: {}
     disagreements: {}
     verdict: fail
     reasons: ["1 instance failed (agent-004), and at most 0 may."]
@@ -146,10 +159,15 @@ def run(context: Context) -> None:
         params["outcomes"],
         verdict=params["verdict"],
         gone=params["gone"],
+        left_out=params["left_out"],
         server=_versions(context) if params["compare_versions"] and not context.check_mode else {},
     )
     text = in_words(report, params["reasons"], acted=params["acted"], predicted=context.check_mode)
-    context.result.update(report={**report, "reasons": params["reasons"]}, text=text)
+    change = {"change": params["change"]} if params["change"] else {}
+    context.result.update(
+        report={**report, "reasons": params["reasons"], **change},
+        text=[f"Change: {params['change']}", *text] if change else text,
+    )
 
 
 def _versions(context: Context) -> dict[str, str]:
@@ -182,8 +200,10 @@ OPERATION = Operation(
         "planned": {"type": "list", "elements": "str"},
         "outcomes": {"type": "dict", "default": {}},
         "gone": {"type": "list", "elements": "str", "default": []},
+        "left_out": {"type": "dict", "default": {}},
         "verdict": {"type": "str", "choices": ["pass", "deferred", "inconclusive", "fail"], "default": "pass"},
         "reasons": {"type": "list", "elements": "str", "default": []},
+        "change": {"type": "str"},
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
         "workers": {"type": "int", "default": 8},

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.integration.module_task import ModuleTask, posts, put_to_rest, run_module
 from tests.integration.test_rollout_plan import hour_of, hours, names_to_ids
 from tests.simulator.running import Simulator, running_simulator
+from tests.unit.client.crooked_server import crooked_server
 
 BUSY = {"audit_per_hour": 3600.0, "audit_error_share": 0.0, "audit_denied_share": 0.0, "audit_ingest_lag_s": 0.0}
 QUIET = {"audit_per_hour": 6.0, "audit_bad_versions": {}, "audit_retention_s": None}
@@ -297,3 +299,92 @@ def test_options_that_make_no_sense_are_refused_before_any_call(
 ) -> None:
     assert ask(sim, **options).msg == sentence
     assert sim.journal() == []
+
+
+# Hold, freezes, stall
+
+
+def test_a_held_run_waits_and_then_everything_is_checked_again(sim: Simulator, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    hold.write_text("INC-9, ask Ann")
+
+    def lift(pause: int) -> None:
+        if pause == 3:
+            hold.unlink()
+            # While the run was held somebody switched rollouts off.
+            sim.knobs(policy={"max_parallel_rollouts": 0})
+
+    held = ask(sim, hold=str(hold), hold_wait=False)
+    assert (held.result["verdict"], held.result["go"], held.pauses) == ("hold", False, [])
+    assert "INC-9, ask Ann" in held.result["reasons"][0]
+    assert ask(sim, hold=str(hold), check=True).result["verdict"] == "pass"
+    waited = ask(sim, hold=str(hold), during=lift)
+    assert waited.pauses == [10.0, 10.0, 10.0]
+    assert waited.result["verdict"] == "fail"
+    assert waited.result["reasons"][0].startswith("The update policy's max_parallel_rollouts is 0")
+    assert check_of(waited, "hold")["verdict"] == "pass"
+
+
+def test_an_address_holds_until_it_answers_404_and_one_failure_of_it_ends_nothing(sim: Simulator) -> None:
+    with crooked_server() as monitor:
+        monitor.says(None, 200)
+
+        def answer(pause: int) -> None:
+            monitor.says(None, {1: 503, 2: 200}.get(pause, 404))
+
+        done = ask(sim, hold=f"{monitor.url}/hold", during=answer)
+        assert (done.result["verdict"], done.pauses) == ("pass", [10.0, 10.0, 10.0])
+        assert "X-Api-Key" not in str(monitor.seen) and sim.admin_key not in str(monitor.seen)
+        assert len(monitor.seen) == 4
+
+
+def test_a_hold_that_is_not_lifted_ends_the_run_and_a_soak_goes_on(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "hold").write_text("")
+    done = ask(sim, hold=str(tmp_path / "hold"), hold_timeout=60, soak=60)
+    assert done.result["verdict"] == "fail"
+    assert "The run was held for 60 s" in done.result["reasons"][0]
+    assert (check_of(done, "soak")["verdict"], 120 <= sum(done.pauses) < 140) == ("pass", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "msg"),
+    [
+        ({"hold": "hold"}, "hold cannot be used: 'hold' is neither an absolute path"),
+        ({"hold": "/x", "hold_timeout": -1}, "hold_timeout is -1.0"),
+        ({"hold": "/x", "hold_interval": 0}, "hold_interval is 0.0"),
+        ({"stall_timeout": -1}, "stall_timeout is -1.0"),
+    ],
+)
+def test_options_of_a_hold_that_make_no_sense_are_refused(sim: Simulator, options: dict[str, Any], msg: str) -> None:
+    done = ask(sim, **options)
+    assert done.result["failed"] and msg in done.msg
+    assert sim.journal() == []
+
+
+def test_a_hold_that_cannot_be_told_is_looked_at_four_times_and_is_inconclusive(sim: Simulator, tmp_path: Path) -> None:
+    done = ask(sim, hold=str(tmp_path / "not-mounted" / "hold"))
+    assert (done.result["verdict"], done.pauses) == ("inconclusive", [10.0, 10.0, 10.0])
+
+
+def test_a_freeze_refuses_a_run_defers_a_begun_one_and_is_overridden_for_a_reason(sim: Simulator) -> None:
+    frozen = [{"from": "2020-01-01", "to": "2100-01-01", "reason": "audit"}]
+    assert ask(sim, freezes=frozen).result["verdict"] == "deferred"
+    assert ask(sim, freezes=frozen, updated={}).result["verdict"] == "fail"
+    assert ask(sim, freezes=frozen, updated={}, check=True).result["verdict"] == "pass"
+    urgent = {"override_window": True, "override_reason": "INC-4711"}
+    assert ask(sim, freezes=frozen, updated={}, **urgent).result["verdict"] == "pass"
+    unreadable = ask(sim, freezes=[{"from": "2026-01-01"}], check=True)
+    assert unreadable.result["verdict"] == "inconclusive"
+    assert "of freeze 1, to is nothing" in unreadable.result["reasons"][0]
+
+
+def test_a_stall_names_the_instance_that_does_not_end(sim: Simulator) -> None:
+    sim.knobs(deploy_s=[4000, 4000])
+    sim.call("POST", f"/v1/instances/{sim.instance('agent-005')['id']}/runtime/redeploy")
+    sim.advance(300)
+    assert ask(sim, stall_timeout=600).result["verdict"] == "pass"
+    sim.advance(400)
+    done = ask(sim, stall_timeout=600)
+    assert done.result["verdict"] == "fail"
+    assert done.result["reasons"][0].startswith("Nothing has ended since ")
+    assert "In flight: agent-005.fra1.fleet.example." in done.result["reasons"][0]

@@ -55,7 +55,7 @@ def hour_of(sim: Simulator) -> int:
 def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simulator, check: bool) -> None:
     result = plan(sim, check=check).result
     assert not result.get("failed") and result["changed"] is False, result
-    assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2]
+    assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2, 2, 1]
     assert [batch["instances"] for batch in result["batches"]] == [
         ["agent-001"],
         ["agent-002", "agent-003"],
@@ -216,3 +216,48 @@ def test_a_refused_key_is_tried_once(sim: Simulator) -> None:
     done = plan(sim, key="wrong")
     assert "HTTP 401" in done.msg
     assert len(sim.journal()) == 1
+
+
+# The order
+
+
+@pytest.mark.parametrize(
+    ("options", "msg"),
+    [
+        ({"order": "random"}, "There is no plan: order is random without a seed"),
+        ({"order": "slowest_first", "state": "checked"}, "slowest_first looks at past redeploys"),
+        ({"quarantine": 2, "state": "checked"}, "quarantine looks at past redeploys"),
+        ({"quarantine": -1}, "quarantine is -1: it must be 0 or more."),
+        ({"defer_busy": -1}, "defer_busy is -1.0: it must be 0 or more."),
+        ({"canary": 0, "canary_hosts": ["agent-001"]}, "canary is 0, which means no canary"),
+        ({"canary_hosts": ["agent-099"]}, "none of the canary hosts is in this run"),
+        ({"max_share": "none"}, "max_share is 'none'"),
+        ({"share_scope": "at_once"}, "max_share is meant, which is not given"),
+        ({"share_groups": {"agent-001": "eu"}}, "max_share is meant, which is not given"),
+        ({"waves": [{"name": "eu"}]}, "wave eu names no hosts"),
+        ({"waves": [{"name": "eu", "hosts": ["agent-001"], "limit": 0}]}, "limit of wave eu is 0"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_in_one_sentence_before_a_call(
+    sim: Simulator, options: dict[str, Any], msg: str
+) -> None:
+    done = plan(sim, **options)
+    assert done.result["failed"] and msg in done.msg
+    assert sim.journal() == []
+
+
+def test_health_history_and_audit_are_read_only_for_the_rules_that_need_them(sim: Simulator) -> None:
+    plan(sim, order="random(1)", max_share="50%")
+    read = {"get_deep_health", "list_instance_rollouts", "list_audit_events"}
+    assert not {row["operation_id"] for row in sim.journal()} & read
+    sim.knobs(disease={"agent-004": "process"})
+    sim.call("GET", f"/v1/instances/{sim.instance('agent-004')['id']}/health/deep?force=true")
+    done = plan(sim, order="sickest", quarantine=1, defer_busy=1)
+    assert {row["operation_id"] for row in sim.journal()} >= read
+    assert done.result["batches"][0]["instances"] == ["agent-004"]
+    # For a run that changes no version none is read, and the batches take what is expected of them.
+    sim.clear_journal()
+    checked = plan(sim, state="checked", fallback_seconds=30, extra_seconds=0, soak=5).result
+    assert sim.journal(operation_id="get_available_updates") == []
+    assert (checked["serial"], checked["batches"][0]["p90_seconds"]) == ([1, 2, 2, 1], 35.0)
+    assert "6 instances: 6 to check in 4 batches" in checked["text"][0]

@@ -11,6 +11,16 @@ from typing import Any
 
 from console.record.read.frames import dicts, reading
 
+# The change (a ticket) under which a run was made, as its plan or its report names it: of the row r of runs, and the
+# runs whose change is like a text (:like).
+CHANGE_OF_RUN = """(
+  SELECT json_extract(e.document_json, '$.change') FROM run_evidence e
+  WHERE e.run_id = r.run_id AND e.kind IN ('plan', 'report') AND json_extract(e.document_json, '$.change') <> ''
+  ORDER BY e.counter LIMIT 1)"""
+RUNS_OF_CHANGE = """(
+  SELECT e.run_id FROM run_evidence e WHERE e.kind IN ('plan', 'report')
+  AND json_extract(e.document_json, '$.change') LIKE :like ESCAPE '\\')"""
+
 
 def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
     """The plan, the gates and the report of a run, in the order in which they were made.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.evidence import CHANGE_OF_RUN, RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, like, one, reading
 
 # Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
@@ -28,17 +29,23 @@ WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = 
 def runs(
     path: Path, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
-    """One page of playbook runs, newest first, and how many match. search: part of playbook, user, controller or id."""
-    where = """
-        FROM runs WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
-          AND (:like = '' OR playbook LIKE :like ESCAPE '\\' OR user LIKE :like ESCAPE '\\'
-               OR controller LIKE :like ESCAPE '\\' OR run_id LIKE :like ESCAPE '\\')
+    """One page of playbook runs, newest first, and how many match.
+
+    search: part of the playbook, the user, the controller, the id or the change. change: the ticket under which the run
+    was made, if its plan or report names one.
     """
+    where = f"""
+        FROM runs r WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
+          AND (:like = '' OR playbook LIKE :like ESCAPE '\\' OR user LIKE :like ESCAPE '\\'
+               OR controller LIKE :like ESCAPE '\\' OR run_id LIKE :like ESCAPE '\\'
+               OR run_id IN {RUNS_OF_CHANGE})
+    """  # noqa: S608 - the texts above
     params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
     with reading(path) as conn:
         total = conn.execute("SELECT count(*) " + where, params).fetchone()[0]
-        columns = """SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
-            limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored"""
+        columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
+            limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
+            {CHANGE_OF_RUN} AS change"""
         sql = columns + where + " ORDER BY started_at DESC LIMIT :size OFFSET :skip"
         numbers = ("started_at", "ended_at", "heartbeat_at")
         frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers)
@@ -54,9 +61,10 @@ def statuses(path: Path, of: str) -> list[str]:
 
 
 def run(path: Path, run_id: str) -> dict[str, Any] | None:
-    """Everything stored of one playbook run, None if it is not known."""
+    """Everything stored of one playbook run, and its ``change`` (or None); None if it is not known."""
     with reading(path) as conn:
-        return one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": run_id})
+        sql = f"SELECT r.*, {CHANGE_OF_RUN} AS change FROM runs r WHERE run_id = :id"  # noqa: S608 - the text above
+        return one(conn, sql, {"id": run_id})
 
 
 def recap(path: Path, run_id: str) -> pd.DataFrame:

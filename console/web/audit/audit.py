@@ -164,7 +164,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
     if not len(found):
         st.text("These events are no longer stored, only their counts." if not total else "This page is empty.")
         return
-    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first")
+    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first; a time leads to the operations of that time")
     tables.events(found)
     lists.pager("audit", total, frames.LIST_PAGE)
 

@@ -58,8 +58,8 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
         st.badge("no rollout may start", icon=":material/block:", color="red")
         return
     if state.closes_at is not None:
-        closes = f"It closes in {times.duration(state.closes_at - now)}, at {times.moment(state.closes_at)} UTC."
-        lists.line(closes, moments=[state.closes_at])
+        closes = f"It closes in {times.duration(state.closes_at - now)}, at {viewer.moment(state.closes_at)}."
+        lists.line(closes)
     if state.opens_at is not None:
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
     plot.chart(strip(state.open_hours, now, viewer.theme()), "The window over the 24 hours of a day in UTC", "window")
@@ -95,7 +95,7 @@ def changes(policy: dict[str, Any]) -> None:
         tables.policy_changes(found)
         st.caption("The API returns only the current policy: the change happened between the two times.")
     else:
-        lists.line(f"Unchanged since it was first seen, {times.moment(policy['taken_at'])} UTC.")
+        lists.line(f"Unchanged since it was first seen, {viewer.moment(policy['taken_at'])}.")
 
 
 def overrides(policy: dict[str, Any]) -> None:

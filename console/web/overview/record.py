@@ -100,8 +100,8 @@ def sources(found: pd.DataFrame) -> None:
     )
     listed = {
         "name": columns.text("source", 260),
-        "read": columns.utc("last read", 170),
-        "oldest": columns.utc("oldest part", 170),
+        "read": columns.time_column("last read", 170),
+        "oldest": columns.time_column("oldest part", 170),
         **{
             name: columns.count(title, 110)
             for name, title in (
@@ -134,7 +134,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     )  # fmt: skip
     listed = {
         "tenant": columns.text("address of the API", 380),
-        "read": columns.utc("last read", 170),
+        "read": columns.time_column("last read", 170),
         "state": columns.text("state", 160),
     }
     columns.show(frame, listed, "Tenants of the record")
@@ -163,7 +163,7 @@ def troubles() -> None:
             host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
         ],
         gap=[
-            f"{times.moment(a)} to {times.moment(b)}" if known else ""
+            viewer.period(a, b) if known else ""
             for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
         ],
         read=columns.moments(found["last_ok_at"]),
@@ -172,9 +172,9 @@ def troubles() -> None:
         "name": columns.text("source", 180),
         "part": columns.text("part", 240),
         "last_error": columns.text("last error", 420),
-        "gap": columns.utc("no events between", 300),
+        "gap": columns.time_column("no events between", 300),
         "bad_lines": columns.count("lines skipped", 100),
-        "read": columns.utc("last read successfully", 170),
+        "read": columns.time_column("last read successfully", 170),
     }
     columns.show(frame, listed, "What could not be read")
     lists.pager("troubles", total, frames.LIST_PAGE)
@@ -221,7 +221,7 @@ def backup(kept: record_health.LastMaintenance) -> None:
     else:
         size = kept.backup.get("bytes")
         lists.line(
-            f"{times.moment(kept.backup_at)} UTC ({viewer.ago(kept.backup_at)})",
+            f"{viewer.moment(kept.backup_at)} ({viewer.ago(kept.backup_at)})",
             times.size(size) if isinstance(size, int | float) else "",
             str(kept.backup.get("file") or ""),
         )
@@ -233,9 +233,8 @@ def backup(kept: record_health.LastMaintenance) -> None:
 def copy(kept: record_health.LastMaintenance) -> None:
     st.subheader("A copy for review")
     lists.line(
-        f"made {times.moment(kept.copied_at)} UTC ({viewer.ago(kept.copied_at or 0)})",
+        f"made {viewer.moment(kept.copied_at)} ({viewer.ago(kept.copied_at or 0)})",
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
-        moments=[kept.copied_at],
     )
     st.text("Nothing is synced into a copy. To turn it into a database that is synced:")
     st.code(command("migrate --adopt"), language="bash")
@@ -252,13 +251,13 @@ def retention(kept: record_health.LastMaintenance) -> None:
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
-        lists.line(f"Last pruned {times.moment(kept.prune_at)} UTC ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
+        lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
     # Rounded to the hour, so that the answer can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
     found = found.assign(before=columns.moments(found["before_at"]))
     listed = {
         "what": columns.text("would be removed now", 260),
-        "before": columns.utc("older than", 170),
+        "before": columns.time_column("older than", 170),
         "rows": columns.count("rows", 110),
     }
     columns.show(found, listed, "Rows that prune would remove")

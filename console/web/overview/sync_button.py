@@ -75,7 +75,7 @@ def button() -> bool:
         if connection:
             _choice_of_details()
         what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
-        return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads into the database: {what}.")
+        return st.button("Sync now", icon=":material/sync:", type="secondary", help=f"Reads into the database: {what}.")
 
 
 def _plain(sentence: str) -> str:

@@ -20,7 +20,7 @@ def body() -> None:
         messages.data_as_of()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             statuses = status_filter("runs", STATUSES)
-            search = lists.search_box("runs", "Playbook, user or controller contains")
+            search = lists.search_box("runs", "Playbook, user, controller or change contains")
         found, total = lists.paged(
             "runs", lambda n: cached.ask(runs.runs, tuple(statuses), search, n), frames.LIST_PAGE
         )

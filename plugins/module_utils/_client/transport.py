@@ -26,8 +26,15 @@ try:
     from urllib3 import exceptions as urllib3_errors
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
+    # What a call without an answer raises.
+    FAILURES: tuple[type[Exception], ...] = (
+        requests.RequestException,
+        urllib3_errors.HTTPError,
+        OSError,
+        ValueError,
+    )
 except ImportError as missing:  # reported by the caller with missing_required_lib
-    REQUESTS_IMPORT_ERROR = missing
+    REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
 from .._rules.plain_values import SettingsError
 from .deadline import NOT_WHOLE, UntilTheDeadline
@@ -132,7 +139,7 @@ class Transport:
         self._trust_checked = False
         secrets = (settings.api_key, *settings.headers.values(), *(self._proxy.secrets() if self._proxy else ()))
         self._redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
-        self._session = _new_session(self._proxy)
+        self._session = new_session(self._proxy)
         self._session.headers.update(
             {
                 **settings.headers,
@@ -220,8 +227,8 @@ class Transport:
                 allow_redirects=False,
                 verify=self._trust.verify,
             )
-        except (requests.RequestException, urllib3_errors.HTTPError, OSError, ValueError) as failure:
-            outcome, kind, detail = _reading_of(failure)
+        except FAILURES as failure:
+            outcome, kind, detail = reading_of(failure)
             if kind == "timeout":
                 detail += f" of {read_timeout:g} s"
             elif kind == "unreachable" and self._proxy is not None:
@@ -267,7 +274,7 @@ class Transport:
     def _problem_of_trust(self) -> str | None:
         """Why no certificate can be checked, found out before the first call and before anything is sent."""
         if not self._trust_checked and self.settings.api_url.startswith("https:"):
-            self._trust_problem = self._trust.problem(_certificates_in)
+            self._trust_problem = self._trust.problem(certificates_in)
         self._trust_checked = True
         return self._trust_problem
 
@@ -306,7 +313,7 @@ def _parsed(response: requests.Response) -> tuple[Any, bool]:
         return None, False
 
 
-def _new_session(proxy: Proxy | None) -> requests.Session:
+def new_session(proxy: Proxy | None) -> requests.Session:
     """A session that takes nothing from the environment: no proxy but this one, no certificates, no .netrc."""
     session = requests.Session()
     session.trust_env = False
@@ -317,7 +324,7 @@ def _new_session(proxy: Proxy | None) -> requests.Session:
     return session
 
 
-def _certificates_in(path: str) -> int:
+def certificates_in(path: str) -> int:
     """How many certificates a file holds. Raises OSError if it cannot be opened."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
@@ -327,7 +334,7 @@ def _certificates_in(path: str) -> int:
     return context.cert_store_stats()["x509"]
 
 
-def _reading_of(failure: Exception) -> tuple[Outcome, str, str]:
+def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     """What a failed attempt without an answer means: outcome, kind, and a phrase for people."""
     chain = list(_causes(failure))
     kinds = tuple(type(cause) for cause in chain)

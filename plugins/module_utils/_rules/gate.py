@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """May the next batch start? Each check judges plain data; the verdict is the worst of them. Pure functions.
 
-``pass``: go on. ``deferred``: the window closes; the rest waits for the next one, and nothing went wrong.
-``inconclusive``: it cannot be told, so the run stops without blame. ``fail``: it stops because something is wrong.
+``pass``: go on. ``hold``: not now, since somebody holds the run. ``deferred``: the window closes or a freeze begins;
+the rest waits, and nothing went wrong. ``inconclusive``: it cannot be told, so the run stops without blame. ``fail``:
+it stops because something is wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import Record, count, is_healthy, is_single_target, iso_time, rollout_status
-from .plan_words import clock, duration
+from .durations import clock, duration
 from .window import Window
 
-PASS, DEFERRED, INCONCLUSIVE, FAIL = "pass", "deferred", "inconclusive", "fail"
-_ORDER = (PASS, DEFERRED, INCONCLUSIVE, FAIL)
+PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
+_ORDER = (PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL)
 _NAMED = 5
 
 
@@ -184,6 +185,22 @@ def audit(
     if sums[0].rate - sums[1].rate > most:
         return Check("audit", FAIL, f"{said}; the difference may be {most:.1%}.", facts)
     return Check("audit", PASS, f"{said}.", facts)
+
+
+def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
+    """Whether the run has deployed one bundle only: another one means that somebody published it meanwhile.
+
+    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the run is to end then.
+    """
+    if len(bundles) < 2:
+        return Check("bundle", PASS, "One bundle was deployed.", {"bundles": len(bundles)})
+    return Check("bundle", FAIL if stop else PASS, bundle_sentence(bundles), {"bundles": len(bundles)})
+
+
+def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
+    """That a run has deployed more than one bundle, and which to whom."""
+    told = "; ".join(f"{found} to {len(names)} ({_list(names)})" for found, names in bundles.items())
+    return f"{len(bundles)} bundles were deployed in this run, as if somebody had published meanwhile: {told}."
 
 
 @dataclass

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import Record, number, parse_time, runtime_component, target_status
 from .durations import percentile
+from .freezes import NO_FREEZES, Freezes
 from .ids import id_key
+from .openings import Openings
 from .window import Window
 
 GROWTHS = ("fixed", "doubling", "percent")
@@ -47,17 +50,6 @@ def batch_sizes(
     return [*sizes, full]
 
 
-def batches_of(names: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:
-    """The names cut as Ansible's serial cuts them: one batch a size, the last size repeated."""
-    batches: list[list[str]] = []
-    start = 0
-    while start < len(names):
-        size = sizes[min(len(batches), len(sizes) - 1)]
-        batches.append(list(names[start : start + size]))
-        start += size
-    return batches
-
-
 @dataclass(frozen=True)
 class Member:
     """One instance of the plan. ``planned``: it will be redeployed. ``why`` says why, or why not."""
@@ -68,6 +60,55 @@ class Member:
     available: str | None
     planned: bool
     why: str
+
+
+@dataclass
+class Part:
+    """Members that a run takes together, in their order. ``limit``: how many at once, besides the policy's limit.
+
+    ``soak``: seconds, instead of the run's. ``settings``: what the gate after one of its batches is asked differently.
+    """
+
+    name: str
+    members: list[Member]
+    limit: int | None = None
+    soak: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cut(
+    parts: Sequence[Part],
+    sizes: Sequence[int],
+    *,
+    canary: str = "",
+    caps: Mapping[str, int] | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> list[tuple[Part, list[Member]]]:
+    """The parts cut into batches: one size after the other, and the last one repeated, also from part to part.
+
+    Each batch of the part named ``canary`` has the first size. ``caps``: how many of a group a batch holds at most,
+    ``groups``: the group of each name; who is too many waits for the next batch.
+    """
+    caps, groups = caps or {}, groups or {}
+    batches: list[tuple[Part, list[Member]]] = []
+    step = 0
+    for part in parts:
+        waiting = list(part.members)
+        while waiting:
+            size = sizes[0] if canary and part.name == canary else sizes[min(step, len(sizes) - 1)]
+            size = size if part.limit is None else min(size, part.limit)
+            batch: list[Member] = []
+            taken: Counter[str] = Counter()
+            for member in waiting:
+                group = groups.get(member.name, "")
+                if len(batch) < size and taken[group] < caps.get(group, size):
+                    taken[group] += 1
+                    batch.append(member)
+            inside = {member.name for member in batch}
+            waiting = [member for member in waiting if member.name not in inside]
+            batches.append((part, batch))
+            step = 1 if canary and part.name == canary else step + 1
+    return batches
 
 
 def member_of(
@@ -125,12 +166,13 @@ def expect(
     known: Mapping[str, Sequence[float]],
     *,
     fallback: float = FALLBACK_SECONDS,
-    extra: float = 0.0,
+    extra: float | Sequence[float] = 0.0,
 ) -> list[Expected]:
     """How long each batch takes: its slowest member, by that instance's own past or else by the fleet's.
 
-    ``known``: see durations_of. ``extra`` seconds are added to each batch (proof of health, soak).
+    ``known``: see durations_of. ``extra`` seconds are added to each batch (proof of health, soak), of a list its own.
     """
+    extras = [extra] * len(batches) if isinstance(extra, (int, float)) else extra
     everything = [seconds for past in known.values() for seconds in past]
 
     def of(member: Member, percent: int) -> float:
@@ -138,19 +180,23 @@ def expect(
         fleet = percentile(everything, percent)
         return own if own is not None else fleet if fleet is not None else fallback
 
-    def slowest(batch: Sequence[Member], percent: int) -> float:
-        return round(max((of(member, percent) for member in batch), default=0.0) + extra, 1)
+    def slowest(batch: Sequence[Member], percent: int, more: float) -> float:
+        return round(max((of(member, percent) for member in batch), default=0.0) + more, 1)
 
-    return [Expected(slowest(batch, 50), slowest(batch, 90)) for batch in batches]
+    return [
+        Expected(slowest(batch, 50, more), slowest(batch, 90, more))
+        for batch, more in zip(batches, extras, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
 class Fit:
     """Whether the batches fit into the window that is open at the start, or into the next one if it is closed.
 
-    Nothing fits into a window that cannot be read.
+    Freezes close it as its hours do. Nothing fits into a window, or a calendar of freezes, that cannot be read.
     """
 
+    asked_at: float
     open_now: bool
     starts_at: float
     closes_at: float | None
@@ -160,24 +206,26 @@ class Fit:
     ends_p90: float
 
 
-def fit(window: Window, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """Lay the batches end to end from ``now`` (epoch seconds), or from the next opening of a closed window.
+def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
+    """Lay the batches end to end from ``now`` (epoch seconds), or from the next opening if it is closed.
 
     A batch fits when its p90 end leaves ``margin`` seconds before the window closes.
     """
-    opening = window.next_opening(now)
-    known = not window.problem
+    opening = openings.next_opening(now)
+    known = not openings.problem
     start = now if opening is None else opening
-    closes = window.closes_at(start)
+    ever = opening is not None or openings.is_open(now)
+    closes = openings.closes_at(start)
     at = start
     fitting = 0
     for batch in expected:
         at += batch.p90
-        if not known or (closes is not None and at + margin > closes):
+        if not known or not ever or (closes is not None and at + margin > closes):
             break
         fitting += 1
     return Fit(
-        open_now=known and opening is None,
+        asked_at=now,
+        open_now=known and ever and opening is None,
         starts_at=start,
         closes_at=closes,
         next_opening=opening,
@@ -216,7 +264,10 @@ def moved(expected: str, found: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before a run."""
+    """Everything that is decided before a run.
+
+    ``parts``: the part of each batch. ``left``: who is left for a later run, and why.
+    """
 
     members: list[Member]
     batches: list[list[Member]]
@@ -225,10 +276,13 @@ class Plan:
     hash: str
     samples: int
     gone: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    left: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> list[Member]:
-        return [member for member in self.members if member.planned]
+        """In the order in which they are taken."""
+        return [member for batch in self.batches for member in batch]
 
     @property
     def skipped(self) -> list[Member]:
@@ -247,20 +301,31 @@ def make_plan(
     fallback: float = FALLBACK_SECONDS,
     extra: float = 0.0,
     gone: Sequence[str] = (),
+    freezes: Freezes = NO_FREEZES,
+    parts: Sequence[Part] | None = None,
+    canary: str = "",
+    caps: Mapping[str, int] | None = None,
+    groups: Mapping[str, str] | None = None,
+    left: Mapping[str, str] | None = None,
+    soak: float = 0.0,
 ) -> Plan:
-    """The plan for members in the order in which they are taken."""
-    by_name = {member.name: member for member in members}
-    names = [member.name for member in members if member.planned]
-    batches = [[by_name[name] for name in batch] for batch in batches_of(names, sizes)]
-    expected = expect(batches, known, fallback=fallback, extra=extra)
+    """The plan for members in order of their names. ``parts``: see order.sequence, and cut for what belongs to them."""
+    if parts is None:
+        parts = [Part("", [member for member in members if member.planned])]
+    cuts = cut(parts, sizes, canary=canary, caps=caps, groups=groups)
+    batches = [batch for _part, batch in cuts]
+    extras = [extra + (soak if part.soak is None else part.soak) for part, _batch in cuts]
+    expected = expect(batches, known, fallback=fallback, extra=extras)
     return Plan(
         members=list(members),
         batches=batches,
         expected=expected,
-        fit=fit(Window.of_policy(policy), now, expected, margin),
+        fit=fit(Openings(Window.of_policy(policy), freezes), now, expected, margin),
         hash=plan_hash(members, policy, batching),
         samples=sum(len(past) for past in known.values()),
         gone=list(gone),
+        parts=[part for part, _batch in cuts],
+        left=dict(left or {}),
     )
 
 

@@ -5,26 +5,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from .durations import clock, duration
+from .freezes import NO_FREEZES, Freezes
+from .order import NO_FACTS, NO_RULES, Facts, Rules, caps_of
 from .plan import Member, Plan
 from .window import Window
 
 
-def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool) -> list[str]:
+def in_words(
+    plan: Plan,
+    *,
+    window: Window,
+    limit: int,
+    redeploy_all: bool,
+    freezes: Freezes = NO_FREEZES,
+    rules: Rules = NO_RULES,
+    facts: Facts = NO_FACTS,
+    act: str = "redeploy",
+) -> list[str]:
     """The lines of a plan: what happens to whom, in which batches, until when, and the hash to pin it."""
     total, planned = len(plan.members), plan.planned
     lines = [
-        f"{total} {_instances(total)}: {len(planned)} to redeploy in {len(plan.batches)} "
+        f"{total} {_instances(total)}: {len(planned)} to {act} in {len(plan.batches)} "
         f"{'batch' if len(plan.batches) == 1 else 'batches'}, at most {limit} at once (max_parallel_rollouts)."
     ]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
     if planned and not redeploy_all:
         lines.append("Versions: " + ", ".join(f"{current} to {available}" for current, available in versions) + ".")
-    for number, (batch, expected) in enumerate(zip(plan.batches, plan.expected, strict=True), 1):
+    for number, (part, batch, expected) in enumerate(zip(plan.parts, plan.batches, plan.expected, strict=True), 1):
+        of = f" ({part.name})" if part.name else ""
         lines.append(
-            f"Batch {number}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
+            f"Batch {number}{of}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
         )
+    lines += _rule_lines(plan, rules, facts)
     lines += _left_alone(plan.skipped)
     if plan.gone:
         lines.append(f"Gone, and left out: {', '.join(plan.gone)}.")
@@ -35,8 +48,39 @@ def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool) -> l
             f"Expected to take {duration(p50)} (half of the times) to {duration(p90)} (nine times of ten), "
             f"ending by {clock(plan.fit.ends_p90)}; from {source}."
         )
-        lines.append(_window_line(plan, window))
+        lines += _window_lines(plan, window, freezes)
     lines.append(f"Plan hash: {plan.hash}")
+    return lines
+
+
+def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
+    """What made the order of the batches, and who is taken later or not at all."""
+    lines = []
+    names = {member.name for member in plan.planned}
+    if rules.order != "name":
+        lines.append(f"Order: {rules.order}{f'({rules.seed})' if rules.seed else ''}.")
+    if rules.canary_hosts and not names & set(rules.canary_hosts):
+        lines.append("None of the canary hosts is in this run, so the first batch is the canary.")
+    empty = [wave.name for wave in rules.waves if not names & set(wave.hosts)]
+    if empty:
+        lines.append(f"Waves of which no instance is in this run: {', '.join(empty)}.")
+    if rules.most and rules.scope == "at_once":
+        caps = caps_of(plan.members, rules)
+        told = ", ".join(f"{most} of {group or 'the fleet'}" for group, most in sorted(caps.items()))
+        lines.append(f"At once at most {told} (max_share {rules.most}).")
+    busy = [f"{name} ({why})" for name, why in facts.busy.items() if name in names]
+    if busy:
+        lines.append(f"Busy, so at the end: {', '.join(busy)}. Who is still busy then is not touched, and is reported.")
+    failing = [member.name for member in plan.planned if member.name in facts.failing]
+    if failing:
+        lines.append(
+            f"In quarantine, so last and alone: {', '.join(failing)}. "
+            f"Of each the last {rules.quarantine} redeploys failed."
+        )
+    reasons: dict[str, list[str]] = {}
+    for name, why in plan.left.items():
+        reasons.setdefault(why, []).append(name)
+    lines += [f"Left for a later run ({len(left)}): {', '.join(left)}; {why}." for why, left in reasons.items()]
     return lines
 
 
@@ -44,15 +88,31 @@ def _left_alone(skipped: list[Member]) -> list[str]:
     return [f"Left alone, current already: {', '.join(m.name for m in skipped)}."] if skipped else []
 
 
-def _window_line(plan: Plan, window: Window) -> str:
+def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:
+    problem = window.problem or freezes.problem
+    if problem:
+        return [f"{problem} Nothing is started until then."]
+    frozen = freezes.during(plan.fit.asked_at) or freezes.next_after(plan.fit.asked_at)
+    if frozen is None and window.always_open:
+        return ["There is no maintenance window to keep to."]
+    lines = []
+    if frozen is not None:
+        reason = f" ({frozen.reason})" if frozen.reason else ""
+        lines.append(f"Changes are frozen from {clock(frozen.start)} to {clock(frozen.end)}{reason}.")
+    lines.append(_fit_line(plan, window))
+    return lines
+
+
+def _fit_line(plan: Plan, window: Window) -> str:
     fits, batches = plan.fit.batches_that_fit, len(plan.batches)
-    if window.problem:
-        return f"{window.problem} Nothing is started until then."
     if window.always_open:
-        return "There is no maintenance window to keep to."
-    hours = f"The maintenance window ({window.start:02d}:00 to {window.end:02d}:00 UTC)"
+        hours = "The time between freezes"
+    else:
+        hours = f"The maintenance window ({window.start:02d}:00 to {window.end:02d}:00 UTC)"
     if plan.fit.next_opening is not None:
         hours += f" is closed; it opens next at {clock(plan.fit.next_opening)}, and from then on"
+    elif not plan.fit.open_now:
+        return "Nothing fits: changes are frozen for more than a year."
     else:
         hours += f" is open until {clock(plan.fit.closes_at or 0)};"
     if fits == batches:
@@ -63,16 +123,3 @@ def _window_line(plan: Plan, window: Window) -> str:
 
 def _instances(count: int) -> str:
     return "instance" if count == 1 else "instances"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def clock(at: float) -> str:
-    """Epoch seconds as a moment in UTC, to the minute."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

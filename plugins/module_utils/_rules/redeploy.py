@@ -50,7 +50,7 @@ def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
     return status != 409 or not detail or bool(_PASSES.search(detail))
 
 
-def newest_first(targets: Sequence[Mapping[str, Any]]) -> list[Record]:
+def newest_first(targets: Iterable[Mapping[str, Any]]) -> list[Record]:
     """Rollout targets (E23) by created_at, newest first; rows without a time keep the server's order, at the end."""
     return sorted((dict(t) for t in targets), key=lambda t: -(parse_time(t.get("created_at")) or 0.0))
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import Record, target_is_terminal
+from .gate import bundle_sentence
+from .run_state import bundles_of
 
 # In the order in which a person wants to read them.
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
@@ -47,18 +49,21 @@ def make_report(
     *,
     verdict: str,
     gone: Sequence[str] = (),
+    left_out: Mapping[str, str] | None = None,
     server: Mapping[str, str],
 ) -> Record:
     """Each instance in exactly one category, with the reasons of those that failed.
 
-    ``planned``: the instances that the run set out to change. ``outcomes``: the result of each one's task, if it ran.
+    ``planned``: the instances that the run set out to change. ``left_out``: why others, or some of them, were not
+    touched, by name. ``outcomes``: the result of each one's task, if it ran.
     ``verdict``: of the gate that ended the run, pass if none did. ``server``: per instance ``current``, ``outdated`` or
     ``unknown``, as the server says after the run; what contradicts the play is listed under ``disagreements``.
     """
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     reasons: dict[str, str] = {}
     disagreements: dict[str, str] = {}
-    wanted = set(planned)
+    left_out = left_out or {}
+    wanted = {*planned, *left_out}
     for name in instances:
         outcome = outcomes.get(name)
         if name in gone:
@@ -67,7 +72,7 @@ def make_report(
             category = "current"
         else:
             category = category_of(outcome)
-        if category == "not_touched" and verdict == "deferred":
+        if category == "not_touched" and verdict == "deferred" and name not in left_out:
             category = "deferred"
         found[category].append(name)
         if category in ("failed", "uncertain") and outcome is not None:
@@ -81,6 +86,8 @@ def make_report(
         **found,
         "counts": {category: len(names) for category, names in found.items()},
         "why": reasons,
+        "bundles": bundles_of({name: outcomes.get(name) or {} for name in found["updated"]}),
+        "left_out": {name: why for name, why in left_out.items() if name in found["not_touched"]},
         "disagreements": disagreements,
         "verdict": verdict,
     }
@@ -103,5 +110,8 @@ def in_words(
             continue
         lines.append(f"{titles[category]} ({len(names)}): {', '.join(names)}")
         lines += [f"  {name}: {report['why'][name]}" for name in names if name in report["why"]]
+    if len(report.get("bundles", {})) > 1:
+        lines.append(bundle_sentence(report["bundles"]))
+    lines += [f"Not touched by rule: {name}, {why}." for name, why in report.get("left_out", {}).items()]
     lines += [f"The server disagrees about {name}: {said}." for name, said in report["disagreements"].items()]
     return lines

@@ -7,14 +7,19 @@ A state is plain data, because Ansible keeps it as a fact. Every function here a
 
 - ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the gate that was asked last
 - ``planned``, the instances that the run sets out to change, names to ids; ``left_alone`` and ``gone``, names
-- ``plan_hash``; ``override_reason``; ``group``, the inventory group of the planned instances
+- ``plan_hash``; ``override_reason``; ``change``, the text of fleetops_change
+- ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
-- ``batch_seconds``, how long the plan expects each batch to take
+- ``order``, the names of the planned instances in their order, and ``sizes``, of the batches, for the play's serial
+- ``batch_seconds``, how long the plan expects each batch to take; ``batch_gates``, what the gate after each is asked
+  differently, and ``gate``, what it is asked differently now
+- ``deferred``, why instances were busy when the run was planned, and ``left_out``, why instances are not touched by
+  this run, by name
 - ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the gate is asked about
 - ``waiting`` (names to ids), what is neither updated nor failed yet
 - ``batches``, how many are done; ``batch``, ``last_batch`` and ``begun``, the names in the current batch, in the last
   one that is done, and in all that have begun
-- ``updated`` (names to ids) and ``failed`` (names)
+- ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of what was deployed
 - ``why``, once the run is reported: the reason of each instance that failed
 """
 
@@ -30,7 +35,13 @@ _GROUP = "fleetops_planned"
 
 
 def started(
-    instances: Mapping[str, Any], plan: Mapping[str, Any], *, group: str, expected_seconds: float, override_reason: str
+    instances: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    *,
+    group: str,
+    expected_seconds: float,
+    override_reason: str,
+    change: str = "",
 ) -> Record:
     """The state before the gate is asked about the first batch.
 
@@ -44,11 +55,18 @@ def started(
         "verdict": "fail" if planned else "pass",
         "reasons": ["The gate was not asked."] if planned else [],
         "planned": planned,
+        "order": [name for batch in batches for name in batch["instances"]] or sorted(planned),
+        "sizes": [len(batch["instances"]) for batch in batches] or [1],
         "batch_seconds": [batch["p90_seconds"] for batch in batches],
+        "batch_gates": [batch.get("gate", {}) for batch in batches],
+        "gate": batches[0].get("gate", {}) if batches else {},
+        "deferred": dict(plan.get("deferred", {})),
+        "left_out": dict(plan.get("left_out", {})),
         "plan_hash": plan.get("plan_hash", ""),
         "left_alone": plan.get("left_alone", []),
         "gone": plan.get("gone", []),
         "override_reason": override_reason,
+        "change": change,
         "group": group,
         "batches": 0,
         "batch": [],
@@ -59,12 +77,13 @@ def started(
         "waiting": planned,
         "updated": {},
         "failed": [],
+        "bundles": {},
     }
 
 
-def refused(reason: str, plan: Mapping[str, Any], *, group: str) -> Record:
+def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "") -> Record:
     """The state of a run that ends before its first batch, with the reason as a sentence."""
-    nothing = started({}, {}, group=group, expected_seconds=0.0, override_reason="")
+    nothing = started({}, {}, group=group, expected_seconds=0.0, override_reason="", change=change)
     return {
         **nothing,
         "verdict": "fail",
@@ -86,19 +105,23 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
             f"hosts of the group {state['group']}."
         )
     known = state["batch_seconds"][state["batches"] : state["batches"] + 1]
+    # The gate judges the batch before by the settings of that one's wave.
+    before = max(0, state["batches"] - 1)
     return {
         **state,
         "batch": list(names),
         "begun": [*state["begun"], *names],
         "next_batch": {name: state["planned"][name] for name in names},
         "expected_seconds": known[0] if known else expected_seconds,
+        "gate": (state["batch_gates"][before : before + 1] or [{}])[0],
     }
 
 
 def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
     """The state with the gate's verdict. ``gate``: the result of rollout_gate; one without a verdict is a failure."""
     reasons = gate.get("reasons", [gate.get("msg", "The gate gave no answer.")])
-    return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons}
+    left_out = {**state["left_out"], **gate.get("busy", {})}
+    return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons, "left_out": left_out}
 
 
 def batch_ended(
@@ -115,18 +138,32 @@ def batch_ended(
     failed = [*state["failed"], *with_failure, *dropped]
     done = [name for name in batch if name in results and name not in failed and "skipped" not in results[name]]
     updated = {**state["updated"], **{name: state["planned"][name] for name in done}}
+    bundles = bundles_of({name: results[name] for name in done}, state["bundles"])
     return {
         **state,
         "batches": state["batches"] + 1,
         "last_batch": batch,
         "updated": updated,
         "failed": failed,
+        "bundles": bundles,
         "waiting": {
             name: instance_id
             for name, instance_id in state["planned"].items()
             if name not in updated and name not in failed
         },
     }
+
+
+def bundles_of(
+    results: Mapping[str, Mapping[str, Any]], before: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, list[str]]:
+    """Names by the hash of the bundle that their result names, added to those of ``before``."""
+    bundles = {found: list(names) for found, names in (before or {}).items()}
+    for name, result in results.items():
+        found = result.get("bundle_hash")
+        if isinstance(found, str) and found:
+            bundles.setdefault(found, []).append(name)
+    return bundles
 
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:

@@ -20,7 +20,7 @@ from .results import is_censored
 # The attempts of a task with "until" are left out: its result repeats the last one.
 _EVENTS = frozenset({"runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_item_on_failed"})
 _LONGEST_TEXT = 1024
-_PLAN = ("plan_hash", "moved", "max_parallel_rollouts", "expected", "window", "left_alone", "gone")
+_PLAN = ("change", "plan_hash", "moved", "max_parallel_rollouts", "expected", "window", "left_alone", "gone")
 _GATE = ("verdict", "reasons", "checks", "waited_seconds")
 
 

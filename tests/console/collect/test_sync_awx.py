@@ -26,6 +26,7 @@ from console.collect.jobs.import_job import ImportReport
 from console.collect.run_logs.spools import sync_spools
 from console.record.read import run_grid
 from console.record.read import runs as run_queries
+from console.record.read.evidence import evidence
 from console.record.read.record_health import vitals
 from console.record.write.store import open_store
 from console.settings.environment import SettingsError
@@ -300,6 +301,31 @@ def test_a_run_seen_by_the_callback_and_as_a_job_is_one_row(
         sync_spools(store, tmp_path / "runs", now=time.time)
     load(awx, database)
     assert dump(database) == before
+
+
+def test_the_gates_of_a_job_and_of_its_record_by_the_callback_are_kept_once(
+    awx: FakeAwx, database: Path, tmp_path: Path
+) -> None:
+    gate = {"changed": False, "verdict": "pass", "reasons": [], "checks": [{"name": "budget", "verdict": "pass"}]}
+    for event in awx.events[2]:
+        if event["event"] == "runner_on_ok" and event["event_data"]["task"] == "Publish operation ids":
+            event["event_data"] |= {"resolved_action": "fleetops.agents.rollout_gate", "res": {**gate, "go": True}}
+    load(awx, database)
+    (job,) = rows(database, run_of(2))
+    of_job = evidence(database, job["run_id"])
+    assert [(row["kind"], row["batch"], row["verdict"]) for row in of_job] == [
+        ("gate", 1, "pass"),
+        ("gate", 1, "pass"),
+        ("gate", 2, "pass"),
+    ]
+    assert [(row["reasons"], row["checks"]) for row in of_job] == [([], gate["checks"])] * 3
+    assert all(job["started_at"] < row["at"] < job["ended_at"] for row in of_job)
+    # The callback's record takes the place of the job's, which leaves nothing behind.
+    run_id = spool_of_job_2(tmp_path / "runs")
+    with open_store(database) as store:
+        sync_spools(store, tmp_path / "runs", now=time.time)
+    assert evidence(database, job["run_id"]) == []
+    assert [row["run_id"] for row in rows(database, run_of(2))] == [run_id]
 
 
 def test_a_record_that_broke_off_learns_from_the_job_how_it_ended(awx: FakeAwx, database: Path, tmp_path: Path) -> None:

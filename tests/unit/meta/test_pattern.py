@@ -44,7 +44,7 @@ ASKED_AS_TEXT = {"fleetops_batch_max"}
 
 # What the modules take; where a playbook lets more be said than a person should, only what it is for.
 CHOICES = {
-    "fleetops_state": set(rollout_plan.OPERATION.options["state"]["choices"]) - {"updates"},
+    "fleetops_state": set(rollout_plan.OPERATION.options["state"]["choices"]) - {"updates", "checked"},
     "fleetops_growth": set(rollout_plan.OPERATION.options["growth"]["choices"]),
     "fleetops_on_active": set(rollout.OPERATION.options["on_active"]["choices"]),
     "fleetops_on_too_many": set(rollout.OPERATION.options["on_too_many"]["choices"]),

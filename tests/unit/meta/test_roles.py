@@ -100,8 +100,8 @@ def test_a_role_reads_its_variables_as_they_were_asked_for(role: str) -> None:
 # What a caller may give to a playbook: what it reads with a default, and the variables of its roles but for those that
 # it sets itself so that the role does what this playbook is for.
 SET_BY_PLAYBOOKS = {"fleetops_plan_for", "fleetops_compare_versions", "fleetops_acted", "fleetops_end_here"}
-# Of no use where nothing is planned by versions, or not by the runtime's version alone.
-ONLY_FOR = {"fleetops_plan_hash": {"rolling_redeploy", "apply_updates"}, "fleetops_state": {"rolling_redeploy"}}
+# Of no use where nothing is planned by the runtime's version alone.
+ONLY_FOR = {"fleetops_state": {"rolling_redeploy"}}
 
 
 def asked(playbook: str) -> dict[str, Any]:

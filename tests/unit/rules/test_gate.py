@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import
     audit,
     audit_delta,
     budget,
+    bundle,
     foreign_rollout,
     health_share,
     soaked,
@@ -209,3 +210,27 @@ def test_one_failed_round_of_a_large_batch_is_one_error_of_each() -> None:
         for name in batch:
             soak.take(name, {"status": "healthy"})
     assert soaked(soak, batch, 60.0, 4).verdict == PASS
+
+
+# Bundles
+
+
+@pytest.mark.parametrize(
+    ("bundles", "stop", "verdict"),
+    [
+        ({}, True, PASS),
+        ({"aa": ["agent-001", "agent-002"]}, True, PASS),
+        ({"aa": ["agent-001"], "bb": ["agent-002"]}, True, FAIL),
+        ({"aa": ["agent-001"], "bb": ["agent-002"]}, False, PASS),
+    ],
+)
+def test_a_second_bundle_in_one_run_stops_it_if_that_is_asked(
+    bundles: dict[str, list[str]], stop: bool, verdict: str
+) -> None:
+    check = bundle(bundles, stop=stop)
+    assert check.verdict == verdict
+    if len(bundles) > 1:
+        assert check.reason == (
+            "2 bundles were deployed in this run, as if somebody had published meanwhile: "
+            "aa to 1 (agent-001); bb to 1 (agent-002)."
+        )

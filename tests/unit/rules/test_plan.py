@@ -14,13 +14,15 @@ from ansible.executor.playbook_executor import PlaybookExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import duration
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Expected,
     Member,
+    Part,
     Plan,
     batch_sizes,
-    batches_of,
+    cut,
     durations_of,
     expect,
     fit,
@@ -29,7 +31,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import
     moved,
     plan_hash,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import duration, in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
@@ -94,7 +96,9 @@ def test_batches_are_cut_as_ansible_cuts_them(names: list[str], sizes: list[int]
     executor = PlaybookExecutor.__new__(PlaybookExecutor)
     executor._inventory = _Inventory(names)
     ansible = executor._get_serialized_batches(_Play(sizes))
-    assert batches_of(names, sizes) == [batch for batch in ansible if batch]
+    members = [Member(name, name, None, None, True, "") for name in names]
+    cuts = cut([Part("", members)], sizes)
+    assert [[member.name for member in batch] for _part, batch in cuts] == [batch for batch in ansible if batch]
 
 
 @given(fleets(), policies(), batchings())

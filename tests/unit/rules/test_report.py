@@ -118,3 +118,23 @@ def test_a_prediction_and_another_word_for_what_was_done() -> None:
         "Would be restarted (1): a",
         "Left alone, nothing to do (1): b",
     ]
+
+
+def test_who_is_left_out_by_a_rule_is_not_touched_with_its_reason_also_in_a_deferred_run() -> None:
+    names, left = ["a", "b", "c"], {"a": "share of the run", "b": "talks"}
+    report = make_report(names, ["b", "c"], {"b": {"skipped": True}}, verdict="deferred", left_out=left, server={})
+    assert (report["not_touched"], report["deferred"], report["current"]) == (["a", "b"], ["c"], [])
+    assert report["left_out"] == left and report["why"] == {}
+    assert "Not touched by rule: a, share of the run." in in_words(report, [])
+
+
+def test_two_bundles_in_one_run_are_told() -> None:
+    results = {name: {"changed": True, "bundle_hash": found} for name, found in (("a", "x"), ("b", "y"), ("c", "x"))}
+    report = make_report(["a", "b", "c"], ["a", "b", "c"], results, verdict="pass", server={})
+    assert report["bundles"] == {"x": ["a", "c"], "y": ["b"]}
+    assert (
+        "2 bundles were deployed in this run, as if somebody had published meanwhile: x to 2 (a, c); y to 1 (b)."
+        in (in_words(report, []))
+    )
+    one = make_report(["a"], ["a"], {"a": results["a"]}, verdict="pass", server={})
+    assert not any("bundles" in line for line in in_words(one, []))

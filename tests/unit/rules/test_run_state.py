@@ -153,3 +153,36 @@ def test_each_planned_instance_is_updated_failed_or_waiting_and_the_state_is_pla
     assert sorted([*state["updated"], *state["failed"], *state["waiting"]]) == sorted(PLAN["planned"])
     assert set(state["updated"]) | set(state["failed"]) <= seen == set(state["begun"])
     assert json.loads(json.dumps(state)) == state
+
+
+def test_bundles_are_gathered_over_the_batches_and_a_result_without_one_adds_none() -> None:
+    one = after(run_of(PLAN), ["agent-001"], {"agent-001": {**GOOD, "bundle_hash": "aa"}})
+    results = {
+        "agent-002": {**GOOD, "bundle_hash": "bb"},
+        "agent-003": {**BAD, "bundle_hash": "bb"},
+        "agent-004": {**GOOD, "bundle_hash": None},
+    }
+    assert after(one, ["agent-002", "agent-003", "agent-004"], results)["bundles"] == {
+        "aa": ["agent-001"],
+        "bb": ["agent-002"],
+    }
+
+
+def test_the_gate_after_a_batch_is_asked_as_its_wave_says_and_before_the_first_as_the_first_says() -> None:
+    gates = [{"soak": 60.0}, {"max_failed": 1}]
+    plan = {**PLAN, "batches": [{**batch, "gate": g} for batch, g in zip(PLAN["batches"], gates, strict=True)]}
+    first = batch_started(run_of(plan), ["agent-001"], expected_seconds=180.0)
+    assert run_of(plan)["gate"] == first["gate"] == gates[0]
+    second = batch_started(batch_ended(first, {}, first["batch"]), ["agent-002"], expected_seconds=180.0)
+    assert second["gate"] == gates[0]
+    third = batch_started(batch_ended(second, {}, second["batch"]), ["agent-003"], expected_seconds=180.0)
+    assert third["gate"] == gates[1]
+
+
+def test_the_order_and_the_sizes_of_the_plan_are_kept_and_who_is_busy_in_its_turn_is_left_out() -> None:
+    plan = {**PLAN, "deferred": {"agent-004": "talks"}, "left_out": {"agent-005": "share"}}
+    state = run_of(plan)
+    assert (state["order"], state["sizes"]) == (["agent-001", "agent-002", "agent-003", "agent-004"], [1, 3])
+    judgement = judged(state, {"verdict": "pass", "reasons": [], "busy": {"agent-004": "still talks"}})
+    assert judgement["left_out"] == {"agent-005": "share", "agent-004": "still talks"}
+    assert judged(judgement, {"verdict": "pass", "reasons": []})["left_out"] == judgement["left_out"]

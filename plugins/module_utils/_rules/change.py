@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The change (a ticket of change management) under which a run is made. Pure."""
+
+from __future__ import annotations
+
+import re
+
+
+def change_problem(change: str, pattern: str) -> str:
+    """Why a run may not be made under ``change``, as a sentence; empty if it may.
+
+    ``pattern``: a regular expression that the whole text must match; empty if any text will do, and none too.
+    """
+    if "\n" in change.strip():
+        return "fleetops_change has more than one line. Give the number of the change alone. Nothing was done."
+    if not pattern:
+        return ""
+    try:
+        expected = re.compile(pattern)
+    except re.error as error:
+        return f"fleetops_change_pattern is {pattern!r}, which is no regular expression: {error}. Nothing was done."
+    if not change.strip():
+        return (
+            f"No change is named, and this fleet demands one that matches {pattern}. Set fleetops_change. "
+            "Nothing was done."
+        )
+    if not expected.fullmatch(change.strip()):
+        return f"fleetops_change is {change.strip()!r}, which does not match {pattern}. Nothing was done."
+    return ""

@@ -1,0 +1,308 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""In which order the instances of a plan are taken, and which of them in this run. Pure functions.
+
+The parts of a run, one after the other: the canary hosts, the waves, the rest, those that were busy, and those in
+quarantine, each of which is alone in its batch. Within a part the order rule decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import Record, normalise, parse_time, target_is_terminal, target_status
+from .durations import duration, percentile
+from .ids import id_key
+from .plan import Member, Part
+from .redeploy import newest_first
+
+ORDERS = ("name", "inventory", "sickest", "slowest_first", "random")
+SCOPES = ("run", "at_once")
+# What a wave may say besides the hosts, its name and its limit: settings of the gate after each of its batches.
+GATE_KEYS = (
+    "max_failed",
+    "min_healthy_share",
+    "soak_reads",
+    "audit",
+    "audit_max_difference",
+    "audit_min_events",
+)
+_WAVE_KEYS = ("name", "hosts", "limit", "soak", "gate")
+_HEALTH = {"healthy": 2, "degraded": 1}
+CANARY, BUSY, QUARANTINE = "canary", "busy", "quarantine"
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Some hosts of a run. ``limit``: how many are in flight at most. ``soak``: seconds, of each of its batches.
+
+    ``gate``: options of rollout_gate that hold after its batches.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    limit: int | None = None
+    soak: float | None = None
+    gate: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Record:
+        """What the gate after one of its batches is asked differently."""
+        return {**self.gate, **({} if self.soak is None else {"soak": self.soak})}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a plan is arranged. ``most``: a number or a percentage as text, of each group in ``groups`` (name to group).
+
+    ``quarantine``: so many failures in a row; ``defer_busy``: seconds since the newest conversation. 0 is off.
+    """
+
+    order: str = "name"
+    seed: str = ""
+    canary_hosts: tuple[str, ...] = ()
+    waves: tuple[Wave, ...] = ()
+    most: str = ""
+    scope: str = "run"
+    groups: Mapping[str, str] = field(default_factory=dict)
+    quarantine: int = 0
+    defer_busy: float = 0.0
+
+    @property
+    def hashed(self) -> Record:
+        """What of it goes into the plan's hash: the rules that were given, and not the order that they make today."""
+        waves = [[wave.name, sorted(wave.hosts), wave.limit, wave.settings] for wave in self.waves]
+        rules = {
+            "order": "" if self.order == "name" else self.order,
+            "seed": self.seed,
+            "canary_hosts": sorted(self.canary_hosts),
+            "waves": waves,
+            "max_share": [self.most, self.scope, sorted(self.groups.items())] if self.most else "",
+            "quarantine": self.quarantine,
+            "defer_busy": self.defer_busy,
+        }
+        return {name: value for name, value in rules.items() if value}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at, by the names of the instances. What a rule does not need may be missing.
+
+    ``inventory``: names in the order of the inventory. ``health``: status words. ``past``: seconds of redeploys, by
+    id_key. ``busy``: why an instance counts as busy. ``failing``: names of those in quarantine.
+    """
+
+    inventory: Sequence[str] = ()
+    health: Mapping[str, str | None] = field(default_factory=dict)
+    past: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    busy: Mapping[str, str] = field(default_factory=dict)
+    failing: frozenset[str] = frozenset()
+
+
+NO_RULES, NO_FACTS = Rules(), Facts()
+
+
+def order_of(text: str) -> tuple[str, str]:
+    """The rule and its seed of ``fleetops_order``. Raises ValueError with a sentence without its full stop."""
+    match = re.fullmatch(r"random\((.+)\)", text.strip())
+    if match:
+        return "random", match[1].strip()
+    if text == "random":
+        raise ValueError("order is random without a seed, so that no plan could be repeated. Write random(7)")
+    if text not in ORDERS:
+        raise ValueError(f"order is {text!r}; it must be name, inventory, sickest, slowest_first or random(seed)")
+    return text, ""
+
+
+def share_of(text: str, group: int) -> int:
+    """How many of a ``group`` of instances a share is: a number, or a percentage rounded down, but 1 at least.
+
+    Raises ValueError.
+    """
+    match = re.fullmatch(r"([0-9]+)\s*(%?)", text.strip())
+    number = int(match[1]) if match else 0
+    if match is None or number < 1 or (match[2] and number > 100):
+        raise ValueError(f"max_share is {text!r}; it must be a number of 1 or more, or from 1% to 100%")
+    return max(1, group * number // 100) if match[2] else number
+
+
+def waves_of(given: Any, hosts_of: Callable[[str], Iterable[str]] | None = None) -> list[Wave]:
+    """The waves of a list of mappings, or of patterns. Raises ValueError.
+
+    ``hosts`` of a mapping are names, or a pattern of which ``hosts_of`` gives the names.
+    """
+    if not isinstance(given, (list, tuple)):
+        raise ValueError(f"waves must be a list of patterns or mappings, not {given!r}")
+    found = [_wave(number, entry, hosts_of) for number, entry in enumerate(given, 1)]
+    twice = [name for name, times in Counter(wave.name for wave in found).items() if times > 1]
+    if twice:
+        raise ValueError(f"two waves have the name {twice[0]}")
+    return found
+
+
+def _wave(number: int, entry: Any, hosts_of: Callable[[str], Iterable[str]] | None) -> Wave:
+    if isinstance(entry, str):
+        entry = {"hosts": entry}
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"wave {number} is {entry!r}; it must be a pattern, or a mapping with hosts")
+    hosts = entry.get("hosts")
+    pattern = hosts.strip() if isinstance(hosts, str) else ""
+    name = str(entry.get("name") or pattern or number)
+    unknown = sorted(str(key) for key in entry if key not in _WAVE_KEYS)
+    if unknown:
+        raise ValueError(f"wave {name} has {', '.join(unknown)}; there are {', '.join(_WAVE_KEYS)}")
+    if pattern and hosts_of is not None:
+        names = tuple(hosts_of(pattern))
+    elif isinstance(hosts, (list, tuple)):
+        names = tuple(map(str, hosts))
+    else:
+        raise ValueError(f"wave {name} names no hosts")
+    limit, soak, gate = entry.get("limit"), entry.get("soak"), entry.get("gate") or {}
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"the limit of wave {name} is {limit!r}; it must be a whole number of 1 or more")
+    if soak is not None and not _is_number(soak):
+        raise ValueError(f"the soak of wave {name} is {soak!r}; it must be a number of seconds, 0 or more")
+    _check_gate(name, gate, soak)
+    return Wave(name, names, limit, None if soak is None else float(soak), dict(gate))
+
+
+def refusal_of(rules: Rules, *, canary: int, canary_asked: bool, scope_asked: bool, of_redeploys: bool) -> str:
+    """Why the rules make no sense together, as a phrase; empty if they do.
+
+    ``canary``: how many canaries there are. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were
+    given at all. ``of_redeploys``: whether the run makes redeploys.
+    """
+    if canary_asked and canary == 0:
+        return "canary is 0, which means no canary, but canary_hosts names some"
+    if canary_asked and not rules.canary_hosts:
+        return "none of the canary hosts is in this run"
+    if not rules.most and (scope_asked or rules.groups):
+        return "share_scope and share_by say how max_share is meant, which is not given"
+    if not of_redeploys and rules.order == "slowest_first":
+        return "order slowest_first looks at past redeploys, and this run makes none"
+    if not of_redeploys and rules.quarantine:
+        return "quarantine looks at past redeploys, and this run makes none"
+    return ""
+
+
+def _check_gate(name: str, gate: Any, soak: Any) -> None:
+    if not isinstance(gate, Mapping):
+        raise ValueError(f"the gate of wave {name} is {gate!r}; it must be a mapping")
+    unknown = sorted(str(key) for key in gate if key not in GATE_KEYS)
+    if unknown:
+        raise ValueError(f"the gate of wave {name} has {', '.join(unknown)}; there are {', '.join(GATE_KEYS)}")
+    for key, value in gate.items():
+        if key == "audit":
+            if not isinstance(value, bool):
+                raise ValueError(f"audit of wave {name} is {value!r}; it must be true or false")
+            if value and not soak:
+                raise ValueError(f"audit of wave {name} compares counters over a soak: give the wave a soak too")
+        elif not _is_number(value) or (key in ("min_healthy_share", "audit_max_difference") and value > 1):
+            raise ValueError(f"{key} of wave {name} is {value!r}; it must be a number that rollout_gate takes")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[list[Part], dict[str, str]]:
+    """The parts of a run, and the members that are left for a later one with the reason.
+
+    ``members``: all that can be read, in order of their names. Raises ValueError for a share that is none.
+    """
+    planned = _ordered([member for member in members if member.planned], rules, facts)
+    last = [member for member in planned if member.name in facts.failing]
+    busy = [member for member in planned if member.name in facts.busy and member.name not in facts.failing]
+    apart = {member.name for member in [*last, *busy]}
+    todo = [member for member in planned if member.name not in apart]
+    parts = []
+    if rules.canary_hosts:
+        parts.append(Part(CANARY, [member for member in todo if member.name in rules.canary_hosts]))
+        todo = [member for member in todo if member.name not in rules.canary_hosts]
+    for wave in rules.waves:
+        inside = [member for member in todo if member.name in wave.hosts]
+        parts.append(Part(wave.name, inside, limit=wave.limit, soak=wave.soak, settings=wave.settings))
+        todo = [member for member in todo if member.name not in wave.hosts]
+    parts.append(Part("the rest" if rules.waves else "", todo))
+    parts.append(Part(BUSY, busy))
+    parts += [Part(QUARANTINE, [member], limit=1) for member in last]
+    kept, left = _within_share([part for part in parts if part.members], members, rules)
+    return kept, left
+
+
+def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Member]:
+    if rules.order == "inventory":
+        position = {name: number for number, name in enumerate(facts.inventory)}
+        return sorted(members, key=lambda member: position.get(member.name, len(position)))
+    if rules.order == "sickest":
+        return sorted(members, key=lambda member: _HEALTH.get(normalise(facts.health.get(member.name)), 0))
+    if rules.order == "slowest_first":
+        everything = percentile([seconds for past in facts.past.values() for seconds in past], 50) or 0.0
+
+        def seconds_of(member: Member) -> float:
+            own = percentile(facts.past.get(id_key(member.instance_id), ()), 50)
+            return everything if own is None else own
+
+        return sorted(members, key=lambda member: -seconds_of(member))
+    if rules.order == "random":
+        # By the name and not by its place, so that an instance more or less moves none of the others.
+        return sorted(members, key=lambda member: hashlib.sha256(f"{rules.seed}:{member.name}".encode()).digest())
+    return list(members)
+
+
+def caps_of(members: Iterable[Member], rules: Rules) -> dict[str, int]:
+    """How many of each group the share is; nothing without a share."""
+    if not rules.most:
+        return {}
+    sizes = Counter(rules.groups.get(member.name, "") for member in members)
+    return {group: share_of(rules.most, size) for group, size in sizes.items()}
+
+
+def _within_share(parts: list[Part], members: Sequence[Member], rules: Rules) -> tuple[list[Part], dict[str, str]]:
+    """The parts with what may be taken in this run, and what may not."""
+    caps = caps_of(members, rules) if rules.scope == "run" else {}
+    if not caps:
+        return parts, {}
+    taken: Counter[str] = Counter()
+    left: dict[str, str] = {}
+    for part in parts:
+        candidates, part.members = part.members, []
+        for member in candidates:
+            group = rules.groups.get(member.name, "")
+            if taken[group] < caps[group]:
+                taken[group] += 1
+                part.members.append(member)
+                continue
+            left[member.name] = f"at most {caps[group]} of {group or 'the fleet'} in one run (max_share {rules.most})"
+    return [part for part in parts if part.members], left
+
+
+def newest_conversation(events: Iterable[Mapping[str, Any]]) -> float | None:
+    """When the newest audit event (E20) of a conversation happened, in epoch seconds; None without one."""
+    times = [parse_time(event.get("event_ts")) for event in events if event.get("conversation_id")]
+    return max((at for at in times if at is not None), default=None)
+
+
+def why_busy(events: Iterable[Mapping[str, Any]] | None, now: float, within: float) -> str:
+    """Why an instance counts as busy, or an empty text. ``events``: its newest audit events, None if unreadable.
+
+    ``within``: seconds since its newest conversation.
+    """
+    if events is None:
+        return "its audit cannot be read"
+    newest = newest_conversation(events)
+    if newest is None or now - newest >= within:
+        return ""
+    return f"its newest conversation was {duration(max(0.0, now - newest))} ago"
+
+
+def is_failing(history: Iterable[Mapping[str, Any]], rows: int) -> bool:
+    """Whether the newest ``rows`` targets of the history (E23) that are at their end all failed."""
+    ended = [row for row in newest_first(history) if target_is_terminal(row)][:rows]
+    return len(ended) == rows and all(target_status(row.get("status")) == "failed" for row in ended)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Looking at a hold, a file or an address, and waiting while a run is held."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.probe import ProbeError, status_of
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import HOLD, INCONCLUSIVE, Check
+
+# The options of a module that can be held. Times are in seconds.
+HOLD_OPTIONS: Spec = {
+    "hold": {"type": "str"},
+    "hold_timeout": {"type": "float", "default": 3600},
+    "hold_interval": {"type": "float", "default": 10},
+}
+# So many looks in a row that show nothing, before it is inconclusive.
+_MOST_UNKNOWN = 4
+_LONGEST_REASON = 120
+
+
+def check_hold_options(context: Context) -> None:
+    """Refuse a hold that is none. Blank is not given."""
+    params = context.params
+    params["hold"] = (params["hold"] or "").strip() or None
+    if params["hold"] is not None and (problem := hold.problem_of(params["hold"])):
+        context.fail(f"hold cannot be used: {problem}.")
+    if params["hold_timeout"] < 0:
+        context.fail(f"hold_timeout is {params['hold_timeout']}: it must be 0 or more.")
+    if not params["hold_interval"] > 0:
+        context.fail(f"hold_interval is {params['hold_interval']}: it must be above 0 seconds.")
+
+
+def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
+    """One look at the hold. ``settings``: ``validate_certs``, ``ca_path`` and ``request_timeout``, as of the API."""
+    if not hold.is_address(source):
+        return _of_file(source)
+    try:
+        status = status_of(
+            source,
+            validate_certs=settings["validate_certs"],
+            ca_path=settings["ca_path"],
+            timeout=settings["request_timeout"],
+        )
+    except ProbeError as failure:
+        return hold.Reading(None, f"{hold.shown(source)} did not answer: {failure}")
+    return hold.of_status(source, status)
+
+
+def look_at_hold(context: Context, *, wait: bool = True) -> Check:
+    """Whether the run is held. With ``wait`` the answer is never ``hold``: it is looked at again until it is lifted, or
+    ``hold_timeout`` seconds have gone by. What cannot be told is looked at four times."""
+    params, started, unknown = context.params, context.clock(), 0
+    while True:
+        reading = read_hold(params["hold"], params)
+        check = hold.judge(reading, waited=context.clock() - started, timeout=params["hold_timeout"])
+        if not wait and reading.held:
+            # Nobody has waited yet, so that no limit is reached.
+            return replace(hold.judge(reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
+        unknown = unknown + 1 if check.verdict == INCONCLUSIVE else 0
+        if check.verdict not in (HOLD, INCONCLUSIVE) or unknown >= _MOST_UNKNOWN:
+            return check
+        context.sleep(params["hold_interval"])
+
+
+def _of_file(path: str) -> hold.Reading:
+    """A file that is there holds. One that is missing in a folder that is missing too says nothing."""
+    # Not pathlib's, which raises for a user that is not there.
+    full = Path(os.path.expanduser(path))  # noqa: PTH111
+    try:
+        full.lstat()
+    except FileNotFoundError:
+        if full.parent.is_dir():
+            return hold.Reading(False, hold.shown(path))
+        return hold.Reading(None, f"the folder of {hold.shown(path)} does not exist")
+    except (OSError, ValueError) as problem:
+        said = getattr(problem, "strerror", None) or problem
+        return hold.Reading(None, f"{hold.shown(path)} cannot be looked for ({said})")
+    reason = _first_line(full)
+    return hold.Reading(True, hold.shown(path) + (f" ({reason})" if reason else ""))
+
+
+def _first_line(path: Path) -> str:
+    """What somebody wrote into the file, to say why; nothing if it is no ordinary file or cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return ""
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_REASON)
+    except OSError:
+        return ""
+    return " ".join(line.decode("utf-8", "replace").split())

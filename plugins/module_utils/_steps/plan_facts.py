@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the order of a plan depends on, of each instance: health (E16), history (E23), newest audit events (E20)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, failures, in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
+
+# Among so many audit events of an instance the newest conversation is looked for.
+_EVENTS = 100
+_HISTORY = 20
+_NAMED = 5
+
+
+def health_words(context: Context, instances: Mapping[str, str]) -> dict[str, str | None]:
+    """The stored health of each instance (E16) by name, None if it cannot be read. ``instances``: names to ids."""
+    answers = _each(context, instances, FleetClient.get_deep_health)
+    return {
+        name: str(answer.get("status")) if isinstance(answer, dict) else None
+        for name, answer in zip(instances, answers, strict=True)
+    }
+
+
+def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozenset[str]:
+    """The names of those whose last ``rows`` redeploys failed (E23). Fails the task if a history cannot be read."""
+    limit = max(rows, _HISTORY)
+    answers = _each(context, instances, partial(FleetClient.list_instance_rollouts, limit=limit))
+    unread = failures(list(instances), answers)
+    if unread:
+        context.fail(f"Who belongs into quarantine is not known, since {'; '.join(unread[:_NAMED])}")
+    return frozenset(name for name, history in zip(instances, answers, strict=True) if is_failing(history, rows))
+
+
+def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[str, str]:
+    """Why instances count as busy, by name: a conversation less than ``within`` seconds ago, or an audit that cannot be
+    read."""
+    answers = _each(context, instances, partial(FleetClient.list_audit_events, limit=_EVENTS))
+    now = context.client.server_time or time.time()
+    why = {
+        name: why_busy(answer if isinstance(answer, list) else None, now, within)
+        for name, answer in zip(instances, answers, strict=True)
+    }
+    return {name: reason for name, reason in why.items() if reason}
+
+
+def _each(context: Context, instances: Mapping[str, str], call: Callable[..., Any]) -> list[Any]:
+    """The answer of each call, in the order of ``instances``, or its ApiError. Raises a hopeless one."""
+    calls = [partial(call, instance_id=str(instance_id)) for instance_id in instances.values()]
+    answers = in_pool(context.client, calls, workers=context.params["workers"])
+    for answer in answers:
+        if isinstance(answer, ApiError) and answer.kind in HOPELESS:
+            raise answer
+    return answers

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The change of a run and the tasks of the user before and after it, by the real ansible-playbook and in the record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.collect.once import sync_once
+from console.record.read import evidence, operations, runs
+from console.settings.environment import Settings
+from tests.conftest import PlaybookRun
+from tests.simulator.running import running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+PLAYBOOK = "playbooks/rolling_redeploy.yml"
+QUICK = {"fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 1, "fleetops_change_pattern": r"CHG\d{7}"}
+# What a hook is told goes to a file, the second task fails if it is asked to.
+HOOK = """
+- name: Write what the hook is told
+  ansible.builtin.copy:
+    content: "{{{{ fleetops_hook | to_json }}}}"
+    dest: {told}
+    mode: "0600"
+
+- name: Ask the ticket system
+  ansible.builtin.assert:
+    that: {good}
+    fail_msg: The ticket system does not answer.
+"""
+
+
+def hook(folder: Path, name: str, *, good: bool) -> dict[str, str]:
+    path = folder / f"{name}.yml"
+    path.write_text("---" + HOOK.format(told=folder / f"{name}.json", good=str(good).lower()))
+    return {f"fleetops_{name}_tasks": str(path)}
+
+
+def told(folder: Path, name: str) -> dict[str, Any]:
+    """What the hook was told, once."""
+    path = folder / f"{name}.json"
+    found = json.loads(path.read_text())
+    path.unlink()
+    return found
+
+
+def report_of(run: PlaybookRun) -> dict[str, Any]:
+    ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
+    return ends[-1]["artifact_data"]["fleetops_report"]
+
+
+def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_playbook: Run, tmp_path: Path) -> None:
+    with running_simulator(instances=3, speed=40.0) as sim:
+        # Without a change that the pattern takes nothing is planned, and no task of the user runs.
+        tasks = hook(tmp_path, "before", good=False) | hook(tmp_path, "after", good=False)
+        refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks, "fleetops_change": "CHG31337"})
+        assert refused.rc == 2 and sim.writes() == [], refused.output
+        assert "fleetops_change is 'CHG31337', which does not match" in refused.output
+        assert report_of(refused)["change"] == "CHG31337"
+        assert not (tmp_path / "before.json").exists() and not (tmp_path / "after.json").exists()
+
+        # A before task that fails refuses the run; the after tasks are told so, and a failure of theirs only warns.
+        change = {**QUICK, **tasks, "fleetops_change": "CHG0031337"}
+        before_failed = run_playbook(sim, PLAYBOOK, e=change)
+        assert before_failed.rc == 2 and sim.writes() == [], before_failed.output
+        said = (
+            "The tasks of fleetops_before_tasks failed, so no instance was changed. The ticket system does not answer."
+        )
+        assert report_of(before_failed)["reasons"] == [said]
+        assert "Warning: The tasks of fleetops_after_tasks failed. The ticket system" in before_failed.stdout
+        asked = told(tmp_path, "before")
+        assert asked["change"] == "CHG0031337" and len(asked["planned"]) == 3 and asked["plan_hash"]
+        assert told(tmp_path, "after")["report"]["verdict"] == "fail"
+        assert {name for name, row in before_failed.recap.items() if row["failed"]} == {"localhost"}
+
+        # Check mode runs neither of them.
+        checked = run_playbook(sim, PLAYBOOK, "--check", e=change)
+        assert checked.rc == 0 and "Change: CHG0031337" in checked.stdout, checked.output
+        assert not (tmp_path / "before.json").exists() and not (tmp_path / "after.json").exists()
+
+        change |= hook(tmp_path, "before", good=True)
+        done = run_playbook(sim, PLAYBOOK, e=change)
+        assert done.rc == 0 and len(sim.writes()) == 3, done.output
+        assert "The ticket system does not answer" in report_of(done)["after_problem"]
+        after = told(tmp_path, "after")
+        assert after["report"]["counts"]["updated"] == 3 and after["report"]["change"] == "CHG0031337"
+        assert "Change: CHG0031337" in after["text"]
+
+    database = tmp_path / "record.db"
+    assert sync_once(Settings(database=database, spool_dir=done.spool), connection=None).problems == []
+    frame, total = runs.runs(database, search="chg0031337")
+    assert total == 3 and set(frame["change"]) == {"CHG0031337"}
+    run_id = frame["run_id"].iloc[0]
+    assert [row["document"].get("change") for row in evidence.evidence(database, run_id) if row["kind"] != "gate"] == [
+        "CHG0031337"
+    ] * 2
+    assert (runs.run(database, run_id) or {})["change"] == "CHG0031337"
+    wanted = operations.OperationFilter(text="CHG0031337")
+    assert operations.operations(database, 0.0, wanted)[1] == 3
+    assert runs.runs(database, search="CHG31337")[1] == 1 and runs.runs(database, search="CHG9")[1] == 0

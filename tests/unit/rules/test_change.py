@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The change under which a run is made: what a pattern lets through, and what is said of the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
+
+PATTERN = r"CHG\d{7}"
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern", "said"),
+    [
+        ("", "", ""),
+        ("anything at all", "", ""),
+        ("CHG0031337", PATTERN, ""),
+        (" CHG0031337\n", PATTERN, ""),
+        ("chg0031337", f"(?i){PATTERN}", ""),
+        ("", PATTERN, rf"No change is named, and this fleet demands one that matches {PATTERN}"),
+        ("  ", PATTERN, "No change is named"),
+        ("CHG003133", PATTERN, rf"fleetops_change is 'CHG003133', which does not match {PATTERN}"),
+        ("see CHG0031337", PATTERN, "does not match"),
+        ("CHG0031337, CHG0031338", PATTERN, "does not match"),
+        ("CHG0031337", "CHG[", "fleetops_change_pattern is 'CHG[', which is no regular expression"),
+        ("CHG0031337\nCHG0031338", "", "more than one line"),
+    ],
+)
+def test_a_change_is_taken_as_a_whole_or_refused_with_the_pattern(change: str, pattern: str, said: str) -> None:
+    problem = change_problem(change, pattern)
+    assert (said in problem) if said else problem == ""
+    assert not problem or problem.endswith(" Nothing was done.")

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a hold is, what a look at it says, and when a run stalls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold, stall
+
+URL = "https://monitor.example/hold?token=s3cret"
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("/run/fleetops/hold", ""),
+        ("~/hold", ""),
+        (URL, ""),
+        ("HTTP://monitor/hold", ""),
+        ("hold", "neither an absolute path"),
+        ("ftp://monitor/hold", "neither an absolute path"),
+        ("http://", "names no host"),
+        ("http://host:port/", "no address"),
+        ("https://ann:pw@monitor.example/hold", "must not hold a user name or a password"),
+    ],
+)
+def test_what_can_be_a_hold(source: str, problem: str) -> None:
+    said = hold.problem_of(source)
+    assert problem in said and bool(said) == bool(problem)
+    assert "pw" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "held"), [(200, True), (404, False), (204, None), (301, None), (401, None), (410, None), (500, None)]
+)
+def test_what_a_status_says(status: int, held: bool | None) -> None:
+    reading = hold.of_status(URL, status)
+    assert reading.held is held
+    assert "https://monitor.example/hold" in reading.said and "s3cret" not in reading.said
+
+
+@pytest.mark.parametrize(
+    ("held", "waited", "verdict", "said"),
+    [
+        (False, 0, "pass", "not held (the file /x)"),
+        (True, 0, "hold", "The run is held by the file /x. Nothing is started while it is, for 2 min at most."),
+        (True, 119, "hold", "held by"),
+        (True, 120, "fail", "held for 2 min by the file /x, and it waits for 2 min at most."),
+        (None, 0, "inconclusive", "cannot be told: the file /x"),
+    ],
+)
+def test_what_a_look_at_the_hold_says(held: bool | None, waited: float, verdict: str, said: str) -> None:
+    check = hold.judge(hold.Reading(held, "the file /x"), waited=waited, timeout=120)
+    assert check.verdict == verdict
+    assert said in check.reason
+
+
+def row(made: str, *, ended: str | None = None, number: str = "r1", **more: Any) -> dict[str, Any]:
+    going = {"in_progress_targets": 0 if ended else 1, "queued_targets": 0}
+    status = "completed" if ended else "in_progress"
+    times = {"created_at": f"2026-11-24T{made}Z", "completed_at": ended and f"2026-11-24T{ended}Z"}
+    return {"id": number, "status": status, **going, **times, **more}
+
+
+NOON = 1_795_521_600.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict", "since"),
+    [
+        ([], "pass", None),
+        ([row("11:00:00", ended="11:01:00")], "pass", None),
+        ([row("11:55:00")], "pass", None),
+        ([row("11:49:59")], "fail", "11:49"),
+        # Something ended since the oldest one began.
+        ([row("11:00:00"), row("11:50:00", ended="11:51:00", number="r2")], "pass", None),
+        ([row("11:00:00"), row("11:40:00", ended="11:41:00", number="r2")], "fail", "11:41"),
+        # An end long before the oldest one that is in flight says nothing about it.
+        ([row("11:55:00"), row("09:00:00", ended="09:01:00", number="r2")], "pass", None),
+        ([row("never", created_at="soon")], "pass", None),
+        # A paused rollout with nothing but queued targets is not in flight.
+        ([row("11:00:00", status="paused", in_progress_targets=0, queued_targets=3)], "pass", None),
+    ],
+)
+def test_a_stall(rows: list[dict[str, Any]], verdict: str, since: str | None) -> None:
+    check = stall.judge(rows, NOON, timeout=600)
+    assert check.verdict == verdict, check.reason
+    if since is not None:
+        assert f"Nothing has ended since 2026-11-24 {since} UTC" in check.reason
+        assert check.facts["rollouts"] == ["r1"]
+
+
+def test_the_instances_in_flight_are_named_by_host_or_by_id() -> None:
+    rows = [
+        {"instance_hostname": "agent-001", "instance_id": "1", "status": "in_progress"},
+        {"instance_hostname": None, "instance_id": "2", "status": "queued"},
+        {"instance_hostname": "agent-003", "instance_id": "3", "status": "succeeded"},
+        "no row",
+    ]
+    assert stall.instances_in_flight([{"timeline": rows}, {"timeline": None}]) == ["agent-001", "2"]
