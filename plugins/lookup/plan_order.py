@@ -15,8 +15,8 @@ short_description: The hosts of the patterns that order a plan
 description:
   - Turns the patterns of C(fleetops_canary_hosts), C(fleetops_waves) and C(fleetops_share_by) into names of hosts of
     the play, as M(fleetops.agents.rollout_plan) takes them. The server is not asked.
-  - A pattern that matches no host of the inventory is a problem, which the result names. A pattern that matches hosts
-    of the inventory, but none of the play, is not.
+  - A pattern that matches no host of the inventory is a problem, which the result names. A pattern of a wave that
+    matches hosts of the inventory, but none of the play, is not.
 options:
   canary_hosts:
     description: A hosts pattern.
@@ -87,6 +87,8 @@ class LookupModule(LookupBase):
             canary, share_by = self.get_option("canary_hosts"), self.get_option("share_by")
             if not is_blank(canary):
                 found["canary_hosts"] = self._hosts("canary_hosts", canary)
+                if not found["canary_hosts"]:
+                    raise ValueError(f"canary_hosts is {canary!r}, and none of these hosts is in this run")
             found["waves"] = [
                 {
                     "name": wave.name,

@@ -103,6 +103,27 @@ options:
       V(inconclusive).
     type: float
     default: 10
+  metric_checks:
+    description:
+      - Queries of Prometheus, and what each value that they give must be, as a list of mappings or its JSON text. They
+        are asked after the soak.
+      - C(query) is PromQL. C(must_be) is V(<), V(<=), V(>), V(>=), V(==) or V(!=) with a number, such as V(< 0.01).
+      - C(for) is for how many seconds until now that must have held. Without it, the newest value is judged alone.
+      - C(name) stands in the reasons instead of the query.
+      - The verdict is V(fail) if a value of any series is otherwise, or if the query is wrong, and V(inconclusive) if
+        there is no data, the data does not reach back so far, or the server does not answer three times.
+    type: raw
+  metric_url:
+    description: The address of Prometheus, below which C(/api/v1) is. Needed with O(metric_checks).
+    type: str
+  metric_token:
+    description: A bearer token for O(metric_url). By default, that of the environment variable
+      E(FLEETOPS_METRIC_TOKEN). The API's key is never sent there.
+    type: str
+  metric_timeout:
+    description: Seconds within which Prometheus must have answered a query.
+    type: float
+    default: 10
   stall_timeout:
     description:
       - The verdict is V(fail) if redeploys are in flight and none has ended for this many seconds. V(0) for no check.
@@ -213,6 +234,18 @@ EXAMPLES = r"""
   run_once: true
   register: gate
 
+- name: Start nothing while more than one in a hundred calls has failed over the last ten minutes
+  fleetops.agents.rollout_gate:
+    next_batch: "{{ next_batch }}"
+    metric_url: https://prometheus.example.com
+    metric_checks:
+      - name: share of failed calls
+        query: sum(rate(agent_calls_total{outcome="error"}[5m])) / sum(rate(agent_calls_total[5m]))
+        must_be: "< 0.01"
+        for: 600
+  run_once: true
+  register: gate
+
 - name: Let the last batch soak for five minutes and compare it with the instances that still run the old version
   fleetops.agents.rollout_gate:
     next_batch: "{{ next_batch }}"
@@ -286,6 +319,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import
     check_hold_options,
     look_at_hold,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics import (
+    METRIC_OPTIONS,
+    judge_metrics,
+    metric_checks,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 
 # These befall every call: the run cannot go on, and says so by failing.
@@ -309,12 +347,15 @@ def run(context: Context) -> None:
     checks = _checks(context)
     if gate.worst(checks) == gate.PASS:
         checks += _soak_and_audit(context)
+    if gate.worst(checks) == gate.PASS:
+        checks += judge_metrics(context)
     if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
         asked = context.clock()
         held = _hold(context)
         if held.verdict == gate.PASS and context.clock() > asked:
             # What was true before the hold may not be true after it.
-            checks = _checks(context) + [check for check in checks if check.name in ("soak", "audit")]
+            soaked = [check for check in checks if check.name in ("soak", "audit")]
+            checks = _checks(context) + soaked + judge_metrics(context)
         checks.append(held)
     verdict = gate.worst(checks)
     context.result.update(
@@ -335,6 +376,7 @@ def _check_options(context: Context) -> None:
         if not 0 <= params[name] <= 1:
             context.fail(f"{name} is {params[name]}: it must be from 0 to 1.")
     check_hold_options(context)
+    metric_checks(context)
     for name in _NOT_NEGATIVE:
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
@@ -540,6 +582,7 @@ OPERATION = Operation(
         "override_reason": {"type": "str"},
         "freezes": {"type": "raw"},
         **HOLD_OPTIONS,
+        **METRIC_OPTIONS,
         "hold_wait": {"type": "bool", "default": True},
         "stall_timeout": {"type": "float", "default": 0},
         "bundles": {"type": "dict", "default": {}},

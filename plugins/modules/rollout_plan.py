@@ -348,9 +348,9 @@ _LEAST = {"canary": 0, "batch_max": 1, "percent": 1, "history": 0, "workers": 1,
 def run(context: Context) -> None:
     params = context.params
     _check(context)
-    rules = _rules(context)
     if params["change"]:
         context.result["change"] = params["change"]
+    rules = _rules(context)
     policy = context.client.get_fleet_update_policy()
     # Without a Date header the local clock has to do.
     now = context.client.server_time or time.time()
@@ -486,14 +486,14 @@ def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping
 
 def _members(context: Context) -> tuple[list[Member], list[str]]:
     """Each instance with its versions, in order of names, and the names of those that are gone."""
+    instances = {str(name): str(instance_id) for name, instance_id in context.params["instances"].items()}
     if context.params["state"] == "checked":
-        named = sorted((str(name), str(instance_id)) for name, instance_id in context.params["instances"].items())
-        return [Member(name, instance_id, None, None, True, "checked") for name, instance_id in named], []
-    answers, gone = read_updates(context, context.params["instances"], refusal="There is no plan")
+        return [Member(name, i, None, None, True, "checked") for name, i in sorted(instances.items())], []
+    answers, gone = read_updates(context, instances, refusal="There is no plan")
     members = [
         member_of(
             name,
-            str(context.params["instances"][name]),
+            instances[name],
             answer,
             redeploy_all=context.params["state"] == "redeployed",
             any_component=context.params["state"] == "updates",

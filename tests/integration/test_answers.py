@@ -205,6 +205,12 @@ def test_a_reason_is_recorded_as_it_was_written(simulator: Simulator, run_playbo
     ("playbook", "variable", "answer", "words"),
     [
         ("rolling_redeploy", "fleetops_canary", "abc", "fleetops_canary is 'abc': it must be a whole number."),
+        (
+            "rolling_redeploy",
+            "fleetops_state",
+            "checked",
+            "fleetops_state is checked: it must be latest or redeployed.",
+        ),
         ("power_cycle", "fleetops_growth", "quick", "quick"),
         ("power_cycle", "fleetops_batch_max", "none", "argument 'batch_max' is of type"),
         ("power_cycle", "fleetops_batch_max", "0", "batch_max is 0: it must be 1 or more."),

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from console.collect.once import sync_once
+from console.record.read import runs
+from console.settings.environment import Settings
 from tests.conftest import PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 
@@ -36,12 +39,19 @@ def sent(sim: Simulator) -> list[str]:
 
 
 def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Simulator, run_playbook: Run) -> None:
+    pattern = {**QUICK, "fleetops_change_pattern": r"CHG\d+"}
+    refused = run_playbook(simulator, ROLLOUT, "--check", e=pattern)
+    assert refused.rc == 2 and "No change is named" in refused.output, refused.output
     foretold = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
     assert foretold.rc == 0 and foretold.total("changed") == 1, foretold.output
     assert simulator.writes() == []
-    run = run_playbook(simulator, ROLLOUT, e=QUICK)
+    run = run_playbook(simulator, ROLLOUT, e={**pattern, "fleetops_change": "CHG42"})
     assert run.rc == 0, run.output
     assert sent(simulator) == ["start_fleet_rollout"]
+    database = run.spool.parent / "record.db"
+    assert sync_once(Settings(database=database, spool_dir=run.spool), connection=None).problems == []
+    frame, total = runs.runs(database, search="chg42")
+    assert total == 1 and frame["change"].tolist() == ["CHG42"]
     assert artifact(run, "fleetops_report")["rollout"]["succeeded_targets"] == 6
     assert {row["runtime"] for row in simulator.state()["instances"]} == {simulator.state()["newest_runtime"]}
 

@@ -22,6 +22,7 @@ from tests.simulator.running import Simulator, running_simulator
 pytestmark = pytest.mark.playbook
 
 Run = Callable[..., PlaybookRun]
+POWER_CYCLE = "playbooks/power_cycle.yml"
 WAVES = ["internal", {"hosts": "eu", "limit": 1, "gate": {"max_failed": 0}}]
 RULES = {
     **QUICK,
@@ -56,10 +57,10 @@ def planned(run: PlaybookRun) -> list[list[str]]:
     ]
 
 
-def redeployed(sim: Simulator, sizes: list[int]) -> list[list[str]]:
+def redeployed(sim: Simulator, sizes: list[int], call: str = "/redeploy") -> list[list[str]]:
     """The redeploys of the journal in their order, cut into batches of these sizes, each sorted."""
     names = {row["id"]: row["hostname"].partition(".")[0] for row in sim.state()["instances"]}
-    sent = [names[row["path"].split("/")[3]] for row in sim.writes() if row["path"].endswith("/redeploy")]
+    sent = [names[row["path"].split("/")[3]] for row in sim.writes() if row["path"].endswith(call)]
     found = []
     for size in sizes:
         found.append(sorted(sent[:size]))
@@ -129,3 +130,30 @@ def test_the_plan_in_check_mode_is_what_the_journal_shows_of_the_run(run_playboo
         assert redeployed(sim, [1, 2, 1]) == [hosts(8), hosts(4, 7), hosts(3)]
         left = report_of(halved)
         assert (left["not_touched"], sorted(left["left_out"])) == (hosts(1, 2, 5, 6), hosts(1, 2, 5, 6))
+
+
+def test_restarts_take_the_same_order_and_refuse_what_looks_at_redeploys(run_playbook: Run) -> None:
+    with running_simulator(instances=6, speed=40.0) as sim:
+        policy(sim, max_parallel_rollouts=2)
+        rules = {
+            "fleetops_only_if_unhealthy": False,
+            "fleetops_min_uptime": 0,
+            "fleetops_wait_interval": 0.2,
+            "fleetops_canary_hosts": "agent-003*",
+            "fleetops_max_share": "70%",
+        }
+        refused = run_playbook(sim, POWER_CYCLE, e={**rules, "fleetops_order": "slowest_first"})
+        assert refused.rc == 2, refused.output
+        assert report_of(refused)["reasons"] == [
+            "There is no plan: order slowest_first looks at past redeploys, and this run makes none."
+        ]
+        checked = run_playbook(sim, POWER_CYCLE, "--check", e=rules)
+        assert checked.rc == 0, checked.output
+        assert sim.writes() == []
+        plan = planned(checked)
+        assert plan == [hosts(3), hosts(1, 2), hosts(4)]
+        real = run_playbook(sim, POWER_CYCLE, e={**rules, "fleetops_plan_hash": plan_hash(checked)})
+        assert real.rc == 0, real.output
+        assert redeployed(sim, [1, 2, 1], "/power-cycle") == plan
+        found = report_of(real)
+        assert (found["updated"], found["not_touched"]) == (hosts(1, 2, 3, 4), hosts(5, 6))

@@ -11,15 +11,18 @@ from typing import Any
 
 from console.record.read.frames import dicts, reading
 
-# The change (a ticket) under which a run was made, as its plan or its report names it: of the row r of runs, and the
-# runs whose change is like a text (:like).
-CHANGE_OF_RUN = """(
+# The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
+# (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
+_OF_ARTIFACTS = """CASE WHEN r.playbook LIKE '%fleet_rollout%' AND json_valid(r.stats_json)
+  THEN nullif(json_extract(r.stats_json, '$.fleetops_report.change'), '') END"""
+CHANGE_OF_RUN = f"""coalesce((
   SELECT json_extract(e.document_json, '$.change') FROM run_evidence e
   WHERE e.run_id = r.run_id AND e.kind IN ('plan', 'report') AND json_extract(e.document_json, '$.change') <> ''
-  ORDER BY e.counter LIMIT 1)"""
-RUNS_OF_CHANGE = """(
+  ORDER BY e.counter LIMIT 1), {_OF_ARTIFACTS})"""  # noqa: S608 - the text above
+RUNS_OF_CHANGE = f"""(
   SELECT e.run_id FROM run_evidence e WHERE e.kind IN ('plan', 'report')
-  AND json_extract(e.document_json, '$.change') LIKE :like ESCAPE '\\')"""
+  AND json_extract(e.document_json, '$.change') LIKE :like ESCAPE '\\'
+  UNION SELECT r.run_id FROM runs r WHERE {_OF_ARTIFACTS} LIKE :like ESCAPE '\\')"""  # noqa: S608 - the text above
 
 
 def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:

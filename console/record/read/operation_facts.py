@@ -169,8 +169,9 @@ def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, wh
     targets: list[Target] = []
     if whole:
         targets = targets_of_rollout(conn, rollout["tenant"], rollout["rollout_id"])
-    name = rollout_name(rollout["scope"])
-    return Facts(kind=ROLLOUT, name=name, status=rollout["status"], rollout=rollout, targets=targets)
+    return Facts(
+        kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout, targets=targets
+    )
 
 
 def facts_of_act(act: Mapping[str, Any]) -> Facts:

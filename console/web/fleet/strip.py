@@ -22,7 +22,7 @@ def strip(fleet: Fleet, now: float, name: str = "", short: bool = False) -> Mark
 
     short: without what happened, for a page that shows a list below.
     """
-    title = Markup("<h3>{} {}</h3>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
+    title = Markup("<h2>{} {}</h2>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
     if not short:
         cells += [_in_flight(fleet), _window(fleet, now), _last_day(fleet)]

@@ -28,7 +28,7 @@ def show(known: dict[str, Any]) -> None:
     """The section, with the period in the address; without one the last days."""
     head = lists.row()
     with head:
-        st.subheader("What happened", width="content")
+        st.header("What happened", width="content")
     since, until = period.chosen("happened")
     now = viewer.clock() // 60 * 60
     first = now - DAYS * 86400.0 if since is None else since

@@ -92,7 +92,7 @@ def header(known: dict[str, Any]) -> None:
 def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
     """The heading of a list, with the menu Share if the list is not empty."""
     with lists.row():
-        st.subheader(title, width="content")
+        st.header(title, width="content")
         if total:
             share(of, total, fetch)
 
@@ -105,7 +105,7 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
     st.text(f"{sentence} {how}")
     # Quoted, because the id comes from the server and the line is pasted into a shell.
     words = [frames.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
-    st.code(" ".join(words), language="bash")
+    lists.shell(" ".join(words))
 
 
 def as_of(known: dict[str, Any], kind: str) -> str:
@@ -114,7 +114,7 @@ def as_of(known: dict[str, Any], kind: str) -> str:
 
 
 def health(known: dict[str, Any]) -> None:
-    st.subheader("Health")
+    st.header("Health")
     if not known["health_at"] and not known["health"]:
         to_read(
             "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
@@ -171,7 +171,7 @@ def deploys(known: dict[str, Any]) -> None:
 def actions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
-        st.subheader("Actions")
+        st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
     found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
@@ -189,7 +189,7 @@ def actions(known: dict[str, Any]) -> None:
 
 
 def audit(known: dict[str, Any]) -> None:
-    st.subheader("Audit")
+    st.header("Audit")
     key = known["tenant"], known["instance_id"]
     counts = cached.ask(audit_queries.audit_counts, "source", known["instance_id"])
     if not len(counts):
@@ -223,7 +223,7 @@ def audit(known: dict[str, Any]) -> None:
 
 
 def versions(known: dict[str, Any]) -> None:
-    st.subheader("Versions")
+    st.header("Versions")
     if not known["updates_at"]:
         to_read("Its versions were never read.", "This command reads them:", known, "--updates")
         return

@@ -68,7 +68,7 @@ def unread(tally: dict[str, int]) -> None:
     if flags and not cached.is_copy():
         with st.expander("Some data was not read for every instance", icon=":material/info:"):
             st.text("Each of these costs one API call per instance, so a sync reads them only on request:")
-            st.code(f"{frames.SYNC} {' '.join(flags)}", language="bash")
+            lists.shell(f"{frames.SYNC} {' '.join(flags)}")
 
 
 def filters() -> instances.InstanceFilter:

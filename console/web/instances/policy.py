@@ -50,7 +50,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def window(state: policy_queries.WindowNow, now: float) -> None:
-    st.subheader("Maintenance window")
+    st.header("Maintenance window")
     with lists.row():
         status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         lists.line(state.sentence)
@@ -69,7 +69,7 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
 
 
 def limits(policy: dict[str, Any]) -> None:
-    st.subheader("Limits and defaults")
+    st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
     lists.metrics(
         [("Most at once", "unknown" if most is None else f"{most:,}")]
@@ -87,7 +87,7 @@ def changes(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.policy_changes, tenant)
     with lists.row():
-        st.subheader("Changes seen", width="content")
+        st.header("Changes seen", width="content")
         export_menu.share(
             "policy-changes", len(found), lambda path, most: policy_queries.policy_changes(path, tenant).head(most)
         )
@@ -102,7 +102,7 @@ def overrides(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.outside_window, tenant)
     with lists.row():
-        st.subheader("Outside the window", width="content")
+        st.header("Outside the window", width="content")
         export_menu.share(
             "outside-window",
             len(found),

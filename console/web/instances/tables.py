@@ -56,8 +56,13 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
         viewer.when(deployed),
         "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
-        (row["current_bundle"] or "").removeprefix("sha256:")[:12],
+        _cut((row["current_bundle"] or "").removeprefix("sha256:")),
     )
+
+
+def _cut(digest: str) -> str:
+    """Enough of a digest to tell it from others."""
+    return f"{digest[:12]}…" if len(digest) > 12 else digest
 
 
 def waiting(components_json: str | None) -> list[str]:

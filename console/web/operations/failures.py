@@ -83,7 +83,7 @@ def chosen(found: pd.DataFrame) -> None:
     if not len(hosts):
         st.text("No failure with the message of this link is recorded.")
         return
-    st.subheader("Instances with this failure")
+    st.header("Instances with this failure")
     if len(known):
         st.code(known.iloc[0], language=None, wrap_lines=True)
     with lists.row():

@@ -43,7 +43,7 @@ def show(found: Operation) -> None:
     row, frame = found.row, found.instances
     if not len(frame):
         return
-    st.subheader("Instances")
+    st.header("Instances")
     present = [one for one in CATEGORIES if (frame["category"] == one).any()]
     names = {word(one, row["name"]): one for one in present}
     if "outcome" in st.query_params and st.query_params["outcome"] in present:

@@ -99,10 +99,10 @@ def following(found: queries.Operation) -> None:
     counted = {category: int(row[category] or 0) for category in words.CATEGORIES}
     bad = found.instances["host"][found.instances["category"].isin(words.PROBLEMS)].tolist()
     step = next_step(row["name"], row["verdict"], counted, bad, str(found.plan.get("hash") or ""))
-    st.subheader("Next")
+    st.header("Next")
     st.text(step.sentence)
     if step.command:
-        st.code(step.command, language="bash", wrap_lines=True)
+        lists.shell(step.command)
         st.caption("Add your inventory and your variables: the run log keeps no arguments.")
 
 

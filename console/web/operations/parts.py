@@ -35,7 +35,7 @@ def failures(found: Operation) -> None:
     """Each failure once: its message, the instances, and whether an earlier operation had it."""
     if not len(found.failures):
         return
-    st.subheader("What failed")
+    st.header("What failed")
     listed = lists.records(found.failures)
     for failure in listed[:FAILURES_SHOWN]:
         count = len(failure["hosts"])
@@ -64,7 +64,7 @@ def gates(found: Operation) -> None:
     """The gates with their figures, the one that stopped the run last."""
     if not len(found.gates):
         return
-    st.subheader("Gates")
+    st.header("Gates")
     listed = lists.records(found.gates)
     hidden = max(len(listed) - GATES_SHOWN, 0)
     if hidden:
@@ -89,7 +89,7 @@ def gate_marks(found: Operation) -> Iterator[Mark]:
 def plan_and_result(found: Operation) -> None:
     """What was planned, beside what came of it."""
     plan, row = found.plan, found.row
-    st.subheader("Plan and result")
+    st.header("Plan and result")
     batches = plan.get("batches")
     planned = _text(plan.get("planned"))
     of_batches = f" in {_text(batches)} batches" if batches else ""

@@ -52,7 +52,7 @@ def running(now: float) -> None:
     found = cached.ask(operation_list.running, now)
     if not len(found):
         return
-    st.subheader("Running now")
+    st.header("Running now")
     for row in lists.records(found.head(RUNNING_SHOWN)):
         one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
@@ -96,7 +96,7 @@ def needs_attention(now: float) -> None:
     found = cached.ask(attention_queries.attention, now // 60 * 60)
     entries = lists.records(found)
     with lists.row():
-        st.subheader("Needs attention", width="content")
+        st.header("Needs attention", width="content")
         if entries:
             st.caption(f"{len(entries)} cause{'s' if len(entries) > 1 else ''}", width="content")
             export_menu.share("attention", len(entries), attention.rows_to_export(now // 60 * 60))
@@ -104,7 +104,7 @@ def needs_attention(now: float) -> None:
 
 
 def operations(newest: pd.DataFrame, total: int) -> None:
-    st.subheader("Operations")
+    st.header("Operations")
     if not total:
         st.text("No playbook run and no rollout is recorded yet.")
         return

@@ -68,9 +68,9 @@ def body() -> None:
         else:
             copy(kept)
         retention(kept)
-        st.subheader("Monitoring")
+        st.header("Monitoring")
         st.text("Prints one line for each check and exits with 0, 1 or 2. To run it from cron or a timer:")
-        st.code(command("check"), language="bash")
+        lists.shell(command("check"))
 
 
 def unread(waiting: Backlog) -> str:
@@ -91,7 +91,7 @@ def command(words: str) -> str:
 
 def sources(found: pd.DataFrame) -> None:
     with lists.row():
-        st.subheader("Data as of", width="content")
+        st.header("Data as of", width="content")
         export_menu.share("sources", len(found), lambda path, most: record_health.sources(path).head(most))
     frame = found.assign(
         name=[SOURCES.get(source, source) for source in found["source"]],
@@ -119,7 +119,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     """The table of tenants, if there are several or one is retired."""
     if len(fresh.looks) < 2 and not fresh.retired:
         return
-    st.subheader("Tenants")
+    st.header("Tenants")
     stale = fresh.stale(viewer.clock())
     frame = pd.DataFrame(
         {
@@ -140,12 +140,12 @@ def tenants(fresh: freshness.Freshness) -> None:
     columns.show(frame, listed, "Tenants of the record")
     if stale and not cached.is_copy():
         st.text("A tenant that is no longer read can be retired: its data stays, and it no longer counts as stale:")
-        st.code(command(f"retire {shlex.quote(stale[0].tenant)}"), language="bash")
+        lists.shell(command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
     found, total = lists.paged("troubles", lambda n: cached.ask(record_health.source_troubles, n), frames.LIST_PAGE)
-    st.subheader("Missing")
+    st.header("Missing")
     if not total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
@@ -180,11 +180,11 @@ def troubles() -> None:
     lists.pager("troubles", total, frames.LIST_PAGE)
     if not cached.is_copy():
         st.text("The next sync tries again. To close a gap in the audit events, read further back:")
-        st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
+        lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
 
 
 def spools(waiting: Backlog) -> None:
-    st.subheader("Run logs")
+    st.header("Run logs")
     if waiting.problem:
         st.text(f"{waiting.problem} A copied database can be reviewed without it.")
     elif not waiting.files:
@@ -194,7 +194,7 @@ def spools(waiting: Backlog) -> None:
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().spool_dir, times.size(waiting.unread)
         st.text(f"{unread} of {files} in {folder} are not loaded yet{since}.")
-        st.code(command("sync --no-api"), language="bash")
+        lists.shell(command("sync --no-api"))
 
 
 def sizes() -> None:
@@ -202,7 +202,7 @@ def sizes() -> None:
     found = found[found["rows"] > 0]
     if not len(found):
         return
-    st.subheader("Size by table")
+    st.header("Size by table")
     most = float(found["bytes"].max())
     listed = {
         "table": columns.text("table", 220),
@@ -215,7 +215,7 @@ def sizes() -> None:
 
 
 def backup(kept: record_health.LastMaintenance) -> None:
-    st.subheader("Backup")
+    st.header("Backup")
     if kept.backup_at is None:
         st.text("This database was never backed up.")
     else:
@@ -227,21 +227,21 @@ def backup(kept: record_health.LastMaintenance) -> None:
         )
     st.text("A backup is one file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
-    st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
+    lists.shell(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}")
 
 
 def copy(kept: record_health.LastMaintenance) -> None:
-    st.subheader("A copy for review")
+    st.header("A copy for review")
     lists.line(
         f"made {viewer.moment(kept.copied_at)} ({viewer.ago(kept.copied_at or 0)})",
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
     )
     st.text("Nothing is synced into a copy. To turn it into a database that is synced:")
-    st.code(command("migrate --adopt"), language="bash")
+    lists.shell(command("migrate --adopt"))
 
 
 def retention(kept: record_health.LastMaintenance) -> None:
-    st.subheader("Retention")
+    st.header("Retention")
     usual = Retention()
     st.text(
         f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
@@ -261,7 +261,7 @@ def retention(kept: record_health.LastMaintenance) -> None:
         "rows": columns.count("rows", 110),
     }
     columns.show(found, listed, "Rows that prune would remove")
-    st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
+    lists.shell(f"{command('prune --dry-run')}\n{command('prune --yes')}")
 
 
 st.title("Record health")

@@ -98,7 +98,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
 
 
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
-    st.subheader("Targets")
+    st.header("Targets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")

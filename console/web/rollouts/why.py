@@ -43,7 +43,7 @@ def show(rollout: dict[str, Any], now: float) -> None:
     """The section "Why"."""
     st.space("xsmall")
     with lists.row():
-        st.subheader("Why", width="content")
+        st.header("Why", width="content")
         chosen = st.segmented_control(
             "Why",
             [FAILURES, TIME, AROUND],

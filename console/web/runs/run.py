@@ -53,7 +53,7 @@ def body() -> None:
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
         if len(batches):
-            st.subheader("Batches")
+            st.header("Batches")
             tables.batches(batches)
         details(batches)
         same_time.show(run, viewer.clock() // 60 * 60)
@@ -111,7 +111,7 @@ def failures(run: dict[str, Any]) -> None:
     """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failures, ID)
     if len(bad):
-        st.subheader("What failed")
+        st.header("What failed")
     for failure in lists.records(bad.head(5)):
         with st.container(border=True):
             with lists.row():
@@ -123,7 +123,7 @@ def failures(run: dict[str, Any]) -> None:
     unfinished = in_flight(run)
     if unfinished is None:
         return
-    st.subheader(UNFINISHED[run["status"]])
+    st.header(UNFINISHED[run["status"]])
     if run["status"] != "running":
         st.caption("The result of these tasks is unknown: what they started may have continued.")
     for row in lists.records(unfinished.head(UNFINISHED_MOST)):
@@ -152,7 +152,7 @@ def details(batches: pd.DataFrame) -> None:
     # An address with filters of the results opens that table.
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
-        st.subheader("Details", width="content")
+        st.header("Details", width="content")
         chosen = st.segmented_control(
             "Details",
             [GRID, TASKS, RECAP, RESULTS],

@@ -53,6 +53,11 @@ def line(*parts: str) -> None:
     st.text(" · ".join(part for part in parts if part))
 
 
+def shell(commands: str) -> None:
+    """Commands to copy. They wrap, and have one colour: those that Streamlit gives to words of a shell are too pale."""
+    st.code(commands, language=None, wrap_lines=True)
+
+
 def literal(text: str) -> str:
     """Machine text where Streamlit reads Markdown: as code, unless it is only words, names and numbers."""
     # One underscore between two letters is no emphasis.

@@ -44,13 +44,13 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
             if command == frames.SYNC:
                 to_sync(command)
             else:
-                st.code(command, language="bash")
+                lists.shell(command)
 
 
 def to_sync(command: str) -> None:
     """Show a command that syncs, except for a copy, which cannot be synced."""
     if not cached.is_copy():
-        st.code(command, language="bash")
+        lists.shell(command)
 
 
 def head(title: str) -> DeltaGenerator:

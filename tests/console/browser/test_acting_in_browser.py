@@ -145,7 +145,7 @@ def test_nobody_sees_a_page_and_a_viewer_cannot_act(site: Site, heard: Page) -> 
     page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=60_000)
     for action in ("Pause", "Resume", "Cancel", "Retry"):
         expect(page.get_by_role("button", name=action, exact=True)).to_be_disabled(timeout=30_000)
-    page.get_by_text("your login is not one of the operators'").wait_for()
+    page.get_by_text("your login is not in the list of operators").wait_for()
     page.get_by_role("button", name="Pause", exact=True).click(force=True)
     page.wait_for_timeout(500)
     assert page.get_by_role("dialog").count() == 0

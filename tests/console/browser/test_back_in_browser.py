@@ -74,7 +74,7 @@ LISTS = [
     ),
     List(
         *("instances", "Instances", "instance", "instance_id"),
-        *(second_page_of_named, "instances_page=2&instances_q=agent-", "132 instances"),
+        *(second_page_of_named, "instances_page=2&instances_q=agent-", "120 instances"),
         lambda path: instances.instance_page(path, NAMED, 2)[0],
         lambda row: str(row["host"]),
     ),

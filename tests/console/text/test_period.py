@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A period as people write it, in UTC, on a Tuesday at half past ten."""
+"""A period as people write it, in UTC or in a zone, on a Tuesday at half past ten."""
 
 from __future__ import annotations
 
@@ -45,6 +45,20 @@ PERIODS = [
 @pytest.mark.parametrize(("text", "begin", "end"), PERIODS, ids=[text for text, _begin, _end in PERIODS])
 def test_a_period_that_people_write(text: str, begin: str | None, end: str | None) -> None:
     assert parse(text, NOW) == (at(begin) if begin else None, at(end) if end else None)
+
+
+IN_NEW_YORK = [
+    ("yesterday", "2026-11-23T05:00", "2026-11-24T05:00"),
+    ("04:00 to 05:00", "2026-11-24T09:00", "2026-11-24T10:00"),
+    ("last 2 h", "2026-11-24T08:30", None),
+    # The day on which summer time ended has 25 hours.
+    ("2026-11-01", "2026-11-01T04:00", "2026-11-02T05:00"),
+]
+
+
+@pytest.mark.parametrize(("text", "begin", "end"), IN_NEW_YORK, ids=[text for text, _begin, _end in IN_NEW_YORK])
+def test_a_period_in_the_zone_of_who_wrote_it(text: str, begin: str, end: str | None) -> None:
+    assert parse(text, NOW, "America/New_York") == (at(begin), at(end) if end else None)
 
 
 NO_PERIODS = [

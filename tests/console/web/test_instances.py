@@ -136,7 +136,7 @@ def rows_of_the_list(app: AppTest) -> int:
 def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for page, query in (("instances", {}), ("instance", {"id": INSTANCE}), ("policy", {})):
         app = opened(monkeypatch, small, page, **query)
-        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.subheader, *app.title]:
+        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header, *app.title]:
             assert "<img" not in element.value and "](http" not in element.value
         assert not any("<img" in part.value for part in app.get("html"))
     assert HOSTILE in words(opened(monkeypatch, small, "instance", id=INSTANCE))

@@ -52,7 +52,7 @@ def words(app: AppTest) -> str:
 def drawn(app: AppTest) -> list[str]:
     """The text of the parts that the console draws as HTML of its own; a row of a table is a line."""
     bodies = [str(part.value) for part in app.get("html")]
-    parts = [re.sub(r"</(tr|p|section|h3|dd)>", "\n", body) for body in bodies if not body.startswith("<style")]
+    parts = [re.sub(r"</(tr|p|section|h2|dd)>", "\n", body) for body in bodies if not body.startswith("<style")]
     return [re.sub(r"[ \xa0]+", " ", html.unescape(re.sub(r"<[^>]+>", " ", part))).strip() for part in parts]
 
 
@@ -259,7 +259,7 @@ def test_hostile_text_is_shown_as_text(small: Path, monkeypatch: pytest.MonkeyPa
     for page, query in places:
         app = opened(monkeypatch, small, page, **query)
         assert not app.exception
-        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.subheader, *app.title]:
+        for element in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header, *app.title]:
             assert "](http" not in element.value, f"{page}: a link of the API's is markdown: {element.value}"
             assert "<img" not in element.value, f"{page}: markup of the API's is markdown: {element.value}"
             assert ":green-badge[succeeded]" not in element.value

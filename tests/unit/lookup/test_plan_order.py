@@ -48,7 +48,7 @@ def test_blank_answers_ask_for_nothing(blank: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "hosts"), [("eu", ["a", "b"]), ("eu:!a", ["b"]), ("c,a", ["c", "a"]), ("d", []), ("~[bc]", ["c", "b"])]
+    ("pattern", "hosts"), [("eu", ["a", "b"]), ("eu:!a", ["b"]), ("c,a", ["c", "a"]), ("~[bc]", ["c", "b"])]
 )
 def test_patterns_are_those_of_ansible_within_the_play(pattern: str, hosts: list[str]) -> None:
     found = asked(canary_hosts=pattern)
@@ -83,6 +83,7 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
     ("options", "problem"),
     [
         ({"canary_hosts": "canaries"}, "canary_hosts is 'canaries', which matches no host of the inventory"),
+        ({"canary_hosts": "d"}, "canary_hosts is 'd', and none of these hosts is in this run"),
         ({"waves": "eu,uk"}, "waves is 'uk', which matches no host of the inventory"),
         ({"waves": "[eu]"}, "waves is no JSON, although it begins like that"),
         ({"waves": 3}, "waves must be a list"),

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Queries of Prometheus, or of what speaks its HTTP API: /api/v1/query and /api/v1/query_range. Reads only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._rules.metric_checks import Answer, MetricCheck, series_of
+from .._rules.plain_values import SettingsError
+from .proxies import proxy_for
+from .redact import Redactor, spellings
+from .transport import CONNECT_TIMEOUT, FAILURES, certificates_in, new_session, reading_of
+from .trust import trust_of
+
+# As many bytes of an answer are read.
+_MOST = 8 * 1024 * 1024
+_WORDS_MOST = 300
+
+
+def ask(
+    url: str,
+    check: MetricCheck,
+    now: float,
+    *,
+    token: str | None,
+    validate_certs: bool,
+    ca_path: str | None,
+    timeout: float,
+) -> Answer:
+    """What the server at ``url`` answers to a check's query, at ``now`` (epoch seconds), within ``timeout`` seconds.
+
+    ``url`` is the address below which ``/api/v1`` is. The API's key is not sent; ``token`` is, as a bearer token. Proxy
+    and certificates are those of the API's calls. Redirects are not followed.
+    """
+    try:
+        proxy = proxy_for(url, os.environ)
+    except SettingsError as refused:
+        return Answer(problem=str(refused))
+    trust = trust_of(validate_certs, ca_path, os.environ)
+    problem = trust.problem(certificates_in) if url.lower().startswith("https:") else None
+    if problem is not None:
+        return Answer(problem=problem)
+    secrets = (*((token,) if token else ()), *(proxy.secrets() if proxy else ()))
+    redactor = Redactor(spelling for secret in secrets for spelling in spellings(secret))
+    headers = {"User-Agent": "fleetops.agents", "Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    path, fields = _request(check, now)
+    session = new_session(proxy)
+    try:
+        # By POST, as a query may be longer than an address.
+        response = session.post(
+            url.rstrip("/") + path,
+            data=fields,
+            headers=headers,
+            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+            allow_redirects=False,
+            verify=trust.verify,
+            stream=True,
+        )
+        with response:
+            content = b""
+            for part in response.iter_content(65536):
+                content += part
+                if len(content) > _MOST:
+                    return Answer(problem=f"the answer has more than {_MOST // 1024 // 1024} MiB")
+            answer = _reading(int(response.status_code), content)
+    except FAILURES as failure:
+        answer = Answer(problem=reading_of(failure)[2])
+    finally:
+        session.close()
+    return Answer(answer.series, redactor.text(answer.problem), answer.refused)
+
+
+def _request(check: MetricCheck, now: float) -> tuple[str, dict[str, str]]:
+    if not check.seconds:
+        return "/api/v1/query", {"query": check.query, "time": f"{now:.3f}"}
+    times = {"start": f"{now - check.seconds:.3f}", "end": f"{now:.3f}", "step": f"{check.step:g}"}
+    return "/api/v1/query_range", {"query": check.query, **times}
+
+
+def _reading(status: int, content: bytes) -> Answer:
+    """The meaning of a whole answer. 400 and 422 say that the query is wrong (HTTP API of Prometheus)."""
+    try:
+        body: Any = json.loads(content)
+    except ValueError:
+        body = None
+    said = body.get("error") if isinstance(body, Mapping) else None
+    words = f"{str(said)[:_WORDS_MOST]}" if said else f"the server answers with status {status}"
+    if status in (400, 422) and said:
+        return Answer(problem=words, refused=True)
+    if status in (401, 403):
+        return Answer(problem=f"the server answers with status {status}, so set FLEETOPS_METRIC_TOKEN to a valid token")
+    if status != 200:
+        return Answer(problem=words if not said else f"{words} (status {status})")
+    series = series_of(body)
+    if series is None:
+        return Answer(problem="the answer is none of Prometheus' HTTP API; does metric_url name its address?")
+    return Answer(series)

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Checks of metrics by a module: its options, and asking again where nothing was answered."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import env_fallback
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.metrics import ask
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import Check
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.metric_checks import MetricCheck, checks_of, judge
+
+# The options of a module that checks metrics.
+METRIC_OPTIONS: Spec = {
+    "metric_checks": {"type": "raw"},
+    "metric_url": {"type": "str"},
+    "metric_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["FLEETOPS_METRIC_TOKEN"])},
+    "metric_timeout": {"type": "float", "default": 10},
+}
+# So many tries before a server that does not answer is inconclusive, and the seconds between them.
+_TRIES, _PAUSE = 3, 2.0
+
+
+def metric_checks(context: Context) -> list[MetricCheck]:
+    """The checks that were asked for; fails for what cannot be meant."""
+    params = context.params
+    try:
+        checks = checks_of(params["metric_checks"])
+    except ValueError as problem:
+        context.fail(str(problem))
+    url = (params["metric_url"] or "").strip()
+    if checks and not url:
+        context.fail("metric_checks need metric_url, the address of Prometheus.")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+    except ValueError:
+        usable = False
+    if checks and not usable:
+        context.fail("metric_url must be an address such as https://prometheus.example.com, without a query.")
+    if checks and "@" in urlsplit(url).netloc:
+        context.fail("metric_url holds a user or password, which would be logged. Set FLEETOPS_METRIC_TOKEN instead.")
+    if not params["metric_timeout"] > 0:
+        context.fail(f"metric_timeout is {params['metric_timeout']}: it must be above 0 seconds.")
+    return checks
+
+
+def judge_metrics(context: Context) -> list[Check]:
+    """Each check with its verdict. What is not answered is asked again twice."""
+    return [_judge(context, check) for check in metric_checks(context)]
+
+
+def _judge(context: Context, check: MetricCheck) -> Check:
+    params = context.params
+    for attempt in range(1, _TRIES + 1):
+        now = time.time()
+        answer = ask(
+            params["metric_url"].strip(),
+            check,
+            now,
+            token=(params["metric_token"] or "").strip() or None,
+            validate_certs=params["validate_certs"],
+            ca_path=params["ca_path"],
+            timeout=params["metric_timeout"],
+        )
+        if answer.refused or not answer.problem or attempt == _TRIES:
+            break
+        context.sleep(_PAUSE)
+    return judge(check, answer, now)

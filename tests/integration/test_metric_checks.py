@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate with checks of metrics, before a server that answers as Prometheus does, or in some other way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import PlaybookRun
+from tests.integration.module_task import ModuleTask, put_to_rest, run_module
+from tests.integration.prometheus import PARSE_ERROR, Prometheus, prometheus
+from tests.integration.test_rollout_plan import names_to_ids
+from tests.simulator.running import Simulator, running_simulator
+
+TOKEN = "metrics-token-of-the-test"
+CHECK = {"name": "failed calls", "query": "errors", "must_be": "< 0.01"}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Simulator]:
+    with running_simulator(instances=2, speed=0) as sim:
+        put_to_rest(sim)
+        yield sim
+
+
+@pytest.fixture
+def server() -> Iterator[Prometheus]:
+    with prometheus() as server:
+        yield server
+
+
+def ask(fleet: Simulator, url: str, *checks: dict[str, Any], **options: Any) -> ModuleTask:
+    given = {"metric_url": url, "metric_checks": list(checks) or [CHECK], "metric_token": TOKEN, **options}
+    done = run_module(fleet, "rollout_gate", next_batch=names_to_ids(fleet), **given)
+    assert TOKEN not in str(done.result)
+    return done
+
+
+def steady(value: float | None, **labels: str) -> tuple[dict[str, str], Callable[[float], float | None]]:
+    return labels, lambda at: value
+
+
+def test_values_that_are_as_they_must_be_let_the_batch_start(fleet: Simulator, server: Prometheus) -> None:
+    server.metrics = {"errors": [steady(0.002)], "up == 1": [steady(1, instance="a"), steady(1, instance="b")]}
+    up = {"query": "up == 1", "must_be": "== 1", "for": 600}
+    done = ask(fleet, f"{server.url}/", CHECK, up)
+    assert done.result["verdict"] == "pass", done.result
+    first, second = (check for check in done.result["checks"] if check["name"] == "metric")
+    assert first["reason"] == "failed calls is 0.002, and must be < 0.01." and first["highest"] == 0.002
+    assert second["reason"] == "up == 1 is 1 to 1 in 2 series, and must be == 1 for 10 min."
+    (path, form, headers), (other, window, _headers) = server.seen
+    assert (path, other) == ("/prom/api/v1/query", "/prom/api/v1/query_range")
+    assert abs(float(form["time"]) - time.time()) < 120
+    assert (float(window["end"]) - float(window["start"]), window["step"]) == (600, "15")
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert fleet.admin_key not in str(server.seen)
+
+
+def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulator, server: Prometheus) -> None:
+    rises = time.time() - 60
+    server.metrics = {"errors": [steady(0.001, host="a"), ({"host": "b"}, lambda at: 0.5 if at > rises else 0.001)]}
+    done = ask(fleet, server.url, {**CHECK, "for": 300}, {**CHECK, "name": "typo", "query": "sum("})
+    assert done.result["verdict"] == "fail"
+    assert done.result["reasons"] == [
+        'failed calls is 0.5 (host="b"), and must be < 0.01 for 5 min.',
+        f"The query of typo is refused: {PARSE_ERROR}. Correct it.",
+    ]
+    assert done.pauses == [] and len(server.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("value_at", "seconds", "said"),
+    [
+        (lambda at: None, 0, "failed calls has no data, so it cannot be told whether it is < 0.01."),
+        (lambda at: float("nan"), 0, "failed calls has no data"),
+        (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are values of the last "),
+    ],
+)
+def test_without_data_it_cannot_be_told(
+    fleet: Simulator, server: Prometheus, value_at: Callable[[float], float | None], seconds: float, said: str
+) -> None:
+    server.metrics = {"errors": [({}, value_at)]}
+    done = ask(fleet, server.url, {**CHECK, "for": seconds})
+    assert done.result["verdict"] == "inconclusive" and said in done.result["reasons"][0], done.result
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ((503, b"<html>Service Unavailable</html>"), "the server answers with status 503"),
+        (
+            (503, b'{"status": "error", "errorType": "timeout", "error": "query timed out"}'),
+            "query timed out (status 503)",
+        ),
+        ((401, b"Unauthorized"), "the server answers with status 401, so set FLEETOPS_METRIC_TOKEN to a valid token"),
+        (
+            (200, b"<html>Sign in</html>"),
+            "the answer is none of Prometheus' HTTP API; does metric_url name its address?",
+        ),
+        ((302, b""), "the server answers with status 302"),
+        ((404, TOKEN.encode()), "the server answers with status 404"),
+    ],
+)
+def test_what_is_no_answer_is_asked_for_again_and_is_inconclusive(
+    fleet: Simulator, server: Prometheus, instead: tuple[int, bytes], said: str
+) -> None:
+    server.instead = instead
+    done = ask(fleet, server.url)
+    assert done.result["verdict"] == "inconclusive", done.result
+    assert done.result["reasons"] == [f"failed calls cannot be read: {said}."]
+    assert len(server.seen) == 3 and done.pauses == [2, 2]
+
+
+def test_a_server_that_is_away_or_slow_is_inconclusive(fleet: Simulator, server: Prometheus) -> None:
+    away = ask(fleet, "http://127.0.0.1:9")
+    assert away.result["verdict"] == "inconclusive" and "cannot be read" in away.result["reasons"][0], away.result
+    server.metrics, server.delay = {"errors": [steady(0.0)]}, 2.0
+    began = time.monotonic()
+    slow = ask(fleet, server.url, metric_timeout=0.3)
+    assert slow.result["verdict"] == "inconclusive" and time.monotonic() - began < 60
+    assert "failed calls cannot be read: " in slow.result["reasons"][0], slow.result
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"metric_checks": [{"query": "up"}]}, "metric_checks: entry 1: must_be is None"),
+        ({"metric_url": ""}, "metric_checks need metric_url"),
+        ({"metric_url": "prometheus.example.com"}, "metric_url must be an address such as https://"),
+        ({"metric_url": "https://me:secret@prometheus.example.com"}, "metric_url holds a user or password"),
+        ({"metric_timeout": 0}, "metric_timeout is 0.0: it must be above 0 seconds"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_call(fleet: Simulator, options: dict[str, Any], said: str) -> None:
+    fleet.clear_journal()
+    done = ask(fleet, "https://prometheus.example.com", **options)
+    assert done.result["failed"] and said in done.msg and "secret@" not in done.msg
+    assert fleet.journal() == []
+
+
+@pytest.mark.playbook
+def test_a_rolling_run_stops_by_a_metric_before_its_first_batch(
+    run_playbook: Callable[..., PlaybookRun], server: Prometheus
+) -> None:
+    server.metrics = {"errors": [steady(0.2)]}
+    # As the answer to a survey gives it, and with the token in the environment.
+    asked = {"fleetops_metric_checks": '[{"query": "errors", "must_be": "< 0.01"}]', "fleetops_metric_url": server.url}
+    with running_simulator(instances=2, speed=40.0) as sim:
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=asked, env={"FLEETOPS_METRIC_TOKEN": TOKEN})
+        assert run.rc == 2 and sim.writes() == [], run.output
+    assert "errors is 0.2, and must be < 0.01." in run.output and TOKEN not in run.output
+    assert {headers["Authorization"] for _path, _form, headers in server.seen} == {f"Bearer {TOKEN}"}
