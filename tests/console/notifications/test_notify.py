@@ -28,6 +28,7 @@ from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.web.shared import pages
+from tests.console.support.certificates import self_signed
 from tests.console.support.facts import dump, rows
 from tests.console.support.receivers import MailServer, WebhookServer, mail_server, text_of, webhook_server
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, rollout_read, seed_small, target
@@ -287,6 +288,23 @@ def test_without_apprise_a_webhook_works_and_the_rest_names_the_package(
     assert capfd.readouterr().err.endswith(" -m pip install apprise\n")
     assert main([*command, "--to", "hook"]) == 0
     assert len(hook.calls) == 1
+
+
+def test_a_certificate_is_checked_by_the_authority_that_is_named(
+    tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate = self_signed(tmp_path)
+    command = ["notify", "test", "--to", "hook", "--rules"]
+    with webhook_server(certificate) as server:
+        monkeypatch.setenv("FLEETOPS_NOTIFY_HOOK", f"{server.url}/{PATH_TOKEN}")
+        assert main([*command, written(tmp_path, EVERYWHERE)]) == 1
+        said = capfd.readouterr().err
+        assert "no trusted TLS connection: " in said and "self-signed certificate" in said and "hush" not in said
+        named = EVERYWHERE.replace("[to.hook]", f'[to.hook]\nca_path = "{certificate[0]}"')
+        assert main([*command, written(tmp_path, named)]) == 0
+        assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
+        assert main([*command, written(tmp_path, named.replace("cert.pem", "none.pem"))]) == 2
+        assert "none.pem, which is no file" in capfd.readouterr().err
 
 
 def test_a_copy_for_review_sends_nothing(
