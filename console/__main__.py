@@ -16,7 +16,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -42,10 +41,10 @@ def _lacks(missing: ModuleNotFoundError) -> int:
 
 
 try:
-    from console.cli import check, imports, lists, maintenance, operations, serve
-    from console.cli.options import OutputError, at_least_one, database_option, put, say
+    from console.cli import check, lists, maintenance, metrics, notify, operations, serve, sync
+    from console.cli.options import OutputError, say
     from console.record.opening import DatabaseProblem
-    from console.settings.environment import NotSetError, Settings, SettingsError, load_api, load_settings
+    from console.settings.environment import SettingsError, load_settings
     from console.settings.invocation import COMMAND
 except ModuleNotFoundError as missing:
     sys.exit(_lacks(missing))
@@ -54,10 +53,10 @@ OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 0, 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
 exit codes:
-  0    everything that was asked for is stored
+  0    everything that was asked for is stored; or sync --follow was stopped by SIGTERM or Ctrl-C
   1    some of it could not be read, it is named on standard error and the rest is stored; or the output could not
        be written
-  2    wrong usage or settings; nothing was done
+  2    wrong usage or settings; nothing was done; or sync --follow ended because the server refuses the key
   3    the database cannot be used
        (check has codes of its own: see check --help)
   130  interrupted; what was stored until then stays, and the next sync continues from there
@@ -66,17 +65,9 @@ exit codes:
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.
 serve also reads FLEETOPS_CONSOLE_LOGIN, FLEETOPS_CONSOLE_ACTIONS, FLEETOPS_CONSOLE_OPERATORS,
-FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER.
+FLEETOPS_CONSOLE_OPERATOR_CLAIM, FLEETOPS_CONSOLE_ISSUER. notify reads FLEETOPS_NOTIFY_RULES and the variables that the
+rules name.
 """
-
-
-# What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
-_DETAILS = {
-    "health": "the health that the server has stored",
-    "updates": "versions and available updates",
-    "actions": "the newest 100 actions",
-    "memory": "the number of memories, never their contents,",
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -153,82 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
 
-    sync = commands.add_parser("sync", help="bring the database up to date", allow_abbrev=False)
-    sync.set_defaults(run=_sync)
-    database_option(sync)
-    sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
-    sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
-    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is needed then")
-    sync.add_argument("--no-audit", action="store_true", help="do not read the audit (two calls for each instance)")
-    sync.add_argument(
-        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts to read (%(default)s)"
-    )
-    sync.add_argument(
-        "--audit-events",
-        type=at_least_one,
-        default=500,
-        metavar="N",
-        help="newest audit events read of each instance (%(default)s)",
-    )
-    sync.add_argument(
-        "--instance",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="read the audit and the details of this instance only (host name or id; may be repeated)",
-    )
-    for kind, what in _DETAILS.items():
-        sync.add_argument(f"--{kind}", action="store_true", help=f"also read {what} (one call for each instance)")
-    sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
-    sync.add_argument(
-        "--remove-loaded", action="store_true", help="remove the run log of an ended run once all of it is stored"
-    )
-    sync.add_argument("--quiet", action="store_true", help="no progress")
-    imports.register(sync, _Parser)
-
+    sync.register(commands, _Parser)
     serve.register(commands)
     operations.register(commands)
     lists.register(commands)
     check.register(commands)
+    metrics.register(commands)
+    notify.register(commands)
     maintenance.register(commands)
     return parser
-
-
-def _sync(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here: serve and --help need neither requests nor the collection.
-    from console.collect.api.options import ApiOptions
-    from console.collect.once import sync_once
-    from console.collect.progress import TerminalProgress, silent
-
-    if options.no_spools and options.no_api:
-        raise SettingsError("With both --no-spools and --no-api there is nothing to sync; leave one of them out.")
-    try:
-        connection = None if options.no_api else load_api()
-    except NotSetError as error:
-        raise SettingsError(f"{error} To load the run logs alone, give --no-api.") from None
-    if options.remove_loaded:
-        settings = replace(settings, remove_loaded_spools=True)
-    progress_line = TerminalProgress(sys.stderr)
-    with contextlib.closing(progress_line):
-        report = sync_once(
-            settings,
-            connection=connection,
-            spools=not options.no_spools,
-            api_options=ApiOptions(
-                rollouts=options.rollouts,
-                audit=not options.no_audit,
-                audit_events=options.audit_events,
-                details=tuple(kind for kind in _DETAILS if options.details or getattr(options, kind)),
-                instances=tuple(options.instance),
-            ),
-            progress=silent if options.quiet else progress_line,
-        )
-    put(f"{settings.database}: {report.summary}.\n")
-    for sentence in report.notes:
-        say(f"note: {sentence}", OK)
-    for sentence in report.problems:
-        say(sentence, PARTLY)
-    return PARTLY if report.problems else OK
 
 
 if __name__ == "__main__":

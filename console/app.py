@@ -20,11 +20,13 @@ if (ROOT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 if __name__ == "__main__":
     from console.web import sign_in
     from console.web.browser import navigation
+    from console.web.shared.markup import CSS
     from console.web.shared.pages import PAGES
     from console.web.startup import warm_up
 
     warm_up()
     st.set_page_config(page_title="fleetops console", page_icon="🛰️", layout="wide")
+    st.html(CSS)
 
     # The pages are not in a folder named pages: Streamlit would run a link to one of them without this script.
     first = PAGES[0]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import database_option, format_option, measure, put
+from console.cli.textfile import write_textfile
 from console.monitoring.limits import FIGURES, Limits, in_words
-from console.settings.environment import Settings, SettingsError
+from console.settings.environment import Settings
 from console.text.listing import listing
 
 _CODES = """\
@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
     if options.prometheus:
-        _write(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
+        write_textfile(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
             put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")
@@ -103,21 +103,3 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         ]
         put(listing(rows, ["check", "level", "value", "sentence"], options.format))
     return int(worst(checks))
-
-
-def _write(file: Path, text: str) -> None:
-    """Write the whole file or nothing: the exporter may read it at any moment."""
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
-            written = Path(stream.name)
-            try:
-                stream.write(text)
-                stream.flush()
-                # The exporter runs under another account.
-                written.chmod(0o644)
-                written.replace(file)
-            except BaseException:
-                written.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error

@@ -13,15 +13,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.cli.options import at_least_one, put, say
-from console.settings.environment import Settings
+from console.settings.environment import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from console.collect.jobs.awx import JobFilter
+    from console.collect.jobs.awx_client import AwxConnection
 
 _AWX = """\
 Reads ended jobs and their events over REST, from where the last import left off. The environment gives
 FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token of read scope) and, if the system does not know the authority of its
 certificate, FLEETOPS_AWX_CA_PATH."""
+
+# The filters of AWX's jobs, by the name of the option.
+FILTERS = {"project": "of this project", "template": "of this job template", "label": "with this label"}
 
 
 def register(sync: argparse.ArgumentParser, parser_class: type[argparse.ArgumentParser]) -> None:
@@ -31,9 +38,8 @@ def register(sync: argparse.ArgumentParser, parser_class: type[argparse.Argument
     awx = sources.add_parser("awx", help="jobs of AWX or Automation Platform", description=_AWX, allow_abbrev=False)
     awx.set_defaults(run=_awx)
     _common(awx)
-    awx.add_argument("--project", metavar="NAME", help="only jobs of this project")
-    awx.add_argument("--template", metavar="NAME", help="only jobs of this job template")
-    awx.add_argument("--label", metavar="NAME", help="only jobs with this label")
+    for name, what in FILTERS.items():
+        awx.add_argument(f"--{name}", metavar="NAME", help=f"only jobs {what}")
     awx.add_argument("--days", type=at_least_one, metavar="N", help="only jobs of the last N days (default: all)")
 
     runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
@@ -54,6 +60,7 @@ def _awx(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.awx import JobFilter, sync_awx
     from console.collect.jobs.awx_client import AwxClient, load_awx
 
+    _refuse_follow(options)
     connection = load_awx()
     wanted = JobFilter(options.project, options.template, options.label, options.days)
     redactor = Redactor([connection.token, os.environ.get("FLEETOPS_API_KEY")])
@@ -70,10 +77,32 @@ def _awx(options: argparse.Namespace, settings: Settings) -> int:
 def _runner(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.runner import sync_runner
 
+    _refuse_follow(options)
     folder = Path(options.folder).expanduser()
     return _import(
         options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
     )
+
+
+def awx_of_the_environment() -> AwxConnection | None:
+    """The AWX that the environment names, None if it names none. Raises SettingsError."""
+    from console.collect.jobs.awx_client import load_awx
+
+    return load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() else None
+
+
+def job_filter(options: argparse.Namespace) -> JobFilter:
+    """The jobs of AWX that `sync --follow` reads, by its options --awx-..."""
+    from console.collect.jobs.awx import JobFilter
+
+    return JobFilter(**{name: getattr(options, f"awx_{name}") for name in FILTERS})
+
+
+def _refuse_follow(options: argparse.Namespace) -> None:
+    if options.follow:
+        raise SettingsError(
+            f"sync {options.source} reads once. To follow AWX, set FLEETOPS_AWX_URL and give sync --follow without it."
+        )
 
 
 def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:

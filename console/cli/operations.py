@@ -46,7 +46,9 @@ def register(commands: Any) -> None:
     database_option(lister)
     format_option(lister)
     lister.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
-    lister.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
+    lister.add_argument(
+        "--days", type=at_least_one, metavar="N", help="only what ran in the last N days (default: all)"
+    )
     lister.add_argument(
         "--verdict", action="append", default=[], choices=VERDICTS, help="only these (may be repeated): %(choices)s"
     )

@@ -79,12 +79,13 @@ class Facts:
 
     report: of the run (``stats_json.fleetops_report``), empty without one; report_cut: its lists that are not whole,
     because the report was too long to be kept; the numbers in it are whole always. hosts: who was meant. planned: who
-    was to be changed, None where that is not known. batches: those that began; batches_planned: how many the plan had,
-    None where that is not known. results: of our own modules on instances, in their order. in_flight: by host.
-    targets: at the server, of the rollouts that the operation started (of a rollout: its own). rollout: its record,
-    with the counters of the table ``rollouts`` (total, succeeded, failed, ...), where no targets are read. adopted:
-    the run followed a rollout that somebody else started. first_failure: the first failed result of the run, as a
-    sentence. detail: what the server said, of an act.
+    was to be changed, None where that is not known; gone: who the server did not know any more. batches: those that
+    began; batches_planned: how many the plan had, None where that is not known. results: of our own modules on
+    instances, in their order. in_flight: by host. targets: at the server, of the rollouts that the operation started
+    (of a rollout: its own). rollout: its record, with the counters of the table ``rollouts`` (total, succeeded, failed,
+    ...), where no targets are read. adopted: the run followed a rollout that somebody else started. pruned: the
+    results are no longer kept, so that hosts has only those that the server tells of. first_failure: the first failed
+    result of the run, as a sentence. detail: what the server said, of an act.
     """
 
     kind: str
@@ -95,6 +96,7 @@ class Facts:
     report_cut: frozenset[str] = frozenset()
     hosts: Sequence[str] = ()
     planned: Sequence[str] | None = None
+    gone: Sequence[str] = ()
     batches: Sequence[Batch] = ()
     batches_planned: int | None = None
     results: Sequence[Result] = ()
@@ -102,6 +104,7 @@ class Facts:
     targets: Sequence[Target] = ()
     rollout: Mapping[str, Any] = field(default_factory=dict)
     adopted: bool = False
+    pruned: bool = False
     first_failure: str = ""
     detail: str = ""
 

@@ -17,6 +17,7 @@ from console.outcomes.words import (
     CATEGORIES,
     CURRENT,
     FAILED,
+    GONE,
     NOT_TOUCHED,
     RUNNING,
     UNCERTAIN,
@@ -162,7 +163,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
         if outcome is None and planned is not None and host not in planned:
-            outcome = Outcome(CURRENT, derived=True)
+            outcome = Outcome(GONE if host in facts.gone else CURRENT, derived=True)
         found[host] = outcome or Outcome(WAITING if facts.runs else NOT_TOUCHED, derived=True)
     return found
 

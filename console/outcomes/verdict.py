@@ -56,6 +56,8 @@ def verdict(facts: Facts, counted: Mapping[str, int] | None = None) -> Verdict:
         sentence = _stop(opening)
     else:
         sentence = _stop(f"{opening}{', ' if name in (RUNNING, COMPLETE) else ': '}{why}")
+    if facts.pruned:
+        sentence += " Its task results are no longer kept."
     numbers = in_words(facts, found)
     return Verdict(name, why, f"{sentence} {_stop(numbers)}" if numbers else sentence)
 
@@ -82,9 +84,17 @@ def verdict_word(facts: Facts) -> str:
     if of_run in (RUNNING, LOST, CANCELLED):
         return of_run
     of_gate = _OF_GATE.get(str(facts.report.get("verdict") or ""))
-    # A run within its budget of failures ends with a failure of Ansible's all the same. It went through.
     found = of_gate if of_gate is not None and has_report(facts) else of_run
+    if found == COMPLETE and of_run == STOPPED and not _failures_told(facts):
+        # A run within its budget of failures ends with a failure of Ansible's all the same, and it went through. Here
+        # something else failed.
+        found = STOPPED
     return CHECK if facts.check and found == COMPLETE else found
+
+
+def _failures_told(facts: Facts) -> bool:
+    told = facts.report.get("counts")
+    return isinstance(told, Mapping) and any(told.get(category) for category in (FAILED, UNCERTAIN))
 
 
 def in_words(facts: Facts, counted: Mapping[str, int]) -> str:

@@ -56,11 +56,15 @@ class RunRows:
 
 @dataclass
 class RolloutRead:
-    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read."""
+    """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read.
+
+    ``not_before``: when its targets stood for sure as they are stored (epoch seconds), None if that is not known.
+    """
 
     rollout: Row
     targets: list[Row] | None
     read_at: float
+    not_before: float | None = None
 
 
 @dataclass
@@ -74,6 +78,47 @@ class InstanceRows:
     health: Row | None = None
     versions: Row | None = None
     actions: list[Row] = field(default_factory=list)
+
+
+@dataclass
+class Beat:
+    """What a follower reports of itself (table follower); times in epoch seconds.
+
+    ``due_at``: until when it will have reported again. ``trouble``: what it cannot read, None if nothing.
+    """
+
+    host: str
+    pid: int
+    started_at: float
+    beat_at: float
+    due_at: float
+    ended_at: float | None = None
+    trouble: str | None = None
+    trouble_at: float | None = None
+
+
+SENDING, SENT, FAILED, GAVE_UP = "sending", "sent", "failed", "gave up"
+"""What became of a notification. sending: an attempt was begun, and its end was not noted (yet)."""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A row of the table notifications: one fact and one destination. Times are epoch seconds (UTC)."""
+
+    destination: str
+    subject: str
+    key: str
+    state: str
+    at: float | None
+    title: str
+    since: float
+    outcome: str
+    attempts: int = 0
+    interrupted: int = 0
+    begun_at: float = 0.0
+    ended_at: float | None = None
+    error: str | None = None
+    over_at: float | None = None
 
 
 def to_json(value: Any) -> str:

@@ -56,6 +56,11 @@ CUT_OFF = Tone("#8f2430", "#f08a92", "red", ":material/link_off:", "✕")
 OTHER = Tone("#a9b0bb", "#737c8c", "gray", ":material/radio_button_unchecked:", "·")
 
 STYLES: dict[str, StatusStyle] = {
+    # verdicts of gates and their checks
+    "pass": StatusStyle("pass", GOOD),
+    "stop": StatusStyle("stop", BAD),
+    "defer": StatusStyle("defer", PAUSED),
+    "hold": StatusStyle("hold", PAUSED),
     # targets, harmless first
     "succeeded": StatusStyle("succeeded", GOOD, 1),
     "cancelled": StatusStyle("cancelled", OFF, 2),

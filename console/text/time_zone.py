@@ -39,15 +39,6 @@ def local(zone: str, *moments: float | None) -> str:
     return f"{' to '.join(there.strftime(pattern) for there, _utc in pairs)} {zone}"
 
 
-def offset(zone: str, seconds: float) -> str:
-    """How far the zone's clock is from UTC at that moment: 'UTC+01:00'. '' without a zone."""
-    pair = _pair(zone, seconds)
-    if pair is None:
-        return ""
-    text = f"{pair[0]:%z}"
-    return f"UTC{text[:3]}:{text[3:5]}"
-
-
 def _pair(zone: str, seconds: float | None) -> tuple[datetime, datetime] | None:
     """The moment there and in UTC; None without a zone or a time."""
     if not zone or seconds is None or not math.isfinite(seconds):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -48,12 +49,12 @@ def size(count: float) -> str:
     return f"{count / unit:,.{int(count < 10 * unit and bool(count % unit))}f} {name}"
 
 
-def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """Epoch seconds as UTC text; '' when unknown."""
+def moment(seconds: float | None, pattern: str = "%Y-%m-%d %H:%M:%S", zone: str = "") -> str:
+    """Epoch seconds as text, in UTC or in a zone; '' when unknown."""
     if seconds is None or not np.isfinite(seconds):
         return ""
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime(pattern)
+        return datetime.fromtimestamp(seconds, ZoneInfo(zone) if zone else UTC).strftime(pattern)
     except (OverflowError, ValueError, OSError):
         return ""
 
@@ -62,3 +63,13 @@ def moments(zone: str, *times: float) -> str:
     """A time in epoch seconds, or a first and a last one, for a label: in UTC, and below it in the viewer's zone."""
     text, there = f"{' to '.join(moment(at) for at in times)} UTC", local(zone, *times)
     return f"{text}<br>({there})" if there else text
+
+
+def day_and_time(at: float | None, now: float, zone: str = "") -> str:
+    """A time in UTC or in a zone, its day in words if it is today's or yesterday's, its year if that is another:
+    'today 02:14', 'yesterday 22:05', '11-02 09:30', '2025-12-31 23:59'; '' when unknown."""
+    day, today = moment(at, "%Y-%m-%d", zone), moment(now, "%Y-%m-%d", zone)
+    if not day:
+        return ""
+    name = {today: "today", moment(now - 86400.0, "%Y-%m-%d", zone): "yesterday"}.get(day)
+    return f"{name or (day[5:] if day[:4] == today[:4] else day)} {moment(at, '%H:%M', zone)}"

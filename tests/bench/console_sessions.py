@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from console.record.write.store import open_store
 from tests.console.support.crowd import Crowd, Stop, Syncs, syncing, visit_all
-from tests.console.support.seeded import BIG, RUN, TENANT, fleet_rollout, ident, seed_small
+from tests.console.support.seeded import BIG, RUN, TENANT, fleet_rollout, host_name, ident, seed_small
 from tests.console.support.served import serving
 from tests.simulator.running import running_simulator
 
@@ -35,12 +35,13 @@ AGENT = ident(0, 0xB0)
 
 STOPS = (
     Stop("", "", "Overview"),
-    Stop("rollouts", "", "Rollouts"),
-    Stop("rollout", f"id={BIG}", f"Rollout {BIG[:8]}"),
+    Stop("operations", "", "Operations"),
+    Stop("operation", f"id={RUN}", "rolling_redeploy"),
+    Stop("rollout", f"id={BIG}", "Rollout, fleet"),
     Stop("instances", "", "Instances"),
-    Stop("instance", f"id={AGENT}", f"Instance {AGENT[:8]}"),
-    Stop("runs", "", "Playbook runs"),
-    Stop("run", f"id={RUN}", f"Run {RUN[:8]}"),
+    Stop("instance", f"id={AGENT}", host_name(0)),
+    Stop("failures", "", "Failures"),
+    Stop("run", f"id={RUN}", "rolling_redeploy, "),
     Stop("audit", "", "Audit summary"),
     Stop("policy", "", "Policy and window"),
     Stop("record", "", "Record health"),

@@ -34,6 +34,7 @@ COLOURS = 128
 
 # The page of one thing: which one of the record.
 ONE = {
+    "operation": "SELECT run_id FROM runs ORDER BY status = 'failed' DESC, started_at DESC LIMIT 1",
     "rollout": "SELECT rollout_id FROM rollouts ORDER BY total DESC, failed DESC, created_at DESC LIMIT 1",
     "run": "SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1",
     "instance": "SELECT instance_id FROM rollout_targets ORDER BY status = 'failed' DESC, created_at DESC LIMIT 1",

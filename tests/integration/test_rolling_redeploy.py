@@ -197,9 +197,10 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
         with open_store(database) as store:
             sync_spools(store, tmp_path / "spool", now=time.time)
         lost, _total = runs(database)
-        assert list(lost["status"]) == ["lost"] * 4
+        assert set(lost["status"]) == {"lost"}
         kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
-        assert [found[:2] for found in kinds[1:]] == [["plan", "gate"]] * 3
+        # The second and the third had sent a redeploy.
+        assert [found[:2] for found in kinds[1:3]] == [["plan", "gate"]] * 2
         assert not any("report" in found for found in kinds)
 
         run = run_playbook(sim, PLAYBOOK, e=QUICK)

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API -> store: of each instance the newest audit events (E20) until a known one, and their summary (E21).
+"""The API -> store: of each instance the audit summary (E21), and the newest events (E20) until a known one.
 
-Two calls an instance as a rule.
+One call an instance whose summary is as stored, two as a rule where it is not. Once a day (UTC) the events are read
+whatever the summary says: events that came and others that were removed meanwhile can leave the counts as they were.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.paging imp
     read_list,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, known_count
 from console.collect.api.records import audit_row, summary_row, text
 from console.collect.api.session import Session
 from console.record.rows import Cursor, Row
+from console.record.write.audit import day_of
 
 # Instances whose events are read at once, and so kept in memory.
 _INSTANCES_AT_ONCE = 64
@@ -41,40 +43,44 @@ _OVERLAP = 50
 
 
 @dataclass(frozen=True)
-class AuditRead:
-    """The newest audit events of one instance. ``met``: a known one is among them; ``whole``: there are no others;
-    ``deeper``: read as far back as was asked for, past known ones."""
+class _Asked:
+    """An instance whose audit is read, and what is stored of it: cursor, newest summary, ids of the newest events."""
 
-    events: list[Record]
-    summary: Record
-    met: bool
-    whole: bool
-    deeper: bool
-    read_at: float
+    instance: Row
+    cursor: Cursor
+    summary: Row | None
+    known: set[str]
+
+
+@dataclass(frozen=True)
+class AuditRead:
+    """The newest audit events of one instance, None if its summary is as stored. ``met``: a known one is among them;
+    ``whole``: there are no others; ``deeper``: read as far back as was asked for, past known ones."""
+
+    events: list[Record] | None
+    summary: Row
+    met: bool = False
+    whole: bool = False
+    deeper: bool = False
 
 
 def sync_audit(session: Session, instances: list[Row]) -> None:
     """Read and store the audit of the instances: rows with instance_id and hostname."""
-    cursors = session.store.cursors("audit")
     done = 0
     for start in range(0, len(instances), _INSTANCES_AT_ONCE):
-        asked = []
-        for instance in instances[start : start + _INSTANCES_AT_ONCE]:
-            scope = f"{session.tenant}|{instance['instance_id']}"
-            cursor = cursors.get(scope) or Cursor("audit", scope)
-            known = session.store.audit.known_ids(
-                session.tenant, instance["instance_id"], newest=_KNOWN_IDS, not_after=cursor.gap_from
-            )
-            asked.append((instance, cursor, known))
-        calls = [
-            partial(_read, session, instance["instance_id"], known, _is_deeper(session, cursor))
-            for instance, cursor, known in asked
-        ]
-        for position, answer in session.pool.as_completed(calls):
-            instance, cursor, known = asked[position]
-            _store(session, instance, cursor, bool(known), answer)
+        asked = [_asked(session, instance) for instance in instances[start : start + _INSTANCES_AT_ONCE]]
+        for position, answer in session.pool.as_completed(partial(_read, session, one) for one in asked):
+            _store(session, asked[position], answer)
             done += 1
             session.progress(done, len(instances), "audit of instances")
+
+
+def _asked(session: Session, instance: Row) -> _Asked:
+    store, tenant, instance_id = session.store, session.tenant, instance["instance_id"]
+    scope = f"{tenant}|{instance_id}"
+    cursor = store.cursor("audit", scope) or Cursor("audit", scope)
+    known = store.audit.known_ids(tenant, instance_id, newest=_KNOWN_IDS, not_after=cursor.gap_from)
+    return _Asked(instance, cursor, store.audit.newest_summary(tenant, instance_id), known)
 
 
 def _is_deeper(session: Session, cursor: Cursor) -> bool:
@@ -84,17 +90,27 @@ def _is_deeper(session: Session, cursor: Cursor) -> bool:
     return not cursor.state.get("whole") and session.options.audit_events > (0 if depth == "all" else depth)
 
 
-def _read(session: Session, instance_id: str, known: set[str], deeper: bool, client: FleetClient) -> AuditRead:
-    read_at = session.now()
-    listed = read_events(client, instance_id, session.options.audit_events, set() if deeper else known)
-    summary = client.get_audit_summary(instance_id)
-    met = any(str(e.get("id")) in known for e in listed.rows)
-    return AuditRead(listed.rows, summary, met=met, whole=listed.whole, deeper=deeper, read_at=read_at)
+def _read(session: Session, asked: _Asked, client: FleetClient) -> AuditRead:
+    instance_id, cursor = asked.instance["instance_id"], asked.cursor
+    read_at, deeper = session.now(), _is_deeper(session, cursor)
+    # Before the events: one that comes between the two calls is then missing in the summary, and read the next time.
+    record = client.get_audit_summary(instance_id)
+    summary = summary_row(session.tenant, instance_id, record, read_at)
+    listed_today = cursor.state.get("listed_on") == day_of(read_at)
+    told = known_count(record.get("total_events")) is not None
+    if told and listed_today and not deeper and cursor.gap_from is None and _same_counts(summary, asked.summary):
+        return AuditRead(None, summary)
+    listed = read_events(client, instance_id, session.options.audit_events, set() if deeper else asked.known)
+    met = any(str(e.get("id")) in asked.known for e in listed.rows)
+    return AuditRead(listed.rows, summary, met=met, whole=listed.whole, deeper=deeper)
 
 
-def _store(
-    session: Session, instance: Row, cursor: Cursor, had_events: bool, answer: AuditRead | ApiError | NotCalled
-) -> None:
+def _same_counts(summary: Row, stored: Row | None) -> bool:
+    return stored is not None and all(stored[name] == value for name, value in summary.items() if name != "taken_at")
+
+
+def _store(session: Session, asked: _Asked, answer: AuditRead | ApiError | NotCalled) -> None:
+    instance, cursor = asked.instance, asked.cursor
     instance_id, name = instance["instance_id"], instance["hostname"] or instance["instance_id"]
     store, report = session.store, session.report
     if isinstance(answer, NotCalled):
@@ -107,9 +123,14 @@ def _store(
         else:
             session.failed(answer, f"The audit of instance {name} ({instance_id}) was not read")
         return
+    report.instances += 1
+    cursor.last_error, cursor.last_ok_at = None, session.now()
+    if answer.events is None:
+        store.put_cursor(cursor)
+        return
     rows = [audit_row(session.tenant, instance_id, e) for e in answer.events if text(e.get("id"))]
     times = [row["event_ts"] for row in rows if row["event_ts"] is not None]
-    if answer.met or answer.whole or not had_events:
+    if answer.met or answer.whole or not asked.known:
         cursor.gap_from = cursor.gap_to = None
     elif times:
         cursor.gap_from = cursor.gap_from if cursor.gap_from is not None else cursor.last_ts
@@ -121,13 +142,11 @@ def _store(
         cursor.state["whole"] = True
     elif answer.deeper:
         cursor.state["depth"] = session.options.audit_events
+    cursor.state["listed_on"] = day_of(answer.summary["taken_at"])
     newest = max(rows, key=lambda row: row["event_ts"] or 0.0, default=None)
     if newest is not None and (cursor.last_ts is None or (newest["event_ts"] or 0.0) > cursor.last_ts):
         cursor.last_id, cursor.last_ts = newest["id"], newest["event_ts"]
-    cursor.last_error, cursor.last_ok_at = None, session.now()
-    summary = summary_row(session.tenant, instance_id, answer.summary, answer.read_at)
-    report.audit_events += store.put_audit(rows, summary, cursor)
-    report.instances += 1
+    report.audit_events += store.put_audit(rows, answer.summary, cursor)
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:

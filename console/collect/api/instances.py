@@ -84,6 +84,7 @@ class InstanceSync:
             return
         cursor = self._store.cursor(read.kind, self._scope(read)) or Cursor(read.kind, self._scope(read))
         if isinstance(answer, ApiError):
+            self._session.note(answer)
             if answer.kind == "not_found":
                 self._gone.add(read.name)
             else:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+
 
 @dataclass(frozen=True)
 class ApiOptions:
@@ -27,7 +29,10 @@ class ApiOptions:
 
 @dataclass
 class ApiReport:
-    """What one sync with the API did. ``problems``: sentences about what could not be read."""
+    """What one sync with the API did. ``problems``: sentences about what could not be read.
+
+    ``ended_by``: the error after which nothing more could be read, None without one.
+    """
 
     rollouts: int = 0
     targets: int = 0
@@ -36,3 +41,4 @@ class ApiReport:
     details: int = 0
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    ended_by: ApiError | None = None

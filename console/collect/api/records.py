@@ -65,6 +65,11 @@ def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -
     return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *told))
 
 
+def tells_progress(record: Mapping[str, Any]) -> bool:
+    """Whether a listed rollout counts its targets by status, so that it shows by itself whether one has moved."""
+    return all(known_count(record.get(f"{name}_targets")) is not None for name in _COUNTED)
+
+
 def target_rows(
     tenant: str, rollout_id: str, targets: Sequence[Mapping[str, Any]], timeline: Sequence[Mapping[str, Any]]
 ) -> list[Row]:

@@ -5,8 +5,9 @@
 """The API -> store: policy, rollouts with their targets, instances and audit. Reads only, and only what may be new.
 
 The newest rollouts are listed (E3); those that are new, were open, or differ from what is stored are read whole (E4,
-then E1). audit.py and instances.py read the rest, if it is asked for. Up to 8 calls at once. What fails is named and
-does not stop the rest, unless it would fail for all (key, certificate, address).
+then E1). audit.py and instances.py read the rest, if it is asked for. reading.py says how much of it a follower reads
+at once. Up to 8 calls at once. What fails is named and does not stop the rest, unless it would fail for all (key,
+certificate, address).
 """
 
 from __future__ import annotations
@@ -14,23 +15,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ROLLOUTS_PAGE,
+    FleetClient,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, text
+from console.collect.api.reading import Memory, Reading
+from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, tells_progress, text
 from console.collect.api.session import Session
+from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, RolloutRead, Row
 from console.record.write.store import Store
 
-WORKERS = 8
 # Targets kept in memory before they are stored in one transaction.
 _TARGETS_AT_ONCE = 2000
 _ROLLOUTS_AT_ONCE = 100
+# So many known and ended ones in a row end a list that is not read whole: those below them have ended too.
+_SETTLED_IN_A_ROW = 20
 
 
 def sync_api(
@@ -41,10 +48,18 @@ def sync_api(
     now: Callable[[], float],
     options: ApiOptions | None = None,
     progress: Progress = silent,
+    reading: Reading | None = None,
+    memory: Memory | None = None,
 ) -> ApiReport:
-    """Bring the store up to date with one tenant. ``client`` should be read-only; it is cloned for each thread."""
-    with Pool(client, WORKERS) as pool:
-        session = Session(store, client, pool, tenant, now, options or ApiOptions(), progress)
+    """Bring the store up to date with one tenant. ``client`` should be read-only; it is cloned for each thread.
+
+    ``reading``: how much of it, everything by default. ``memory``: the follower's, changed by what was read.
+    """
+    reading = reading or Reading()
+    with Pool(client, reading.workers) as pool:
+        session = Session(
+            store, client, pool, tenant, now, options or ApiOptions(), progress, reading, memory or Memory()
+        )
         _sync(session)
     return session.report
 
@@ -53,13 +68,14 @@ def _sync(session: Session) -> None:
     store, tenant, options = session.store, session.tenant, session.options
     store.put_tenant(tenant, session.now())
     cursor = store.cursor("api", tenant) or Cursor("api", tenant)
-    _sync_policy(session)
+    if session.reading.policy:
+        _sync_policy(session)
     if not session.hopeless:
         _sync_rollouts(session, cursor.last_ok_at)
     cursor.note(session.now(), session.report.problems)
     store.put_cursor(cursor)
-    if (options.audit or options.details) and not session.hopeless:
-        chosen = _chosen_instances(session)
+    if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
+        chosen = _due_instances(session, _chosen_instances(session))
         if options.details:
             InstanceSync(session).run(chosen, options.details)
         if options.audit and not session.hopeless:
@@ -88,38 +104,107 @@ def _chosen_instances(session: Session) -> list[Row]:
     return chosen
 
 
-def _sync_rollouts(session: Session, not_before: float | None) -> None:
-    tenant, store = session.tenant, session.store
+def _due_instances(session: Session, chosen: list[Row]) -> list[Row]:
+    """Those of the chosen instances whose audit and details are read now, most urgent first."""
+    reading, memory, now = session.reading, session.memory, session.now()
+    rows = {row["instance_id"]: row for row in chosen}
+    due = due_instances(list(rows), memory.details_at, memory.ended_at, now, reading.details_after)[: reading.instances]
+    memory.note_details(due, now)
+    return [rows[instance_id] for instance_id in due]
+
+
+def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
     session.progress(0, None, "list of rollouts")
+    known, most, until = _Known(session), session.options.rollouts, None
+    if not session.reading.whole_list:
+        most, until = min(most, ROLLOUTS_PAGE), known.ends_the_list
     try:
-        listed = session.client.all_fleet_rollouts(most=session.options.rollouts)
+        listed = session.client.all_fleet_rollouts(most=most, until=until)
     except ApiError as error:
-        session.failed(error, "The rollouts were not read")
+        session.failed(error, "The rollouts were not read", ends=True)
         return
-    known = store.rollouts.known(tenant)
+    session.memory.has_more = until is not None and len(listed) >= ROLLOUTS_PAGE
     records = {str(r["id"]): r for r in listed if text(r.get("id"))}
-    rows = {i: rollout_row(tenant, r) for i, r in records.items()}
+    rows = {i: rollout_row(session.tenant, r) for i, r in records.items()}
     if len(rows) < len(listed):
         session.report.notes.append(f"{len(listed) - len(rows)} listed rollout(s) have no id and were left out.")
-    due = [
-        i for i, row in rows.items() if i not in known or _is_due(known[i]) or not same_state(row, known[i], records[i])
-    ]
+    due = [i for i, row in rows.items() if known.is_due(i, row, records[i])]
     # Open ones that have dropped out of what was listed.
-    due += [i for i, stored in known.items() if i not in rows and _is_due(stored)]
-    reads: list[RolloutRead] = []
-    answers = session.pool.as_completed(partial(_read_rollout, session, rollout_id) for rollout_id in due)
+    due += [i for i in known.unfinished if i not in rows and not known.is_waiting(i)]
+    # A rollout of many targets first, then the oldest.
+    facts = {i: rows.get(i) or known.unfinished[i] for i in due}
+    due.sort(key=lambda i: (facts[i]["total"] < 2, facts[i]["created_at"] or 0.0))
+    first = len(due) if session.reading.rollouts is None else session.reading.rollouts
+    now, later = due[:first], due[first:]
+    reads = [RolloutRead(rows[i], None, session.now()) for i in later if i in rows and not known.has_targets(i)]
+    answers = session.pool.as_completed(partial(_read_rollout, session, rollout_id) for rollout_id in now)
     for done, (position, answer) in enumerate(answers, 1):
-        rollout_id = due[position]
-        reads += _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.get(rollout_id))
-        session.progress(done, len(due), "rollouts")
+        rollout_id = now[position]
+        found = _rollout_result(session, rollout_id, answer, rows.get(rollout_id), known.row(rollout_id))
+        session.memory.tried_at[rollout_id] = session.now()
+        for read in found:
+            read.not_before = session.memory.same_at.get(rollout_id, last_ok_at)
+            session.memory.note_read(read)
+        reads += found
+        session.progress(done, len(now), "rollouts")
         if len(reads) >= _ROLLOUTS_AT_ONCE or sum(len(r.targets or ()) for r in reads) >= _TARGETS_AT_ONCE:
-            store.put_rollouts(reads, not_before=not_before)
+            session.store.put_rollouts(reads)
             reads = []
-    store.put_rollouts(reads, not_before=not_before)
+    session.store.put_rollouts(reads)
 
 
-def _is_due(stored: Row) -> bool:
-    return bool(stored["is_open"]) or not stored["targets_read"]
+class _Known:
+    """What is stored of the rollouts, and by that which of them are due. ``unfinished``: the stored ones that are open
+    or whose targets were not read, by id."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.unfinished = {row["rollout_id"]: row for row in session.store.rollouts.unfinished(session.tenant)}
+        self._rows: dict[str, Row | None] = dict(self.unfinished)
+        self._settled = 0
+
+    def row(self, rollout_id: str) -> Row | None:
+        """What is stored of a rollout, None if nothing is."""
+        if rollout_id not in self._rows:
+            self._rows[rollout_id] = self._session.store.rollouts.one(self._session.tenant, rollout_id)
+        return self._rows[rollout_id]
+
+    def has_targets(self, rollout_id: str) -> bool:
+        """Whether the targets of a rollout are stored. What the list says is then not stored without them."""
+        stored = self.row(rollout_id)
+        return stored is not None and bool(stored["targets_read"])
+
+    def is_waiting(self, rollout_id: str) -> bool:
+        """Whether a rollout was read, or tried, so recently that it is not read again as long as it does not move."""
+        return self._session.memory.is_waiting(rollout_id, self._session.now(), self._session.reading.unmoved_after)
+
+    def is_due(self, rollout_id: str, row: Row, record: Record) -> bool:
+        """Whether the targets of a listed rollout are read: it is new, it has moved, or it may have."""
+        stored = self.row(rollout_id)
+        if stored is None or not same_state(row, stored, record):
+            return True
+        if rollout_id not in self.unfinished:
+            return False
+        if stored["targets_read"] and not tells_progress(record):
+            return True
+        if not self.is_waiting(rollout_id):
+            return True
+        if stored["targets_read"]:
+            self._session.memory.same_at[rollout_id] = self._session.now()
+        return False
+
+    def ends_the_list(self, record: Record) -> bool:
+        """Whether this listed rollout and those before it show that the ones below have ended and are stored."""
+        rollout_id = text(record.get("id"))
+        row = rollout_row(self._session.tenant, record) if rollout_id else None
+        is_settled = (
+            row is not None
+            and row["rollout_id"] not in self.unfinished
+            and (stored := self.row(row["rollout_id"])) is not None
+            and same_state(row, stored, record)
+        )
+        self._settled = self._settled + 1 if is_settled else 0
+        return self._settled >= _SETTLED_IN_A_ROW
 
 
 def _read_rollout(session: Session, rollout_id: str, client: FleetClient) -> RolloutRead:

@@ -12,6 +12,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, Pool
 from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.reading import Memory, Reading
 from console.collect.progress import Progress
 from console.record.write.store import Store
 
@@ -28,8 +29,11 @@ class Session:
         now: Callable[[], float],
         options: ApiOptions,
         progress: Progress,
+        reading: Reading,
+        memory: Memory,
     ) -> None:
         self.report = ApiReport()
+        self.reading, self.memory = reading, memory
         self.store, self.client, self.pool = store, client, pool
         self.tenant, self.now, self.options, self.progress = tenant, now, options, progress
         self._hopeless = False
@@ -39,7 +43,15 @@ class Session:
         """Whether a call failed as every further one would: there is nothing left to try."""
         return self._hopeless or self.pool.hopeless
 
-    def failed(self, error: ApiError, what: str) -> None:
-        """Report what could not be read."""
+    def failed(self, error: ApiError, what: str, *, ends: bool = False) -> None:
+        """Report what could not be read. ``ends``: nothing can be read without it."""
         self.report.problems.append(f"{what}: {error}")
-        self._hopeless = self._hopeless or error.kind in HOPELESS
+        self.note(error)
+        if ends:
+            self.report.ended_by = self.report.ended_by or error
+
+    def note(self, error: ApiError) -> None:
+        """Note an error that is reported elsewhere: whether every further call would fail alike."""
+        if error.kind in HOPELESS:
+            self._hopeless = True
+            self.report.ended_by = self.report.ended_by or error

@@ -31,7 +31,7 @@ from console.record.write.store import Store
 SOURCE = "awx"
 # A job may be listed a little after one that ended later.
 _OVERLAP_S = 600.0
-# Seconds that one sync waits, over all jobs that are new to it, for AWX to process events.
+# Seconds that a sync that is run once waits for AWX to process events.
 WAIT_S = 30.0
 _WAIT_STEP_S = 2.0
 # Seconds without a new event after which an unfinished job is imported, and seconds after which it counts as finished.
@@ -66,12 +66,15 @@ def sync_awx(
     redactor: Redactor | None = None,
     progress: Progress = silent,
     sleep: Callable[[float], None] = time.sleep,
+    wait: float = WAIT_S,
 ) -> ImportReport:
     """Import the ended jobs that are new. What cannot be read is in the report; the next sync continues there.
 
+    ``wait``: seconds that it waits, over all jobs that are new to it, for AWX to process their events.
+
     Raises DatabaseProblem when the database cannot be used.
     """
-    pull = _Pull(store, client, now, redactor or Redactor(), sleep)
+    pull = _Pull(store, client, now, redactor or Redactor(), sleep, wait)
     report, wanted = pull.report, wanted or JobFilter()
     scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
     cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
@@ -79,6 +82,7 @@ def sync_awx(
         pull.run(wanted, cursor, progress)
     except AwxError as error:
         report.problems.append(str(error))
+        report.away = str(error)
     cursor.note(now(), report.problems)
     store.put_cursor(cursor)
     return report
@@ -94,9 +98,10 @@ class _Pull:
         now: Callable[[], float],
         redactor: Redactor,
         sleep: Callable[[float], None],
+        patience: float,
     ) -> None:
         self._store, self._client, self._now = store, client, now
-        self._redactor, self._sleep, self._patience = redactor, sleep, WAIT_S
+        self._redactor, self._sleep, self._patience = redactor, sleep, patience
         # By job that AWX has not finished: when that was seen first (epoch s), its events, and since when so many.
         self._unfinished: dict[str, dict[str, Any]] = {}
         self._still_unfinished: dict[str, dict[str, Any]] = {}

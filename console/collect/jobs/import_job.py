@@ -24,6 +24,7 @@ class ImportReport:
     """What one import did. ``joined``: jobs that the callback has recorded; ``waiting``: ended, but not yet complete.
 
     ``problems``: sentences about what could not be loaded; ``notes``: what is not a failure but worth knowing.
+    ``away``: the problem after which nothing more could be read, '' without one.
     """
 
     what: str
@@ -34,6 +35,7 @@ class ImportReport:
     waiting: int = 0
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    away: str = ""
 
     @property
     def summary(self) -> str:

@@ -13,13 +13,10 @@ Other users may be able to put files into the folder, so only regular files of t
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import stat
-import struct
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
 from console.collect.progress import Progress, silent
 from console.collect.run_events import EventError, RunReader
+from console.record.file_locks import is_locked
 from console.record.rows import Cursor, to_json
 from console.record.write.store import Store
 
@@ -310,22 +308,3 @@ def _feed(reader: RunReader, line: bytes) -> str | None:
     except (ValueError, RecursionError):
         return "it is not JSON"
     return None
-
-
-def is_locked(file: BinaryIO) -> bool:
-    """Whether another process holds a POSIX lock on an open file.
-
-    Asks with F_GETLK and takes no lock itself: a lock taken to probe would make a run that is just starting believe
-    that its own spool is in use. The asking process's own locks do not show.
-    """
-    if sys.platform.startswith("linux"):
-        layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind_at = 0
-    else:
-        layout, probe = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
-        kind_at = 3
-    with suppress(OSError):
-        answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
-        return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
-    # The file system has no locks, so no run can hold one.
-    return False

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from console.figures.plotly_text import axis_unit, place, places
-from console.figures.theme import GRID, style_axis_text
+from console.figures.plotly_text import axis_unit, place, places, plain
+from console.figures.theme import GRID, INK, style_axis_text
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
 BARS_MOST = 1500
-"""Up to so many targets each has its own bar; with more the browser gets slow and the bars cannot be value apart."""
+"""Up to so many targets each has its own bar; with more the browser gets slow and the bars cannot be told apart."""
 
 ROWS_MOST = 200
 """Up to so many targets each has its own row; with more they share the slots in which they ran."""
@@ -64,9 +64,21 @@ CLOCK = Axis()
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A moment (epoch seconds) that is marked by a dashed line, with a short label."""
+
+    at: float
+    label: str
+
+
+LABELS_MOST = 24
+"""With more marks than this their labels would cover each other: only the lines are drawn."""
+
+
+@dataclass(frozen=True)
 class DrawOptions:
     """How a timeline is drawn: theme, rows, x axis, window in epoch seconds (None: all), selected rows of the frame,
-    usual duration of a run phase, the viewer's zone ('': UTC only)."""
+    usual duration of a run phase, the viewer's zone ('': UTC only), marks: times with a label, as of gates."""
 
     theme: str = "light"
     rows: Rows = "slots"
@@ -75,6 +87,7 @@ class DrawOptions:
     selected: tuple[int, ...] = ()
     usual: Usual | None = None
     zone: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
 DEFAULT = DrawOptions()
@@ -126,7 +139,26 @@ def add_axes(
         range=[count + 0.6, 0.4], showgrid=False, zeroline=False, fixedrange=True, title=title, automargin=not known
     )
     figure.update_yaxes(**ticks)
+    _add_marks(figure, options)
     return style_axis_text(figure, options.theme)
+
+
+def _add_marks(figure: go.Figure, options: DrawOptions) -> None:
+    """Add a dashed line for each mark, over the whole height."""
+    colour = INK[options.theme]
+    lines, labels = [], []
+    for mark in options.marks:
+        at = options.axis.at(mark.at)
+        lines.append(
+            {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "opacity": 0.6,
+             "line": {"color": colour, "width": 1, "dash": "dash"}}
+        )  # fmt: skip
+        if len(options.marks) <= LABELS_MOST:
+            labels.append(
+                {"x": at, "xref": "x", "y": 0, "yref": "paper", "yanchor": "bottom", "xanchor": "left",
+                 "showarrow": False, "text": plain(mark.label, 20, 1), "font": {"size": 10, "color": colour}}
+            )  # fmt: skip
+    figure.update_layout(shapes=[*figure.layout.shapes, *lines], annotations=[*figure.layout.annotations, *labels])
 
 
 _CLOCK = [

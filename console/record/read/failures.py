@@ -15,17 +15,21 @@ from console.text.message_fingerprint import normalised
 # At most so many of the newest targets, and as many results, are read.
 MOST_FAILURES = 200_000
 
-# The sample of a message is its newest row; rows without a time come last.
+# The sample of a message is its newest row; rows without a time come last. A task of a run that waited for a target
+# repeats the target's failure: it is not counted again.
 _FAILED = """
-WITH failed AS (
-  SELECT * FROM (
-    SELECT 'target' AS kind, t.msg_fp, t.fp_version, coalesce(t.hostname, t.instance_id, t.target_id) AS host,
-           coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.error_message AS message,
-           t.rollout_id, NULL AS run_id
-    FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
-    WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
-      AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
-    ORDER BY at DESC LIMIT :rows)
+WITH targets AS (
+  SELECT 'target' AS kind, t.msg_fp, t.fp_version, coalesce(t.hostname, t.instance_id, t.target_id) AS host,
+         coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.error_message AS message,
+         t.rollout_id, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id) AS run_id
+  FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
+  WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
+    AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
+  ORDER BY at DESC LIMIT :rows
+), told AS MATERIALIZED (
+  SELECT DISTINCT run_id, host FROM targets WHERE run_id IS NOT NULL
+), failed AS (
+  SELECT * FROM targets
   UNION ALL
   SELECT * FROM (
     SELECT 'result' AS kind, h.msg_fp, h.fp_version, h.host, h.ended_at AS at, h.msg AS message,
@@ -33,29 +37,53 @@ WITH failed AS (
     FROM host_results h INDEXED BY host_results_failed
     WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp IS NOT NULL
       AND h.ended_at >= :since
+      AND NOT EXISTS (SELECT 1 FROM told WHERE told.run_id = h.run_id AND told.host = h.host)
     ORDER BY at DESC LIMIT :rows)
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed
 )
 SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS hosts, sum(kind = 'target') AS targets,
-       sum(kind = 'result') AS results, min(at) AS first_at, max(at) AS last_at,
+       sum(kind = 'result') AS results, count(DISTINCT coalesce(run_id, rollout_id)) AS operations,
+       min(at) AS first_at, max(at) AS last_at,
        max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
        max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
-FROM ranked GROUP BY msg_fp, fp_version ORDER BY failures DESC, last_at DESC LIMIT :most
+FROM ranked WHERE (:until IS NULL OR at < :until) GROUP BY msg_fp, fp_version
+ORDER BY failures DESC, last_at DESC LIMIT :most
 """
 
 
-def failures_by_message(path: Path, since: float = 0.0, most: int = 100) -> pd.DataFrame:
-    """Failures since a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
+def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: float | None = None) -> pd.DataFrame:
+    """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
 
-    Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), first_at, last_at,
-    newest_host, message (normalised), rollout_id or run_id of the newest one. A playbook's task that waited for a
-    target counts as a result beside the target.
+    Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
+    many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
+    is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
     """
     with reading(path) as conn:
-        params = {"since": since, "rows": MOST_FAILURES, "most": most}
+        params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
         frame = as_frame(conn, _FAILED, params, ("first_at", "last_at"))
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
     ]
     return frame
+
+
+_HOSTS = """
+SELECT host, max(at) AS at, count(*) AS failures, max(operation) AS operation FROM (
+  SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host,
+         coalesce(t.completed_at, t.started_at, t.created_at) AS at,
+         coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id), t.rollout_id)
+           AS operation
+  FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
+  WHERE r.failed + r.uncertain > 0 AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint
+  UNION ALL
+  SELECT h.host, h.ended_at, h.run_id FROM host_results h INDEXED BY host_results_failed
+  WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp = :fingerprint
+) GROUP BY host ORDER BY at DESC LIMIT :most
+"""
+
+
+def hosts_with(path: Path, fingerprint: str, most: int = 200) -> pd.DataFrame:
+    """The hosts that had a failure of this message, the newest first: host, at, failures, operation."""
+    with reading(path) as conn:
+        return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most}, ("at",))

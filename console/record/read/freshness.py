@@ -1,15 +1,21 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fresh the database is: when each tenant's API and the run logs were last read, and what failed."""
+"""How fresh the database is: when each tenant's API and the run logs were last read, what failed, and who follows."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from console.record.read.frames import dicts, reading
+from console.record.file_locks import has_follower
+from console.record.read.frames import dicts, one, reading
+
+RUNNING, STOPPED, DIED, HANGS = "running", "stopped", "died", "hangs"
+HANGS_SECONDS = 30.0
+"""Seconds that a follower's report may be late."""
 
 STALE_SECONDS = 24 * 3600.0
 STALE_OPEN_SECONDS = 10 * 60.0
@@ -128,3 +134,52 @@ def freshness_of(conn: sqlite3.Connection) -> Freshness:
         bool(first["running"]),
         first["copied_at"],
     )
+
+
+@dataclass(frozen=True)
+class Follower:
+    """The follower of a database. ``state``: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS.
+
+    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, as "the
+    API", and since when; None if nothing.
+    """
+
+    state: str
+    host: str
+    pid: int
+    since: float
+    trouble: str | None
+    trouble_at: float | None
+
+
+_FOLLOWER = """
+SELECT f.*, (SELECT max(last_ok_at) FROM ingest_cursors WHERE source IN ('api', 'spool')) AS read_at
+FROM follower f WHERE NOT EXISTS (SELECT 1 FROM upkeep WHERE kind = 'copy')
+"""
+
+
+def follower(path: Path, now: float) -> Follower | None:
+    """The newest follower of a database (``sync --follow``) as it is at ``now``.
+
+    None for a copy, where none was ever started, and where a later sync has read what one that was stopped reads no
+    more. One that died or hangs is told until another one runs.
+    """
+    with reading(path) as conn:
+        row = one(conn, _FOLLOWER, {})
+    if row is None:
+        return None
+    state, since = _state_of(row, has_follower(path), now)
+    if state == STOPPED and (row["read_at"] or 0.0) > since:
+        return None
+    return Follower(state, row["host"], row["pid"], since, row["trouble"], row["trouble_at"])
+
+
+def _state_of(row: dict[str, Any], there: bool | None, now: float) -> tuple[str, float]:
+    """State and since when; ``there``: whether a process holds the follower's lock, None if that is not known."""
+    if row["ended_at"] is not None and not there:
+        return STOPPED, row["ended_at"]
+    if there is False:
+        return DIED, row["beat_at"]
+    if now > row["due_at"] + HANGS_SECONDS:
+        return HANGS, row["beat_at"]
+    return RUNNING, row["started_at"]

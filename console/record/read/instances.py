@@ -29,7 +29,7 @@ def _instances(where: str = "") -> str:
     return f"""
 WITH known AS (
   SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.trouble,
-         s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full,
+         s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full, s.components_json,
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
@@ -57,7 +57,12 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
   AND (:health = '[]' OR CASE WHEN health IS NULL THEN 'not read'
          WHEN health IN ('healthy', 'degraded', 'unhealthy') THEN health ELSE 'other' END
        IN (SELECT value FROM json_each(:health)))
-  AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0))
+  AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
+       OR (:only = 'behind' AND runtime_current <> runtime_available)
+       OR (:only IN ('runtime', 'skills', 'mcp_servers') AND outdated > 0 AND json_valid(components_json) AND EXISTS (
+         SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
+         AND json_extract(c.value, '$.name') LIKE :only || '/%')))
+  AND (:runtime = '' OR runtime_current = :runtime)
   AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
        OR problem LIKE :like ESCAPE '\\')
 """
@@ -73,25 +78,29 @@ INSTANCE_SORTS = {
 @dataclass(frozen=True)
 class InstanceFilter:
     """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER or
-    HEALTH_UNREAD; only: 'problem', 'outdated' or ''; search: part of the host name, the id or the problem."""
+    HEALTH_UNREAD; only: 'problem', 'outdated', 'behind' (the published runtime), a kind of update that waits
+    ('runtime', 'skills', 'mcp_servers') or ''; runtime: the version that they run; search: part of the host name, the
+    id or the problem."""
 
     statuses: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
     only: str = ""
     search: str = ""
     sort: str = "Problems first"
+    runtime: str = ""
 
 
 def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
-    current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full.
+    components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full.
     """
     params = {
         "statuses": json.dumps(wanted.statuses),
         "health": json.dumps(wanted.health),
         "only": wanted.only,
+        "runtime": wanted.runtime,
         "like": like(wanted.search),
     }
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
@@ -101,7 +110,7 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
             conn,
             _instances()
             + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
-            runtime_available, outdated, current_bundle, deployed_at, memories, memories_full """
+            runtime_available, outdated, components_json, current_bundle, deployed_at, memories, memories_full """
             + _FILTER
             + sort
             + " LIMIT :size OFFSET :skip",

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import RUN, Facts, Result, Target
 from console.outcomes.outcome import READS, WORK, Outcome, newest_targets, outcomes
 from console.outcomes.verdict import Verdict
@@ -29,7 +30,9 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
+from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, one, reading
+from console.record.read.operation_facts import newest_evidence
 from console.record.read.operations import Key, row_of
 from console.record.read.rollouts import rollouts_of_run
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
@@ -37,7 +40,7 @@ from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
                     "derived", "rollout_id")  # fmt: skip
 FAILURE_COLUMNS = ("status", "message", "pattern", "hosts", "instances", "first_at", "last_at", "before", "first_seen")
-GATE_COLUMNS = ("batch", "at", "verdict", "figures")
+GATE_COLUMNS = ("batch", "at", "verdict", "figures", "checks")
 
 _PRINTS_MOST = 4
 _EARLIER_MOST = 2000
@@ -47,13 +50,14 @@ _EARLIER_MOST = 2000
 class Operation:
     """One operation.
 
-    row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems first;
-    seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known). failures:
-    FAILURE_COLUMNS, each normalised message once, with its hosts (a tuple) and how many earlier operations had it
-    (before) and since when (first_seen). batches: batch, hosts (how many), started_at, touched. rollouts: those that
-    the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty where none is recorded. plan: what the
-    record has of the plan: hash, planned, left_alone, gone, batches, override_reason. followed: ids of rollouts that
-    the run adopted. disagreements: host -> what the server says otherwise, from the report.
+    row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems
+    first; seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known).
+    failures: FAILURE_COLUMNS, each normalised message once, with its hosts (a tuple) and how many earlier
+    operations had it (before) and since when (first_seen). batches: batch, hosts (how many), started_at,
+    touched. rollouts: those that the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty
+    where none is recorded. plan: what the record has of the plan: hash, planned, left_alone, gone, batches,
+    override_reason, and outcomes.evidence.plan_facts. followed: ids of rollouts that the run adopted.
+    disagreements: host -> what the server says otherwise, from the report.
     """
 
     row: dict[str, Any]
@@ -90,8 +94,8 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             failures=_failures(conn, known, judged, targets),
             batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=pd.DataFrame(columns=list(GATE_COLUMNS), dtype=object),
-            plan=_plan(facts),
+            gates=_gates(path, key) if is_run else _gates_frame([]),
+            plan=_plan(facts, newest_evidence(conn, key, "plan") if is_run else {}, len(judged)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
         )
@@ -236,18 +240,35 @@ def _batches(facts: Facts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["batch", "hosts", "started_at", "touched"])
 
 
-def _plan(facts: Facts) -> dict[str, Any]:
-    """What the record has of the plan. Which instances it left alone and found gone, the report tells."""
+def _gates(path: Path, run_id: str) -> pd.DataFrame:
+    rows = []
+    for gate in evidence(path, run_id):
+        if gate["kind"] == "gate":
+            checks = [check for check in gate["checks"] if isinstance(check, dict)]
+            figures = gate_figures(checks) or str(gate["document"].get("msg") or "")
+            word = GATE_WORDS.get(gate["verdict"], gate["verdict"] or "inconclusive")
+            rows.append((gate["batch"], gate["at"], word, figures, checks))
+    return _gates_frame(rows)
+
+
+def _gates_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(GATE_COLUMNS), dtype=object)
+    frame["at"] = frame["at"].astype(float)
+    return frame
+
+
+def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str, Any]:
     report = facts.report
     return {
-        "hash": report.get("plan_hash") or None,
-        "instances": len(facts.hosts),
+        "hash": report.get("plan_hash") or recorded.get("plan_hash") or None,
+        "instances": len(facts.hosts) or instances,
         "planned": None if facts.planned is None else len(facts.planned),
         "batches": facts.batches_planned,
-        "batches_begun": len(facts.batches),
-        "left_alone": _names(report.get("current")),
-        "gone": _names(report.get("gone")),
+        "batches_begun": sum(batch.touched for batch in facts.batches),
+        "left_alone": _names(recorded.get("left_alone", report.get("current"))),
+        "gone": _names(recorded.get("gone", report.get("gone"))),
         "override_reason": report.get("override_reason") or None,
+        **plan_facts(recorded),
     }
 
 

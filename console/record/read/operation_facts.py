@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
+from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
+from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -22,8 +24,10 @@ POLICY = "the update policy"
 # Roles whose tasks run once for the whole run: their results stand at one host, and say nothing of it.
 _FOR_ALL = ("fleet_preflight", "fleet_report")
 _OURS = WORK | READS
+_BAD = ("failed", "unreachable", "ignored")
 _PLANNED_GROUP = "fleetops_planned"
 _REPORT_PLACE = "fleetops_report."
+_NO_CATEGORIES = {"why", "disagreements", "reasons", "counts"}
 
 
 def name_of(playbook: str | None) -> str:
@@ -31,6 +35,11 @@ def name_of(playbook: str | None) -> str:
     path = PurePosixPath(playbook or "")
     name = path.name.removesuffix(path.suffix) if path.suffix in (".yml", ".yaml") else path.name
     return name.removeprefix("fleetops.agents.")
+
+
+def rollout_name(scope: str | None) -> str:
+    """The name of a rollout that no run of the record started, by its scope: "fleet rollout"."""
+    return f"{scope or ''} rollout".strip()
 
 
 def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
@@ -45,7 +54,7 @@ def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     left_out = stats.get("left_out")
     places = left_out if isinstance(left_out, dict) else {}
     cut = {place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)}
-    return report, frozenset(cut & {*report} - {"why", "disagreements", "reasons", "counts"})
+    return report, frozenset(cut & {*report} - _NO_CATEGORIES)
 
 
 def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
@@ -55,6 +64,12 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     """
     run_id = run["run_id"]
     report, cut = report_of(run["stats_json"])
+    kept = _reports_kept(conn, run_id)
+    if len(kept) > 1 and not any(map(_cut_lists, kept)):
+        report = {**report, **together(kept)}
+    elif not report and kept:
+        # A run that was killed after its report, and before its end, which publishes it.
+        report, cut = kept[-1], _cut_lists(kept[-1])
     name = name_of(run["playbook"])
     check = run["check_mode"]
     facts = Facts(
@@ -65,6 +80,7 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         report=report,
         report_cut=cut,
         adopted=bool(report.get("adopted")),
+        batches_planned=_batches_planned(conn, run_id),
     )
     more: dict[str, Any] = {}
     tasks = _tasks(conn, run_id)
@@ -75,22 +91,87 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     if expand:
         more["results"] = _results(conn, run_id, tasks)
         more["in_flight"] = _in_flight(conn, run_id)
-        more["targets"] = targets_of_run(conn, run_id)
-        more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+        # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
+        more["pruned"] = not more["results"] and not has_report(facts) and _is_pruned(conn, run_id)
+        in_doubt = (
+            None
+            if whole or more["pruned"] or of_rollout(facts)
+            else {r.host for r in more["results"] if r.status in _BAD}
+        )
+        more["targets"] = targets_of_run(conn, run_id, in_doubt)
+        plan = newest_evidence(conn, run_id, "plan")
+        more["planned"], more["gone"] = _of_plan(plan, hosts)
+        if more["planned"] is None:
+            more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+        # Whether something was done to the others, nobody knows any more.
+        hosts = tuple(dict.fromkeys(t.host for t in more["targets"])) if more["pruned"] else hosts
         more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
-    if run["status"] == "failed" and not has_report(facts):
+    if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
         more["first_failure"] = _first_failure(conn, run_id)
     return replace(facts, **more)
+
+
+def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[str, Any]:
+    """The newest plan or report that is kept of a run beside its custom stats; empty without one."""
+    row = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter DESC LIMIT 1",
+        (run_id, kind),
+    ).fetchone()
+    return _parsed(row[0]) if row else {}
+
+
+def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
+    """The reports of a run in their order: more than one where a playbook imports several that report."""
+    rows = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
+    )
+    return [report for row in rows if isinstance((report := _parsed(row[0])).get("counts"), dict)]
+
+
+def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
+    places = report.get("left_out")
+    return frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
+
+
+def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
+    row = conn.execute(
+        "SELECT json_extract(document_json, '$.counts.batches') FROM run_evidence"
+        " WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return row[0] if row and isinstance(row[0], int) else None
+
+
+def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Who is planned and who is gone by a plan; None for the planned where its lists are cut or there is none."""
+    gone = _names(plan.get("gone"))
+    batches = plan.get("batches")
+    if not isinstance(batches, list):
+        return None, gone
+    planned = tuple(name for batch in batches if isinstance(batch, dict) for name in _names(batch.get("instances")))
+    counted = plan.get("counts")
+    numbers = counted if isinstance(counted, dict) else {}
+    if len(planned) == numbers.get("planned", len(planned)):
+        return planned, gone
+    left = _names(plan.get("left_alone"))
+    if len(left) == numbers.get("left_alone") and len(gone) == numbers.get("gone"):
+        others = {*left, *gone}
+        return tuple(host for host in hosts if host not in others), gone
+    return None, gone
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, whole: bool) -> Facts:
     """The facts of a rollout that no run of the record started; ``rollout`` is its row of the table ``rollouts``."""
     targets: list[Target] = []
     if whole:
-        key = {"tenant": rollout["tenant"], "id": rollout["rollout_id"]}
-        targets = _targets(conn, _OF_ROLLOUT, key)
-    scope = f"{rollout['scope'] or ''} rollout".strip()
-    return Facts(kind=ROLLOUT, name=scope, status=rollout["status"], rollout=rollout, targets=targets)
+        targets = targets_of_rollout(conn, rollout["tenant"], rollout["rollout_id"])
+    return Facts(
+        kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout, targets=targets
+    )
 
 
 def facts_of_act(act: Mapping[str, Any]) -> Facts:
@@ -106,16 +187,16 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
 
 def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
-    links = conn.execute(
+    links = [row[0] for row in conn.execute(
         "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
-    ).fetchall()
+    )] or [sent.rollout_id for sent in sent_by_tasks(conn, run_id)]  # fmt: skip
     if len(links) > 1:
         return None
     if links:
         found = one(
             conn,
             "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": links[0][0]},
+            {"id": links[0]},
         )
         if found is not None:
             return found
@@ -236,6 +317,17 @@ def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result
     return found
 
 
+def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
+    """Whether a run had results, and none of them is kept."""
+    return bool(
+        conn.execute(
+            "SELECT EXISTS (SELECT 1 FROM run_hosts WHERE run_id = :id AND ok + failed + unreachable + skipped > 0)"
+            " AND NOT EXISTS (SELECT 1 FROM host_results WHERE run_id = :id)",
+            {"id": run_id},
+        ).fetchone()[0]
+    )
+
+
 def _parsed(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text) if text else {}
@@ -251,103 +343,6 @@ def _in_flight(conn: sqlite3.Connection, run_id: str) -> dict[str, Flight]:
         (run_id,),
     )
     return {host: Flight(name or action or "", _module(action), at) for host, name, action, at in rows}
-
-
-_TARGET = """
-SELECT {host} AS host, t.target_id, t.instance_id, t.status, t.created_at, t.started_at, t.completed_at,
-       substr(t.error_message, 1, 2000) AS message, t.rollout_id
-"""
-_OF_ROLLOUT = (
-    _TARGET.format(host="coalesce(t.hostname, t.instance_id, t.target_id)")
-    + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id"
-)
-# The inventory may name an instance otherwise than the server does.
-_OF_RUN = (
-    _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)")
-    + """
-    FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-    LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref = t.instance_id
-      AND i.host <> 'localhost'
-    WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-    """
-)
-
-
-def targets_of_run(conn: sqlite3.Connection, run_id: str) -> list[Target]:
-    """The targets of all rollouts that a run started or followed, those too that no result of it has named yet."""
-    found = _targets(conn, _OF_RUN, {"id": run_id})
-    for sent in sent_by_tasks(conn, run_id):
-        found += _targets(
-            conn,
-            _TARGET.format(host=":host")
-            + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :rollout",
-            {"host": sent.host, "tenant": sent.tenant, "rollout": sent.rollout_id},
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A rollout of one instance that a task of a run must have started, by its time: its result is not there yet."""
-
-    run_id: str
-    host: str
-    tenant: str
-    rollout_id: str
-
-
-# The clocks of the control node and of the server differ; the last event of a run that was killed is some time ago.
-_SENT_BEFORE, _SENT_AFTER = 60.0, 300.0
-_FLIGHTS = """
-SELECT f.run_id, f.host, f.started_at, CASE r.status WHEN 'running' THEN 1e12 ELSE coalesce(r.heartbeat_at, 0) END
-FROM run_in_flight f JOIN runs r ON r.run_id = f.run_id
-JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
-WHERE t.action IN ('fleetops.agents.instance_runtime', 'fleetops.agents.instance_update')
-  AND f.started_at IS NOT NULL AND (:run IS NULL OR f.run_id = :run)
-"""
-_SENT = """
-SELECT t.rollout_id FROM rollout_targets t INDEXED BY rollout_targets_instance
-JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
-WHERE t.tenant = ? AND t.instance_id = ? AND t.created_at BETWEEN ? AND ? AND r.total = 1
-  AND NOT EXISTS (SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id)
-ORDER BY t.created_at LIMIT 1
-"""
-
-
-def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[Sent]:
-    """The rollouts of redeploys that are under way in a run, or were when its process ended. run_id: None for all."""
-    flights = conn.execute(_FLIGHTS, {"run": run_id}).fetchall()
-    if not flights:
-        return []
-    hosts = {host for _run, host, *_times in flights}
-    known: dict[str, list[tuple[str, str]]] = {}
-    for tenant, instance_id, name in conn.execute("SELECT tenant, instance_id, hostname FROM instances"):
-        if name in hosts:
-            known.setdefault(name, []).append((tenant, instance_id))
-    found = []
-    for run, host, at, until in flights:
-        for tenant, instance_id in known.get(host, ()):
-            row = conn.execute(_SENT, (tenant, instance_id, at - _SENT_BEFORE, until + _SENT_AFTER)).fetchone()
-            if row is not None:
-                found.append(Sent(run, host, tenant, row[0]))
-    return found
-
-
-def _targets(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[Target]:
-    return [
-        Target(
-            host=row["host"],
-            status=row["status"],
-            target_id=row["target_id"],
-            instance_id=row["instance_id"] or "",
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            completed_at=row["completed_at"],
-            message=row["message"] or "",
-            rollout_id=row["rollout_id"],
-        )
-        for row in dicts(conn, sql, params)
-    ]
 
 
 def _first_failure(conn: sqlite3.Connection, run_id: str) -> str:

@@ -26,8 +26,8 @@ from console.record.read.operation_facts import (
     facts_of_rollout,
     facts_of_run,
     report_of,
-    sent_by_tasks,
 )
+from console.record.read.operation_targets import sent_by_tasks
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -54,9 +54,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class OperationFilter:
-    """Which operations the list shows. since, until: of the start (epoch seconds). verdicts: of words.VERDICTS. kinds:
-    of facts.KINDS. who: part of a user's name or address. text: part of the title, the playbook, the id, the change of
-    a run or a host. check: only predictions (True), only real ones (False), or both (None)."""
+    """Which operations the list shows. since, until: what ran in this period (epoch seconds), also if it began before;
+    what runs now ran until now. verdicts: of words.VERDICTS. kinds: of facts.KINDS. who: part of a user's name or
+    address. text: part of the title, the playbook, the id, the change of a run or a host. check: only predictions
+    (True), only real ones (False), or both (None)."""
 
     since: float | None = None
     until: float | None = None
@@ -90,7 +91,7 @@ def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
 
 
 def verdict_counts(path: Path, since: float) -> dict[str, int]:
-    """How many operations that began since a time have each verdict; those without any are left out."""
+    """How many operations that ran since a time have each verdict; those without any are left out."""
     with reading(path) as conn:
         return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
 
@@ -108,7 +109,8 @@ class Key:
 
 _RUNS = f"""
 SELECT r.run_id, r.started_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
-WHERE (:since IS NULL OR r.started_at >= :since) AND (:until IS NULL OR r.started_at < :until)
+WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
+  AND (:until IS NULL OR r.started_at < :until)
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
   AND (:who = '' OR r.user LIKE :who ESCAPE '\\' OR EXISTS (
     SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\'))
@@ -120,7 +122,8 @@ WHERE (:since IS NULL OR r.started_at >= :since) AND (:until IS NULL OR r.starte
 # A run's own rollouts are folded into it. The index run_links_ref answers it alone, but for the rollouts that were.
 _OF_OTHERS = """
 SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
-WHERE (:since IS NULL OR r.created_at >= :since) AND (:until IS NULL OR r.created_at < :until)
+WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
+  AND (:until IS NULL OR r.created_at < :until)
   AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
   AND (:text = '' OR r.rollout_id LIKE :text ESCAPE '\\' OR (r.scope || ' rollout') LIKE :text ESCAPE '\\'
     OR (r.tenant, r.rollout_id) IN (

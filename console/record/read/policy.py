@@ -91,6 +91,37 @@ def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, 
     return found
 
 
+@dataclass(frozen=True)
+class PolicyChange:
+    """A change of a tenant's policy. seen_at: when a read saw it. before: the policy until then. changed: key, before
+    and after of each difference, as JSON writes them ('' where a key was not there)."""
+
+    tenant: str
+    seen_at: float
+    before: dict[str, Any]
+    changed: tuple[tuple[str, str, str], ...]
+
+
+def policies_since(path: Path, since: float) -> list[PolicyChange]:
+    """The changes of each tenant's policy that were seen since a time, oldest first."""
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            "SELECT n.tenant, n.taken_at, n.raw_json, b.taken_at AS before_at, b.raw_json AS before_json"
+            " FROM policies n JOIN policies b ON b.tenant = n.tenant AND b.taken_at ="
+            " (SELECT max(taken_at) FROM policies o WHERE o.tenant = n.tenant AND o.taken_at < n.taken_at)"
+            " WHERE n.taken_at >= :since ORDER BY n.taken_at, n.tenant",
+            {"since": since},
+        )
+    found = []
+    for row in rows:
+        old = {"taken_at": row["before_at"], "raw_json": row["before_json"]}
+        changed = tuple((key, was, now) for _seen, _before, key, was, now in changes_of([old, row]))
+        if changed:
+            found.append(PolicyChange(row["tenant"], row["taken_at"], _record(row["before_json"]), changed))
+    return found
+
+
 def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
     """The newest rollouts of more than one instance's scope that began while the window was closed.
 

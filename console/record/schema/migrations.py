@@ -22,8 +22,10 @@ from console.record.schema import (
     audit_newest,
     console_audit,
     evidence,
+    follower,
     instances,
     jobs,
+    notifications,
     rollouts,
     runs,
     times,
@@ -133,3 +135,15 @@ def _audit_fleet_daily(db: Database) -> None:
 def _run_evidence(db: Database) -> None:
     """The plan, the gates and the report of each run."""
     _run(db, *evidence.STATEMENTS)
+
+
+@migrations(name="0015_follower")
+def _follower(db: Database) -> None:
+    """The process that keeps the database up to date: when it last reported, and when it will report again."""
+    _run(db, *follower.STATEMENTS)
+
+
+@migrations(name="0016_notifications")
+def _notifications(db: Database) -> None:
+    """Which fact was told to which destination, and how that ended."""
+    _run(db, *notifications.STATEMENTS)

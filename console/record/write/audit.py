@@ -38,6 +38,14 @@ class Audit:
         )
         return {row["id"] for row in found}
 
+    def newest_summary(self, tenant: str, instance_id: str) -> Row | None:
+        """The newest stored summary of an instance, None without one."""
+        found = self._tables.rows(
+            "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
+            (tenant, instance_id),
+        )
+        return found[0] if found else None
+
     def add(self, events: Sequence[Row]) -> int:
         """Store events of one instance; those that are known stay as they are. Returns how many are new."""
         if not events:

@@ -104,6 +104,8 @@ class Maintenance(OpenedDatabase):
             if mark is None:
                 return False
             self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
+            # It follows the database that was copied.
+            self._tables.delete_some("follower", ("only",), "true", {}, SLICE)
             self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
             return True
 

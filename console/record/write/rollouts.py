@@ -18,17 +18,23 @@ class Rollouts:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def known(self, tenant: str) -> dict[str, Row]:
-        """The stored rollouts of a tenant, by id: all columns of the table."""
-        return {
-            row["rollout_id"]: row for row in self._tables.rows("SELECT * FROM rollouts WHERE tenant = ?", (tenant,))
-        }
+    def one(self, tenant: str, rollout_id: str) -> Row | None:
+        """A stored rollout, all columns of the table; None if it is not stored."""
+        sql = "SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?"
+        found = self._tables.rows(sql, (tenant, rollout_id))
+        return found[0] if found else None
 
-    def put(self, reads: Iterable[RolloutRead], not_before: float | None) -> int:
+    def unfinished(self, tenant: str) -> list[Row]:
+        """The stored rollouts of a tenant that are open, or whose targets could not be read."""
+        return self._tables.rows(
+            "SELECT * FROM rollouts WHERE tenant = ? AND (is_open = 1 OR targets_read = 0)", (tenant,)
+        )
+
+    def put(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written.
 
-        A status that differs from the stored one becomes a row of target_changes; ``not_before`` is when the targets
-        were last read before this. A read older than what is stored (another sync was quicker) is left out.
+        A status that differs from the stored one becomes a row of target_changes. A read older than what is stored
+        (another sync was quicker) is left out.
         """
         written = 0
         instances: dict[tuple[str, str], float] = {}
@@ -42,7 +48,7 @@ class Rollouts:
                 "rollouts", ("tenant", "rollout_id"), [row], first=("first_seen",), along=("updated_at",)
             )
             if read.targets:
-                self._note_changes(key, read, not_before)
+                self._note_changes(key, read)
                 rows = [{**target, **stamps} for target in read.targets]
                 written += self._tables.upsert(
                     "rollout_targets",
@@ -65,7 +71,7 @@ class Rollouts:
         ).fetchone()[0]
         return float(newest) if newest is not None else 0.0
 
-    def _note_changes(self, key: tuple[str, str], read: RolloutRead, not_before: float | None) -> None:
+    def _note_changes(self, key: tuple[str, str], read: RolloutRead) -> None:
         stored = dict(
             self._tables.conn.execute(
                 "SELECT target_id, status FROM rollout_targets WHERE tenant = ? AND rollout_id = ?", key
@@ -77,7 +83,7 @@ class Rollouts:
                 "rollout_id": key[1],
                 "target_id": target["target_id"],
                 "at": read.read_at,
-                "not_before": not_before,
+                "not_before": read.not_before,
                 "old_status": stored[target["target_id"]],
                 "new_status": target["status"],
             }

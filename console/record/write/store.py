@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from console.record.opening import BUSY_TIMEOUT, open_to_write
-from console.record.rows import Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
+from console.record.rows import Beat, Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
 from console.record.write.audit import Audit
 from console.record.write.instances import Instances
 from console.record.write.jobs import Jobs
@@ -78,6 +79,22 @@ class Store(OpenedDatabase):
         row["state_json"] = to_json(cursor.state) if cursor.state else None
         self._tables.upsert("ingest_cursors", ("source", "scope"), [row])
 
+    # The follower
+
+    def put_beat(self, beat: Beat) -> None:
+        """Store what the follower reports of itself, in place of the report before."""
+        with self._tables.transaction():
+            self._tables.upsert("follower", ("only",), [{"only": 1, **asdict(beat)}])
+
+    def has_open_work(self, tenant: str) -> bool:
+        """Whether a rollout of the tenant is open, or a playbook run is in progress."""
+        found = self._tables.rows(
+            "SELECT EXISTS (SELECT 1 FROM rollouts WHERE tenant = ? AND is_open = 1)"
+            " OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS there",
+            (tenant,),
+        )
+        return bool(found[0]["there"])
+
     # What a sync has read
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
@@ -110,13 +127,10 @@ class Store(OpenedDatabase):
         with self._tables.transaction():
             return self._tables.add_if_new("policies", ("tenant",), row)
 
-    def put_rollouts(self, reads: Iterable[RolloutRead], *, not_before: float | None = None) -> int:
-        """Store rollouts with their targets; returns how many rows were written.
-
-        ``not_before``: when the targets were last read before this (epoch seconds), kept with each change of a status.
-        """
+    def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
+        """Store rollouts with their targets; returns how many rows were written."""
         with self._tables.transaction():
-            return self.rollouts.put(reads, not_before)
+            return self.rollouts.put(reads)
 
     def put_instance(self, rows: InstanceRows, cursor: Cursor) -> int:
         """Store what was read of an instance, and its cursor; returns how many rows were written."""

@@ -51,7 +51,7 @@ def table(found: pd.DataFrame) -> None:
         came=status_cells(found["outcome"]),
     )
     shown = {
-        "when": columns.utc("at", 150),
+        "when": columns.time_column("at", 150),
         "user": columns.text("who", 160),
         "what": columns.text("action", 110),
         "name": columns.text("on", 100),

@@ -25,9 +25,8 @@ from console.collect.once import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
-from console.text import times
 from console.web import sign_in
-from console.web.shared import cached, links, lists, messages, pages
+from console.web.shared import cached, links, lists, messages, pages, viewer
 from console.web.shared.status import status_badge
 
 ICONS = {
@@ -145,7 +144,7 @@ def _confirm(this: _Confirmation) -> None:
     verdict = judge(intent, seen)
     st.text(verdict.sentence)
     st.caption(
-        f"State of the API at {times.moment(this.seen_at, '%H:%M:%S')} UTC. It is read again before anything is sent."
+        f"State of the API at {viewer.moment(this.seen_at, '%H:%M:%S')}. It is read again before anything is sent."
     )
     reason = st.text_input("Reason", max_chars=REASON_MOST, key="act_reason", placeholder="stored with the action")
     typed = ""

@@ -113,13 +113,13 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
 
 
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
-    st.subheader(f"By {span.grain} and outcome")
+    st.header(f"By {span.grain} and outcome")
     # Only hours have the viewer's zone in their labels, so that all viewers share the figure of days.
     drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
     plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
     table = pivoted(counts)
     with lists.row():
-        st.subheader(f"By {name.lower()}", width="content")
+        st.header(f"By {name.lower()}", width="content")
         export_menu.share(
             f"audit-{name.lower()}",
             len(counts),
@@ -141,7 +141,7 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
 def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
     """The events of a cell: a value, an outcome and a day or hour, each optional and in the URL."""
     with lists.row():
-        st.subheader("Events", width="content")
+        st.header("Events", width="content")
         menu = st.container(width="content")
     sizes = counts.groupby("value")["events"].sum().sort_values(ascending=False)
     values = {word(str(value)): str(value) for value in sizes.index[:1000]}
@@ -164,7 +164,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
     if not len(found):
         st.text("These events are no longer stored, only their counts." if not total else "This page is empty.")
         return
-    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first")
+    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first; a time leads to the operations of that time")
     tables.events(found)
     lists.pager("audit", total, frames.LIST_PAGE)
 
@@ -179,7 +179,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 def instances() -> None:
     found, total = lists.paged("coverage", lambda n: cached.ask(audit_queries.audit_coverage, n), frames.LIST_PAGE)
     with lists.row():
-        st.subheader("By instance", width="content")
+        st.header("By instance", width="content")
         export_menu.share("coverage", total, lambda path, most: audit_queries.audit_coverage(path, 1, most)[0])
     tables.coverage(found)
     lists.pager("coverage", total, frames.LIST_PAGE)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.text.statuses import style_of
-from console.web.shared import columns, links, pages
-from console.web.shared.status import status_cells, status_column
+from console.web.shared import columns, links, lists, markup, pages, period, viewer
 
 NONE = "(none)"
 """Shown for an empty value, such as the server of a tool event."""
@@ -58,28 +58,35 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     )
 
 
+EVENTS = (
+    markup.Column("at", "time"),
+    markup.Column("outcome"),
+    markup.Column("source", "short fo-rest"),
+    markup.Column("event", "rest"),
+    markup.Column("tool"),
+    markup.Column("server", "rest"),
+    markup.Column("role", "short fo-rest"),
+    markup.Column("host", "host"),
+    markup.Column("conversation", "rest"),
+    markup.Column("request", "rest"),
+)
+
+
 def events(found: pd.DataFrame) -> None:
-    """Raw audit events, newest first; a click opens the instance."""
-    frame = found.assign(
-        at=columns.moments(found["event_ts"]),
-        state=status_cells(found["outcome"]),
-        open=[links.short(i) for i in found["instance_id"]],
-    )
-    shown: dict[str, Any] = {
-        "at": columns.utc("at"),
-        "state": status_column("outcome", 110),
-        "source": columns.text("source", 90),
-        "event_type": columns.text("event", 120),
-        "tool_name": columns.text("tool", 200),
-        "server_slug": columns.text("server", 130),
-        "role": columns.text("role", 90),
-        "host": columns.text("host", 240),
-        "open": links.open_column("instance", "audit_events_open"),
-        "conversation_id": columns.text("conversation", 160),
-        "request_id": columns.text("request", 160),
-    }
-    columns.show(frame, shown, "Audit events, newest first", "audit_events", 15)
-    links.follow("audit_events_open", pages.INSTANCE, found["instance_id"].tolist())
+    """Raw audit events, newest first. The time leads to the operations of that time, the host to the instance."""
+    markup.draw(markup.table(EVENTS, (_event(row) for row in lists.records(found)), "Audit events, newest first"))
+
+
+def _event(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    return (
+        markup.link(viewer.clock_time(row["event_ts"], "%Y-%m-%d %H:%M:%S"), pages.OPERATIONS,
+                    operations_when=period.around(row["event_ts"])),
+        markup.badge(row["outcome"]) if row["outcome"] else "",
+        *(row[word] or "" for word in ("source", "event_type", "tool_name", "server_slug", "role")),
+        markup.link(row["host"] or links.short(row["instance_id"]), pages.INSTANCE, id=row["instance_id"]),
+        markup.small(row["conversation_id"] or ""),
+        markup.small(row["request_id"] or ""),
+    )  # fmt: skip
 
 
 def coverage(found: pd.DataFrame) -> None:
@@ -100,7 +107,7 @@ def coverage(found: pd.DataFrame) -> None:
         "success": columns.count("success"),
         "error": columns.count("error"),
         "denied": columns.count("denied"),
-        "gap": columns.utc("missing between", 320),
-        "taken": columns.utc("API figures of"),
+        "gap": columns.time_column("missing between", 320),
+        "taken": columns.time_column("API figures of"),
     }
     columns.show(frame, shown, "Audit coverage by instance", "coverage", 12)

@@ -7,7 +7,7 @@ export default function ({ parentElement }) {
   const go = event => {
     const link = event.target.closest?.(
       "[data-testid=stPageLink] a, a[data-testid=stTopNavLink], a[data-testid=stTopNavDropdownLink]," +
-      "a[data-testid=stSidebarNavLink]")
+      "a[data-testid=stSidebarNavLink], a.fo-link")
     if (!link?.href || link.origin !== location.origin || link.target === "_blank" || event.button !== 0 ||
         event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
     event.preventDefault()

@@ -18,12 +18,12 @@ from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import tables
+from console.web.instances import happened, tables
 from console.web.shared import cached, links, lists, messages, pages, plot, viewer
 from console.web.shared.export_menu import Fetch, share
 from console.web.shared.status import status_badge
 
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
 
@@ -49,6 +49,7 @@ def body() -> None:
             st.page_link(pages.INSTANCES, label="All instances", icon=":material/dns:")
             return
         header(known)
+        happened.show(known)
         health(known)
         deploys(known)
         actions(known)
@@ -58,14 +59,14 @@ def body() -> None:
 
 def header(known: dict[str, Any]) -> None:
     with lists.row():
-        st.title(f"Instance {links.short(known['instance_id'])}", width="content")
+        st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
         if known["health"]:
             status_badge(known["health"])
         if known["outdated"]:
             status_badge("outdated")
         share("instance")
     messages.data_as_of(known["tenant"])
-    lists.line(known["host"], known["instance_id"])
+    lists.line(f"id {known['instance_id']}")
     buttons.for_instance(known)
     if known["problem"]:
         with st.container(border=True):
@@ -81,18 +82,17 @@ def header(known: dict[str, Any]) -> None:
             ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
         ]
     )
-    deployed = times.moment(known["deployed_at"])
+    deployed = viewer.moment(known["deployed_at"])
     lists.line(
-        f"last deploy {deployed} UTC" if deployed else "no succeeded deploy is known",
+        f"last deploy {deployed}" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
-        moments=[known["deployed_at"]],
     )
 
 
 def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
     """The heading of a list, with the menu Share if the list is not empty."""
     with lists.row():
-        st.subheader(title, width="content")
+        st.header(title, width="content")
         if total:
             share(of, total, fetch)
 
@@ -105,16 +105,16 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
     st.text(f"{sentence} {how}")
     # Quoted, because the id comes from the server and the line is pasted into a shell.
     words = [frames.SYNC, *([flag] if flag else []), "--instance", shlex.quote(known["instance_id"])]
-    st.code(" ".join(words), language="bash")
+    lists.shell(" ".join(words))
 
 
 def as_of(known: dict[str, Any], kind: str) -> str:
     at = known[f"{kind}_at"]
-    return f"read {times.moment(at, '%Y-%m-%d %H:%M')} UTC ({viewer.ago(at)})" if at else ""
+    return f"read {viewer.moment(at, '%Y-%m-%d %H:%M')} ({viewer.ago(at)})" if at else ""
 
 
 def health(known: dict[str, Any]) -> None:
-    st.subheader("Health")
+    st.header("Health")
     if not known["health_at"] and not known["health"]:
         to_read(
             "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
@@ -133,9 +133,7 @@ def health(known: dict[str, Any]) -> None:
         f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )
-    lists.line(
-        f"checked {times.moment(known['checked_at'])} UTC" if known["checked_at"] else "", as_of(known, "health")
-    )
+    lists.line(f"checked {viewer.moment(known['checked_at'])}" if known["checked_at"] else "", as_of(known, "health"))
     if known["trouble"]:
         st.code(known["trouble"], language=None, wrap_lines=True)
 
@@ -173,7 +171,7 @@ def deploys(known: dict[str, Any]) -> None:
 def actions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     if not known["actions_at"]:
-        st.subheader("Actions")
+        st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
     found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
@@ -182,7 +180,7 @@ def actions(known: dict[str, Any]) -> None:
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
         st.text(
-            f"Between {times.moment(known['gap_from'])} and {times.moment(known['gap_to'])} UTC there were more "
+            f"Between {viewer.moment(known['gap_from'])} and {viewer.moment(known['gap_to'])} there were more "
             "actions than the 100 that the API lists. Sync the actions more often."
         )
     if total:
@@ -191,7 +189,7 @@ def actions(known: dict[str, Any]) -> None:
 
 
 def audit(known: dict[str, Any]) -> None:
-    st.subheader("Audit")
+    st.header("Audit")
     key = known["tenant"], known["instance_id"]
     counts = cached.ask(audit_queries.audit_counts, "source", known["instance_id"])
     if not len(counts):
@@ -225,7 +223,7 @@ def audit(known: dict[str, Any]) -> None:
 
 
 def versions(known: dict[str, Any]) -> None:
-    st.subheader("Versions")
+    st.header("Versions")
     if not known["updates_at"]:
         to_read("Its versions were never read.", "This command reads them:", known, "--updates")
         return

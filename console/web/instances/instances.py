@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console.record.read import frames, instances
+from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
+from console.web.fleet.strip import strip
 from console.web.instances import tables
-from console.web.shared import cached, links, lists, messages, pages
+from console.web.shared import cached, lists, markup, messages, viewer
 from console.web.shared.export_menu import share
-from console.web.shared.status import status_filter
+from console.web.shared.status import status_choice
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD]
-ONLY = {"Open problem": "problem", "Update waiting": "outdated"}
+ONLY = {
+    "Open problem": "problem",
+    "Update waiting": "outdated",
+    "Behind": "behind",
+    "Update waiting: runtime": "runtime",
+    "Update waiting: skills": "skills",
+    "Update waiting: servers": "mcp_servers",
+}
 
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
+        head = messages.head("Instances")
         tally = cached.ask(instances.instance_tally)
         if not tally.get("total"):
             messages.empty(
@@ -30,16 +38,19 @@ def body() -> None:
                 [frames.SYNC],
             )
             return
-        figures(tally)
+        now = viewer.clock() // 60 * 60
+        fleets = cached.ask(fleet.fleets, now)
+        for one in fleets:
+            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else "", short=True))
+        unread(tally)
         wanted = filters()
         found, total = lists.paged(
             "instances", lambda n: cached.ask(instances.instance_page, wanted, n), frames.LIST_PAGE
         )
         of_all = f" of {tally['total']:,}" if total != tally["total"] else ""
-        with lists.row():
+        with head:
             st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
             share("instances", total, lambda path, most: instances.instance_page(path, wanted, 1, most)[0])
-            links.go_to("instance", pages.INSTANCE, found["instance_id"].tolist(), found["host"].tolist())
         if total:
             tables.instances(found)
             lists.pager("instances", total, frames.LIST_PAGE)
@@ -47,54 +58,37 @@ def body() -> None:
             st.text("No instance matches these filters.")
 
 
-def figures(tally: dict[str, int]) -> None:
-    lists.metrics(
-        [
-            ("Instances", f"{tally['total']:,}"),
-            ("Open problem", f"{tally['problems']:,}"),
-            ("Healthy", f"{tally['healthy']:,} of {tally['health_read']:,}" if tally["health_read"] else "not read"),
-            ("Update waiting", f"{tally['outdated']:,}" if tally["updates_read"] else "not read"),
-            ("Memories", memories(tally)),
-        ]
-    )
-    unread = [
+def unread(tally: dict[str, int]) -> None:
+    """The command that reads what was not read of every instance."""
+    flags = [
         flag
         for flag, read in (("--health", "health_read"), ("--updates", "updates_read"), ("--memory", "with_memory"))
         if tally[read] < tally["total"]
     ]
-    if unread and not cached.is_copy():
+    if flags and not cached.is_copy():
         with st.expander("Some data was not read for every instance", icon=":material/info:"):
             st.text("Each of these costs one API call per instance, so a sync reads them only on request:")
-            st.code(f"{frames.SYNC} {' '.join(unread)}", language="bash")
-
-
-def memories(tally: dict[str, int]) -> str:
-    """The number of memories, and of instances read if these are not all."""
-    if not tally["with_memory"]:
-        return "not read"
-    count = f"{tally['memories']:,}{'+' if tally['memories_full'] else ''}"
-    return count if tally["with_memory"] == tally["total"] else f"{count} in {tally['with_memory']:,}"
+            lists.shell(f"{frames.SYNC} {' '.join(flags)}")
 
 
 def filters() -> instances.InstanceFilter:
+    """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        health = st.pills("Health", HEALTH, selection_mode="multi", key="instances_health", bind="query-params")
-        only = st.segmented_control("Only with", list(ONLY), key="instances_only", bind="query-params")
+        health = st.multiselect(
+            "Health", HEALTH, key="instances_health", bind="query-params", placeholder="all", width=170
+        )
+        only = st.selectbox(
+            "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
+        )
+        statuses = status_choice("instances", STATUSES, "Last rollout")
+        runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("instances", STATUSES, "Last rollout")
-        sort = st.segmented_control(
-            "Sort",
-            list(instances.INSTANCE_SORTS),
-            default="Problems first",
-            required=True,
-            key="instances_sort",
-            bind="query-params",
+        sort = st.selectbox(
+            "Sort", list(instances.INSTANCE_SORTS), key="instances_sort", bind="query-params", width=150
         )
     return instances.InstanceFilter(
-        tuple(statuses), tuple(health), ONLY.get(only or "", ""), search, sort or "Problems first"
+        tuple(statuses), tuple(health), ONLY.get(only or "", ""), search, sort or "Problems first", runtime.strip()
     )
 
 
-st.title("Instances")
 auto_refresh.refreshing(body, cached.something_open)

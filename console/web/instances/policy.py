@@ -50,7 +50,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def window(state: policy_queries.WindowNow, now: float) -> None:
-    st.subheader("Maintenance window")
+    st.header("Maintenance window")
     with lists.row():
         status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         lists.line(state.sentence)
@@ -58,8 +58,8 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
         st.badge("no rollout may start", icon=":material/block:", color="red")
         return
     if state.closes_at is not None:
-        closes = f"It closes in {times.duration(state.closes_at - now)}, at {times.moment(state.closes_at)} UTC."
-        lists.line(closes, moments=[state.closes_at])
+        closes = f"It closes in {times.duration(state.closes_at - now)}, at {viewer.moment(state.closes_at)}."
+        lists.line(closes)
     if state.opens_at is not None:
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
     plot.chart(strip(state.open_hours, now, viewer.theme()), "The window over the 24 hours of a day in UTC", "window")
@@ -69,7 +69,7 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
 
 
 def limits(policy: dict[str, Any]) -> None:
-    st.subheader("Limits and defaults")
+    st.header("Limits and defaults")
     most = policy["max_parallel_rollouts"]
     lists.metrics(
         [("Most at once", "unknown" if most is None else f"{most:,}")]
@@ -87,7 +87,7 @@ def changes(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.policy_changes, tenant)
     with lists.row():
-        st.subheader("Changes seen", width="content")
+        st.header("Changes seen", width="content")
         export_menu.share(
             "policy-changes", len(found), lambda path, most: policy_queries.policy_changes(path, tenant).head(most)
         )
@@ -95,14 +95,14 @@ def changes(policy: dict[str, Any]) -> None:
         tables.policy_changes(found)
         st.caption("The API returns only the current policy: the change happened between the two times.")
     else:
-        lists.line(f"Unchanged since it was first seen, {times.moment(policy['taken_at'])} UTC.")
+        lists.line(f"Unchanged since it was first seen, {viewer.moment(policy['taken_at'])}.")
 
 
 def overrides(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.outside_window, tenant)
     with lists.row():
-        st.subheader("Outside the window", width="content")
+        st.header("Outside the window", width="content")
         export_menu.share(
             "outside-window",
             len(found),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from console.text import times
-from console.web.shared import columns, links, pages
+from console.web.shared import columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_cells, status_column
 
 
@@ -21,50 +23,72 @@ def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
     return status_cells([value if isinstance(value, str) and value else none for value in values])
 
 
+COLUMNS = (
+    markup.Column("health"),
+    markup.Column("host", "host"),
+    markup.Column("open problem", "rest"),
+    markup.Column("last rollout", "rest"),
+    markup.Column("runtime", "short"),
+    markup.Column("updates waiting", "rest"),
+    markup.Column("last deploy", "time fo-rest"),
+    markup.Column("memories", "number fo-rest"),
+    markup.Column("bundle", "short fo-rest"),
+)
+
+
 def instances(found: pd.DataFrame) -> None:
-    """Instances; a click on one opens it."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["instance_id"]],
-        health_word=_words(found["health"]),
-        last=_words(found["last_status"], "none"),
-        version=[
-            f"{current} → {available}" if waits > 0 and available and available != current else current or ""
-            for current, available, waits in zip(
-                found["runtime_current"], found["runtime_available"], found["outdated"].fillna(0), strict=True
-            )
-        ],
-        deployed=columns.moments(found["deployed_at"]),
-        kept=[
-            "" if math.isnan(n) else f"{int(n):,}{' or more' if full else ''}"
-            for n, full in zip(found["memories"], found["memories_full"], strict=True)
-        ],
+    """Instances, each with a link to its page."""
+    markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), "Instances"))
+
+
+def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    current, available = row["runtime_current"] or "", row["runtime_available"] or ""
+    behind = current and available and current != available
+    kept = row["memories"]
+    checked, deployed = row["checked_at"], row["deployed_at"]
+    old = markup.small("before the last deploy") if checked < deployed else markup.NOTHING
+    return (
+        markup.joined((markup.badge(row["health"]) if row["health"] else markup.small("not read"), old), " "),
+        markup.link(row["host"], pages.INSTANCE, id=row["instance_id"]),
+        row["problem"] or "",
+        markup.badge(row["last_status"]) if row["last_status"] else markup.small("none"),
+        f"{current} → {available}" if behind else current,
+        ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
+        viewer.when(deployed),
+        "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
+        _cut((row["current_bundle"] or "").removeprefix("sha256:")),
     )
-    shown = {
-        "open": links.open_column("instance", "instances_open"),
-        "host": columns.text("host", 210),
-        "problem": columns.text("open problem", 230),
-        "last": status_column("last rollout", 125),
-        "health_word": status_column("health", 110),
-        "version": columns.text("runtime", 130),
-        "outdated": columns.count("updates"),
-        "deployed": columns.utc("last deploy", 155),
-        "kept": columns.text("memories", 90),
-        "current_bundle": columns.text("bundle", 110),
-        "instance_id": columns.text("id", 290),
-    }
-    columns.show(frame, shown, "Instances", "instances")
-    links.follow("instances_open", pages.INSTANCE, found["instance_id"].tolist())
+
+
+def _cut(digest: str) -> str:
+    """Enough of a digest to tell it from others."""
+    return f"{digest[:12]}…" if len(digest) > 12 else digest
+
+
+def waiting(components_json: str | None) -> list[str]:
+    """The kinds of updates that wait, with their number: 'runtime', '2 skills', '1 server'."""
+    listed = json.loads(components_json) if components_json else []
+    kinds = Counter(str(one.get("name") or "").partition("/")[0] for one in listed if one.get("outdated"))
+    words = {"runtime": "runtime", "skills": "skill", "mcp_servers": "server"}
+    return [
+        word if kind == "runtime" else f"{kinds[kind]} {word}{'s' if kinds[kind] > 1 else ''}"
+        for kind, word in words.items()
+        if kinds[kind]
+    ]
 
 
 def actions(found: pd.DataFrame) -> None:
     """Actions of one instance, newest first."""
     frame = found.assign(
         state=status_cells(found["status"]),
-        at=[times.moment(at) or (raw or "") for at, raw in zip(found["created_at"], found["created_raw"], strict=True)],
+        at=[
+            viewer.clock_time(at, "%Y-%m-%d %H:%M:%S") or (raw or "")
+            for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
+        ],
         took=columns.durations(found["took_s"]),
     )
     shown = {
-        "at": columns.utc("asked for"),
+        "at": columns.time_column("asked for"),
         "action": columns.text("action", 190),
         "state": status_column(width=130),
         "took": columns.text("took", 100),
@@ -90,7 +114,7 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
     shown = {
         "open": links.open_column("rollout", "deploys_open"),
         "state": status_column(width=130),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took": columns.text("took", 110),
         "beside": columns.text(f"beside {whose} usual", 190),
         "scope": columns.text("scope", 85),
@@ -140,7 +164,7 @@ def versions(found: pd.DataFrame) -> None:
         ],
     )
     shown = {
-        "seen": columns.utc("first seen"),
+        "seen": columns.time_column("first seen"),
         "runtime": columns.text("runtime", 130),
         "changed": columns.text("change", 520),
     }
@@ -155,7 +179,7 @@ def events(found: pd.DataFrame) -> None:
     """Audit events with another outcome than success, newest first."""
     frame = found.assign(state=status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
     shown = {
-        "at": columns.utc("time"),
+        "at": columns.time_column("time"),
         "state": status_column("outcome", 110),
         "event_type": columns.text("event", 170),
         "source": columns.text("source", 110),
@@ -172,11 +196,11 @@ def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
     frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
     shown = {
-        "seen": columns.utc("seen"),
+        "seen": columns.time_column("seen"),
         "key": columns.text("setting", 290),
         "before": columns.text("before", 150),
         "after": columns.text("after", 150),
-        "since": columns.utc("not before"),
+        "since": columns.time_column("not before"),
     }
     columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
 
@@ -193,7 +217,7 @@ def outside(found: pd.DataFrame) -> None:
     shown = {
         "open": links.open_column("rollout", "outside_open"),
         "state": status_column(width=130),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "window": columns.text("window then", 250),
         "reason": columns.text("reason given", 420),
         "by": columns.text("started by", 90),
@@ -214,7 +238,7 @@ def override_runs(found: pd.DataFrame) -> None:
         "open": links.open_column("run", "override_runs_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "reason": columns.text("reason given", 420),
         "user": columns.text("user", 110),
     }

@@ -1,42 +1,38 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Overview: first what needs attention, then the newest rollouts and runs, and the button that syncs."""
+"""Overview: the state of the fleet, what runs now, what needs attention, the newest operations."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
+from console.outcomes.words import RUNNING
 from console.record.read import attention as attention_queries
-from console.record.read import frames, freshness, instances
-from console.record.read import rollouts as rollout_queries
-from console.record.read import runs as run_queries
+from console.record.read import fleet as fleet_queries
+from console.record.read import frames
+from console.record.read import operation as operation_queries
+from console.record.read import operations as operation_list
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.overview import sync_button
-from console.web.shared import cached, export_menu, lists, messages, pages, rollout_and_run_tables, viewer
-from console.web.shared.status import status_badge
+from console.web.fleet.strip import strip
+from console.web.operations import rows
+from console.web.overview import attention, sync_button
+from console.web.shared import cached, export_menu, lists, markup, messages, pages, viewer
 
-NEWEST = 8
-SHOWN, OF_EACH = 6, 2
-# For each kind of entry: its page, the label of its link, and the URL parameter for its id.
-LINKS = {
-    "rollout": (pages.ROLLOUT, "Open rollout", "id"),
-    "run": (pages.RUN, "Open run", "id"),
-    "instance": (pages.INSTANCE, "Open instance", "id"),
-    "instances": (pages.INSTANCES, "Open instances", "instances_health"),
-}
+NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
 
 def body() -> None:
     with messages.database():
+        now = viewer.clock() // 10 * 10
         fresh = messages.data_as_of()
-        rollouts, rollouts_total = cached.ask(rollout_queries.rollouts, size=NEWEST)
-        runs, runs_total = cached.ask(run_queries.runs, size=NEWEST)
-        if fresh.never and not rollouts_total and not runs_total:
+        newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
+        fleets = cached.ask(fleet_queries.fleets, now)
+        if fresh.never and not total:
             messages.empty(
                 "Nothing was ever synced",
                 "Load run logs and the API's rollouts with the button above or with the first command; "
@@ -44,79 +40,79 @@ def body() -> None:
                 [frames.SYNC, "make demo"],
             )
             return
-        attention(fresh)
-        st.subheader("Newest rollouts")
-        if rollouts_total:
-            rollout_and_run_tables.rollouts(rollouts, fresh, key="newest_rollouts")
-            st.page_link(pages.ROLLOUTS, label=f"All rollouts ({rollouts_total:,})", icon=":material/arrow_forward:")
-        else:
-            st.text("No rollout was read from the API yet.")
-        st.subheader("Newest playbook runs")
-        if runs_total:
-            rollout_and_run_tables.runs(runs, key="newest_runs")
-            st.page_link(pages.RUNS, label=f"All runs ({runs_total:,})", icon=":material/arrow_forward:")
-        else:
-            st.text("No run log was loaded yet.")
+        for fleet in fleets:
+            markup.draw(strip(fleet, now, fleet.tenant if len(fleets) > 1 else ""))
+        running(now)
+        needs_attention(now)
+        operations(newest, total)
 
 
-def attention(fresh: freshness.Freshness) -> None:
-    now = viewer.clock() // 60 * 60
-    items = lists.records(cached.ask(attention_queries.attention, now))
-    with lists.row():
-        st.subheader("Needs attention", width="content")
-        if items:
-            st.caption(f"{len(items)} item{'s' if len(items) > 1 else ''}", width="content")
-        export_menu.share(
-            "attention",
-            len(items),
-            lambda path, most: attention_queries.attention(path, now).head(most).rename(columns={"at": "since_at"}),
-        )
-    if not items:
-        with lists.row():
-            st.badge("all quiet", icon=":material/check_circle:", color="green")
-            st.text("Nothing is failed, stuck, unhealthy, lost or stale.")
+def running(now: float) -> None:
+    """One card for each operation that runs now; nothing where none does."""
+    found = cached.ask(operation_list.running, now)
+    if not len(found):
         return
-    first, hidden = foremost(items)
-    for item in first:
-        entry(item)
-    if hidden:
-        with st.expander(f"{len(hidden)} more"):
-            for item in hidden:
-                entry(item)
+    st.header("Running now")
+    for row in lists.records(found.head(RUNNING_SHOWN)):
+        one = cached.operation(row["key"], now)
+        markup.draw(rows.running_card(row, *_progress(one, now)))
+    if len(found) > RUNNING_SHOWN:
+        st.page_link(pages.OPERATIONS, label=f"{len(found) - RUNNING_SHOWN:,} more run now",
+                     query_params={"operations_status": "running"})  # fmt: skip
 
 
-def foremost(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Split the entries into those shown and those in the expander. The first entries of each kind are always shown, so
-    that many failures do not hide lost runs or stale tenants."""
-    seen: Counter[str] = Counter()
-    first: list[dict[str, Any]] = []
-    hidden: list[dict[str, Any]] = []
-    for place, item in enumerate(items):
-        seen[item["page"]] += 1
-        (first if place < SHOWN or seen[item["page"]] <= OF_EACH else hidden).append(item)
-    return first, hidden
+def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
+    """Who runs now by name, how far it is, and the last gate; each '' where it is not known."""
+    if one is None:
+        return "", "", ""
+    names = one.instances["host"][one.instances["category"] == RUNNING].tolist()
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    running_now = f"Running: {', '.join(names[:NAMED])}{more}" if names else ""
+    of = one.facts.batches_planned
+    parts = []
+    if len(one.batches):
+        parts.append(f"batch {int(one.batches['batch'].max()):,}" + (f" of {of:,}" if of else ""))
+    expected = one.plan.get("seconds")
+    started = one.row["started_at"]
+    if expected and started == started:
+        left = started + float(expected) - now
+        if left > 0:
+            parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")
+        else:
+            parts.append(f"{times.rounded(-left)} longer than planned")
+    return running_now, " · ".join(parts), _last_gate(one.gates)
 
 
-def entry(item: dict[str, Any]) -> None:
-    """One entry: what, since when, why, and a link to its page."""
-    with st.container(border=True, gap="xsmall"):
-        with lists.row():
-            status_badge(item["status"])
-            st.text(item["title"])
-            since = times.moment(item["at"], "%Y-%m-%d %H:%M")
-            if since:
-                st.caption(f"{since} UTC", width="content")
-            if item["page"]:
-                target, label, key = LINKS[item["page"]]
-                st.page_link(target, label=label, icon=":material/arrow_forward:", query_params={key: _named(item)})
-        if item["detail"]:
-            st.text(item["detail"])
+def _last_gate(gates: pd.DataFrame) -> str:
+    if not len(gates):
+        return ""
+    gate: dict[str, Any] = lists.records(gates.tail(1))[0]
+    return (
+        f"Last gate: {gate['verdict']} at {viewer.clock_time(gate['at'], '%H:%M')}, {gate['figures'] or 'no figures'}"
+    )
 
 
-def _named(item: dict[str, Any]) -> str:
-    """The entry's id in the address of its page. The list of instances has one common word for rare health values."""
-    known = item["page"] != "instances" or item["id"] in instances.HEALTH_WORDS
-    return str(item["id"]) if known else instances.HEALTH_OTHER
+def needs_attention(now: float) -> None:
+    found = cached.ask(attention_queries.attention, now // 60 * 60)
+    entries = lists.records(found)
+    with lists.row():
+        st.header("Needs attention", width="content")
+        if entries:
+            st.caption(f"{len(entries)} cause{'s' if len(entries) > 1 else ''}", width="content")
+            export_menu.share("attention", len(entries), attention.rows_to_export(now // 60 * 60))
+    attention.show(entries)
+
+
+def operations(newest: pd.DataFrame, total: int) -> None:
+    st.header("Operations")
+    if not total:
+        st.text("No playbook run and no rollout is recorded yet.")
+        return
+    markup.draw(rows.listed(newest, "Newest operations"))
+    with lists.row():
+        st.page_link(pages.OPERATIONS, label=f"All operations ({total:,})", icon=":material/arrow_forward:")
+        if total > 1:
+            st.page_link(pages.COMPARE, label="Compare the last two", icon=":material/compare_arrows:")
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

@@ -68,9 +68,9 @@ def body() -> None:
         else:
             copy(kept)
         retention(kept)
-        st.subheader("Monitoring")
+        st.header("Monitoring")
         st.text("Prints one line for each check and exits with 0, 1 or 2. To run it from cron or a timer:")
-        st.code(command("check"), language="bash")
+        lists.shell(command("check"))
 
 
 def unread(waiting: Backlog) -> str:
@@ -91,7 +91,7 @@ def command(words: str) -> str:
 
 def sources(found: pd.DataFrame) -> None:
     with lists.row():
-        st.subheader("Data as of", width="content")
+        st.header("Data as of", width="content")
         export_menu.share("sources", len(found), lambda path, most: record_health.sources(path).head(most))
     frame = found.assign(
         name=[SOURCES.get(source, source) for source in found["source"]],
@@ -100,8 +100,8 @@ def sources(found: pd.DataFrame) -> None:
     )
     listed = {
         "name": columns.text("source", 260),
-        "read": columns.utc("last read", 170),
-        "oldest": columns.utc("oldest part", 170),
+        "read": columns.time_column("last read", 170),
+        "oldest": columns.time_column("oldest part", 170),
         **{
             name: columns.count(title, 110)
             for name, title in (
@@ -119,7 +119,7 @@ def tenants(fresh: freshness.Freshness) -> None:
     """The table of tenants, if there are several or one is retired."""
     if len(fresh.looks) < 2 and not fresh.retired:
         return
-    st.subheader("Tenants")
+    st.header("Tenants")
     stale = fresh.stale(viewer.clock())
     frame = pd.DataFrame(
         {
@@ -134,18 +134,18 @@ def tenants(fresh: freshness.Freshness) -> None:
     )  # fmt: skip
     listed = {
         "tenant": columns.text("address of the API", 380),
-        "read": columns.utc("last read", 170),
+        "read": columns.time_column("last read", 170),
         "state": columns.text("state", 160),
     }
     columns.show(frame, listed, "Tenants of the record")
     if stale and not cached.is_copy():
         st.text("A tenant that is no longer read can be retired: its data stays, and it no longer counts as stale:")
-        st.code(command(f"retire {shlex.quote(stale[0].tenant)}"), language="bash")
+        lists.shell(command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
     found, total = lists.paged("troubles", lambda n: cached.ask(record_health.source_troubles, n), frames.LIST_PAGE)
-    st.subheader("Missing")
+    st.header("Missing")
     if not total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
@@ -163,7 +163,7 @@ def troubles() -> None:
             host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
         ],
         gap=[
-            f"{times.moment(a)} to {times.moment(b)}" if known else ""
+            viewer.period(a, b) if known else ""
             for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
         ],
         read=columns.moments(found["last_ok_at"]),
@@ -172,19 +172,19 @@ def troubles() -> None:
         "name": columns.text("source", 180),
         "part": columns.text("part", 240),
         "last_error": columns.text("last error", 420),
-        "gap": columns.utc("no events between", 300),
+        "gap": columns.time_column("no events between", 300),
         "bad_lines": columns.count("lines skipped", 100),
-        "read": columns.utc("last read successfully", 170),
+        "read": columns.time_column("last read successfully", 170),
     }
     columns.show(frame, listed, "What could not be read")
     lists.pager("troubles", total, frames.LIST_PAGE)
     if not cached.is_copy():
         st.text("The next sync tries again. To close a gap in the audit events, read further back:")
-        st.code(f"{command('sync')}\n{command('sync --audit-events 5000')}", language="bash")
+        lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
 
 
 def spools(waiting: Backlog) -> None:
-    st.subheader("Run logs")
+    st.header("Run logs")
     if waiting.problem:
         st.text(f"{waiting.problem} A copied database can be reviewed without it.")
     elif not waiting.files:
@@ -194,7 +194,7 @@ def spools(waiting: Backlog) -> None:
         since = f", the oldest written {viewer.ago(waiting.oldest_at)}" if waiting.oldest_at is not None else ""
         folder, unread = load_settings().spool_dir, times.size(waiting.unread)
         st.text(f"{unread} of {files} in {folder} are not loaded yet{since}.")
-        st.code(command("sync --no-api"), language="bash")
+        lists.shell(command("sync --no-api"))
 
 
 def sizes() -> None:
@@ -202,7 +202,7 @@ def sizes() -> None:
     found = found[found["rows"] > 0]
     if not len(found):
         return
-    st.subheader("Size by table")
+    st.header("Size by table")
     most = float(found["bytes"].max())
     listed = {
         "table": columns.text("table", 220),
@@ -215,34 +215,33 @@ def sizes() -> None:
 
 
 def backup(kept: record_health.LastMaintenance) -> None:
-    st.subheader("Backup")
+    st.header("Backup")
     if kept.backup_at is None:
         st.text("This database was never backed up.")
     else:
         size = kept.backup.get("bytes")
         lists.line(
-            f"{times.moment(kept.backup_at)} UTC ({viewer.ago(kept.backup_at)})",
+            f"{viewer.moment(kept.backup_at)} ({viewer.ago(kept.backup_at)})",
             times.size(size) if isinstance(size, int | float) else "",
             str(kept.backup.get("file") or ""),
         )
     st.text("A backup is one file. Any console of this version can show it, without the API.")
     name = time.strftime("fleetops-%Y-%m-%d.db", time.gmtime(viewer.clock()))
-    st.code(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}", language="bash")
+    lists.shell(f"{command(f'backup {name}')}\n{COMMAND} serve --db {name}")
 
 
 def copy(kept: record_health.LastMaintenance) -> None:
-    st.subheader("A copy for review")
+    st.header("A copy for review")
     lists.line(
-        f"made {times.moment(kept.copied_at)} UTC ({viewer.ago(kept.copied_at or 0)})",
+        f"made {viewer.moment(kept.copied_at)} ({viewer.ago(kept.copied_at or 0)})",
         f"of {kept.copy['file']}" if kept.copy.get("file") else "",
-        moments=[kept.copied_at],
     )
     st.text("Nothing is synced into a copy. To turn it into a database that is synced:")
-    st.code(command("migrate --adopt"), language="bash")
+    lists.shell(command("migrate --adopt"))
 
 
 def retention(kept: record_health.LastMaintenance) -> None:
-    st.subheader("Retention")
+    st.header("Retention")
     usual = Retention()
     st.text(
         f"Kept: task results {usual.results} days ({usual.failed_results} of runs in which something failed), raw audit"
@@ -252,17 +251,17 @@ def retention(kept: record_health.LastMaintenance) -> None:
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
-        lists.line(f"Last pruned {times.moment(kept.prune_at)} UTC ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
+        lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
     # Rounded to the hour, so that the answer can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
     found = found.assign(before=columns.moments(found["before_at"]))
     listed = {
         "what": columns.text("would be removed now", 260),
-        "before": columns.utc("older than", 170),
+        "before": columns.time_column("older than", 170),
         "rows": columns.count("rows", 110),
     }
     columns.show(found, listed, "Rows that prune would remove")
-    st.code(f"{command('prune --dry-run')}\n{command('prune --yes')}", language="bash")
+    lists.shell(f"{command('prune --dry-run')}\n{command('prune --yes')}")
 
 
 st.title("Record health")

@@ -18,7 +18,7 @@ from console.record.opening import DatabaseProblem
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
 from console.settings.invocation import COMMAND
 from console.web import sign_in
-from console.web.shared import cached
+from console.web.shared import cached, lists
 
 _RESULT = "sync_result"
 _DETAILS = "sync_details"
@@ -75,7 +75,7 @@ def button() -> bool:
         if connection:
             _choice_of_details()
         what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
-        return st.button("Sync now", icon=":material/sync:", type="primary", help=f"Reads into the database: {what}.")
+        return st.button("Sync now", icon=":material/sync:", type="secondary", help=f"Reads into the database: {what}.")
 
 
 def _plain(sentence: str) -> str:
@@ -139,11 +139,10 @@ def what_to_set() -> None:
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):
             st.text(why)
             st.text("Set these before you start the console; the key stays in its environment:")
-            st.code(
+            lists.shell(
                 "export FLEETOPS_API_URL=https://ops.example.com\n"
                 "read -rs FLEETOPS_API_KEY && export FLEETOPS_API_KEY\n"
-                f"{COMMAND} serve",
-                language="bash",
+                f"{COMMAND} serve"
             )
 
 

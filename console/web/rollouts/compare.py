@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare: two rollouts target by target, the earlier one (a) and the later one (b), both named in the URL."""
+"""Compare: two operations, the earlier one (a) and the later one (b), both named in the URL.
+
+Two rollouts that others started are compared target by target with their phases, all others by outcome.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +12,56 @@ from typing import Any
 
 import streamlit as st
 
-from console.record.read import compare, frames, rollouts
+from console.record.read import compare, frames, operations, rollouts
 from console.text import times
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
+from console.web.operations import comparison, rows
+from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables, viewer
 
 CHOICES = 100
 Rollout = dict[str, Any]
+Row = dict[str, Any]
 
 
 def body() -> None:
     with messages.database():
-        messages.data_as_of()
-        newest, _dummy = cached.ask(rollouts.rollouts, scope="fleet", size=CHOICES)
-        choices = {record["rollout_id"]: record for record in lists.records(newest)}
+        messages.head("Compare two operations")
+        now = viewer.clock() // 60 * 60
+        newest, _dummy = cached.ask(operations.operations, now, None, 1, CHOICES)
+        choices = {record["key"]: record for record in lists.records(newest[newest["kind"] != "act"])}
         if not asked("a") and not asked("b") and len(choices) > 1:
             # Put into the URL at once, so that a copied link always compares these two.
-            later, earlier = list(choices)[:2]
-            st.query_params.update(a=earlier, b=later)
+            st.query_params.update(a=before_it(list(choices.values())), b=next(iter(choices)))
         left, right = st.columns(2)
         with left:
-            a = side("a", "Before", choices)
+            a = side("a", "Before", choices, now)
         with right:
-            b = side("b", "Now", choices)
+            b = side("b", "Now", choices, now)
         if a is None or b is None:
             missing(a, b, bool(choices))
             return
-        if a["rollout_id"] == b["rollout_id"]:
-            st.text("Both are the same rollout. Choose another one to compare it with.")
+        if a["key"] == b["key"]:
+            st.text("Both are the same operation. Choose another one to compare it with.")
             return
-        score(a, b)
-        targets(a, b)
+        if a["kind"] == b["kind"] == "rollout":
+            first, second = (cached.ask(rollouts.rollout, one["key"]) for one in (a, b))
+            if first is not None and second is not None:
+                score(first, second)
+                targets(first, second)
+                return
+        before, after = (cached.operation(one["key"], now) for one in (a, b))
+        if before is not None and after is not None:
+            with lists.row():
+                st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
+            comparison.show(before, after)
+
+
+def before_it(listed: list[Row]) -> str:
+    """Of operations, newest first: the one before the newest with the same playbook or scope, else the one before."""
+    newest = listed[0]
+    same = [row for row in listed[1:] if row["name"] == newest["name"] and row["check"] is newest["check"]]
+    return str((same or listed[1:])[0]["key"])
 
 
 def asked(name: str) -> str:
@@ -48,10 +69,13 @@ def asked(name: str) -> str:
     return str(st.query_params.get(name, "")).strip()
 
 
-def side(name: str, title: str, choices: dict[str, Rollout]) -> Rollout | None:
-    """Choose one side; returns its rollout. A rollout in the URL is offered even if it is not among the newest."""
+def side(name: str, title: str, choices: dict[str, Row], now: float) -> Row | None:
+    """Choose one side; returns its row. An operation in the URL is offered even if it is not among the newest."""
     wanted, key = asked(name), f"compare_{name}"
-    found = choices.get(wanted) or (cached.ask(rollouts.rollout, wanted) if wanted else None)
+    found = choices.get(wanted)
+    if found is None and wanted:
+        known = cached.operation(wanted, now)
+        found = known.row if known is not None else None
     offered = {**choices, **({wanted: found} if found else {})}
     if offered:
         st.session_state[key] = wanted if found else None
@@ -63,30 +87,31 @@ def side(name: str, title: str, choices: dict[str, Rollout]) -> Rollout | None:
         st.selectbox(
             f"{title} ({name})",
             list(offered),
-            format_func=lambda rollout_id: in_words(offered[rollout_id]),
+            format_func=lambda one: in_words(offered[one]),
             key=key,
             on_change=chosen,
-            placeholder="Choose a rollout",
+            placeholder="Choose an operation",
         )
     return found
 
 
-def in_words(rollout: Rollout) -> str:
-    """A rollout as one line of plain text."""
-    what = rollout.get("host") or f"{rollout['total']:,} target{'s' if rollout['total'] != 1 else ''}"
-    created = times.moment(rollout["created_at"]) or "unknown time"
-    return f"{created} UTC · {what} · {style_of(rollout['status']).word} · {links.short(rollout['rollout_id'])}"
+def in_words(row: Row) -> str:
+    """An operation as one line of plain text."""
+    started = viewer.moment(row["started_at"]) or "unknown time"
+    mode = " (check)" if row["check"] is True else ""
+    verdict = style_of(row["verdict"]).word
+    return f"{started} · {rows.title(row)}{mode} · {verdict} · {links.short(row['key'])}"
 
 
-def missing(a: Rollout | None, b: Rollout | None, any_fleet: bool) -> None:
+def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
     unknown = [name for name, found in (("a", a), ("b", b)) if found is None and asked(name)]
     for name in unknown:
-        st.text(f"The database knows no rollout {asked(name)}.")
-    if any_fleet:
-        st.text("Choose two rollouts above, or open one and use its link to compare it with the rollout before.")
+        st.text(f"The database knows no operation {asked(name)}.")
+    if any_known:
+        st.text("Choose two operations above.")
     elif not unknown:
-        messages.empty("Nothing to compare yet", "This page needs two rollouts. A sync reads them:", [frames.SYNC])
-    st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+        messages.empty("Nothing to compare yet", "This page needs two operations. A sync reads them:", [frames.SYNC])
+    st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
 
 
 def score(a: Rollout, b: Rollout) -> None:
@@ -161,7 +186,4 @@ def targets(a: Rollout, b: Rollout) -> None:
         st.text("No target matches these filters.")
 
 
-st.title("Compare two rollouts")
-auto_refresh.refreshing(
-    body, lambda: any(cached.something_open(rollout_id=asked(name)) for name in ("a", "b") if asked(name))
-)
+auto_refresh.refreshing(body, lambda: any(cached.operation_open(asked(name)) for name in ("a", "b") if asked(name)))

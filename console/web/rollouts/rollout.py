@@ -21,7 +21,7 @@ from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 LIVE_SECONDS = 120.0
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "rollout")
 
 
 def body() -> None:
@@ -48,7 +48,8 @@ def body() -> None:
 def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     """Returns the place of the badge beside the status."""
     with lists.row():
-        st.title(f"Rollout {links.short(ID)}", width="content")
+        what = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}"
+        st.title(f"{what}, {viewer.when(rollout['created_at'])}", width="content")
         status_badge(rollout["status"])
         live = st.container(width="content")
     messages.data_as_of(rollout["tenant"])
@@ -56,10 +57,9 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     created, done = rollout["created_at"], rollout["completed_at"]
     lists.line(
         f"scope {rollout['scope'] or 'unknown'}",
-        f"{times.moment(created)} to {times.moment(done) or 'now'} UTC" if created else "",
+        viewer.period(created, done) if created else "",
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
-        moments=[created, done],
     )
     for run in lists.records(cached.ask(rollouts.runs_of_rollout, ID)):
         with lists.row():
@@ -70,7 +70,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
                 icon=":material/arrow_forward:",
                 query_params={"id": run["run_id"]},
             )
-            lists.line(columns.playbook_name(run["playbook"]), f"{times.moment(run['started_at'])} UTC")
+            lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
     before = cached.ask(rollout_failures.previous_rollout, rollout["tenant"], ID)
     if before:
         st.page_link(
@@ -98,7 +98,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
 
 
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
-    st.subheader("Targets")
+    st.header("Targets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")

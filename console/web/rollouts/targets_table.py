@@ -30,7 +30,7 @@ def show(found: pd.DataFrame) -> None:
     frame = found.assign(
         open=[links.short(i) if i else "" for i in found["instance_id"]],
         state=status_cells(found["status"]),
-        started=[times.moment(at) for at in found["started_at"]],
+        started=columns.moments(found["started_at"]),
         waited=[times.duration(seconds) for seconds in found["waited_s"]],
         error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
     )
@@ -38,7 +38,7 @@ def show(found: pd.DataFrame) -> None:
         "open": links.open_column("instance", f"{KEY}_open"),
         "host": columns.text("host", 240),
         "state": status_column(width=120),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took_s": st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150),
         "waited": columns.text("waited", 90),
         "error": columns.text("error", 420),

@@ -43,7 +43,7 @@ def show(rollout: dict[str, Any], now: float) -> None:
     """The section "Why"."""
     st.space("xsmall")
     with lists.row():
-        st.subheader("Why", width="content")
+        st.header("Why", width="content")
         chosen = st.segmented_control(
             "Why",
             [FAILURES, TIME, AROUND],
@@ -96,8 +96,8 @@ def _cluster(cluster: rollout_failures.Cluster) -> None:
 
 def _when(cluster: rollout_failures.Cluster) -> str:
     """When the failure was first and last seen, in this rollout and in others."""
-    first, last = times.moment(cluster.first_at), times.moment(cluster.last_at)
-    parts = [f"{first} UTC" if first == last else f"{first} to {last} UTC" if first else ""]
+    first, last = cluster.first_at, cluster.last_at
+    parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
     if cluster.before:
         parts.append(
             f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "
@@ -153,8 +153,8 @@ def _around(rollout: dict[str, Any], now: float) -> None:
         st.text("The API gave no start time for this rollout.")
         return
     first, last = queries.margins(rollout["created_at"], rollout["completed_at"] or now)
-    around = f"On this rollout's hosts, {times.moment(first)} to {times.moment(last)} UTC"
-    st.caption(around, help=viewer.local_time(first, last))
+    around = f"On this rollout's hosts, {viewer.period(first, last)}"
+    st.caption(around)
 
     found = cached.ask(queries.beside_rollout, tenant, rollout_id, first, last)
     st.markdown("**Playbook runs**")
@@ -174,4 +174,4 @@ def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
         status_badge(run["status"])
         st.page_link(pages.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": run["run_id"]})
-        lists.line(columns.playbook_name(run["playbook"]), how, f"{times.moment(run['started_at'])} UTC")
+        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

@@ -17,6 +17,7 @@ from console.web.browser import auto_refresh
 from console.web.runs import job, tables
 from console.web.shared import (
     cached,
+    columns,
     export_menu,
     links,
     lists,
@@ -35,7 +36,7 @@ GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
 UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
 UNFINISHED_MOST = 20
-ID = links.wanted_id()
+ID = links.resolved(links.wanted_id(), "run")
 
 
 def body() -> None:
@@ -52,7 +53,7 @@ def body() -> None:
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
         if len(batches):
-            st.subheader("Batches")
+            st.header("Batches")
             tables.batches(batches)
         details(batches)
         same_time.show(run, viewer.clock() // 60 * 60)
@@ -60,23 +61,29 @@ def body() -> None:
 
 def header(run: dict[str, Any]) -> None:
     with lists.row():
-        st.title(f"Run {links.short(ID)}", width="content")
+        name = columns.playbook_name(run["playbook"]).removesuffix(".yml")
+        st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
         status_badge(run["status"])
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
+    st.page_link(
+        pages.OPERATION,
+        label="The operation: verdict, outcome of each instance, gates",
+        icon=":material/view_timeline:",
+        query_params={"id": ID},
+    )
     ended = run["ended_at"] or run["heartbeat_at"]
     lists.line(
         run["playbook"] or "playbook unknown",
         f"limit {run['limit_pattern']}" if run["limit_pattern"] else "",
         f"change {run['change']}" if run["change"] else "",
         f"{run['user'] or 'someone'} on {run['controller'] or 'an unknown host'}",
-        f"{times.moment(run['started_at'])} to {times.moment(run['ended_at']) or 'now'} UTC",
+        viewer.period(run["started_at"], run["ended_at"]),
         ID,
-        moments=[run["started_at"], run["ended_at"]],
     )
     if run["status"] == "lost":
-        messages.problem("Lost", f"The process ended without a recap; its last event was at {times.moment(ended)} UTC.")
+        messages.problem("Lost", f"The process ended without a recap; its last event was at {viewer.moment(ended)}.")
     if run["dropped_events"]:
         st.warning(f"{run['dropped_events']:,} events of this run could not be read; the numbers may be too low.")
     took = ended - run["started_at"] if ended and run["started_at"] else None
@@ -104,7 +111,7 @@ def failures(run: dict[str, Any]) -> None:
     """The first failures with their full messages, and the tasks without a result."""
     bad = cached.ask(runs.failures, ID)
     if len(bad):
-        st.subheader("What failed")
+        st.header("What failed")
     for failure in lists.records(bad.head(5)):
         with st.container(border=True):
             with lists.row():
@@ -116,11 +123,11 @@ def failures(run: dict[str, Any]) -> None:
     unfinished = in_flight(run)
     if unfinished is None:
         return
-    st.subheader(UNFINISHED[run["status"]])
+    st.header(UNFINISHED[run["status"]])
     if run["status"] != "running":
         st.caption("The result of these tasks is unknown: what they started may have continued.")
     for row in lists.records(unfinished.head(UNFINISHED_MOST)):
-        lists.line(row["host"], row["task"], f"since {times.moment(row['started_at'])} UTC")
+        lists.line(row["host"], row["task"], f"since {viewer.moment(row['started_at'])}")
     if len(unfinished) > UNFINISHED_MOST:
         st.caption(f"And {len(unfinished) - UNFINISHED_MOST:,} more, see {RECAP} below.")
 
@@ -145,7 +152,7 @@ def details(batches: pd.DataFrame) -> None:
     # An address with filters of the results opens that table.
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
-        st.subheader("Details", width="content")
+        st.header("Details", width="content")
         chosen = st.segmented_control(
             "Details",
             [GRID, TASKS, RECAP, RESULTS],

@@ -43,7 +43,7 @@ def batches(found: pd.DataFrame) -> None:
         "label": columns.text("play", 220),
         "hosts": columns.count("hosts"),
         "failed": columns.count("failed hosts"),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took": columns.text("took", 100),
         "host_names": columns.text("in this batch", 520),
     }
@@ -116,7 +116,7 @@ def results(found: pd.DataFrame) -> None:
         "msg": columns.text("message", 420),
         "batch": columns.count("batch"),
         "took": columns.text("took", 85),
-        "ended": columns.utc("ended"),
+        "ended": columns.time_column("ended"),
         "role": columns.text("role", 120),
         "item": columns.text("item", 100),
         "action": columns.text("module", 200),

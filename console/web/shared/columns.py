@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 
 from console.text import times
-from console.text.time_zone import offset
 from console.web.shared import viewer
 
 # Height of a row in pixels at the theme's font size.
@@ -41,8 +40,9 @@ def show(frame: pd.DataFrame, columns: dict[str, Any], alt: str, key: str | None
 
 
 def moments(values: Iterable[float]) -> list[str]:
-    """Times as text in UTC."""
-    return [times.moment(value) for value in values]
+    """Times as text in the shown zone."""
+    zone = viewer.shown_zone()
+    return [times.moment(value, zone=zone) for value in values]
 
 
 def durations(values: Iterable[float]) -> list[str]:
@@ -55,11 +55,9 @@ def text(title: str, width: Any = None) -> Any:
     return st.column_config.TextColumn(title, width=width)
 
 
-def utc(title: str, width: Any = 160) -> Any:
-    """A column of :func:`moments`; the help of its header names the viewer's time zone."""
-    zone = viewer.zone()
-    own = f"UTC. Your time zone: {zone}, now {offset(zone, viewer.clock())}." if zone else None
-    return st.column_config.TextColumn(f"{title} (UTC)", width=width, help=own)
+def time_column(title: str, width: Any = 160) -> Any:
+    """A column of :func:`moments`; its header names the zone."""
+    return st.column_config.TextColumn(f"{title} ({viewer.zone_word()})", width=width)
 
 
 def count(title: str, width: Any = "small") -> Any:

@@ -11,7 +11,10 @@ from typing import Any
 
 import streamlit as st
 
+from console.record.opening import DatabaseProblem
+from console.record.read import ids
 from console.web.browser import navigation
+from console.web.shared import cached
 
 
 def short(identifier: str) -> str:
@@ -22,6 +25,16 @@ def short(identifier: str) -> str:
 def wanted_id() -> str:
     """The id in the page's address, '' without one."""
     return str(st.query_params.get("id", "")).strip()
+
+
+def resolved(identifier: str, *kinds: str) -> str:
+    """The whole id where ``identifier`` is the beginning of one; else as it is, of which the page says that it is not
+    known. kinds: run, rollout, instance."""
+    try:
+        return cached.ask(ids.whole_id, identifier, *kinds) or identifier
+    except DatabaseProblem:
+        # The body of the page shows this error.
+        return identifier
 
 
 def open_column(title: str, key: str) -> Any:

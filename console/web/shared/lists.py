@@ -13,8 +13,6 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console.web.shared import viewer
-
 
 def search_box(of: str, label: str) -> str:
     """A search box that searches while the user types; its text is in the URL."""
@@ -50,14 +48,20 @@ def row() -> DeltaGenerator:
     return st.container(horizontal=True, vertical_alignment="center", gap="small")
 
 
-def line(*parts: str, moments: Sequence[float | None] = ()) -> None:
-    """One line of text from its non-empty parts. moments: its times, which the help shows in the viewer's zone."""
-    st.text(" · ".join(part for part in parts if part), help=viewer.local_time(*moments))
+def line(*parts: str) -> None:
+    """One line of text from its non-empty parts."""
+    st.text(" · ".join(part for part in parts if part))
+
+
+def shell(commands: str) -> None:
+    """Commands to copy. They wrap, and have one colour: those that Streamlit gives to words of a shell are too pale."""
+    st.code(commands, language=None, wrap_lines=True)
 
 
 def literal(text: str) -> str:
-    """Machine text where Streamlit reads Markdown: as code, unless it is only words and numbers."""
-    if not text or (re.fullmatch(r"[^\W_]+([ .,+%-]+[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
+    """Machine text where Streamlit reads Markdown: as code, unless it is only words, names and numbers."""
+    # One underscore between two letters is no emphasis.
+    if not text or (re.fullmatch(r"[^\W_]+((_|[ .,+%-]+)[^\W_]+)*[ %]*", text) and "www." not in text.lower()):
         return text
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}"

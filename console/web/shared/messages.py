@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
-from console.text import times
-from console.web.shared import cached, viewer
+from console.web.shared import cached, following, lists, viewer
 
 
 @contextmanager
@@ -44,28 +44,43 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
             if command == frames.SYNC:
                 to_sync(command)
             else:
-                st.code(command, language="bash")
+                lists.shell(command)
 
 
 def to_sync(command: str) -> None:
     """Show a command that syncs, except for a copy, which cannot be synced."""
     if not cached.is_copy():
-        st.code(command, language="bash")
+        lists.shell(command)
+
+
+def head(title: str) -> DeltaGenerator:
+    """The title of a list page in one row with how old the data is. Returns the row, for a count and the menu Share."""
+    row = lists.row()
+    with row:
+        st.title(title, width="content")
+        data_as_of()
+    return row
 
 
 def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
-    """Show how old the data is: of one tenant, or of the one that was read longest ago."""
+    """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
     fresh = cached.ask(freshness_queries.freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
     sources = [("API data", read[0], oldest)] if read else []
     sources += [("run logs", fresh.runs_at, "")] if fresh.runs_at is not None else []
-    parts = [f"{name} as of {times.moment(at)} UTC ({viewer.ago(at)}{more})" for name, at, more in sources] or [
+    parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
+    follower = following.newest()
+    if follower is not None and (following.is_well(follower) or follower.state == freshness_queries.STOPPED):
+        parts.insert(0, following.sentence(follower))
+    elif follower is not None:
+        st.caption(f":orange[:material/warning: {following.sentence(follower)}]")
     if fresh.copied_at is not None:
-        parts.insert(0, f"Copy of {times.moment(fresh.copied_at, '%Y-%m-%d %H:%M')} UTC")
-    there = [f"{name} as of {viewer.local_time(at)}" for name, at, _more in sources if viewer.local_time(at)]
-    st.caption(" · ".join(parts), help=" · ".join(there) or None)
+        parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
+    with lists.row():
+        st.caption(" · ".join(parts), width="content")
+        viewer.zone_switch()
     return fresh

@@ -24,6 +24,8 @@ class Page:
 
 
 OVERVIEW = "web/overview/overview.py"
+OPERATIONS, OPERATION = "web/operations/operations.py", "web/operations/operation.py"
+FAILURES = "web/operations/failures.py"
 ROLLOUTS, ROLLOUT, COMPARE = "web/rollouts/rollouts.py", "web/rollouts/rollout.py", "web/rollouts/compare.py"
 RUNS, RUN = "web/runs/runs.py", "web/runs/run.py"
 INSTANCES, INSTANCE, POLICY = "web/instances/instances.py", "web/instances/instance.py", "web/instances/policy.py"
@@ -31,17 +33,20 @@ AUDIT, ACTIONS, RECORD = "web/audit/audit.py", "web/actions/actions.py", "web/ov
 
 PAGES = (
     Page(OVERVIEW, "Overview", ":material/monitor_heart:"),
-    Page(ROLLOUTS, "Rollouts", ":material/view_timeline:"),
-    Page(COMPARE, "Compare", ":material/compare_arrows:"),
-    Page(RUNS, "Playbook runs", ":material/play_circle:"),
+    Page(OPERATIONS, "Operations", ":material/view_timeline:"),
     Page(INSTANCES, "Instances", ":material/dns:"),
+    Page(FAILURES, "Failures", ":material/error:"),
     Page(AUDIT, "Audit", ":material/fact_check:"),
-    Page(ACTIONS, "Console actions", ":material/admin_panel_settings:"),
-    Page(POLICY, "Policy and window", ":material/event_available:"),
-    Page(RECORD, "Record health", ":material/database:"),
+    Page(POLICY, "Policy", ":material/event_available:"),
+    Page(RECORD, "Record", ":material/database:"),
+    Page(OPERATION, "Operation"),
     Page(INSTANCE, "Instance"),
+    Page(COMPARE, "Compare"),
+    Page(ROLLOUTS, "Rollouts"),
     Page(ROLLOUT, "Rollout"),
+    Page(RUNS, "Playbook runs"),
     Page(RUN, "Run"),
+    Page(ACTIONS, "Console actions"),
 )
 """In the order of the menu. The first one is the page without a name in the address."""
 

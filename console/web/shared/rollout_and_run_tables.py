@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import freshness
-from console.text import times
 from console.text.statuses import style_of
 from console.web.shared import columns, links, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -35,7 +34,7 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
     shown = {
         "open": links.open_column("rollout", f"{key}_open"),
         "state": status_column(width=130),
-        "created": columns.utc("started"),
+        "created": columns.time_column("started"),
         "what": columns.text("targets", 230),
         "succeeded": columns.count("succeeded"),
         "failed": columns.count("failed"),
@@ -52,14 +51,12 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
 def rollout_name(row: dict[str, Any]) -> str:
     """A rollout as an entry of a select box."""
     what = row["host"] or f"{row['total']:,} targets"
-    return f"{what}, {style_of(row['status']).word}, {times.moment(row['created_at'])}"
+    return f"{what}, {style_of(row['status']).word}, {viewer.when(row['created_at'])}"
 
 
 def run_name(row: dict[str, Any]) -> str:
     """A playbook run as an entry of a select box."""
-    return (
-        f"{columns.playbook_name(row['playbook'])}, {style_of(row['status']).word}, {times.moment(row['started_at'])}"
-    )
+    return f"{columns.playbook_name(row['playbook'])}, {style_of(row['status']).word}, {viewer.when(row['started_at'])}"
 
 
 def runs(found: pd.DataFrame, key: str) -> None:
@@ -80,7 +77,7 @@ def runs(found: pd.DataFrame, key: str) -> None:
         "open": links.open_column("run", f"{key}_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
-        "started": columns.utc("started"),
+        "started": columns.time_column("started"),
         "took": columns.text("took", 100),
         "hosts": columns.count("hosts"),
         "ok": columns.count("ok"),
@@ -101,8 +98,8 @@ def bundles(found: pd.DataFrame) -> None:
         "bundle": columns.text("bundle", 260),
         "targets": columns.count("targets"),
         "first_host": columns.text("for example", 260),
-        "first": columns.utc("first"),
-        "last": columns.utc("last"),
+        "first": columns.time_column("first"),
+        "last": columns.time_column("last"),
     }
     frame = found.assign(first=columns.moments(found["first_at"]), last=columns.moments(found["last_at"]))
     columns.show(frame, shown, "Bundles that succeeded targets got", "bundles")
@@ -127,7 +124,7 @@ def phases(spent: pd.DataFrame) -> None:
 def actions_around(found: pd.DataFrame) -> None:
     """Actions on a rollout's hosts, newest first."""
     shown = {
-        "at": columns.utc("at"),
+        "at": columns.time_column("at"),
         "host": columns.text("host", 240),
         "action": columns.text("action", 160),
         "state": status_column(width=120),
@@ -141,7 +138,7 @@ def actions_around(found: pd.DataFrame) -> None:
 def audit_around(found: pd.DataFrame) -> None:
     """Audit events of a rollout's hosts that did not succeed, newest first."""
     shown = {
-        "at": columns.utc("at"),
+        "at": columns.time_column("at"),
         "host": columns.text("host", 240),
         "state": status_column("outcome", 110),
         "source": columns.text("source", 100),

@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import same_time
-from console.text import times
 from console.text.statuses import style_of
 from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
 from console.web.shared.status import status_cells, status_column
@@ -27,8 +26,8 @@ def show(run: dict[str, Any], now: float) -> None:
         return
     last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
     first, last = same_time.margins(run["started_at"], last)
-    around = f"On this run's hosts, {times.moment(first)} to {times.moment(last)} UTC"
-    st.caption(around, help=viewer.local_time(first, last))
+    around = f"On this run's hosts, {viewer.period(first, last)}"
+    st.caption(around)
 
     found = cached.ask(same_time.beside_run, run["run_id"], first, last)
     st.markdown("**Other rollouts**")
@@ -71,8 +70,8 @@ def _rollouts(found: pd.DataFrame) -> None:
     shown = {
         "open": links.open_column("rollout", "beside_open"),
         "state": status_column(width=130),
-        "started": columns.utc("started"),
-        "ended": columns.utc("ended"),
+        "started": columns.time_column("started"),
+        "ended": columns.time_column("ended"),
         "hosts": columns.count("of its hosts"),
         "scope": columns.text("scope", 85),
     }

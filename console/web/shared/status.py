@@ -34,6 +34,13 @@ def status_column(title: str = "status", width: Any = None) -> Any:
     return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
 
 
+def status_choice(of: str, options: Sequence[str], label: str = "Status", width: int = 170) -> list[str]:
+    """As :func:`status_filter`, as a box that needs less space."""
+    words = {style_of(status).word: status for status in options}
+    chosen = st.multiselect(label, list(words), key=f"{of}_status", bind="query-params", placeholder="all", width=width)
+    return [words[word] for word in chosen]
+
+
 def status_filter(of: str, options: Sequence[str], label: str = "Status") -> list[str]:
     """Pills to choose statuses; the choice is in the URL, by the labels of the pills. No choice means all.
 

@@ -10,7 +10,10 @@ import time
 import streamlit as st
 
 from console.text import times
-from console.text.time_zone import known, local
+from console.text.time_zone import known
+
+UTC, OWN = "UTC", "Local time"
+_TIMES = "times"
 
 
 def clock() -> float:
@@ -28,11 +31,52 @@ def zone() -> str:
     return known(st.context.timezone)
 
 
-def local_time(*moments: float | None) -> str | None:
-    """Times in the viewer's zone, for the help of an element that shows them in UTC; None if the zone is UTC."""
-    return local(zone(), *moments) or None
+def shown_zone() -> str:
+    """The zone in which the pages show times: the viewer's if that was chosen, '' for UTC."""
+    return zone() if st.session_state.get(_TIMES) == OWN else ""
+
+
+def zone_word() -> str:
+    """The name of :func:`shown_zone` for labels."""
+    return shown_zone() or "UTC"
+
+
+def zone_switch() -> None:
+    """The choice between UTC and the viewer's zone, where these differ. It holds for all pages of the session."""
+    if not zone():
+        return
+    # A widget's state ends with its page: the choice is kept beside it.
+    chosen = st.segmented_control(
+        "Times", (UTC, OWN), default=st.session_state.get(_TIMES, UTC), required=True, label_visibility="collapsed",
+        key="times_switch", help=f"Your time zone: {zone()}",
+    )  # fmt: skip
+    if chosen != st.session_state.get(_TIMES, UTC):
+        st.session_state[_TIMES] = chosen
+        st.rerun()
+
+
+def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """A time in the shown zone, followed by the zone's name; '' when unknown."""
+    text = times.moment(at, pattern, shown_zone())
+    return f"{text} {zone_word()}" if text else ""
+
+
+def period(first: float | None, last: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Two times in the shown zone, followed by its name: 'A to B UTC', with 'now' for an unknown end."""
+    begin, end = times.moment(first, pattern, shown_zone()), times.moment(last, pattern, shown_zone())
+    return f"{begin} to {end or 'now'} {zone_word()}" if begin else ""
 
 
 def theme() -> str:
     """'light' or 'dark', as the browser shows the page."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def when(at: float | None) -> str:
+    """A time in the shown zone for lists, a day that is near in words: 'today 02:14', 'yesterday 22:05'."""
+    return times.day_and_time(at, time.time(), shown_zone())
+
+
+def clock_time(at: float | None, pattern: str = "%H:%M:%S") -> str:
+    """The time of day in the shown zone; '' when unknown."""
+    return times.moment(at, pattern, shown_zone())

@@ -19,13 +19,12 @@ import pandas as pd
 import streamlit as st
 
 from console.figures.timeline import axes
-from console.figures.timeline.axes import CLOCK, Axis, DrawOptions
+from console.figures.timeline.axes import CLOCK, Axis, DrawOptions, Mark
 from console.figures.timeline.bars import timeline_bars
 from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames
 from console.settings.environment import load_settings
-from console.text import times
 from console.web.browser import auto_refresh
 from console.web.shared import lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
@@ -142,23 +141,30 @@ def _figure(
     window: tuple[float, float] | None,
     selected: tuple[int, ...],
     zone: str,
+    marks: tuple[Mark, ...],
     _query: Query,
 ) -> str:
     key = (path, stamp, source, now)
     timeline = _timeline(*key, _query)
     usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
-    options = DrawOptions(theme, rows, axis, window, selected, usual, zone)
+    options = DrawOptions(theme, rows, axis, window, selected, usual, zone, marks)
     if kind == "heatmap":
         return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
     return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
-    query: Callable[..., pd.DataFrame], *args: Any, now: float, earlier: Earlier | None = None, selectable: bool = False
+    query: Callable[..., pd.DataFrame],
+    *args: Any,
+    now: float,
+    earlier: Earlier | None = None,
+    selectable: bool = False,
+    marks: tuple[Mark, ...] = (),
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
-    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection.
+    earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
+    as dashed lines.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
@@ -184,7 +190,7 @@ def show(
         rows: axes.Rows = "targets" if per_target else "slots"
         # The heat map has no times in its labels, so that all viewers share one figure.
         zone = viewer.zone() if kind == "bars" else ""
-        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, query)
+        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, marks, query)
         picked: Callable[[str], None] | None = None
         if kind == "heatmap":
             picked = partial(_boxed, take)
@@ -331,7 +337,7 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
     )
     window = (bounds[0] + first, bounds[1] if last == most else bounds[0] + last)
     # Always shown, so that the layout below does not move.
-    st.caption(f"{times.moment(window[0])} to {times.moment(window[1], '%H:%M:%S')} UTC")
+    st.caption(f"{viewer.clock_time(window[0], '%Y-%m-%d %H:%M:%S')} to {viewer.moment(window[1], '%H:%M:%S')}")
     return None if (first, last) == (0, most) else window
 
 
@@ -339,8 +345,8 @@ def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
     """A line about the targets that have no complete bar."""
     notes = []
     if np.any(timeline.layout.open):
-        until = times.moment(timeline.now, "%H:%M:%S")
-        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until} UTC")
+        until = viewer.moment(timeline.now, "%H:%M:%S")
+        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until}")
     if timeline.waiting and not per_target:
         notes.append(f"{timeline.waiting:,} still waiting, without a bar")
     if timeline.without_times:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from console.record.read import instances, rollouts, runs
+from console.record.read import instances, operations, rollouts, runs
 from tests.console.support.every_page import Tab
 from tests.console.support.seeded import RUN, ident, seed_big, seed_small
 from tests.console.support.served import serving
@@ -24,7 +24,7 @@ from tests.console.support.table_in_browser import click_cell
 
 pytestmark = pytest.mark.browser
 
-SUCCEEDED = instances.InstanceFilter(("succeeded",), (), "", "", "Problems first")
+NAMED = instances.InstanceFilter(search="agent-")
 
 
 def only_instances(page: Page) -> None:
@@ -35,17 +35,22 @@ def search_reboot(page: Page) -> None:
     page.get_by_label("Playbook, user, controller or change contains").fill("reboot")
 
 
-def second_page_of_succeeded(page: Page) -> None:
-    page.get_by_role("button", name="succeeded", exact=True).click()
-    page.get_by_text("104 of 120 instances", exact=True).wait_for(timeout=60_000)
+def by_ops(page: Page) -> None:
+    page.get_by_label("Who", exact=True).fill("ops")
+
+
+def second_page_of_named(page: Page) -> None:
+    page.get_by_label("Host, id or problem contains").fill("agent-")
+    page.wait_for_url(re.compile("instances_q=agent-"), timeout=60_000)
     page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
 
 
 @dataclass(frozen=True)
 class List:
-    """A list: its name, the word for one row, how it is filtered, and what it shows then; ``heading`` of a row's page.
+    """A list: its name, the word for one row, the column of its id, how it is filtered, and what it shows then.
 
-    rows: what the database holds for these filters. named: which part of a row's name is typed, by its column.
+    rows: what the database holds for these filters. named: which part of a row's name is typed to open it by the
+    keyboard; '' where the rows are links. heading: of a row's page.
     """
 
     name: str
@@ -56,27 +61,36 @@ class List:
     query: str
     count: str
     rows: Callable[[Path], pd.DataFrame]
-    named: Callable[[pd.Series], str]
+    heading: Callable[[pd.Series], str]
+    named: Callable[[pd.Series], str] | None = None
 
 
 LISTS = [
     List(
+        *("operations", "Operations", "operation", "key"),
+        *(by_ops, "operations_who=ops", "2 operations, newest first"),
+        lambda path: operations.operations(path, time.time(), operations.OperationFilter(who="ops"))[0],
+        lambda row: str(row["title"]),
+    ),
+    List(
+        *("instances", "Instances", "instance", "instance_id"),
+        *(second_page_of_named, "instances_page=2&instances_q=agent-", "120 instances"),
+        lambda path: instances.instance_page(path, NAMED, 2)[0],
+        lambda row: str(row["host"]),
+    ),
+    List(
         *("rollouts", "Rollouts", "rollout", "rollout_id"),
         *(only_instances, "rollouts_scope=instance", "12 rollouts"),
         lambda path: rollouts.rollouts(path, (), "instance", "")[0],
+        lambda _row: "Rollout, instance",
         lambda row: str(row["host"]),
     ),
     List(
         *("runs", "Playbook runs", "run", "run_id"),
         *(search_reboot, "runs_q=reboot", "1 run"),
         lambda path: runs.runs(path, (), "reboot")[0],
+        lambda _row: "reboot, ",
         lambda row: Path(row["playbook"]).name,
-    ),
-    List(
-        *("instances", "Instances", "instance", "instance_id"),
-        *(second_page_of_succeeded, "instances_page=2&instances_status=succeeded", "104 of 120 instances"),
-        lambda path: instances.instance_page(path, SUCCEEDED, 2)[0],
-        lambda row: str(row["host"]),
     ),
 ]
 
@@ -96,12 +110,24 @@ def address(record: Path) -> Iterator[str]:
         yield served.url
 
 
-def open_by_pointer(page: Page, of: List) -> None:
-    """Click the button in the first row."""
-    click_cell(page, page.locator("[data-testid=stDataFrame]").first, 40, 48, rf"/{of.word}\?")
+def open_by_pointer(page: Page, of: List, row: pd.Series) -> None:
+    """Click the link of a row, or the button in the first one of a table of Streamlit's."""
+    if of.named:
+        click_cell(page, page.locator("[data-testid=stDataFrame]").first, 40, 48, rf"/{of.word}\?")
+    else:
+        link_to(page, of, row).click()
 
 
-def open_by_keyboard(page: Page, of: List, typed: str) -> None:
+def link_to(page: Page, of: List, row: pd.Series) -> Locator:
+    return page.locator(f"table a[href='./{of.word}?id={row[of.column]}']")
+
+
+def open_by_keyboard(page: Page, of: List, row: pd.Series) -> None:
+    if of.named is None:
+        link_to(page, of, row).focus()
+        page.keyboard.press("Enter")
+        return
+    typed = of.named(row)
     box = page.get_by_role("combobox", name=re.compile(f"^Open an? {of.word} of this list$"))
     for _dummy in range(80):
         page.keyboard.press("Tab")
@@ -128,15 +154,15 @@ def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
         page.get_by_text(of.count, exact=True).wait_for(timeout=60_000)
 
     def is_open(row: pd.Series) -> None:
-        tab.rest(f"{of.word.capitalize()} {row[of.column][:8]}")
+        tab.rest(of.heading(row))
         expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}", timeout=60_000)
 
     tab.load(f"/{of.name}", of.title)
     of.narrow(page)
     is_listed()
     for row, opening in (
-        (first, lambda: open_by_pointer(page, of)),
-        (last, lambda: open_by_keyboard(page, of, of.named(last))),
+        (first, lambda: open_by_pointer(page, of, first)),
+        (last, lambda: open_by_keyboard(page, of, last)),
     ):
         opening()
         is_open(row)
@@ -158,9 +184,9 @@ def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Pag
     only_instances(page)
     listed = f"{address}/rollouts?rollouts_scope=instance"
     expect(page).to_have_url(listed, timeout=60_000)
-    page.get_by_role("link", name="Playbook runs").click()
-    tab.rest("Playbook runs")
-    expect(page).to_have_url(f"{address}/runs", timeout=60_000)
+    page.get_by_role("link", name="Operations").first.click()
+    tab.rest("Operations")
+    expect(page).to_have_url(f"{address}/operations", timeout=60_000)
     page.go_back()
     tab.rest("Rollouts")
     expect(page).to_have_url(listed, timeout=60_000)
@@ -169,9 +195,9 @@ def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Pag
     opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
     tab.load(opened, "Rollout")
     page.get_by_role("link", name="Started by this playbook run").click()
-    tab.rest(f"Run {RUN[:8]}")
+    tab.rest("rolling_redeploy, ")
     expect(page).to_have_url(f"{address}/run?id={RUN}", timeout=60_000)
     page.go_back()
-    tab.rest(f"Rollout {ident(11, 0x7700000B)[:8]}")
+    tab.rest("Rollout, instance")
     expect(page).to_have_url(address + opened, timeout=60_000)
     assert tab.troubles == []

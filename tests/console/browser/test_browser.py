@@ -34,7 +34,7 @@ def test_hovering_a_target_in_the_timeline_reads_its_name(address: str, watched:
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext")
     label.first.wait_for(timeout=60_000)
     assert "agent-" in (label.first.text_content() or "")
-    assert page.get_by_role("link", name="Playbook runs").is_visible()
+    assert page.get_by_role("link", name="Operations").is_visible()
     assert page.locator("[data-testid=stSidebar]").count() == 0
 
 
@@ -47,12 +47,15 @@ def test_a_click_in_a_list_opens_the_rollout_and_the_address_is_a_link_to_it(add
     # The first cell of the first row.
     click_cell(page, table, 40, 48, r"/rollout\?")
     assert page.url == f"{address}/rollout?id={FLEET}"
-    page.get_by_role("heading", name=f"Rollout {FLEET[:8]}").wait_for()
+    page.get_by_role("heading", name="Rollout, fleet").wait_for()
 
 
 def test_hostile_text_does_nothing_in_a_browser(address: str, watched: Page) -> None:
     page = watched
-    for path, heading in ((f"/run?id={RUN}", f"Run {RUN[:8]}"), ("/audit", "Audit summary"), ("/", "Overview")):
+    for path, heading in (
+        (f"/operation?id={RUN}", "rolling_redeploy"), (f"/run?id={RUN}", "rolling_redeploy,"),
+        ("/failures", "Failures"), ("/audit", "Audit summary"), ("/", "Overview"),
+    ):  # fmt: skip
         page.goto(address + path)
         page.get_by_role("heading", name=heading).wait_for(timeout=60_000)
         page.wait_for_timeout(1500)

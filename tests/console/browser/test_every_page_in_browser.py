@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 from console.record.write.store import open_store
 from tests.console.support.every_page import Tab, declared_pages, place
 from tests.console.support.seeded import FLEET, OPEN, RUN, ident, seed_small
-from tests.console.support.seeded_instances import INSTANCE, seed_details, seed_many
+from tests.console.support.seeded_instances import INSTANCE, NAME, seed_details, seed_many
 from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
@@ -26,37 +26,46 @@ Shown = dict[str, tuple[str, str, str]]
 
 EMPTY: Shown = {
     "overview": ("Overview", "", "Nothing was ever synced"),
-    "rollouts": ("Rollouts", "", "No rollouts yet"),
-    "compare": ("Compare two rollouts", "", "Nothing to compare yet"),
-    "runs": ("Playbook runs", "", "No playbook runs yet"),
+    "operations": ("Operations", "", "No operations yet"),
     "instances": ("Instances", "", "No instances yet"),
+    "failures": ("Failures", "", "No failure is recorded."),
     "audit": ("Audit", "", "No audit events yet"),
-    "actions": ("Console actions", "", "No action was ever tried from this console."),
     "policy": ("Policy and window", "", "No policy yet"),
     "record": ("Record health", "", "Nothing was ever synced"),
+    "operation": ("Operation", "id=x", "The database knows no operation x."),
     "instance": ("Instance", "id=x", "The database knows no instance x."),
+    "compare": ("Compare two operations", "", "Nothing to compare yet"),
+    "rollouts": ("Rollouts", "", "No rollouts yet"),
     "rollout": ("Rollout", "id=x", "The database knows no rollout x."),
+    "runs": ("Playbook runs", "", "No playbook runs yet"),
     "run": ("Playbook run", "id=x", "The database knows no run x."),
+    "actions": ("Console actions", "", "No action was ever tried from this console."),
 }
 SMALL: Shown = {
     "overview": ("Overview", "", "Needs attention"),
-    "rollouts": ("Rollouts", "", "14 rollouts"),
-    "compare": ("Compare two rollouts", f"a={FLEET}&b={OPEN}", "24 targets, matched by instance"),
-    "runs": ("Playbook runs", "", "2 runs"),
-    "instances": ("Instances", "", "instances"),
+    "operations": ("Operations", "", "4 operations, newest first"),
+    "instances": ("Instances", "", "36 instances"),
+    "failures": ("Failures", "", "2 failures with 2 messages"),
     "audit": ("Audit", "", "1,200 of 1,320 events"),
-    "actions": EMPTY["actions"],
     "policy": ("Policy and window", "", "Most at once2"),
     "record": ("Record health", "", "audit_events"),
-    "instance": (f"Instance {INSTANCE[:8]}", f"id={INSTANCE}", "Runtime2.4.0"),
-    "rollout": (f"Rollout {FLEET[:8]}", f"id={FLEET}", "Targets24"),
-    "run": (f"Run {RUN[:8]}", f"id={RUN}", "What failed"),
+    "operation": ("rolling_redeploy", f"id={RUN}", "Stopped after batch 4"),
+    "instance": (NAME, f"id={INSTANCE}", "Runtime2.4.0"),
+    "compare": ("Compare two operations", f"a={FLEET}&b={OPEN}", "24 targets, matched by instance"),
+    "rollouts": ("Rollouts", "", "14 rollouts"),
+    "rollout": ("Rollout, fleet", f"id={FLEET}", "Targets24"),
+    "runs": ("Playbook runs", "", "2 runs"),
+    "run": ("rolling_redeploy, ", f"id={RUN}", "What failed"),
+    "actions": EMPTY["actions"],
 }
 LARGE: Shown = {
     **SMALL,
-    "compare": ("Compare two rollouts", f"a={FLEET}&b={MANY}", "20,000 targets, matched by instance"),
+    "operations": ("Operations", "", "5 operations, newest first"),
+    "operation": ("fleet rollout", f"id={MANY}", "20,000 instances, problems first"),
+    "failures": ("Failures", "", "failures with"),
+    "compare": ("Compare two operations", f"a={FLEET}&b={MANY}", "20,000 targets, matched by instance"),
     "instances": ("Instances", "", "20,0"),
-    "rollout": (f"Rollout {MANY[:8]}", f"id={MANY}", "Targets20,000"),
+    "rollout": ("Rollout, fleet", f"id={MANY}", "Targets20,000"),
     "rollouts": ("Rollouts", "", "15 rollouts"),
 }
 

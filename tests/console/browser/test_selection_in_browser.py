@@ -18,7 +18,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 from console.record.rows import Cursor
 from console.record.write.store import open_store
 from console.web.browser.auto_refresh import REFRESH_SECONDS
-from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, ident, seed_big, seed_small
+from tests.console.support.seeded import BIG, FLEET, OPEN, TENANT, fleet_rollout, host_name, ident, seed_big, seed_small
 from tests.console.support.served import serving
 from tests.console.support.table_in_browser import click_cell
 from tests.console.support.timeline_in_browser import bar_of, click, drag_to_zoom, settled, ticked, window
@@ -131,7 +131,7 @@ def test_a_drag_over_the_picture_of_2000_targets_chooses_the_window_and_a_row_le
     table.locator("canvas").first.wait_for(timeout=90_000)
     click_cell(page, table, 80, 48, r"/instance\?")
     assert f"/instance?id={ident(3, 0xB0)}" in page.url
-    page.get_by_role("heading", name=f"Instance {ident(3, 0xB0)[:8]}").wait_for(timeout=90_000)
+    page.get_by_role("heading", name=host_name(3)).wait_for(timeout=90_000)
 
 
 def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_data_on_request(

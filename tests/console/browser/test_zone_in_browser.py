@@ -2,22 +2,21 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Viewers in other time zones: UTC on every page and axis, their own time on hover, and nothing for a made-up zone."""
+"""Viewers in other time zones: UTC until they switch the pages to their own, and nothing for a made-up zone."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from tests.console.support.every_page import Tab, place
 from tests.console.support.seeded import BIG, FLEET, seed_big, seed_small
@@ -25,7 +24,7 @@ from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
 
-NEW_YORK = "America/New_York"
+NEW_YORK, DARWIN = "America/New_York", "Australia/Darwin"
 STARTED = re.compile(r"started (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC(\([^)]*\))?")
 HOSTILE = '<img src=x onerror="window.hit=1">/../../etc/passwd'
 
@@ -64,17 +63,8 @@ def hovered(page: Page) -> str:
     return label.text_content() or ""
 
 
-def tips(page: Page) -> list[str]:
-    """What the signs beside the page's lines of text say on hover, from the top; not those of headings and controls."""
-    said = []
-    for sign in page.locator(":is([data-testid=stCaptionContainer], [data-testid=stText]) .stTooltipHoverTarget").all():
-        sign.hover()
-        shown = page.get_by_test_id("stTooltipContent")
-        shown.wait_for(timeout=60_000)
-        said.append(shown.inner_text())
-        page.mouse.move(0, 0)
-        shown.wait_for(state="detached", timeout=60_000)
-    return said
+def switch(page: Page) -> Locator:
+    return page.get_by_role("radio", name="Local time", exact=True)
 
 
 def first_tick(page: Page) -> str:
@@ -84,7 +74,7 @@ def first_tick(page: Page) -> str:
 def test_new_york_sees_utc_and_its_own_time_on_hover_and_utc_sees_no_more_than_utc(
     address: str, browser: Browser
 ) -> None:
-    seen: dict[str, tuple[str, str, float]] = {}
+    seen: dict[str, tuple[str, str]] = {}
     for zone in (NEW_YORK, "UTC"):
         with viewer(browser, address, zone) as tab:
             tab.load(place("rollout", f"id={FLEET}"), "Rollout")
@@ -96,28 +86,41 @@ def test_new_york_sees_utc_and_its_own_time_on_hover_and_utc_sees_no_more_than_u
             own = f"({there.strftime(pattern)} {NEW_YORK})"
             # One server, and so one cache of figures, for both.
             assert said[2] == (own if zone == NEW_YORK else None)
-            fresh, *header = tips(tab.page) or ["", ""]
-            assert (NEW_YORK in fresh, [NEW_YORK in tip for tip in header]) == (zone == NEW_YORK, [zone == NEW_YORK])
-            below = tab.page.get_by_role("heading", name="Timeline").bounding_box()
-            assert below is not None
-            seen[zone] = said[1], first_tick(tab.page), below["y"]
-    # The same bar, the same axis, and nothing has moved.
+            assert switch(tab.page).count() == int(zone == NEW_YORK)
+            seen[zone] = said[1], first_tick(tab.page)
+    # The same bar and the same axis.
     assert seen[NEW_YORK] == seen["UTC"]
 
 
-def test_the_head_of_a_time_column_says_what_the_viewers_zone_is(address: str, browser: Browser) -> None:
-    with viewer(browser, address, "Australia/Darwin") as tab:
+def test_who_switches_to_local_time_sees_it_on_every_page_of_the_session(address: str, browser: Browser) -> None:
+    with viewer(browser, address, DARWIN) as tab:
         tab.load(place("rollouts"), "Rollouts")
-        table = tab.page.locator("[data-testid=stDataFrame]").first.bounding_box()
-        assert table is not None
-        told = tab.page.get_by_text("UTC. Yours: Australia/Darwin, now UTC+09:30.", exact=True)
-        deadline = time.monotonic() + 90
-        for across in itertools.cycle(range(40, 800, 40)):
-            tab.page.mouse.move(table["x"] + across, table["y"] + 16)
-            with contextlib.suppress(TimeoutError):
-                told.wait_for(timeout=1_500)
-                break
-            assert time.monotonic() < deadline, "no head of a column says it"
+        assert "started (UTC)" in tab.says() and DARWIN not in tab.says()
+        utc = as_of(tab.says(), "UTC")
+        where = tab.page.url
+        tab.page.get_by_text("Local time", exact=True).click()
+        # The table comes last.
+        expect(tab.page.get_by_test_id("stMain")).to_contain_text(f"started ({DARWIN})", timeout=90_000)
+        tab.rest("Rollouts")
+        assert as_of(tab.says(), DARWIN) - utc == timedelta(hours=9, minutes=30)
+        # A link is the same for everybody.
+        assert tab.page.url == where
+        for page, query, heading in (("operations", "", "Operations"), ("operation", f"id={FLEET}", "fleet rollout")):
+            tab.turn(place(page, query), heading)
+            assert as_of(tab.says(), DARWIN) - utc == timedelta(hours=9, minutes=30)
+        tab.turn(place("operations"), "Operations")
+        tab.page.get_by_role("textbox", name=f"When ({DARWIN})").wait_for(timeout=90_000)
+        tab.page.get_by_text("UTC", exact=True).click()
+        tab.page.get_by_role("textbox", name="When (UTC)").wait_for(timeout=90_000)
+        tab.rest("Operations")
+        assert as_of(tab.says(), "UTC") == utc
+
+
+def as_of(said: str, zone: str) -> datetime:
+    """The time of the API's data that a page names, in that zone."""
+    found = re.search(rf"API data as of (\S+ \S+) {re.escape(zone)}", said)
+    assert found is not None, said[:500]
+    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S")
 
 
 def test_a_drag_in_new_york_chooses_the_time_it_was_drawn_over(address: str, browser: Browser) -> None:
@@ -153,6 +156,6 @@ def test_a_zone_that_nobody_knows_is_no_zone(address: str, browser: Browser) -> 
         tab.load(place("rollout", f"id={FLEET}"), "Rollout")
         said = STARTED.search(hovered(tab.page))
         assert said is not None and said[2] is None
-        assert tips(tab.page) == []
+        assert switch(tab.page).count() == 0
         assert tab.page.evaluate("[window.asked, window.hit]") == [True, None]
         assert "passwd" not in tab.says()

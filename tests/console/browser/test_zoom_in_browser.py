@@ -119,7 +119,8 @@ def test_a_zoom_of_24_targets_stays_with_the_selection_and_the_link_opens_both_a
     zoomed(page)
     page.get_by_role("link", name="Compare with the rollout before").click()
     page.get_by_role("link", name="Open the one before").click()
-    page.get_by_role("heading", name=f"Rollout {BEFORE[:8]}").wait_for(timeout=90_000)
+    page.wait_for_url(f"**/rollout?id={BEFORE}*", timeout=90_000)
+    page.get_by_role("heading", name="Rollout, fleet").wait_for(timeout=90_000)
     page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
     assert window(page) == []
 

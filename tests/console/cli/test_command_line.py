@@ -26,7 +26,17 @@ from console.record.write.store import open_store
 from tests.console.support.served import CHECKOUT
 from tests.simulator.running import running_simulator
 
-READING = [["runs"], ["rollouts"], ["failures"], ["stuck"], ["check"], ["prune", "--dry-run"], ["serve", "--port", "0"]]
+READING = [
+    ["fleet"],
+    ["operations"],
+    ["runs"],
+    ["rollouts"],
+    ["failures"],
+    ["stuck"],
+    ["check"],
+    ["prune", "--dry-run"],
+    ["serve", "--port", "0"],
+]
 
 
 def into_a_closed_pipe(*arguments: str, errors_too: bool = False, **environment: str) -> tuple[int, str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -118,10 +119,28 @@ def test_a_second_sync_changes_nothing_and_reads_only_lists(sim: Simulator, data
     assert calls(sim) == {
         "get_fleet_update_policy": 1,
         "list_fleet_rollouts": 2,
-        "list_audit_events": FLEET,
         "get_audit_summary": FLEET,
     }
     assert rows(database, "SELECT max(last_ok_at) AS at FROM ingest_cursors")[0]["at"] > looked
+
+
+def test_only_the_audit_lists_whose_summary_has_moved_are_read_again(sim: Simulator, database: Path) -> None:
+    sync(sim, database)
+    calls(sim)
+    assert sync(sim, database).audit_events == 0
+    assert calls(sim)["list_audit_events"] == 0
+    sim.advance(6 * 3600)
+    there = {i: len(all_audit(sim, i)) for i in sim.instance_ids}
+    calls(sim)
+    sync(sim, database, audit_events=5000)
+    assert calls(sim)["get_audit_summary"] == FLEET
+    counted = rows(database, "SELECT instance_id, count(*) AS n FROM audit_events GROUP BY 1")
+    assert {r["instance_id"]: r["n"] for r in counted} == there
+    with sqlite3.connect(database) as conn:
+        conn.execute("UPDATE ingest_cursors SET state_json = json_set(state_json, '$.listed_on', '2026-01-01')")
+    calls(sim)
+    sync(sim, database, audit_events=5000)
+    assert calls(sim)["list_audit_events"] == FLEET
 
 
 def test_only_what_was_open_is_read_again_and_changes_are_kept(sim: Simulator, database: Path) -> None:
@@ -317,7 +336,7 @@ def test_a_deeper_look_reads_the_history_once(sim: Simulator, database: Path) ->
     before = dump(database)
     sim.clear_journal()
     sync(sim, database, audit_events=1000)
-    assert calls(sim)["list_audit_events"] == FLEET
+    assert calls(sim)["list_audit_events"] == 0
     assert dump(database) == before
 
 

@@ -182,6 +182,14 @@ def test_ids_are_linked_by_name_but_lists_that_were_only_read_are_not() -> None:
     }
 
 
+def test_a_rollout_that_a_task_followed_has_a_link_of_its_own_kind() -> None:
+    read = reader()
+    read.feed(result(1, "runner_on_ok", {"changed": False, "rollout_id": "theirs", "adopted": True}))
+    read.feed(result(2, "runner_on_ok", {"changed": True, "rollout_id": "mine", "adopted": False}))
+    links = {(link["kind"], link["ref"], link["counter"]) for link in read.take().links}
+    assert links == {("rollout", "theirs", 1), ("adopted", "theirs", 1), ("rollout", "mine", 2)}
+
+
 def test_what_is_kept_of_results() -> None:
     calm = only(
         result(

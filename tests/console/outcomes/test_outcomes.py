@@ -14,6 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.report impo
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
 from console.outcomes.facts import Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import counts, outcomes
+from console.outcomes.reports import together
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CATEGORIES, VERDICTS, word
 
@@ -195,6 +196,9 @@ def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_
         # Ansible ends with a failure, and the run went through: its failures were within the budget.
         (replace(RUN, report={**STOPPED, "verdict": "pass", "reasons": []}), "complete",
          "Complete, with 1 failed. 1 updated, 1 failed, 1 current already, 2 not touched, 1 gone."),
+        # Nothing failed by the report: then something else did.
+        (replace(RUN, report=reported("pass", a={"changed": True}), first_failure="a: no space left"), "stopped",
+         "Stopped: a: no space left. 1 updated, 1 current already, 3 not touched, 1 gone."),
         (replace(RUN, status="successful", check=True, report=reported("pass", a={"changed": True})), "check",
          "Check, nothing was changed. 1 would be updated, 1 current already, 3 not touched, 1 gone."),
         (Facts("rollout", "fleet rollout", "paused", rollout={"total": 3, "succeeded": 1, "queued": 2}), "stopped",
@@ -223,6 +227,16 @@ def test_how_an_operation_ended_in_a_word_and_a_sentence(facts: Facts, expected:
 def test_each_playbook_has_its_own_word_for_what_it_did(name: str, done: str) -> None:
     assert word("updated", name) == done
     assert word("not_touched", name) == "not touched"
+
+
+def test_reports_of_a_playbook_that_imports_several_are_one() -> None:
+    first = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {"failed": True, "msg": "boom"}},
+                        verdict="fail", server={})  # fmt: skip
+    second = make_report(["b", "c"], ["b", "c"], {"b": {"changed": True}, "c": {}}, verdict="pass", server={})
+    one = together([{**first, "reasons": ["b failed."]}, {**second, "reasons": []}])
+    assert (one["updated"], one["failed"], one["current"]) == (["a", "b"], [], ["c"])
+    assert (one["counts"]["updated"], one["why"], one["verdict"], one["reasons"]) == (2, {}, "fail", ["b failed."])
+    assert {**together([first]), "counts": None} == {**first, "counts": None, "reasons": []}
 
 
 def test_facts_of_nothing_have_no_outcome_and_do_not_fail() -> None:

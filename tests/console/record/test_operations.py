@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,81 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     assert found is not None and found.failures["message"].tolist() == [REASON]
 
 
+def test_a_fleet_rollout_under_way_belongs_to_the_run_that_started_it_and_not_to_one_that_follows_it(
+    path: Path,
+) -> None:
+    before = put_rollout(path, 1, 500, "succeeded", "in_progress")
+    follows = {"hosts": ["localhost"], "status": "running", "ended_at": None, "flying": ["localhost"],
+               "playbook": "fleet_rollout.yml", "action": "fleetops.agents.rollout"}  # fmt: skip
+    put_run(path, "follows", 400, **follows)
+    assert keys(path) == ["follows", before]
+    assert [row["instances"] for row in rows(path)] == [0, 2]
+    started = put_rollout(path, 2, 90, "succeeded", "in_progress", "queued")
+    put_run(path, "starts", 95, **follows)
+    put_run(path, "looks", 94, check_mode=1, **follows)
+    found = {row["key"]: row for row in rows(path)}
+    # Two runs may have started it: it is folded into both rather than told of as somebody else's.
+    assert started not in found
+    assert [found["starts"][key] for key in ("verdict", "updated", "running", "waiting")] == ["running", 1, 1, 1]
+    assert found["looks"]["instances"] == 0
+    whole = operation(path, "starts", NOW)
+    assert whole is not None
+    assert whole.instances["category"].tolist() == ["running", "waiting", "updated"]
+
+
+def put_evidence(path: Path, run_id: str, *documents: tuple[str, dict[str, Any]], status: str = "lost") -> None:
+    run = {"run_id": run_id, "source": "callback", "playbook": "rolling_redeploy.yml", "status": status,
+           "started_at": NOW - 900, "heartbeat_at": NOW - 800, "check_mode": 0}  # fmt: skip
+    rows_of_it = [{"run_id": run_id, "counter": n, "kind": kind, "at": NOW - 900 + n, "batch": 1 if kind == "gate" else
+                   None, "verdict": document.get("verdict"), "document_json": json.dumps(document)}
+                  for n, (kind, document) in enumerate(documents, 10)]  # fmt: skip
+    plays = [{"run_id": run_id, "counter": 1, "play": 1, "batch": 1, "pattern": "x", "hosts": 4, "started_at": NOW,
+              "hosts_json": json.dumps([A, B, C, D])}]  # fmt: skip
+    with open_store(path) as store:
+        store.put_run(RunRows(run, plays=plays, evidence=rows_of_it), Cursor("spool", run_id, position=1), after=None)
+
+
+def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(path: Path) -> None:
+    plan = {"plan_hash": "p", "counts": {"batches": 3, "planned": 2, "left_alone": 1, "gone": 1}, "left_alone": [C],
+            "gone": [D], "batches": [{"size": 1, "instances": [A]}, {"size": 1, "instances": [B]}]}  # fmt: skip
+    gate = {"verdict": "pass", "checks": [{"name": "budget", "verdict": "pass", "reason": "None failed."}]}
+    put_evidence(path, "planned", ("plan", plan), ("gate", gate))
+    (row,) = rows(path)
+    assert [row[key] for key in ("verdict", "not_touched", "current", "gone")] == ["lost", 2, 1, 1]
+    found = operation(path, "planned", NOW)
+    assert found is not None
+    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "None failed."]]
+    assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
+    # Of thousands only the first names are kept, and the numbers of all.
+    cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}
+    put_evidence(path, "cut", ("plan", cut))
+    assert operation(path, "cut", NOW).plan["planned"] == 2  # type: ignore[union-attr]
+    put_evidence(
+        path, "told", ("plan", plan), ("report", report("fail", updated=[A], failed=[B], current=[C], gone=[D]))
+    )
+    both = [("report", report(updated=[A])), ("report", report("fail", failed=[B], not_touched=[C]))]
+    put_evidence(path, "imports_two", *both, status="failed")
+    row = next(row for row in rows(path) if row["key"] == "imports_two")
+    assert [row[key] for key in ("verdict", "updated", "failed", "not_touched")] == ["stopped", 1, 1, 1]
+    row = next(row for row in rows(path) if row["key"] == "told")
+    assert [row[key] for key in ("verdict", "updated", "failed", "current", "gone", "derived")] == [
+        "lost", 1, 1, 1, 1, False]  # fmt: skip
+
+
+def test_an_old_run_without_results_does_not_say_that_nothing_was_touched(path: Path) -> None:
+    own = put_rollout(path, 1, 900, "succeeded", scope="instance")
+    done = [{"host": host, "status": "ok", "changed": 1} for host in (A, B)]
+    put_run(path, "r", 950, hosts=[A, B], results=done, links=[("rollout", own, A)])
+    (row,) = rows(path)
+    assert (row["updated"], row["sentence"]) == (2, "Complete. 2 updated.")
+    with sqlite3.connect(path) as conn:
+        # As pruning does.
+        conn.execute("DELETE FROM host_results")
+    (row,) = rows(path)
+    assert (row["updated"], row["not_touched"]) == (1, 0)
+    assert row["sentence"] == "Complete. Its task results are no longer kept. 1 updated."
+
+
 def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     fleet = put_rollout(path, 1, 4000, "succeeded", "succeeded")
     put_run(path, "stopped", 3000, hosts=[A, B], status="failed", told=report("fail", failed=[A], not_touched=[B]))
@@ -206,6 +282,9 @@ def test_operations_are_filtered_counted_and_paged(path: Path) -> None:
     assert keys(path, who="jon") == ["of_awx"]
     assert keys(path, who="198.51.100") == [fleet]
     assert keys(path, since=NOW - 2500, until=NOW - 900) == ["of_awx", "looked"]
+    # What began before the period and ended in it ran in it.
+    assert keys(path, since=NOW - 3970, until=NOW - 3500) == [fleet]
+    assert keys(path, since=NOW - 3950, until=NOW - 3500) == []
     assert keys(path, text="reboot") == ["of_awx"]
     assert keys(path, text="fleet rollout") == [fleet]
     assert keys(path, text="100%") == []

@@ -123,13 +123,21 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         assert (stopped["check"], stopped["verdict"], stopped["rollouts"]) == (False, "stopped", 5)
         assert stopped["to_version"] == checked["to_version"] is not None
         why = f"1 instance failed ({FAILED}), and at most 0 may."
-        assert stopped["sentence"] == f"Stopped after batch 3: {why} 4 updated, 1 failed, 1 not touched."
+        assert stopped["sentence"] == f"Stopped after batch 3 of 4: {why} 4 updated, 1 failed, 1 not touched."
         (failure,) = operation(database, stopped["key"], now).failures.itertuples()  # type: ignore[union-attr]
         assert (failure.message, failure.hosts, failure.before) == (
             "bundle checksum mismatch on the agent",
             (FAILED,),
             0,
         )
+        found = operation(database, stopped["key"], now)
+        assert found is not None
+        assert found.gates[["batch", "verdict"]].to_numpy().tolist() == [
+            [1, "pass"], [2, "pass"], [3, "pass"], [4, "stop"]
+        ]  # fmt: skip
+        assert why.rstrip(".") in found.gates["figures"].tolist()[-1]
+        assert (found.plan["planned"], found.plan["batches"], found.plan["batches_begun"]) == (6, 4, 3)
+        assert found.plan["limit"] == 2
         healed = next(row for row in ours if row["title"] == "recover")
         assert (healed["updated"], healed["current"]) == (1, 5)
         stopped_ones, _total = operations(database, now, OperationFilter(verdicts=("stopped",), text=FAILED))

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,7 +209,7 @@ def test_a_change_of_status_is_remembered_and_an_old_read_changes_nothing(tmp_pa
     with open_store(path) as store:
         store.put_rollouts([read("in_progress", [target(1, "queued"), target(2, "queued")], 100.0)])
         done = [target(1, "in_progress", started_at="2026-11-01T10:00:09Z"), target(2, "queued")]
-        store.put_rollouts([read("in_progress", done, 200.0)], not_before=150.0)
+        store.put_rollouts([replace(read("in_progress", done, 200.0), not_before=150.0)])
         late = read("in_progress", [target(1, "queued"), target(2, "queued")], 120.0)
         assert store.put_rollouts([late]) == 0
     assert rows(path, "SELECT * FROM target_changes") == [

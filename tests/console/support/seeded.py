@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from console.collect.api.records import audit_row, rollout_row, summary_row, target_rows
 from console.collect.run_logs.spools import sync_spools
@@ -157,7 +158,13 @@ class RunLog:
 
     def play(self, name: str, hosts: Sequence[str], batch: int) -> None:
         self._play = name
-        self.put("playbook_on_play_start", play=name, play_uuid=ident(9, 3), batch_hosts=list(hosts), batch=batch)
+        self.put(
+            "playbook_on_play_start",
+            play=name,
+            play_uuid=ident(crc32(name.encode()), 3),
+            batch_hosts=list(hosts),
+            batch=batch,
+        )
 
     def task(self, name: str, action: str) -> None:
         self._task, self._action = name, action
@@ -170,11 +177,18 @@ class RunLog:
                  task_action=self._action, resolved_action=self._action, play=self._play, duration=seconds,
                  start=iso(start), end=iso(start + seconds), ignore_errors=None)  # fmt: skip
 
-    def stats(self, hosts: dict[str, dict[str, int]]) -> None:
+    def evidence(self, host: str, kind: str, document: dict[str, Any]) -> None:
+        """A result of a plan, a gate or a report, as the run log keeps it."""
+        self.put("runner_on_ok", host=host, res={}, task=self._task, task_action=self._action,
+                 resolved_action=self._action, play=self._play, start=iso(self.at), end=iso(self.at + 0.2),
+                 fleetops_evidence={"kind": kind, "document": document})  # fmt: skip
+
+    def stats(self, hosts: dict[str, dict[str, int]], **told: Any) -> None:
+        """The recap. told: the run's custom stats, such as its report."""
         names = {"ok": "ok", "changed": "changed", "failures": "failures", "dark": "dark", "skipped": "skipped"}
         data = {key: {h: c.get(name, 0) for h, c in hosts.items() if c.get(name)} for key, name in names.items()}
         self.put(
-            "playbook_on_stats", **data, ignored={}, rescued={}, processed=dict.fromkeys(hosts, 1), artifact_data={}
+            "playbook_on_stats", **data, ignored={}, rescued={}, processed=dict.fromkeys(hosts, 1), artifact_data=told
         )
 
     def write(self, folder: Path) -> None:

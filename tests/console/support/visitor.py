@@ -44,6 +44,8 @@ class Visit:
             self.texts.append(element.text.body)
         elif kind == "markdown":
             self.texts.append(element.markdown.body)
+        elif kind == "html":
+            self.texts.append(element.html.body)
         elif kind == "exception":
             self.errors.append(f"{element.exception.type}: {element.exception.message}")
 

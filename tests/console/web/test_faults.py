@@ -35,7 +35,7 @@ from tests.simulator.running import Simulator, running_simulator
 pytestmark = pytest.mark.usefixtures("environment")
 
 KEY = "canary-of-a-key-4f17"
-IDS = {"rollout": FLEET, "run": RUN, "instance": INSTANCE}
+IDS = {"operation": RUN, "rollout": FLEET, "run": RUN, "instance": INSTANCE}
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,7 @@ def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stay
         assert not app.exception
         said = words(app)
         assert "sync failed" in said and f"The database {copy} cannot be written" in said, state
-        assert "Needs attention" in said and "Newest rollouts" in said
+        assert "Needs attention" in said and "rolling_redeploy ✕ stopped" in said
 
 
 def test_a_writer_at_work_holds_no_page_up_and_the_next_writer_is_told(
@@ -302,7 +302,7 @@ def test_an_api_in_trouble_costs_nothing_that_is_stored(
     said = words(app)
     assert sentence in said, said[:2000]
     assert any(badge in said for badge in ("synced in part", "sync failed")), said[:2000]
-    assert "Newest rollouts" in said and "lost" in said
+    assert "fleet rollout" in said and "reboot ✕ lost" in said
     assert "Traceback" not in said and sim.admin_key not in said
     after = dump(copy)
     assert {table: after[table] for table in ("rollouts", "rollout_targets", "runs")} == {
@@ -361,6 +361,11 @@ def test_the_key_is_on_no_page_and_in_no_row(
     assert KEY not in str(dump(copy, leave_out={}))
     assert KEY.encode() not in copy.read_bytes()
     for page in declared_pages():
-        app = opened(monkeypatch, copy, page, **({"id": {**IDS, "run": log.run_id}[page]} if page in IDS else {}))
+        app = opened(
+            monkeypatch,
+            copy,
+            page,
+            **({"id": {**IDS, "operation": log.run_id, "run": log.run_id}[page]} if page in IDS else {}),
+        )
         assert not app.exception
         assert KEY not in words(app), page

@@ -86,7 +86,7 @@ def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytes
     for word in ("Sources with errors 121", "Gaps 1", "122 parts of a source", "agent-00002", "of 1 run log in"):
         assert word in said, said[:3000]
     assert HOSTILE in [code.value for code in app.code]
-    for element in [*app.markdown, *app.caption, *app.subheader, *app.title]:
+    for element in [*app.markdown, *app.caption, *app.header, *app.title]:
         assert "<img" not in element.value and "](http" not in element.value
     first = next(f.value for f in app.dataframe if "last_error" in f.value)
     app = opened(monkeypatch, path, "record", troubles_page="2")

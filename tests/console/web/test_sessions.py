@@ -17,9 +17,9 @@ from tests.simulator.running import running_simulator
 
 STOPS = (
     Stop("", "", "Overview"),
-    Stop("rollout", f"id={OPEN}", f"Rollout {OPEN[:8]}"),
-    Stop("rollout", f"id={FLEET}", f"Rollout {FLEET[:8]}"),
-    Stop("run", f"id={RUN}", f"Run {RUN[:8]}"),
+    Stop("operation", f"id={OPEN}", "fleet rollout"),
+    Stop("rollout", f"id={FLEET}", "Rollout, fleet"),
+    Stop("run", f"id={RUN}", "rolling_redeploy"),
     Stop("audit", "", "Audit summary"),
 )
 
@@ -39,9 +39,9 @@ def test_five_sessions_at_once_get_every_page_while_a_sync_writes(tmp_path: Path
     # Each of the five pages six times, and once more by itself for the two that are live.
     assert {heading: len(times) for heading, times in crowd.seconds.items()} == {
         "Overview": 12,
-        f"Rollout {OPEN[:8]}": 12,
-        f"Rollout {FLEET[:8]}": 6,
-        f"Run {RUN[:8]}": 6,
+        "fleet rollout": 12,
+        "Rollout, fleet": 6,
+        "rolling_redeploy": 6,
         "Audit summary": 6,
     }
     assert "Traceback" not in log

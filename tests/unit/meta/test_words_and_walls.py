@@ -122,7 +122,8 @@ def test_what_the_text_refers_to_exists(name: str) -> None:
     options = set(told["options"])
     said = texts(name)
     text = said["DOCUMENTATION"] + said["RETURN"]
-    assert set(re.findall(r"\bO\(([a-z_]+)", text)) <= options
+    # O(namespace.collection.plugin#type:option) is an option of another plugin.
+    assert set(re.findall(r"\bO\(([a-z_]+)\b(?!\.)", text)) <= options
     returned = set(yaml.safe_load(said["RETURN"] or "{}") or {})
     assert set(re.findall(r"\bRV\((?!ignore:|fleetops\.)([a-z_]+)", text)) <= returned
     for other, kind in re.findall(r"fleetops\.agents\.(\w+)#(\w+)", text):

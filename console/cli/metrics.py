@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command metrics: the fleet and its operations in Prometheus' text format."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from console.cli.options import database_option, put
+from console.cli.textfile import write_textfile
+from console.settings.environment import Settings
+
+_MODES = ("0600", "0640", "0644")
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser's."""
+    metrics = commands.add_parser(
+        "metrics",
+        help="the fleet and its operations as metrics of Prometheus",
+        description="Writes the fleet's state and all operations of the record in Prometheus' text format, to standard"
+        " output or to a file for node_exporter's textfile collector. Counters come from what prune never removes."
+        " How fresh the record is, and what is stuck or failed, check --prometheus writes.",
+        allow_abbrev=False,
+    )
+    metrics.set_defaults(run=_metrics)
+    database_option(metrics)
+    metrics.add_argument("--output", metavar="FILE", help="write to this file, as a whole (its name ends in .prom)")
+    metrics.add_argument(
+        "--mode", choices=_MODES, default="0644", help="of the file: who else may read it (%(default)s)"
+    )
+
+
+def _metrics(options: argparse.Namespace, settings: Settings) -> int:
+    # Imported here: frames take a second to load.
+    from console.monitoring.metrics import text
+    from console.record.read.fleet import fleets
+    from console.record.read.metrics import operation_totals
+    from console.record.read.record_health import last_maintenance
+
+    now = float(int(time.time()))
+    found = text(
+        fleets(settings.database, now),
+        operation_totals(settings.database),
+        backup_at=last_maintenance(settings.database).backup_at,
+        now=now,
+    )
+    if options.output:
+        write_textfile(Path(options.output).expanduser(), found, int(options.mode, 8))
+    else:
+        put(found)
+    return 0

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that tells others what happened: notify, notify test, and what sync needs of both."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_json
+from console.cli.options import database_option, put, say
+from console.settings.environment import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from console.notifications.message import Message
+    from console.notifications.once import Report
+    from console.notifications.rules import Rules
+
+VARIABLE = "FLEETOPS_NOTIFY_RULES"
+
+_CODES = f"""\
+exit codes:
+  0    all that is due was sent, or nothing is due
+  1    some of it could not be sent; it is named on standard error and tried again by the next notify, for a day
+  2    wrong usage, rules or settings; nothing was sent
+  3    the database cannot be used
+
+The rules are a TOML file, named by --rules or {VARIABLE}. Without one the console sends nothing to anybody.
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser's."""
+    notify = commands.add_parser(
+        "notify",
+        help="send messages about what happened, by the rules of a file",
+        description="Sends what the rules name and was not sent yet: one message an operation or a cause. Run it after"
+        " sync, from cron or a timer.",
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    notify.set_defaults(run=_notify)
+    database_option(notify)
+    rules_option(notify)
+    notify.add_argument("what", nargs="?", choices=("test",), help="test: send one test message to each destination")
+    notify.add_argument("--to", action="append", default=[], metavar="NAME", help="only to this destination (test)")
+    notify.add_argument("--dry-run", action="store_true", help="show what would be sent; nothing is sent or noted")
+    notify.add_argument("--format", choices=("text", "json"), default="text", help="of --dry-run (%(default)s)")
+
+
+def rules_option(parser: argparse.ArgumentParser) -> None:
+    """--rules."""
+    parser.add_argument("--rules", metavar="FILE", help=f"the rules (default: {VARIABLE})")
+
+
+def load_rules(named: str | None) -> Rules:
+    """The rules of the file that is named, or that the environment names. Raises SettingsError."""
+    from console.notifications.rules import RulesError, parse
+
+    path = named or os.environ.get(VARIABLE, "").strip()
+    if not path:
+        raise SettingsError(f"{VARIABLE} is not set: name the file with the rules there or with --rules.")
+    try:
+        return parse(Path(path).expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The rules {path} cannot be read: {error.strerror or error}.") from error
+    except (RulesError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The rules {path} cannot be used: {str(error).rstrip('.')}.") from error
+
+
+def notifier(named: str | None) -> Callable[..., Report]:
+    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``may_go_on``.
+
+    The rules and the addresses are read once. Raises SettingsError.
+    """
+    from console.notifications.once import notify_once
+    from console.notifications.send import load_addresses, sender
+
+    rules = load_rules(named)
+    send = sender(load_addresses(rules.destinations.values()))
+    return lambda database, **more: notify_once(database, rules, time.time(), send, **more)
+
+
+def _notify(options: argparse.Namespace, settings: Settings) -> int:
+    if options.to and options.what != "test":
+        raise SettingsError("--to is of notify test; which destination is told what, the rules say.")
+    if options.what == "test":
+        return _test(options, load_rules(options.rules))
+    if options.dry_run:
+        return _dry_run(options, settings, load_rules(options.rules))
+    report = notifier(options.rules)(settings.database)
+    put(f"{settings.database}: {report.summary}.\n")
+    for sentence in report.problems:
+        say(sentence, 1)
+    return 1 if report.problems else 0
+
+
+def _dry_run(options: argparse.Namespace, settings: Settings, rules: Rules) -> int:
+    from console.notifications.once import due_now
+
+    found, messages = due_now(settings.database, rules, time.time())
+    _show(options, messages)
+    if found.quiet:
+        say(f"note: {found.quiet:,} more wait for the end of the quiet hours.", 0)
+    if found.paused:
+        say(f"note: {found.paused:,} more failed and wait for their next attempt.", 0)
+    return say(f"{len(messages):,} messages would be sent; nothing was sent.", 0)
+
+
+def _test(options: argparse.Namespace, rules: Rules) -> int:
+    from console.notifications.message import test_message
+    from console.notifications.send import NotSent, load_addresses, sender
+
+    for name in options.to:
+        if name not in rules.destinations:
+            raise SettingsError(f"The rules have no destination {name!r}; they have: {', '.join(rules.destinations)}.")
+    names = list(dict.fromkeys(options.to)) or list(rules.destinations)
+    messages = [(name, test_message(name, rules.console_url, time.time())) for name in names]
+    if options.dry_run:
+        _show(options, messages)
+        return say(f"{len(messages):,} messages would be sent; nothing was sent.", 0)
+    send = sender(load_addresses([rules.destinations[name] for name in names]))
+    failed = 0
+    for name, told in messages:
+        try:
+            send(name, told)
+        except NotSent as error:
+            failed = say(f"{name}: the test message was not sent. {error}", 1)
+        else:
+            put(f"{name}: sent.\n")
+    return failed
+
+
+def _show(options: argparse.Namespace, messages: list[tuple[str, Message]]) -> None:
+    if options.format == "json":
+        documents = [dict(told.document) for _name, told in messages]
+        put(printable_json(json.dumps(documents, indent=2, ensure_ascii=False)) + "\n")
+    else:
+        put("\n".join(f"To {name}: {told.title}\n{printable(told.text)}\n" for name, told in messages))

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m console sync`: run logs and the API into the database, once, or with --follow until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from console.cli import imports
+from console.cli.notify import notifier, rules_option
+from console.cli.options import at_least_one, database_option, duration, put, say
+from console.collect.pace import Pace
+from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
+from console.text.times import moment
+
+if TYPE_CHECKING:
+    from console.collect.follow import Looked
+    from console.collect.progress import Progress
+    from console.notifications.once import Report
+
+# What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
+_DETAILS = {
+    "health": "the health that the server has stored",
+    "updates": "versions and available updates",
+    "actions": "the newest 100 actions",
+    "memory": "the number of memories, never their contents,",
+}
+_PACE = {
+    "interval": "time between two reads while a rollout or a playbook is in progress",
+    "idle_interval": "time between two reads while nothing is, and of AWX",
+    "details_interval": "time between two reads of one instance's audit and details",
+}
+
+
+def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
+    """Add the command and its sources."""
+    sync = commands.add_parser("sync", help="bring the database up to date, once or with --follow", allow_abbrev=False)
+    sync.set_defaults(run=_sync)
+    database_option(sync)
+    sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
+    sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
+    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is needed then")
+    sync.add_argument(
+        "--no-audit", action="store_true", help="do not read the audit (a call for each instance, two if it has moved)"
+    )
+    sync.add_argument(
+        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts to read (%(default)s)"
+    )
+    sync.add_argument(
+        "--audit-events",
+        type=at_least_one,
+        default=500,
+        metavar="N",
+        help="newest audit events read of each instance (%(default)s)",
+    )
+    sync.add_argument(
+        "--instance",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="read the audit and the details of this instance only (host name or id; may be repeated)",
+    )
+    for kind, what in _DETAILS.items():
+        sync.add_argument(f"--{kind}", action="store_true", help=f"also read {what} (one call for each instance)")
+    sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
+    sync.add_argument(
+        "--remove-loaded", action="store_true", help="remove the run log of an ended run once all of it is stored"
+    )
+    sync.add_argument("--quiet", action="store_true", help="no progress")
+    following = sync.add_argument_group("following")
+    following.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on reading until SIGTERM or Ctrl-C; also AWX, if FLEETOPS_AWX_URL names one",
+    )
+    for name, what in _PACE.items():
+        usual = f"{getattr(Pace, name):g}s"
+        option = "--" + name.replace("_", "-")
+        following.add_argument(option, type=duration, metavar="TIME", help=f"{what} ({usual})")
+    following.add_argument("--notify", action="store_true", help="send notifications too, as the command notify does")
+    rules_option(following)
+    following.add_argument("--no-awx", action="store_true", help="do not read AWX")
+    for name, what in imports.FILTERS.items():
+        following.add_argument(f"--awx-{name}", metavar="NAME", help=f"of AWX, only jobs {what}")
+    imports.register(sync, parser_class)
+
+
+def _sync(options: argparse.Namespace, settings: Settings) -> int:
+    if options.no_spools and options.no_api:
+        raise SettingsError("With both --no-spools and --no-api there is nothing to sync; leave one of them out.")
+    try:
+        connection = None if options.no_api else load_api()
+    except NotSetError as error:
+        raise SettingsError(f"{error} To load the run logs alone, give --no-api.") from None
+    if options.remove_loaded:
+        settings = replace(settings, remove_loaded_spools=True)
+    if options.follow:
+        return _follow(options, settings, connection)
+    for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in imports.FILTERS)):
+        if getattr(options, name):
+            raise SettingsError(f"--{name.replace('_', '-')} is an option of sync --follow; give --follow too.")
+    return _once(options, settings, connection)
+
+
+def _api_options(options: argparse.Namespace) -> Any:
+    # Imported here and below: serve and --help need neither requests nor the collection.
+    from console.collect.api.options import ApiOptions
+
+    return ApiOptions(
+        rollouts=options.rollouts,
+        audit=not options.no_audit,
+        audit_events=options.audit_events,
+        details=tuple(kind for kind in _DETAILS if options.details or getattr(options, kind)),
+        instances=tuple(options.instance),
+    )
+
+
+def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
+    from console.collect.once import sync_once
+    from console.collect.progress import TerminalProgress, silent
+
+    progress_line = TerminalProgress(sys.stderr)
+    with contextlib.closing(progress_line):
+        report = sync_once(
+            settings,
+            connection=connection,
+            spools=not options.no_spools,
+            api_options=_api_options(options),
+            progress=silent if options.quiet else progress_line,
+        )
+    put(f"{settings.database}: {report.summary}.\n")
+    for sentence in report.notes:
+        say(f"note: {sentence}", 0)
+    for sentence in report.problems:
+        say(sentence, 1)
+    return int(bool(report.problems))
+
+
+def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
+    from console.collect.follow import Follower, FollowError, Source
+    from console.collect.progress import TerminalProgress, silent
+    from console.collect.sources import Api, Awx, RunLogs
+
+    pace = Pace(**{name: value for name in _PACE if (value := getattr(options, name)) is not None})
+    if problem := pace.problem():
+        raise SettingsError(f"{problem}.")
+    if options.rules and not options.notify:
+        raise SettingsError("--rules is of --notify; give --notify too.")
+    send = notifier(options.rules) if options.notify else None
+    awx = None if options.no_awx else imports.awx_of_the_environment()
+    secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
+    sources, tenant = [], ""
+    progress_line = TerminalProgress(sys.stderr)
+
+    def tell(sentence: str) -> None:
+        progress_line.close()
+        say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
+
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(contextlib.closing(progress_line))
+        if not options.no_spools:
+            sources.append(Source("The folder of the run logs", RunLogs(settings, secrets).read))
+        if connection is not None:
+            api = opened.enter_context(contextlib.closing(Api(connection, _api_options(options), pace)))
+            tenant = api.tenant
+            sources.append(Source("The API", api.read))
+        if awx is not None:
+            jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
+            sources.append(Source("AWX", jobs.read, quick=False))
+        if send is not None:
+            sources.append(Source("What is to be told", _notifications(settings, send), quick=False))
+        with _stopped_by_signals() as stop:
+            follower = Follower(
+                settings,
+                sources,
+                pace,
+                stop,
+                open_work=lambda store: store.has_open_work(tenant),
+                tell=tell,
+                progress=silent if options.quiet else progress_line,
+            )
+            try:
+                follower.run()
+            except FollowError as error:
+                progress_line.close()
+                return say(error, 2)
+            tell("Following has ended; everything that was read is stored.")
+    return 0
+
+
+def _notifications(settings: Settings, send: Callable[..., Report]) -> Callable[..., Any]:
+    """Notifications as something that is done again and again, after what is read."""
+    from console.collect.follow import Looked
+
+    def read(_store: Any, _seconds: float | None, _is_open: bool, progress: Progress) -> Looked:
+        def may_go_on() -> bool:
+            # It reports that the follower is alive, and ends here when somebody stops it.
+            progress(0, None, "notifications")
+            return True
+
+        report = send(settings.database, may_go_on=may_go_on)
+        return Looked(problems=report.problems)
+
+    return read
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set. The second Ctrl-C interrupts at once, as it does any command."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {int(number): signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

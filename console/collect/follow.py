@@ -1,0 +1,238 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Following: the sources are read again and again until somebody stops it. pace.py decides when and how much.
+
+One process follows a database. It opens the database for each read, reports there that it is alive, and ends between
+two writes. A source that cannot be read is tried again after pauses that double, while the others are read as usual.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from console.collect.pace import Pace, pause
+from console.collect.progress import Progress
+from console.record.file_locks import only_follower
+from console.record.opening import DatabaseProblem
+from console.record.rows import Beat
+from console.record.write.store import Store, open_store
+from console.settings.environment import Settings
+from console.text.times import moment, rounded
+
+# A read reports at least so often that it goes on, and says that it will have reported within the second time: one call
+# of the API may take its time-out several times over.
+_BEAT_EVERY, _BEAT_WITHIN = 10.0, 180.0
+# Sentences that are remembered, so that they are said once.
+_TOLD_MOST = 1000
+
+
+class FollowError(Exception):
+    """Following is impossible or useless. The message is one sentence for people."""
+
+
+class _Stopped(Exception):
+    """Somebody stopped the follower during a read."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a read of one source found. ``away``: why the source could not be read at all, '' if it could."""
+
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    away: str = ""
+
+
+@dataclass
+class Source:
+    """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
+    open. ``read`` is given the open database and the seconds since it was called before (None: never); it raises
+    FollowError when there is no use in reading again."""
+
+    name: str
+    read: Callable[[Store, float | None, Progress], Looked]
+    quick: bool = True
+    read_at: float | None = None
+    failures: int = 0
+    away_since: float | None = None
+
+
+class Follower:
+    """Reads the sources until ``stop`` is set. ``tell`` is given sentences for people, ``progress`` the first read's.
+
+    ``open_work`` says whether something is open in the database, which makes the reads more frequent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: list[Source],
+        pace: Pace,
+        stop: threading.Event,
+        *,
+        open_work: Callable[[Store], bool],
+        tell: Callable[[str], None],
+        progress: Progress,
+    ) -> None:
+        self._settings, self._sources, self._pace, self._stop = settings, sources, pace, stop
+        self._open_work, self._tell, self._progress = open_work, tell, progress
+        self._is_first, self._is_open, self._told = True, False, set[str]()
+        self._database_failures = 0
+        now = time.time()
+        self._beat = Beat(platform.node() or "this machine", os.getpid(), now, now, now)
+        self._store: Store | None = None
+        self._reported = 0.0
+
+    def run(self) -> None:
+        """Follow. Raises FollowError, and DatabaseProblem when the first read cannot open the database."""
+        database = self._settings.database
+        # First, as opening makes the folder, which the lock is in too.
+        self._open().close()
+        with ExitStack() as held:
+            try:
+                is_alone = held.enter_context(only_follower(database))
+            except OSError as error:
+                raise FollowError(
+                    f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
+                ) from error
+            if not is_alone:
+                raise FollowError(
+                    f"Another process follows {database} already: stop that one first, or name another database."
+                )
+            self._follow()
+
+    def _follow(self) -> None:
+        try:
+            self._read_due(first=True)
+            self._tell(
+                f"Everything was read once. It is read again every {self._pace.interval:g} s while something is open,"
+                f" every {self._pace.idle_interval:g} s while nothing is. Ctrl-C or SIGTERM ends it."
+            )
+            self._is_first = False
+            while not self._stop.is_set():
+                self._wait(self._seconds_left())
+                if not self._stop.is_set():
+                    self._read_due()
+        except _Stopped:
+            pass
+        finally:
+            self._end()
+
+    # Reading
+
+    def _open(self) -> Store:
+        return open_store(self._settings.database, make_folder=self._settings.database_is_default)
+
+    def _read_due(self, *, first: bool = False) -> None:
+        """Read every source whose time has come."""
+        try:
+            with self._open() as store:
+                self._store = store
+                self._report(_BEAT_WITHIN)
+                for source in self._sources:
+                    if self._due_in(source) <= 0:
+                        self._read(source, store)
+                        self._is_open = self._open_work(store)
+                self._report(self._seconds_left())
+            if self._database_failures:
+                self._tell("The database can be written again.")
+            self._database_failures = 0
+        except DatabaseProblem as problem:
+            if first:
+                raise
+            self._database_failures += 1
+            self._tell(f"{problem} {self._next_try(self._database_failures)}")
+        finally:
+            self._store = None
+
+    def _read(self, source: Source, store: Store) -> None:
+        began, before = time.monotonic(), source.read_at
+        looked = source.read(store, None if before is None else began - before, self._on_progress)
+        source.read_at = time.monotonic()
+        if looked.away:
+            source.failures += 1
+            source.away_since = source.away_since or time.time()
+            self._tell(f"{looked.away} {self._next_try(source.failures)}")
+        elif source.away_since is not None:
+            away = rounded(time.time() - source.away_since)
+            self._tell(f"{source.name} can be read again after {away}.")
+            source.failures, source.away_since = 0, None
+        for sentence in [*looked.problems, *(f"note: {note}" for note in looked.notes)]:
+            # A sentence that stays true is said once.
+            if sentence not in self._told:
+                self._told = {sentence, *self._told} if len(self._told) < _TOLD_MOST else {sentence}
+                self._tell(sentence)
+
+    def _next_try(self, failures: int) -> str:
+        seconds = pause(self._pace, is_open=self._is_open, failures=failures)
+        return f"The next attempt is in {rounded(seconds)}, at {moment(time.time() + seconds, '%H:%M:%S')} UTC."
+
+    def _on_progress(self, done: int, total: int | None, what: str) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+        if self._is_first:
+            self._progress(done, total, what)
+        if time.monotonic() - self._reported > _BEAT_EVERY:
+            self._report(_BEAT_WITHIN)
+
+    # Waiting
+
+    def _due_in(self, source: Source) -> float:
+        if source.read_at is None:
+            return 0.0
+        seconds = pause(self._pace, is_open=self._is_open and source.quick, failures=source.failures)
+        return source.read_at + seconds - time.monotonic()
+
+    def _seconds_left(self) -> float:
+        if self._database_failures:
+            return pause(self._pace, is_open=self._is_open, failures=self._database_failures)
+        return max(0.0, min(self._due_in(source) for source in self._sources))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but not longer than until a new run log is there: a playbook has begun."""
+        until, there = time.monotonic() + seconds, _changed_at(self._settings.spool_dir)
+        while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, self._pace.interval)):
+            if _changed_at(self._settings.spool_dir) != there:
+                self._is_open = True
+                return
+
+    # Reporting
+
+    def _report(self, seconds: float) -> None:
+        """Report that it is alive, and that it will report again within so many seconds."""
+        now = time.time()
+        away = [source for source in self._sources if source.away_since is not None]
+        self._beat = replace(
+            self._beat,
+            beat_at=now,
+            due_at=now + seconds,
+            trouble=away[0].name if away else None,
+            trouble_at=away[0].away_since if away else None,
+        )
+        self._reported = time.monotonic()
+        if self._store is not None:
+            self._store.put_beat(self._beat)
+
+    def _end(self) -> None:
+        try:
+            with self._open() as store:
+                store.put_beat(replace(self._beat, beat_at=time.time(), ended_at=time.time()))
+        except DatabaseProblem as problem:
+            self._tell(f"The end of following is not recorded: {problem}")
+
+
+def _changed_at(folder: Path) -> int:
+    """When an entry of a folder was last added or removed, 0 where that cannot be told."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be followed: the run logs, the API and AWX, each read as a sync reads it, but only what may have moved."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from console.collect.api.options import ApiOptions, ApiReport
+from console.collect.api.reading import Memory, Reading
+from console.collect.api.rollouts import sync_api
+from console.collect.follow import FollowError, Looked
+from console.collect.jobs.awx import JobFilter, sync_awx
+from console.collect.jobs.awx_client import AwxClient, AwxConnection
+from console.collect.pace import (
+    POLICY_EVERY,
+    WHOLE_LIST_EVERY,
+    WHOLE_LIST_OF_MANY_EVERY,
+    Pace,
+    credit,
+    instances_at_once,
+    is_final,
+    rollouts_at_once,
+)
+from console.collect.progress import Progress
+from console.collect.run_logs.spools import sync_spools
+from console.record.write.store import Store
+from console.settings.api_client import open_client
+from console.settings.environment import ApiConnection, Settings
+
+# The follower itself tries again; one repeat is left for a connection that the server had closed meanwhile.
+_RETRIES = 1
+
+
+class RunLogs:
+    """The folder of the run logs. ``secrets``: texts that must not be stored."""
+
+    def __init__(self, settings: Settings, secrets: list[str]) -> None:
+        self._settings, self._redactor = settings, Redactor(secrets)
+
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
+        """Load what is new."""
+        report = sync_spools(
+            store,
+            self._settings.spool_dir,
+            now=time.time,
+            redactor=self._redactor,
+            remove_loaded=self._settings.remove_loaded_spools,
+            folder_may_be_missing=self._settings.spool_dir_is_default,
+            progress=progress,
+        )
+        return Looked(report.notes, report.problems)
+
+
+class Api:
+    """One tenant's API. The first read is a whole sync, but of the instances that were read lately. Raises
+    SettingsError for a connection that cannot be used."""
+
+    def __init__(self, connection: ApiConnection, options: ApiOptions, pace: Pace) -> None:
+        retries = min(connection.retries, _RETRIES)
+        self._client = open_client(replace(connection, retries=retries), read_only=True)
+        self._options, self._pace = options, pace
+        # The client's form of the address: one tenant however it was written.
+        self.tenant: str = self._client.transport.settings.api_url
+        # An audit whose summary has moved costs a second call.
+        self._calls_each = len(options.details) + 2 * options.audit
+        self._memory = Memory()
+        self._credit, self._used, self._ever_read = 0.0, 0.0, False
+        self._policy_at = self._whole_list_at = 0.0
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, store: Store, seconds: float | None, progress: Progress) -> Looked:
+        """Read what may have moved. Raises FollowError when the server refuses the key, and at the first read for an
+        address or certificate that is wrong."""
+        reading = self._reading(seconds)
+        if seconds is None:
+            self._memory.details_at = self._details_at(store)
+        report = sync_api(
+            store,
+            self._client,
+            self.tenant,
+            now=time.time,
+            options=self._options,
+            progress=progress,
+            reading=reading,
+            memory=self._memory,
+        )
+        return self._looked(report, reading)
+
+    def _reading(self, seconds: float | None) -> Reading:
+        if seconds is None:
+            return Reading(details_after=self._pace.details_interval)
+        # After a pause because the API was away nothing is made up for.
+        seconds = min(seconds, self._pace.idle_interval)
+        now = time.monotonic()
+        whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
+        self._credit = credit(self._credit, seconds, self._used, self._pace)
+        return Reading(
+            policy=now - self._policy_at >= min(POLICY_EVERY, self._pace.idle_interval),
+            whole_list=now - self._whole_list_at >= whole_list_every,
+            rollouts=rollouts_at_once(seconds),
+            unmoved_after=self._pace.idle_interval,
+            instances=instances_at_once(self._credit, self._calls_each),
+            details_after=self._pace.details_interval,
+            workers=2,
+        )
+
+    def _details_at(self, store: Store) -> dict[str, float]:
+        """When everything that is read of each instance was last read, as far as the database tells."""
+        kinds = [*self._options.details, *(["audit"] if self._options.audit else [])]
+        times: dict[str, list[float]] = {}
+        for kind in kinds:
+            for scope, cursor in store.cursors(kind).items():
+                tenant, _bar, instance_id = scope.rpartition("|")
+                if tenant == self.tenant and cursor.last_ok_at is not None:
+                    times.setdefault(instance_id, []).append(cursor.last_ok_at)
+        return {instance_id: min(known) for instance_id, known in times.items() if len(known) == len(kinds)}
+
+    def _looked(self, report: ApiReport, reading: Reading) -> Looked:
+        is_first = reading.instances is None
+        self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
+        error = report.ended_by
+        if error is not None:
+            if is_final(error.kind, ever_read=self._ever_read):
+                raise FollowError(f"The API was not read, and following has ended: {error}")
+            return Looked(report.notes, away=f"The API was not read: {error}")
+        self._ever_read = True
+        if reading.policy:
+            self._policy_at = time.monotonic()
+        if reading.whole_list:
+            self._whole_list_at = time.monotonic()
+        return Looked(report.notes, report.problems)
+
+
+class Awx:
+    """The ended jobs of one AWX. Raises SettingsError for a connection that cannot be used."""
+
+    def __init__(self, connection: AwxConnection, wanted: JobFilter, secrets: list[str]) -> None:
+        retries = min(connection.retries, _RETRIES)
+        self._client = AwxClient(replace(connection, retries=retries))
+        self._wanted, self._redactor = wanted, Redactor([connection.token, *secrets])
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
+        """Import the jobs that have ended, except those whose events AWX still processes."""
+        report = sync_awx(
+            store,
+            self._client,
+            now=time.time,
+            wanted=self._wanted,
+            redactor=self._redactor,
+            progress=progress,
+            wait=0.0,
+        )
+        return Looked(report.notes, [] if report.away else report.problems, report.away)

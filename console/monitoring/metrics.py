@@ -1,0 +1,158 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet and its operations as metrics of Prometheus. Pure.
+
+No label holds an id, a host name or a message: labels are tenants, words, playbook names and runtime versions.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from console.outcomes.words import RUNNING, VERDICTS
+from console.settings.environment import SettingsError
+
+if TYPE_CHECKING:
+    from console.record.read.fleet import Fleet
+    from console.record.read.metrics import OperationTotals
+
+BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 43200.0, 86400.0)
+"""Upper bounds of the histogram of durations, in seconds."""
+VERSIONS_MOST = 30
+"""Runtime versions that have a series of their own; the rest, those with the fewest instances, are together."""
+
+_NOT_READ = "not read"
+_OTHER = "other"
+
+
+def text(
+    fleets: Sequence[Fleet],
+    totals: Mapping[tuple[str, str], OperationTotals],
+    *,
+    backup_at: float | None,
+    now: float,
+) -> str:
+    """The metrics in Prometheus' text format. Raises SettingsError without the package prometheus_client."""
+    library = _library()
+    registry = library.CollectorRegistry(auto_describe=False)
+
+    class Collector:
+        def collect(self) -> Iterator[Any]:
+            yield from _of_fleets(library, fleets)
+            yield from _of_operations(library, totals)
+            yield from _times(library, fleets, backup_at, now)
+
+    registry.register(Collector())
+    return str(library.generate_latest(registry).decode("utf-8"))
+
+
+def _of_fleets(library: Any, fleets: Sequence[Fleet]) -> Iterator[Any]:
+    gauge = _gauges(library)
+    health = gauge("instances", "Instances by their newest health check.", "tenant", "health")
+    versions = gauge("instances_runtime", "Instances by the runtime version that they run.", "tenant", "version")
+    unread = gauge("instances_not_read", "Instances of which this was never read.", "tenant", "what")
+    published = gauge("instances_on_published_runtime", "Instances that run the published runtime.", "tenant")
+    updates = gauge("instances_update_waiting", "Instances with an update that waits.", "tenant", "kind")
+    flight = gauge("redeploys_in_flight", "Redeploys in progress at the server.", "tenant")
+    limit = gauge("redeploys_limit", "Redeploys that the policy allows at a time.", "tenant")
+    window = gauge("maintenance_window_open", "1 while the maintenance window is open.", "tenant")
+    for fleet in fleets:
+        name = fleet.tenant
+        for word, n in fleet.health.items():
+            if word == _NOT_READ:
+                unread.add_metric([name, "health"], n)
+            else:
+                health.add_metric([name, word], n)
+        known = [(version, n) for version, n in fleet.versions if version is not None]
+        for version, n in known[:VERSIONS_MOST]:
+            versions.add_metric([name, version], n)
+        if len(known) > VERSIONS_MOST:
+            versions.add_metric([name, _OTHER], sum(n for _version, n in known[VERSIONS_MOST:]))
+        unread.add_metric([name, "runtime"], fleet.instances - sum(n for _version, n in known))
+        unread.add_metric([name, "updates"], fleet.instances - fleet.updates_read)
+        if fleet.published is not None:
+            published.add_metric([name], fleet.on_published)
+        for kind, n in fleet.updates.items():
+            updates.add_metric([name, kind], n)
+        flight.add_metric([name], fleet.in_flight)
+        if fleet.limit is not None:
+            limit.add_metric([name], fleet.limit)
+        if fleet.window is not None and fleet.window.is_known:
+            window.add_metric([name], int(fleet.window.is_open))
+    yield from (health, versions, unread, published, updates, flight, limit, window)
+
+
+def _of_operations(library: Any, totals: Mapping[tuple[str, str], OperationTotals]) -> Iterator[Any]:
+    gauge = _gauges(library)
+    labels = ["kind", "operation"]
+    ended = library.metrics_core.CounterMetricFamily(
+        "fleetops_operations", "Operations that ended, by verdict.", labels=[*labels, "verdict"]
+    )
+    duration = library.metrics_core.HistogramMetricFamily(
+        "fleetops_operation_duration_seconds", "How long operations took, but for predictions.", labels=labels
+    )
+    running = gauge("operations_running", "Operations that run.", *labels)
+    last = gauge("last_operation_timestamp_seconds", "When the newest operation ended.", *labels)
+    for (kind, name), found in sorted(totals.items()):
+        # Every verdict from the first operation on: a series that begins at 1 has no increase.
+        for verdict in VERDICTS:
+            if verdict != RUNNING:
+                ended.add_metric([kind, name, verdict], found.verdicts[verdict])
+        running.add_metric([kind, name], found.running)
+        if found.seconds:
+            duration.add_metric([kind, name], _buckets(found.seconds), sum(found.seconds))
+        if found.last_at is not None:
+            last.add_metric([kind, name], found.last_at)
+    yield from (ended, duration, running, last)
+
+
+def _buckets(seconds: Sequence[float]) -> list[tuple[str, float]]:
+    counts = [0] * (len(BUCKETS) + 1)
+    for value in seconds:
+        counts[next((place for place, bound in enumerate(BUCKETS) if value <= bound), len(BUCKETS))] += 1
+    bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(counts)), strict=True))
+
+
+def _times(library: Any, fleets: Sequence[Fleet], backup_at: float | None, now: float) -> Iterator[Any]:
+    """Times and no ages: an alert on an age then also finds that these metrics are no longer made."""
+    gauge = _gauges(library)
+    made = gauge("metrics_timestamp_seconds", "When these metrics were made.")
+    made.add_metric([], now)
+    api = gauge("api_read_timestamp_seconds", "When the API was last read.", "tenant")
+    logs = gauge("run_logs_read_timestamp_seconds", "When run logs were last read.")
+    backup = gauge("backup_timestamp_seconds", "When the database was last backed up.")
+    for fleet in fleets:
+        if fleet.api_at is not None:
+            api.add_metric([fleet.tenant], fleet.api_at)
+    if fleets and fleets[0].runs_at is not None:
+        logs.add_metric([], fleets[0].runs_at)
+    if backup_at is not None:
+        backup.add_metric([], backup_at)
+    yield from (made, api, logs, backup)
+
+
+def _gauges(library: Any) -> Any:
+    def gauge(name: str, helped: str, *labels: str) -> Any:
+        return library.metrics_core.GaugeMetricFamily(f"fleetops_{name}", helped, labels=labels)
+
+    return gauge
+
+
+def _library() -> Any:
+    try:
+        import prometheus_client
+        import prometheus_client.metrics_core
+    except ModuleNotFoundError as missing:
+        if missing.name != "prometheus_client":
+            raise
+        raise SettingsError(
+            "The metrics need the Python package prometheus_client, which is missing. Install it:"
+            f" {shlex.quote(sys.executable)} -m pip install prometheus_client"
+        ) from None
+    return prometheus_client

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Facts as one message: a title, a text for people, and a document for programs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from console.notifications.due import Due
+from console.notifications.facts import Fact
+
+LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
+FACTS_NAMED = 20
+REPEATED = "Repeated: an earlier attempt to send this did not end with a success, and may have arrived."
+
+# Words and signs by which chat programs call everybody.
+_CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#])", re.IGNORECASE)
+_ZERO_WIDTH_SPACE = "\u200b"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. id: the same for each attempt. document: plain data for JSON, the body of a webhook."""
+
+    id: str
+    title: str
+    text: str
+    repeated: bool = False
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+
+def message(due: Due, console_url: str) -> Message:
+    """The message of what is due."""
+    facts = due.facts
+    number = message_id(due)
+    title = _cut(facts[0].title if len(facts) == 1 else f"{len(facts):,} notifications", LONGEST_TITLE)
+    lines = _lines(facts[0], console_url) if len(facts) == 1 else _list(facts, console_url)
+    text = "\n".join([REPEATED, *lines] if due.repeated else lines)
+    document = {
+        "id": number,
+        "destination": due.destination,
+        "repeated": due.repeated,
+        "title": title,
+        "text": text,
+        "facts": [_document(fact, console_url) for fact in facts],
+    }
+    return Message(number, title, text, due.repeated, document)
+
+
+def test_message(destination: str, console_url: str, now: float) -> Message:
+    """The message of `notify test`."""
+    title, text = "Test of the fleet's notifications", "This destination works. Nothing has happened to the fleet."
+    number = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
+    lines = [text, *([console_url] if console_url else [])]
+    document = {
+        "id": number,
+        "destination": destination,
+        "repeated": False,
+        "title": title,
+        "text": "\n".join(lines),
+        "facts": [],
+    }
+    return Message(number, title, "\n".join(lines), False, document)
+
+
+def message_id(due: Due) -> str:
+    """32 hexadecimal digits that are the same for each attempt to send a message, and no other's."""
+    parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in due.facts)]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def link(fact: Fact, console_url: str) -> str:
+    """The address of the console's page of a fact, '' without the console's address."""
+    if not console_url:
+        return ""
+    name = f"?id={quote(fact.id, safe='')}" if fact.id else ""
+    return f"{console_url}/{fact.page}{name}"
+
+
+def _lines(fact: Fact, console_url: str) -> list[str]:
+    lines = [_cut(fact.sentence, LONGEST_SENTENCE), *(_cut(line, LONGEST_LINE) for line in fact.details)]
+    address = link(fact, console_url)
+    return [line for line in [*lines, address] if line]
+
+
+def _list(facts: Sequence[Fact], console_url: str) -> list[str]:
+    lines = [_cut(fact.title, LONGEST_TITLE) for fact in facts[:FACTS_NAMED]]
+    more = len(facts) - FACTS_NAMED
+    return [*lines, *([f"And {more:,} more."] if more > 0 else []), *([console_url] if console_url else [])]
+
+
+def _document(fact: Fact, console_url: str) -> dict[str, Any]:
+    return {
+        "subject": fact.subject,
+        "key": fact.key,
+        "state": fact.state,
+        "at": iso_time(fact.at),
+        "title": _cut(fact.title, LONGEST_TITLE),
+        "sentence": _cut(fact.sentence, LONGEST_SENTENCE),
+        "details": [_cut(line, LONGEST_LINE) for line in fact.details],
+        "counts": dict(fact.counts),
+        "link": link(fact, console_url),
+    }
+
+
+def _cut(text: str, longest: int) -> str:
+    plain = _CALLS.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
+    return plain if len(plain) <= longest else plain[: longest - 3] + "..."

@@ -1,0 +1,217 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The facts that may be told, from the record. Nothing is written and nobody is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
+from console.notifications.due import matches_verdict
+from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
+from console.notifications.rules import LONGEST_AGE, Rules
+from console.outcomes.words import CATEGORIES
+from console.record.read.attention import attention
+from console.record.read.fleet import fleets
+from console.record.read.freshness import freshness
+from console.record.read.notifications import Ended, newest_operations
+from console.record.read.operation import operation
+from console.record.read.policy import outside_window, policies_since
+from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
+from console.text import times
+
+CAUSES_NAMED = 5
+HOSTS_NAMED = 6
+# The page that shows an operation, by its name in the address.
+PAGE = "operation"
+
+
+def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: float) -> list[Fact]:
+    """All facts that the rules ask for; of operations those that are new, or not told to everybody yet.
+
+    Raises DatabaseProblem.
+    """
+    # What was begun and not sent is still due, also when it is older than the rules' max_age by now.
+    open_since = [row.at for row in ledger if row.outcome in (SENDING, FAILED) and row.at is not None]
+    since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
+    readers: dict[str, Callable[[], list[Fact]]] = {
+        OPERATIONS: lambda: _operations(database, rules, ledger, since, now),
+        STUCK: lambda: _attention(database, STUCK, now),
+        UNHEALTHY: lambda: _attention(database, UNHEALTHY, now),
+        STALE: lambda: _stale(database, now),
+        DRIFT: lambda: _drift(database, now),
+        POLICY: lambda: _policy(database, since),
+        WINDOW: lambda: _window(database, since),
+    }
+    return [fact for subject in readers if subject in rules.subjects for fact in readers[subject]()]
+
+
+def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
+    told: dict[tuple[str, str], set[str]] = {}
+    for row in ledger:
+        if row.subject == OPERATIONS and row.outcome in (SENT, GAVE_UP):
+            told.setdefault((row.key, row.state), set()).add(row.destination)
+    everybody = {name for rule in rules.rules if OPERATIONS in rule.on for name in rule.to}
+    found = []
+    for one in newest_operations(database, since):
+        key = f"{one.kind} {one.key}"
+        if everybody <= told.get((key, one.verdict), set()):
+            continue
+        # What no rule can match is not read in whole.
+        if any(matches_verdict(rule, one.verdict) for rule in rules.rules if OPERATIONS in rule.on):
+            fact = _operation(database, one, now)
+            found += [fact] if fact is not None else []
+    return found
+
+
+def _operation(database: Path, one: Ended, now: float) -> Fact | None:
+    found = operation(database, one.key, now)
+    if found is None:
+        return None
+    row = found.row
+    hosts: dict[str, tuple[str, ...]] = {}
+    if not found.instances.empty:
+        grouped = found.instances.groupby("category")["host"].agg(tuple)
+        hosts = {str(category): names for category, names in grouped.items()}
+    who = f" by {row['who']}" if row["who"] else ""
+    took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
+    begun = f"Began {times.moment(row['started_at'], '%Y-%m-%d %H:%M')} UTC{who}{took}."
+    version = f" to {row['to_version']}" if row["to_version"] else ""
+    return Fact(
+        subject=OPERATIONS,
+        key=f"{one.kind} {one.key}",
+        state=row["verdict"],
+        at=one.at,
+        title=f"{row['title']}{version}: {row['verdict']}",
+        sentence=found.verdict.sentence,
+        details=(*_causes(found.failures.to_dict("records")), begun),
+        counts={category: int(row[category]) for category in CATEGORIES if row[category]},
+        hosts=hosts,
+        page=PAGE,
+        id=one.key,
+        name=str(row["name"] or ""),
+    )
+
+
+def _causes(failures: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """The causes of the failures with the most instances, a line each."""
+    lines = []
+    for failure in failures[:CAUSES_NAMED]:
+        hosts = failure["hosts"] if isinstance(failure["hosts"], tuple) else ()
+        named = ", ".join(hosts[:HOSTS_NAMED]) + (
+            f" and {len(hosts) - HOSTS_NAMED:,} more" * (len(hosts) > HOSTS_NAMED)
+        )
+        lines.append(f"{len(hosts):,} {failure['status']} ({named}): {failure['message'] or 'no message'}")
+    more = len(failures) - CAUSES_NAMED
+    return lines + ([f"And {more:,} more causes."] if more > 0 else [])
+
+
+def _attention(database: Path, subject: str, now: float) -> list[Fact]:
+    """What is stuck, one fact a rollout; or what is unhealthy, one a cause."""
+    entries = attention(database, now)
+    found: dict[str, Fact] = {}
+    for row in entries.to_dict("records"):
+        is_stuck = row["status"] == STUCK
+        if is_stuck != (subject == STUCK) or (not is_stuck and row["page"] not in ("instance", "instances")):
+            continue
+        if not is_stuck and row["operations"]:
+            # Left failed by an operation, which is told itself.
+            continue
+        key = row["id"] if is_stuck else f"{row['status']} {row['detail']}"
+        at = row["at"] if row["at"] == row["at"] else None
+        named = ", ".join(row["hosts"]) + (" and others" * (row["instances"] > len(row["hosts"])))
+        details = (f"Since {times.moment(at, '%Y-%m-%d %H:%M')} UTC.",) if at is not None else ()
+        sentence = f"{named}. {row['detail']}".strip()
+        found.setdefault(
+            key, Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=row["id"])
+        )
+    return list(found.values())
+
+
+def _stale(database: Path, now: float) -> list[Fact]:
+    return [
+        Fact(
+            STALE,
+            look.tenant,
+            "",
+            look.at,
+            f"The API of {look.tenant} was last read {times.rounded(now - (look.at or 0.0))} ago",
+            "What the record says of its fleet may have changed since. Look why no sync reads it.",
+            page="record",
+        )
+        for look in freshness(database).stale(now)
+    ]
+
+
+def _drift(database: Path, now: float) -> list[Fact]:
+    found = []
+    for fleet in fleets(database, now):
+        others = {version: n for version, n in fleet.versions if version is not None and version != fleet.published}
+        if fleet.published is None or not others:
+            continue
+        behind, read = sum(others.values()), sum(n for version, n in fleet.versions if version is not None)
+        found.append(
+            Fact(
+                DRIFT,
+                f"{fleet.tenant} {fleet.published}",
+                "",
+                None,
+                f"{behind:,} of {read:,} instances do not run the published runtime {fleet.published}",
+                f"{fleet.tenant}: " + ", ".join(f"{n:,} run {version}" for version, n in others.items()) + ".",
+                page="instances",
+                # Redeploys are in progress: the versions differ for their sake.
+                is_held=fleet.in_flight > 0,
+            )
+        )
+    return found
+
+
+def _policy(database: Path, since: float) -> list[Fact]:
+    """Changes of the update policy, one fact a read that saw one."""
+    found = []
+    for change in policies_since(database, since):
+        # The API does not tell when it was changed: the window counts at the time of the read that saw it.
+        window = Window.of_policy(change.before)
+        outside = not window.problem and not window.is_open(change.seen_at)
+        changed = "; ".join(f"{key} from {was or 'unset'} to {now or 'unset'}" for key, was, now in change.changed)
+        seen = f"Seen {times.moment(change.seen_at, '%Y-%m-%d %H:%M')} UTC"
+        found.append(
+            Fact(
+                POLICY,
+                f"{change.tenant} {change.seen_at:.3f}",
+                "",
+                change.seen_at,
+                f"The update policy was changed: {', '.join(key for key, _was, _now in change.changed)}",
+                f"{change.tenant}: {changed}. {seen}{', while the maintenance window was closed' * outside}.",
+                page="policy",
+                outside_window=outside,
+            )
+        )
+    return found
+
+
+def _window(database: Path, since: float) -> list[Fact]:
+    found = []
+    for fleet in freshness(database).looks:
+        for row in outside_window(database, fleet.tenant).to_dict("records"):
+            if row["created_at"] < since:
+                continue
+            reason = f" The reason that was given: {row['reason']}" if row["reason"] else " No reason was given."
+            found.append(
+                Fact(
+                    WINDOW,
+                    row["rollout_id"],
+                    "",
+                    row["created_at"],
+                    "A rollout began outside the maintenance window",
+                    f"It began {times.moment(row['created_at'], '%Y-%m-%d %H:%M')} UTC, and the window is open from"
+                    f" {row['hours']}.{reason}",
+                    page=PAGE,
+                    id=row["rollout_id"],
+                )
+            )
+    return found

@@ -1,0 +1,278 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sending a message: through Apprise, or as a signed JSON document to a webhook. Only this file calls anybody.
+
+An address holds tokens and passwords: it comes from the environment, is kept out of every repr and error, and out of
+what a library or a server says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.proxies import proxy_for
+from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import SettingsError as PlainProblem
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
+from console.notifications.message import REPEATED, Message
+from console.notifications.rules import WEBHOOK, Destination
+from console.settings.environment import SettingsError
+
+ATTEMPTS = 3
+"""How often a webhook is called for one message, at once."""
+CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+LONGEST_WAIT = 30.0
+"""Seconds that a Retry-After is waited for at most."""
+LONGEST_ERROR = 300
+
+Send = Callable[[str, Message], None]
+"""Sends a message to the destination of a name. Raises NotSent."""
+
+
+class NotSent(Exception):
+    """A message was not sent, or it is not known whether it was. One sentence, without any part of an address."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a destination is, and the key of its signature; both from the environment."""
+
+    destination: Destination
+    address: str = field(repr=False)
+    secret: str = field(default="", repr=False)
+
+
+def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, str] | None = None) -> list[Address]:
+    """The addresses of destinations. Raises SettingsError, which names the variable and never the value."""
+    env = os.environ if environ is None else environ
+    found = []
+    for destination in destinations:
+        values = {}
+        for variable, what in ((destination.address_env, "its address"), (destination.secret_env, "its key")):
+            values[variable] = env.get(variable, "").strip() if variable else ""
+            if variable and not values[variable]:
+                raise SettingsError(f"{variable} is not set: destination {destination.name} has {what} there.")
+        address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
+        if destination.kind == WEBHOOK:
+            _check_web_address(address)
+        if destination.ca_path and not Path(destination.ca_path).expanduser().is_file():
+            raise SettingsError(
+                f"Destination {destination.name} names the authority {destination.ca_path}, which is no file."
+            )
+        found.append(address)
+    return found
+
+
+def sender(addresses: Iterable[Address], *, sleep: Callable[[float], None] = time.sleep) -> Send:
+    """What sends to these addresses. Raises SettingsError for one that cannot be used, before anything is sent."""
+    senders: dict[str, Callable[[Message], None]] = {}
+    for address in addresses:
+        is_webhook = address.destination.kind == WEBHOOK
+        senders[address.destination.name] = _webhook(address, sleep) if is_webhook else _apprise(address)
+    return lambda name, message: senders[name](message)
+
+
+# Apprise
+
+
+def _apprise(address: Address) -> Callable[[Message], None]:
+    library = _library()
+    redactor = Redactor(_secrets(address))
+    with _log_of_apprise() as said:
+        services = library.Apprise()
+        usable = services.add(address.address) and len(services) == 1
+    if not usable:
+        why = f" ({_cleaned(said[-1], redactor)})" if said else ""
+        raise SettingsError(
+            f"{address.destination.address_env} is not one address that Apprise knows{why}; name one service for each"
+            " destination, as mailtos://... or slack://..."
+        )
+
+    def send(message: Message) -> None:
+        with _log_of_apprise() as said:
+            try:
+                sent = services.notify(title=message.title, body=message.text, body_format=library.NotifyFormat.TEXT)
+            except Exception as error:  # noqa: BLE001 - what the more than 100 plugins of the library raise is not known
+                raise NotSent(_cleaned(f"Apprise failed with {type(error).__name__}: {error}", redactor)) from None
+        if not sent:
+            raise NotSent(_cleaned("Apprise could not send it" + (f": {said[-1]}" if said else ""), redactor))
+
+    return send
+
+
+def _library() -> Any:
+    try:
+        import apprise
+    except ModuleNotFoundError as missing:
+        if missing.name != "apprise":
+            raise
+        raise SettingsError(
+            "A destination of the kind apprise needs the Python package apprise, which is missing. Install it:"
+            f" {shlex.quote(sys.executable)} -m pip install apprise"
+        ) from None
+    return apprise
+
+
+class _Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _log_of_apprise() -> Iterator[list[str]]:
+    """Keep what Apprise logs, which may name an address, away from every log and from standard error."""
+    log, kept = logging.getLogger("apprise"), _Kept()
+    before = log.propagate
+    log.propagate = False
+    log.addHandler(kept)
+    try:
+        yield kept.lines
+    finally:
+        log.removeHandler(kept)
+        log.propagate = before
+
+
+# Webhooks
+
+
+def _check_web_address(address: Address) -> None:
+    try:
+        parts = urlsplit(address.address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        proxy_for(address.address, os.environ)
+    except PlainProblem as error:
+        raise SettingsError(f"{error}.") from None
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password:
+        raise SettingsError(
+            f"{address.destination.address_env} must be an address as https://host/path, without a user or a password."
+        )
+
+
+def signature(secret: str, at: int, body: bytes) -> str:
+    """The value of the header X-Fleetops-Signature: the time and the HMAC-SHA256 of "TIME.BODY", as hexadecimal."""
+    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"
+
+
+def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Message], None]:
+    redactor = Redactor(_secrets(address))
+
+    def send(message: Message) -> None:
+        with _session(address) as session:
+            for attempt in range(1, ATTEMPTS + 1):
+                problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
+                if not problem:
+                    return
+                if wait is None or attempt == ATTEMPTS:
+                    times = f" after {attempt} attempts" if attempt > 1 else ""
+                    raise NotSent(_cleaned(f"The webhook could not be called{times}: {problem}", redactor))
+                sleep(max(wait, 2.0 ** (attempt - 1)))
+
+    return send
+
+
+def _call(session: requests.Session, address: Address, message: Message) -> tuple[str, float | None]:
+    """Call a webhook once: the problem, '' for none, and the seconds to wait before a repetition, None for no sense."""
+    at = int(time.time())
+    body = json.dumps({**message.document, "sent_at": at}, ensure_ascii=False).encode("utf-8", "replace")
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "fleetops-console",
+        "X-Fleetops-Notification": message.id,
+        "X-Fleetops-Signature": signature(address.secret, at, body),
+    }
+    try:
+        # Not read: what it answers is of no use, and may be endless.
+        with session.post(
+            address.address,
+            data=body,
+            headers=headers,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            status, after = answer.status_code, answer.headers.get("Retry-After", "")
+    except requests.exceptions.SSLError as error:
+        return f"no trusted TLS connection: {_innermost(error)}; name its authority in ca_path", None
+    except requests.exceptions.Timeout:
+        return f"no answer within {READ_SECONDS:g} s", 0.0
+    except (requests.RequestException, OSError, ValueError) as error:
+        return f"{_innermost(error)}", 0.0
+    if 200 <= status < 300:
+        return "", None
+    if status == 429 or status >= 500:
+        return f"it answered HTTP {status}", min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
+    hint = ", a redirect; name the final address" if 300 <= status < 400 else ""
+    return f"it answered HTTP {status}{hint}", None
+
+
+def _session(address: Address) -> requests.Session:
+    """A session that takes nothing from the environment but the proxy: no certificates, no .netrc."""
+    session = requests.Session()
+    session.trust_env = False
+    if address.destination.ca_path:
+        session.verify = str(Path(address.destination.ca_path).expanduser())
+    proxy = proxy_for(address.address, os.environ)
+    if proxy is not None:
+        session.proxies = {"http": proxy.url, "https": proxy.url}
+    return session
+
+
+def _as_repeated(message: Message) -> Message:
+    if message.repeated:
+        return message
+    text = f"{REPEATED}\n{message.text}"
+    return replace(message, text=text, repeated=True, document={**message.document, "text": text, "repeated": True})
+
+
+def _innermost(error: BaseException) -> str:
+    """What the system said, without what the libraries add to it, such as the address."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said or type(error).__name__
+
+
+def _secrets(address: Address) -> set[str]:
+    """Every part of an address that may be a secret, and the key. Of a webhook the host is none."""
+    rest = address.address.partition("://")[2]
+    found = {address.address, rest, address.secret}
+    if address.destination.kind == WEBHOOK:
+        parts = urlsplit(address.address)
+        found |= {parts.path, parts.query, *parts.path.split("/")}
+        proxy = proxy_for(address.address, os.environ)
+        found |= set(proxy.secrets()) if proxy is not None else set()
+    else:
+        # In an address of Apprise any part may be a token, the host too.
+        found |= set(re.split(r"[/?@:&]", rest))
+    found |= {value for pair in rest.partition("?")[2].split("&") for value in pair.partition("=")[2:]}
+    return found | {unquote(one) for one in found}
+
+
+def _cleaned(text: str, redactor: Redactor) -> str:
+    # Scrubbed before it is shortened, or a part of a secret could stay.
+    return printable_line(redactor.text(text))[:LONGEST_ERROR].rstrip(".") + "."

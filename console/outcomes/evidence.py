@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan and the gates of a run, as the run log keeps them, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+GATE_WORDS = {"fail": "stop", "deferred": "defer"}
+"""A gate's verdict as it is shown, where that is another word than the module's."""
+
+_NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health": "health", "window": "window"}
+
+
+def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a plan: limit, seconds and seconds_p90 (how long it expects to take), window (a sentence); what it does not
+    say is left out."""
+    expected = _mapping(document.get("expected"))
+    found = {
+        "limit": document.get("max_parallel_rollouts"),
+        "seconds": _between(expected.get("starts_at"), expected.get("ends_p50")),
+        "seconds_p90": _between(expected.get("starts_at"), expected.get("ends_p90")),
+        "window": _window(_mapping(document.get("window"))),
+    }
+    return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def _window(window: Mapping[str, Any]) -> str:
+    if not window:
+        return ""
+    if window.get("closes_at"):
+        return f"open until {window['closes_at']}, {window.get('fits', 'unknown')} of the batches fit"
+    if window.get("open") is False:
+        return f"closed, opens {window['next_opening']}" if window.get("next_opening") else "closed"
+    return "open all day" if window.get("open") else ""
+
+
+def gate_figures(checks: Sequence[Any]) -> str:
+    """The checks of a gate in one line: those that did not pass first, each with what it found."""
+    told = [check for check in checks if isinstance(check, dict)]
+    told.sort(key=lambda check: check.get("verdict") == "pass")
+    parts = []
+    for check in told:
+        reason = str(check.get("reason") or "").strip().rstrip(".")
+        name = str(check.get("name") or "")
+        short = _short(name, check) if check.get("verdict") == "pass" else ""
+        parts.append(short or reason or f"{_NAMES.get(name, name)}: {check.get('verdict')}")
+    return " · ".join(part for part in parts if part)
+
+
+def _short(name: str, check: Mapping[str, Any]) -> str:
+    """A check that passed, in figures where it has some."""
+    if name == "budget" and isinstance(check.get("failed"), int) and isinstance(check.get("max_failed"), int):
+        return f"failed {check['failed']} of at most {check['max_failed']}"
+    share = check.get("share")
+    if name == "health" and isinstance(share, int | float):
+        return f"healthy {share:.0%} of {check.get('asked')}"
+    return ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _between(first: Any, last: Any) -> float | None:
+    """Seconds between two ISO 8601 times; None where one is missing."""
+    try:
+        return (datetime.fromisoformat(str(last)) - datetime.fromisoformat(str(first))).total_seconds()
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person can do after an operation: a sentence, and a command to copy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from console.outcomes.words import CHECK, DEFERRED, FAILED, LOST, NOT_TOUCHED, RUNNING, UNCERTAIN, UPDATED
+
+HOSTS_MOST = 20
+"""A pattern of more hosts than this is not written out."""
+
+_WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_cycle", "memory_backup", "audit_report")
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """sentence: what is left and what happens to it. command: to copy, '' for none; it needs the caller's variables,
+    which the run log does not keep."""
+
+    sentence: str
+    command: str = ""
+
+
+def next_step(
+    name: str, verdict: str, counts: Mapping[str, int], problems: Sequence[str], plan_hash: str = ""
+) -> NextStep:
+    """The next step after an operation. problems: hosts that failed or are uncertain, in the order to show.
+
+    name: of the playbook. plan_hash: of a check run, which a real run can be bound to.
+    """
+    left = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
+    bad = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
+    command = f"ansible-playbook fleetops.agents.{name}"
+    if verdict == RUNNING:
+        return NextStep("It still runs.")
+    if verdict == CHECK:
+        if not counts.get(UPDATED, 0):
+            return NextStep("A real run would change nothing.")
+        bound = f" -e fleetops_plan_hash={plan_hash}" if plan_hash else ""
+        return NextStep("A real run does this. With the plan's hash it refuses to do anything else.", command + bound)
+    if not left and not bad:
+        return NextStep("Nothing is left to do.")
+    if name not in _WITH_LIMIT:
+        # A rollout of the whole fleet takes no hosts: the server goes on with it, or it is cancelled.
+        return NextStep(f"{left + bad:,} instances are not done. The same command goes on with what is left.", command)
+    parts = []
+    if left:
+        parts.append(f"{left:,} instance{'s were' if left > 1 else ' was'} not touched; the same command goes on with "
+                     f"{'them' if left > 1 else 'it'}.")  # fmt: skip
+    if counts.get(UNCERTAIN, 0):
+        parts.append("Of the uncertain ones the outcome is looked up before anything is sent again.")
+    if bad and left and 0 < len(problems) <= HOSTS_MOST:
+        parts.append("The failed ones are tried again, unless they are left out:")
+        command += " --limit '" + ":".join(["all", *(f"!{host}" for host in problems)]) + "'"
+    elif bad:
+        parts.append("The failed ones are tried again.")
+        if 0 < len(problems) <= HOSTS_MOST:
+            command += f" --limit '{','.join(problems)}'"
+    if verdict == LOST:
+        parts.insert(0, "The process ended without a recap.")
+    return NextStep(" ".join(parts), command)

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several reports of one run, of a playbook that imports more than one, as one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES
+
+_WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
+
+
+def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The reports as one: an instance that several name is in the category of the last one, and the verdict is the
+    worst. Their lists must be whole."""
+    category_of: dict[str, str] = {}
+    why: dict[str, Any] = {}
+    disagreements: dict[str, Any] = {}
+    bundles: dict[str, Any] = {}
+    left_out: dict[str, Any] = {}
+    reasons: list[str] = []
+    for report in reports:
+        for category in CATEGORIES:
+            for name in _list(report.get(category)):
+                category_of[str(name)] = category
+                why.pop(str(name), None)
+                disagreements.pop(str(name), None)
+        why |= _mapping(report.get("why"))
+        disagreements |= _mapping(report.get("disagreements"))
+        bundles |= _mapping(report.get("bundles"))
+        left_out |= _mapping(report.get("left_out"))
+        reasons += [str(reason) for reason in _list(report.get("reasons"))]
+    found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
+    for name, category in sorted(category_of.items()):
+        found[category].append(name)
+    verdicts = [report.get("verdict") for report in reports]
+    return {
+        **found,
+        "counts": {category: len(names) for category, names in found.items()},
+        "why": why,
+        "disagreements": disagreements,
+        "bundles": bundles,
+        "left_out": left_out,
+        "verdict": next((word for word in _WORST_FIRST if word in verdicts), "fail"),
+        "reasons": reasons,
+    }
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether another process holds a POSIX lock on a file, and the locks of those that only one process may do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+def is_locked(file: BinaryIO) -> bool:
+    """Whether another process holds a POSIX lock on an open file.
+
+    Asks with F_GETLK and takes no lock itself: a lock taken to probe would make a run that is just starting believe
+    that its own spool is in use. The asking process's own locks do not show.
+    """
+    if sys.platform.startswith("linux"):
+        layout, probe = "hhqqi4x", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind_at = 0
+    else:
+        layout, probe = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        kind_at = 3
+    with suppress(OSError):
+        answer = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, struct.pack(layout, *probe))
+        return struct.unpack(layout, answer)[kind_at] != fcntl.F_UNLCK
+    # The file system has no locks, so no run can hold one.
+    return False
+
+
+@contextmanager
+def only_follower(database: Path) -> Iterator[bool]:
+    """Hold the lock of the follower of ``database``; gives False, without the lock, if another process has it.
+
+    The kernel gives the lock back when the process ends, however it ends. Raises OSError.
+    """
+    with _only(_lock_file(database, "follower")) as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def only_notifier(database: Path) -> Iterator[bool]:
+    """The same for the process that sends the notifications of ``database``."""
+    with _only(_lock_file(database, "notify")) as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def _only(lock: Path) -> Iterator[bool]:
+    number = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(number, "r+b", buffering=0) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def has_follower(database: Path) -> bool | None:
+    """Whether another process is the follower of ``database``; None where this account may not ask."""
+    try:
+        with _lock_file(database, "follower").open("rb") as file:
+            return is_locked(file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+
+
+def _lock_file(database: Path, duty: str) -> Path:
+    # Not the database itself: closing another descriptor of it would release SQLite's own locks.
+    file = database.resolve()
+    return file.with_name(f"{file.name}-{duty}")

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What notifications read of the record: the ledger of what was sent, and the operations that have ended lately."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.outcomes.facts import ACT, ROLLOUT, RUN
+from console.record.read.frames import dicts, reading
+from console.record.read.operations import OperationFilter, matching
+from console.record.rows import Notification
+
+LEDGER_SECONDS = 30 * 86400.0
+LONGEST_OPERATION = 7 * 86400.0
+"""Seconds before the times that are asked for at which an operation may have begun."""
+
+
+def ledger(path: Path, now: float, lasting: Collection[str]) -> list[Notification]:
+    """What was sent in the last 30 days, and of the subjects ``lasting`` all that is not over."""
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            "SELECT * FROM notifications WHERE since >= :since"
+            " UNION SELECT * FROM notifications"
+            " WHERE over_at IS NULL AND subject IN (SELECT value FROM json_each(:lasting))",
+            {"since": now - LEDGER_SECONDS, "lasting": json.dumps(sorted(lasting))},
+        )
+    return [Notification(**row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An operation. kind, key: as in operations.COLUMNS. at: when it ended, or began if it runs (epoch seconds)."""
+
+    kind: str
+    key: str
+    verdict: str
+    at: float
+
+
+_TIMES = {
+    RUN: "SELECT run_id AS key, coalesce(ended_at, heartbeat_at, started_at) AS at FROM runs"
+    " WHERE run_id IN (SELECT value FROM json_each(:keys))",
+    # A paused rollout has no end: it counts from when it was seen so.
+    ROLLOUT: "SELECT rollout_id AS key, coalesce(completed_at, updated_at) AS at FROM rollouts"
+    " WHERE rollout_id IN (SELECT value FROM json_each(:keys))",
+    ACT: "SELECT attempt_id AS key, max(at) AS at FROM console_audit"
+    " WHERE attempt_id IN (SELECT value FROM json_each(:keys)) GROUP BY attempt_id",
+}
+
+
+def newest_operations(path: Path, since: float) -> list[Ended]:
+    """The operations that ended since a time, or run, oldest first; of those that began up to 7 days before it."""
+    with reading(path) as conn:
+        keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
+        at: dict[tuple[str, str], float] = {}
+        for kind, sql in _TIMES.items():
+            wanted = json.dumps([key.key for key in keys if key.kind == kind])
+            at |= {(kind, row["key"]): row["at"] or 0.0 for row in dicts(conn, sql, {"keys": wanted})}
+    found = [Ended(key.kind, key.key, key.verdict, at.get((key.kind, key.key), key.at)) for key in keys]
+    return sorted((one for one in found if one.at >= since), key=lambda one: (one.at, one.kind, one.key))

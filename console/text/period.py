@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A time or a period as people write it: 'yesterday', '10:00 to 10:10', '2026-11-02 09:30', '90 min ago'. Pure.
+
+Times are in UTC, or in the zone that is given.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+EXAMPLES = "yesterday, 10:00 to 10:10, 2026-11-02, 2026-11-02 09:30 to 11:00, last 2 h"
+
+_UNITS = {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0}
+_LAST = re.compile(r"last\s+(\d{1,5})\s*([a-z]+)|(\d{1,5})\s*([a-z]+)\s+ago")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+
+
+class PeriodError(ValueError):
+    """A text that is no period. The message is for people."""
+
+
+def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | None]:
+    """First and last moment of a period in epoch seconds; (None, None) for an empty text, None for an open end.
+
+    A single time is the begin of an open period, a single day is the whole day. Raises PeriodError.
+    """
+    words = " ".join(text.lower().split())
+    if not words:
+        return None, None
+    begin, to, end = words.partition(" to ")
+    first, first_end, day = _moment(begin, now, None, text, _zone(zone))
+    if not to:
+        return first, first_end
+    last, last_end, _day = _moment(end, now, day, text, _zone(zone))
+    until = last_end if last_end is not None else last
+    if until <= first:
+        raise PeriodError(f"In {text!r} the end is not after the beginning.")
+    return first, until
+
+
+def _zone(name: str) -> tzinfo:
+    return ZoneInfo(name) if name else UTC
+
+
+def _moment(
+    text: str, now: float, day: date | None, whole: str, zone: tzinfo
+) -> tuple[float, float | None, date | None]:
+    """The moment, the end of its day where it is a whole day, and its day."""
+    today = datetime.fromtimestamp(now, zone).date()
+    if text == "now":
+        return now, None, today
+    if found := _LAST.fullmatch(text):
+        number, unit = (found[1] or found[3]), (found[2] or found[4])
+        if unit not in _UNITS:
+            raise PeriodError(f"{whole!r} has no known unit: write min, h or days.")
+        return now - int(number) * _UNITS[unit], None, today
+    name, _space, clock = text.partition(" ")
+    named = {"today": today, "yesterday": today - timedelta(days=1)}.get(name)
+    try:
+        if named is None and (found := _DAY.fullmatch(name.replace("t", " ").partition(" ")[0])):
+            named = date(int(found[1]), int(found[2]), int(found[3]))
+            clock = clock or name.replace("t", " ").partition(" ")[2]
+        if named is None:
+            named, clock = day or today, text
+        elif not clock:
+            start = datetime.combine(named, time(), zone).timestamp()
+            return start, datetime.combine(named + timedelta(days=1), time(), zone).timestamp(), named
+        if not (found := _CLOCK.fullmatch(clock.removesuffix("z").strip())):
+            raise PeriodError(f"{whole!r} is no time. Examples: {EXAMPLES}.")
+        at = time(int(found[1]), int(found[2]), int(found[3] or 0))
+    except PeriodError:
+        raise
+    except (ValueError, OverflowError) as bad:
+        raise PeriodError(f"{whole!r} is no time: {bad}.") from bad
+    return datetime.combine(named, at, zone).timestamp(), None, named

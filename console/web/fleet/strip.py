@@ -1,0 +1,126 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a fleet in one strip: health, versions, updates, redeploys in flight, window, the last day."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from console.outcomes.words import VERDICTS
+from console.record.read.fleet import Fleet
+from console.text import times
+from console.text.statuses import style_of
+from console.web.shared import pages, viewer
+from console.web.shared.markup import NOTHING, Segment, address, bar, joined, legend, link, small
+
+VERSIONS_SHOWN = 4
+
+
+def strip(fleet: Fleet, now: float, name: str = "", short: bool = False) -> Markup:
+    """One fleet; each number leads to the list that it counts. name: said first where there are several fleets.
+
+    short: without what happened, for a page that shows a list below.
+    """
+    title = Markup("<h2>{} {}</h2>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
+    cells = [_health(fleet), _versions(fleet), _updates(fleet)]
+    if not short:
+        cells += [_in_flight(fleet), _window(fleet, now), _last_day(fleet)]
+    return Markup('{}<div class="fo-strip">{}</div>').format(
+        title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)
+    )
+
+
+def _cell(title: str, figure: Markup | str, segments: list[Segment], *below: Markup) -> Markup:
+    shown = [one for one in segments if one.count]
+    what = ", ".join(f"{one.count:,} {one.word}" for one in shown) or "nothing"
+    return Markup('{}<div class="fo-figure">{}</div>{}{}').format(
+        small(title), figure, bar(segments, f"{title}: {what}") if shown else NOTHING, joined(below)
+    )
+
+
+def _health(fleet: Fleet) -> Markup:
+    parts = [
+        Segment(word.replace(" ", "_"), count, word, address(pages.INSTANCES, instances_health=word))
+        for word, count in fleet.health.items()
+    ]
+    healthy = fleet.health.get("healthy", 0)
+    if not fleet.instances:
+        return _cell("Health", "no instance known", [])
+    worst = [one for one in parts if one.count and one.status != "healthy"]
+    figure = link(f"{healthy:,} of {fleet.instances:,} healthy", pages.INSTANCES, instances_health="healthy")
+    return _cell("Health", figure, parts, legend(worst))
+
+
+def _versions(fleet: Fleet) -> Markup:
+    title = f"Runtime, published {fleet.published}" if fleet.published else "Runtime"
+    parts = []
+    for place, (version, count) in enumerate(fleet.versions):
+        status = "published" if version == fleet.published else "version" if place < VERSIONS_SHOWN else "older"
+        if version is None:
+            parts.append(Segment("not_read", count, "not read"))
+        else:
+            parts.append(Segment(status, count, version, address(pages.INSTANCES, instances_runtime=version)))
+    read = sum(count for version, count in fleet.versions if version is not None)
+    if not read:
+        return _cell(title, "not read", [], small("a sync with --updates reads it"))
+    parts.sort(key=lambda one: (one.status == "not_read", one.status != "published"))
+    behind = read - fleet.on_published
+    figure: Markup | str = f"{fleet.on_published:,} of {fleet.instances:,} up to date"
+    below = [legend(parts[:VERSIONS_SHOWN])]
+    if behind:
+        below.append(small(link(f"{behind:,} behind the published version", pages.INSTANCES, instances_only="Behind")))
+    if fleet.published_others:
+        others = ", ".join(f"{version} ({count:,})" for version, count, _host in fleet.published_others[:3])
+        below.append(small(f" · other instances are offered {others}"))
+    return _cell(title, figure, parts, *below)
+
+
+def _updates(fleet: Fleet) -> Markup:
+    if not fleet.updates_read:
+        return _cell("Updates waiting", "not read", [], small("a sync with --updates reads them"))
+    figures = [
+        link(f"{count:,} {kind}", pages.INSTANCES, instances_only=f"Update waiting: {kind}")
+        for kind, count in fleet.updates.items()
+        if count
+    ]
+    return _cell("Updates waiting", joined(figures, " · ") if figures else "none", [],
+                 small(f"read for {fleet.updates_read:,} instances"))  # fmt: skip
+
+
+def _in_flight(fleet: Fleet) -> Markup:
+    if fleet.limit is None:
+        return _cell("Redeploys in flight", f"{fleet.in_flight:,}", [], small("no limit was read"))
+    free = Segment("free", max(fleet.limit - fleet.in_flight, 0), "free")
+    return _cell(
+        "Redeploys in flight",
+        link(f"{fleet.in_flight:,} of {fleet.limit:,}", pages.POLICY),
+        [Segment("in_flight", fleet.in_flight, "in flight"), free],
+        small("max_parallel_rollouts of the policy"),
+    )
+
+
+def _window(fleet: Fleet, now: float) -> Markup:
+    window = fleet.window
+    if window is None:
+        return _cell("Maintenance window", "not read", [])
+    if not window.is_known:
+        return _cell("Maintenance window", link("cannot be read", pages.POLICY), [], small(window.sentence))
+    change = window.closes_at if window.is_open else window.opens_at
+    if change is None:
+        return _cell("Maintenance window", link("open all day" if window.is_open else "closed", pages.POLICY), [])
+    state = "open until" if window.is_open else "closed until"
+    figure = link(f"{state} {viewer.moment(change, '%H:%M')}", pages.POLICY)
+    return _cell("Maintenance window", figure, [], small(f"{times.rounded(change - now)} left"))
+
+
+def _last_day(fleet: Fleet) -> Markup:
+    parts = [
+        Segment(word, count, style_of(word).word,
+                address(pages.OPERATIONS, operations_status=style_of(word).word, operations_when="last 24 h"))
+        for word in VERDICTS
+        if (count := fleet.operations.get(word, 0))
+    ]  # fmt: skip
+    total = sum(one.count for one in parts)
+    figure = link(f"{total:,} operation{'s' if total != 1 else ''}", pages.OPERATIONS, operations_when="last 24 h")
+    return _cell("Last 24 hours", figure if total else "no operation", parts, legend(parts))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures: the same message on other instances and in other operations, each failure counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from markupsafe import Markup
+
+from console.record.read import failures as queries
+from console.record.read import frames
+from console.web.browser import auto_refresh
+from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
+
+CLUSTERS, HOSTS_SHOWN = 500, 200
+COLUMNS = (
+    markup.Column("message", "wide"),
+    markup.Column("failures", "number"),
+    markup.Column("instances", "number"),
+    markup.Column("operations", "number fo-rest"),
+    markup.Column("first", "time fo-rest"),
+    markup.Column("last", "time"),
+    markup.Column("newest on", "rest"),
+)
+
+
+def body() -> None:
+    with messages.database():
+        head = messages.head("Failures")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            since, until = period.chosen("failures")
+            search = lists.search_box("failures", "Message or host contains")
+        found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until)
+        if search:
+            text = found["message"] + "\n" + found["newest_host"].fillna("")
+            found = found[text.str.contains(search, case=False, regex=False)]
+        if not len(found):
+            everything = since is None and until is None and not search
+            st.text("No failure is recorded." if everything else "No failure matches these filters.")
+            return
+        shown, total = lists.paged(
+            "failures", lambda n: (found[(n - 1) * frames.LIST_PAGE : n * frames.LIST_PAGE], len(found)),
+            frames.LIST_PAGE,
+        )  # fmt: skip
+        with head:
+            count = int(found["failures"].sum())
+            said = f"{count:,} failure{'s' if count != 1 else ''} with {total:,} message{'s' if total != 1 else ''}"
+            st.caption(f"{said}, most frequent first", width="content")
+            export_menu.share("failures", total, lambda _path, most: found.head(most))
+        markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(shown)), "Failures by message"))
+        lists.pager("failures", total, frames.LIST_PAGE)
+        chosen(found)
+
+
+def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    once = int(row["operations"]) == 1
+    new = markup.joined((" ", markup.small("only in one operation"))) if once else markup.NOTHING
+    host = row["newest_host"] or ""
+    return (
+        Markup("{}{}").format(
+            markup.link(row["message"] or "no message", pages.FAILURES, message=row["fingerprint"]), new
+        ),
+        f"{int(row['failures']):,}",
+        f"{int(row['hosts']):,}",
+        markup.link(f"{int(row['operations']):,}", pages.OPERATION, id=row["run_id"] or row["rollout_id"]),
+        viewer.when(row["first_at"]),
+        viewer.when(row["last_at"]),
+        markup.link(host, pages.INSTANCE, id=host) if host else "",
+    )
+
+
+def chosen(found: pd.DataFrame) -> None:
+    """The instances with the message that the address names."""
+    wanted = str(st.query_params.get("message", ""))
+    if not wanted:
+        return
+    hosts = cached.ask(queries.hosts_with, wanted, HOSTS_SHOWN)
+    known = found["message"][found["fingerprint"] == wanted]
+    if not len(hosts):
+        st.text("No failure with the message of this link is recorded.")
+        return
+    st.header("Instances with this failure")
+    if len(known):
+        st.code(known.iloc[0], language=None, wrap_lines=True)
+    with lists.row():
+        st.caption(f"{len(hosts):,} instance{'s' if len(hosts) > 1 else ''}, newest failure first", width="content")
+        export_menu.share("failed_instances", len(hosts), lambda path, most: queries.hosts_with(path, wanted, most))
+    columns = (markup.Column("host"), markup.Column("newest", "time"), markup.Column("failures", "number"),
+               markup.Column("operation"))  # fmt: skip
+    cells = (
+        (
+            markup.link(row["host"], pages.INSTANCE, id=row["host"]),
+            viewer.when(row["at"]),
+            f"{int(row['failures']):,}",
+            markup.link("Open the operation", pages.OPERATION, id=row["operation"]) if row["operation"] else "",
+        )
+        for row in lists.records(hosts)
+    )
+    markup.draw(markup.table(columns, cells, "Instances with this failure"))
+
+
+auto_refresh.refreshing(body, cached.something_open)

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One operation: its verdict, the outcome of each instance, gates, plan and result, timeline, failures."""
+
+from __future__ import annotations
+
+import streamlit as st
+from markupsafe import Markup
+
+from console.figures.timeline.axes import Mark
+from console.outcomes import words
+from console.outcomes.next_step import next_step
+from console.record.read import freshness, rollouts
+from console.record.read import operation as queries
+from console.web.browser import auto_refresh
+from console.web.operations import instances, parts, rows
+from console.web.shared import (
+    cached,
+    export_menu,
+    links,
+    lists,
+    markup,
+    messages,
+    pages,
+    rollout_and_run_tables,
+    viewer,
+)
+from console.web.shared.status import status_badge
+from console.web.timeline import section
+
+ID = links.resolved(links.wanted_id(), "run", "rollout")
+
+
+def body() -> None:
+    with messages.database():
+        now = viewer.clock() // 10 * 10
+        found = cached.operation(ID, now) if ID else None
+        if found is None:
+            st.title("Operation")
+            st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")
+            st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
+            return
+        header(found)
+        verdict(found)
+        left, right = st.columns([11, 9], gap="medium")
+        with left:
+            parts.failures(found)
+            parts.gates(found)
+        with right:
+            parts.plan_and_result(found)
+            following(found)
+        timeline(found, now)
+        instances.show(found)
+        closed(found)
+
+
+def header(found: queries.Operation) -> None:
+    row = found.row
+    with lists.row():
+        st.title(lists.literal(rows.title(row)), width="content")
+        status_badge(row["verdict"])
+        if row["check"] is True and row["verdict"] != words.CHECK:
+            status_badge(words.CHECK)
+        export_menu.share("operation")
+    ended = viewer.when(row["ended_at"]) or "now"
+    where = f" on {row['controller']}" if row["controller"] else ""
+    line = [
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
+        f"{rows.by_whom(row)}{where}",
+        f"id {row['key']}",
+    ]
+    markup.draw(markup.paragraph(markup.small(" · ".join(line))))
+    messages.data_as_of(row["tenant"] or "")
+
+
+def verdict(found: queries.Operation) -> None:
+    """The verdict in one sentence, and the bar whose parts lead to the instances below."""
+    row = found.row
+    segments = rows.segments(row)
+    note = "Derived from what is recorded: this operation has no report of its own." if row["derived"] else ""
+    label = ", ".join(f"{one.count:,} {one.word}" for one in segments)
+    markup.draw(
+        markup.card(
+            rows.edge(row["verdict"]),
+            Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
+            markup.bar(segments, label) if segments else markup.NOTHING,
+            markup.legend(segments),
+            markup.small(note),
+        )
+    )
+
+
+def following(found: queries.Operation) -> None:
+    """What to do next, with a command to copy."""
+    row = found.row
+    if row["kind"] != "run":
+        return
+    counted = {category: int(row[category] or 0) for category in words.CATEGORIES}
+    bad = found.instances["host"][found.instances["category"].isin(words.PROBLEMS)].tolist()
+    step = next_step(row["name"], row["verdict"], counted, bad, str(found.plan.get("hash") or ""))
+    st.header("Next")
+    st.text(step.sentence)
+    if step.command:
+        lists.shell(step.command)
+        st.caption("Add your inventory and your variables: the run log keeps no arguments.")
+
+
+def timeline(found: queries.Operation, now: float) -> None:
+    """The targets of the operation's rollouts, with its gates marked."""
+    row = found.row
+    seen = cached.ask(freshness.freshness).as_of(now, row["tenant"] or "") if row["tenant"] else now
+    marks = tuple(parts.gate_marks(found)) or tuple(
+        Mark(batch["started_at"], f"batch {batch['batch']}")
+        for batch in lists.records(found.batches)
+        if batch["started_at"] == batch["started_at"] and len(found.batches) > 1
+    )
+    if row["kind"] == "rollout":
+        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks)
+    elif len(found.rollouts):
+        waiting = found.rollouts["is_open"] != 0
+        last = found.rollouts["completed_at"].max()
+        end = seen if waiting.any() or last != last else float(last)
+        section.show(rollouts.targets_of_run, row["key"], now=end, marks=marks)
+
+
+def closed(found: queries.Operation) -> None:
+    """Closed by default: rollouts at the server, tasks and results, the raw plan and report."""
+    row = found.row
+    if row["kind"] == "rollout":
+        st.page_link(pages.ROLLOUT, label="The rollout at the server", icon=":material/view_timeline:",
+                     query_params={"id": row["key"]})  # fmt: skip
+        return
+    if len(found.rollouts):
+        with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
+            rollout_and_run_tables.rollouts(found.rollouts, cached.ask(freshness.freshness), key="operation_rollouts")
+    if row["kind"] == "run":
+        st.page_link(pages.RUN, label="Tasks, results and recap of this run", icon=":material/play_circle:",
+                     query_params={"id": row["key"]})  # fmt: skip
+        if found.plan or found.facts.report:
+            with st.expander("Raw plan and report"):
+                st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)
+
+
+auto_refresh.refreshing(body, lambda: cached.operation_open(ID))

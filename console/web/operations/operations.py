@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations: what somebody did to the fleet, newest first, each with its outcome."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console.outcomes.words import VERDICTS
+from console.record.read import frames
+from console.record.read import operations as queries
+from console.web.browser import auto_refresh
+from console.web.operations import rows
+from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
+from console.web.shared.status import status_choice
+
+PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
+KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
+REAL, CHECKS = "Real", "Check mode"
+
+
+def body() -> None:
+    with messages.database():
+        head = messages.head("Operations")
+        wanted = filters()
+        now = viewer.clock() // 5 * 5
+        found, total = lists.paged(
+            "operations", lambda n: cached.ask(queries.operations, now, wanted, n), frames.LIST_PAGE
+        )
+        if not total:
+            if wanted == queries.OperationFilter():
+                messages.empty(
+                    "No operations yet",
+                    "Playbook runs and rollouts appear here after a sync:",
+                    [frames.SYNC],
+                )
+            else:
+                st.text("No operation matches these filters.")
+            return
+        with head:
+            st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
+            export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
+        markup.draw(rows.listed(found, "Operations, newest first"))
+        lists.pager("operations", total, frames.LIST_PAGE)
+        with lists.row():
+            st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")
+            st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
+            st.page_link(pages.RUNS, label="Playbook runs as Ansible tells them", icon=":material/play_circle:")
+            st.page_link(pages.ACTIONS, label="Console actions", icon=":material/admin_panel_settings:")
+
+
+def filters() -> queries.OperationFilter:
+    """The filters in one row. They are in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        since, until = period.chosen("operations")
+        verdicts = status_choice("operations", VERDICTS, "Verdict")
+        kinds = st.multiselect(
+            "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
+        )
+        mode = st.selectbox(
+            "Mode", [REAL, CHECKS], index=None, key="operations_mode", bind="query-params", placeholder="all", width=130
+        )
+        who = st.text_input("Who", type="search", key="operations_who", bind="query-params", live=True, width=120) or ""
+        search = lists.search_box("operations", "Playbook, host or id contains")
+    return queries.OperationFilter(
+        since,
+        until,
+        tuple(verdicts),
+        tuple(KINDS[kind] for kind in kinds),
+        who.strip(),
+        search.strip(),
+        {REAL: False, CHECKS: True}.get(mode or ""),
+    )
+
+
+auto_refresh.refreshing(body, cached.something_open)

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of an operation's page: failures, gates, plan and result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import streamlit as st
+from markupsafe import Markup
+
+from console.figures.timeline.axes import Mark
+from console.record.read.operation import Operation
+from console.text import times
+from console.web.operations import rows
+from console.web.shared import lists, markup, pages, viewer
+
+FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
+GATES_SHOWN = 12
+
+
+def hosts(names: tuple[str, ...], ids: tuple[str, ...] = (), most: int = HOSTS_SHOWN) -> Markup:
+    """Instances as links, the first ones by name, the others by their number."""
+    known = dict(zip(names, ids, strict=False))
+    shown = markup.joined(
+        (markup.link(name, pages.INSTANCE, id=known.get(name) or name) for name in names[:most]), ", "
+    )
+    more = len(names) - most
+    return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
+
+
+def failures(found: Operation) -> None:
+    """Each failure once: its message, the instances, and whether an earlier operation had it."""
+    if not len(found.failures):
+        return
+    st.header("What failed")
+    listed = lists.records(found.failures)
+    for failure in listed[:FAILURES_SHOWN]:
+        count = len(failure["hosts"])
+        before = int(failure["before"] or 0)
+        since = (
+            f"in {before:,} earlier operation{'s' if before > 1 else ''}, first {viewer.when(failure['first_seen'])}"
+            if before
+            else "in no earlier operation"
+        )
+        what = f"{count:,} instances: " if count > 1 else ""
+        markup.draw(
+            markup.card(
+                rows.edge(failure["status"]),
+                markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
+                markup.paragraph(
+                    Markup("{}{}").format(what, hosts(failure["hosts"])),
+                    markup.small(f"· {viewer.when(failure['first_at'])} · {since}"),
+                ),
+            )
+        )
+    if len(listed) > FAILURES_SHOWN:
+        st.page_link(pages.FAILURES, label=f"{len(listed) - FAILURES_SHOWN:,} more failures", icon=":material/error:")
+
+
+def gates(found: Operation) -> None:
+    """The gates with their figures, the one that stopped the run last."""
+    if not len(found.gates):
+        return
+    st.header("Gates")
+    listed = lists.records(found.gates)
+    hidden = max(len(listed) - GATES_SHOWN, 0)
+    if hidden:
+        st.caption(f"The last {GATES_SHOWN} of {len(listed):,}; the others are in the raw plan and report.")
+    columns = (markup.Column("before batch"), markup.Column("at", "time"), markup.Column("verdict"),
+               markup.Column("figures"))  # fmt: skip
+    cells = (
+        (_text(gate["batch"]), viewer.clock_time(gate["at"]), markup.badge(gate["verdict"]), gate["figures"] or "")
+        for gate in listed[hidden:]
+    )
+    markup.draw(markup.table(columns, cells, "Gates of this run"))
+
+
+def gate_marks(found: Operation) -> Iterator[Mark]:
+    """The gates as marks of the timeline."""
+    for gate in lists.records(found.gates):
+        if gate["at"] == gate["at"]:
+            sign = "✓" if gate["verdict"] == "pass" else "✕"
+            yield Mark(gate["at"], f"{sign} {times.moment(gate['at'], '%H:%M')}")
+
+
+def plan_and_result(found: Operation) -> None:
+    """What was planned, beside what came of it."""
+    plan, row = found.plan, found.row
+    st.header("Plan and result")
+    batches = plan.get("batches")
+    planned = _text(plan.get("planned"))
+    of_batches = f" in {_text(batches)} batches" if batches else ""
+    hash_ = f", hash {str(plan['hash'])[:8]}" if plan.get("hash") else ""
+    expected = plan.get("seconds")
+    done = int(found.batches["touched"].sum()) if len(found.batches) else 0
+    started = len(found.rollouts)
+    markup.draw(
+        markup.pairs(
+            [
+                ("Plan", f"{planned} instances{of_batches}{hash_}" if planned else ""),
+                ("Expected", times.duration(float(expected)) if expected else ""),
+                ("Took", f"{rows.took(row)}{f' for {done:,} of {_text(batches)} batches' if batches else ''}"),
+                ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
+                ("Window", str(plan.get("window") or "")),
+                ("Left alone", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
+                ("Gone", _text(plan.get("gone")) if plan.get("gone") else ""),
+                ("Override", str(plan.get("override_reason") or "")),
+                ("Rollouts", f"{started:,} that this run started" if started else ""),
+                (
+                    "Followed",
+                    markup.joined((markup.link(one[:8], pages.ROLLOUT, id=one) for one in found.followed), ", "),
+                ),
+                (
+                    "Server differs",
+                    "; ".join(f"{host}: {said}" for host, said in list(found.disagreements.items())[:5]),
+                ),
+            ]
+        )
+    )
+
+
+def _text(value: Any) -> str:
+    """A number or a list's length as text; '' for nothing."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, list | tuple | dict):
+        return f"{len(value):,}"
+    return f"{int(value):,}" if isinstance(value, float | int) else str(value)

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations as table rows and as cards, for Overview and Operations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
+from console.text import times
+from console.text.statuses import style_of
+from console.web.shared import lists, pages, viewer
+from console.web.shared.markup import (
+    NOTHING,
+    Column,
+    Segment,
+    address,
+    badge,
+    bar,
+    card,
+    joined,
+    legend,
+    link,
+    paragraph,
+    small,
+    table,
+)
+
+COLUMNS = (
+    Column("started", "time", "started"),
+    Column("operation", "title"),
+    Column("outcome", "outcome"),
+    Column("by", "short fo-rest"),
+    Column("why it ended", "long fo-rest"),
+    Column("took", "number fo-rest", "took"),
+)
+
+
+def title(row: dict[str, Any]) -> str:
+    """What was done, with the version where it is known: 'rolling_redeploy to 2026.8.0'."""
+    version = row.get("to_version")
+    return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
+
+
+def segments(row: dict[str, Any], linked: bool = True) -> list[Segment]:
+    """The outcome's parts; each leads to the operation's instances of that category."""
+    found = []
+    for category in CATEGORIES:
+        count = row.get(category)
+        if count is None or math.isnan(count) or not count:
+            continue
+        words = word(category, row["name"])
+        if row.get("check") is True and category == UPDATED:
+            words = f"would be {words}"
+        href = address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
+        found.append(Segment(category, int(count), words, href))
+    return found
+
+
+def outcome(row: dict[str, Any]) -> Markup:
+    """The outcome as a bar with its numbers."""
+    parts = segments(row, linked=False)
+    if not parts:
+        return small("no instance")
+    text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
+    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(bar(parts, text), small(text))
+
+
+def took(row: dict[str, Any]) -> str:
+    """How long it took, or takes until now."""
+    return times.duration(row["seconds"])
+
+
+def by(row: dict[str, Any]) -> str:
+    """Who started it: of a rollout by others the API tells only the address."""
+    who = row["who"] or "unknown"
+    return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
+
+
+def by_whom(row: dict[str, Any]) -> str:
+    """The same as part of a line: 'by ops', 'from 198.51.100.7'."""
+    who = by(row)
+    return who if who.startswith("from ") else f"by {who}"
+
+
+def listed(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = None) -> Markup:
+    """Operations as a table."""
+    return table(COLUMNS, (_cells(row) for row in lists.records(found)), label, sorted_by, sorts)
+
+
+def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    marks = [badge(row["verdict"])] if row["verdict"] != COMPLETE else []
+    return (
+        viewer.when(row["started_at"]),
+        joined((link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
+        outcome(row),
+        by(row),
+        Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
+        took(row),
+    )
+
+
+def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
+    """An operation that runs now: how far it is, who started it, what is in flight, the last gate."""
+    head = joined(
+        (
+            badge(RUNNING),
+            link(title(row), pages.OPERATION, id=row["key"]),
+            small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({took(row)} ago)"),
+            Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
+        )
+    )
+    parts = segments(row)
+    done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
+    label = f"{done:,} of {int(row['instances']):,} done"
+    below = [paragraph(small(line)) for line in (running, gate) if line]
+    return card("blue", Markup('<div class="fo-head">{}</div>').format(head), bar(parts, label), legend(parts), *below)
+
+
+def edge(verdict: str) -> str:
+    """The colour of a card's edge for a verdict, as Streamlit names it."""
+    return style_of(verdict).tone.badge

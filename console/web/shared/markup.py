@@ -1,0 +1,178 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTML of our own: links, badges, bars and tables, styled by console.css beside this file. Text is always escaped.
+
+A table of Streamlit is drawn on a canvas: its cells cannot be links, and it scrolls sideways on a phone. These tables
+are for lists of at most some hundred rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+from markupsafe import Markup, escape
+
+from console.text.statuses import StatusStyle, style_of
+from console.web.shared import pages, viewer
+
+CSS = Path(__file__).with_name("console.css")
+NOTHING = Markup("")
+
+
+def draw(*parts: Markup) -> None:
+    """Put parts on the page, in the colours of the viewer's theme."""
+    st.html(Markup('<div class="fo fo-{}">{}</div>').format(viewer.theme(), joined(parts)))
+
+
+def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
+    """Parts one after another; empty ones are left out."""
+    return escape(between).join(part for part in parts if part)
+
+
+def address(page: str, **parameters: Any) -> str:
+    """The address of a page with parameters; those that are None or '' are left out, a list has its name repeated."""
+    kept = {name: value for name, value in parameters.items() if value not in (None, "", ())}
+    # The first page has no name in the address.
+    name = "" if page == pages.PAGES[0].script else PurePosixPath(page).stem
+    return f"./{name}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
+
+
+def link(label: str | Markup, page: str, **parameters: Any) -> Markup:
+    """A link to a page of the console."""
+    return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(address(page, **parameters), label)
+
+
+def small(text: str | Markup) -> Markup:
+    """Text in the size and colour of a caption."""
+    return Markup('<span class="fo-small">{}</span>').format(text) if text else NOTHING
+
+
+def strong(text: str | Markup) -> Markup:
+    """Bold text."""
+    return Markup("<strong>{}</strong>").format(text)
+
+
+def paragraph(*parts: Markup | str, between: str = " ") -> Markup:
+    """A line of text that wraps."""
+    return Markup('<p class="fo-line">{}</p>').format(joined(parts, between))
+
+
+def badge(status: str, word: str = "") -> Markup:
+    """A status as a badge with its sign and its word."""
+    style = style_of(status)
+    return Markup('<span class="fo-badge fo-{}"><span aria-hidden="true">{}</span> {}</span>').format(
+        style.tone.badge, style.tone.sign, word or style.word
+    )
+
+
+def card(tone: str, *parts: Markup) -> Markup:
+    """A box with a coloured edge. tone: one of Streamlit's colour names, '' for none."""
+    return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(tone or "none", joined(parts))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a bar: how many, what its word is, and where its link leads ('' for no link)."""
+
+    status: str
+    count: int
+    word: str
+    href: str = ""
+
+    @property
+    def style(self) -> StatusStyle:
+        return style_of(self.status)
+
+
+def bar(segments: Sequence[Segment], label: str) -> Markup:
+    """A stacked bar. A part that is not empty has at least some pixels. label: its text for screen readers."""
+    parts = joined(
+        Markup('<span class="fo-part fo-fill-{}" style="flex-grow:{}" title="{} {}"></span>').format(
+            one.status.replace(" ", "_"), one.count, f"{one.count:,}", one.word
+        )
+        for one in segments
+        if one.count
+    )
+    return Markup('<div class="fo-bar" role="img" aria-label="{}">{}</div>').format(label, parts)
+
+
+def legend(segments: Sequence[Segment]) -> Markup:
+    """The parts of a bar as text with their signs: each a link if it has one."""
+    return Markup('<div class="fo-legend">{}</div>').format(
+        joined(
+            Markup('<span class="fo-key"><span class="fo-sample fo-fill-{}"></span>{}</span>').format(
+                one.status.replace(" ", "_"), _linked(f"{one.count:,} {one.word}", one.href)
+            )
+            for one in segments
+        )
+    )
+
+
+def _linked(text: str, href: str) -> Markup:
+    if not href:
+        return escape(text)
+    return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(href, text)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. kind: '' for text, 'number' to align right, 'wide' for the one that takes the space,
+    'rest' for one that a narrow screen leaves out. sort: the word of its order in the address, '' for none."""
+
+    title: str
+    kind: str = ""
+    sort: str = ""
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Markup | str]],
+    label: str,
+    sorted_by: str = "",
+    sorts: Any = None,
+) -> Markup:
+    """A table whose cells are plain text or markup.
+
+    label: its name for screen readers. sorted_by, sorts: the present order ('-word' for descending), and a function
+    from an order to the address of the same page in that order.
+    """
+    head = joined(_header(column, sorted_by, sorts) for column in columns)
+    body = joined(
+        Markup("<tr>{}</tr>").format(
+            joined(
+                Markup('<td class="fo-{}">{}</td>').format(column.kind or "text", cell)
+                for column, cell in zip(columns, row, strict=True)
+            )
+        )
+        for row in rows
+    )
+    return Markup(
+        '<div class="fo-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table class="fo-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(label, head, body)
+
+
+def _header(column: Column, sorted_by: str, sorts: Any) -> Markup:
+    title: Markup | str = column.title
+    order = ""
+    if column.sort and sorts is not None:
+        down = sorted_by == column.sort
+        order = {column.sort: "ascending", f"-{column.sort}": "descending"}.get(sorted_by, "")
+        sign = {"ascending": " ↑", "descending": " ↓"}.get(order, "")
+        title = _linked(column.title + sign, sorts(f"-{column.sort}" if down else column.sort))
+    return Markup('<th scope="col" class="fo-{}"{}>{}</th>').format(
+        column.kind or "text", Markup(' aria-sort="{}"').format(order) if order else NOTHING, title
+    )
+
+
+def pairs(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
+    """Names and values, one pair a line; pairs without a value are left out."""
+    return Markup('<dl class="fo-pairs">{}</dl>').format(
+        joined(Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in rows if value)
+    )

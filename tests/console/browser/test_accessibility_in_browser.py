@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""axe-core over the pages with most elements, in both themes, on a wide screen and on a phone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.console.support.every_page import Tab
+from tests.console.support.seeded_operations import HOSTS, STOPPED, UNDER_WAY, seed_operations
+from tests.console.support.served import serving
+
+pytestmark = pytest.mark.browser
+
+PAGES = (
+    ("/", "Overview"),
+    ("/operations", "Operations"),
+    (f"/operation?id={STOPPED}", "rolling_redeploy"),
+    ("/instances", "Instances"),
+    (f"/instance?id={HOSTS[1]}", HOSTS[1]),
+    ("/failures?message=x", "Failures"),
+    (f"/compare?a={STOPPED}&b={UNDER_WAY}", "Compare two operations"),
+    ("/audit", "Audit summary"),
+)
+WIDTHS = (1440, 390)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("accessible")
+    seed_operations(folder / "console.db", folder / "runs", time.time())
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
+
+
+def violations(page: Page) -> set[tuple[str, str, str]]:
+    """The rule, the element and what to mend, of each element that breaks a rule."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return {(rule["id"], node["html"][:200], node["failureSummary"]) for rule in found for node in rule["nodes"]}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_breaks_a_rule_of_axe(theme: Any, address: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": WIDTHS[0], "height": 1000}, color_scheme=theme, reduced_motion="reduce")
+    tab, broken = Tab(page, address), dict[tuple[str, str, str], list[str]]()
+    for number, (where, heading) in enumerate(PAGES):
+        (tab.turn if number else tab.load)(where, heading)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 1000})
+            tab.rest(heading)
+            for found in violations(page):
+                broken.setdefault(found, []).append(f"{where.partition('?')[0]} at {width}")
+        page.set_viewport_size({"width": WIDTHS[0], "height": 1000})
+    assert tab.troubles == []
+    page.close()
+    assert broken == {}, "\n".join(
+        f"{rule}: {html}\n  {why}\n  {places}" for (rule, html, why), places in broken.items()
+    )
+
+
+def test_a_phone_shows_status_and_name_of_each_row_without_scrolling_sideways(address: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    tab = Tab(page, address)
+    for number, (where, heading) in enumerate(PAGES[:7]):
+        (tab.turn if number else tab.load)(where, heading)
+        wide = page.evaluate(
+            """() => {
+              const main = document.querySelector('[data-testid=stMain]');
+              const own = [...document.querySelectorAll('.fo')].filter(part => part.scrollWidth > part.clientWidth + 1);
+              return [main.scrollWidth - main.clientWidth, own.length];
+            }"""
+        )
+        assert wide == [0, 0], where
+        for name in page.locator(".fo-table td a").all()[:20]:
+            box = name.bounding_box()
+            assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390), f"{where}: {name.inner_text()}"
+    page.close()

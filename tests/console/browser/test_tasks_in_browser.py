@@ -1,0 +1,170 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody on duty asks, each from Overview: the answer is there after so many clicks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.console.support.every_page import Tab
+from tests.console.support.seeded_operations import (
+    BAD,
+    HOSTS,
+    REASON,
+    STOPPED,
+    UNDER_WAY,
+    WHY,
+    YESTERDAY,
+    seed_operations,
+)
+from tests.console.support.served import serving
+
+pytestmark = pytest.mark.browser
+
+LATEST = 60_000.0
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("tasks")
+    seed_operations(folder / "console.db", folder / "runs", time.time())
+    with serving(folder / "console.db", folder / "runs") as served:
+        yield served.url
+
+
+class Person:
+    """Somebody who has Overview open, clicks and reads; ``clicks``: how often."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.tab, self.clicks = page, Tab(page, address), 0
+        self.tab.load("/", "Overview")
+
+    def click(self, what: Locator, heading: str = "") -> None:
+        """Click; with a heading, until the page of that heading is there."""
+        what.click(timeout=LATEST)
+        self.clicks += 1
+        if heading:
+            self.tab.rest(heading)
+
+    def link(self, name: str, within: str = "main") -> Locator:
+        return self.page.locator(within).get_by_role("link", name=name).first
+
+    def menu(self, name: str) -> Locator:
+        return self.page.get_by_test_id("stTopNavLink").filter(has_text=name)
+
+    def reads(self, *texts: str) -> None:
+        """All of these are on the page, in view of who scrolls down only."""
+        for text in texts:
+            expect(self.page.get_by_test_id("stMain")).to_contain_text(text, timeout=LATEST)
+
+
+@pytest.fixture
+def person(watched: Page, address: str) -> Iterator[Person]:
+    watched.set_viewport_size({"width": 1440, "height": 900})
+    somebody = Person(watched, address)
+    yield somebody
+    assert somebody.tab.troubles == []
+
+
+def row_of(page: Page, text: str) -> Locator:
+    return page.locator(".fo-table tbody tr").filter(has_text=text).first
+
+
+def test_is_the_fleet_well_what_runs_and_why_did_the_last_run_stop(person: Person) -> None:
+    page = person.page
+    person.reads("7 of 8 healthy", "1 degraded", "Runtime, published 2.5.0", "3 of 8 up to date")
+    # What runs now, who started it and how far it is.
+    running = page.locator(".fo-card").filter(has_text="started").first
+    for text in ("rolling_redeploy to 2.5.0", "by ops", "batch 2 of 4", "2 updated", "4 waiting", HOSTS[2]):
+        expect(running).to_contain_text(text)
+    # The last one that ended, with its numbers and why.
+    stopped = page.locator(f".fo-table tr:has(a[href='./operation?id={STOPPED}'])")
+    for text in ("stopped", "3 updated, 1 failed, 4 not touched", WHY):
+        expect(stopped).to_contain_text(text)
+    # All of this without scrolling: the list of operations begins on the first screen.
+    box = page.get_by_role("heading", name="Operations", exact=True).bounding_box()
+    assert box is not None and box["y"] < 900
+    assert person.clicks == 0
+    person.click(stopped.get_by_role("link"), "rolling_redeploy to 2.5.0")
+    person.reads(f"Stopped after batch 2 of 4: {WHY}", REASON, "in no earlier operation", f"--limit 'all:!{BAD}'")
+    assert person.clicks == 1
+
+
+def test_which_instances_run_behind_the_published_runtime(person: Person) -> None:
+    person.click(person.link("5 behind the published version", ".fo-strip"), "Instances")
+    person.reads("5 of 8 instances", "2.4.0 → 2.5.0")
+    hosts = person.page.locator(".fo-table tbody td.fo-host").all_inner_texts()
+    assert sorted(hosts) == sorted(HOSTS[3:])
+    assert person.clicks == 1
+
+
+def test_who_ran_what_yesterday(person: Person) -> None:
+    person.click(person.menu("Operations"), "Operations")
+    when = person.page.get_by_role("textbox", name="When (UTC)")
+    person.click(when)
+    when.fill("yesterday")
+    when.press("Enter")
+    person.page.wait_for_url(re.compile("operations_when=yesterday"), timeout=LATEST)
+    expect(row_of(person.page, "reboot")).to_contain_text("jon", timeout=LATEST)
+    expect(row_of(person.page, "reboot")).to_contain_text("yesterday 10:02")
+    expect(person.page.get_by_test_id("stMain")).not_to_contain_text("fleet rollout", timeout=LATEST)
+    assert person.clicks == 2
+
+
+def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> None:
+    person.click(person.menu("Instances"), "Instances")
+    person.click(person.link(HOSTS[1], ".fo-table"), HOSTS[1])
+    when = person.page.get_by_role("textbox", name="When (UTC)")
+    person.click(when)
+    when.fill("yesterday 10:00 to 10:10")
+    when.press("Enter")
+    person.reads("4 from ")
+    rows = person.page.get_by_role("region", name="What happened, newest first").locator("tbody tr")
+    expect(rows).to_have_count(4, timeout=LATEST)
+    told = [" ".join(text.split()) for text in rows.all_inner_texts()]
+    for text, kind in zip(told, ("health", "audit", "health", "playbook"), strict=True):
+        assert f" {kind} " in text
+    assert "10:04:00" in told[1] and "error" in told[1] and "reboot" in told[3] and "jon" in told[3]
+    assert person.clicks == 3
+
+
+def test_the_last_two_operations_compared(person: Person) -> None:
+    person.click(person.link("Compare the last two"), "Compare two operations")
+    person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"), timeout=LATEST)
+    person.reads("8 instances, matched by host", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
+    expect(row_of(person.page, HOSTS[3])).to_contain_text("failed", timeout=LATEST)
+    expect(row_of(person.page, HOSTS[3])).to_contain_text("running")
+    assert person.clicks == 1
+
+
+def test_from_an_audit_error_to_the_operation_of_that_time(person: Person) -> None:
+    person.click(person.menu("Audit"), "Audit")
+    error = row_of(person.page, "error")
+    expect(error).to_contain_text("10:04:00", timeout=LATEST)
+    person.click(error.get_by_role("link").first, "Operations")
+    # It began before the minutes that the link names.
+    person.page.wait_for_url(re.compile("operations_when="), timeout=LATEST)
+    person.reads("1 operation, newest first")
+    expect(person.page.locator(f".fo-table a[href='./operation?id={YESTERDAY}']")).to_have_count(1, timeout=LATEST)
+    assert person.clicks == 2
+
+
+def test_the_failures_as_a_file(person: Person) -> None:
+    person.click(person.menu("Failures"), "Failures")
+    person.click(person.page.get_by_role("button", name="Share").first)
+    with person.page.expect_download(timeout=LATEST) as waiting:
+        person.click(person.page.get_by_role("button", name="CSV", exact=True))
+    told = Path(waiting.value.path()).read_text(encoding="utf-8")
+    (failure,) = csv.DictReader(io.StringIO(told, newline=""))
+    assert (failure["message"], failure["failures"], failure["newest_host"]) == (REASON, "1", BAD)
+    assert waiting.value.suggested_filename.startswith("fleetops-failures-")
+    assert person.clicks == 3

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python -m console fleet` and `operations`: what they say to people and to programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from console.__main__ import main
+from console.record.write.store import open_store
+from tests.console.support.seeded import HOSTILE, RUN, host_name, seed_small
+from tests.console.support.seeded_instances import seed_details
+
+NOW = float(int(time.time()))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("operations")
+    seed_small(folder / "console.db", folder / "runs", NOW)
+    seed_details(folder / "console.db", NOW)
+    return folder / "console.db"
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
+    assert main(list(arguments)) == 0
+    found = capsys.readouterr()
+    return found.out, found.err
+
+
+def test_operations_say_what_came_of_each_and_whether_it_only_looked(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err = told(capsys, "operations", "--db", str(database), "--format", "json")
+    rows = {row["key"]: row for row in json.loads(out)}
+    run = rows[RUN]
+    assert (run["title"], run["check"], run["verdict"], run["updated"], run["failed"]) == (
+        "rolling_redeploy", False, "stopped", 11, 1)  # fmt: skip
+    # The twelve rollouts that it started are its own.
+    assert len(rows) == 4
+    assert err == ""
+    out, err = told(capsys, "operations", "--db", str(database), "--format", "csv", "--limit", "1")
+    assert len(list(csv.DictReader(io.StringIO(out)))) == 1
+    assert err == "console: note: 1 of 4 shown; --limit shows more.\n"
+    out, _err = told(capsys, "operations", "--db", str(database), "--verdict", "stopped", "--text", host_name(11))
+    head, line = out.splitlines()
+    assert head.split()[:4] == ["started_at", "title", "check", "to_version"]
+    assert line.split()[1:3] == ["rolling_redeploy", "no"]
+    assert HOSTILE in line
+    with pytest.raises(SystemExit):
+        main(["operations", "--verdict", "fine"])
+    assert "invalid choice: 'fine'" in capsys.readouterr().err
+
+
+def test_the_fleet_in_words_and_as_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _err = told(capsys, "fleet", "--db", str(database))
+    lines = out.splitlines()
+    assert lines[0] == "http://127.0.0.1:1: 36 instances"
+    said = {line[2:12].strip(): line[13:] for line in lines[1:]}
+    assert said["Health"].startswith("19 healthy, 1 degraded, 16 not read; the oldest check ")
+    assert said["Updates"] == "runtime on 4; 16 not read."
+    assert said["In flight"] == "3 of at most 2."
+    assert said["Window"].startswith("The maintenance window (") and " is open" in said["Window"]
+    assert said["Last 24 h"] == "4 operations: 1 running, 1 complete, 1 stopped, 1 lost."
+    (fleet,) = json.loads(told(capsys, "fleet", "--db", str(database), "--format", "json")[0])
+    assert (fleet["instances"], fleet["health"]["healthy"], fleet["operations"]["lost"]) == (36, 19, 1)
+    assert fleet["api_at"].endswith("+00:00")
+
+
+def test_a_record_of_no_tenant_says_how_to_read_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(tmp_path / "console.db"):
+        pass
+    out, err = told(capsys, "fleet", "--db", str(tmp_path / "console.db"))
+    assert out == ""
+    assert err.startswith("console: note: the API was never read. Read it with: ")

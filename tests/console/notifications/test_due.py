@@ -1,0 +1,247 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is due: rules, facts and the ledger as plain data, and the messages that come of them."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from console.notifications.due import MOST_SINGLE, Plan, in_quiet_hours, plan
+from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STUCK, SUBJECTS, Fact
+from console.notifications.message import message
+from console.notifications.rules import Rules, RulesError, parse
+from console.outcomes.words import VERDICTS
+from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
+from tests.console.support.served import CHECKOUT
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
+TO = """
+console_url = "https://console.example.com/"
+[to.chat]
+kind = "apprise"
+address_env = "CHAT"
+[to.hook]
+kind = "webhook"
+address_env = "HOOK"
+secret_env = "HOOK_KEY"
+"""
+WITHOUT_URL = "".join(TO.splitlines(keepends=True)[2:])
+RULE = '[[rule]]\non = "stuck"\nto = "chat"'
+NIGHT = '[quiet]\nfrom = "22:00"\nuntil = "06:00"\n'
+STOPPED = Fact(
+    OPERATIONS, "run 1", "stopped", NOW - 60, "rolling_redeploy to 2.4.0: stopped", "Stopped: 1 failed.",
+    ("1 failed (agent-007): no disk",), {"failed": 1, "updated": 6},
+    {"failed": ("agent-007",), "updated": ("agent-1",)}, "run", "1", "rolling_redeploy",
+)  # fmt: skip
+
+
+def rules(rule: str, top: str = "") -> Rules:
+    return parse(top + TO + "[[rule]]\n" + rule)
+
+
+def due(found: Plan) -> list[tuple[str, str]]:
+    return [(one.destination, fact.title) for one in found.due for fact in one.facts]
+
+
+def told(fact: Fact, outcome: str, **more: object) -> Notification:
+    row = Notification("chat", *fact.identity, fact.at, fact.title, NOW - 30, outcome, 1, 0, NOW - 30, NOW - 29)
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        ('on = "operations"', True),
+        ('on = ["stuck", "operations"]', True),
+        ('on = "stuck"', False),
+        ('on = "operations"\nverdicts = "stopped"', True),
+        ('on = "operations"\nverdicts = ["complete", "lost"]', False),
+        ('on = "operations"\noutcomes = ["uncertain", "failed"]', True),
+        ('on = "operations"\noutcomes = "uncertain"', False),
+        ('on = "operations"\noperations = ["reboot", "rolling_*"]', True),
+        ('on = "operations"\noperations = "reboot"', False),
+        ('on = "operations"\ninstances = "agent-00*"', True),
+        ('on = "operations"\ninstances = "agent-1"', True),
+        ('on = "operations"\ninstances = "agent-1"\noutcomes = "failed"', False),
+        ('on = "operations"\ninstances = "agent-2*"', False),
+    ],
+)
+def test_a_rule_tells_what_it_names(rule: str, matches: bool) -> None:
+    found = plan(rules(f'{rule}\nto = "chat"'), [STOPPED], [], NOW)
+    assert due(found) == ([("chat", STOPPED.title)] if matches else [])
+
+
+@pytest.mark.parametrize("verdict", ["running", "check"])
+def test_what_runs_and_what_only_looked_is_told_where_a_rule_asks_for_it(verdict: str) -> None:
+    fact = replace(STOPPED, state=verdict)
+    assert not plan(rules('on = "operations"\nto = "chat"'), [fact], [], NOW).due
+    assert plan(rules(f'on = "operations"\nto = "chat"\nverdicts = "{verdict}"'), [fact], [], NOW).due
+
+
+def test_two_rules_tell_one_destination_once_and_the_urgent_one_counts() -> None:
+    # 12:00 UTC is 13:00 in Berlin.
+    quiet = '[quiet]\nfrom = "12:30"\nuntil = "14:00"\ntimezone = "Europe/Berlin"\n'
+    calm = 'on = "operations"\nto = ["chat", "hook"]\n'
+    assert due(plan(parse(TO + quiet + "[[rule]]\n" + calm), [STOPPED], [], NOW)) == []
+    assert plan(parse(TO + quiet + "[[rule]]\n" + calm), [STOPPED], [], NOW).quiet == 2
+    both = parse(
+        f'{TO}{quiet}[[rule]]\n{calm}[[rule]]\non = "operations"\noutcomes = "failed"\nto = "hook"\nurgent = true'
+    )
+    found = plan(both, [STOPPED], [], NOW)
+    assert due(found) == [("hook", STOPPED.title)] and found.quiet == 1
+    # After the quiet hours what waited is told.
+    assert due(plan(both, [STOPPED], [], NOW + 3600)) == [("chat", STOPPED.title), ("hook", STOPPED.title)]
+
+
+@pytest.mark.parametrize(
+    ("start", "until", "hour", "is_quiet"),
+    [("22:00", "06:00", 23, True), ("22:00", "06:00", 5, True), ("22:00", "06:00", 6, False),
+     ("22:00", "06:00", 12, False), ("08:00", "09:00", 8, True), ("08:00", "09:00", 9, False)],
+)  # fmt: skip
+def test_quiet_hours_may_pass_midnight(start: str, until: str, hour: int, is_quiet: bool) -> None:
+    found = parse(f'{TO}[quiet]\nfrom = "{start}"\nuntil = "{until}"\n[[rule]]\non = "stuck"\nto = "chat"').quiet
+    assert found is not None
+    assert in_quiet_hours(found, (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour)).timestamp()) is is_quiet
+
+
+@pytest.mark.parametrize(
+    ("row", "is_due", "repeated", "gives_up"),
+    [
+        (told(STOPPED, SENT), False, False, False),
+        (told(STOPPED, GAVE_UP), False, False, False),
+        (told(STOPPED, SENT, state="lost"), True, False, False),
+        # Killed between sending and noting: once more, and then no more.
+        (told(STOPPED, SENDING, ended_at=None), True, True, False),
+        (told(STOPPED, SENDING, interrupted=1, attempts=2), False, False, True),
+        # Refused: again after a minute, then two, for a day.
+        (told(STOPPED, FAILED), False, False, False),
+        (told(STOPPED, FAILED, begun_at=NOW - 61), True, True, False),
+        (told(STOPPED, FAILED, begun_at=NOW - 61, attempts=2), False, False, False),
+        (told(STOPPED, FAILED, begun_at=NOW - 121, attempts=2), True, True, False),
+        (told(STOPPED, FAILED, begun_at=NOW - 3601, attempts=40), True, True, False),
+        (told(STOPPED, FAILED, begun_at=NOW - 3601, since=NOW - 86401), False, False, True),
+    ],
+)
+def test_a_fact_is_told_once_and_a_failure_again(
+    row: Notification, is_due: bool, repeated: bool, gives_up: bool
+) -> None:
+    found = plan(rules('on = "operations"\nto = "chat"'), [STOPPED], [row], NOW)
+    assert [one.repeated for one in found.due] == ([repeated] if is_due else [])
+    assert bool(found.give_up) is gives_up
+    for one in found.due:
+        told_again = message(one, "")
+        assert told_again.text.startswith("Repeated: ") is repeated is told_again.document["repeated"]
+        first = replace(one, repeated=False, since=row.since if repeated else NOW)
+        assert told_again.id == message(first, "").id
+
+
+def test_what_ended_long_ago_is_not_told_unless_it_was_begun() -> None:
+    old = replace(STOPPED, at=NOW - 90_000)
+    asked = rules('on = "operations"\nto = "chat"')
+    assert not plan(asked, [old], [], NOW).due
+    assert plan(asked, [old], [told(old, FAILED, begun_at=NOW - 4000)], NOW).due
+    assert plan(rules('on = "operations"\nto = "chat"', 'max_age = "2d"\n'), [old], [], NOW).due
+
+
+def test_a_condition_is_told_once_and_anew_when_it_comes_back() -> None:
+    asked = rules('on = ["stuck", "drift"]\nto = "chat"')
+    stuck = Fact(STUCK, "rollout", "", NOW - 90_000, "3 instances: in progress for 2 h", "It may be stuck.")
+    row = told(stuck, SENT)
+    assert len(plan(asked, [stuck], [], NOW).due) == 1
+    assert plan(asked, [stuck], [row], NOW) == Plan()
+    assert plan(asked, [], [row], NOW) == Plan(over=(row,))
+    # Held back, it neither is told nor counts as over.
+    drift = Fact(DRIFT, "tenant 2.5.0", "", None, "4 instances run another", "", is_held=True)
+    assert plan(asked, [drift], [told(drift, SENT), row], NOW) == Plan(over=(row,))
+    assert plan(asked, [drift], [], NOW) == Plan()
+    over = replace(row, over_at=NOW - 10)
+    assert plan(asked, [], [over], NOW) == Plan()
+    (again,) = plan(asked, [stuck], [over], NOW).due
+    assert not again.repeated and again.since == NOW
+    # What no rule asks for any more is not known to be over.
+    assert plan(rules('on = "operations"\nto = "chat"'), [], [row], NOW) == Plan()
+
+
+def test_a_change_of_the_policy_counts_by_the_window() -> None:
+    inside = Fact(POLICY, "tenant 1", "", NOW, "The update policy was changed: skills_default", "")
+    asked = rules('on = "policy"\nto = "chat"\noutside_window = true')
+    assert not plan(asked, [inside], [], NOW).due
+    assert plan(asked, [replace(inside, outside_window=True)], [], NOW).due
+
+
+def test_many_facts_are_one_message() -> None:
+    facts = [replace(STOPPED, key=f"run {number}", title=f"reboot {number}: stopped") for number in range(40)]
+    asked = rules('on = "operations"\nto = "chat"')
+    assert len(plan(asked, facts[:MOST_SINGLE], [], NOW).due) == MOST_SINGLE
+    (one,) = plan(asked, facts, [], NOW).due
+    told_together = message(one, asked.console_url)
+    assert told_together.title == "40 notifications" and len(told_together.document["facts"]) == 40
+    assert "reboot 19: stopped\nAnd 20 more.\nhttps://console.example.com" in told_together.text
+    assert "reboot 20: stopped" not in told_together.text
+
+
+def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_accident() -> None:
+    hostile = replace(STOPPED, details=("1 failed (a): <!channel> @everyone\n\x1b[2Jok\u202e",), id="a b/../c?x=1")
+    asked = rules('on = "operations"\nto = "chat"')
+    (one,) = plan(asked, [hostile], [], NOW).due
+    found = message(one, asked.console_url)
+    assert found.title == "rolling_redeploy to 2.4.0: stopped"
+    assert found.text.splitlines() == [
+        "Stopped: 1 failed.",
+        "1 failed (a): <\u200b!channel> @\u200beveryone\\n\\x1b[2Jok\\u202e",
+        "https://console.example.com/run?id=a%20b%2F..%2Fc%3Fx%3D1",
+    ]
+    long = replace(one, facts=(replace(STOPPED, sentence="x" * 9000, details=("y" * 9000,) * 6),))
+    assert len(message(long, asked.console_url).text) < 3000
+    assert message(one, "").text.splitlines()[-1].startswith("1 failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("to = [", "it is not valid TOML"),
+        ("", "it names no destination"),
+        (TO, "it has no rule"),
+        (TO + '[[rule]]\non = "operation"\nto = "chat"', "rule 1: on is 'operation'; it must be one of: operations,"),
+        (TO + '[[rule]]\non = "operation"\nto = "chat"', "(did you mean operations?)"),
+        (TO + '[[rule]]\non = "stuck"', "rule 1: to is missing; it must be of: chat, hook"),
+        (TO + '[[rule]]\non = "stuck"\nto = "mail"', "rule 1: to is 'mail'; it must be one of: chat, hook"),
+        (TO + '[[rule]]\nname = "Night"\non = "stuck"\nto = "chat"\nverdict = "lost"', "rule 1 (Night) has 'verdict'"),
+        (TO + '[[rule]]\non = "stuck"\nto = "chat"\nverdicts = "lost"', "verdicts is of operations alone"),
+        (TO + '[[rule]]\non = "stuck"\nto = "chat"\noutside_window = true', "outside_window is of the policy alone"),
+        (TO + '[[rule]]\non = "operations"\nto = "chat"\nverdicts = []', "verdicts is empty"),
+        (TO + '[[rule]]\non = "operations"\nto = "chat"\nurgent = "yes"', "urgent must be true or false"),
+        ('[to.a]\nkind = "mail"\naddress_env = "A"', "[to.a]: kind is 'mail'; it must be one of: apprise, webhook"),
+        ('[to.a]\nkind = "apprise"\naddress_env = "slack://hush/hush"', "must be the name of an environment variable"),
+        ('[to.a]\nkind = "webhook"\naddress_env = "A"', "a webhook is signed"),
+        ('[to.a]\nkind = "apprise"\naddress_env = "A"\nsecret_env = "B"', "only a webhook is signed"),
+        ('[to.a]\nkind = "apprise"\naddress_env = "A"\nca_path = "/b"', "ca_path is of a webhook alone"),
+        ('[to.a]\nkind = "apprise"\naddress = "A"', "[to.a] has 'address', which is not known"),
+        ('console_url = "console"\n' + WITHOUT_URL + RULE, "console_url must be the address"),
+        ('console_url = "https://u:hush@console.example"\n' + WITHOUT_URL + RULE, "console_url must be the address"),
+        ('max_age = "8d"' + TO + RULE, "max_age must be a time of at most 7d"),
+        (TO + '[quiet]\nfrom = "22"\nuntil = "06:00"\n' + RULE, "from must be a time of the day"),
+        (TO + '[quiet]\nfrom = "06:00"\nuntil = "06:00"\n' + RULE, "are the same"),
+        (TO + NIGHT + 'timezone = "Mars"\n' + RULE, "'Mars' is not in"),
+        ('max_age = "7h"' + TO + NIGHT + RULE, "would never be told"),
+    ],
+)  # fmt: skip
+def test_rules_that_cannot_be_used_are_refused_in_a_sentence_without_a_secret(text: str, said: str) -> None:
+    with pytest.raises(RulesError) as refused:
+        parse(text)
+    assert said in str(refused.value)
+    assert "hush" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_rules_that_are_documented_can_be_used() -> None:
+    example = (CHECKOUT / "extensions/monitoring/notifications.toml").read_text(encoding="utf-8")
+    assert parse(example).subjects == set(SUBJECTS)
+    page = (CHECKOUT / "docs/docsite/rst/notifications.rst").read_text(encoding="utf-8")
+    block = page.split(".. code-block:: toml\n")[1].split("\n``extensions")[0]
+    assert parse(textwrap.dedent(block)).subjects == {"operations", "stuck", "stale"}
+    assert all(f"``{word}``" in page for word in (*SUBJECTS, *VERDICTS))

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kind of change of an instance between two operations."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from console.outcomes.comparison import KINDS, kind_of
+from console.outcomes.words import CATEGORIES
+
+CHANGES = [
+    ("updated", "failed", "new failure"),
+    ("not_touched", "uncertain", "new failure"),
+    ("failed", "failed", "still failing"),
+    ("failed", "uncertain", "still failing"),
+    ("uncertain", "updated", "fixed"),
+    ("failed", "current", "fixed"),
+    ("failed", "not_touched", "other"),
+    ("failed", "running", "other"),
+    ("updated", "updated", "same"),
+    ("updated", "current", "other"),
+    ("updated", None, "only before"),
+    ("failed", None, "only before"),
+    (None, "failed", "only now"),
+    (None, "updated", "only now"),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "kind"), CHANGES)
+def test_the_kind_of_a_change(before: str | None, now: str | None, kind: str) -> None:
+    assert kind_of(before, now) == kind
+
+
+def test_every_pair_of_categories_has_a_kind_and_only_an_equal_one_is_the_same() -> None:
+    for before, now in itertools.product(CATEGORIES, repeat=2):
+        kind = kind_of(before, now)
+        assert kind in KINDS
+        assert kind != "same" or before == now

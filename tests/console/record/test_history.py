@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happened on one instance in a period: everything of it once, and nothing of another instance or time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.collect.api.instance_records import action_rows, health_rows
+from console.collect.api.records import audit_row, summary_row
+from console.collect.run_logs.spools import sync_spools
+from console.record.read.history import KINDS, history
+from console.record.rows import Cursor, InstanceRows
+from console.record.write.store import open_store
+from tests.console.support.seeded import RUN, TENANT, RunLog, host_name, ident, iso, rollout_read, target
+
+TEN = 1_800_000_000.0
+"""The ten o'clock of these tests."""
+HOST, ID = host_name(1), ident(1, 0xB0)
+MINUTE = 60.0
+
+
+def health(at: float, status: str) -> InstanceRows:
+    record = {"status": status, "checked_at": iso(at), "subsystems": {"database": status}}
+    return health_rows(TENANT, ID, record, TEN + 3600)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Around ten: a rollout by others, a run with one of its own, a restart, health, audit events."""
+    folder = tmp_path_factory.mktemp("history")
+    path = folder / "console.db"
+    others, own = ident(1, 0x0A11CE), ident(2, 0x0A11CF)
+    log = RunLog(RUN, TEN + 1 * MINUTE)
+    log.play("Roll the fleet in batches", [HOST, host_name(2)], 1)
+    log.task("Redeploy the runtime", "fleetops.agents.instance_runtime")
+    log.result(HOST, "failed", 60.0, msg="checksum mismatch", rollout_id=own, failed=True)
+    log.result(host_name(2), changed=True)
+    log.stats({HOST: {"failures": 1}, host_name(2): {"ok": 1, "changed": 1}})
+    log.write(folder)
+    failed = target(1, own, "failed", TEN + 61, TEN + 62, TEN + 120, error_message="checksum mismatch")
+    with open_store(path) as store:
+        store.put_tenant(TENANT, TEN)
+        store.put_rollouts(
+            [
+                rollout_read(
+                    others,
+                    [target(n, others, "succeeded", TEN - 600, TEN - 590, TEN - 300) for n in (1, 2)],
+                    "completed", TEN - 600, TEN - 300,
+                ),
+                rollout_read(own, [failed], "failed", TEN + 61, TEN + 120, scope="instance"),
+            ]
+        )  # fmt: skip
+        for at, status in ((-30, "healthy"), (-20, "healthy"), (3, "unhealthy"), (4, "unhealthy"), (8, "healthy")):
+            store.put_instance(health(TEN + at * MINUTE, status), Cursor("health", f"{TENANT}|{ID}", last_ok_at=TEN))
+        acted = {"action_id": ident(1, 0xC0), "created_at": iso(TEN + 5 * MINUTE), "action": "power_cycle",
+                 "status": "completed", "message": "back", "actor": "ops"}  # fmt: skip
+        rows = InstanceRows(actions=action_rows(TENANT, ID, {"actions": [acted]}))
+        store.put_instance(rows, Cursor("actions", f"{TENANT}|{ID}", last_ok_at=TEN))
+        for number in (1, 2):
+            events = [
+                {"id": f"{number}-{minute}", "event_ts": iso(TEN + minute * MINUTE), "outcome": outcome,
+                 "event_type": "tool_call", "source": "mcp", "tool_name": f"search-{number}"}
+                for minute, outcome in ((2.5, "error"), (6, "success"), (30, "denied"))
+            ]  # fmt: skip
+            store.put_audit(
+                [audit_row(TENANT, ident(number, 0xB0), event) for event in events],
+                summary_row(TENANT, ident(number, 0xB0), {"total_events": 3}, TEN),
+                Cursor("audit", f"{TENANT}|{ident(number, 0xB0)}", last_ok_at=TEN),
+            )
+        sync_spools(store, folder, now=lambda: TEN + 3600)
+    return path
+
+
+def told(record: Path, since: float, until: float, most: int = 200) -> list[tuple[str, str, str]]:
+    """Kind, what and status of each event, oldest first."""
+    found = history(record, TENANT, ID, HOST, TEN + since * MINUTE, TEN + until * MINUTE, most)
+    assert found["at"].is_monotonic_decreasing
+    return [(row.kind, row.what, row.status) for row in found[::-1].itertuples()]
+
+
+def test_from_ten_to_ten_past_there_is_each_kind_once(record: Path) -> None:
+    found = told(record, 0, 10)
+    assert found == [
+        ("playbook", "playbooks/rolling_redeploy.yml", "failed"),
+        ("rollout", "instance rollout", "failed"),
+        ("audit", "tool_call", "error"),
+        # Of health only the changes, of audit events only those that are no success.
+        ("health", "health check", "unhealthy"),
+        ("action", "power_cycle", "completed"),
+        ("health", "health check", "healthy"),
+    ]
+    assert {kind for kind, _what, _status in found} == set(KINDS)
+
+
+def test_a_health_that_was_the_same_before_the_period_is_no_change_in_it(record: Path) -> None:
+    assert ("health", "health check", "healthy") not in told(record, -25, 2)
+    assert told(record, -35, -25) == [("health", "health check", "healthy")]
+
+
+def test_what_began_before_and_ended_in_the_period_is_in_it(record: Path) -> None:
+    assert told(record, -6, 0) == [("rollout", "fleet rollout", "succeeded")]
+    assert ("playbook", "playbooks/rolling_redeploy.yml", "failed") in told(record, 1.5, 1.8)
+
+
+def test_nothing_of_another_time_or_instance_is_in_it(record: Path) -> None:
+    assert told(record, 40, 60) == []
+    found = history(record, TENANT, ID, HOST, TEN, TEN + 3600)
+    assert set(found["detail"][found["kind"] == "audit"]) == {"search-1"}
+    assert not len(history(record, "http://another.example", ID, "", TEN, TEN + 3600))
+
+
+def test_the_rollout_of_a_run_leads_to_the_run_and_the_details_say_why_and_who(record: Path) -> None:
+    found = history(record, TENANT, ID, HOST, TEN, TEN + 600).set_index("kind")
+    assert found.loc["rollout", "operation"] == found.loc["playbook", "operation"] == RUN
+    assert found.loc["rollout", "detail"] == "checksum mismatch"
+    assert found.loc["action", "detail"] == "back by ops"
+    assert found.loc["playbook", "detail"] == "by ops"
+    others = history(record, TENANT, ID, HOST, TEN - 360, TEN)
+    assert others["operation"].tolist() == [ident(1, 0x0A11CE)]
+
+
+def test_the_newest_are_kept_where_there_are_more_than_are_asked_for(record: Path) -> None:
+    assert told(record, 0, 10, most=2) == told(record, 0, 10)[-2:]

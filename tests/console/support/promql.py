@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A parser of the part of PromQL that the examples use; what it does not know it refuses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+FUNCTIONS = frozenset({"time", "absent", "increase", "histogram_quantile"})
+AGGREGATIONS = frozenset({"sum", "max", "min"})
+OPERATORS = ("or", "and", ">=", "<=", "==", "!=", ">", "<", "+", "-", "*", "/")
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<duration>\d+[smhdw](?![\w.]))|(?P<number>\d+(?:\.\d+)?)|(?P<string>"(?:[^"\\]|\\.)*")
+    |(?P<name>[A-Za-z_:][\w:]*)|(?P<sign>=~|!~|>=|<=|==|!=|[-+*/<>=(){}\[\],]))""",
+    re.VERBOSE,
+)
+
+
+@dataclass
+class Query:
+    """What a query names: metrics, and each metric's labels in matchers; grouped: labels in "by" clauses."""
+
+    metrics: set[str] = field(default_factory=set)
+    matched: set[tuple[str, str]] = field(default_factory=set)
+    grouped: set[str] = field(default_factory=set)
+
+
+class Parser:
+    """Reads one query. Raises ValueError with the place."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._tokens, at = text, [], 0
+        while text[at:].strip():
+            found = _TOKEN.match(text, at)
+            if found is None:
+                raise ValueError(f"no token at {text[at:]!r} in {text!r}")
+            self._tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
+            at = found.end()
+        self._at = 0
+        self.query = Query()
+
+    def parse(self) -> Query:
+        self._expression()
+        if self._at < len(self._tokens):
+            raise self._wrong("the end")
+        return self.query
+
+    def _peek(self) -> tuple[str, str]:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "")
+
+    def _take(self, *wanted: str) -> str:
+        kind, text = self._peek()
+        if wanted and kind not in wanted and text not in wanted:
+            raise self._wrong(" or ".join(wanted))
+        self._at += 1
+        return text
+
+    def _wrong(self, wanted: str) -> ValueError:
+        return ValueError(f"{self._peek()[1]!r} where {wanted} is needed, in {self._text!r}")
+
+    def _expression(self) -> None:
+        self._operand()
+        while self._peek()[1] in OPERATORS and self._peek()[0] != "string":
+            self._take()
+            self._operand()
+
+    def _operand(self) -> None:
+        kind, text = self._peek()
+        if text == "(":
+            self._take()
+            self._expression()
+            self._take(")")
+        elif kind == "number":
+            self._take()
+        elif text in AGGREGATIONS:
+            self._take()
+            if self._peek()[1] == "by":
+                self._take()
+                self.query.grouped |= set(self._list())
+            self._take("(")
+            self._expression()
+            self._take(")")
+        elif text in FUNCTIONS:
+            self._take()
+            self._take("(")
+            while self._peek()[1] != ")":
+                self._expression()
+                if self._peek()[1] != ")":
+                    self._take(",")
+            self._take(")")
+        else:
+            self._selector()
+
+    def _list(self) -> list[str]:
+        self._take("(")
+        names = [self._take("name")]
+        while self._peek()[1] == ",":
+            self._take()
+            names.append(self._take("name"))
+        self._take(")")
+        return names
+
+    def _selector(self) -> None:
+        metric = self._take("name")
+        self.query.metrics.add(metric)
+        if self._peek()[1] == "{":
+            self._take()
+            while self._peek()[1] != "}":
+                self.query.matched.add((metric, self._take("name")))
+                self._take("=", "!=", "=~", "!~")
+                self._take("string")
+                if self._peek()[1] != "}":
+                    self._take(",")
+            self._take("}")
+        if self._peek()[1] == "[":
+            self._take()
+            self._take("duration")
+            self._take("]")

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A period as people write it, in UTC or in a zone, on a Tuesday at half past ten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from console.text.period import EXAMPLES, PeriodError, parse
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+NOW = at("2026-11-24T10:30:00")
+
+PERIODS = [
+    ("", None, None),
+    ("   ", None, None),
+    ("yesterday", "2026-11-23T00:00", "2026-11-24T00:00"),
+    ("Today", "2026-11-24T00:00", "2026-11-25T00:00"),
+    ("2026-11-02", "2026-11-02T00:00", "2026-11-03T00:00"),
+    ("2026-11-02 to 2026-11-04", "2026-11-02T00:00", "2026-11-05T00:00"),
+    ("10:00 to 10:10", "2026-11-24T10:00", "2026-11-24T10:10"),
+    ("10:00:30  to  10:00:45", "2026-11-24T10:00:30", "2026-11-24T10:00:45"),
+    ("yesterday 22:00 to 23:30", "2026-11-23T22:00", "2026-11-23T23:30"),
+    ("yesterday 22:00 to today 02:00", "2026-11-23T22:00", "2026-11-24T02:00"),
+    ("2026-11-02 09:30 to 11:00", "2026-11-02T09:30", "2026-11-02T11:00"),
+    ("2026-11-02T09:30Z to 2026-11-03T01:00Z", "2026-11-02T09:30", "2026-11-03T01:00"),
+    ("2026-11-02 09:30", "2026-11-02T09:30", None),
+    ("09:30", "2026-11-24T09:30", None),
+    ("09:30 to now", "2026-11-24T09:30", "2026-11-24T10:30"),
+    ("last 2 h", "2026-11-24T08:30", None),
+    ("last 90 min", "2026-11-24T09:00", None),
+    ("last 7 days", "2026-11-17T10:30", None),
+    ("2 h ago", "2026-11-24T08:30", None),
+    ("2 h ago to 1 h ago", "2026-11-24T08:30", "2026-11-24T09:30"),
+]
+
+
+@pytest.mark.parametrize(("text", "begin", "end"), PERIODS, ids=[text for text, _begin, _end in PERIODS])
+def test_a_period_that_people_write(text: str, begin: str | None, end: str | None) -> None:
+    assert parse(text, NOW) == (at(begin) if begin else None, at(end) if end else None)
+
+
+IN_NEW_YORK = [
+    ("yesterday", "2026-11-23T05:00", "2026-11-24T05:00"),
+    ("04:00 to 05:00", "2026-11-24T09:00", "2026-11-24T10:00"),
+    ("last 2 h", "2026-11-24T08:30", None),
+    # The day on which summer time ended has 25 hours.
+    ("2026-11-01", "2026-11-01T04:00", "2026-11-02T05:00"),
+]
+
+
+@pytest.mark.parametrize(("text", "begin", "end"), IN_NEW_YORK, ids=[text for text, _begin, _end in IN_NEW_YORK])
+def test_a_period_in_the_zone_of_who_wrote_it(text: str, begin: str, end: str | None) -> None:
+    assert parse(text, NOW, "America/New_York") == (at(begin), at(end) if end else None)
+
+
+NO_PERIODS = [
+    ("soon", "'soon' is no time. Examples:"),
+    ("last 2 weeks", "has no known unit: write min, h or days."),
+    ("10:10 to 10:00", "In '10:10 to 10:00' the end is not after the beginning."),
+    ("10:00 to 10:00", "the end is not after the beginning"),
+    ("2026-11-02 to yesterday to today", "is no time"),
+    ("25:00", "'25:00' is no time"),
+    ("2026-13-01", "'2026-13-01' is no time"),
+    ("2026-11-31 to 2026-12-01", "is no time"),
+    ("to 10:00", "is no time"),
+    ("10:00 to", "is no time"),
+    ("<img src=x>", "'<img src=x>' is no time"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), NO_PERIODS, ids=[text for text, _sentence in NO_PERIODS])
+def test_a_text_that_is_no_period_is_a_sentence_that_names_it(text: str, sentence: str) -> None:
+    with pytest.raises(PeriodError) as told:
+        parse(text, NOW)
+    assert sentence in str(told.value)
+    assert text in str(told.value)
+
+
+def test_the_examples_that_the_pages_show_are_periods() -> None:
+    for example in EXAMPLES.split(", "):
+        first, _last = parse(example, NOW)
+        assert first is not None

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of an operation says of each instance what the run's report says, whatever Ansible's recap has."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from console.outcomes.words import word
+from tests.console.support.facts import rows
+from tests.console.support.seeded_operations import BAD, HOSTS, REASON, REPORT, STOPPED, UNDER_WAY, WHY, seed_operations
+from tests.console.web.test_pages import drawn, opened, words
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("operations")
+    seed_operations(folder / "console.db", folder / "runs", time.time())
+    return folder / "console.db"
+
+
+def table_of_instances(app: AppTest) -> dict[str, str]:
+    """The row of each host in the page's table of instances."""
+    (text,) = [part for part in drawn(app) if part.startswith("outcome host")]
+    lines = text.splitlines()[1:]
+    return {host: line for host in HOSTS for line in lines if host in line}
+
+
+def test_the_numbers_of_a_stopped_run_are_those_of_its_report(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ansible calls each host ok: a task that prepares has run on all of them.
+    recap = rows(record, "SELECT host, ok FROM run_hosts WHERE run_id = ?", STOPPED)
+    assert {row["host"]: row["ok"] > 0 for row in recap} == dict.fromkeys(HOSTS, True)
+    app = opened(monkeypatch, record, "operation", id=STOPPED)
+    assert not app.exception
+    said = words(app)
+    assert f"Stopped after batch 2 of 4: {WHY} 3 updated, 1 failed, 4 not touched." in said
+    told = {category: count for category, count in REPORT["counts"].items() if count}
+    assert told == {"updated": 3, "failed": 1, "not_touched": 4}
+    (verdict,) = [part for part in drawn(app) if "Stopped after" in part]
+    for category, count in told.items():
+        assert f"{count} {word(category)}" in verdict
+    table = table_of_instances(app)
+    assert list(table) == list(HOSTS)
+    for category in told:
+        assert {host for host, line in table.items() if f" {word(category)} " in f" {line} "} == set(REPORT[category])
+    for host in REPORT["not_touched"]:
+        assert not {"ok", "updated", "✓"} & set(table[host].split()), table[host]
+    # Each failure once, as the server says it; the gate that stopped it, and what was planned.
+    assert said.count(f"✕ failed {REASON}") == 1
+    assert f"--limit 'all:!{BAD}'" in said
+    assert "✕ stop 1 instance failed" in said and "✓ pass failed 0 of at most 0" in said
+    assert "8 instances in 4 batches, hash ab12cd34" in said and "52 s for 2 of 4 batches" in said
+
+
+def test_a_category_of_the_bar_leads_to_its_instances(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, record, "operation", id=STOPPED)
+    (verdict,) = [part.value for part in app.get("html") if '<p class="fo-verdict' in part.value]
+    for category in ("updated", "failed", "not_touched"):
+        assert f'href="./operation?id={STOPPED}&amp;outcome={category}"' in verdict
+        narrowed = opened(monkeypatch, record, "operation", id=STOPPED, outcome=category)
+        assert list(table_of_instances(narrowed)) == sorted(REPORT[category])
+        assert f"{len(REPORT[category])} of 8 instances" in words(narrowed)
+
+
+def test_lists_and_overview_have_the_same_numbers(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for page in ("overview", "operations"):
+        said = words(opened(monkeypatch, record, page))
+        assert f"rolling_redeploy to 2.5.0 ✕ stopped 3 updated, 1 failed, 4 not touched ops {WHY}" in said
+        assert "rolling_redeploy to 2.5.0 ▶ running 2 updated, 2 running, 4 waiting ops batch 2 of 4" in said
+
+
+def test_a_run_under_way_says_how_far_it_is(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = words(opened(monkeypatch, record, "operation", id=UNDER_WAY))
+    assert "Running, batch 2 of 4. 2 updated, 2 running, 4 waiting." in said
+    assert " to now UTC" in said
+    said = words(opened(monkeypatch, record, "overview"))
+    assert f"Running: {HOSTS[2]}, {HOSTS[3]}" in said
+    assert "batch 2 of 4 · about " in said and "Last gate: pass at " in said
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ({"operations_when": "yesterday 09:00 to 11:00"}, ["reboot"]),
+        ({"operations_when": "yesterday 10:02 to 10:03", "operations_who": "jon"}, ["reboot"]),
+        ({"operations_when": "yesterday 10:06 to 10:10"}, []),
+        ({"operations_who": "jon"}, ["reboot"]),
+        ({"operations_kind": "Rollouts by others"}, ["fleet rollout"]),
+        ({"operations_mode": "Check mode"}, []),
+        ({"operations_q": "reboot"}, ["reboot"]),
+    ],
+)
+def test_the_filters_of_the_list_are_those_of_the_address(
+    query: dict[str, str], titles: list[str], record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(monkeypatch, record, "operations", **query)
+    assert not app.exception
+    said = words(app)
+    if not titles:
+        assert "No operation matches these filters." in said
+    for title in ("rolling_redeploy", "reboot", "fleet rollout"):
+        assert (f" {title} " in said) == (title in titles)
+
+
+def test_a_period_that_is_none_is_said_and_hides_nothing(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(monkeypatch, record, "operations", operations_when="soon <b>")
+    assert not app.exception
+    assert "'soon <b>' is no time. Examples: yesterday," in words(app)
+    assert "4 operations" in words(app)
