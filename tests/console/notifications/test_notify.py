@@ -322,6 +322,10 @@ def test_a_copy_for_review_sends_nothing(
     assert main(["notify", "--db", str(copy), "--rules", rules]) == 3
     assert "is a copy of" in capfd.readouterr().err
     assert main(["notify", "--db", str(copy), "--rules", rules, "--dry-run"]) == 0
+    capfd.readouterr()
+    before = sorted(tmp_path.iterdir())
+    assert main(["notify", "--db", str(tmp_path / "none.db"), "--rules", rules]) == 3
+    assert "There is no database at" in capfd.readouterr().err and sorted(tmp_path.iterdir()) == before
 
 
 def test_who_follows_tells_what_ends_once(
