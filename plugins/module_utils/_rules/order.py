@@ -228,17 +228,26 @@ def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[lis
     todo = [member for member in planned if member.name not in apart]
     parts = []
     if rules.canary_hosts:
-        parts.append(Part(CANARY, [member for member in todo if member.name in rules.canary_hosts]))
-        todo = [member for member in todo if member.name not in rules.canary_hosts]
+        inside, todo = _split(todo, rules.canary_hosts)
+        parts.append(Part(CANARY, inside))
     for wave in rules.waves:
-        inside = [member for member in todo if member.name in wave.hosts]
+        inside, todo = _split(todo, wave.hosts)
         parts.append(Part(wave.name, inside, limit=wave.limit, soak=wave.soak, settings=wave.settings))
-        todo = [member for member in todo if member.name not in wave.hosts]
     parts.append(Part("the rest" if rules.waves else "", todo))
     parts.append(Part(BUSY, busy))
     parts += [Part(QUARANTINE, [member], limit=1) for member in last]
     kept, left = _within_share([part for part in parts if part.members], members, rules)
     return kept, left
+
+
+def _split(members: Iterable[Member], names: Iterable[str]) -> tuple[list[Member], list[Member]]:
+    """The members that are named, and the others."""
+    named = set(names)
+    inside: list[Member] = []
+    outside: list[Member] = []
+    for member in members:
+        (inside if member.name in named else outside).append(member)
+    return inside, outside
 
 
 def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Member]:
