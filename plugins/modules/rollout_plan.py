@@ -466,6 +466,7 @@ def _rules(context: Context) -> Rules:
         canary_asked=bool(params["canary_hosts"]),
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
+        soak=params["soak"],
     )
     if why:
         context.fail(f"There is no plan: {why}.")
