@@ -82,6 +82,12 @@ options:
     description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
+  expected_seconds:
+    description:
+      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
+        before that time.
+    type: float
+    version_added: 0.2.0
   retry_if_absent:
     description:
       - Whether to send the redeploy again if the outcome of the first request is unknown and no trace of it was found,
@@ -246,6 +252,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy im
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
+    claim_first,
     converge_admitted,
     send_admitted,
     until_listed,
@@ -270,6 +277,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     if context.params["state"] == "latest" and not _outdated(context, runtime):
         return
 
+    read_at = context.clock() if claim_first(context, admission) else None
     history = context.client.list_instance_rollouts(instance_id)
     target = open_target(history)
     if target is None and context.params["state"] == "redeployed":
@@ -284,13 +292,16 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         available = runtime.get("available_version")
     if target is not None:
         context.result["adopted"] = True
+        admission.leave()
         remember(context, target)
         if context.check_mode:
             context.result["version_after"] = available
             return
     else:
         sent = context.write(
-            lambda: send_admitted(context, history, admission, lambda: send_redeploy(context, history)),
+            lambda: send_admitted(
+                context, history, admission, lambda: send_redeploy(context, history), read_at=read_at
+            ),
             before={"runtime": before},
             after={"runtime": available},
         )
@@ -298,9 +309,10 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
-        until_listed(context, target, admission)
+        if not context.params["wait"]:
+            until_listed(context, target, admission)
     if context.params["wait"]:
-        follow(context, target)
+        follow(context, target, admission)
         runtime = runtime_component(context.client.get_available_updates(instance_id))
         context.result["version_after"] = runtime.get("current_version")
 

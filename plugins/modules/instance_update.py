@@ -81,6 +81,12 @@ options:
     description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
+  expected_seconds:
+    description:
+      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
+        before that time.
+    type: float
+    version_added: 0.2.0
   retry_if_absent:
     description:
       - Whether to send the call again if the outcome of the first request is unknown and no trace of it was found, also
@@ -380,7 +386,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         context.result["after"] = versions(updates, updated=True)
         return
     target = find_applied(context, sent, updates)
-    if target is not None:
+    if target is not None and not context.params["wait"]:
         until_listed(context, target, admission)
     if not context.params["wait"]:
         return
@@ -388,7 +394,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         prove_health(context, None, done="updated")
         applied_at = checked_at(context)
     else:
-        target = follow(context, target)
+        target = follow(context, target, admission)
         applied_at = parse_time(target.get("completed_at")) or context.client.server_time
     look_what_is_left(context, updates, applied_at)
 

@@ -25,11 +25,18 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
+    count_as_listed,
+    fresh_for,
+    shared_reads,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
 # How long an accepted redeploy may take to appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
+
+_FULL = "as many redeploys as max_parallel_rollouts allows are in flight"
 
 # The options of a module that waits for admission. Times are in seconds.
 ADMISSION_OPTIONS: Spec = {
@@ -71,20 +78,34 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
         context.result["waited_seconds"] = round(context.clock() - started, 1)
 
 
+def claim_first(context: Context, admission: Admission) -> bool:
+    """Claim the instance before its history is read; whether no other task of this machine acts on it.
+
+    Without the claim the history is read again before anything is sent, so a lock file that cannot be used is told
+    there. Check mode claims nothing.
+    """
+    try:
+        return not context.check_mode and admission.claim(context.params["instance_id"])
+    except AdmissionError:
+        return False
+
+
 def send_admitted(
     context: Context,
     history: list[Record],
     admission: Admission,
     send: Callable[[], Sent],
     *,
+    read_at: float | None = None,
     limited: bool = True,
     skills_too: bool = False,
     unchanged: Callable[[], bool] = lambda: True,
 ) -> Sent:
     """Wait for admission, then ``send()`` once. A server that is full or busy is asked again later.
 
-    ``history`` are the instance's targets (E23) as the decision to send was made; a new one raises OvertakenError, and
-    so does ``unchanged()`` if it is false, asked once no other task of this machine acts on the instance any more.
+    ``history`` are the instance's targets (E23) as the decision to send was made, at ``read_at`` by the task's clock if
+    the instance was claimed before; a new one raises OvertakenError, and so does ``unchanged()`` if it is false, asked
+    once no other task of this machine acts on the instance any more.
     Not ``limited``, or with the option admission at none, it does not count against the policy. ``skills_too`` also
     looks for what an earlier run sent of skills alone.
     """
@@ -100,6 +121,11 @@ def send_admitted(
             raise OvertakenError(new[0])
         return rows
 
+    def leave() -> None:
+        nonlocal read_at
+        admission.leave()
+        read_at = None
+
     def attempt() -> Sent | str:
         nonlocal resolved
         try:
@@ -111,22 +137,24 @@ def send_admitted(
                 if earlier is not None:
                     raise OvertakenError(earlier)
                 resolved = True
-            if limited and not admission.enter(lambda: _look(context)):
-                return "as many redeploys as max_parallel_rollouts allows are in flight"
-            # The history was read before the claim: another task, or another controller, may have been faster.
-            rows_now()
+            if limited and not admission.seated and _full(context, admission):
+                return _FULL
+            # Another task, or another controller, may have been faster.
+            if read_at is None or context.clock() - read_at > fresh_for(context):
+                rows_now()
             if not unchanged():
                 raise OvertakenError
             # A controller on another machine is seen by the server's list alone, so that is looked at last.
-            if limited and in_flight(context.client.open_fleet_rollouts()) >= (admission.allowed or 0):
-                admission.leave()
-                return "as many redeploys as max_parallel_rollouts allows are in flight"
+            newest = shared_reads(context).rollouts(fresh_for(context) / 4) if limited else []
+            if limited and in_flight(newest) >= (admission.allowed or 0):
+                leave()
+                return _FULL
         except (AdmissionError, ValueError) as failure:
             context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
         try:
             return send()
         except ApiError as error:
-            admission.leave()
+            leave()
             if may_pass(error.kind, error.status, error.detail) and context.params["admission"] != "none":
                 return f"the server answered: {error.detail or error}"
             if error.kind != "conflict" or context.params["admission"] == "none":
@@ -137,14 +165,29 @@ def send_admitted(
                 error=error.as_dict(),
             )
 
+    outcome: Sent | str = ""
+
+    def attempt_again() -> Sent | str:
+        nonlocal outcome
+        outcome = attempt()
+        if outcome != _FULL:
+            admission.give_up_first()
+        return outcome
+
+    def pause(seconds: float) -> None:
+        if outcome == _FULL:
+            admission.pause(seconds, context.sleep)
+        else:
+            context.sleep(seconds)
+
     waited = wait_until(
-        attempt,
+        attempt_again,
         lambda outcome: isinstance(outcome, Sent),
         timeout=context.params["admission_timeout"],
         interval=context.params["wait_interval"],
         longest_interval=context.params["wait_interval"] * 2,
         clock=context.clock,
-        sleep=context.sleep,
+        sleep=pause,
     )
     if isinstance(waited.state, Sent):
         return waited.state
@@ -158,7 +201,8 @@ def send_admitted(
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
     """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
 
-    One that stays unlisted is counted by its seat until the task ends.
+    For a task that does not follow it; one that does sees it there. One that stays unlisted is counted by its seat
+    until the task ends.
     """
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
@@ -171,31 +215,22 @@ def until_listed(context: Context, target: Record, admission: Admission) -> None
         clock=context.clock,
         sleep=context.sleep,
     )
-    if not waited.done:
-        return
-    admission.listed()
-    _tell_excess(context, waited.state, admission.allowed)
+    if waited.done:
+        count_as_listed(context, waited.state, admission)
 
 
-def _tell_excess(context: Context, rollouts: list[Record], allowed: int | None) -> None:
-    """Warn if more is in flight than the policy allowed, as by controllers on several machines at the same moment."""
-    count = in_flight(rollouts)
-    if allowed is None or count <= allowed:
-        return
-    named = "; ".join(
-        f"rollout {row.get('id')} ({in_flight([row])} in flight, created at {row.get('created_at')}, from "
-        f"{row.get('initiated_from_ip')})"
-        for row in rollouts
-        if in_flight([row])
-    )
-    context.result["in_flight_excess"] = count - allowed
-    context.warn(
-        f"{count} redeploys are in flight, and the policy allows {allowed} (max_parallel_rollouts): {named}. Another "
-        "controller, or somebody else, has started some at the same moment. Run one controller only."
-    )
+def _full(context: Context, admission: Admission) -> bool:
+    """Whether no place is free now. Of the tasks that wait, only the first one looks."""
+    if not admission.is_first():
+        return True
+    reads, fresh = shared_reads(context), fresh_for(context)
 
+    def look() -> tuple[int, int]:
+        """How many redeploys are in flight at the server, and how many may be."""
+        policy, _server_time = reads.policy(fresh)
+        return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
 
-def _look(context: Context) -> tuple[int, int]:
-    """How many redeploys are in flight at the server, and how many may be."""
-    policy = context.client.get_fleet_update_policy()
-    return in_flight(context.client.open_fleet_rollouts()), max_parallel_rollouts(policy)
+    if not admission.enter(look):
+        return True
+    admission.give_up_first()
+    return False

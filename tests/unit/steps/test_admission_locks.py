@@ -260,3 +260,43 @@ def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Cal
     other.join()
     assert ours.claim("agent-1")
     ours.leave()
+
+
+def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Callable[..., BaseProcess]) -> None:
+    woken, entered, gone = FORK.Value("i", 0), FORK.Queue(), FORK.Event()
+    ready, give_back = FORK.Semaphore(0), FORK.Event()
+
+    def sit() -> None:
+        admission = Admission(URL)
+        assert admission.enter(lambda: (0, 1)) and admission.claim("agent-1")
+        ready.release()
+        give_back.wait(120)
+        admission.give_back()
+        assert not admission.seated
+        # Its claim is still there.
+        gone.wait(120)
+
+    def wait() -> None:
+        admission = Admission(URL)
+        while not (admission.is_first() and admission.enter(lambda: (0, 1))):
+            ready.release()
+            admission.pause(600, time.sleep)
+            with woken.get_lock():
+                woken.value += 1
+        admission.give_up_first()
+        entered.put(time.monotonic())
+        time.sleep(60)
+
+    start(sit)
+    assert ready.acquire(timeout=120)
+    waiting = [start(wait) for _dummy in range(3)]
+    assert all(ready.acquire(timeout=120) for _dummy in waiting)
+    time.sleep(1)
+    assert woken.value == 0, "somebody looked although nothing had changed"
+    before = time.monotonic()
+    give_back.set()
+    assert entered.get(timeout=120) - before < 30, "it waited for the end of its pause"
+    assert not Admission(URL).claim("agent-1")
+    time.sleep(1)
+    assert entered.empty()
+    gone.set()
