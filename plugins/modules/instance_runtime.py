@@ -62,6 +62,27 @@ options:
         ends the task immediately.
     type: int
     default: 3600
+  stream:
+    description:
+      - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
+        run, which M(fleetops.agents.rollout_gate#module) has kept on this machine, are then checked before the redeploy
+        is sent.
+      - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      run:
+        description: The O(fleetops.agents.rollout_gate#module:stream) of the run.
+        type: str
+        required: true
+      name:
+        description: The name of the instance in messages.
+        type: str
+        required: true
+      needs:
+        description: How many seconds of the maintenance window must be left for this redeploy.
+        type: float
+        default: 180
   wait_timeout:
     description:
       - Seconds to wait for the redeploy to finish after the server has accepted it.
@@ -220,6 +241,17 @@ in_flight_excess:
   returned: when there are any
   type: int
   sample: 1
+not_admitted:
+  description:
+    - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate#module).
+  returned: when the rules of O(stream) end the run
+  type: dict
+  sample: {verdict: fail, reasons: ["1 instance failed (agent-004), and at most 0 may."]}
+skipped_reason:
+  description: The same as a sentence.
+  returned: when the rules of O(stream) end the run
+  type: str
+  sample: "Nothing was sent: 1 instance failed (agent-004), and at most 0 may."
 waited_seconds:
   description: Duration of the task in seconds.
   returned: always
@@ -255,6 +287,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_ad
     claim_first,
     converge_admitted,
     send_admitted,
+    tell_started,
     until_listed,
 )
 
@@ -294,6 +327,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         context.result["adopted"] = True
         admission.leave()
         remember(context, target)
+        tell_started(context, target)
         if context.check_mode:
             context.result["version_after"] = available
             return
@@ -309,6 +343,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
+        tell_started(context, target)
         if not context.params["wait"]:
             until_listed(context, target, admission)
     if context.params["wait"]:
@@ -359,6 +394,14 @@ OPERATION = Operation(
     run=run,
     options={
         "state": {"type": "str", "choices": ["latest", "redeployed"], "default": "latest"},
+        "stream": {
+            "type": "dict",
+            "options": {
+                "run": {"type": "str", "required": True},
+                "name": {"type": "str", "required": True},
+                "needs": {"type": "float", "default": 180},
+            },
+        },
         **ADMISSION_OPTIONS,
         **SENT_OPTIONS,
     },

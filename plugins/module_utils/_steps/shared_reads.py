@@ -36,6 +36,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 FRESH_FOR = 1.0
 # Seconds after which the list is read further down than its first page: an old rollout may have been resumed.
 _WHOLE_EVERY = 10.0
+_NOTHING: list[Record] = []
 
 
 class SharedReads:
@@ -63,12 +64,13 @@ class SharedReads:
 
     def rollouts(self, max_age: float = FRESH_FOR) -> list[Record]:
         """E3, at most ``max_age`` seconds old: the newest page of rollouts, and every open one below it."""
-        return list(self._read("rollouts", max_age, self._newest_rollouts)["rows"])
+        rows: list[Record] = self._read("rollouts", max_age, self._newest_rollouts)["rows"]
+        return rows
 
     def last_rollouts(self) -> list[Record]:
-        """The rollouts as they were read last by anybody, however old; asks no server."""
+        """The rollouts as they were read last by anybody, however old; asks no server. The same list if unchanged."""
         kept = self._content().get("rollouts")
-        return list(kept["rows"]) if kept else []
+        return kept["rows"] if kept else _NOTHING
 
     def _newest_rollouts(self, former: Record | None) -> Record:
         now = self._clock()

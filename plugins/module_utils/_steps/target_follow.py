@@ -70,6 +70,7 @@ class _Listed:
         self._reads = shared_reads(context)
         self.useful = admission is not None and bool(self._rollout_id) and context.params["admission"] != "none"
         self.row: Record | None = None
+        self._rows: list[Record] = []
 
     def look(self, *, anew: bool) -> None:
         """Look at what was read last, ``anew`` at what is no older than the task wants."""
@@ -82,6 +83,9 @@ class _Listed:
                 raise
             self.useful, self.row = False, None
             return
+        if rows is self._rows:
+            return
+        self._rows = rows
         row = next((row for row in rows if same_id(row.get("id"), self._rollout_id)), None)
         if row is not None and self.row is None and self._admission is not None:
             count_as_listed(self._context, rows, self._admission)

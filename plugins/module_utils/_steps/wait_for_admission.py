@@ -7,17 +7,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import FULL, GO
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     in_flight,
     max_parallel_rollouts,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
     Admission,
@@ -25,6 +30,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
     count_as_listed,
     fresh_for,
@@ -36,7 +42,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 # How long an accepted redeploy may take to appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
 
-_FULL = "as many redeploys as max_parallel_rollouts allows are in flight"
+Outcome = TypeVar("Outcome")
 
 # The options of a module that waits for admission. Times are in seconds.
 ADMISSION_OPTIONS: Spec = {
@@ -59,23 +65,47 @@ class OvertakenError(Exception):
 def converge_admitted(context: Context, converge: Callable[[Context, Admission, Record | None], None]) -> None:
     """Run ``converge`` until nobody overtakes it, give the seat back, and say how long it took.
 
-    Its third argument is the redeploy that overtook it the last time, if there is one.
+    Its third argument is the redeploy that overtook it the last time, if there is one. In a stream the place is taken
+    before the instance is read, unless somebody else's redeploy may be of this instance; what ends the stream is the
+    task's result ``not_admitted``, and no failure.
     """
     started = context.clock()
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
-    admission = Admission(context.params["api_url"])
+    admission, stream = Admission(context.params["api_url"]), Stream.of(context)
     overtaken_by: Record | None = None
     try:
         while True:
             try:
+                if stream is not None:
+                    _take_place(context, admission, stream)
                 converge(context, admission, overtaken_by)
                 break
             except OvertakenError as overtaken:
                 overtaken_by = overtaken.target
                 admission.leave()
+        if stream is not None:
+            stream.tell(context, "done")
+    except NotAdmittedError as stopped:
+        verdict = stopped.verdict
+        context.result.update(
+            skipped=True,
+            not_admitted={"verdict": verdict.worst, "reasons": verdict.reasons},
+            skipped_reason=f"Nothing was sent: {' '.join(verdict.reasons)}",
+        )
+    except (ApiError, OperationFailed):
+        if stream is not None:
+            stream.tell(context, "failed")
+        raise
     finally:
         admission.leave()
         context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def tell_started(context: Context, target: Record) -> None:
+    """Tell the other tasks of the stream, if there is one, which redeploy is this task's."""
+    stream = Stream.of(context)
+    if stream is not None and target.get("rollout_id"):
+        stream.tell(context, "started", rollout=id_key(str(target["rollout_id"])))
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
@@ -137,18 +167,16 @@ def send_admitted(
                 if earlier is not None:
                     raise OvertakenError(earlier)
                 resolved = True
-            if limited and not admission.seated and _full(context, admission):
-                return _FULL
+            if limited and not admission.seated and (why := _why_not(context, admission)):
+                return why
             # Another task, or another controller, may have been faster.
             if read_at is None or context.clock() - read_at > fresh_for(context):
                 rows_now()
             if not unchanged():
                 raise OvertakenError
-            # A controller on another machine is seen by the server's list alone, so that is looked at last.
-            newest = shared_reads(context).rollouts(fresh_for(context) / 4) if limited else []
-            if limited and in_flight(newest) >= (admission.allowed or 0):
+            if limited and (why := _why_not_after_all(context, admission)):
                 leave()
-                return _FULL
+                return why
         except (AdmissionError, ValueError) as failure:
             context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
         try:
@@ -165,34 +193,54 @@ def send_admitted(
                 error=error.as_dict(),
             )
 
-    outcome: Sent | str = ""
+    return _wait(context, admission, attempt)
 
-    def attempt_again() -> Sent | str:
+
+def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
+    """Wait for a place of the stream before the instance is read, unless it may have a redeploy under way already."""
+    stream.look_for_stop()
+    if stream.has_others_open(context):
+        return
+
+    def attempt() -> bool | str:
+        try:
+            return _why_not(context, admission) or True
+        except (AdmissionError, ValueError) as failure:
+            return context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+
+    _wait(context, admission, attempt)
+
+
+def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
+    """What ``attempt()`` gives once that is no text, which says why not now. Fails after admission_timeout."""
+    outcome: Outcome | str = ""
+
+    def attempt_again() -> Outcome | str:
         nonlocal outcome
         outcome = attempt()
-        if outcome != _FULL:
+        if outcome != FULL:
             admission.give_up_first()
         return outcome
 
     def pause(seconds: float) -> None:
-        if outcome == _FULL:
+        if outcome == FULL:
             admission.pause(seconds, context.sleep)
         else:
             context.sleep(seconds)
 
     waited = wait_until(
         attempt_again,
-        lambda outcome: isinstance(outcome, Sent),
+        lambda outcome: not isinstance(outcome, str),
         timeout=context.params["admission_timeout"],
         interval=context.params["wait_interval"],
         longest_interval=context.params["wait_interval"] * 2,
         clock=context.clock,
         sleep=pause,
     )
-    if isinstance(waited.state, Sent):
+    if not isinstance(waited.state, str):
         return waited.state
     return context.fail(
-        f"Instance {instance_id} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
         f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )
@@ -219,18 +267,39 @@ def until_listed(context: Context, target: Record, admission: Admission) -> None
         count_as_listed(context, waited.state, admission)
 
 
-def _full(context: Context, admission: Admission) -> bool:
-    """Whether no place is free now. Of the tasks that wait, only the first one looks."""
+def _why_not(context: Context, admission: Admission) -> str:
+    """Why no place can be taken now; empty once one was. Of the tasks that wait, only the first one looks."""
+    stream, fresh = Stream.of(context), fresh_for(context)
+    if stream is not None:
+        stream.look_for_stop()
     if not admission.is_first():
-        return True
-    reads, fresh = shared_reads(context), fresh_for(context)
+        return FULL
+    if stream is not None:
+        stream.look_at_health(context)
+    why = FULL
 
     def look() -> tuple[int, int]:
         """How many redeploys are in flight at the server, and how many may be."""
-        policy, _server_time = reads.policy(fresh)
-        return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
+        nonlocal why
+        if stream is None:
+            reads = shared_reads(context)
+            policy, _server_time = reads.policy(fresh)
+            return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
+        verdict, count = stream.verdict(context, max_age=fresh)
+        why = next(iter(verdict.reasons), FULL)
+        return count, verdict.allowed if verdict.word == GO or why == FULL else 0
 
     if not admission.enter(look):
-        return True
+        return why
     admission.give_up_first()
-    return False
+    return ""
+
+
+def _why_not_after_all(context: Context, admission: Admission) -> str:
+    """The last look before the call: a controller on another machine is seen by the server's list alone."""
+    stream, max_age = Stream.of(context), fresh_for(context) / 4
+    if stream is not None:
+        verdict, _count = stream.verdict(context, max_age=max_age)
+        return "" if verdict.word == GO else verdict.reasons[0]
+    full = in_flight(shared_reads(context).rollouts(max_age)) >= (admission.allowed or 0)
+    return FULL if full else ""

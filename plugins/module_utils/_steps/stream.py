@@ -1,0 +1,239 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The rules of a stream of redeploys, and what its tasks tell each other, in files beside the lock of the admission.
+
+rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy is found, and when
+it ends. The facts that an admission is decided by are read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import (
+    STOP,
+    Facts,
+    Marks,
+    Verdict,
+    admission_verdict,
+    ends_of,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    in_flight,
+    is_single_target,
+    rollout_is_terminal,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    AdmissionError,
+    lock_folder,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import fresh_for, shared_reads
+
+# Files of a stream are removed by a later one once they are so old (seconds).
+_ABANDONED = 7 * 86400.0
+
+_LOST = "The rules of this run cannot be read on this machine"
+
+
+class NotAdmittedError(Exception):
+    """No further redeploy of the stream is sent. ``verdict`` says why."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__("; ".join(verdict.reasons))
+        self.verdict = verdict
+
+
+class Stream:
+    """The stream ``run`` on this machine. Raises NotAdmittedError from what decides, ApiError from what reads."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+
+    @classmethod
+    def of(cls, context: Context) -> Stream | None:
+        """The stream that the task belongs to, by its option ``stream``; None without, and in check mode."""
+        return None if context.check_mode or not context.params.get("stream") else cls(context.params["stream"]["run"])
+
+    # Written by the gate
+
+    def begin(self, rules: Mapping[str, Any]) -> None:
+        """Write the rules: max_failed, window_margin, override, most, updated, min_healthy_share, health_interval,
+        workers, sample (names to ids) and fleet (how many the sample stands for). Raises AdmissionError."""
+        folder = lock_folder()
+        for left in folder.glob("stream-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    left.unlink()
+        try:
+            self._replace(self._path("rules"), json.dumps(rules))
+            self._path("marks").touch(mode=0o600)
+        except OSError as failure:
+            said = failure.strerror
+            raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {said}") from None
+
+    # Told by the tasks
+
+    def tell(self, context: Context, word: str, **facts: Any) -> None:
+        """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
+        self._append({"word": word, "name": context.params["stream"]["name"], **facts})
+
+    def marks(self) -> Marks:
+        """What the tasks have told so far."""
+        started: dict[str, str] = {}
+        done, failed, stop = set(), {}, None
+        try:
+            lines = self._path("marks").read_text(encoding="utf-8").splitlines()
+        except (OSError, AdmissionError):
+            return Marks(stop=Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}: the file is gone."]))
+        for line in lines:
+            try:
+                mark = json.loads(line)
+                name, word = mark["name"], mark["word"]
+            except (ValueError, KeyError, TypeError):
+                continue
+            if word == "started":
+                started[name] = mark["rollout"]
+            elif word == "done":
+                done.add(name)
+            elif word == "failed":
+                failed[name] = True
+            elif word == STOP and stop is None:
+                stop = Verdict(STOP, 0, mark["worst"], mark["reasons"])
+        return Marks(started, frozenset(done), tuple(failed), stop)
+
+    # Asked before each redeploy
+
+    def has_others_open(self, context: Context) -> bool:
+        """Whether the server has redeploys under way that the stream did not start: one may be of this instance."""
+        own = set(self.marks().started.values())
+        rows = shared_reads(context).rollouts(fresh_for(context))
+        return any(
+            is_single_target(row) and not rollout_is_terminal(row) and id_key(str(row.get("id"))) not in own
+            for row in rows
+        )
+
+    def look_for_stop(self) -> None:
+        """Raises NotAdmittedError if another task has found that no redeploy of the stream may be sent any more."""
+        if (stop := self.marks().stop) is not None:
+            raise NotAdmittedError(stop)
+
+    def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
+        """Whether the task's redeploy may be sent now, and how many are in flight at the server, by a list of rollouts
+        at most ``max_age`` seconds old.
+
+        Raises NotAdmittedError if none of the stream may be sent any more; it is kept for the other tasks.
+        """
+        marks = self.marks()
+        if marks.stop is not None:
+            raise NotAdmittedError(marks.stop)
+        facts = self._facts(context, marks, max_age)
+        found = admission_verdict(facts)
+        if found.word == STOP:
+            self._append({"word": STOP, "name": "", "worst": found.worst, "reasons": found.reasons})
+            raise NotAdmittedError(found)
+        return found, facts.in_flight
+
+    def _facts(self, context: Context, marks: Marks, max_age: float) -> Facts:
+        rules, reads = self._rules(), shared_reads(context)
+        policy, server_time = reads.policy(fresh_for(context))
+        rows = reads.rollouts(max_age)
+        failed, unsure = ends_of(marks, rows)
+        return Facts(
+            policy=policy,
+            now=time.time() if server_time is None else server_time,
+            rollouts=[row for row in rows if not rollout_is_terminal(row)],
+            most=rules["most"],
+            in_flight=in_flight(rows),
+            failed=failed,
+            unsure=unsure,
+            max_failed=rules["max_failed"],
+            needs=context.params["stream"]["needs"],
+            margin=rules["window_margin"],
+            started=rules["updated"] or bool(marks.done),
+            override=rules["override"],
+            health=self._health_seen(),
+        )
+
+    def _rules(self) -> Record:
+        try:
+            return dict(json.loads(self._path("rules").read_text(encoding="utf-8")))
+        except (OSError, ValueError, AdmissionError):
+            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+
+    # The share of healthy instances
+
+    def look_at_health(self, context: Context) -> None:
+        """Read the health of the sample (E16, as stored) if that is health_interval seconds ago. For one task at a
+        time: the first of those that wait."""
+        rules = self._rules()
+        path = self._path("health")
+        try:
+            age = time.time() - path.stat().st_mtime
+        except OSError:
+            age = None
+        if rules["min_healthy_share"] == 0 or (age is not None and 0 <= age < rules["health_interval"]):
+            return
+        sample = rules["sample"]
+        calls = [partial(FleetClient.get_deep_health, instance_id=str(i)) for i in sample.values()]
+        answers = in_pool(context.client, calls, workers=rules["workers"])
+        for answer in answers:
+            if isinstance(answer, ApiError) and answer.kind in ("auth", "forbidden"):
+                raise answer
+        readings = {
+            name: answer if isinstance(answer, dict) else None for name, answer in zip(sample, answers, strict=True)
+        }
+        check = gate.health_share(readings, rules["min_healthy_share"], rules["fleet"])
+        with contextlib.suppress(OSError):
+            self._replace(path, json.dumps(check.as_dict()))
+
+    def health_was_read(self, check: gate.Check | None) -> None:
+        """Begin with what a gate has just read."""
+        if check is not None:
+            with contextlib.suppress(OSError, AdmissionError):
+                self._replace(self._path("health"), json.dumps(check.as_dict()))
+
+    def _health_seen(self) -> gate.Check | None:
+        try:
+            seen = json.loads(self._path("health").read_text(encoding="utf-8"))
+            return gate.Check("health", seen["verdict"], seen["reason"])
+        except (OSError, ValueError, KeyError, AdmissionError):
+            return None
+
+    # Files
+
+    def _path(self, kind: str) -> Path:
+        return lock_folder() / f"stream-{self._run}.{kind}"
+
+    def _append(self, mark: Mapping[str, Any]) -> None:
+        """One line, by one write: lines of several tasks do not mix."""
+        with contextlib.suppress(OSError, AdmissionError):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self._path("marks"), flags)
+            try:
+                os.write(descriptor, f"{json.dumps(mark)}\n".encode())
+            finally:
+                os.close(descriptor)
+
+    @staticmethod
+    def _replace(path: Path, text: str) -> None:
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.replace(path)
