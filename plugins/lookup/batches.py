@@ -15,8 +15,9 @@ short_description: Batch sizes for a play's serial
 description:
   - Returns the list for the C(serial) keyword of a play. First the canary, then batches as large as
     C(max_parallel_rollouts) of the tenant's update policy. Ansible repeats the last size until no host is left.
-  - Every size is an integer from 1 to the limit of the policy. If the policy cannot be read or its limit is below 1,
-    the lookup fails and nothing is started, since Ansible reads C(serial=0) as "all hosts at once".
+  - Every size is an integer from 1 to the limit of the policy, except with O(pace=continuous).
+  - If the policy cannot be read or its limit is below 1, the lookup fails and nothing is started, since Ansible reads
+    C(serial=0) as "all hosts at once".
   - Ansible computes C(serial) once, before the first batch. For a policy that changes during the play use the lookup
     P(fleetops.agents.update_policy#lookup) in the task's C(throttle) as well.
   - It blocks the play while it reads, so its timeouts are shorter than those of the modules.
@@ -62,9 +63,18 @@ options:
     type: raw
     default: 25
     version_added: 0.2.0
+  pace:
+    description:
+      - With V(continuous) all of O(of) instances after the canary are one batch. Something in the play must then keep
+        to the policy, as C(stream) of M(fleetops.agents.instance_runtime) does.
+      - It cannot be used with a O(growth) other than V(fixed).
+    type: str
+    default: batches
+    choices: [batches, continuous]
+    version_added: 0.2.0
   of:
     description:
-      - The number of instances that O(percent) refers to. Required with O(growth=percent).
+      - The number of instances that O(percent) refers to. Required with O(growth=percent) and O(pace=continuous).
       - A whole number of 0 or more, also as text.
     type: raw
     version_added: 0.2.0
@@ -132,6 +142,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import CONTINUOUS, refusal_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
@@ -162,12 +173,17 @@ class LookupModule(StrictOptions, LookupBase):
             raise AnsibleLookupError(f"percent must be 100 or less, it is {percent}.")
         if growth == "percent" and of is None:
             raise AnsibleLookupError("growth=percent needs of: the number of instances, for example groups.x | length.")
+        pace = self.get_option("pace")
+        if pace == CONTINUOUS and of is None:
+            raise AnsibleLookupError("pace=continuous needs of, which is the number of instances: groups.x | length.")
+        if said := refusal_of(pace, growth):
+            raise AnsibleLookupError(f"{said}.")
         of = None if of is None else _whole_number("of", of, least=0)
         try:
             limit = parallel_limit(update_policy(self.get_option))
         except PolicyError as refusal:
             raise AnsibleLookupError(str(refusal)) from refusal
-        return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=growth, percent=percent, of=of)
+        return batch_sizes(limit, canary=canary, batch_max=batch_max, growth=growth, percent=percent, of=of, pace=pace)
 
 
 def _only_reads_the_playbook() -> bool:

@@ -30,9 +30,15 @@ options:
       - V(judged), the state with the verdict of the gate.
       - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
       - V(reported), the state with what the report says of the run as a whole.
+      - V(pace), under C(refusal) why the variables of a run do not go with its C(fleetops_pace), empty if they do.
     type: list
     elements: str
     required: true
+  asked:
+    description: With V(pace), the variables of the run with their values.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   plan:
     description: With V(started) and V(refused), the result of M(fleetops.agents.rollout_plan), empty if there is none.
     type: dict
@@ -84,6 +90,7 @@ _raw:
     - {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
 """
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -91,6 +98,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 
 
 class LookupModule(LookupBase):
@@ -114,6 +122,9 @@ class LookupModule(LookupBase):
     def outcomes(self) -> dict[str, Any]:
         return self._of_hosts(self._state()["begun"], "fleetops_result")
 
+    def pace(self) -> dict[str, Any]:
+        return {"refusal": refusal_of_run(self.get_option("asked"))}
+
     def started(self) -> dict[str, Any]:
         return run_state.started(
             self.instances(),
@@ -121,6 +132,7 @@ class LookupModule(LookupBase):
             group=run_state.free_group(self._variables["groups"]),
             expected_seconds=self.get_option("expected_seconds"),
             override_reason=self.get_option("override_reason"),
+            run=uuid.uuid4().hex,
         )
 
     def refused(self) -> dict[str, Any]:
@@ -162,6 +174,7 @@ _TERMS = {
     for method in (
         LookupModule.instances,
         LookupModule.outcomes,
+        LookupModule.pace,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

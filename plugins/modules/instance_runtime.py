@@ -15,6 +15,8 @@ version_added: 0.1.0
 description:
   - Deploys the published runtime to one running instance, waits until the redeploy has finished, and verifies that the
     agent is healthy.
+  - While the redeploy runs, the list of rollouts is read, at most once a second for all tasks of this machine. The
+    place within C(max_parallel_rollouts) is free again as soon as it has ended, before the agent's health is verified.
   - The API cannot deploy a specific version or roll back to an older one.
   - If a redeploy of the instance is already in progress, the task adopts it and starts no second one. After a crash,
     run the same task again.
@@ -65,14 +67,14 @@ options:
   stream:
     description:
       - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
-        run, which M(fleetops.agents.rollout_gate#module) has kept on this machine, are then checked before the redeploy
+        run, which M(fleetops.agents.rollout_gate) has kept on this machine, are then checked before the redeploy
         is sent.
       - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
     type: dict
     version_added: 0.2.0
     suboptions:
       run:
-        description: The O(fleetops.agents.rollout_gate#module:stream) of the run.
+        description: The C(stream) of M(fleetops.agents.rollout_gate) of the run.
         type: str
         required: true
       name:
@@ -192,6 +194,13 @@ version_after:
   returned: success
   type: str
   sample: 4.19.0
+is_current:
+  description:
+    - Whether the server's version report, read after the redeploy, said that no newer runtime is available. It may be
+      older than the redeploy.
+  returned: when the redeploy ended
+  type: bool
+  sample: true
 bundle_hash:
   description: The bundle that was deployed.
   returned: when the redeploy ended
@@ -243,7 +252,7 @@ in_flight_excess:
   sample: 1
 not_admitted:
   description:
-    - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate#module).
+    - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate).
   returned: when the rules of O(stream) end the run
   type: dict
   sample: {verdict: fail, reasons: ["1 instance failed (agent-004), and at most 0 may."]}
@@ -327,7 +336,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         context.result["adopted"] = True
         admission.leave()
         remember(context, target)
-        tell_started(context, target)
+        tell_started(context, target, admission)
         if context.check_mode:
             context.result["version_after"] = available
             return
@@ -343,13 +352,14 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
-        tell_started(context, target)
+        tell_started(context, target, admission)
         if not context.params["wait"]:
             until_listed(context, target, admission)
     if context.params["wait"]:
         follow(context, target, admission)
         runtime = runtime_component(context.client.get_available_updates(instance_id))
         context.result["version_after"] = runtime.get("current_version")
+        context.result["is_current"] = runtime.get("has_update") is False
 
 
 def _outdated(context: Context, runtime: Record) -> bool:

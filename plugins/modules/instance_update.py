@@ -281,6 +281,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_ad
     ADMISSION_OPTIONS,
     converge_admitted,
     send_admitted,
+    tell_started,
     until_listed,
 )
 
@@ -386,6 +387,8 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         context.result["after"] = versions(updates, updated=True)
         return
     target = find_applied(context, sent, updates)
+    if target is not None:
+        tell_started(context, target, admission)
     if target is not None and not context.params["wait"]:
         until_listed(context, target, admission)
     if not context.params["wait"]:

@@ -115,7 +115,7 @@ options:
   stream:
     description:
       - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
-        given to this module are kept on this machine, and O(fleetops.agents.instance_runtime#module:stream) checks them
+        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) checks them
         before each redeploy of the run.
       - Soak and audit compare what was before a batch with what was after it, so they cannot be used with it.
     type: dict
@@ -308,7 +308,8 @@ def _begin_stream(context: Context, health: gate.Check | None) -> None:
         )
     except AdmissionError as failure:
         context.fail(f"The stream cannot begin: {failure}.")
-    stream.health_was_read(health)
+    if health is not None and stream.health_seen(params["stream"]["health_interval"]) is None:
+        stream.health_was_read(health)
 
 
 def _fleet(context: Context) -> Record:
@@ -363,6 +364,9 @@ def _health(context: Context) -> list[gate.Check]:
     params = context.params
     if params["min_healthy_share"] == 0:
         return []
+    stream = params["stream"]
+    if stream and (seen := Stream(stream["run"]).health_seen(stream["health_interval"])) is not None:
+        return [seen]
     fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])
     calls = [partial(FleetClient.get_deep_health, instance_id=str(instance_id)) for instance_id in asked.values()]

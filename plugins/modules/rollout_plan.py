@@ -56,6 +56,15 @@ options:
     description: The share of a batch with O(growth=percent).
     type: int
     default: 25
+  pace:
+    description:
+      - With V(batches) the next batch begins once all instances of the one before are done.
+      - With V(continuous) all instances after the canary are one batch, of which the next instance begins as soon as
+        another one has ended. O(batch_max) is then how many may be in flight.
+    type: str
+    choices: [batches, continuous]
+    default: batches
+    version_added: 0.2.0
   plan_hash:
     description: The RV(plan_hash) of an earlier plan. If this plan's differs, the module fails and says what moved.
     type: str
@@ -116,11 +125,25 @@ text:
   sample:
     - "24 instances: 22 to redeploy in 7 batches, at most 4 at once (max_parallel_rollouts)."
 batches:
-  description: The batches in their order.
+  description:
+    - The batches in their order, and how long they take. C(needs_seconds) is how much of the maintenance window must be
+      left before it begins, which is that of one instance with O(pace=continuous).
   returned: success
   type: list
   elements: dict
-  sample: [{number: 1, instances: [agent-001], p50_seconds: 31.0, p90_seconds: 44.5}]
+  sample: [{number: 1, instances: [agent-001], p50_seconds: 31.0, p90_seconds: 44.5, needs_seconds: 44.5}]
+forks:
+  description: How many workers (C(forks)) Ansible needs to keep as many redeploys in flight as allowed.
+  returned: success
+  type: int
+  sample: 6
+usual_seconds:
+  description:
+    - The seconds within which half (C(p50), null if nothing is known) and nine of ten (C(p90)) redeploys of each
+      planned instance end.
+  returned: success
+  type: dict
+  sample: {agent-001: {p50: 21.0, p90: 34.5}}
 planned:
   description: The instances that would be redeployed, names to ids.
   returned: success
@@ -177,7 +200,8 @@ window:
       M(fleetops.agents.rollout_gate) is V(inconclusive).
   returned: success
   type: dict
-  sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
+  sample:
+    {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7, instances_that_fit: 22}
 plan_hash:
   description: A hash of the fleet, the policy with the batches, and the versions. Times are no part of it.
   returned: success
@@ -209,6 +233,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     rollout_is_terminal,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, PACES, refusal_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     GROWTHS,
     Member,
@@ -244,12 +269,18 @@ def run(context: Context) -> None:
         growth=params["growth"],
         percent=params["percent"],
         of=sum(member.planned for member in members),
+        pace=params["pace"],
     )
     plan = make_plan(
         members,
         policy=policy,
         sizes=sizes,
-        batching={name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
+        batching={
+            **{name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
+            # A plan with batches keeps the hash that it had before there was another pace.
+            **({"pace": params["pace"]} if params["pace"] != BATCHES else {}),
+        },
+        most=limit if params["batch_max"] is None else min(limit, params["batch_max"]),
         known=_durations(context),
         now=now,
         margin=params["window_margin"],
@@ -278,6 +309,8 @@ def _check(context: Context) -> None:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
+    if (said := refusal_of(params["pace"], params["growth"])) != "":
+        context.fail(f"{said}.")
     for name in ("extra_seconds", "fallback_seconds", "window_margin"):
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
@@ -354,6 +387,9 @@ def _durations(context: Context) -> dict[str, list[float]]:
 def _told(plan: Plan, window: Window) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
+    instances = plan.fit.instances_that_fit
+    if instances is None:
+        instances = sum(map(len, plan.batches[:fitting]))
     return {
         "batches": [
             {
@@ -361,9 +397,14 @@ def _told(plan: Plan, window: Window) -> Record:
                 "instances": [member.name for member in batch],
                 "p50_seconds": expected.p50,
                 "p90_seconds": expected.p90,
+                "needs_seconds": needs,
             }
-            for number, (batch, expected) in enumerate(zip(plan.batches, plan.expected, strict=True), 1)
+            for number, (batch, expected, needs) in enumerate(
+                zip(plan.batches, plan.expected, plan.needs, strict=True), 1
+            )
         ],
+        "forks": plan.forks,
+        "usual_seconds": {name: {"p50": p50, "p90": p90} for name, (p50, p90) in plan.usual.items()},
         "planned": {member.name: member.instance_id for member in plan.planned},
         "instances": [describe(member) for member in plan.members],
         "left_alone": [member.name for member in plan.skipped],
@@ -378,8 +419,9 @@ def _told(plan: Plan, window: Window) -> Record:
             "open": plan.fit.open_now,
             "next_opening": iso_time(plan.fit.next_opening),
             "closes_at": iso_time(plan.fit.closes_at),
-            "fits": "all" if fitting == batches else "part" if fitting else "none",
+            "fits": "all" if fitting == batches else "part" if instances else "none",
             "batches_that_fit": fitting,
+            "instances_that_fit": instances,
             **({"problem": window.problem} if window.problem else {}),
         },
         "plan_hash": plan.hash,
@@ -395,6 +437,7 @@ OPERATION = Operation(
         "batch_max": {"type": "int"},
         "growth": {"type": "str", "choices": list(GROWTHS), "default": "fixed"},
         "percent": {"type": "int", "default": 25},
+        "pace": {"type": "str", "choices": list(PACES), "default": BATCHES},
         "plan_hash": {"type": "str"},
         "history": {"type": "int", "default": 20},
         "extra_seconds": {"type": "float", "default": 10},

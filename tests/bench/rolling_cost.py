@@ -64,9 +64,11 @@ def roll(instances: int, limit: int, pace: str, speed: float) -> Rolled:
             "XDG_STATE_HOME": scratch,
             "FLEETOPS_RUN_LOG_DIR": str(Path(scratch) / "spool"),
         }
-        given = {"fleetops_wait_interval": 2.0 / speed}
+        given = {"fleetops_pace": pace, "fleetops_wait_interval": 2.0 / speed}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/rolling_redeploy.yml"]
-        command += ["-i", "inventories/demo/demo.fleet.yml", "-e", json.dumps(given), "--forks", str(2 * limit)]
+        inventory = Path(scratch) / "bench.fleet.yml"
+        inventory.write_text("plugin: fleetops.agents.fleet\n")
+        command += ["-i", str(inventory), "-e", json.dumps(given), "--forks", str(2 * limit)]
         started = time.monotonic()
         with (Path(scratch) / "output.txt").open("wb") as output:
             run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from .ids import id_key
 
 
 def nearest_rank(count: int, percent: int) -> int:
@@ -29,3 +31,25 @@ def pause_before_look(waited: float, expected: float | None, shortest: float, lo
     """
     usual = waited / 10 if expected is None else max((expected - waited) / 4, (waited - expected) / 10)
     return min(max(usual, shortest), longest)
+
+
+class Usual:
+    """How long the redeploy of an instance takes as a rule, by its own past or else by the fleet's.
+
+    ``known``: seconds of past redeploys by instance (id_key). ``fallback``: seconds where nothing is known.
+    """
+
+    def __init__(self, known: Mapping[str, Sequence[float]], fallback: float) -> None:
+        everything = [seconds for past in known.values() for seconds in past]
+        self._known, self._fallback = known, fallback
+        self._fleet = {percent: percentile(everything, percent) for percent in (50, 90)}
+
+    def told(self, instance_id: str, percent: int) -> float | None:
+        """Seconds that ``percent`` (50 or 90) % of its redeploys do not exceed; None if nothing is known."""
+        own = percentile(self._known.get(id_key(instance_id), ()), percent)
+        return self._fleet[percent] if own is None else own
+
+    def of(self, instance_id: str, percent: int) -> float:
+        """The same, or the fallback."""
+        told = self.told(instance_id, percent)
+        return self._fallback if told is None else told

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .answers import Record, number, parse_time, runtime_component, target_status
-from .durations import percentile
+from .durations import Usual, percentile
 from .ids import id_key
+from .pace import BATCHES, CONTINUOUS, follow_each_other, forks_needed
 from .window import Window
 
 GROWTHS = ("fixed", "doubling", "percent")
@@ -29,13 +30,18 @@ def batch_sizes(
     growth: str = "fixed",
     percent: int = 25,
     of: int | None = None,
+    pace: str = BATCHES,
 ) -> list[int]:
     """Sizes for ``serial``: at least one, each from 1 to ``limit`` (and ``batch_max``); the last one repeats.
 
     ``limit`` is the policy's max_parallel_rollouts, 1 or more; a canary above it is cut down to it. With growth
-    ``percent`` a batch is that share of ``of`` instances, rounded down.
+    ``percent`` a batch is that share of ``of`` instances, rounded down. With pace ``continuous`` all of ``of`` that
+    the canary leaves are one batch, whatever the limit.
     """
     full = limit if batch_max is None else min(limit, batch_max)
+    if pace == CONTINUOUS:
+        first = [min(canary, full)] if canary else []
+        return [*first, max(1, (of or 0) - sum(first))]
     if growth == "percent":
         full = min(full, max(1, (of or 0) * percent // 100))
     sizes = [min(canary, full)] if canary else []
@@ -131,17 +137,30 @@ def expect(
 
     ``known``: see durations_of. ``extra`` seconds are added to each batch (proof of health, soak).
     """
-    everything = [seconds for past in known.values() for seconds in past]
-
-    def of(member: Member, percent: int) -> float:
-        own = percentile(known.get(id_key(member.instance_id), ()), percent)
-        fleet = percentile(everything, percent)
-        return own if own is not None else fleet if fleet is not None else fallback
+    usual = Usual(known, fallback)
 
     def slowest(batch: Sequence[Member], percent: int) -> float:
-        return round(max((of(member, percent) for member in batch), default=0.0) + extra, 1)
+        return round(max((usual.of(member.instance_id, percent) for member in batch), default=0.0) + extra, 1)
 
     return [Expected(slowest(batch, 50), slowest(batch, 90)) for batch in batches]
+
+
+def expect_stream(
+    batches: Sequence[Sequence[Member]],
+    known: Mapping[str, Sequence[float]],
+    most: int,
+    *,
+    fallback: float = FALLBACK_SECONDS,
+    extra: float = 0.0,
+) -> list[Expected]:
+    """The same where the members of a batch follow each other, at most ``most`` of them at once."""
+    usual = Usual(known, fallback)
+
+    def all_of(batch: Sequence[Member], percent: int) -> float:
+        ends = (end for _start, end in follow_each_other([usual.of(m.instance_id, percent) for m in batch], most))
+        return round(max(ends, default=0.0) + extra, 1)
+
+    return [Expected(all_of(batch, 50), all_of(batch, 90)) for batch in batches]
 
 
 @dataclass(frozen=True)
@@ -158,6 +177,7 @@ class Fit:
     batches_that_fit: int
     ends_p50: float
     ends_p90: float
+    instances_that_fit: int | None = None
 
 
 def fit(window: Window, now: float, expected: Sequence[Expected], margin: float) -> Fit:
@@ -185,6 +205,33 @@ def fit(window: Window, now: float, expected: Sequence[Expected], margin: float)
         ends_p50=start + sum(batch.p50 for batch in expected),
         ends_p90=start + sum(batch.p90 for batch in expected),
     )
+
+
+def fit_stream(
+    window: Window,
+    now: float,
+    batches: Sequence[Sequence[Member]],
+    expected: Sequence[Expected],
+    seconds: Sequence[float],
+    most: int,
+    extra: float,
+    margin: float,
+) -> Fit:
+    """The same for a stream: how many of its instances are sent before what is left of the window is too short.
+
+    ``seconds``: of each member of the last batch, in order. ``extra`` seconds of proof follow each of them.
+    """
+    whole = fit(window, now, expected, margin)
+    before = len(batches) - 1
+    count = sum(map(len, batches[: min(before, whole.batches_that_fit)]))
+    if whole.batches_that_fit >= before and not window.problem:
+        begin = whole.starts_at + sum(batch.p90 for batch in expected[:before])
+        closes = whole.closes_at
+        for _start, end in follow_each_other(seconds, most, begin):
+            if closes is not None and end + extra + margin > closes:
+                break
+            count += 1
+    return replace(whole, instances_that_fit=count)
 
 
 _PARTS = ("fleet", "policy", "versions")
@@ -216,7 +263,12 @@ def moved(expected: str, found: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before a run."""
+    """Everything that is decided before a run.
+
+    ``forks``: how many workers of Ansible it takes. ``usual``: by name, the seconds that half of an instance's
+    redeploys take at most (None if nothing is known), and nine of ten. ``needs``: the seconds of the window that must
+    be left before each batch.
+    """
 
     members: list[Member]
     batches: list[list[Member]]
@@ -225,6 +277,10 @@ class Plan:
     hash: str
     samples: int
     gone: list[str] = field(default_factory=list)
+    pace: str = BATCHES
+    forks: int = 1
+    usual: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+    needs: list[float] = field(default_factory=list)
 
     @property
     def planned(self) -> list[Member]:
@@ -247,20 +303,42 @@ def make_plan(
     fallback: float = FALLBACK_SECONDS,
     extra: float = 0.0,
     gone: Sequence[str] = (),
+    most: int | None = None,
 ) -> Plan:
-    """The plan for members in the order in which they are taken."""
+    """The plan for members in the order in which they are taken.
+
+    ``most``: with pace ``continuous`` in ``batching``, how many may be in flight at once.
+    """
     by_name = {member.name: member for member in members}
     names = [member.name for member in members if member.planned]
     batches = [[by_name[name] for name in batch] for batch in batches_of(names, sizes)]
-    expected = expect(batches, known, fallback=fallback, extra=extra)
+    window, usual = Window.of_policy(policy), Usual(known, fallback)
+    slowest = expect(batches, known, fallback=fallback, extra=extra)
+    if batching.get("pace") == CONTINUOUS and batches:
+        most = most or 1
+        expected = expect_stream(batches, known, most, fallback=fallback, extra=extra)
+        stream = [usual.of(member.instance_id, 90) for member in batches[-1]]
+        fitting = fit_stream(window, now, batches, expected, stream, most, extra, margin)
+        half = percentile([usual.of(member.instance_id, 50) for member in batches[-1]], 50) or 0.0
+        forks = max(forks_needed(most, len(batches[-1]), half, extra), *(len(batch) for batch in batches[:-1]), 1)
+    else:
+        expected = slowest
+        fitting = fit(window, now, expected, margin)
+        forks = max((len(batch) for batch in batches), default=1)
     return Plan(
         members=list(members),
         batches=batches,
         expected=expected,
-        fit=fit(Window.of_policy(policy), now, expected, margin),
+        fit=fitting,
         hash=plan_hash(members, policy, batching),
         samples=sum(len(past) for past in known.values()),
         gone=list(gone),
+        pace=batching.get("pace", BATCHES),
+        forks=forks,
+        usual={
+            name: (usual.told(by_name[name].instance_id, 50), usual.of(by_name[name].instance_id, 90)) for name in names
+        },
+        needs=[batch.p90 for batch in slowest],
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from .pace import CONTINUOUS
 from .plan import Member, Plan
 from .window import Window
 
@@ -14,17 +15,19 @@ from .window import Window
 def in_words(plan: Plan, *, window: Window, limit: int, redeploy_all: bool) -> list[str]:
     """The lines of a plan: what happens to whom, in which batches, until when, and the hash to pin it."""
     total, planned = len(plan.members), plan.planned
+    how = f"{len(plan.batches)} {'batch' if len(plan.batches) == 1 else 'batches'}"
+    if plan.pace == CONTINUOUS:
+        how = "one stream" if len(plan.batches) < 2 else "a canary batch and one stream"
     lines = [
-        f"{total} {_instances(total)}: {len(planned)} to redeploy in {len(plan.batches)} "
-        f"{'batch' if len(plan.batches) == 1 else 'batches'}, at most {limit} at once (max_parallel_rollouts)."
+        f"{total} {_instances(total)}: {len(planned)} to redeploy in {how}, "
+        f"at most {limit} at once (max_parallel_rollouts)."
     ]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
     if planned and not redeploy_all:
         lines.append("Versions: " + ", ".join(f"{current} to {available}" for current, available in versions) + ".")
     for number, (batch, expected) in enumerate(zip(plan.batches, plan.expected, strict=True), 1):
-        lines.append(
-            f"Batch {number}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
-        )
+        title = "Stream" if plan.pace == CONTINUOUS and number == len(plan.batches) else f"Batch {number}"
+        lines.append(f"{title}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile).")
     lines += _left_alone(plan.skipped)
     if plan.gone:
         lines.append(f"Gone, and left out: {', '.join(plan.gone)}.")
@@ -55,6 +58,10 @@ def _window_line(plan: Plan, window: Window) -> str:
         hours += f" is closed; it opens next at {clock(plan.fit.next_opening)}, and from then on"
     else:
         hours += f" is open until {clock(plan.fit.closes_at or 0)};"
+    instances = plan.fit.instances_that_fit
+    if instances is not None:
+        fitting = "all" if instances == len(plan.planned) else f"only {instances} of {len(plan.planned)}"
+        return f"{hours} {fitting} instances fit."
     if fits == batches:
         return f"{hours} all batches fit."
     instances = sum(len(batch) for batch in plan.batches[:fits])

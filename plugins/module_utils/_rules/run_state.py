@@ -9,7 +9,8 @@ A state is plain data, because Ansible keeps it as a fact. Every function here a
 - ``planned``, the instances that the run sets out to change, names to ids; ``left_alone`` and ``gone``, names
 - ``plan_hash``; ``override_reason``; ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
-- ``batch_seconds``, how long the plan expects each batch to take
+- ``batch_seconds``, how much of the maintenance window must be left before each batch, by the plan
+- ``run``, a name that no other run has
 - ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the gate is asked about
 - ``waiting`` (names to ids), what is neither updated nor failed yet
 - ``batches``, how many are done; ``batch``, ``last_batch`` and ``begun``, the names in the current batch, in the last
@@ -30,7 +31,13 @@ _GROUP = "fleetops_planned"
 
 
 def started(
-    instances: Mapping[str, Any], plan: Mapping[str, Any], *, group: str, expected_seconds: float, override_reason: str
+    instances: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    *,
+    group: str,
+    expected_seconds: float,
+    override_reason: str,
+    run: str = "",
 ) -> Record:
     """The state before the gate is asked about the first batch.
 
@@ -44,7 +51,8 @@ def started(
         "verdict": "fail" if planned else "pass",
         "reasons": ["The gate was not asked."] if planned else [],
         "planned": planned,
-        "batch_seconds": [batch["p90_seconds"] for batch in batches],
+        "batch_seconds": [_needs(batch) for batch in batches],
+        "run": run,
         "plan_hash": plan.get("plan_hash", ""),
         "left_alone": plan.get("left_alone", []),
         "gone": plan.get("gone", []),
@@ -55,11 +63,15 @@ def started(
         "last_batch": [],
         "begun": [],
         "next_batch": {name: planned[name] for name in first},
-        "expected_seconds": batches[0]["p90_seconds"] if batches else expected_seconds,
+        "expected_seconds": _needs(batches[0]) if batches else expected_seconds,
         "waiting": planned,
         "updated": {},
         "failed": [],
     }
+
+
+def _needs(batch: Mapping[str, Any]) -> float:
+    return float(batch.get("needs_seconds", batch["p90_seconds"]))
 
 
 def refused(reason: str, plan: Mapping[str, Any], *, group: str) -> Record:
@@ -107,7 +119,8 @@ def batch_ended(
     """The state after a batch, from the results of its tasks by name.
 
     ``still_in_play``: Ansible drops a host that failed outside of a rescue. It has failed, whatever its result says. A
-    skipped task, or none, leaves the instance among the waiting ones.
+    skipped task, or none, leaves the instance among the waiting ones. A result ``not_admitted`` is the verdict of a
+    stream that has been ended.
     """
     batch, still_in_play = state["batch"], set(still_in_play)
     with_failure = [name for name in batch if results.get(name, {}).get("failed")]
@@ -115,8 +128,11 @@ def batch_ended(
     failed = [*state["failed"], *with_failure, *dropped]
     done = [name for name in batch if name in results and name not in failed and "skipped" not in results[name]]
     updated = {**state["updated"], **{name: state["planned"][name] for name in done}}
+    held = [results[name]["not_admitted"] for name in batch if "not_admitted" in results.get(name, {})]
+    ended_by: Mapping[str, Any] = held[0] if held else {}
     return {
         **state,
+        **{key: ended_by[key] for key in ("verdict", "reasons") if key in ended_by},
         "batches": state["batches"] + 1,
         "last_batch": batch,
         "updated": updated,

@@ -34,6 +34,8 @@ _TURN = 0
 _FIRST = 1023
 _SEATS = 1024
 _CLAIMS = 2 * _SEATS
+# What the file holds, a seat: so many bytes with the name of its redeploy. The locks are on other bytes, by number.
+_NAME = 64
 # Seconds between two looks at the lock file while waiting; they ask no server.
 _LOOKS_EVERY = 0.2
 
@@ -63,11 +65,13 @@ class Admission:
         number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _CLAIMS + number)
 
-    def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
+    def enter(
+        self, look: Callable[[], tuple[int, int]], is_listed: Callable[[str], bool] = lambda _name: False
+    ) -> bool:
         """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
 
-        Redeploys of this machine that the server does not list yet are added to its count. What ``look`` raises goes
-        to the caller.
+        Redeploys of this machine that the server does not list yet are added to its count; of those that have a name
+        (see ``found``) ``is_listed(name)`` tells, asked after ``look``. What ``look`` raises goes to the caller.
         """
         descriptor = self._open()
         with _turn(descriptor):
@@ -75,22 +79,32 @@ class Admission:
             try:
                 held = set(range(1, _FIRST)).difference(free)
                 # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
-                unlisted = sum(_is_locked(descriptor, _SEATS + seat) for seat in held)
+                unlisted = [_name_at(descriptor, seat) for seat in held if _is_locked(descriptor, _SEATS + seat)]
                 in_flight, allowed = look()
                 self.allowed = allowed
-                entered = bool(free) and max(in_flight + unlisted, len(held)) < allowed
+                hidden = sum(not (name and is_listed(name)) for name in unlisted)
+                entered = bool(free) and max(in_flight + hidden, len(held)) < allowed
                 if entered:
                     self._seat = free.pop(0)
+                    self.found("")
                     _try_lock(descriptor, _SEATS + self._seat)
             finally:
                 for seat in free:
                     fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
         return entered
 
+    def found(self, name: str) -> None:
+        """Say by which name the server will list this redeploy; so another task knows it in the list before this one
+        has looked there. At most 64 bytes."""
+        if self._descriptor is not None and self._seat is not None:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._descriptor, name.encode()[:_NAME].ljust(_NAME, b"\0"), self._seat * _NAME)
+
     def listed(self) -> None:
         """The server's list shows this redeploy, so it is counted there from now on."""
         if self._descriptor is not None and self._seat is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _SEATS + self._seat)
+            self._wake()
 
     @property
     def seated(self) -> bool:
@@ -123,8 +137,7 @@ class Admission:
             for byte in (self._seat, _SEATS + self._seat):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
             self._seat = None
-            with contextlib.suppress(OSError):
-                os.utime(self._descriptor)
+            self._wake()
 
     def leave(self) -> None:
         """Give the seat and the claim back."""
@@ -132,6 +145,12 @@ class Admission:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _wake(self) -> None:
+        """End the pause of the first one that waits."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -168,6 +187,13 @@ def _try_lock(descriptor: int, seat: int) -> bool:
             return False
         raise AdmissionError(f"the folder of the lock file takes no locks: {failure.strerror}") from None
     return True
+
+
+def _name_at(descriptor: int, seat: int) -> str:
+    try:
+        return os.pread(descriptor, _NAME, seat * _NAME).rstrip(b"\0").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _is_locked(descriptor: int, byte: int) -> bool:

@@ -187,6 +187,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     ``admission`` is what counts the redeploy as in flight; its place is given back before the proof.
     """
     name = f"The redeploy of instance {context.params['instance_id']}"
+    in_progress = not target_is_terminal(target)
     target = until_ended(context, target, admission)
     if admission is not None and target_is_terminal(target):
         admission.give_back()
@@ -206,6 +207,9 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
+    if in_progress and context.params["healthy_reads"]:
+        # An agent that has just been restarted is not healthy at once: a live check would only be in its way.
+        context.sleep(min(context.params["wait_interval"], context.params["healthy_timeout"]))
     prove_health(context, parse_time(target.get("completed_at")))
     return target
 

@@ -167,7 +167,7 @@ class Stream:
             margin=rules["window_margin"],
             started=rules["updated"] or bool(marks.done),
             override=rules["override"],
-            health=self._health_seen(),
+            health=self.health_seen(),
         )
 
     def _rules(self) -> Record:
@@ -182,12 +182,7 @@ class Stream:
         """Read the health of the sample (E16, as stored) if that is health_interval seconds ago. For one task at a
         time: the first of those that wait."""
         rules = self._rules()
-        path = self._path("health")
-        try:
-            age = time.time() - path.stat().st_mtime
-        except OSError:
-            age = None
-        if rules["min_healthy_share"] == 0 or (age is not None and 0 <= age < rules["health_interval"]):
+        if rules["min_healthy_share"] == 0 or self.health_seen(rules["health_interval"]) is not None:
             return
         sample = rules["sample"]
         calls = [partial(FleetClient.get_deep_health, instance_id=str(i)) for i in sample.values()]
@@ -198,20 +193,22 @@ class Stream:
         readings = {
             name: answer if isinstance(answer, dict) else None for name, answer in zip(sample, answers, strict=True)
         }
-        check = gate.health_share(readings, rules["min_healthy_share"], rules["fleet"])
-        with contextlib.suppress(OSError):
-            self._replace(path, json.dumps(check.as_dict()))
+        self.health_was_read(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
-    def health_was_read(self, check: gate.Check | None) -> None:
-        """Begin with what a gate has just read."""
-        if check is not None:
-            with contextlib.suppress(OSError, AdmissionError):
-                self._replace(self._path("health"), json.dumps(check.as_dict()))
+    def health_was_read(self, check: gate.Check) -> None:
+        """Keep what was read of the health now."""
+        with contextlib.suppress(OSError, AdmissionError):
+            told = {"verdict": check.verdict, "reason": check.reason, **check.facts}
+            self._replace(self._path("health"), json.dumps(told))
 
-    def _health_seen(self) -> gate.Check | None:
+    def health_seen(self, max_age: float | None = None) -> gate.Check | None:
+        """What was read of the health last, if that is at most ``max_age`` seconds ago; None if nothing was."""
         try:
-            seen = json.loads(self._path("health").read_text(encoding="utf-8"))
-            return gate.Check("health", seen["verdict"], seen["reason"])
+            path = self._path("health")
+            age = time.time() - path.stat().st_mtime
+            seen = json.loads(path.read_text(encoding="utf-8"))
+            is_new = max_age is None or 0 <= age < max_age
+            return gate.Check("health", seen.pop("verdict"), seen.pop("reason"), seen) if is_new else None
         except (OSError, ValueError, KeyError, AdmissionError):
             return None
 

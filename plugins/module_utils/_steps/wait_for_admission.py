@@ -101,11 +101,14 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
         context.result["waited_seconds"] = round(context.clock() - started, 1)
 
 
-def tell_started(context: Context, target: Record) -> None:
-    """Tell the other tasks of the stream, if there is one, which redeploy is this task's."""
-    stream = Stream.of(context)
-    if stream is not None and target.get("rollout_id"):
-        stream.tell(context, "started", rollout=id_key(str(target["rollout_id"])))
+def tell_started(context: Context, target: Record, admission: Admission) -> None:
+    """Tell the other tasks of this machine, and those of the stream if there is one, which redeploy is this task's."""
+    if not target.get("rollout_id"):
+        return
+    rollout_id, stream = id_key(str(target["rollout_id"])), Stream.of(context)
+    admission.found(rollout_id)
+    if stream is not None:
+        stream.tell(context, "started", rollout=rollout_id)
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
@@ -276,20 +279,22 @@ def _why_not(context: Context, admission: Admission) -> str:
         return FULL
     if stream is not None:
         stream.look_at_health(context)
-    why = FULL
+    why, reads = FULL, shared_reads(context)
 
     def look() -> tuple[int, int]:
         """How many redeploys are in flight at the server, and how many may be."""
         nonlocal why
         if stream is None:
-            reads = shared_reads(context)
             policy, _server_time = reads.policy(fresh)
             return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
         verdict, count = stream.verdict(context, max_age=fresh)
         why = next(iter(verdict.reasons), FULL)
         return count, verdict.allowed if verdict.word == GO or why == FULL else 0
 
-    if not admission.enter(look):
+    def is_listed(rollout_id: str) -> bool:
+        return any(id_key(str(row.get("id"))) == rollout_id for row in reads.last_rollouts())
+
+    if not admission.enter(look, is_listed):
         return why
     admission.give_up_first()
     return ""
@@ -297,7 +302,7 @@ def _why_not(context: Context, admission: Admission) -> str:
 
 def _why_not_after_all(context: Context, admission: Admission) -> str:
     """The last look before the call: a controller on another machine is seen by the server's list alone."""
-    stream, max_age = Stream.of(context), fresh_for(context) / 4
+    stream, max_age = Stream.of(context), fresh_for(context) / 2
     if stream is not None:
         verdict, _count = stream.verdict(context, max_age=max_age)
         return "" if verdict.word == GO else verdict.reasons[0]

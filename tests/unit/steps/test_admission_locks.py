@@ -300,3 +300,35 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
     time.sleep(1)
     assert entered.empty()
     gone.set()
+
+
+def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first(
+    start: Callable[..., BaseProcess],
+) -> None:
+    ready = FORK.Semaphore(0)
+
+    def sit(name: str) -> None:
+        admission = Admission(URL)
+        enter_when_free(admission, lambda: (0, 9))
+        admission.found(name)
+        ready.release()
+        time.sleep(60)
+
+    start(sit, "r-1")
+    start(sit, "")
+    assert ready.acquire(timeout=120) and ready.acquire(timeout=120)
+    listed = FORK.Value("i", -1)
+
+    def ask(in_flight: int, names: set[str]) -> bool:
+        def work() -> None:
+            admission = Admission(URL)
+            listed.value = int(admission.enter(lambda: (in_flight, 3), names.__contains__))
+
+        process = start(work)
+        process.join(120)
+        return bool(listed.value)
+
+    assert ask(0, set()), "two seats, three allowed"
+    assert ask(1, {"r-1"}), "listed, and one without a name"
+    assert not ask(2, {"r-1"}), "both may be listed, and one of somebody else's may be"
+    assert not ask(1, {"r-2"})
