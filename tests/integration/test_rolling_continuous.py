@@ -85,6 +85,7 @@ def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_low
 def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its_end(run_playbook: Run) -> None:
     faults = {"outcomes": {"agent-003": ["failed"], "agent-004": [{"outcome": "succeeded", "duration_s": 200}]}}
     with running_simulator(instances=16, speed=20.0, knobs={"deploy_s": [40, 40]}, faults=faults) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 3})
         run = run_playbook(sim, PLAYBOOK, e=STREAM)
         assert run.rc == 2, run.output
         found = report_of(run)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -78,22 +79,22 @@ def test_one_after_the_other_comes_in_and_the_calls_do_not_grow_with_those_that_
 
 
 def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_its_end() -> None:
-    outcomes = {"agent-003": "failed", "agent-001": "failed"}
+    # Whatever their order, two of the six are sent before the four others and what is in flight then.
+    outcomes = {f"agent-{n:03d}": "failed" for n in range(1, 7)}
     with second_api(instances=10, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}, outcomes=outcomes) as api:
         begin(api, max_failed=1)
         ends = roll(api)
         failed = [done for done in ends if done.result.get("failed")]
         held = [done.result for done in ends if done.result.get("skipped")]
         updated = [done.result for done in ends if done.result["changed"] and not done.result.get("failed")]
-        assert len(failed) == 2 and len(held) + len(updated) == 8
-        assert held, "nothing was left to be held back"
+        assert 2 <= len(failed) <= 3 and len(held) >= 2 and len(failed) + len(held) + len(updated) == 10
         reason = held[0]["not_admitted"]["reasons"][0]
-        assert reason.startswith("2 instances failed (") and reason.endswith("and at most 1 may.")
+        assert re.fullmatch(r"[23] instances failed \(agent-.*\), and at most 1 may\.", reason)
         assert {row["not_admitted"]["verdict"] for row in held} == {"fail"}
         targets = {row["targets"][0]["instance"].hostname: row["targets"][0] for row in api.rollouts[1:]}
-        spent = max(targets[name]["ends"] for name in outcomes)
-        # The list that shows it may be a fifth of a second old.
-        late = [call["at"] - spent for call in api.called("redeploy_runtime") if call["at"] > spent + 0.6]
+        spent = sorted(target["ends"] for name, target in targets.items() if name in outcomes)[1]
+        # The list that shows it may be a fifth of a second old, and the machine busy.
+        late = [call["at"] - spent for call in api.called("redeploy_runtime") if call["at"] > spent + 1.5]
         assert late == []
         assert all(row["target"]["status"] == "succeeded" for row in updated)
 
@@ -106,7 +107,7 @@ def test_an_uncertain_redeploy_is_waited_for_before_the_next_one_is_sent() -> No
         ends = roll(api)
         targets = {row["targets"][0]["instance"].hostname: row["targets"][0] for row in api.rollouts[1:]}
         lost = targets["agent-002"]
-        assert [t["created"] for t in targets.values() if t["created"] > lost["ends"] + 0.6] == []
+        assert [t["created"] for t in targets.values() if t["created"] > lost["ends"] + 1.5] == []
         assert sum(bool(done.result.get("skipped")) for done in ends) == 4 - len(targets)
 
 
@@ -141,7 +142,7 @@ def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
         assert held and not any(done.result.get("failed") for done in ends), [done.result for done in ends]
         assert {row["not_admitted"]["verdict"] for row in held} == {verdict}
         assert said in held[0]["not_admitted"]["reasons"][0]
-        assert all(call["at"] < changed["at"] + 1.0 for call in api.called("redeploy_runtime"))
+        assert all(call["at"] < changed["at"] + 1.5 for call in api.called("redeploy_runtime"))
 
 
 def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Facts:
     their end. ``most``: the run's own limit, or None. ``in_flight``: redeploys under way, whoever started them.
     ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended as uncertain and is not
     judged yet. ``needs`` and ``margin``: seconds that the redeploy takes, and that must then be left of the window.
-    ``started``: the run has updated something. ``override``: why the window is ignored, or empty. ``health``: the
+    ``started``: the run has sent something already. ``override``: why the window is ignored, or empty. ``health``: the
     newest sample of the fleet's health, or None.
     """
 

@@ -165,7 +165,7 @@ class Stream:
             max_failed=rules["max_failed"],
             needs=context.params["stream"]["needs"],
             margin=rules["window_margin"],
-            started=rules["updated"] or bool(marks.done),
+            started=rules["updated"] or bool(marks.started),
             override=rules["override"],
             health=self.health_seen(),
         )
