@@ -128,13 +128,12 @@ class Marks:
     """What the tasks of a stream have told each other, by host names.
 
     ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: whose task has ended,
-    how. ``stop``: the verdict that ended the stream, with its reasons.
+    how.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[str] = frozenset()
     failed: tuple[str, ...] = ()
-    stop: Verdict | None = None
 
 
 def ends_of(marks: Marks, rollouts: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:

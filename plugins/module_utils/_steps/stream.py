@@ -48,6 +48,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_foll
 # Files of a stream are removed by a later one once they are so old (seconds).
 _ABANDONED = 7 * 86400.0
 
+# Bytes of the newest marks that are read: many more than the redeploys that the newest page of rollouts shows.
+_NEWEST = 65536
 _LOST = "The rules of this run cannot be read on this machine"
 
 
@@ -82,7 +84,8 @@ class Stream:
                     left.unlink()
         try:
             self._replace(self._path("rules"), json.dumps(rules))
-            self._path("marks").touch(mode=0o600)
+            for kind in ("marks", "failed", "stop"):
+                self._path(kind).touch(mode=0o600)
         except OSError as failure:
             said = failure.strerror
             raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {said}") from None
@@ -91,31 +94,27 @@ class Stream:
 
     def tell(self, context: Context, word: str, **facts: Any) -> None:
         """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
-        self._append({"word": word, "name": context.params["stream"]["name"], **facts})
+        self._append("failed" if word == "failed" else "marks", {"word": word, "name": self._name_of(context), **facts})
 
     def marks(self) -> Marks:
-        """What the tasks have told so far."""
-        started: dict[str, str] = {}
-        done, failed, stop = set(), {}, None
-        try:
-            lines = self._path("marks").read_text(encoding="utf-8").splitlines()
-        except (OSError, AdmissionError):
-            return Marks(stop=Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}: the file is gone."]))
-        for line in lines:
-            try:
-                mark = json.loads(line)
-                name, word = mark["name"], mark["word"]
-            except (ValueError, KeyError, TypeError):
-                continue
-            if word == "started":
-                started[name] = mark["rollout"]
-            elif word == "done":
-                done.add(name)
-            elif word == "failed":
-                failed[name] = True
-            elif word == STOP and stop is None:
-                stop = Verdict(STOP, 0, mark["worst"], mark["reasons"])
-        return Marks(started, frozenset(done), tuple(failed), stop)
+        """What the tasks have told so far; of those that started and ended, the newest, which the list may show."""
+        started, done = {}, set()
+        for mark in self._lines("marks", _NEWEST):
+            if mark["word"] == "started":
+                started[mark["name"]] = mark["rollout"]
+            else:
+                done.add(mark["name"])
+        failed = dict.fromkeys(mark["name"] for mark in self._lines("failed"))
+        return Marks(started, frozenset(done), tuple(failed))
+
+    def look_for_stop(self) -> None:
+        """Raises NotAdmittedError if another task has found that no redeploy of the stream may be sent any more."""
+        for stop in self._lines("stop"):
+            raise NotAdmittedError(Verdict(STOP, 0, stop["worst"], stop["reasons"]))
+
+    @staticmethod
+    def _name_of(context: Context) -> str:
+        return str(context.params["stream"]["name"])
 
     # Asked before each redeploy
 
@@ -128,24 +127,17 @@ class Stream:
             for row in rows
         )
 
-    def look_for_stop(self) -> None:
-        """Raises NotAdmittedError if another task has found that no redeploy of the stream may be sent any more."""
-        if (stop := self.marks().stop) is not None:
-            raise NotAdmittedError(stop)
-
     def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
         """Whether the task's redeploy may be sent now, and how many are in flight at the server, by a list of rollouts
         at most ``max_age`` seconds old.
 
         Raises NotAdmittedError if none of the stream may be sent any more; it is kept for the other tasks.
         """
-        marks = self.marks()
-        if marks.stop is not None:
-            raise NotAdmittedError(marks.stop)
-        facts = self._facts(context, marks, max_age)
+        self.look_for_stop()
+        facts = self._facts(context, self.marks(), max_age)
         found = admission_verdict(facts)
         if found.word == STOP:
-            self._append({"word": STOP, "name": "", "worst": found.worst, "reasons": found.reasons})
+            self._append("stop", {"worst": found.worst, "reasons": found.reasons})
             raise NotAdmittedError(found)
         return found, facts.in_flight
 
@@ -217,15 +209,31 @@ class Stream:
     def _path(self, kind: str) -> Path:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
-    def _append(self, mark: Mapping[str, Any]) -> None:
+    def _append(self, kind: str, mark: Mapping[str, Any]) -> None:
         """One line, by one write: lines of several tasks do not mix."""
         with contextlib.suppress(OSError, AdmissionError):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._path("marks"), flags)
+            descriptor = os.open(self._path(kind), flags)
             try:
                 os.write(descriptor, f"{json.dumps(mark)}\n".encode())
             finally:
                 os.close(descriptor)
+
+    def _lines(self, kind: str, newest: int | None = None) -> list[Record]:
+        """The whole lines of a file, of its ``newest`` bytes. Raises NotAdmittedError if the file is gone."""
+        try:
+            with self._path(kind).open("rb") as file:
+                if newest is not None:
+                    file.seek(max(0, os.fstat(file.fileno()).st_size - newest))
+                lines = file.read().splitlines()
+        except (OSError, AdmissionError):
+            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+        found = []
+        for line in lines:
+            # The first one may have been cut.
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [mark for mark in found if isinstance(mark, dict)]
 
     @staticmethod
     def _replace(path: Path, text: str) -> None:
