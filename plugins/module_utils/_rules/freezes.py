@@ -119,11 +119,20 @@ class Freezes:
 NO_FREEZES = Freezes()
 
 
-def judge(freezes: Freezes, now: float, *, needs: float, margin: float, started: bool, override: str) -> Check:
+def judge(
+    freezes: Freezes,
+    now: float,
+    *,
+    needs: float,
+    margin: float,
+    started: bool,
+    override: str,
+    subject: str = "The next batch",
+) -> Check:
     """Whether there is no freeze now, nor for ``needs`` seconds and ``margin`` seconds more.
 
     ``started``: the run has changed something already, so that a freeze only defers what is left. ``override``: the
-    reason for going on in a freeze, or an empty text.
+    reason for going on in a freeze, or an empty text. ``subject``: what takes that long.
     """
     if override:
         return Check(NAME, PASS, f"Freezes are overridden: {override}", {"overridden": True})
@@ -140,7 +149,7 @@ def judge(freezes: Freezes, now: float, *, needs: float, margin: float, started:
         return Check(
             NAME,
             stop,
-            f"Changes are frozen from {clock(following.start)} on{_why(following)}. The next batch takes about "
+            f"Changes are frozen from {clock(following.start)} on{_why(following)}. {subject} takes about "
             f"{duration(needs)} and {duration(margin)} must be left, so it would not end in time.",
             facts,
         )

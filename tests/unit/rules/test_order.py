@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import (
     CANARY,
     Facts,
@@ -27,7 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     waves_of,
     why_busy,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Member, Plan, make_plan, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan, moved
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
