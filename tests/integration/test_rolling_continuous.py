@@ -158,7 +158,7 @@ def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instanc
 REFUSED = [
     ({"fleetops_soak": 60}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair heals an instance before the next batch"),
-    ({}, "At most 3 redeploys at once, each with a proof of health after it, take "),
+    ({}, "The redeploys in flight, and the proof of health after each of them, take 5 workers"),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
 ]
 
