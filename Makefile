@@ -54,7 +54,7 @@ $(VENV)/.dev-ready: tests/requirements.txt tests/constraints.txt $(VENV)/.demo-r
 setup: $(VENV)/.dev-ready  ## Set up .venv with everything (the other commands do it when needed)
 
 .PHONY: demo
-demo: $(VENV)/.demo-ready  ## A fleet of 24, a rolling redeploy, the console (CONSOLE=0: end after the recap)
+demo: $(VENV)/.demo-ready  ## A fleet of 24, and the console that shows its rolling redeploy (CONSOLE=0: end after the recap)
 	@$(BIN)/python -m tests.commands.demo
 
 .PHONY: browser

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from console.settings.environment import Settings, SettingsError
 
 if TYPE_CHECKING:
     from console.notifications.message import Message
+    from console.notifications.once import Report
     from console.notifications.rules import Rules
 
 VARIABLE = "FLEETOPS_NOTIFY_RULES"
@@ -73,18 +75,27 @@ def load_rules(named: str | None) -> Rules:
         raise SettingsError(f"The rules {path} cannot be used: {str(error).rstrip('.')}.") from error
 
 
-def _notify(options: argparse.Namespace, settings: Settings) -> int:
-    rules = load_rules(options.rules)
-    if options.to and options.what != "test":
-        raise SettingsError("--to is of notify test; which destination is told what, the rules say.")
-    if options.what == "test":
-        return _test(options, rules)
-    if options.dry_run:
-        return _dry_run(options, settings, rules)
+def notifier(named: str | None) -> Callable[..., Report]:
+    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``may_go_on``.
+
+    The rules and the addresses are read once. Raises SettingsError.
+    """
     from console.notifications.once import notify_once
     from console.notifications.send import load_addresses, sender
 
-    report = notify_once(settings.database, rules, time.time(), sender(load_addresses(rules.destinations.values())))
+    rules = load_rules(named)
+    send = sender(load_addresses(rules.destinations.values()))
+    return lambda database, **more: notify_once(database, rules, time.time(), send, **more)
+
+
+def _notify(options: argparse.Namespace, settings: Settings) -> int:
+    if options.to and options.what != "test":
+        raise SettingsError("--to is of notify test; which destination is told what, the rules say.")
+    if options.what == "test":
+        return _test(options, load_rules(options.rules))
+    if options.dry_run:
+        return _dry_run(options, settings, load_rules(options.rules))
+    report = notifier(options.rules)(settings.database)
     put(f"{settings.database}: {report.summary}.\n")
     for sentence in report.problems:
         say(sentence, 1)

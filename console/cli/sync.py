@@ -11,15 +11,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
+from console.cli.notify import notifier, rules_option
 from console.cli.options import at_least_one, database_option, duration, put, say
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
 from console.text.times import moment
+
+if TYPE_CHECKING:
+    from console.collect.follow import Looked
+    from console.collect.progress import Progress
+    from console.notifications.once import Report
 
 # What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
 _DETAILS = {
@@ -80,6 +86,8 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
         usual = f"{getattr(Pace, name):g}s"
         option = "--" + name.replace("_", "-")
         following.add_argument(option, type=duration, metavar="TIME", help=f"{what} ({usual})")
+    following.add_argument("--notify", action="store_true", help="send notifications too, as the command notify does")
+    rules_option(following)
     following.add_argument("--no-awx", action="store_true", help="do not read AWX")
     for name, what in imports.FILTERS.items():
         following.add_argument(f"--awx-{name}", metavar="NAME", help=f"of AWX, only jobs {what}")
@@ -97,7 +105,7 @@ def _sync(options: argparse.Namespace, settings: Settings) -> int:
         settings = replace(settings, remove_loaded_spools=True)
     if options.follow:
         return _follow(options, settings, connection)
-    for name in (*_PACE, "no_awx", *(f"awx_{name}" for name in imports.FILTERS)):
+    for name in (*_PACE, "notify", "rules", "no_awx", *(f"awx_{name}" for name in imports.FILTERS)):
         if getattr(options, name):
             raise SettingsError(f"--{name.replace('_', '-')} is an option of sync --follow; give --follow too.")
     return _once(options, settings, connection)
@@ -145,6 +153,9 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     pace = Pace(**{name: value for name in _PACE if (value := getattr(options, name)) is not None})
     if problem := pace.problem():
         raise SettingsError(f"{problem}.")
+    if options.rules and not options.notify:
+        raise SettingsError("--rules is of --notify; give --notify too.")
+    send = notifier(options.rules) if options.notify else None
     awx = None if options.no_awx else imports.awx_of_the_environment()
     secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
     sources, tenant = [], ""
@@ -165,6 +176,8 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
         if awx is not None:
             jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
+        if send is not None:
+            sources.append(Source("What is to be told", _notifications(settings, send), quick=False))
         with _stopped_by_signals() as stop:
             follower = Follower(
                 settings,
@@ -182,6 +195,22 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
                 return say(error, 2)
             tell("Following has ended; everything that was read is stored.")
     return 0
+
+
+def _notifications(settings: Settings, send: Callable[..., Report]) -> Callable[..., Any]:
+    """Notifications as something that is done again and again, after what is read."""
+    from console.collect.follow import Looked
+
+    def read(_store: Any, _seconds: float | None, _is_open: bool, progress: Progress) -> Looked:
+        def may_go_on() -> bool:
+            # It reports that the follower is alive, and ends here when somebody stops it.
+            progress(0, None, "notifications")
+            return True
+
+        report = send(settings.database, may_go_on=may_go_on)
+        return Looked(problems=report.problems)
+
+    return read
 
 
 @contextlib.contextmanager

@@ -55,11 +55,11 @@ class Looked:
 @dataclass
 class Source:
     """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
-    open. ``read`` is given the open database, the seconds since it was called before (None: never), and whether
-    something is open; it raises FollowError when there is no use in reading again."""
+    open. ``read`` is given the open database and the seconds since it was called before (None: never); it raises
+    FollowError when there is no use in reading again."""
 
     name: str
-    read: Callable[[Store, float | None, bool, Progress], Looked]
+    read: Callable[[Store, float | None, Progress], Looked]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -156,7 +156,7 @@ class Follower:
 
     def _read(self, source: Source, store: Store) -> None:
         began, before = time.monotonic(), source.read_at
-        looked = source.read(store, None if before is None else began - before, self._is_open, self._on_progress)
+        looked = source.read(store, None if before is None else began - before, self._on_progress)
         source.read_at = time.monotonic()
         if looked.away:
             source.failures += 1

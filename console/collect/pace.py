@@ -22,9 +22,9 @@ POLICY_EVERY = 30.0
 # The whole list of rollouts shows old ones that were opened again, and more new ones than the one page of other reads.
 WHOLE_LIST_EVERY, WHOLE_LIST_OF_MANY_EVERY = 300.0, 30.0
 
-# Calls a second: for the targets of rollouts (two calls a rollout), and for single instances.
-_ROLLOUT_CALLS = 2.0
-_INSTANCE_CALLS, _IDLE_INSTANCE_CALLS = 0.25, 2.0
+# Calls a second beside the list: for the targets of rollouts at most (two calls a rollout), and for all. What rollouts
+# leave is for single instances.
+_ROLLOUT_CALLS, _CALLS = 2.0, 2.25
 
 # A wrong key stays wrong. The others are mistakes in the settings as long as no call has succeeded.
 _FINAL = frozenset({"auth", "forbidden"})
@@ -68,10 +68,10 @@ def rollouts_at_once(seconds: float) -> int:
     return max(1, int(_ROLLOUT_CALLS * seconds / 2))
 
 
-def credit(saved: float, seconds: float, *, is_open: bool, pace: Pace) -> float:
-    """Calls for single instances that may be made: those saved before, and those of the seconds since."""
-    rate = _INSTANCE_CALLS if is_open else _IDLE_INSTANCE_CALLS
-    return min(saved + rate * seconds, _IDLE_INSTANCE_CALLS * pace.idle_interval)
+def credit(saved: float, seconds: float, used: float, pace: Pace) -> float:
+    """Calls for single instances that may be made: those saved before, and those of so many seconds since, without the
+    ``used`` ones."""
+    return max(0.0, min(saved + _CALLS * seconds - used, _CALLS * pace.idle_interval))
 
 
 def instances_at_once(calls: float, calls_each: int) -> int:

@@ -42,7 +42,7 @@ class RunLogs:
     def __init__(self, settings: Settings, secrets: list[str]) -> None:
         self._settings, self._redactor = settings, Redactor(secrets)
 
-    def read(self, store: Store, _seconds: float | None, _is_open: bool, progress: Progress) -> Looked:
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
         """Load what is new."""
         report = sync_spools(
             store,
@@ -69,16 +69,16 @@ class Api:
         # An audit whose summary has moved costs a second call.
         self._calls_each = len(options.details) + 2 * options.audit
         self._memory = Memory()
-        self._credit, self._ever_read = 0.0, False
+        self._credit, self._used, self._ever_read = 0.0, 0.0, False
         self._policy_at = self._whole_list_at = 0.0
 
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, seconds: float | None, is_open: bool, progress: Progress) -> Looked:
+    def read(self, store: Store, seconds: float | None, progress: Progress) -> Looked:
         """Read what may have moved. Raises FollowError when the server refuses the key, and at the first read for an
         address or certificate that is wrong."""
-        reading = self._reading(seconds, is_open)
+        reading = self._reading(seconds)
         if seconds is None:
             self._memory.details_at = self._details_at(store)
         report = sync_api(
@@ -93,14 +93,14 @@ class Api:
         )
         return self._looked(report, reading)
 
-    def _reading(self, seconds: float | None, is_open: bool) -> Reading:
+    def _reading(self, seconds: float | None) -> Reading:
         if seconds is None:
             return Reading(details_after=self._pace.details_interval)
         # After a pause because the API was away nothing is made up for.
         seconds = min(seconds, self._pace.idle_interval)
         now = time.monotonic()
         whole_list_every = WHOLE_LIST_OF_MANY_EVERY if self._memory.has_more else WHOLE_LIST_EVERY
-        self._credit = credit(self._credit, seconds, is_open=is_open, pace=self._pace)
+        self._credit = credit(self._credit, seconds, self._used, self._pace)
         return Reading(
             policy=now - self._policy_at >= min(POLICY_EVERY, self._pace.idle_interval),
             whole_list=now - self._whole_list_at >= whole_list_every,
@@ -123,7 +123,8 @@ class Api:
         return {instance_id: min(known) for instance_id, known in times.items() if len(known) == len(kinds)}
 
     def _looked(self, report: ApiReport, reading: Reading) -> Looked:
-        self._credit -= report.details + 2 * report.instances if reading.instances is not None else 0
+        is_first = reading.instances is None
+        self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
         error = report.ended_by
         if error is not None:
             if is_final(error.kind, ever_read=self._ever_read):
@@ -148,7 +149,7 @@ class Awx:
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, _seconds: float | None, _is_open: bool, progress: Progress) -> Looked:
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
         """Import the jobs that have ended, except those whose events AWX still processes."""
         report = sync_awx(
             store,

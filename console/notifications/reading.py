@@ -14,7 +14,6 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.notifications.due import matches_verdict
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
 from console.notifications.rules import LONGEST_AGE, Rules
-from console.outcomes.facts import ACT, ROLLOUT, RUN
 from console.outcomes.words import CATEGORIES
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
@@ -27,8 +26,8 @@ from console.text import times
 
 CAUSES_NAMED = 5
 HOSTS_NAMED = 6
-# Which page shows an operation, by its kind.
-PAGES = {RUN: "run", ROLLOUT: "rollout", ACT: "actions"}
+# The page that shows an operation, by its name in the address.
+PAGE = "operation"
 
 
 def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: float) -> list[Fact]:
@@ -92,8 +91,8 @@ def _operation(database: Path, one: Ended, now: float) -> Fact | None:
         details=(*_causes(found.failures.to_dict("records")), begun),
         counts={category: int(row[category]) for category in CATEGORIES if row[category]},
         hosts=hosts,
-        page=PAGES[row["kind"]],
-        id=one.key if row["kind"] != ACT else "",
+        page=PAGE,
+        id=one.key,
         name=str(row["name"] or ""),
     )
 
@@ -211,7 +210,7 @@ def _window(database: Path, since: float) -> list[Fact]:
                     "A rollout began outside the maintenance window",
                     f"It began {times.moment(row['created_at'], '%Y-%m-%d %H:%M')} UTC, and the window is open from"
                     f" {row['hours']}.{reason}",
-                    page=PAGES[ROLLOUT],
+                    page=PAGE,
                     id=row["rollout_id"],
                 )
             )

@@ -30,7 +30,7 @@ LONGEST_AGE = 7 * DAY
 _UNITS = {"min": 60.0, "h": 3600.0, "d": DAY}
 _TOP = ("console_url", "max_age", "quiet", "to", "rule")
 _OF_QUIET = ("from", "until", "timezone")
-_OF_DESTINATION = ("kind", "address_env", "secret_env")
+_OF_DESTINATION = ("kind", "address_env", "secret_env", "ca_path")
 _OF_RULE = ("name", "on", "to", "verdicts", "outcomes", "operations", "instances", "outside_window", "urgent")
 _ONLY_OF_OPERATIONS = ("verdicts", "outcomes", "operations", "instances")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -44,12 +44,14 @@ class RulesError(ValueError):
 @dataclass(frozen=True)
 class Destination:
     """Where messages go. kind: of KINDS. address_env, secret_env: the environment variables with the address and, of a
-    webhook, the key of its signature ('' for none)."""
+    webhook, the key of its signature ('' for none). ca_path: the authority that signed a webhook's certificate, '' for
+    those that are known anyway."""
 
     name: str
     kind: str
     address_env: str
     secret_env: str = ""
+    ca_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ def _destinations(found: Any) -> dict[str, Destination]:
             raise RulesError(f"{place}: only a webhook is signed; leave secret_env out")
         if not secret and kind == WEBHOOK:
             raise RulesError(f"{place}: a webhook is signed; name the variable that holds its key in secret_env")
-        destinations[name] = Destination(name, kind, address, secret)
+        ca_path = table.get("ca_path", "")
+        if not isinstance(ca_path, str) or (ca_path and kind != WEBHOOK):
+            raise RulesError(f"{place}: ca_path is of a webhook alone, and must be the path of a file")
+        destinations[name] = Destination(name, kind, address, secret, ca_path)
     return destinations
 
 

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -72,6 +73,10 @@ def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, st
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
+        if destination.ca_path and not Path(destination.ca_path).expanduser().is_file():
+            raise SettingsError(
+                f"Destination {destination.name} names the authority {destination.ca_path}, which is no file."
+            )
         found.append(address)
     return found
 
@@ -177,7 +182,7 @@ def _webhook(address: Address, sleep: Callable[[float], None]) -> Callable[[Mess
     redactor = Redactor(_secrets(address))
 
     def send(message: Message) -> None:
-        with _session(address.address) as session:
+        with _session(address) as session:
             for attempt in range(1, ATTEMPTS + 1):
                 problem, wait = _call(session, address, message if attempt == 1 else _as_repeated(message))
                 if not problem:
@@ -212,7 +217,7 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
         ) as answer:
             status, after = answer.status_code, answer.headers.get("Retry-After", "")
     except requests.exceptions.SSLError as error:
-        return f"its certificate was refused: {error}", None
+        return f"no trusted TLS connection: {_innermost(error)}; name its authority in ca_path", None
     except requests.exceptions.Timeout:
         return f"no answer within {READ_SECONDS:g} s", 0.0
     except (requests.RequestException, OSError, ValueError) as error:
@@ -225,11 +230,13 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
     return f"it answered HTTP {status}{hint}", None
 
 
-def _session(address: str) -> requests.Session:
+def _session(address: Address) -> requests.Session:
     """A session that takes nothing from the environment but the proxy: no certificates, no .netrc."""
     session = requests.Session()
     session.trust_env = False
-    proxy = proxy_for(address, os.environ)
+    if address.destination.ca_path:
+        session.verify = str(Path(address.destination.ca_path).expanduser())
+    proxy = proxy_for(address.address, os.environ)
     if proxy is not None:
         session.proxies = {"http": proxy.url, "https": proxy.url}
     return session

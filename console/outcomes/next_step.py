@@ -14,6 +14,8 @@ from console.outcomes.words import CHECK, DEFERRED, FAILED, LOST, NOT_TOUCHED, R
 HOSTS_MOST = 20
 """A pattern of more hosts than this is not written out."""
 
+_WITH_LIMIT = ("rolling_redeploy", "apply_updates", "recover", "reboot", "power_cycle", "memory_backup", "audit_report")
+
 
 @dataclass(frozen=True)
 class NextStep:
@@ -43,6 +45,9 @@ def next_step(
         return NextStep("A real run does this. With the plan's hash it refuses to do anything else.", command + bound)
     if not left and not bad:
         return NextStep("Nothing is left to do.")
+    if name not in _WITH_LIMIT:
+        # A rollout of the whole fleet takes no hosts: the server goes on with it, or it is cancelled.
+        return NextStep(f"{left + bad:,} instances are not done. The same command goes on with what is left.", command)
     parts = []
     if left:
         parts.append(f"{left:,} instance{'s were' if left > 1 else ' was'} not touched; the same command goes on with "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether another process holds a POSIX lock on a file, and the lock of the one follower of a database."""
+"""Whether another process holds a POSIX lock on a file, and the locks of those that only one process may do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,20 @@ def only_follower(database: Path) -> Iterator[bool]:
 
     The kernel gives the lock back when the process ends, however it ends. Raises OSError.
     """
-    number = os.open(_lock_file(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with _only(_lock_file(database, "follower")) as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def only_notifier(database: Path) -> Iterator[bool]:
+    """The same for the process that sends the notifications of ``database``."""
+    with _only(_lock_file(database, "notify")) as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def _only(lock: Path) -> Iterator[bool]:
+    number = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(number, "r+b", buffering=0) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,7 +66,7 @@ def only_follower(database: Path) -> Iterator[bool]:
 def has_follower(database: Path) -> bool | None:
     """Whether another process is the follower of ``database``; None where this account may not ask."""
     try:
-        with _lock_file(database).open("rb") as file:
+        with _lock_file(database, "follower").open("rb") as file:
             return is_locked(file)
     except FileNotFoundError:
         return False
@@ -61,7 +74,7 @@ def has_follower(database: Path) -> bool | None:
         return None
 
 
-def _lock_file(database: Path) -> Path:
+def _lock_file(database: Path, duty: str) -> Path:
     # Not the database itself: closing another descriptor of it would release SQLite's own locks.
     file = database.resolve()
-    return file.with_name(file.name + "-follower")
+    return file.with_name(f"{file.name}-{duty}")

@@ -60,85 +60,17 @@ _raw:
       problem: ""
 """
 
-import json
 from typing import Any
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
-
-_ID = "fleetops_instance_id"
-_WITHOUT = "the rest"
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import order_of_patterns
 
 
 class LookupModule(LookupBase):
-    """Resolves the patterns. What they are good for is in plugins/module_utils/_rules/order.py."""
+    """Finds the patterns. How they are resolved is in plugin_utils/_lookups/patterns.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
-        self._variables = variables or {}
-        self._in_play = set(self._variables.get("ansible_play_hosts_all", []))
-        self._inventory = inventory_of(self._loader, self._variables.get("groups", {}))
-        found: dict[str, Any] = {"canary_hosts": [], "waves": [], "share_groups": {}, "problem": ""}
-        found["instances"] = self._instances()
-        try:
-            canary, share_by = self.get_option("canary_hosts"), self.get_option("share_by")
-            if not is_blank(canary):
-                found["canary_hosts"] = self._hosts("canary_hosts", canary)
-                if not found["canary_hosts"]:
-                    raise ValueError(f"canary_hosts is {canary!r}, and none of these hosts is in this run")
-            found["waves"] = [
-                {
-                    "name": wave.name,
-                    "hosts": list(wave.hosts),
-                    "limit": wave.limit,
-                    "soak": wave.soak,
-                    "gate": wave.gate,
-                }
-                for wave in waves_of(self._waves(), lambda pattern: self._hosts("waves", pattern))
-            ]
-            if not is_blank(share_by):
-                found["share_groups"] = self._groups(share_by.strip())
-        except ValueError as problem:
-            found["problem"] = f"There is no plan: {problem}."
-        return [found]
-
-    def _instances(self) -> dict[str, Any]:
-        hostvars = self._variables.get("hostvars", {})
-        names = [host.name for host in self._inventory.get_hosts("all") if host.name in self._in_play]
-        return {name: hostvars[name][_ID] for name in names if _ID in hostvars[name]}
-
-    def _waves(self) -> Any:
-        given = self.get_option("waves")
-        if is_blank(given):
-            return []
-        if not isinstance(given, str):
-            return given
-        if given.lstrip().startswith(("[", "{")):
-            try:
-                return json.loads(given)
-            except ValueError:
-                raise ValueError("waves is no JSON, although it begins like that") from None
-        return [part.strip() for part in given.replace("\n", ",").split(",") if part.strip()]
-
-    def _hosts(self, name: str, pattern: str) -> list[str]:
-        """The hosts of the play that a pattern matches. Raises ValueError if the inventory has none."""
-        matched = [host.name for host in self._inventory.get_hosts(pattern)]
-        if not matched:
-            raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
-        return [host for host in matched if host in self._in_play]
-
-    def _groups(self, share_by: str) -> dict[str, str]:
-        groups = self._variables.get("groups", {})
-        named = [part.strip() for part in share_by.split(",") if part.strip()]
-        if all(name in groups for name in named):
-            of_group = [(host, name) for name in named for host in groups[name]]
-            label = dict(reversed(of_group))
-            return {host: label.get(host, _WITHOUT) for host in self._in_play}
-        hostvars = self._variables["hostvars"]
-        values = {host: hostvars[host].get(share_by) for host in self._in_play}
-        if all(is_blank(value) for value in values.values()):
-            raise ValueError(f"share_by is {share_by!r}, which is neither a variable of the hosts nor names of groups")
-        return {host: _WITHOUT if is_blank(value) else str(value) for host, value in values.items()}
+        asked = {name: self.get_option(name) for name in ("canary_hosts", "waves", "share_by")}
+        return [order_of_patterns(self._loader, variables or {}, **asked)]

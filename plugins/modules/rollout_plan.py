@@ -114,6 +114,8 @@ options:
       - With V(batches) the next batch begins once all instances of the one before are done.
       - With V(continuous) all instances after the canary are one batch, of which the next instance begins as soon as
         another one has ended. O(batch_max) is then how many may be in flight.
+      - V(continuous) cannot be used with O(growth), O(soak), O(quarantine), O(defer_busy), O(share_scope=at_once), or
+        waves with a limit, a soak or a gate.
     type: str
     choices: [batches, continuous]
     default: batches
@@ -505,6 +507,7 @@ def _rules(context: Context) -> Rules:
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
         pace=params["pace"],
+        soak=params["soak"],
     )
     if why:
         context.fail(f"There is no plan: {why}.")

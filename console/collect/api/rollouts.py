@@ -136,7 +136,7 @@ def _sync_rollouts(session: Session, last_ok_at: float | None) -> None:
     due.sort(key=lambda i: (facts[i]["total"] < 2, facts[i]["created_at"] or 0.0))
     first = len(due) if session.reading.rollouts is None else session.reading.rollouts
     now, later = due[:first], due[first:]
-    reads = [RolloutRead(rows[i], None, session.now()) for i in later if i in rows and known.row(i) is None]
+    reads = [RolloutRead(rows[i], None, session.now()) for i in later if i in rows and not known.has_targets(i)]
     answers = session.pool.as_completed(partial(_read_rollout, session, rollout_id) for rollout_id in now)
     for done, (position, answer) in enumerate(answers, 1):
         rollout_id = now[position]
@@ -168,6 +168,11 @@ class _Known:
         if rollout_id not in self._rows:
             self._rows[rollout_id] = self._session.store.rollouts.one(self._session.tenant, rollout_id)
         return self._rows[rollout_id]
+
+    def has_targets(self, rollout_id: str) -> bool:
+        """Whether the targets of a rollout are stored. What the list says is then not stored without them."""
+        stored = self.row(rollout_id)
+        return stored is not None and bool(stored["targets_read"])
 
     def is_waiting(self, rollout_id: str) -> bool:
         """Whether a rollout was read, or tried, so recently that it is not read again as long as it does not move."""

@@ -44,6 +44,14 @@ ORDER BY started_at DESC LIMIT 20
 """
 
 
+_PAUSED = """
+SELECT r.rollout_id, r.created_at, r.queued, r.total,
+       coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id),
+                r.rollout_id) AS ref
+FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 20
+"""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One cause, in the columns of :func:`attention`."""
@@ -60,8 +68,8 @@ class Entry:
 
 
 def attention(path: Path, now: float) -> pd.DataFrame:
-    """What needs attention, one entry a cause: what is stuck, uncertain, failed, unhealthy or waiting for the window,
-    runs that ended badly, stale data.
+    """What needs attention, one entry a cause: what is stuck, uncertain, failed, unhealthy, paused or waiting for the
+    window, runs that ended badly, stale data.
 
     Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause: machine text
     or ''), at (since when), page ('rollout', 'run', 'instance', 'instances' or '': where to act), id (of the page; for
@@ -81,6 +89,12 @@ def attention(path: Path, now: float) -> pd.DataFrame:
         rows += _unmoved(conn, fresh, now)
         rows += by_cause([*targets, *in_runs])
         rows += _unhealthy(conn)
+        rows += [
+            Entry("paused", "A rollout is paused at the server",
+                  f"{r['queued']:,} of its {r['total']:,} targets wait. Resume it, or cancel it; until then other"
+                  " rollouts are refused.", r["created_at"], "rollout", r["ref"], operations=1)
+            for r in dicts(conn, _PAUSED, {})
+        ]  # fmt: skip
         for r in waiting_for_window(conn, fresh, now):
             title = _counted(r["host"], r["targets"], "waiting for the window")
             rows.append(

@@ -5,40 +5,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, DatabaseProblem, open_to_write
+from console.record.opening import BUSY_TIMEOUT, open_to_write
 from console.record.rows import GAVE_UP, SENDING, Notification, storable
 from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("destination", "subject", "key", "state")
-
-
-@contextmanager
-def only_notifier(database: Path) -> Iterator[bool]:
-    """Hold the lock of the one process that sends notifications of ``database``; gives False if another one has it.
-
-    The kernel gives the lock back when the process ends, however it ends. Raises DatabaseProblem.
-    """
-    # Not the database itself: closing another descriptor of it would release SQLite's own locks.
-    real = database.resolve()
-    file = real.with_name(f"{real.name}-notify")
-    try:
-        number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DatabaseProblem(f"The lock {file} cannot be opened: {error.strerror or error}.") from error
-    with os.fdopen(number, "r+b", buffering=0) as lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def open_notifications(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Notifications:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Record, normalise, parse_time, target_is_terminal, target_status
+from .answers import Record, amount, known_count, normalise, parse_time, target_is_terminal, target_status
 from .batches import Member, Part
 from .durations import duration, percentile
 from .ids import id_key
 from .pace import BATCHES, CONTINUOUS
+from .plain_values import boolean, is_blank
 from .redeploy import newest_first
 
 ORDERS = ("name", "inventory", "sickest", "slowest_first", "random")
@@ -34,6 +35,7 @@ GATE_KEYS = (
     "audit_max_difference",
     "audit_min_events",
 )
+_SHARES = ("min_healthy_share", "audit_max_difference")
 _WAVE_KEYS = ("name", "hosts", "limit", "soak", "gate")
 _HEALTH = {"healthy": 2, "degraded": 1}
 CANARY, BUSY, QUARANTINE = "canary", "busy", "quarantine"
@@ -164,22 +166,29 @@ def _wave(number: int, entry: Any, hosts_of: Callable[[str], Iterable[str]] | No
         names = tuple(map(str, hosts))
     else:
         raise ValueError(f"wave {name} names no hosts")
-    limit, soak, gate = entry.get("limit"), entry.get("soak"), entry.get("gate") or {}
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ValueError(f"the limit of wave {name} is {limit!r}; it must be a whole number of 1 or more")
-    if soak is not None and not _is_number(soak):
-        raise ValueError(f"the soak of wave {name} is {soak!r}; it must be a number of seconds, 0 or more")
-    _check_gate(name, gate, soak)
-    return Wave(name, names, limit, None if soak is None else float(soak), dict(gate))
+    limit, soak = known_count(entry.get("limit")), amount(entry.get("soak"))
+    if not is_blank(entry.get("limit")) and not limit:
+        raise ValueError(f"the limit of wave {name} is {entry['limit']!r}; it must be a whole number of 1 or more")
+    if not is_blank(entry.get("soak")) and soak is None:
+        raise ValueError(f"the soak of wave {name} is {entry['soak']!r}; it must be a number of seconds, 0 or more")
+    return Wave(name, names, limit, soak, _gate(name, entry.get("gate") or {}))
 
 
 def refusal_of(
-    rules: Rules, *, canary: int, canary_asked: bool, scope_asked: bool, of_redeploys: bool, pace: str = BATCHES
+    rules: Rules,
+    *,
+    canary: int,
+    canary_asked: bool,
+    scope_asked: bool,
+    of_redeploys: bool,
+    soak: float,
+    pace: str = BATCHES,
 ) -> str:
     """Why the rules make no sense together, as a phrase; empty if they do.
 
     ``canary``: how many canaries there are. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were
-    given at all. ``of_redeploys``: whether the run makes redeploys. ``pace``: how its instances follow each other.
+    given at all. ``of_redeploys``: whether the run makes redeploys. ``soak``: seconds, of the waves that say nothing.
+    ``pace``: how the instances follow each other.
     """
     if pace == CONTINUOUS and (why := _needs_batches(rules)):
         return f"pace is continuous, which has no batches, and {why}"
@@ -187,6 +196,9 @@ def refusal_of(
         return "canary is 0, which means no canary, but canary_hosts names some"
     if canary_asked and not rules.canary_hosts:
         return "none of the canary hosts is in this run"
+    unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
+    if unsoaked:
+        return f"the audit of wave {unsoaked[0]} is compared over a soak, and it has none"
     if not rules.most and (scope_asked or rules.groups):
         return "share_scope and share_by say how max_share is meant, which is not given"
     if not of_redeploys and rules.order == "slowest_first":
@@ -210,24 +222,23 @@ def _needs_batches(rules: Rules) -> str:
     return ""
 
 
-def _check_gate(name: str, gate: Any, soak: Any) -> None:
-    if not isinstance(gate, Mapping):
-        raise ValueError(f"the gate of wave {name} is {gate!r}; it must be a mapping")
-    unknown = sorted(str(key) for key in gate if key not in GATE_KEYS)
+def _gate(name: str, given: Any) -> Record:
+    """The settings of a wave's gate, as rollout_gate takes them. Raises ValueError."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"the gate of wave {name} is {given!r}; it must be a mapping")
+    unknown = sorted(str(key) for key in given if key not in GATE_KEYS)
     if unknown:
         raise ValueError(f"the gate of wave {name} has {', '.join(unknown)}; there are {', '.join(GATE_KEYS)}")
-    for key, value in gate.items():
+    found: Record = {}
+    for key, value in given.items():
         if key == "audit":
-            if not isinstance(value, bool):
-                raise ValueError(f"audit of wave {name} is {value!r}; it must be true or false")
-            if value and not soak:
-                raise ValueError(f"audit of wave {name} compares counters over a soak: give the wave a soak too")
-        elif not _is_number(value) or (key in ("min_healthy_share", "audit_max_difference") and value > 1):
-            raise ValueError(f"{key} of wave {name} is {value!r}; it must be a number that rollout_gate takes")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+            found[key] = boolean(f"audit of wave {name}", value)
+            continue
+        found[key] = amount(value) if key in _SHARES else known_count(value)
+        if found[key] is None or (key in _SHARES and found[key] > 1):
+            wanted = "from 0 to 1" if key in _SHARES else "a whole number of 0 or more"
+            raise ValueError(f"{key} of wave {name} is {value!r}; it must be {wanted}")
+    return found
 
 
 def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[list[Part], dict[str, str]]:
@@ -242,17 +253,26 @@ def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[lis
     todo = [member for member in planned if member.name not in apart]
     parts = []
     if rules.canary_hosts:
-        parts.append(Part(CANARY, [member for member in todo if member.name in rules.canary_hosts]))
-        todo = [member for member in todo if member.name not in rules.canary_hosts]
+        inside, todo = _split(todo, rules.canary_hosts)
+        parts.append(Part(CANARY, inside))
     for wave in rules.waves:
-        inside = [member for member in todo if member.name in wave.hosts]
+        inside, todo = _split(todo, wave.hosts)
         parts.append(Part(wave.name, inside, limit=wave.limit, soak=wave.soak, settings=wave.settings))
-        todo = [member for member in todo if member.name not in wave.hosts]
     parts.append(Part("the rest" if rules.waves else "", todo))
     parts.append(Part(BUSY, busy))
     parts += [Part(QUARANTINE, [member], limit=1) for member in last]
     kept, left = _within_share([part for part in parts if part.members], members, rules)
     return kept, left
+
+
+def _split(members: Iterable[Member], names: Iterable[str]) -> tuple[list[Member], list[Member]]:
+    """The members that are named, and the others."""
+    named = set(names)
+    inside: list[Member] = []
+    outside: list[Member] = []
+    for member in members:
+        (inside if member.name in named else outside).append(member)
+    return inside, outside
 
 
 def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Member]:

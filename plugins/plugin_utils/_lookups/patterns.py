@@ -2,18 +2,25 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of a run as lookups see it: groups and hosts without their variables, for hosts patterns."""
+"""The inventory of a run as lookups see it, and the hosts patterns of a plan's order as names of hosts."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.inventory.manager import InventoryManager
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
+
+_ID = "fleetops_instance_id"
+_WITHOUT = "the rest"
+
 
 def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None = None) -> InventoryManager:
-    """The inventory of the variable ``groups``, restricted to ``limit``."""
+    """The inventory of the variable ``groups``, without variables of hosts, restricted to ``limit``."""
     inventory = InventoryManager(loader=loader, sources=[], parse=False)
     for group, hosts in groups.items():
         inventory.add_group(group)
@@ -22,3 +29,82 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
     inventory.reconcile_inventory()
     inventory.subset(limit or None)
     return inventory
+
+
+def order_of_patterns(
+    loader: Any, variables: Mapping[str, Any], *, canary_hosts: Any, waves: Any, share_by: Any
+) -> dict[str, Any]:
+    """What the lookup plan_order answers: names of hosts of the play, or under ``problem`` a sentence.
+
+    ``variables``: of the play, as a lookup gets them.
+    """
+    patterns = _Patterns(loader, variables)
+    found: dict[str, Any] = {"canary_hosts": [], "waves": [], "share_groups": {}, "problem": ""}
+    found["instances"] = patterns.instances()
+    try:
+        if not is_blank(canary_hosts):
+            found["canary_hosts"] = patterns.hosts("canary_hosts", canary_hosts)
+            if not found["canary_hosts"]:
+                raise ValueError(f"canary_hosts is {canary_hosts!r}, and none of these hosts is in this run")
+        found["waves"] = [
+            {
+                "name": wave.name,
+                "hosts": list(wave.hosts),
+                "limit": wave.limit,
+                "soak": wave.soak,
+                "gate": dict(wave.gate),
+            }
+            for wave in waves_of(_list_of(waves), lambda pattern: patterns.hosts("waves", pattern))
+        ]
+        if not is_blank(share_by):
+            found["share_groups"] = patterns.groups_by(share_by.strip())
+    except ValueError as problem:
+        found["problem"] = f"There is no plan: {problem}."
+    return found
+
+
+def _list_of(waves: Any) -> Any:
+    """The list of waves of its JSON text, or of a text with commas or line breaks. Raises ValueError."""
+    if is_blank(waves):
+        return []
+    if not isinstance(waves, str):
+        return waves
+    if waves.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(waves)
+        except ValueError:
+            raise ValueError("waves is no JSON, although it begins like that") from None
+    return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
+
+
+class _Patterns:
+    """The hosts of a play, and what of its inventory a pattern matches."""
+
+    def __init__(self, loader: Any, variables: Mapping[str, Any]) -> None:
+        self._groups = variables.get("groups", {})
+        self._hostvars = variables.get("hostvars", {})
+        self._in_play = set(variables.get("ansible_play_hosts_all", []))
+        self._inventory = inventory_of(loader, self._groups)
+
+    def instances(self) -> dict[str, Any]:
+        """Names to ids in the order of the inventory."""
+        names = [host.name for host in self._inventory.get_hosts("all") if host.name in self._in_play]
+        return {name: self._hostvars[name][_ID] for name in names if _ID in self._hostvars[name]}
+
+    def hosts(self, name: str, pattern: str) -> list[str]:
+        """The hosts of the play that a pattern matches. Raises ValueError if the inventory has none."""
+        matched = [host.name for host in self._inventory.get_hosts(pattern)]
+        if not matched:
+            raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
+        return [host for host in matched if host in self._in_play]
+
+    def groups_by(self, share_by: str) -> dict[str, str]:
+        """The group of each host of the play, by inventory groups or by a variable. Raises ValueError."""
+        named = [part.strip() for part in share_by.split(",") if part.strip()]
+        if all(name in self._groups for name in named):
+            first = {host: name for name in reversed(named) for host in self._groups[name]}
+            return {host: first.get(host, _WITHOUT) for host in self._in_play}
+        values = {host: self._hostvars[host].get(share_by) for host in self._in_play}
+        if all(is_blank(value) for value in values.values()):
+            raise ValueError(f"share_by is {share_by!r}, which is neither a variable of the hosts nor names of groups")
+        return {host: _WITHOUT if is_blank(value) else str(value) for host, value in values.items()}

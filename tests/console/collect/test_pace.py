@@ -76,14 +76,13 @@ def test_what_was_never_read_and_what_was_redeployed_comes_first() -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 10.0])
 def test_a_follower_makes_fewer_than_three_calls_a_second_whatever_there_is_to_read(seconds: float) -> None:
-    calls, saved, reads = 0.0, 0.0, 200
+    calls, saved, used, reads = 0.0, 0.0, 0.0, 200
     for _read in range(reads):
-        # The list, and two calls for each rollout.
-        calls += 1 + 2 * rollouts_at_once(seconds)
-        saved = credit(saved, seconds, is_open=True, pace=PACE)
-        many = instances_at_once(saved, 6)
-        saved -= 6 * many
-        calls += 6 * many
+        saved = credit(saved, seconds, used, PACE)
+        rollouts, instances = rollouts_at_once(seconds), instances_at_once(saved, 6)
+        used = 2 * rollouts + 6 * instances
+        # One more for the list.
+        calls += 1 + used
     # Once a second is the exception: the list and one rollout are read whatever it costs.
     assert calls / (reads * seconds) < (3.6 if seconds < 3 else 3)
 
@@ -91,6 +90,6 @@ def test_a_follower_makes_fewer_than_three_calls_a_second_whatever_there_is_to_r
 def test_saved_calls_do_not_pile_up() -> None:
     saved = 0.0
     for _read in range(1000):
-        saved = credit(saved, 30.0, is_open=False, pace=PACE)
-    assert saved == credit(0.0, 30.0, is_open=False, pace=PACE)
+        saved = credit(saved, 30.0, 0.0, PACE)
+    assert saved == credit(0.0, 30.0, 0.0, PACE)
     assert instances_at_once(saved, 0) == 0

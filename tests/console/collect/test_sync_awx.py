@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import socket
 import time
@@ -18,9 +17,6 @@ from typing import Any
 import pytest
 from awxkit.api import ApiV2
 from awxkit.api.client import Connection
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
@@ -35,6 +31,7 @@ from console.record.read.record_health import vitals
 from console.record.write.store import open_store
 from console.settings.environment import SettingsError
 from tests.conftest import CHECKOUT
+from tests.console.support.certificates import self_signed
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
 
@@ -433,24 +430,7 @@ def test_what_fails_is_one_sentence_and_the_next_sync_goes_on(awx: FakeAwx, data
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate of 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "awx.test")])
-    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=9))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "key.pem").write_bytes(private)
-    return folder / "cert.pem", folder / "key.pem"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_a_self_signed_certificate_is_refused_unless_its_authority_is_named(

@@ -220,6 +220,7 @@ def test_a_message_has_the_verdict_the_causes_and_the_link_and_calls_nobody_by_a
         ('[to.a]\nkind = "apprise"\naddress_env = "slack://hush/hush"', "must be the name of an environment variable"),
         ('[to.a]\nkind = "webhook"\naddress_env = "A"', "a webhook is signed"),
         ('[to.a]\nkind = "apprise"\naddress_env = "A"\nsecret_env = "B"', "only a webhook is signed"),
+        ('[to.a]\nkind = "apprise"\naddress_env = "A"\nca_path = "/b"', "ca_path is of a webhook alone"),
         ('[to.a]\nkind = "apprise"\naddress = "A"', "[to.a] has 'address', which is not known"),
         ('console_url = "console"\n' + WITHOUT_URL + RULE, "console_url must be the address"),
         ('console_url = "https://u:hush@console.example"\n' + WITHOUT_URL + RULE, "console_url must be the address"),

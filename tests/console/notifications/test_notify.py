@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -28,9 +29,11 @@ from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.web.shared import pages
+from tests.console.collect.test_follow import Following, until
+from tests.console.support.certificates import self_signed
 from tests.console.support.facts import dump, rows
 from tests.console.support.receivers import MailServer, WebhookServer, mail_server, text_of, webhook_server
-from tests.console.support.seeded import REASON, TENANT, host_name, ident, rollout_read, seed_small, target
+from tests.console.support.seeded import REASON, TENANT, host_name, ident, rolling_run, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import health, policy, put, updates
 from tests.console.support.served import CHECKOUT
 
@@ -113,13 +116,13 @@ def test_twenty_thousand_failures_are_one_message_told_once(
     text = text_of(mail)
     assert "Stopped: no target succeeded. 20,000 failed." in text
     assert f"20,000 failed ({host_name(0)}" in text and f"and 19,994 more): {REASON}" in text
-    assert f"https://console.example.com/rollout?id={BIG}" in text.replace("&#61;", "=")
+    assert f"https://console.example.com/operation?id={BIG}" in text.replace("&#61;", "=")
 
     assert path == f"/in/{PATH_TOKEN}?token={PATH_TOKEN}"
     document = json.loads(body)
     (fact,) = document["facts"]
     assert fact["counts"] == {"failed": 20_000} and fact["state"] == "stopped"
-    assert fact["link"] == f"https://console.example.com/rollout?id={BIG}"
+    assert fact["link"] == f"https://console.example.com/operation?id={BIG}"
     assert document["title"] == mail["Subject"] and document["text"].splitlines()[0] in text
     assert document["repeated"] is False and document["id"] == headers["X-Fleetops-Notification"]
     assert len(body) < 4000
@@ -289,6 +292,23 @@ def test_without_apprise_a_webhook_works_and_the_rest_names_the_package(
     assert len(hook.calls) == 1
 
 
+def test_a_certificate_is_checked_by_the_authority_that_is_named(
+    tmp_path: Path, addresses: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate = self_signed(tmp_path)
+    command = ["notify", "test", "--to", "hook", "--rules"]
+    with webhook_server(certificate) as server:
+        monkeypatch.setenv("FLEETOPS_NOTIFY_HOOK", f"{server.url}/{PATH_TOKEN}")
+        assert main([*command, written(tmp_path, EVERYWHERE)]) == 1
+        said = capfd.readouterr().err
+        assert "no trusted TLS connection: " in said and "self-signed certificate" in said and "hush" not in said
+        named = EVERYWHERE.replace("[to.hook]", f'[to.hook]\nca_path = "{certificate[0]}"')
+        assert main([*command, written(tmp_path, named)]) == 0
+        assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
+        assert main([*command, written(tmp_path, named.replace("cert.pem", "none.pem"))]) == 2
+        assert "none.pem, which is no file" in capfd.readouterr().err
+
+
 def test_a_copy_for_review_sends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,6 +322,42 @@ def test_a_copy_for_review_sends_nothing(
     assert main(["notify", "--db", str(copy), "--rules", rules]) == 3
     assert "is a copy of" in capfd.readouterr().err
     assert main(["notify", "--db", str(copy), "--rules", rules, "--dry-run"]) == 0
+
+
+def test_who_follows_tells_what_ends_once(
+    tmp_path: Path, hook: WebhookServer, addresses: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    database, spools = tmp_path / "console.db", tmp_path / "runs"
+    spools.mkdir()
+    rules = TO_HOOK.replace("NONE", "FLEETOPS_NOTIFY_HOOK_KEY")
+    read = ["--no-api", "--spool", str(spools), "--interval", "1s", "--idle-interval", "1s"]
+    told = ["--notify", "--rules", written(tmp_path, rules)]
+    keys = {"FLEETOPS_NOTIFY_HOOK": hook.url, "FLEETOPS_NOTIFY_HOOK_KEY": KEY, "FLEETOPS_NOTIFY_MAIL": hook.url}
+    hook.answers = [401]
+    follower = Following(database, *read, *told, **keys)
+    until(lambda: follower.has_said("Everything was read once"))
+    rolling_run(ident(1, 0x9A), time.time() - 60, hosts=4, batch=2)[0].write(spools)
+    until(lambda: follower.has_said("hook: 'rolling_redeploy: stopped' was not sent."))
+    # A notify beside it, and the next reads, find that it was tried just now.
+    assert follower.end() == 0
+    assert len(hook.calls) == 1
+    with sqlite3.connect(database) as conn:
+        conn.execute("UPDATE notifications SET begun_at = begun_at - 100")
+    follower = Following(database, *read, *told, **keys)
+    until(lambda: bool(rows(database, "SELECT 1 FROM notifications WHERE outcome = 'sent'")))
+    beat = "SELECT beat_at AS at FROM follower"
+    sent_at = rows(database, beat)[0]["at"]
+    until(lambda: rows(database, beat)[0]["at"] > sent_at + 3)
+    assert follower.end() == 0 and len(hook.calls) == 2
+    assert json.loads(hook.calls[1][2])["facts"][0]["link"].endswith(f"/operation?id={ident(1, 0x9A)}")
+    assert "hush" not in "".join(follower.said)
+    for wrong in (["--notify"], ["--follow", "--rules", "rules.toml"]):
+        assert main(["sync", "--no-api", "--db", str(database), *wrong]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert said == [
+        "console: --notify is an option of sync --follow; give --follow too.",
+        "console: --rules is of --notify; give --notify too.",
+    ]
 
 
 def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_path: Path) -> None:

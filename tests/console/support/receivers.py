@@ -9,12 +9,14 @@ import base64
 import email
 import email.policy
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 
@@ -94,8 +96,8 @@ class WebhookServer:
 
 
 @contextmanager
-def webhook_server() -> Iterator[WebhookServer]:
-    """An HTTP server."""
+def webhook_server(certificate: tuple[Path, Path] | None = None) -> Iterator[WebhookServer]:
+    """An HTTP server; with a certificate and its key one of HTTPS."""
     state = WebhookServer()
 
     class Call(BaseHTTPRequestHandler):
@@ -120,7 +122,11 @@ def webhook_server() -> Iterator[WebhookServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Call) as server:
         server.daemon_threads = True
-        state.url = f"http://127.0.0.1:{server.server_port}"
+        state.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         with _served(server):
             yield state
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader, lookup_loader
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import order_of_patterns
 
 GROUPS = {
     "all": ["c", "a", "b", "d"],
@@ -21,19 +22,14 @@ GROUPS = {
 REGIONS = {"a": "north", "b": "north", "c": " "}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loader() -> None:
-    init_plugin_loader()
-
-
 def asked(in_play: tuple[str, ...] = ("a", "b", "c"), **options: Any) -> dict[str, Any]:
     hostvars = {
         name: {"fleetops_instance_id": f"id-{name}", **({"region": REGIONS[name]} if name in REGIONS else {})}
         for name in GROUPS["all"]
     }
     variables = {"groups": GROUPS, "ansible_play_hosts_all": list(in_play), "hostvars": hostvars}
-    lookup = lookup_loader.get("fleetops.agents.plan_order", loader=DataLoader())
-    return lookup.run([], variables, **options)[0]
+    asked_for = {"canary_hosts": "", "waves": None, "share_by": "", **options}
+    return order_of_patterns(DataLoader(), variables, **asked_for)
 
 
 def test_instances_are_those_of_the_play_in_the_order_of_the_inventory() -> None:

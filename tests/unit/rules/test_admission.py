@@ -23,12 +23,28 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission i
     admission_verdict,
     ends_of,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR
 
 NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
 HOURS = {"maintenance_window_start_hour_utc": 10, "maintenance_window_end_hour_utc": 13}
 HALF = "maintenance_window_end_hour_utc"
-SOUND = Facts(policy={"max_parallel_rollouts": 3, **HOURS}, now=NOON, needs=60, margin=300, in_flight=2)
+SOUND = Facts(
+    policy={"max_parallel_rollouts": 3, **HOURS},
+    now=NOON,
+    needs=60,
+    margin=300,
+    in_flight=2,
+    names={"r-7": "agent-007"},
+)
+FROZEN = Freezes.of([{"from": iso_time(NOON - HOUR), "to": iso_time(NOON + HOUR)}])
+SOON = Freezes.of([{"from": iso_time(NOON + 350), "to": iso_time(NOON + HOUR)}])
+QUIET = {"id": "r-7", "scope": "instance", "status": "in_progress", "total_targets": 1, "in_progress_targets": 1}
+QUIET["created_at"] = iso_time(NOON - HOUR)
+ENDED = {"id": "r-8", "scope": "instance", "status": "succeeded", "total_targets": 1, "succeeded_targets": 1}
+ENDED.update(created_at=iso_time(NOON - HOUR), completed_at=iso_time(NOON - 60))
+HELD = gate.Check("hold", gate.HOLD, "The run is held by the file /x.")
 SICK = gate.health_share({"a": {"status": "unhealthy"}, "b": {"status": "healthy"}}, 0.75, 9)
 FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_targets": 9, "in_progress_targets": 2}
 
@@ -58,6 +74,18 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
         ({"now": NOON + HOUR - 350, "started": True}, STOP, gate.DEFERRED, "The next redeploy takes about 60 s"),
         ({"now": NOON + 3 * HOUR, "override": "INC-4711"}, GO, gate.PASS, ""),
         ({"rollouts": [FLEET_ROLLOUT]}, STOP, gate.FAIL, "A fleet rollout is under way at the server: r-9"),
+        ({"freezes": FROZEN}, STOP, gate.FAIL, "Changes are frozen until"),
+        ({"freezes": FROZEN, "started": True}, STOP, gate.DEFERRED, "Changes are frozen until"),
+        ({"freezes": SOON, "started": True}, STOP, gate.DEFERRED, "The next redeploy takes about 60 s"),
+        ({"freezes": FROZEN, "override": "INC-4711"}, GO, gate.PASS, ""),
+        ({"freezes": Freezes.of("no list")}, STOP, "inconclusive", "The freezes cannot be read"),
+        ({"rollouts": [QUIET]}, GO, gate.PASS, ""),
+        ({"rollouts": [QUIET], "stall_timeout": 600.0}, STOP, gate.FAIL, "In flight: agent-007."),
+        ({"rollouts": [QUIET, ENDED], "stall_timeout": 600.0}, GO, gate.PASS, ""),
+        ({"hold": HELD}, WAIT, gate.HOLD, "The run is held by the file /x"),
+        ({"hold": HELD, "in_flight": 9}, WAIT, gate.HOLD, "The run is held by the file /x"),
+        ({"hold": HELD, "failed": ["agent-004"]}, STOP, gate.FAIL, "1 instance failed (agent-004)"),
+        ({"hold": gate.Check("hold", gate.FAIL, "Held for too long.")}, STOP, gate.FAIL, "Held for too long."),
         ({"health": SICK}, STOP, gate.FAIL, "1 of 2 instances asked are healthy, and 75% must be."),
     ],
 )

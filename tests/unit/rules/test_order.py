@@ -301,13 +301,18 @@ def test_a_share_that_is_none_is_refused(share: str) -> None:
         ([{"hosts": "eu", "soak": "long"}], "soak of wave eu is 'long'"),
         ([{"hosts": "eu", "gate": {"health": 1}}], "gate of wave eu has health"),
         ([{"hosts": "eu", "gate": {"min_healthy_share": 2}}], "min_healthy_share of wave eu is 2"),
-        ([{"hosts": "eu", "gate": {"audit": True}}], "give the wave a soak too"),
+        ([{"hosts": "eu", "gate": {"max_failed": 1.5}}], "max_failed of wave eu is 1.5"),
+        ([{"hosts": "eu", "gate": {"audit": "maybe"}}], "audit of wave eu is 'maybe'"),
+        ([{"hosts": "eu", "gate": "strict"}], "gate of wave eu is 'strict'"),
         (["eu", {"hosts": "eu"}], "two waves have the name eu"),
     ],
 )
 def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         waves_of(waves, lambda pattern: [pattern])
+
+
+STREAM = {"pace": "continuous"}
 
 
 @pytest.mark.parametrize(
@@ -320,9 +325,32 @@ def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
         (Rules(order="slowest_first"), {"of_redeploys": False}, "slowest_first looks at past redeploys"),
         (Rules(quarantine=2), {"of_redeploys": False}, "quarantine looks at past redeploys"),
         (Rules(order="slowest_first", quarantine=2), {}, ""),
+        (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {}, "the audit of wave eu is compared over a soak"),
+        (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {"soak": 60.0}, ""),
+        (Rules(waves=(Wave("eu", ("a1",), soak=60.0, gate={"audit": True}),)), {}, ""),
+        (
+            Rules(waves=(Wave("a", ("a1",)), Wave("eu", ("a2",), limit=2))),
+            STREAM,
+            "wave eu has a limit, a soak or a gate",
+        ),
+        (Rules(waves=(Wave("eu", ("a1",), soak=0.0),)), STREAM, "wave eu has a limit, a soak or a gate"),
+        (
+            Rules(most="2", scope="at_once"),
+            {**STREAM, "scope_asked": True},
+            "share_scope at_once is the share of a batch",
+        ),
+        (Rules(quarantine=2), STREAM, "quarantine takes each of its instances in a batch of its own"),
+        (Rules(defer_busy=60.0), STREAM, "defer_busy looks again before a batch"),
+        (Rules(order="sickest", canary_hosts=("a1",), waves=(Wave("eu", ("a1",)),), most="9"), STREAM, ""),
     ],
 )
 def test_rules_that_make_no_sense_together_are_refused(rules: Rules, options: dict[str, Any], said: str) -> None:
-    asked = {"canary": 1, "canary_asked": False, "scope_asked": False, "of_redeploys": True, **options}
+    asked = {"canary": 1, "canary_asked": False, "scope_asked": False, "of_redeploys": True, "soak": 0.0, **options}
     assert said in refusal_of(rules, **asked)
     assert bool(refusal_of(rules, **asked)) is bool(said)
+
+
+def test_numbers_of_a_wave_may_be_texts_as_templates_make_them() -> None:
+    gate = {"max_failed": "1", "min_healthy_share": "0.9", "audit": "yes"}
+    (wave,) = waves_of([{"hosts": "eu", "limit": "2", "soak": "60", "gate": gate}], lambda pattern: ["a1"])
+    assert wave == Wave("eu", ("a1",), 2, 60.0, {"max_failed": 1, "min_healthy_share": 0.9, "audit": True})

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_verdict
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import (
     follow_each_other,
     forks_needed,
@@ -93,6 +94,27 @@ def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> N
     assert none_fits.fit.instances_that_fit == 0
 
 
+def test_what_follows_the_canary_is_one_stream_in_the_order_of_the_plan_and_a_freeze_ends_what_fits() -> None:
+    fleet = members(6)
+    parts = [
+        Part("canary", [fleet[4], fleet[2]]),
+        Part("eu", [fleet[5]]),
+        Part("the rest", [fleet[1], fleet[0], fleet[3]]),
+    ]
+    known = {member.instance_id: [20.0] for member in fleet}
+    plan = plan_of(fleet, known, parts=parts, canary="canary", most=2)
+    assert plan.batches == [[fleet[4]], [fleet[2]], [fleet[5], fleet[1], fleet[0], fleet[3]]]
+    assert [part.name for part in plan.parts] == ["canary", "canary", ""]
+    text = in_words(plan, window=Window(None, None), limit=2, redeploy_all=False)
+    assert any(line.startswith("Stream: agent-00005, agent-00001, agent-00000, agent-00003") for line in text)
+    # Two canaries of 30 s, then pairs of 20 s with a proof of 10 s: the first pair ends 90 s after noon.
+    frozen = Freezes.of([{"from": "2026-09-21T13:00", "to": "2026-09-23"}])
+    tight = plan_of(fleet, known, parts=parts, canary="canary", most=2, freezes=frozen, margin=HOUR - 95.0)
+    assert (tight.fit.batches_that_fit, tight.fit.instances_that_fit) == (2, 4)
+    closed = plan_of(fleet, known, freezes=Freezes.of([{"from": "2026-01-01", "to": "2200-01-01"}]))
+    assert closed.fit.instances_that_fit == 0
+
+
 def test_without_a_past_nothing_is_told_to_the_task_and_the_plan_uses_the_fallback() -> None:
     plan = plan_of(members(5), {}, fallback=100.0)
     assert plan.usual["agent-00001"] == (None, 100.0)
@@ -124,6 +146,8 @@ def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float,
         ),
         ({"fleetops_soak": 60.0}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
         ({"fleetops_audit_gate": True}, "fleetops_audit_gate compares what was before a batch"),
+        ({"fleetops_metric_checks": [{}]}, "fleetops_metric_checks are asked before a batch"),
+        ({"fleetops_on_bundle_change": "stop"}, "fleetops_on_bundle_change is stop, which compares"),
         ({"fleetops_repair": True}, "fleetops_repair heals an instance before the next batch"),
         ({"fleetops_soak": 0.0, "fleetops_repair": False, "fleetops_growth": "fixed"}, ""),
     ],
@@ -138,7 +162,13 @@ def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], s
 
 def test_growth_is_refused_for_the_plan_too() -> None:
     assert refusal_of("continuous", "percent").startswith("growth is percent, and pace is continuous")
-    assert refusal_of("continuous", "fixed") == refusal_of("batches", "percent") == ""
+    assert refusal_of("continuous", "fixed", 60.0).startswith("soak is 60, and pace is continuous")
+    assert (
+        refusal_of("batches", "fixed", 60.0)
+        == refusal_of("continuous", "fixed")
+        == refusal_of("batches", "percent")
+        == ""
+    )
 
 
 def seconds_for(count: int) -> float:
