@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,48 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
         assert sim.in_flight()["now"] == 0
 
 
+def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_was_not_sent(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    file, held = tmp_path / "hold", {}
+
+    def person(sim: Simulator) -> None:
+        """Holds the run for a while, and lets a freeze begin afterwards."""
+        file.write_text("INC-9, ask Ann")
+        time.sleep(2)
+        held["from"] = sim.state()["now"]
+        time.sleep(10)
+        held["to"] = sim.state()["now"]
+        file.unlink()
+        when(lambda: sum(redeploys(sim).values()) >= 8, lambda: sim.advance(7 * 86400)).join()
+
+    with running_simulator(instances=14, speed=20.0, knobs={"deploy_s": [60, 80]}) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 2})
+        later = datetime.fromtimestamp(sim.state()["now"] + 2 * 86400, UTC).date().isoformat()
+        options = {
+            **STREAM,
+            "fleetops_canary_hosts": "agent-007.*",
+            "fleetops_order": "random(3)",
+            "fleetops_hold": str(file),
+            "fleetops_hold_interval": 0.5,
+            "fleetops_stall_timeout": 900,
+            "fleetops_freezes": [{"from": later, "to": "2200-01-01", "reason": "audit"}],
+        }
+        holding = when(lambda: sum(redeploys(sim).values()) >= 4, lambda: person(sim))
+        run = run_playbook(sim, PLAYBOOK, e=options)
+        holding.join()
+        assert run.rc == 0, run.output
+        assert next(iter(redeploys(sim))).startswith("agent-007.")
+        sent = [row for row in sim.writes() if row["path"].endswith("/redeploy")]
+        assert [row for row in sent if held["from"] < row["at"] < held["to"]] == []
+        assert [row for row in sent if row["at"] > held["to"]]
+        found = report_of(run)
+        assert (found["verdict"], found["failed"]) == ("deferred", [])
+        assert "Changes are frozen until 2200-01-02 00:00 UTC (audit)." in found["reasons"][0]
+        assert found["updated"] == touched(sim) == with_newest(sim) and "agent-007" in found["updated"]
+        assert len(found["updated"]) + len(found["deferred"]) == 14 and len(found["deferred"]) >= 4
+
+
 def test_a_window_that_closes_in_the_middle_defers_what_was_not_sent(run_playbook: Run) -> None:
     with running_simulator(instances=9, speed=20.0, knobs={"deploy_s": [40, 60]}) as sim:
 
@@ -157,6 +200,12 @@ def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instanc
 # What else is refused is in tests/unit/rules/test_pace.py.
 REFUSED = [
     ({"fleetops_soak": 60}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
+    (
+        {"fleetops_metric_checks": [{"query": "up", "must_be": "== 1"}]},
+        "fleetops_metric_checks are asked before a batch",
+    ),
+    ({"fleetops_quarantine": 2}, "pace is continuous, which has no batches, and quarantine takes each"),
+    ({"fleetops_waves": [{"hosts": "all", "soak": 60}]}, "and wave all has a limit, a soak or a gate of its own"),
     ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair heals an instance before the next batch"),
     ({}, "The redeploys in flight, and the proof of health after each of them, take 5 workers"),
     ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),

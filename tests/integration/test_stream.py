@@ -36,12 +36,13 @@ def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None =
     assert sound(done)["go"], done.result
 
 
-def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0) -> list[ModuleTask]:
+def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0, **options: Any) -> list[ModuleTask]:
     """All instances at once; the stream lets them in one after the other."""
     streams = [{"run": run, "name": one.hostname, "needs": needs} for one in api.instances]
     hosts = [one.hostname for one in api.instances]
     return run_at_once(
-        api, [("instance_runtime", host, {**QUICK, "stream": s}) for host, s in zip(hosts, streams, strict=True)]
+        api,
+        [("instance_runtime", host, {**QUICK, **options, "stream": s}) for host, s in zip(hosts, streams, strict=True)],
     )
 
 
@@ -145,6 +146,36 @@ def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
         assert all(call["at"] < changed["at"] + 1.5 for call in api.called("redeploy_runtime"))
 
 
+def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_time(tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    with second_api(instances=2, deploy_seconds=0.5, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api, hold=str(file), hold_interval=0.3)
+        file.write_text("INC-9")
+        lifted: dict[str, float] = {}
+
+        def lift() -> None:
+            time.sleep(14)
+            lifted["at"] = time.time()
+            file.unlink()
+
+        thread = later(lambda: len(api.called("list_fleet_rollouts")) > 0, lift)
+        results = [sound(done) for done in roll(api, admission_timeout=8)]
+        thread.join()
+        assert all(row["changed"] for row in results)
+        assert min(call["at"] for call in api.called("redeploy_runtime")) >= lifted["at"]
+
+
+def test_a_stream_that_is_held_for_too_long_ends(tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    with second_api(instances=3, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api, hold=str(file), hold_timeout=1, hold_interval=0.2)
+        file.write_text("INC-9")
+        results = [sound(done) for done in roll(api)]
+        assert [row["not_admitted"]["verdict"] for row in results] == ["fail"] * 3
+        assert "and it waits for 1 s at most" in results[0]["not_admitted"]["reasons"][0]
+        assert api.writes() == []
+
+
 def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(tmp_path: Path) -> None:
     with second_api(instances=3, outcomes={"agent-001": "failed"}, deploy_seconds=0.2) as api:
         begin(api)
@@ -171,6 +202,8 @@ def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(
     [
         ({"soak": 10}, "A stream has no batches to soak or to compare"),
         ({"soak": 10, "audit": True}, "A stream has no batches to soak or to compare"),
+        ({"metric_checks": [{"query": "up", "must_be": "== 1"}], "metric_url": "http://x"}, "before which metrics are"),
+        ({"on_bundle_change": "stop"}, "A stream has no batches whose bundles are compared"),
         ({"stream": {"run": "../x"}}, "it must be 1 to 64 letters, digits and dashes"),
         ({"stream": {"run": "x", "most": 0}}, "stream.most is 0: it must be 1 or more"),
         ({"stream": {"run": "x", "health_interval": 0}}, "it must be above 0 seconds"),
