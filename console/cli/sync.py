@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from console.collect.follow import Looked
     from console.collect.progress import Progress
     from console.notifications.once import Report
+    from console.record.write.store import Store
 
 # What sync reads of each instance on request: collect.api.instances.KINDS, which is not imported for --help.
 _DETAILS = {
@@ -197,11 +198,13 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     return 0
 
 
-def _notifications(settings: Settings, send: Callable[..., Report]) -> Callable[..., Any]:
+def _notifications(
+    settings: Settings, send: Callable[..., Report]
+) -> Callable[[Store, float | None, Progress], Looked]:
     """Notifications as something that is done again and again, after what is read."""
     from console.collect.follow import Looked
 
-    def read(_store: Any, _seconds: float | None, _is_open: bool, progress: Progress) -> Looked:
+    def read(_store: Store, _seconds: float | None, progress: Progress) -> Looked:
         def may_go_on() -> bool:
             # It reports that the follower is alive, and ends here when somebody stops it.
             progress(0, None, "notifications")
