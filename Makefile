@@ -120,7 +120,7 @@ shots: browser  ## The console's pages as pictures for the documentation, light 
 	$(BIN)/python -m tests.commands.shots
 
 .PHONY: bench
-bench: browser  ## Measure: module against uri, inventory, run log, and the console's pages and sessions
+bench: browser  ## Measure: module against uri, inventory, run log, rolling redeploys (half an hour), and the console's pages and sessions
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean

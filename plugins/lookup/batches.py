@@ -132,7 +132,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy import (

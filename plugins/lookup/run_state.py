@@ -32,9 +32,15 @@ options:
       - V(judged), the state with the verdict of the gate.
       - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
       - V(reported), the state with what the report says of the run as a whole.
+      - V(pace), under C(refusal) why the variables of a run do not go with its C(fleetops_pace), empty if they do.
     type: list
     elements: str
     required: true
+  asked:
+    description: With V(pace), the variables of the run with their values.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   plan:
     description: With V(started) and V(refused), the result of M(fleetops.agents.rollout_plan), empty if there is none.
     type: dict
@@ -94,6 +100,7 @@ _raw:
     - {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
 """
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,6 +109,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 
 
 class LookupModule(LookupBase):
@@ -128,6 +136,9 @@ class LookupModule(LookupBase):
     def change_problem(self) -> dict[str, Any]:
         return {"problem": change_problem(self.get_option("change"), self.get_option("change_pattern"))}
 
+    def pace(self) -> dict[str, Any]:
+        return {"refusal": refusal_of_run(self.get_option("asked"))}
+
     def started(self) -> dict[str, Any]:
         return run_state.started(
             self.instances(),
@@ -136,6 +147,7 @@ class LookupModule(LookupBase):
             expected_seconds=self.get_option("expected_seconds"),
             override_reason=self.get_option("override_reason"),
             change=self.get_option("change"),
+            run=uuid.uuid4().hex,
         )
 
     def refused(self) -> dict[str, Any]:
@@ -179,6 +191,7 @@ _TERMS = {
         LookupModule.instances,
         LookupModule.outcomes,
         LookupModule.change_problem,
+        LookupModule.pace,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

@@ -15,6 +15,8 @@ version_added: 0.1.0
 description:
   - Deploys the published runtime to one running instance, waits until the redeploy has finished, and verifies that the
     agent is healthy.
+  - While the redeploy runs, the list of rollouts is read, at most once a second for all tasks of this machine. The
+    place within C(max_parallel_rollouts) is free again as soon as it has ended, before the agent's health is verified.
   - The API cannot deploy a specific version or roll back to an older one.
   - If a redeploy of the instance is already in progress, the task adopts it and starts no second one. After a crash,
     run the same task again.
@@ -62,6 +64,27 @@ options:
         ends the task immediately.
     type: int
     default: 3600
+  stream:
+    description:
+      - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
+        run, which M(fleetops.agents.rollout_gate) has kept on this machine, are then checked before the redeploy
+        is sent.
+      - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      run:
+        description: The C(stream) of M(fleetops.agents.rollout_gate) of the run.
+        type: str
+        required: true
+      name:
+        description: The name of the instance in messages.
+        type: str
+        required: true
+      needs:
+        description: How many seconds of the maintenance window must be left for this redeploy.
+        type: float
+        default: 180
   wait_timeout:
     description:
       - Seconds to wait for the redeploy to finish after the server has accepted it.
@@ -82,6 +105,12 @@ options:
     description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
+  expected_seconds:
+    description:
+      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
+        before that time.
+    type: float
+    version_added: 0.2.0
   retry_if_absent:
     description:
       - Whether to send the redeploy again if the outcome of the first request is unknown and no trace of it was found,
@@ -165,6 +194,13 @@ version_after:
   returned: success
   type: str
   sample: 4.19.0
+is_current:
+  description:
+    - Whether the server's version report, read after the redeploy, said that no newer runtime is available. It may be
+      older than the redeploy.
+  returned: when the redeploy ended
+  type: bool
+  sample: true
 bundle_hash:
   description: The bundle that was deployed.
   returned: when the redeploy ended
@@ -214,6 +250,17 @@ in_flight_excess:
   returned: when there are any
   type: int
   sample: 1
+not_admitted:
+  description:
+    - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate).
+  returned: when the rules of O(stream) end the run
+  type: dict
+  sample: {verdict: fail, reasons: ["1 instance failed (agent-004), and at most 0 may."]}
+skipped_reason:
+  description: The same as a sentence.
+  returned: when the rules of O(stream) end the run
+  type: str
+  sample: "Nothing was sent: 1 instance failed (agent-004), and at most 0 may."
 waited_seconds:
   description: Duration of the task in seconds.
   returned: always
@@ -246,8 +293,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy im
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_admission import (
     ADMISSION_OPTIONS,
+    claim_first,
     converge_admitted,
     send_admitted,
+    tell_started,
     until_listed,
 )
 
@@ -270,6 +319,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     if context.params["state"] == "latest" and not _outdated(context, runtime):
         return
 
+    read_at = context.clock() if claim_first(context, admission) else None
     history = context.client.list_instance_rollouts(instance_id)
     target = open_target(history)
     if target is None and context.params["state"] == "redeployed":
@@ -284,13 +334,17 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
         available = runtime.get("available_version")
     if target is not None:
         context.result["adopted"] = True
+        admission.leave()
         remember(context, target)
+        tell_started(context, target, admission)
         if context.check_mode:
             context.result["version_after"] = available
             return
     else:
         sent = context.write(
-            lambda: send_admitted(context, history, admission, lambda: send_redeploy(context, history)),
+            lambda: send_admitted(
+                context, history, admission, lambda: send_redeploy(context, history), read_at=read_at
+            ),
             before={"runtime": before},
             after={"runtime": available},
         )
@@ -298,11 +352,14 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
             context.result["version_after"] = available
             return
         target = find(context, sent, once_more=context.params["retry_if_absent"])
-        until_listed(context, target, admission)
+        tell_started(context, target, admission)
+        if not context.params["wait"]:
+            until_listed(context, target, admission)
     if context.params["wait"]:
-        follow(context, target)
+        follow(context, target, admission)
         runtime = runtime_component(context.client.get_available_updates(instance_id))
         context.result["version_after"] = runtime.get("current_version")
+        context.result["is_current"] = runtime.get("has_update") is False
 
 
 def _outdated(context: Context, runtime: Record) -> bool:
@@ -347,6 +404,14 @@ OPERATION = Operation(
     run=run,
     options={
         "state": {"type": "str", "choices": ["latest", "redeployed"], "default": "latest"},
+        "stream": {
+            "type": "dict",
+            "options": {
+                "run": {"type": "str", "required": True},
+                "name": {"type": "str", "required": True},
+                "needs": {"type": "float", "default": 180},
+            },
+        },
         **ADMISSION_OPTIONS,
         **SENT_OPTIONS,
     },

@@ -81,6 +81,12 @@ options:
     description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
     type: int
     default: 60
+  expected_seconds:
+    description:
+      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
+        before that time.
+    type: float
+    version_added: 0.2.0
   retry_if_absent:
     description:
       - Whether to send the call again if the outcome of the first request is unknown and no trace of it was found, also
@@ -275,6 +281,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait_for_ad
     ADMISSION_OPTIONS,
     converge_admitted,
     send_admitted,
+    tell_started,
     until_listed,
 )
 
@@ -381,6 +388,8 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         return
     target = find_applied(context, sent, updates)
     if target is not None:
+        tell_started(context, target, admission)
+    if target is not None and not context.params["wait"]:
         until_listed(context, target, admission)
     if not context.params["wait"]:
         return
@@ -388,7 +397,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
         prove_health(context, None, done="updated")
         applied_at = checked_at(context)
     else:
-        target = follow(context, target)
+        target = follow(context, target, admission)
         applied_at = parse_time(target.get("completed_at")) or context.client.server_time
     look_what_is_left(context, updates, applied_at)
 

@@ -194,12 +194,36 @@ options:
     description: After this many failed reads of one instance in a row a soak is V(inconclusive).
     type: int
     default: 4
+  stream:
+    description:
+      - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
+        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) checks them
+        before each redeploy of the run.
+      - Window, freezes, hold, stall and the health of the fleet are looked at before each redeploy. While the run is
+        held it waits.
+      - What is asked before or after a batch cannot be used with it, which is O(soak), O(audit), O(metric_checks) and
+        O(on_bundle_change=stop).
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      run:
+        description: A name for the run that no other one has. Letters, digits and dashes.
+        type: str
+        required: true
+      most:
+        description: How many redeploys of the run may be in flight, even if the policy allows more.
+        type: int
+      health_interval:
+        description: Seconds for which what was read for O(min_healthy_share) counts, before it is read again.
+        type: float
+        default: 120
   workers:
     description: How many calls are made at once.
     type: int
     default: 8
 seealso:
   - module: fleetops.agents.rollout_plan
+  - module: fleetops.agents.instance_runtime
 """
 
 EXAMPLES = r"""
@@ -299,6 +323,7 @@ waited_seconds:
   sample: 60.2
 """
 
+import re
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -313,7 +338,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     run_as_module,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, stall
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
     HOLD_OPTIONS,
     check_hold_options,
@@ -325,6 +351,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics imp
     metric_checks,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 
 # These befall every call: the run cannot go on, and says so by failing.
 _HOPELESS = ("auth", "forbidden")
@@ -358,6 +385,8 @@ def run(context: Context) -> None:
             checks = _checks(context) + soaked + judge_metrics(context)
         checks.append(held)
     verdict = gate.worst(checks)
+    if context.params["stream"] and verdict == gate.PASS and not context.check_mode:
+        _begin_stream(context, next((check for check in checks if check.name == "health"), None))
     context.result.update(
         verdict=verdict,
         go=verdict == gate.PASS,
@@ -387,6 +416,8 @@ def _check_options(context: Context) -> None:
         context.fail(f"soak_interval is {params['soak_interval']}: it must be above 0 seconds.")
     if params["audit"] and not params["soak"] > 0:
         context.fail("audit compares counters over the soak: give soak too.")
+    if params["stream"]:
+        _check_stream(context, params["stream"])
     if not params["next_batch"]:
         context.fail("next_batch is empty: there is nothing to ask about.")
 
@@ -414,6 +445,58 @@ def _hold(context: Context) -> gate.Check:
     return check
 
 
+def _check_stream(context: Context, stream: Record) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", stream["run"]):
+        context.fail(f"stream.run is {stream['run']!r}: it must be 1 to 64 letters, digits and dashes.")
+    if stream["most"] is not None and stream["most"] < 1:
+        context.fail(f"stream.most is {stream['most']}: it must be 1 or more.")
+    if not stream["health_interval"] > 0:
+        context.fail(f"stream.health_interval is {stream['health_interval']}: it must be above 0 seconds.")
+    if context.params["soak"] or context.params["audit"]:
+        context.fail("A stream has no batches to soak or to compare: leave out soak and audit, or leave out stream.")
+    if context.params["metric_checks"]:
+        context.fail("A stream has no batches before which metrics are asked: leave out metric_checks or stream.")
+    if context.params["on_bundle_change"] == "stop":
+        context.fail("A stream has no batches whose bundles are compared: leave out on_bundle_change or stream.")
+
+
+def _begin_stream(context: Context, health: gate.Check | None) -> None:
+    """Keep the rules for the tasks of the stream."""
+    params, stream = context.params, Stream(context.params["stream"]["run"])
+    fleet = _fleet(context)
+    try:
+        stream.begin(
+            {
+                "max_failed": params["max_failed"],
+                "window_margin": params["window_margin"],
+                "override": _override(context),
+                **{
+                    name: params[name] for name in ("freezes", "stall_timeout", "hold", "hold_timeout", "hold_interval")
+                },
+                "most": params["stream"]["most"],
+                "updated": bool(params["updated"]),
+                "min_healthy_share": params["min_healthy_share"],
+                "health_interval": params["stream"]["health_interval"],
+                "workers": params["workers"],
+                "sample": _spread(fleet, params["health_sample"]),
+                "fleet": len(fleet),
+            }
+        )
+    except AdmissionError as failure:
+        context.fail(f"The stream cannot begin: {failure}.")
+    if health is not None and stream.health_seen(params["stream"]["health_interval"]) is None:
+        stream.health_was_read(health)
+
+
+def _fleet(context: Context) -> Record:
+    """The instances of the run, names to ids."""
+    return {**context.params["updated"], **context.params["waiting"], **context.params["next_batch"]}
+
+
+def _override(context: Context) -> str:
+    return (context.params["override_reason"] or "") if context.params["override_window"] else ""
+
+
 def _budget(context: Context) -> gate.Check:
     return gate.budget(context.params["failed"], context.params["max_failed"], context.params["last_batch"])
 
@@ -436,7 +519,7 @@ def _server_state(context: Context) -> list[gate.Check]:
         needs=params["expected_seconds"],
         margin=params["window_margin"],
         started=bool(params["updated"]),
-        override=(params["override_reason"] or "") if params["override_window"] else "",
+        override=_override(context),
     )
     known = [window]
     calendar = freezes.Freezes.of(params["freezes"])
@@ -448,7 +531,7 @@ def _server_state(context: Context) -> list[gate.Check]:
                 needs=params["expected_seconds"],
                 margin=params["window_margin"],
                 started=bool(params["updated"]),
-                override=(params["override_reason"] or "") if params["override_window"] else "",
+                override=_override(context),
             )
         )
     known = [_not_kept_to(check) if context.check_mode else check for check in known]
@@ -492,7 +575,10 @@ def _health(context: Context) -> list[gate.Check]:
     params = context.params
     if params["min_healthy_share"] == 0:
         return []
-    fleet = {**params["updated"], **params["waiting"], **params["next_batch"]}
+    stream = params["stream"]
+    if stream and (seen := Stream(stream["run"]).health_seen(stream["health_interval"])) is not None:
+        return [seen]
+    fleet = _fleet(context)
     asked = _spread(fleet, params["health_sample"])
     calls = [partial(FleetClient.get_deep_health, instance_id=str(instance_id)) for instance_id in asked.values()]
     readings = _readings(in_pool(context.client, calls, workers=params["workers"]), asked)
@@ -599,6 +685,14 @@ OPERATION = Operation(
         "audit_min_events": {"type": "int", "default": 20},
         "audit_sample": {"type": "int", "default": 20},
         "max_errors": {"type": "int", "default": 4},
+        "stream": {
+            "type": "dict",
+            "options": {
+                "run": {"type": "str", "required": True},
+                "most": {"type": "int"},
+                "health_interval": {"type": "float", "default": 120},
+            },
+        },
         "workers": {"type": "int", "default": 8},
     },
 )

@@ -109,6 +109,17 @@ options:
       - An instance of which this many redeploys in a row failed comes last, and alone. V(0) for no such rule.
     type: int
     default: 0
+  pace:
+    description:
+      - With V(batches) the next batch begins once all instances of the one before are done.
+      - With V(continuous) all instances after the canary are one batch, of which the next instance begins as soon as
+        another one has ended. O(batch_max) is then how many may be in flight.
+      - V(continuous) cannot be used with O(growth), O(soak), O(quarantine), O(defer_busy), O(share_scope=at_once), or
+        waves with a limit, a soak or a gate.
+    type: str
+    choices: [batches, continuous]
+    default: batches
+    version_added: 0.2.0
   plan_hash:
     description: The RV(plan_hash) of an earlier plan. If this plan's differs, the module fails and says what moved.
     type: str
@@ -178,7 +189,9 @@ text:
   sample:
     - "24 instances: 22 to redeploy in 7 batches, at most 4 at once (max_parallel_rollouts)."
 batches:
-  description: The batches in their order.
+  description:
+    - The batches in their order, and how long they take. C(needs_seconds) is how much of the maintenance window must be
+      left before it begins, which is that of one instance with O(pace=continuous).
   returned: success
   type: list
   elements: dict
@@ -202,7 +215,24 @@ batches:
     p90_seconds:
       description: How long it takes, nine times of ten.
       type: float
-  sample: [{number: 1, instances: [agent-001], part: canary, gate: {}, p50_seconds: 31.0, p90_seconds: 44.5}]
+    needs_seconds:
+      description: How much of the maintenance window must be left when it begins, or its next instance.
+      type: float
+  sample:
+    - {number: 1, instances: [agent-001], part: canary, gate: {}, p50_seconds: 31.0, p90_seconds: 44.5,
+       needs_seconds: 44.5}
+forks:
+  description: How many workers (C(forks)) Ansible needs to keep as many redeploys in flight as allowed.
+  returned: success
+  type: int
+  sample: 6
+usual_seconds:
+  description:
+    - The seconds within which half (C(p50), null if nothing is known) and nine of ten (C(p90)) redeploys of each
+      planned instance end.
+  returned: success
+  type: dict
+  sample: {agent-001: {p50: 21.0, p90: 34.5}}
 planned:
   description: The instances that would be redeployed, names to ids, in their order.
   returned: success
@@ -270,7 +300,8 @@ window:
       then, and M(fleetops.agents.rollout_gate) is V(inconclusive).
   returned: success
   type: dict
-  sample: {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7}
+  sample:
+    {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7, instances_that_fit: 22}
 change:
   description: The O(change).
   returned: when given
@@ -307,6 +338,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     max_parallel_rollouts,
     rollout_is_terminal,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import GROWTHS, Member, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import (
@@ -321,11 +353,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     share_of,
     waves_of,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, PACES
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of as pace_refusal
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
-    GROWTHS,
-    Member,
     Plan,
-    batch_sizes,
     describe,
     durations_of,
     make_plan,
@@ -369,13 +400,20 @@ def run(context: Context) -> None:
         growth=params["growth"],
         percent=params["percent"],
         of=sum(len(part.members) for part in parts),
+        pace=params["pace"],
     )
     calendar = Freezes.of(params["freezes"])
     plan = make_plan(
         members,
         policy=policy,
         sizes=sizes,
-        batching={**{name: params[name] for name in ("canary", "batch_max", "growth", "percent")}, **rules.hashed},
+        batching={
+            **{name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
+            # A plan with batches keeps the hash that it had before there was another pace.
+            **({"pace": params["pace"]} if params["pace"] != BATCHES else {}),
+            **rules.hashed,
+        },
+        most=limit if params["batch_max"] is None else min(limit, params["batch_max"]),
         known=known,
         now=now,
         margin=params["window_margin"],
@@ -422,6 +460,8 @@ def _check(context: Context) -> None:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
+    if (said := pace_refusal(params["pace"], params["growth"], params["soak"])) != "":
+        context.fail(f"{said}.")
     for name in ("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"):
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
@@ -466,6 +506,7 @@ def _rules(context: Context) -> Rules:
         canary_asked=bool(params["canary_hosts"]),
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
+        pace=params["pace"],
         soak=params["soak"],
     )
     if why:
@@ -530,6 +571,9 @@ def _durations(context: Context) -> dict[str, list[float]]:
 def _told(plan: Plan, problem: str) -> Record:
     """The plan as plain data."""
     fitting, batches = plan.fit.batches_that_fit, len(plan.batches)
+    instances = plan.fit.instances_that_fit
+    if instances is None:
+        instances = sum(map(len, plan.batches[:fitting]))
     return {
         "batches": [
             {
@@ -539,11 +583,14 @@ def _told(plan: Plan, problem: str) -> Record:
                 "gate": dict(part.settings),
                 "p50_seconds": expected.p50,
                 "p90_seconds": expected.p90,
+                "needs_seconds": needs,
             }
-            for number, (part, batch, expected) in enumerate(
-                zip(plan.parts, plan.batches, plan.expected, strict=True), 1
+            for number, (part, batch, expected, needs) in enumerate(
+                zip(plan.parts, plan.batches, plan.expected, plan.needs, strict=True), 1
             )
         ],
+        "forks": plan.forks,
+        "usual_seconds": {name: {"p50": p50, "p90": p90} for name, (p50, p90) in plan.usual.items()},
         "planned": {member.name: member.instance_id for member in plan.planned},
         "instances": [describe(member) for member in plan.members],
         "left_alone": [member.name for member in plan.skipped],
@@ -560,8 +607,9 @@ def _told(plan: Plan, problem: str) -> Record:
             "open": plan.fit.open_now,
             "next_opening": iso_time(plan.fit.next_opening),
             "closes_at": iso_time(plan.fit.closes_at),
-            "fits": "all" if fitting == batches else "part" if fitting else "none",
+            "fits": "all" if fitting == batches else "part" if instances else "none",
             "batches_that_fit": fitting,
+            "instances_that_fit": instances,
             **({"problem": problem} if problem else {}),
         },
         "plan_hash": plan.hash,
@@ -586,6 +634,7 @@ OPERATION = Operation(
         "share_groups": {"type": "dict", "default": {}},
         "defer_busy": {"type": "float", "default": 0},
         "quarantine": {"type": "int", "default": 0},
+        "pace": {"type": "str", "choices": list(PACES), "default": BATCHES},
         "plan_hash": {"type": "str"},
         "history": {"type": "int", "default": 20},
         "extra_seconds": {"type": "float", "default": 10},

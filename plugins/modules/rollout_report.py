@@ -14,7 +14,8 @@ short_description: Report what a run did to each instance
 version_added: 0.2.0
 description:
   - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
-    its runtime is current now. What the two say differently is listed.
+    its runtime is current now. What the two say differently is listed. An instance is not asked about again if its task
+    has read after the redeploy that it is current.
   - Ansible's own recap cannot do that. It knows no instance that was deferred or whose outcome is uncertain.
   - Nothing is written.
 author:
@@ -172,7 +173,10 @@ def run(context: Context) -> None:
 
 def _versions(context: Context) -> dict[str, str]:
     """Per instance whether its runtime is current by the server's report. A server that is silent spoils no report."""
-    known = {name: str(i) for name, i in context.params["instances"].items() if name not in context.params["gone"]}
+    seen = [name for name, outcome in context.params["outcomes"].items() if (outcome or {}).get("is_current") is True]
+    told: dict[str, str] = dict.fromkeys(seen, "current")
+    left_out = {*context.params["gone"], *seen}
+    known = {name: str(i) for name, i in context.params["instances"].items() if name not in left_out}
     workers = max(1, context.params["workers"])
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for instance_id in known.values()]
     # The first alone: if the key was refused, or the server is away, it is asked once and not by every worker.
@@ -184,7 +188,6 @@ def _versions(context: Context) -> dict[str, str]:
     if unread:
         first = next((str(answer) for answer in unread if isinstance(answer, ApiError)), "no answer")
         context.warn(f"The versions of {len(unread)} instances could not be compared with the server's: {first}")
-    told: dict[str, str] = {}
     for (name, instance_id), answer in zip(known.items(), answers, strict=True):
         if isinstance(answer, dict):
             member = member_of(name, instance_id, answer, redeploy_all=False)

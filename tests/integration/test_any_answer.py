@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.endpoints import ENDPOINTS
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context, execute
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import batch_sizes
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import groups_of, hosts_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.reading import (
     Depth,

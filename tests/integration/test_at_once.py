@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +142,42 @@ def test_controllers_of_several_machines_report_what_they_have_in_flight_beyond_
 
 
 def test_one_seen_by_the_second_look_is_waited_for() -> None:
-    with second_api(deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}) as api:
+    with second_api(instances=3, deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}) as api:
+        # It waits for this one, so the instance's history is read again once it is admitted.
+        api.add_rollout([api.instance("agent-003")], "instance")
 
         def another_machine(answer: Any) -> Any:
-            # After the list was read for admission, and before the instance's own history is.
+            # After the list was read for admission, and with the history that is read then.
             if len(api.called("list_instance_rollouts")) == 2:
                 api.quirks.answers.pop("list_instance_rollouts", None)
+                time.sleep(0.1)
                 api.add_rollout([api.instance("agent-002")], "instance")
             return answer
 
         api.quirks.answers["list_instance_rollouts"] = another_machine
         result = sound(run_second(api, "instance_runtime", real=True, **QUICK))
         sent = api.called("redeploy_runtime")[0]["at"]
-        assert sent >= api.rollouts[1]["targets"][0]["ends"] and result["changed"]
+        assert len(api.rollouts) == 4, "nobody was faster"
+        assert sent >= api.rollouts[2]["targets"][0]["ends"] and result["changed"]
+
+
+def test_tasks_at_once_share_their_reads_and_give_their_places_back_before_the_proof() -> None:
+    """Ten instances, two at a time: the next redeploy begins while the proof of the one before still runs."""
+    with second_api(instances=10, deploy_seconds=0.6, policy={"max_parallel_rollouts": 2}) as api:
+        options = {"wait_interval": 0.4, "healthy_reads": 5, "expected_seconds": 0.6}
+        ends = run_at_once(api, [("instance_runtime", one.hostname, options) for one in api.instances])
+        assert all(sound(done)["changed"] for done in ends)
+        assert not any("max_parallel_rollouts" in text for done in ends for text in done.warnings)
+        sent = [call["at"] for call in api.called("redeploy_runtime")]
+        targets = [row["targets"][0] for row in api.rollouts]
+        most = max(sum(one["created"] <= at < one["ends"] for one in targets) for at in (t["created"] for t in targets))
+        assert most == 2
+        # Five reads 0.4 s apart take longer than a redeploy: with the place kept, two of them every 2.2 s.
+        assert max(sent) - min(sent) < 4 * 1.6, sent
+        # One reader for all ten tasks, about one read in 0.4 s.
+        seconds = max(call["at"] for call in api.calls) - min(call["at"] for call in api.calls)
+        for operation in ("list_fleet_rollouts", "get_fleet_update_policy"):
+            assert len(api.called(operation)) <= 10 + 4 * seconds / 0.4, operation
+        # Before it is sent, and to find it; the target is read alone, at its end.
+        assert len(api.called("list_instance_rollouts")) <= 10 * 3
+        assert len(api.called("get_rollout")) <= 10 * 2

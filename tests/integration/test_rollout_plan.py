@@ -76,6 +76,7 @@ def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simu
         "closes_at": None,
         "fits": "all",
         "batches_that_fit": 4,
+        "instances_that_fit": 6,
     }
     assert result["text"][-1] == f"Plan hash: {result['plan_hash']}"
     assert posts(sim) == []

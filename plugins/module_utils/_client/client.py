@@ -114,7 +114,11 @@ class FleetClient:
         return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def open_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts that are not at their end, from the newest row down to 100 in a row that are.
+        """E3: the rollouts of ``recent_fleet_rollouts()`` that are not at their end."""
+        return [row for row in self.recent_fleet_rollouts() if not rollout_is_terminal(row)]
+
+    def recent_fleet_rollouts(self) -> list[Record]:
+        """E3: the rollouts from the newest row down to 100 in a row that are at their end.
 
         One call where the newest 100 are all at their end, or one more where there are fewer than 100.
         """
@@ -125,8 +129,7 @@ class FleetClient:
             ended_in_a_row = ended_in_a_row + 1 if rollout_is_terminal(row) else 0
             return ended_in_a_row >= ROLLOUTS_PAGE
 
-        rows = self.all_fleet_rollouts(until=far_below)
-        return [row for row in rows if not rollout_is_terminal(row)]
+        return self.all_fleet_rollouts(until=far_below)
 
     def get_rollout(self, rollout_id: str) -> Record:
         """E4: ``rollout`` and its ``targets`` (without host names)."""

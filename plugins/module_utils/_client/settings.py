@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,12 @@ class Settings:
             )
         if self.retries < 0:
             raise SettingsError(f"retries (FLEETOPS_RETRIES) is {self.retries}: it must be 0 or more")
+
+    @property
+    def identity(self) -> str:
+        """Whose answers these are: server, key and gateway headers, as a digest that holds none of them."""
+        parts = repr((self.api_url, self.api_key, sorted(self.headers.items())))
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _check_header(name: str, value: str) -> None:

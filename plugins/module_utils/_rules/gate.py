@@ -43,7 +43,7 @@ def worst(checks: Iterable[Check]) -> str:
 
 def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) -> Check:
     """More failures than allowed, or a last batch of which nothing came through."""
-    names = _list(failed)
+    names = listed(failed)
     if len(failed) > max_failed:
         return Check(
             "budget",
@@ -53,19 +53,26 @@ def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) ->
         )
     if last_batch and set(last_batch) <= set(failed):
         return Check(
-            "budget", FAIL, f"Every instance of the last batch failed ({_list(last_batch)}).", {"failed": len(failed)}
+            "budget", FAIL, f"Every instance of the last batch failed ({listed(last_batch)}).", {"failed": len(failed)}
         )
     said = f"{len(failed)} of at most {max_failed} failed" if failed else "None failed"
     return Check("budget", PASS, f"{said}.", {"failed": len(failed), "max_failed": max_failed})
 
 
 def window(
-    policy: Mapping[str, Any], now: float, *, needs: float, margin: float, started: bool, override: str
+    policy: Mapping[str, Any],
+    now: float,
+    *,
+    needs: float,
+    margin: float,
+    started: bool,
+    override: str,
+    subject: str = "The next batch",
 ) -> Check:
     """Whether the maintenance window is open and stays so for ``needs`` seconds and ``margin`` seconds more.
 
     ``started``: the run has updated something already, so that a closing window only defers what is left. ``override``:
-    the reason for ignoring the window, or an empty text.
+    the reason for ignoring the window, or an empty text. ``subject``: what takes that long.
     """
     known = Window.of_policy(policy)
     if known.problem and not override:
@@ -84,7 +91,7 @@ def window(
         return Check(
             "window",
             stop,
-            f"The maintenance window closes at {clock(closes)}. The next batch takes about {duration(needs)} and "
+            f"The maintenance window closes at {clock(closes)}. {subject} takes about {duration(needs)} and "
             f"{duration(margin)} must be left, so it would not end in time. It opens next at {clock(after or 0)}.",
             {**facts, "next_opening": iso_time(after)},
         )
@@ -122,7 +129,7 @@ def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float,
     facts = {"asked": asked, "of": fleet, "healthy": healthy, "share": round(share, 3), "unhealthy": sick}
     said = f"{healthy} of {asked} instances asked are healthy"
     if share < least:
-        return Check("health", FAIL, f"{said}, and {least:.0%} must be. Not healthy: {_list(sick)}.", facts)
+        return Check("health", FAIL, f"{said}, and {least:.0%} must be. Not healthy: {listed(sick)}.", facts)
     return Check("health", PASS, f"{said}.", facts)
 
 
@@ -168,7 +175,7 @@ def audit(
         return Check(
             "audit",
             INCONCLUSIVE,
-            f"The audit counters of {_list(lost)} went backwards or could not be read: there is no comparison.",
+            f"The audit counters of {listed(lost)} went backwards or could not be read: there is no comparison.",
             facts,
         )
     if min(sums[0].total, sums[1].total) < max(1, least_events):
@@ -199,7 +206,7 @@ def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
 
 def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
     """That a run has deployed more than one bundle, and which to whom."""
-    told = "; ".join(f"{found} to {len(names)} ({_list(names)})" for found, names in bundles.items())
+    told = "; ".join(f"{found} to {len(names)} ({listed(names)})" for found, names in bundles.items())
     return f"{len(bundles)} bundles were deployed in this run, as if somebody had published meanwhile: {told}."
 
 
@@ -237,11 +244,13 @@ def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -
     """What a soak of ``seconds`` says about the instances ``names``."""
     facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.sick)}
     if soak.sick:
-        named = _list([f"{name} was {status}" for name, status in soak.sick.items()])
+        named = listed([f"{name} was {status}" for name, status in soak.sick.items()])
         return Check("soak", FAIL, f"Not steady after the redeploy: {named}.", facts)
     unread = soak.unreadable(most_errors) or [name for name in names if not soak.steady([name])]
     if unread:
-        return Check("soak", INCONCLUSIVE, f"The live health of {_list(unread)} could not be read often enough.", facts)
+        return Check(
+            "soak", INCONCLUSIVE, f"The live health of {listed(unread)} could not be read often enough.", facts
+        )
     return Check("soak", PASS, f"The last batch was healthy for {duration(seconds)}.", facts)
 
 
@@ -250,7 +259,8 @@ def _sum(tallies: Iterable[Tally | None]) -> Tally:
     return Tally(sum(tally.total for tally in known), sum(tally.bad for tally in known))
 
 
-def _list(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(str, names[:_NAMED])) + more
 

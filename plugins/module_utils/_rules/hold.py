@@ -18,6 +18,10 @@ NAME = "hold"
 _HELD, _FREE = 200, 404
 
 
+# So many looks in a row that show nothing, before it is inconclusive.
+MOST_UNKNOWN = 4
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a look at the hold showed: ``held`` is None if it cannot be told. ``said`` is a phrase about the source."""
@@ -69,7 +73,7 @@ def of_status(source: str, status: int) -> Reading:
 def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
     """May something be started? ``hold``: not now, ask again. ``waited``, ``timeout``: seconds that the run was held,
     and may be held."""
-    facts = {"waited_seconds": round(waited, 1)}
+    facts = {"waited_seconds": round(max(0.0, waited), 1)}
     if reading.held is None:
         return Check(NAME, INCONCLUSIVE, f"Whether the run is held cannot be told: {reading.said}.", facts)
     if not reading.held:
@@ -88,3 +92,41 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
         f"The run is held by {reading.said}. Nothing is started while it is, for {duration(timeout)} at most.",
         facts,
     )
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What looks at a hold have shown one after the other.
+
+    ``at``: when the last one was. ``since``: the first one after which nothing was started, None if something may be.
+    ``unknown``: how many of the last ones showed nothing. ``seconds``: for how long nothing was started in all.
+    """
+
+    reading: Reading
+    at: float
+    since: float | None = None
+    unknown: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def after(cls, before: Looks | None, reading: Reading, at: float) -> Looks:
+        """The looks with one more at ``at`` (seconds, of any clock that does not stop)."""
+        since, unknown, seconds = (None, 0, 0.0) if before is None else (before.since, before.unknown, before.seconds)
+        if before is not None and since is not None:
+            seconds += max(0.0, at - before.at)
+        free = reading.held is False
+        return cls(
+            reading,
+            at,
+            since=None if free else at if since is None else since,
+            unknown=unknown + 1 if reading.held is None else 0,
+            seconds=seconds,
+        )
+
+    def check(self, timeout: float) -> Check:
+        """As judge, but what cannot be told is inconclusive only once it could not be told several times."""
+        waited = 0.0 if self.since is None else self.at - self.since
+        check = judge(self.reading, waited=waited, timeout=timeout)
+        if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:
+            return Check(NAME, HOLD, f"{check.reason} It is looked at again.", check.facts)
+        return check

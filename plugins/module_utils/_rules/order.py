@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import Record, amount, known_count, normalise, parse_time, target_is_terminal, target_status
+from .batches import Member, Part
 from .durations import duration, percentile
 from .ids import id_key
+from .pace import BATCHES, CONTINUOUS
 from .plain_values import boolean, is_blank
-from .plan import Member, Part
 from .redeploy import newest_first
 
 ORDERS = ("name", "inventory", "sickest", "slowest_first", "random")
@@ -174,13 +175,23 @@ def _wave(number: int, entry: Any, hosts_of: Callable[[str], Iterable[str]] | No
 
 
 def refusal_of(
-    rules: Rules, *, canary: int, canary_asked: bool, scope_asked: bool, of_redeploys: bool, soak: float
+    rules: Rules,
+    *,
+    canary: int,
+    canary_asked: bool,
+    scope_asked: bool,
+    of_redeploys: bool,
+    soak: float,
+    pace: str = BATCHES,
 ) -> str:
     """Why the rules make no sense together, as a phrase; empty if they do.
 
     ``canary``: how many canaries there are. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were
     given at all. ``of_redeploys``: whether the run makes redeploys. ``soak``: seconds, of the waves that say nothing.
+    ``pace``: how the instances follow each other.
     """
+    if pace == CONTINUOUS and (why := _needs_batches(rules)):
+        return f"pace is continuous, which has no batches, and {why}"
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts names some"
     if canary_asked and not rules.canary_hosts:
@@ -194,6 +205,20 @@ def refusal_of(
         return "order slowest_first looks at past redeploys, and this run makes none"
     if not of_redeploys and rules.quarantine:
         return "quarantine looks at past redeploys, and this run makes none"
+    return ""
+
+
+def _needs_batches(rules: Rules) -> str:
+    """Which rule is about batches, as a phrase; empty if none is."""
+    own = next((wave.name for wave in rules.waves if wave.limit is not None or wave.settings), None)
+    if own is not None:
+        return f"wave {own} has a limit, a soak or a gate of its own, which hold for a batch"
+    if rules.most and rules.scope == "at_once":
+        return "share_scope at_once is the share of a batch"
+    if rules.quarantine:
+        return "quarantine takes each of its instances in a batch of its own"
+    if rules.defer_busy:
+        return "defer_busy looks again before a batch at who is busy"
     return ""
 
 

@@ -7,108 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .answers import Record, number, parse_time, runtime_component, target_status
-from .durations import percentile
+from .batches import Member, Part, cut, one_stream
+from .durations import Usual, percentile
 from .freezes import NO_FREEZES, Freezes
 from .ids import id_key
 from .openings import Openings
+from .pace import BATCHES, CONTINUOUS, follow_each_other, forks_needed
 from .window import Window
 
-GROWTHS = ("fixed", "doubling", "percent")
 # A redeploy of which nothing is known yet (rollouts.md 4.8).
 FALLBACK_SECONDS = 180.0
-
-
-def batch_sizes(
-    limit: int,
-    *,
-    canary: int = 1,
-    batch_max: int | None = None,
-    growth: str = "fixed",
-    percent: int = 25,
-    of: int | None = None,
-) -> list[int]:
-    """Sizes for ``serial``: at least one, each from 1 to ``limit`` (and ``batch_max``); the last one repeats.
-
-    ``limit`` is the policy's max_parallel_rollouts, 1 or more; a canary above it is cut down to it. With growth
-    ``percent`` a batch is that share of ``of`` instances, rounded down.
-    """
-    full = limit if batch_max is None else min(limit, batch_max)
-    if growth == "percent":
-        full = min(full, max(1, (of or 0) * percent // 100))
-    sizes = [min(canary, full)] if canary else []
-    if growth == "doubling":
-        sizes = sizes or [1]
-        while sizes[-1] < full:
-            sizes.append(min(sizes[-1] * 2, full))
-        return sizes
-    return [*sizes, full]
-
-
-@dataclass(frozen=True)
-class Member:
-    """One instance of the plan. ``planned``: it will be redeployed. ``why`` says why, or why not."""
-
-    name: str
-    instance_id: str
-    current: str | None
-    available: str | None
-    planned: bool
-    why: str
-
-
-@dataclass
-class Part:
-    """Members that a run takes together, in their order. ``limit``: how many at once, besides the policy's limit.
-
-    ``soak``: seconds, instead of the run's. ``settings``: what the gate after one of its batches is asked differently.
-    """
-
-    name: str
-    members: list[Member]
-    limit: int | None = None
-    soak: float | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def cut(
-    parts: Sequence[Part],
-    sizes: Sequence[int],
-    *,
-    canary: str = "",
-    caps: Mapping[str, int] | None = None,
-    groups: Mapping[str, str] | None = None,
-) -> list[tuple[Part, list[Member]]]:
-    """The parts cut into batches: one size after the other, and the last one repeated, also from part to part.
-
-    Each batch of the part named ``canary`` has the first size. ``caps``: how many of a group a batch holds at most,
-    ``groups``: the group of each name; who is too many waits for the next batch.
-    """
-    caps, groups = caps or {}, groups or {}
-    batches: list[tuple[Part, list[Member]]] = []
-    step = 0
-    for part in parts:
-        waiting = list(part.members)
-        while waiting:
-            size = sizes[0] if canary and part.name == canary else sizes[min(step, len(sizes) - 1)]
-            size = size if part.limit is None else min(size, part.limit)
-            batch: list[Member] = []
-            taken: Counter[str] = Counter()
-            for member in waiting:
-                group = groups.get(member.name, "")
-                if len(batch) < size and taken[group] < caps.get(group, size):
-                    taken[group] += 1
-                    batch.append(member)
-            inside = {member.name for member in batch}
-            waiting = [member for member in waiting if member.name not in inside]
-            batches.append((part, batch))
-            step = 1 if canary and part.name == canary else step + 1
-    return batches
 
 
 def member_of(
@@ -173,20 +86,33 @@ def expect(
     ``known``: see durations_of. ``extra`` seconds are added to each batch (proof of health, soak), of a list its own.
     """
     extras = [extra] * len(batches) if isinstance(extra, (int, float)) else extra
-    everything = [seconds for past in known.values() for seconds in past]
-
-    def of(member: Member, percent: int) -> float:
-        own = percentile(known.get(id_key(member.instance_id), ()), percent)
-        fleet = percentile(everything, percent)
-        return own if own is not None else fleet if fleet is not None else fallback
+    usual = Usual(known, fallback)
 
     def slowest(batch: Sequence[Member], percent: int, more: float) -> float:
-        return round(max((of(member, percent) for member in batch), default=0.0) + more, 1)
+        return round(max((usual.of(member.instance_id, percent) for member in batch), default=0.0) + more, 1)
 
     return [
         Expected(slowest(batch, 50, more), slowest(batch, 90, more))
         for batch, more in zip(batches, extras, strict=True)
     ]
+
+
+def expect_stream(
+    batches: Sequence[Sequence[Member]],
+    known: Mapping[str, Sequence[float]],
+    most: int,
+    *,
+    fallback: float = FALLBACK_SECONDS,
+    extra: float = 0.0,
+) -> list[Expected]:
+    """The same where the members of a batch follow each other, at most ``most`` of them at once."""
+    usual = Usual(known, fallback)
+
+    def all_of(batch: Sequence[Member], percent: int) -> float:
+        ends = (end for _start, end in follow_each_other([usual.of(m.instance_id, percent) for m in batch], most))
+        return round(max(ends, default=0.0) + extra, 1)
+
+    return [Expected(all_of(batch, 50), all_of(batch, 90)) for batch in batches]
 
 
 @dataclass(frozen=True)
@@ -204,6 +130,7 @@ class Fit:
     batches_that_fit: int
     ends_p50: float
     ends_p90: float
+    instances_that_fit: int | None = None
 
 
 def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
@@ -233,6 +160,34 @@ def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], m
         ends_p50=start + sum(batch.p50 for batch in expected),
         ends_p90=start + sum(batch.p90 for batch in expected),
     )
+
+
+def fit_stream(
+    openings: Window | Openings,
+    now: float,
+    batches: Sequence[Sequence[Member]],
+    expected: Sequence[Expected],
+    seconds: Sequence[float],
+    most: int,
+    extra: float,
+    margin: float,
+) -> Fit:
+    """The same for a stream: how many of its instances are sent before what is left of the window is too short.
+
+    ``seconds``: of each member of the last batch, in order. ``extra`` seconds of proof follow each of them.
+    """
+    whole = fit(openings, now, expected, margin)
+    before = len(batches) - 1
+    count = sum(map(len, batches[: min(before, whole.batches_that_fit)]))
+    opens = whole.open_now or whole.next_opening is not None
+    if whole.batches_that_fit >= before and opens:
+        begin = whole.starts_at + sum(batch.p90 for batch in expected[:before])
+        closes = whole.closes_at
+        for _start, end in follow_each_other(seconds, most, begin):
+            if closes is not None and end + extra + margin > closes:
+                break
+            count += 1
+    return replace(whole, instances_that_fit=count)
 
 
 _PARTS = ("fleet", "policy", "versions")
@@ -266,7 +221,9 @@ def moved(expected: str, found: str) -> list[str]:
 class Plan:
     """Everything that is decided before a run.
 
-    ``parts``: the part of each batch. ``left``: who is left for a later run, and why.
+    ``parts``: the part of each batch. ``left``: who is left for a later run, and why. ``forks``: how many workers of
+    Ansible it takes. ``usual``: by name, the seconds that half of an instance's redeploys take at most (None if nothing
+    is known), and nine of ten. ``needs``: the seconds of the window that must be left before each batch.
     """
 
     members: list[Member]
@@ -278,6 +235,10 @@ class Plan:
     gone: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     left: Mapping[str, str] = field(default_factory=dict)
+    pace: str = BATCHES
+    forks: int = 1
+    usual: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+    needs: list[float] = field(default_factory=list)
 
     @property
     def planned(self) -> list[Member]:
@@ -308,24 +269,52 @@ def make_plan(
     groups: Mapping[str, str] | None = None,
     left: Mapping[str, str] | None = None,
     soak: float = 0.0,
+    most: int | None = None,
 ) -> Plan:
-    """The plan for members in order of their names. ``parts``: see order.sequence, and cut for what belongs to them."""
+    """The plan for members in order of their names. ``parts``: see order.sequence, and cut for what belongs to them.
+
+    ``most``: with pace ``continuous`` in ``batching``, how many may be in flight at once. All that comes after the
+    canary is one part then.
+    """
     if parts is None:
         parts = [Part("", [member for member in members if member.planned])]
-    cuts = cut(parts, sizes, canary=canary, caps=caps, groups=groups)
+    pace = batching.get("pace", BATCHES)
+    cuts = cut(
+        one_stream(parts, canary) if pace == CONTINUOUS else parts, sizes, canary=canary, caps=caps, groups=groups
+    )
     batches = [batch for _part, batch in cuts]
     extras = [extra + (soak if part.soak is None else part.soak) for part, _batch in cuts]
-    expected = expect(batches, known, fallback=fallback, extra=extras)
+    openings, usual = Openings(Window.of_policy(policy), freezes), Usual(known, fallback)
+    slowest = expect(batches, known, fallback=fallback, extra=extras)
+    if pace == CONTINUOUS and batches:
+        most = most or 1
+        expected = expect_stream(batches, known, most, fallback=fallback, extra=extra)
+        stream = [usual.of(member.instance_id, 90) for member in batches[-1]]
+        fitting = fit_stream(openings, now, batches, expected, stream, most, extra, margin)
+        half = percentile([usual.of(member.instance_id, 50) for member in batches[-1]], 50) or 0.0
+        forks = max(forks_needed(most, len(batches[-1]), half, extra), *(len(batch) for batch in batches[:-1]), 1)
+    else:
+        expected = slowest
+        fitting = fit(openings, now, expected, margin)
+        forks = max((len(batch) for batch in batches), default=1)
     return Plan(
         members=list(members),
         batches=batches,
         expected=expected,
-        fit=fit(Openings(Window.of_policy(policy), freezes), now, expected, margin),
+        fit=fitting,
         hash=plan_hash(members, policy, batching),
         samples=sum(len(past) for past in known.values()),
         gone=list(gone),
         parts=[part for part, _batch in cuts],
         left=dict(left or {}),
+        pace=pace,
+        forks=forks,
+        usual={
+            member.name: (usual.told(member.instance_id, 50), usual.of(member.instance_id, 90))
+            for batch in batches
+            for member in batch
+        },
+        needs=[batch.p90 for batch in slowest],
     )
 
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from .batches import Member
 from .durations import clock, duration
 from .freezes import NO_FREEZES, Freezes
 from .order import NO_FACTS, NO_RULES, Facts, Rules, caps_of
-from .plan import Member, Plan
+from .pace import CONTINUOUS
+from .plan import Plan
 from .window import Window
 
 
@@ -25,17 +27,21 @@ def in_words(
 ) -> list[str]:
     """The lines of a plan: what happens to whom, in which batches, until when, and the hash to pin it."""
     total, planned = len(plan.members), plan.planned
+    how = f"{len(plan.batches)} {'batch' if len(plan.batches) == 1 else 'batches'}"
+    if plan.pace == CONTINUOUS:
+        how = "one stream" if len(plan.batches) < 2 else "a canary batch and one stream"
     lines = [
-        f"{total} {_instances(total)}: {len(planned)} to {act} in {len(plan.batches)} "
-        f"{'batch' if len(plan.batches) == 1 else 'batches'}, at most {limit} at once (max_parallel_rollouts)."
+        f"{total} {_instances(total)}: {len(planned)} to {act} in {how}, "
+        f"at most {limit} at once (max_parallel_rollouts)."
     ]
     versions = sorted({(m.current or "?", m.available or "?") for m in planned})
     if planned and not redeploy_all:
         lines.append("Versions: " + ", ".join(f"{current} to {available}" for current, available in versions) + ".")
     for number, (part, batch, expected) in enumerate(zip(plan.parts, plan.batches, plan.expected, strict=True), 1):
+        title = "Stream" if plan.pace == CONTINUOUS and number == len(plan.batches) else f"Batch {number}"
         of = f" ({part.name})" if part.name else ""
         lines.append(
-            f"Batch {number}{of}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
+            f"{title}{of}: {', '.join(m.name for m in batch)} ({duration(expected.p90)} at the 90th percentile)."
         )
     lines += _rule_lines(plan, rules, facts)
     lines += _left_alone(plan.skipped)
@@ -115,6 +121,10 @@ def _fit_line(plan: Plan, window: Window) -> str:
         return "Nothing fits: changes are frozen for more than a year."
     else:
         hours += f" is open until {clock(plan.fit.closes_at or 0)};"
+    instances = plan.fit.instances_that_fit
+    if instances is not None:
+        fitting = "all" if instances == len(plan.planned) else f"only {instances} of {len(plan.planned)}"
+        return f"{hours} {fitting} instances fit."
     if fits == batches:
         return f"{hours} all batches fit."
     instances = sum(len(batch) for batch in plan.batches[:fits])

@@ -11,8 +11,9 @@ A state is plain data, because Ansible keeps it as a fact. Every function here a
 - ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
 - ``order``, the names of the planned instances in their order, and ``sizes``, of the batches, for the play's serial
-- ``batch_seconds``, how long the plan expects each batch to take; ``batch_gates``, what the gate after each is asked
-  differently, and ``gate``, what it is asked differently now
+- ``batch_seconds``, how much of the maintenance window must be left before each batch, by the plan; ``batch_gates``,
+  what the gate after each is asked differently, and ``gate``, what it is asked differently now
+- ``run``, a name that no other run has
 - ``deferred``, why instances were busy when the run was planned, and ``left_out``, why instances are not touched by
   this run, by name
 - ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the gate is asked about
@@ -42,6 +43,7 @@ def started(
     expected_seconds: float,
     override_reason: str,
     change: str = "",
+    run: str = "",
 ) -> Record:
     """The state before the gate is asked about the first batch.
 
@@ -57,9 +59,10 @@ def started(
         "planned": planned,
         "order": [name for batch in batches for name in batch["instances"]] or sorted(planned),
         "sizes": [len(batch["instances"]) for batch in batches] or [1],
-        "batch_seconds": [batch["p90_seconds"] for batch in batches],
+        "batch_seconds": [_needs(batch) for batch in batches],
         "batch_gates": [batch.get("gate", {}) for batch in batches],
         "gate": batches[0].get("gate", {}) if batches else {},
+        "run": run,
         "deferred": dict(plan.get("deferred", {})),
         "left_out": dict(plan.get("left_out", {})),
         "plan_hash": plan.get("plan_hash", ""),
@@ -73,12 +76,16 @@ def started(
         "last_batch": [],
         "begun": [],
         "next_batch": {name: planned[name] for name in first},
-        "expected_seconds": batches[0]["p90_seconds"] if batches else expected_seconds,
+        "expected_seconds": _needs(batches[0]) if batches else expected_seconds,
         "waiting": planned,
         "updated": {},
         "failed": [],
         "bundles": {},
     }
+
+
+def _needs(batch: Mapping[str, Any]) -> float:
+    return float(batch.get("needs_seconds", batch["p90_seconds"]))
 
 
 def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "") -> Record:
@@ -130,7 +137,8 @@ def batch_ended(
     """The state after a batch, from the results of its tasks by name.
 
     ``still_in_play``: Ansible drops a host that failed outside of a rescue. It has failed, whatever its result says. A
-    skipped task, or none, leaves the instance among the waiting ones.
+    skipped task, or none, leaves the instance among the waiting ones. A result ``not_admitted`` is the verdict of a
+    stream that has been ended.
     """
     batch, still_in_play = state["batch"], set(still_in_play)
     with_failure = [name for name in batch if results.get(name, {}).get("failed")]
@@ -139,8 +147,11 @@ def batch_ended(
     done = [name for name in batch if name in results and name not in failed and "skipped" not in results[name]]
     updated = {**state["updated"], **{name: state["planned"][name] for name in done}}
     bundles = bundles_of({name: results[name] for name in done}, state["bundles"])
+    held = [results[name]["not_admitted"] for name in batch if "not_admitted" in results.get(name, {})]
+    ended_by: Mapping[str, Any] = held[0] if held else {}
     return {
         **state,
+        **{key: ended_by[key] for key in ("verdict", "reasons") if key in ended_by},
         "batches": state["batches"] + 1,
         "last_batch": batch,
         "updated": updated,

@@ -7,10 +7,14 @@
 ``throttle`` alone cannot promise that (a lowered policy takes effect one host late), and looking before sending is a
 race between Ansible's workers. So they take turns: a byte of one lock file per redeploy in flight, counted under a
 lock. POSIX locks vanish with the process that holds them, so a killed run leaves nothing behind.
+
+Of those that wait for a place only the first one looks, and who gives a place back sets the time of the file, which
+ends the pause of the first one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -18,17 +22,22 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 
-# Byte 0 is the turn, 1 to 1023 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
-# From byte 2048 on stand claims, one of each thing that a task is about to write to.
+# Byte 0 is the turn, 1 to 1022 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
+# Byte 1023 is held by the first of those that wait. From byte 2048 on stand claims, one of each thing that a task is
+# about to write to.
 _TURN = 0
+_FIRST = 1023
 _SEATS = 1024
 _CLAIMS = 2 * _SEATS
+# What the file holds, a seat: so many bytes with the name of its redeploy. The locks are on other bytes, by number.
+_NAME = 64
+# Seconds between two looks at the lock file while waiting; they ask no server.
+_LOOKS_EVERY = 0.2
 
 
 class AdmissionError(Exception):
@@ -43,8 +52,7 @@ class Admission:
     """
 
     def __init__(self, api_url: str) -> None:
-        # However the address is spelled, one server has one file; upper case only merges more.
-        self._name = f"{hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]}.lock"
+        self._name = f"{name_of_server(api_url)}.lock"
         self._descriptor: int | None = None
         self._seat: int | None = None
         self.allowed: int | None = None
@@ -57,44 +65,96 @@ class Admission:
         number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _CLAIMS + number)
 
-    def enter(self, look: Callable[[], tuple[int, int]]) -> bool:
+    def enter(
+        self, look: Callable[[], tuple[int, int]], is_listed: Callable[[str], bool] = lambda _name: False
+    ) -> bool:
         """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
 
-        Redeploys of this machine that the server does not list yet are added to its count. What ``look`` raises goes
-        to the caller.
+        Redeploys of this machine that the server does not list yet are added to its count; of those that have a name
+        (see ``found``) ``is_listed(name)`` tells, asked after ``look``. What ``look`` raises goes to the caller.
         """
         descriptor = self._open()
         with _turn(descriptor):
-            free = [seat for seat in range(1, _SEATS) if _try_lock(descriptor, seat)]
+            free = [seat for seat in range(1, _FIRST) if _try_lock(descriptor, seat)]
             try:
-                held = set(range(1, _SEATS)).difference(free)
+                held = set(range(1, _FIRST)).difference(free)
                 # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
-                unlisted = sum(_is_locked(descriptor, _SEATS + seat) for seat in held)
+                unlisted = [_name_at(descriptor, seat) for seat in held if _is_locked(descriptor, _SEATS + seat)]
                 in_flight, allowed = look()
                 self.allowed = allowed
-                entered = bool(free) and max(in_flight + unlisted, len(held)) < allowed
+                hidden = sum(not (name and is_listed(name)) for name in unlisted)
+                entered = bool(free) and max(in_flight + hidden, len(held)) < allowed
                 if entered:
                     self._seat = free.pop(0)
+                    self.found("")
                     _try_lock(descriptor, _SEATS + self._seat)
             finally:
                 for seat in free:
                     fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
         return entered
 
+    def found(self, name: str) -> None:
+        """Say by which name the server will list this redeploy; so another task knows it in the list before this one
+        has looked there. At most 64 bytes."""
+        if self._descriptor is not None and self._seat is not None:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._descriptor, name.encode()[:_NAME].ljust(_NAME, b"\0"), self._seat * _NAME)
+
     def listed(self) -> None:
         """The server's list shows this redeploy, so it is counted there from now on."""
         if self._descriptor is not None and self._seat is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _SEATS + self._seat)
+            self._wake()
+
+    @property
+    def seated(self) -> bool:
+        """Whether this process counts as one of the redeploys in flight."""
+        return self._seat is not None
+
+    def is_first(self) -> bool:
+        """Whether no other process waits for a place before this one; so it stays until ``give_up_first()``."""
+        return _try_lock(self._open(), _FIRST)
+
+    def give_up_first(self) -> None:
+        """Let another process be the first one that waits."""
+        if self._descriptor is not None:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _FIRST)
+
+    def pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Wait for a place up to ``seconds``; ends early for the first one that waits when a place is given back."""
+        descriptor = self._open()
+        before, was_first, left = os.fstat(descriptor).st_mtime_ns, self.is_first(), seconds
+        while left > 0:
+            slice_of = min(left, _LOOKS_EVERY, seconds / 4)
+            sleep(slice_of)
+            left -= slice_of
+            if self.is_first() and (not was_first or os.fstat(descriptor).st_mtime_ns != before):
+                return
+
+    def give_back(self) -> None:
+        """Give the seat back and keep the claim: what it stood for is in flight no more."""
+        if self._descriptor is not None and self._seat is not None:
+            for byte in (self._seat, _SEATS + self._seat):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+            self._seat = None
+            self._wake()
 
     def leave(self) -> None:
-        """Give the seat back."""
+        """Give the seat and the claim back."""
+        self.give_back()
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = self._seat = None
+            self._descriptor = None
+
+    def _wake(self) -> None:
+        """End the pause of the first one that waits."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
 
     def _open(self) -> int:
         if self._descriptor is None:
-            path = _folder() / self._name
+            path = lock_folder() / self._name
             try:
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except OSError as failure:
@@ -102,7 +162,12 @@ class Admission:
         return self._descriptor
 
 
-@contextmanager
+def name_of_server(api_url: str) -> str:
+    """What the files of one server begin with, however its address is spelled; upper case only merges more."""
+    return hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
 def _turn(descriptor: int) -> Iterator[None]:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _TURN)
@@ -124,6 +189,13 @@ def _try_lock(descriptor: int, seat: int) -> bool:
     return True
 
 
+def _name_at(descriptor: int, seat: int) -> str:
+    try:
+        return os.pread(descriptor, _NAME, seat * _NAME).rstrip(b"\0").decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def _is_locked(descriptor: int, byte: int) -> bool:
     """Whether another process holds a byte."""
     if not _try_lock(descriptor, byte):
@@ -132,8 +204,8 @@ def _is_locked(descriptor: int, byte: int) -> bool:
     return False
 
 
-def _folder() -> Path:
-    """A folder of this user alone, on a local file system."""
+def lock_folder() -> Path:
+    """A folder of this user alone, on a local file system. Raises AdmissionError."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
     folder = base / f"fleetops-agents-{os.geteuid()}"

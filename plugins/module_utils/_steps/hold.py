@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.probe impo
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import hold
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import HOLD, INCONCLUSIVE, Check
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.gate import HOLD, Check
 
 # The options of a module that can be held. Times are in seconds.
 HOLD_OPTIONS: Spec = {
@@ -24,8 +24,6 @@ HOLD_OPTIONS: Spec = {
     "hold_timeout": {"type": "float", "default": 3600},
     "hold_interval": {"type": "float", "default": 10},
 }
-# So many looks in a row that show nothing, before it is inconclusive.
-_MOST_UNKNOWN = 4
 _LONGEST_REASON = 120
 
 
@@ -60,15 +58,15 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
 def look_at_hold(context: Context, *, wait: bool = True) -> Check:
     """Whether the run is held. With ``wait`` the answer is never ``hold``: it is looked at again until it is lifted, or
     ``hold_timeout`` seconds have gone by. What cannot be told is looked at four times."""
-    params, started, unknown = context.params, context.clock(), 0
+    params = context.params
+    looks: hold.Looks | None = None
     while True:
-        reading = read_hold(params["hold"], params)
-        check = hold.judge(reading, waited=context.clock() - started, timeout=params["hold_timeout"])
-        if not wait and reading.held:
+        looks = hold.Looks.after(looks, read_hold(params["hold"], params), context.clock())
+        if not wait and looks.reading.held:
             # Nobody has waited yet, so that no limit is reached.
-            return replace(hold.judge(reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
-        unknown = unknown + 1 if check.verdict == INCONCLUSIVE else 0
-        if check.verdict not in (HOLD, INCONCLUSIVE) or unknown >= _MOST_UNKNOWN:
+            return replace(hold.judge(looks.reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
+        check = looks.check(params["hold_timeout"])
+        if check.verdict != HOLD:
             return check
         context.sleep(params["hold_interval"])
 

@@ -28,6 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy im
     started_target,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
     ANSWERED,
     KEPT_FOR,
@@ -38,6 +39,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal imp
     closed_window,
     fail_if_refused,
     fail_refused,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
+    own_target,
+    remember,
+    until_ended,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import REDEPLOY, notes_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
@@ -52,6 +58,7 @@ SENT_OPTIONS: Spec = {
     "healthy_reads": {"type": "int", "default": 3},
     "healthy_timeout": {"type": "int", "default": 300},
     "uncertain_grace": {"type": "int", "default": 60},
+    "expected_seconds": {"type": "float"},
     "retry_if_absent": {"type": "bool", "default": False},
 }
 
@@ -174,10 +181,16 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
     )
 
 
-def follow(context: Context, target: Record) -> Record:
-    """Wait for the target's end, judge it, and prove that the instance is well. Answers the target at its end."""
+def follow(context: Context, target: Record, admission: Admission | None = None) -> Record:
+    """Wait for the target's end, judge it, and prove that the instance is well. Answers the target at its end.
+
+    ``admission`` is what counts the redeploy as in flight; its place is given back before the proof.
+    """
     name = f"The redeploy of instance {context.params['instance_id']}"
-    target = _until_terminal(context, target, context.params["wait_timeout"])
+    in_progress = not target_is_terminal(target)
+    target = until_ended(context, target, admission)
+    if admission is not None and target_is_terminal(target):
+        admission.give_back()
     if not target_is_terminal(target):
         held_back = closed_window(context) if target_status(target.get("status")) == "queued" else ""
         context.fail(
@@ -194,39 +207,19 @@ def follow(context: Context, target: Record) -> Record:
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
+    if in_progress and context.params["healthy_reads"]:
+        # An agent that has just been restarted is not healthy at once: a live check would only be in its way.
+        context.sleep(min(context.params["wait_interval"], context.params["healthy_timeout"]))
     prove_health(context, parse_time(target.get("completed_at")))
     return target
-
-
-def _until_terminal(context: Context, target: Record, timeout: float) -> Record:
-    """The target by its row id, which a retry or a resume keeps, at its end or after ``timeout`` seconds."""
-
-    def read() -> Record:
-        rows = context.client.list_instance_rollouts(context.params["instance_id"])
-        seen = next((row for row in rows if row.get("id") == target.get("id")), target)
-        remember(context, seen)
-        return seen
-
-    return wait_until(
-        read,
-        target_is_terminal,
-        timeout=timeout,
-        interval=context.params["wait_interval"],
-        clock=context.clock,
-        sleep=context.sleep,
-    ).state
 
 
 def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     """What an uncertain target did: a late result, or else what the evidence says."""
     client, instance_id = context.client, context.params["instance_id"]
 
-    def read() -> Record:
-        rows = client.list_instance_rollouts(instance_id)
-        return next((row for row in rows if row.get("id") == target.get("id")), target)
-
     target = wait_until(
-        read,
+        lambda: own_target(context, target),
         lambda seen: target_status(seen.get("status")) != "uncertain",
         timeout=context.params["uncertain_grace"],
         interval=context.params["wait_interval"],
@@ -293,11 +286,6 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
             f"{context.params['healthy_timeout']} s: {last}.",
             timed_out=True,
         )
-
-
-def remember(context: Context, target: Record) -> None:
-    """Keep the last known state of the target in the result."""
-    context.result.update(target=target, target_id=target.get("id"), rollout_id=target.get("rollout_id"))
 
 
 def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record:

@@ -7,17 +7,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    OperationFailed,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import Spec
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import FULL, GO
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     in_flight,
     max_parallel_rollouts,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key, same_id
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import may_pass, newest_first
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
     Admission,
@@ -25,11 +30,19 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import Sent
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import NotAdmittedError, Stream
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import (
+    count_as_listed,
+    fresh_for,
+    shared_reads,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
 # How long an accepted redeploy may take to appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
+
+Outcome = TypeVar("Outcome")
 
 # The options of a module that waits for admission. Times are in seconds.
 ADMISSION_OPTIONS: Spec = {
@@ -52,23 +65,62 @@ class OvertakenError(Exception):
 def converge_admitted(context: Context, converge: Callable[[Context, Admission, Record | None], None]) -> None:
     """Run ``converge`` until nobody overtakes it, give the seat back, and say how long it took.
 
-    Its third argument is the redeploy that overtook it the last time, if there is one.
+    Its third argument is the redeploy that overtook it the last time, if there is one. In a stream the place is taken
+    before the instance is read, unless somebody else's redeploy may be of this instance; what ends the stream is the
+    task's result ``not_admitted``, and no failure.
     """
     started = context.clock()
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
-    admission = Admission(context.params["api_url"])
+    admission, stream = Admission(context.params["api_url"]), Stream.of(context)
     overtaken_by: Record | None = None
     try:
         while True:
             try:
+                if stream is not None:
+                    _take_place(context, admission, stream)
                 converge(context, admission, overtaken_by)
                 break
             except OvertakenError as overtaken:
                 overtaken_by = overtaken.target
                 admission.leave()
+        if stream is not None:
+            stream.tell(context, "done")
+    except NotAdmittedError as stopped:
+        verdict = stopped.verdict
+        context.result.update(
+            skipped=True,
+            not_admitted={"verdict": verdict.worst, "reasons": verdict.reasons},
+            skipped_reason=f"Nothing was sent: {' '.join(verdict.reasons)}",
+        )
+    except (ApiError, OperationFailed):
+        if stream is not None:
+            stream.tell(context, "failed")
+        raise
     finally:
         admission.leave()
         context.result["waited_seconds"] = round(context.clock() - started, 1)
+
+
+def tell_started(context: Context, target: Record, admission: Admission) -> None:
+    """Tell the other tasks of this machine, and those of the stream if there is one, which redeploy is this task's."""
+    if not target.get("rollout_id"):
+        return
+    rollout_id, stream = id_key(str(target["rollout_id"])), Stream.of(context)
+    admission.found(rollout_id)
+    if stream is not None:
+        stream.tell(context, "started", rollout=rollout_id)
+
+
+def claim_first(context: Context, admission: Admission) -> bool:
+    """Claim the instance before its history is read; whether no other task of this machine acts on it.
+
+    Without the claim the history is read again before anything is sent, so a lock file that cannot be used is told
+    there. Check mode claims nothing.
+    """
+    try:
+        return not context.check_mode and admission.claim(context.params["instance_id"])
+    except AdmissionError:
+        return False
 
 
 def send_admitted(
@@ -77,14 +129,16 @@ def send_admitted(
     admission: Admission,
     send: Callable[[], Sent],
     *,
+    read_at: float | None = None,
     limited: bool = True,
     skills_too: bool = False,
     unchanged: Callable[[], bool] = lambda: True,
 ) -> Sent:
     """Wait for admission, then ``send()`` once. A server that is full or busy is asked again later.
 
-    ``history`` are the instance's targets (E23) as the decision to send was made; a new one raises OvertakenError, and
-    so does ``unchanged()`` if it is false, asked once no other task of this machine acts on the instance any more.
+    ``history`` are the instance's targets (E23) as the decision to send was made, at ``read_at`` by the task's clock if
+    the instance was claimed before; a new one raises OvertakenError, and so does ``unchanged()`` if it is false, asked
+    once no other task of this machine acts on the instance any more.
     Not ``limited``, or with the option admission at none, it does not count against the policy. ``skills_too`` also
     looks for what an earlier run sent of skills alone.
     """
@@ -100,6 +154,11 @@ def send_admitted(
             raise OvertakenError(new[0])
         return rows
 
+    def leave() -> None:
+        nonlocal read_at
+        admission.leave()
+        read_at = None
+
     def attempt() -> Sent | str:
         nonlocal resolved
         try:
@@ -111,22 +170,22 @@ def send_admitted(
                 if earlier is not None:
                     raise OvertakenError(earlier)
                 resolved = True
-            if limited and not admission.enter(lambda: _look(context)):
-                return "as many redeploys as max_parallel_rollouts allows are in flight"
-            # The history was read before the claim: another task, or another controller, may have been faster.
-            rows_now()
+            if limited and not admission.seated and (why := _why_not(context, admission)):
+                return why
+            # Another task, or another controller, may have been faster.
+            if read_at is None or context.clock() - read_at > fresh_for(context):
+                rows_now()
             if not unchanged():
                 raise OvertakenError
-            # A controller on another machine is seen by the server's list alone, so that is looked at last.
-            if limited and in_flight(context.client.open_fleet_rollouts()) >= (admission.allowed or 0):
-                admission.leave()
-                return "as many redeploys as max_parallel_rollouts allows are in flight"
+            if limited and (why := _why_not_after_all(context, admission)):
+                leave()
+                return why
         except (AdmissionError, ValueError) as failure:
             context.fail(f"Instance {instance_id} was not redeployed: {failure}.")
         try:
             return send()
         except ApiError as error:
-            admission.leave()
+            leave()
             if may_pass(error.kind, error.status, error.detail) and context.params["admission"] != "none":
                 return f"the server answered: {error.detail or error}"
             if error.kind != "conflict" or context.params["admission"] == "none":
@@ -137,19 +196,59 @@ def send_admitted(
                 error=error.as_dict(),
             )
 
+    return _wait(context, admission, attempt)
+
+
+def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
+    """Wait for a place of the stream before the instance is read, unless it may have a redeploy under way already."""
+    stream.look_for_stop()
+    if stream.has_others_open(context):
+        return
+
+    def attempt() -> bool | str:
+        try:
+            return _why_not(context, admission) or True
+        except (AdmissionError, ValueError) as failure:
+            return context.fail(f"Instance {context.params['instance_id']} was not redeployed: {failure}.")
+
+    _wait(context, admission, attempt)
+
+
+def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
+    """What ``attempt()`` gives once that is no text, which says why not now. Fails after admission_timeout."""
+    outcome: Outcome | str = ""
+    stream = Stream.of(context)
+
+    def clock() -> float:
+        """The time that the run is held is no time of waiting for a place: hold_timeout limits it."""
+        return context.clock() - (0.0 if stream is None else stream.seconds_held())
+
+    def attempt_again() -> Outcome | str:
+        nonlocal outcome
+        outcome = attempt()
+        if outcome != FULL:
+            admission.give_up_first()
+        return outcome
+
+    def pause(seconds: float) -> None:
+        if outcome == FULL:
+            admission.pause(seconds, context.sleep)
+        else:
+            context.sleep(seconds)
+
     waited = wait_until(
-        attempt,
-        lambda outcome: isinstance(outcome, Sent),
+        attempt_again,
+        lambda outcome: not isinstance(outcome, str),
         timeout=context.params["admission_timeout"],
         interval=context.params["wait_interval"],
         longest_interval=context.params["wait_interval"] * 2,
-        clock=context.clock,
-        sleep=context.sleep,
+        clock=clock,
+        sleep=pause,
     )
-    if isinstance(waited.state, Sent):
+    if not isinstance(waited.state, str):
         return waited.state
     return context.fail(
-        f"Instance {instance_id} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
+        f"Instance {context.params['instance_id']} was not redeployed: for {waited.seconds:.0f} s {waited.state}. "
         f"Look for a rollout that does not end, or raise admission_timeout. {closed_window(context)}".strip(),
         timed_out=True,
     )
@@ -158,7 +257,8 @@ def send_admitted(
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
     """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
 
-    One that stays unlisted is counted by its seat until the task ends.
+    For a task that does not follow it; one that does sees it there. One that stays unlisted is counted by its seat
+    until the task ends.
     """
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
@@ -171,31 +271,46 @@ def until_listed(context: Context, target: Record, admission: Admission) -> None
         clock=context.clock,
         sleep=context.sleep,
     )
-    if not waited.done:
-        return
-    admission.listed()
-    _tell_excess(context, waited.state, admission.allowed)
+    if waited.done:
+        count_as_listed(context, waited.state, admission)
 
 
-def _tell_excess(context: Context, rollouts: list[Record], allowed: int | None) -> None:
-    """Warn if more is in flight than the policy allowed, as by controllers on several machines at the same moment."""
-    count = in_flight(rollouts)
-    if allowed is None or count <= allowed:
-        return
-    named = "; ".join(
-        f"rollout {row.get('id')} ({in_flight([row])} in flight, created at {row.get('created_at')}, from "
-        f"{row.get('initiated_from_ip')})"
-        for row in rollouts
-        if in_flight([row])
-    )
-    context.result["in_flight_excess"] = count - allowed
-    context.warn(
-        f"{count} redeploys are in flight, and the policy allows {allowed} (max_parallel_rollouts): {named}. Another "
-        "controller, or somebody else, has started some at the same moment. Run one controller only."
-    )
+def _why_not(context: Context, admission: Admission) -> str:
+    """Why no place can be taken now; empty once one was. Of the tasks that wait, only the first one looks."""
+    stream, fresh = Stream.of(context), fresh_for(context)
+    if stream is not None:
+        stream.look_for_stop()
+    if not admission.is_first():
+        return FULL
+    if stream is not None:
+        stream.look_at_hold(context)
+        stream.look_at_health(context)
+    why, reads = FULL, shared_reads(context)
+
+    def look() -> tuple[int, int]:
+        """How many redeploys are in flight at the server, and how many may be."""
+        nonlocal why
+        if stream is None:
+            policy, _server_time = reads.policy(fresh)
+            return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
+        verdict, count = stream.verdict(context, max_age=fresh)
+        why = next(iter(verdict.reasons), FULL)
+        return count, verdict.allowed if verdict.word == GO or why == FULL else 0
+
+    def is_listed(rollout_id: str) -> bool:
+        return any(id_key(str(row.get("id"))) == rollout_id for row in reads.last_rollouts())
+
+    if not admission.enter(look, is_listed):
+        return why
+    admission.give_up_first()
+    return ""
 
 
-def _look(context: Context) -> tuple[int, int]:
-    """How many redeploys are in flight at the server, and how many may be."""
-    policy = context.client.get_fleet_update_policy()
-    return in_flight(context.client.open_fleet_rollouts()), max_parallel_rollouts(policy)
+def _why_not_after_all(context: Context, admission: Admission) -> str:
+    """The last look before the call: a controller on another machine is seen by the server's list alone."""
+    stream, max_age = Stream.of(context), fresh_for(context) / 2
+    if stream is not None:
+        verdict, _count = stream.verdict(context, max_age=max_age)
+        return "" if verdict.word == GO else verdict.reasons[0]
+    full = in_flight(shared_reads(context).rollouts(max_age)) >= (admission.allowed or 0)
+    return FULL if full else ""

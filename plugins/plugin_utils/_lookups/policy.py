@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +66,7 @@ def readable_window(policy: Record) -> None:
 
 
 def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
-    identity = _identity(client)
+    identity = client.transport.settings.identity
     known = _policies.get(identity)
     if known is not None and 0 <= clock() - known[0] < FRESH_SECONDS:
         return dict(known[1])
@@ -79,10 +78,3 @@ def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
     policy = printable_values(policy)
     _policies[identity] = (clock(), policy)
     return dict(policy)
-
-
-def _identity(client: FleetClient) -> str:
-    """Whose policy it is: server, key and gateway headers, without holding the key."""
-    settings = client.transport.settings
-    parts = repr((settings.api_url, settings.api_key, sorted(settings.headers.items())))
-    return hashlib.sha256(parts.encode()).hexdigest()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Member, expect
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import expect
 from console.record.read import durations, stuck
 from console.record.rows import Cursor
 from console.record.write.store import open_store

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import percentile
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import (
+    pause_before_look,
+    percentile,
+)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 100))
@@ -22,3 +26,33 @@ def test_a_percentile_is_one_of_the_values_and_its_share_does_not_exceed_it(valu
 
 def test_there_is_no_percentile_of_nothing() -> None:
     assert percentile([], 95) is None
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected", "pause"),
+    [
+        (0, 180, 10),  # at most the longest one
+        (0, 20, 5),
+        (12, 20, 2),
+        (19, 20, 1),  # at least the shortest one
+        (25, 20, 1),
+        (60, 20, 4),  # overdue: a tenth of it
+        (0, None, 1),
+        (30, None, 3),
+        (900, None, 10),
+    ],
+)
+def test_looks_are_rare_before_the_usual_end_and_frequent_around_it(
+    waited: float, expected: float | None, pause: float
+) -> None:
+    assert pause_before_look(waited, expected, 1, 10) == pause
+
+
+@given(st.floats(1, 1e5), st.floats(0.1, 5))
+def test_an_end_at_the_usual_time_is_seen_soon(expected: float, shortest: float) -> None:
+    at, looks = 0.0, 0
+    while at < expected:
+        at += pause_before_look(at, expected, shortest, 1e9)
+        looks += 1
+    assert at - expected <= shortest
+    assert looks <= 60

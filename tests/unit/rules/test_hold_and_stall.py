@@ -103,3 +103,31 @@ def test_the_instances_in_flight_are_named_by_host_or_by_id() -> None:
         "no row",
     ]
     assert stall.instances_in_flight([{"timeline": rows}, {"timeline": None}]) == ["agent-001", "2"]
+
+
+def test_looks_at_a_hold_know_since_when_and_for_how_long_nothing_was_started() -> None:
+    looks: hold.Looks | None = None
+    told = []
+    # When, and what was seen: free, held, unknown. An hour of holding is allowed.
+    for at, held in [(0, False), (10, True), (20, True), (40, None), (50, False), (60, True), (3660, True)]:
+        looks = hold.Looks.after(looks, hold.Reading(held, "the file /x"), float(at))
+        check = looks.check(3600.0)
+        told.append((check.verdict, check.facts["waited_seconds"], looks.seconds))
+    assert told == [
+        ("pass", 0.0, 0.0),
+        ("hold", 0.0, 0.0),
+        ("hold", 10.0, 10.0),
+        ("hold", 30.0, 30.0),
+        ("pass", 0.0, 40.0),
+        ("hold", 0.0, 40.0),
+        ("fail", 3600.0, 3640.0),
+    ]
+
+
+def test_what_cannot_be_told_is_inconclusive_at_the_fourth_look_in_a_row() -> None:
+    looks: hold.Looks | None = None
+    verdicts = []
+    for at, held in enumerate([None, None, True, None, None, None, None]):
+        looks = hold.Looks.after(looks, hold.Reading(held, "nobody answered"), float(at))
+        verdicts.append(looks.check(3600.0).verdict)
+    assert verdicts == ["hold"] * 6 + ["inconclusive"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import (
     CANARY,
     Facts,
@@ -27,7 +28,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     waves_of,
     why_busy,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Member, Plan, make_plan, moved
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan, moved
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
@@ -311,6 +312,9 @@ def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
         waves_of(waves, lambda pattern: [pattern])
 
 
+STREAM = {"pace": "continuous"}
+
+
 @pytest.mark.parametrize(
     ("rules", "options", "said"),
     [
@@ -324,6 +328,20 @@ def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
         (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {}, "the audit of wave eu is compared over a soak"),
         (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {"soak": 60.0}, ""),
         (Rules(waves=(Wave("eu", ("a1",), soak=60.0, gate={"audit": True}),)), {}, ""),
+        (
+            Rules(waves=(Wave("a", ("a1",)), Wave("eu", ("a2",), limit=2))),
+            STREAM,
+            "wave eu has a limit, a soak or a gate",
+        ),
+        (Rules(waves=(Wave("eu", ("a1",), soak=0.0),)), STREAM, "wave eu has a limit, a soak or a gate"),
+        (
+            Rules(most="2", scope="at_once"),
+            {**STREAM, "scope_asked": True},
+            "share_scope at_once is the share of a batch",
+        ),
+        (Rules(quarantine=2), STREAM, "quarantine takes each of its instances in a batch of its own"),
+        (Rules(defer_busy=60.0), STREAM, "defer_busy looks again before a batch"),
+        (Rules(order="sickest", canary_hosts=("a1",), waves=(Wave("eu", ("a1",)),), most="9"), STREAM, ""),
     ],
 )
 def test_rules_that_make_no_sense_together_are_refused(rules: Rules, options: dict[str, Any], said: str) -> None:

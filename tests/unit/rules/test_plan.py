@@ -14,15 +14,17 @@ from ansible.executor.playbook_executor import PlaybookExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import duration
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import (
     GROWTHS,
-    Expected,
     Member,
     Part,
-    Plan,
     batch_sizes,
     cut,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import duration
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
+    Expected,
+    Plan,
     durations_of,
     expect,
     fit,

@@ -260,3 +260,75 @@ def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Cal
     other.join()
     assert ours.claim("agent-1")
     ours.leave()
+
+
+def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Callable[..., BaseProcess]) -> None:
+    woken, entered, gone = FORK.Value("i", 0), FORK.Queue(), FORK.Event()
+    ready, give_back = FORK.Semaphore(0), FORK.Event()
+
+    def sit() -> None:
+        admission = Admission(URL)
+        assert admission.enter(lambda: (0, 1)) and admission.claim("agent-1")
+        ready.release()
+        give_back.wait(120)
+        admission.give_back()
+        assert not admission.seated
+        # Its claim is still there.
+        gone.wait(120)
+
+    def wait() -> None:
+        admission = Admission(URL)
+        while not (admission.is_first() and admission.enter(lambda: (0, 1))):
+            ready.release()
+            admission.pause(600, time.sleep)
+            with woken.get_lock():
+                woken.value += 1
+        admission.give_up_first()
+        entered.put(time.monotonic())
+        time.sleep(60)
+
+    start(sit)
+    assert ready.acquire(timeout=120)
+    waiting = [start(wait) for _dummy in range(3)]
+    assert all(ready.acquire(timeout=120) for _dummy in waiting)
+    time.sleep(1)
+    assert woken.value == 0, "somebody looked although nothing had changed"
+    before = time.monotonic()
+    give_back.set()
+    assert entered.get(timeout=120) - before < 30, "it waited for the end of its pause"
+    assert not Admission(URL).claim("agent-1")
+    time.sleep(1)
+    assert entered.empty()
+    gone.set()
+
+
+def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first(
+    start: Callable[..., BaseProcess],
+) -> None:
+    ready = FORK.Semaphore(0)
+
+    def sit(name: str) -> None:
+        admission = Admission(URL)
+        enter_when_free(admission, lambda: (0, 9))
+        admission.found(name)
+        ready.release()
+        time.sleep(60)
+
+    start(sit, "r-1")
+    start(sit, "")
+    assert ready.acquire(timeout=120) and ready.acquire(timeout=120)
+    listed = FORK.Value("i", -1)
+
+    def ask(in_flight: int, names: set[str]) -> bool:
+        def work() -> None:
+            admission = Admission(URL)
+            listed.value = int(admission.enter(lambda: (in_flight, 3), names.__contains__))
+
+        process = start(work)
+        process.join(120)
+        return bool(listed.value)
+
+    assert ask(0, set()), "two seats, three allowed"
+    assert ask(1, {"r-1"}), "listed, and one without a name"
+    assert not ask(2, {"r-1"}), "both may be listed, and one of somebody else's may be"
+    assert not ask(1, {"r-2"})

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""May the next redeploy of a stream be sent? The checks of a gate, for one instance at a time. Pure.
+
+A stream has no batches, so what a gate asks between two batches is asked before each redeploy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import freezes, gate, stall
+from .answers import counters, is_single_target, max_parallel_rollouts, rollout_is_terminal
+from .ids import id_key
+
+GO, WAIT, STOP = "go", "wait", "stop"
+FULL = "as many redeploys as max_parallel_rollouts allows are in flight"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an admission is decided by.
+
+    ``policy``: E9, and ``now``, the server's clock then (epoch seconds). ``rollouts``: the newest rows of E3, and every
+    one that is not at its end. ``most``: the run's own limit, or None. ``in_flight``: redeploys under way, whoever
+    started them. ``names``: the run's hosts by the rollout (id_key) of their redeploy.
+    ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended as uncertain and is not
+    judged yet. ``needs`` and ``margin``: seconds that the redeploy takes, and that must then be left of the window.
+    ``started``: the run has sent something already. ``override``: why window and freezes are ignored, or empty.
+    ``stall_timeout``: seconds, 0 for no check. ``health``: the newest sample of the fleet's health, and ``hold``, what
+    the looks at the hold show; None without.
+    """
+
+    policy: Mapping[str, Any]
+    now: float
+    rollouts: Sequence[Mapping[str, Any]] = ()
+    most: int | None = None
+    in_flight: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    failed: Sequence[str] = ()
+    unsure: Sequence[str] = ()
+    max_failed: int = 0
+    needs: float = 0.0
+    margin: float = 0.0
+    started: bool = False
+    override: str = ""
+    freezes: freezes.Freezes = freezes.NO_FREEZES
+    stall_timeout: float = 0.0
+    health: gate.Check | None = None
+    hold: gate.Check | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``word``: go, wait or stop. ``worst``: the gate's word for the run, pass unless it stops or is held.
+
+    ``reasons``: sentences, of a wait for a place phrases.
+
+    ``allowed``: how many redeploys may be in flight, 0 if none may be now.
+    """
+
+    word: str
+    allowed: int = 0
+    worst: str = gate.PASS
+    reasons: list[str] = field(default_factory=list)
+
+
+Rule = Callable[[Facts], gate.Check | None]
+
+
+def policy_limit(facts: Facts) -> gate.Check:
+    """The policy says how many redeploys may be in flight."""
+    try:
+        limit = max_parallel_rollouts(facts.policy)
+    except ValueError as refusal:
+        return gate.Check("policy", gate.FAIL, f"{str(refusal)[:1].upper()}{str(refusal)[1:]}.")
+    return gate.Check("policy", gate.PASS, f"At most {limit} at once.", {"max_parallel_rollouts": limit})
+
+
+def failure_budget(facts: Facts) -> gate.Check:
+    """No more failures over the run than allowed."""
+    return gate.budget(facts.failed, facts.max_failed, [])
+
+
+def open_window(facts: Facts) -> gate.Check:
+    """The maintenance window is open for as long as the redeploy takes."""
+    return gate.window(
+        facts.policy,
+        facts.now,
+        needs=facts.needs,
+        margin=facts.margin,
+        started=facts.started,
+        override=facts.override,
+        subject="The next redeploy",
+    )
+
+
+def no_fleet_rollout(facts: Facts) -> gate.Check:
+    """The server itself drives no fleet rollout."""
+    return gate.foreign_rollout(row for row in facts.rollouts if not rollout_is_terminal(row))
+
+
+def no_freeze(facts: Facts) -> gate.Check | None:
+    """Changes are not frozen for as long as the redeploy takes."""
+    if facts.freezes == freezes.NO_FREEZES:
+        return None
+    return freezes.judge(
+        facts.freezes,
+        facts.now,
+        needs=facts.needs,
+        margin=facts.margin,
+        started=facts.started,
+        override=facts.override,
+        subject="The next redeploy",
+    )
+
+
+def no_stall(facts: Facts) -> gate.Check | None:
+    """Of what is in flight something ends. The run's own instances are named."""
+    if not facts.stall_timeout:
+        return None
+    check = stall.judge(facts.rollouts, facts.now, timeout=facts.stall_timeout)
+    flying = [id_key(rollout_id) for rollout_id in check.facts.get("rollouts", [])]
+    named = gate.listed([facts.names[rollout_id] for rollout_id in flying if rollout_id in facts.names])
+    if check.verdict == gate.PASS or not named:
+        return check
+    return gate.Check(check.name, check.verdict, f"{check.reason} In flight: {named}.", check.facts)
+
+
+def not_held(facts: Facts) -> gate.Check | None:
+    """Nobody holds the run."""
+    return facts.hold
+
+
+def healthy_fleet(facts: Facts) -> gate.Check | None:
+    """Enough of the fleet was healthy when it was asked last."""
+    return facts.health
+
+
+# In this order: the first reasons are those that a person can do least about.
+RULES: tuple[Rule, ...] = (
+    failure_budget,
+    policy_limit,
+    open_window,
+    no_freeze,
+    no_fleet_rollout,
+    no_stall,
+    healthy_fleet,
+    not_held,
+)
+
+
+def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
+    """Whether one more redeploy may be sent now (go), later (wait), or none of this run any more (stop).
+
+    ``rules``: each gives a check of a gate, or None for no opinion. One that says ``hold`` lets the stream wait, and
+    any other that does not pass stops it.
+    """
+    checks = [check for rule in rules if (check := rule(facts)) is not None]
+    worst = gate.worst(checks)
+    if worst == gate.HOLD:
+        return Verdict(WAIT, 0, worst, [check.reason for check in checks if check.verdict == gate.HOLD])
+    if worst != gate.PASS:
+        return Verdict(STOP, 0, worst, [check.reason for check in checks if check.verdict != gate.PASS])
+    limit = max_parallel_rollouts(facts.policy)
+    allowed = limit if facts.most is None else min(limit, facts.most)
+    if facts.unsure and len(facts.failed) + len(facts.unsure) > facts.max_failed:
+        named = gate.listed(facts.unsure)
+        return Verdict(WAIT, allowed, reasons=[f"whether the redeploy of {named} worked is uncertain to the server"])
+    if facts.in_flight >= allowed:
+        return Verdict(WAIT, allowed, reasons=[FULL])
+    return Verdict(GO, allowed)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the tasks of a stream have told each other, by host names.
+
+    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: whose task has ended,
+    how.
+    """
+
+    started: Mapping[str, str] = field(default_factory=dict)
+    done: frozenset[str] = frozenset()
+    failed: tuple[str, ...] = ()
+
+
+def ends_of(marks: Marks, rollouts: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Names of the stream's instances that failed, and of those that the server is uncertain about.
+
+    ``rollouts``: rows of E3. Their counters show a failure before the task that follows it has ended.
+    """
+    name_of = {rollout_id: name for name, rollout_id in marks.started.items()}
+    failed, unsure = list(marks.failed), []
+    for row in rollouts:
+        name = name_of.get(id_key(str(row.get("id"))))
+        if name is None or name in marks.done or name in failed or not is_single_target(row):
+            continue
+        seen = counters(row)
+        if seen.failed:
+            failed.append(name)
+        elif seen.uncertain:
+            unsure.append(name)
+    return failed, unsure

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The update policy (E9) and the newest rollouts (E3), read by one task of this machine for all of them.
+
+What was read lies in a file beside the lock of the admission, for this user alone. Whoever finds it too old reads
+anew while the others wait for it, so the calls of a run do not grow with its workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
+    ROLLOUT_TIMES,
+    ROLLOUTS_PAGE,
+    FleetClient,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import NEWEST_FIRST, order_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_is_terminal
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    AdmissionError,
+    lock_folder,
+    name_of_server,
+)
+
+# Seconds for which what was read is good enough for an admission.
+FRESH_FOR = 1.0
+# Seconds after which the list is read further down than its first page: an old rollout may have been resumed.
+_WHOLE_EVERY = 10.0
+_NOTHING: list[Record] = []
+
+
+class SharedReads:
+    """What the server said last to any task of this machine with the same address, key and headers.
+
+    ``clock`` gives seconds that all processes of the machine count alike. With another one than the machine's, or
+    without a folder for the file, nothing is shared, and each read is a call. Reads raise ApiError.
+    """
+
+    def __init__(self, client: FleetClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._clock = client, clock
+        self._seen: tuple[int, Record] | None = None
+        settings = client.transport.settings
+        self._by = settings.identity
+        self._file: Path | None = None
+        if clock is time.monotonic:
+            with contextlib.suppress(AdmissionError):
+                self._file = lock_folder() / f"{name_of_server(settings.api_url)}.seen"
+
+    def policy(self, max_age: float = FRESH_FOR) -> tuple[Record, float | None]:
+        """E9, at most ``max_age`` seconds old, and the server's clock now (epoch seconds), None if it tells none."""
+        kept = self._read("policy", max_age, lambda _former: {"policy": self._client.get_fleet_update_policy()})
+        said_at = kept.get("server_time")
+        return kept["policy"], None if said_at is None else said_at + self._clock() - kept["at"]
+
+    def rollouts(self, max_age: float = FRESH_FOR) -> list[Record]:
+        """E3, at most ``max_age`` seconds old: the newest page of rollouts, and every open one below it."""
+        rows: list[Record] = self._read("rollouts", max_age, self._newest_rollouts)["rows"]
+        return rows
+
+    def last_rollouts(self) -> list[Record]:
+        """The rollouts as they were read last by anybody, however old; asks no server. The same list if unchanged."""
+        kept = self._content().get("rollouts")
+        return kept["rows"] if kept else _NOTHING
+
+    def _newest_rollouts(self, former: Record | None) -> Record:
+        now = self._clock()
+        if former is not None and now - former["whole_at"] < _WHOLE_EVERY:
+            rows = self._client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
+            open_before = {row.get("id") for row in former["rows"] if not rollout_is_terminal(row)}
+            in_order = order_of(rows, ROLLOUT_TIMES) == NEWEST_FIRST
+            if in_order and open_before <= {row.get("id") for row in rows}:
+                return {"rows": rows, "whole_at": former["whole_at"]}
+        rows = self._client.recent_fleet_rollouts()
+        kept = [row for place, row in enumerate(rows) if place < ROLLOUTS_PAGE or not rollout_is_terminal(row)]
+        return {"rows": kept, "whole_at": now}
+
+    def _read(self, name: str, max_age: float, read: Callable[[Record | None], Record]) -> Record:
+        if self._file is None:
+            return self._now(read, None)
+        asked_at = time.time()
+        if (fresh := self._fresh(name, max_age)) is not None:
+            return fresh
+        with _alone(self._file.with_suffix(".reading")) as failed_at:
+            if (fresh := self._fresh(name, max_age)) is not None:
+                return fresh
+            if failed_at is None or failed_at < asked_at:
+                found = self._now(read, self._content().get(name))
+                self._keep(self._file, name, found)
+                return found
+        # Another task has just been answered with an error while this one waited: each one asks for itself now.
+        return self._now(read, self._content().get(name))
+
+    def _now(self, read: Callable[[Record | None], Record], former: Record | None) -> Record:
+        at = self._clock()
+        return {**read(former), "at": at, "server_time": self._client.server_time}
+
+    def _fresh(self, name: str, max_age: float) -> Record | None:
+        kept = self._content().get(name)
+        return kept if isinstance(kept, dict) and 0 <= self._clock() - kept["at"] <= max_age else None
+
+    def _content(self) -> Record:
+        """What the file holds for this address, key and headers; empty if it cannot be read."""
+        if self._file is None:
+            return {}
+        try:
+            stamp = self._file.stat().st_mtime_ns
+            if self._seen is None or self._seen[0] != stamp:
+                self._seen = (stamp, json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+        content = self._seen[1]
+        return content if isinstance(content, dict) and content.get("by") == self._by else {}
+
+    def _keep(self, path: Path, name: str, found: Record) -> None:
+        beside = path.with_suffix(".new")
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump({**self._content(), "by": self._by, name: found}, file)
+            beside.replace(path)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[float | None]:
+    """Let no other task of this machine read meanwhile. Gives when a read failed last (epoch seconds)."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        yield None
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        found = os.fstat(descriptor)
+        try:
+            yield found.st_mtime if found.st_size else None
+        except ApiError:
+            with contextlib.suppress(OSError):
+                os.pwrite(descriptor, b"!", 0)
+            raise
+    finally:
+        os.close(descriptor)

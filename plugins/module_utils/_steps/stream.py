@@ -1,0 +1,275 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The rules of a stream of redeploys, and what its tasks tell each other, in files beside the lock of the admission.
+
+rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy is found, and when
+it ends. The facts that an admission is decided by are read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
+from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import in_pool
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import gate, hold
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import (
+    STOP,
+    Facts,
+    Marks,
+    Verdict,
+    admission_verdict,
+    ends_of,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
+    Record,
+    in_flight,
+    is_single_target,
+    rollout_is_terminal,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import (
+    AdmissionError,
+    lock_folder,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import fresh_for, shared_reads
+
+# Files of a stream are removed by a later one once they are so old (seconds).
+_ABANDONED = 7 * 86400.0
+
+# Bytes of the newest marks that are read: many more than the redeploys that the newest page of rollouts shows.
+_NEWEST = 65536
+_LOST = "The rules of this run cannot be read on this machine"
+
+
+class NotAdmittedError(Exception):
+    """No further redeploy of the stream is sent. ``verdict`` says why."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__("; ".join(verdict.reasons))
+        self.verdict = verdict
+
+
+class Stream:
+    """The stream ``run`` on this machine. Raises NotAdmittedError from what decides, ApiError from what reads."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+
+    @classmethod
+    def of(cls, context: Context) -> Stream | None:
+        """The stream that the task belongs to, by its option ``stream``; None without, and in check mode."""
+        return None if context.check_mode or not context.params.get("stream") else cls(context.params["stream"]["run"])
+
+    # Written by the gate
+
+    def begin(self, rules: Mapping[str, Any]) -> None:
+        """Write the rules: max_failed, window_margin, override, freezes, stall_timeout, most, updated, hold and its
+        hold_timeout and hold_interval, min_healthy_share, health_interval, workers, sample (names to ids) and fleet
+        (how many the sample stands for). Raises AdmissionError."""
+        folder = lock_folder()
+        for left in folder.glob("stream-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    left.unlink()
+        try:
+            self._replace(self._path("rules"), json.dumps(rules, default=str))
+            for kind in ("marks", "failed", "stop"):
+                self._path(kind).touch(mode=0o600)
+        except OSError as failure:
+            said = failure.strerror
+            raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {said}") from None
+
+    # Told by the tasks
+
+    def tell(self, context: Context, word: str, **facts: Any) -> None:
+        """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
+        self._append("failed" if word == "failed" else "marks", {"word": word, "name": self._name_of(context), **facts})
+
+    def marks(self) -> Marks:
+        """What the tasks have told so far; of those that started and ended, the newest, which the list may show."""
+        started, done = {}, set()
+        for mark in self._lines("marks", _NEWEST):
+            if mark["word"] == "started":
+                started[mark["name"]] = mark["rollout"]
+            else:
+                done.add(mark["name"])
+        failed = dict.fromkeys(mark["name"] for mark in self._lines("failed"))
+        return Marks(started, frozenset(done), tuple(failed))
+
+    def look_for_stop(self) -> None:
+        """Raises NotAdmittedError if another task has found that no redeploy of the stream may be sent any more."""
+        for stop in self._lines("stop"):
+            raise NotAdmittedError(Verdict(STOP, 0, stop["worst"], stop["reasons"]))
+
+    @staticmethod
+    def _name_of(context: Context) -> str:
+        return str(context.params["stream"]["name"])
+
+    # Asked before each redeploy
+
+    def has_others_open(self, context: Context) -> bool:
+        """Whether the server has redeploys under way that the stream did not start: one may be of this instance."""
+        own = set(self.marks().started.values())
+        rows = shared_reads(context).rollouts(fresh_for(context))
+        return any(
+            is_single_target(row) and not rollout_is_terminal(row) and id_key(str(row.get("id"))) not in own
+            for row in rows
+        )
+
+    def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
+        """Whether the task's redeploy may be sent now, and how many are in flight at the server, by a list of rollouts
+        at most ``max_age`` seconds old.
+
+        Raises NotAdmittedError if none of the stream may be sent any more; it is kept for the other tasks.
+        """
+        self.look_for_stop()
+        facts = self._facts(context, self.marks(), max_age)
+        found = admission_verdict(facts)
+        if found.word == STOP:
+            self._append("stop", {"worst": found.worst, "reasons": found.reasons})
+            raise NotAdmittedError(found)
+        return found, facts.in_flight
+
+    def _facts(self, context: Context, marks: Marks, max_age: float) -> Facts:
+        rules, reads = self._rules(), shared_reads(context)
+        policy, server_time = reads.policy(fresh_for(context))
+        rows = reads.rollouts(max_age)
+        failed, unsure = ends_of(marks, rows)
+        return Facts(
+            policy=policy,
+            now=time.time() if server_time is None else server_time,
+            rollouts=rows,
+            most=rules["most"],
+            in_flight=in_flight(rows),
+            names={rollout_id: name for name, rollout_id in marks.started.items()},
+            failed=failed,
+            unsure=unsure,
+            max_failed=rules["max_failed"],
+            needs=context.params["stream"]["needs"],
+            margin=rules["window_margin"],
+            started=rules["updated"] or bool(marks.started),
+            override=rules["override"],
+            freezes=Freezes.of(rules["freezes"]),
+            stall_timeout=rules["stall_timeout"],
+            health=self.health_seen(),
+            hold=None if (looks := self._looks()) is None else looks.check(rules["hold_timeout"]),
+        )
+
+    def _rules(self) -> Record:
+        try:
+            return dict(json.loads(self._path("rules").read_text(encoding="utf-8")))
+        except (OSError, ValueError, AdmissionError):
+            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+
+    # The hold
+
+    def look_at_hold(self, context: Context) -> None:
+        """Look at the hold if that is hold_interval seconds ago. For one task at a time, as the next one."""
+        rules, before, now = self._rules(), self._looks(), time.time()
+        if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
+            return
+        looks = hold.Looks.after(before, read_hold(rules["hold"], context.params), now)
+        with contextlib.suppress(OSError, AdmissionError):
+            self._replace(self._path("hold"), json.dumps(asdict(looks)))
+
+    def seconds_held(self) -> float:
+        """For how long the stream has started nothing since it was held, by the looks so far."""
+        looks = self._looks()
+        return 0.0 if looks is None else looks.seconds
+
+    def _looks(self) -> hold.Looks | None:
+        try:
+            kept = json.loads(self._path("hold").read_text(encoding="utf-8"))
+            return hold.Looks(**{**kept, "reading": hold.Reading(**kept["reading"])})
+        except (OSError, ValueError, TypeError, KeyError, AdmissionError):
+            return None
+
+    # The share of healthy instances
+
+    def look_at_health(self, context: Context) -> None:
+        """Read the health of the sample (E16, as stored) if that is health_interval seconds ago. For one task at a
+        time: the first of those that wait."""
+        rules = self._rules()
+        if rules["min_healthy_share"] == 0 or self.health_seen(rules["health_interval"]) is not None:
+            return
+        sample = rules["sample"]
+        calls = [partial(FleetClient.get_deep_health, instance_id=str(i)) for i in sample.values()]
+        answers = in_pool(context.client, calls, workers=rules["workers"])
+        for answer in answers:
+            if isinstance(answer, ApiError) and answer.kind in ("auth", "forbidden"):
+                raise answer
+        readings = {
+            name: answer if isinstance(answer, dict) else None for name, answer in zip(sample, answers, strict=True)
+        }
+        self.health_was_read(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
+
+    def health_was_read(self, check: gate.Check) -> None:
+        """Keep what was read of the health now."""
+        with contextlib.suppress(OSError, AdmissionError):
+            told = {"verdict": check.verdict, "reason": check.reason, **check.facts}
+            self._replace(self._path("health"), json.dumps(told))
+
+    def health_seen(self, max_age: float | None = None) -> gate.Check | None:
+        """What was read of the health last, if that is at most ``max_age`` seconds ago; None if nothing was."""
+        try:
+            path = self._path("health")
+            age = time.time() - path.stat().st_mtime
+            seen = json.loads(path.read_text(encoding="utf-8"))
+            is_new = max_age is None or 0 <= age < max_age
+            return gate.Check("health", seen.pop("verdict"), seen.pop("reason"), seen) if is_new else None
+        except (OSError, ValueError, KeyError, AdmissionError):
+            return None
+
+    # Files
+
+    def _path(self, kind: str) -> Path:
+        return lock_folder() / f"stream-{self._run}.{kind}"
+
+    def _append(self, kind: str, mark: Mapping[str, Any]) -> None:
+        """One line, by one write: lines of several tasks do not mix."""
+        with contextlib.suppress(OSError, AdmissionError):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self._path(kind), flags)
+            try:
+                os.write(descriptor, f"{json.dumps(mark)}\n".encode())
+            finally:
+                os.close(descriptor)
+
+    def _lines(self, kind: str, newest: int | None = None) -> list[Record]:
+        """The whole lines of a file, of its ``newest`` bytes. Raises NotAdmittedError if the file is gone."""
+        try:
+            with self._path(kind).open("rb") as file:
+                if newest is not None:
+                    file.seek(max(0, os.fstat(file.fileno()).st_size - newest))
+                lines = file.read().splitlines()
+        except (OSError, AdmissionError):
+            raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
+        found = []
+        for line in lines:
+            # The first one may have been cut.
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [mark for mark in found if isinstance(mark, dict)]
+
+    @staticmethod
+    def _replace(path: Path, text: str) -> None:
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.replace(path)

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Benchmark: how long a rolling redeploy takes beside the shortest possible time, and what it costs as it grows.
+
+    python -m tests.bench.rolling_cost [--size instances:limit:pace:speed ...]
+
+The real ansible-playbook rolls a simulated fleet, redeploys take 10 to 30 s of the simulator's clock. ``speed`` is how
+much faster than the wall that clock runs; pauses of the playbook are divided by it, what the controller computes is
+not, so figures at a higher speed are the worse ones. The ideal is the sum of all redeploys over the limit. At last the
+decisions alone, of 1,000 and 10,000 instances under a clock that is only counted. Exits with 1 if a goal is missed; a
+machine that is busy with something else misses those of time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# Times the ideal: the whole run with its canary, and what comes after the canary's gate. Calls: an instance.
+GOALS: dict[str, dict[str, float]] = {
+    "60:10:batches:1": {"whole": 1.7},
+    "200:20:continuous:1": {"whole": 1.35, "stream": 1.15, "calls": 12.0},
+    "250:50:continuous:1": {},
+    "1000:50:continuous:1": {"calls": 12.0},
+}
+# The longest of the rows above beside the one before it: CPU seconds and calls an instance.
+MOST_GROWTH = 1.3
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One run. Times are seconds of the simulator's clock, CPU and memory are of ansible-playbook with its workers."""
+
+    wall: float
+    whole: float
+    stream: float
+    ideal: float
+    ideal_stream: float
+    calls: Counter[str]
+    cpu: float
+    peak_mb: float
+
+
+def roll(instances: int, limit: int, pace: str, speed: float) -> Rolled:
+    """Roll the whole fleet once. Raises RuntimeError if it did not work, or was above the limit."""
+    from tests.simulator.running import running_simulator
+
+    with (
+        tempfile.TemporaryDirectory(prefix="rolling-cost-") as scratch,
+        running_simulator(instances=instances, speed=speed, knobs={"deploy_s": [10, 30]}) as sim,
+    ):
+        sim.knobs(policy={"max_parallel_rollouts": limit})
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "FLEETOPS_"))}
+        environment = {
+            **kept,
+            **sim.environment(),
+            "ANSIBLE_CONFIG": str(ROOT / "inventories" / "demo" / "ansible.cfg"),
+            "XDG_RUNTIME_DIR": scratch,
+            "XDG_STATE_HOME": scratch,
+            "FLEETOPS_RUN_LOG_DIR": str(Path(scratch) / "spool"),
+        }
+        given = {"fleetops_pace": pace, "fleetops_wait_interval": 2.0 / speed}
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/rolling_redeploy.yml"]
+        inventory = Path(scratch) / "bench.fleet.yml"
+        inventory.write_text("plugin: fleetops.agents.fleet\n")
+        command += ["-i", str(inventory), "-e", json.dumps(given), "--forks", str(limit * 8 // 5)]
+        started = time.monotonic()
+        with (Path(scratch) / "output.txt").open("wb") as output:
+            run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            _pid, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - started
+        text = (Path(scratch) / "output.txt").read_text()
+        flights, journal = sim.in_flight(), sim.journal()
+    if run.returncode != 0 or flights["violations"]:
+        raise RuntimeError(f"ansible-playbook ended with {run.returncode}, {flights['violations']}:\n{text[-3000:]}")
+    events = flights["history"]
+    ends: dict[str, float] = {}
+    durations: dict[str, float] = {}
+    for row in events:
+        if row["event"] == "start":
+            ends[row["instance"]] = row["at"]
+        else:
+            durations[row["instance"]] = row["at"] - ends[row["instance"]]
+    if len(durations) != instances:
+        raise RuntimeError(f"{len(durations)} of {instances} instances were redeployed:\n{text[-3000:]}")
+    starts = sorted(row["at"] for row in events if row["event"] == "start")
+    last, canary = max(row["at"] for row in events), next(row["instance"] for row in events)
+    work = sum(durations.values())
+    return Rolled(
+        wall,
+        last - starts[0],
+        last - starts[1],
+        work / limit,
+        (work - durations[canary]) / limit,
+        Counter(row["operation_id"] + (" live" if row["query"].get("force") == "true" else "") for row in journal),
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", action="append", help="instances:limit:pace:speed")
+    sizes = parser.parse_args().size or list(GOALS)
+    missed: list[str] = []
+    rows: dict[str, dict[str, float]] = {}
+    print(
+        f"{'pace':12}{'instances':>10}{'limit':>7}{'speed':>7}{'whole':>8}{'stream':>8}{'calls':>8}"
+        f"{'CPU s':>8}{'MB':>7}{'wall s':>8}   whole and stream: times the ideal; calls, CPU: an instance"
+    )
+    for size in sizes:
+        instances, limit, pace, speed = size.split(":")
+        done = roll(int(instances), int(limit), pace, float(speed))
+        row = rows[size] = {
+            "whole": done.whole / done.ideal,
+            "stream": done.stream / done.ideal_stream,
+            "calls": sum(done.calls.values()) / int(instances),
+            "cpu": done.cpu / int(instances),
+        }
+        print(
+            f"{pace:12}{instances:>10}{limit:>7}{speed:>7}{row['whole']:8.2f}{row['stream']:8.2f}{row['calls']:8.1f}"
+            f"{row['cpu']:8.2f}{done.peak_mb:7.0f}{done.wall:8.0f}   load {os.getloadavg()[0]:.1f}",
+            flush=True,
+        )
+        each = {name: round(count / int(instances), 2) for name, count in done.calls.most_common()}
+        print(f"{'':12}{each}", flush=True)
+        missed += [f"{size} {what}" for what, most in GOALS.get(size, {}).items() if row[what] > most]
+    if len(sizes) > 1 and sizes == list(GOALS):
+        small, large = (rows[size] for size in sizes[-2:])
+        missed += [f"growth of {what}" for what in ("cpu", "calls") if large[what] > MOST_GROWTH * small[what]]
+    missed += decisions()
+    print(f"missed: {', '.join(missed) or 'nothing'}")
+    return 1 if missed else 0
+
+
+def decisions() -> list[str]:
+    """Measure the plan and a verdict before each redeploy, without Ansible and without a server."""
+    sys.path.insert(0, str(ROOT))
+    from tests.unit.rules.test_pace import seconds_for
+
+    small, large = seconds_for(1_000), seconds_for(10_000)
+    print(f"decisions alone, CPU s: {small:.2f} for 1,000 instances, {large:.2f} for 10,000")
+    return ["growth of the decisions"] if large > 15 * small + 0.2 else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

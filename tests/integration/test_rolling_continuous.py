@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""playbooks/rolling_redeploy.yml with fleetops_pace=continuous, by the real ansible-playbook."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import BIN, CHECKOUT, PlaybookRun
+from tests.integration.test_rolling_gates import hosts, report_of, touched, with_newest
+from tests.integration.test_rolling_redeploy import PLAYBOOK, batches, redeploys
+from tests.simulator.running import Simulator, running_simulator
+
+pytestmark = pytest.mark.playbook
+
+Run = Callable[..., PlaybookRun]
+
+STREAM = {"fleetops_pace": "continuous", "fleetops_wait_interval": 0.2, "fleetops_healthy_reads": 2}
+
+
+def when(moment: Callable[[], bool], act: Callable[[], Any]) -> threading.Thread:
+    """``act()`` in a thread as soon as ``moment()``."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 120
+        while not moment() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_lowered_meanwhile(
+    run_playbook: Run,
+) -> None:
+    knobs = {"max_parallel_mode": "none", "deploy_s": [30, 60]}
+    with running_simulator(instances=14, speed=20.0, knobs=knobs) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 4})
+        planned = run_playbook(sim, PLAYBOOK, "--check", e=STREAM)
+        assert planned.rc == 0, planned.output
+        assert sim.writes() == []
+        assert "14 instances: 14 to redeploy in a canary batch and one stream, at most 4 at once" in planned.stdout
+        assert "Stream: agent-002" in planned.stdout and "Expected to take" in planned.stdout
+        assert report_of(planned)["updated"] == hosts(*range(1, 15))
+
+        lowered: dict[str, float] = {}
+
+        def lower() -> None:
+            sim.call("PATCH", "/v1/instances/fleet/updates/policy", {"max_parallel_rollouts": 2})
+            lowered["at"] = sim.state()["now"]
+
+        lowering = when(lambda: sum(redeploys(sim).values()) >= 6, lower)
+        run = run_playbook(sim, PLAYBOOK, e={**STREAM, "fleetops_plan_hash": report_of(planned)["plan_hash"]})
+        lowering.join()
+        assert run.rc == 0, run.output
+        assert [len(batch) for batch in batches(run)][-2:] == [1, 13]
+        assert set(redeploys(sim).values()) == {1}
+        found = report_of(run)
+        assert found["updated"] == with_newest(sim) == hosts(*range(1, 15))
+        assert (found["verdict"], found["disagreements"]) == ("pass", {})
+        flights = sim.in_flight()
+        assert flights["maximum"] == 4
+        # The policy that an admission goes by may be a fifth of a second old: four seconds of this clock.
+        late = [row for row in flights["history"] if row["event"] == "start" and row["at"] > lowered["at"] + 8]
+        assert late and max(row["in_progress"] for row in late) <= 2
+        # A redeploy began before the proof of the one before it had ended, and nobody waited for a batch.
+        starts = [row["at"] for row in flights["history"] if row["event"] == "start"][1:5]
+        assert max(starts) - min(starts) < 60
+
+
+def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its_end(run_playbook: Run) -> None:
+    faults = {"outcomes": {"agent-003": ["failed"], "agent-004": [{"outcome": "succeeded", "duration_s": 200}]}}
+    with running_simulator(instances=16, speed=20.0, knobs={"deploy_s": [40, 40]}, faults=faults) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 3})
+        run = run_playbook(sim, PLAYBOOK, e=STREAM)
+        assert run.rc == 2, run.output
+        found = report_of(run)
+        assert (found["verdict"], found["failed"]) == ("fail", hosts(3))
+        assert found["reasons"] == ["1 instance failed (agent-003.nyc3.fleet.example), and at most 0 may."]
+        assert "bundle checksum mismatch on the agent" in run.stdout
+        ended = next(
+            row["at"] for row in sim.in_flight()["history"] if row["event"] != "start" and "003" in row["instance"]
+        )
+        sent = [row for row in sim.writes() if row["path"].endswith("/redeploy")]
+        assert [row["instance"] for row in sent if row["at"] > ended + 12] == []
+        assert found["updated"] == with_newest(sim) == [name for name in touched(sim) if name != "agent-003"]
+        assert "agent-004" in found["updated"] and len(found["not_touched"]) >= 10
+        assert sim.in_flight()["now"] == 0
+
+
+def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_was_not_sent(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    file, held = tmp_path / "hold", {}
+
+    def person(sim: Simulator) -> None:
+        """Holds the run for a while, and lets a freeze begin afterwards."""
+        file.write_text("INC-9, ask Ann")
+        time.sleep(2)
+        held["from"] = sim.state()["now"]
+        time.sleep(10)
+        held["to"] = sim.state()["now"]
+        file.unlink()
+        when(lambda: sum(redeploys(sim).values()) >= 8, lambda: sim.advance(7 * 86400)).join()
+
+    with running_simulator(instances=14, speed=20.0, knobs={"deploy_s": [60, 80]}) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 2})
+        later = datetime.fromtimestamp(sim.state()["now"] + 2 * 86400, UTC).date().isoformat()
+        options = {
+            **STREAM,
+            "fleetops_canary_hosts": "agent-007.*",
+            "fleetops_order": "random(3)",
+            "fleetops_hold": str(file),
+            "fleetops_hold_interval": 0.5,
+            "fleetops_stall_timeout": 900,
+            "fleetops_freezes": [{"from": later, "to": "2200-01-01", "reason": "audit"}],
+        }
+        holding = when(lambda: sum(redeploys(sim).values()) >= 4, lambda: person(sim))
+        run = run_playbook(sim, PLAYBOOK, e=options)
+        holding.join()
+        assert run.rc == 0, run.output
+        assert next(iter(redeploys(sim))).startswith("agent-007.")
+        sent = [row for row in sim.writes() if row["path"].endswith("/redeploy")]
+        assert [row for row in sent if held["from"] < row["at"] < held["to"]] == []
+        assert [row for row in sent if row["at"] > held["to"]]
+        found = report_of(run)
+        assert (found["verdict"], found["failed"]) == ("deferred", [])
+        assert "Changes are frozen until 2200-01-02 00:00 UTC (audit)." in found["reasons"][0]
+        assert found["updated"] == touched(sim) == with_newest(sim) and "agent-007" in found["updated"]
+        assert len(found["updated"]) + len(found["deferred"]) == 14 and len(found["deferred"]) >= 4
+
+
+def test_a_window_that_closes_in_the_middle_defers_what_was_not_sent(run_playbook: Run) -> None:
+    with running_simulator(instances=9, speed=20.0, knobs={"deploy_s": [40, 60]}) as sim:
+
+        def close() -> None:
+            hour = int(sim.state()["now"] // 3600) % 24
+            window = {"maintenance_window_start_hour_utc": (hour + 6) % 24}
+            sim.knobs(policy={**window, "maintenance_window_end_hour_utc": (hour + 8) % 24})
+
+        closing = when(lambda: sum(redeploys(sim).values()) >= 3, close)
+        run = run_playbook(sim, PLAYBOOK, e={**STREAM, "fleetops_canary": 0})
+        closing.join()
+        assert run.rc == 0, run.output
+        found = report_of(run)
+        assert found["verdict"] == "deferred" and "is closed; it opens next at" in found["reasons"][0]
+        assert found["updated"] == touched(sim) == with_newest(sim)
+        assert len(found["updated"]) + len(found["deferred"]) == 9 and found["deferred"]
+
+
+def test_kill_9_in_the_stream_and_two_controllers_afterwards_deploy_each_instance_once(
+    run_playbook: Run, playbook_environment: Callable[[Simulator], dict[str, str]]
+) -> None:
+    knobs = {"deploy_s": [20, 40], "max_parallel_mode": "none"}
+    with running_simulator(instances=12, speed=20.0, knobs=knobs) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 3})
+
+        def started() -> subprocess.Popen[bytes]:
+            given = " ".join(f"{name}={value}" for name, value in STREAM.items())
+            return subprocess.Popen(
+                [str(BIN / "ansible-playbook"), "-i", "inventories/demo/demo.fleet.yml", PLAYBOOK, "-e", given],
+                cwd=CHECKOUT,
+                env=playbook_environment(sim),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+        for sent in (1, 5):
+            victim = started()
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and sum(redeploys(sim).values()) < sent:
+                time.sleep(0.05)
+            os.killpg(victim.pid, signal.SIGKILL)
+            victim.wait()
+        other = started()
+        run = run_playbook(sim, PLAYBOOK, e=STREAM)
+        assert other.wait(300) == 0
+        assert run.rc == 0, run.output
+        assert set(redeploys(sim).values()) == {1} and len(redeploys(sim)) == 12
+        assert (sim.in_flight()["violations"], sim.in_flight()["maximum"]) == ([], 3)
+        assert with_newest(sim) == hosts(*range(1, 13))
+
+
+# What else is refused is in tests/unit/rules/test_pace.py.
+REFUSED = [
+    ({"fleetops_soak": 60}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
+    (
+        {"fleetops_metric_checks": [{"query": "up", "must_be": "== 1"}]},
+        "fleetops_metric_checks are asked before a batch",
+    ),
+    ({"fleetops_quarantine": 2}, "pace is continuous, which has no batches, and quarantine takes each"),
+    ({"fleetops_waves": [{"hosts": "all", "soak": 60}]}, "and wave all has a limit, a soak or a gate of its own"),
+    ({"fleetops_asked": {"fleetops_repair": True}}, "fleetops_repair heals an instance before the next batch"),
+    ({}, "The redeploys in flight, and the proof of health after each of them, take 5 workers"),
+    ({"fleetops_batch_max": 2, "fleetops_health_interval": -1}, "stream.health_interval is -1.0: it must be above 0"),
+]
+
+
+def test_what_does_not_go_with_the_pace_is_refused_before_anything_is_touched(
+    run_playbook: Run, tmp_path: Path
+) -> None:
+    """Each in a play of its own, as the first play of the playbook does it."""
+    plays = [
+        {
+            "name": said,
+            "hosts": "fleetops_instances",
+            "gather_facts": False,
+            "connection": "local",
+            "order": "sorted",
+            "vars": {"fleetops_pace": "continuous", "fleetops_asked": {}, **given},
+            "tasks": [
+                {
+                    "name": "Plan",
+                    "ansible.builtin.import_role": {
+                        "name": "fleetops.agents.fleet_preflight",
+                        "rolespec_validate": False,
+                    },
+                },
+                {
+                    "name": "Look at the refusal",
+                    "ansible.builtin.assert": {
+                        "that": ["said in hostvars.localhost.fleetops_run.reasons | join(' ')", "verdict != 'pass'"],
+                        "fail_msg": "{{ hostvars.localhost.fleetops_run.reasons | join(' ') }}",
+                    },
+                    "vars": {"said": said, "verdict": "{{ hostvars.localhost.fleetops_run.verdict }}"},
+                    "run_once": True,
+                },
+            ],
+        }
+        for given, said in REFUSED
+    ]
+    file = tmp_path / "refused.yml"
+    file.write_text(yaml.safe_dump(plays))
+    with running_simulator(instances=8, speed=20.0) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 3})
+        run = run_playbook(sim, file, "--forks", "3")
+        assert run.stdout.count("All assertions passed") == len(REFUSED), run.output
+        assert sim.writes() == []

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stream of redeploys: the gate's rules hold before each of them, among tasks that run at the same time."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask
+from tests.integration.second_task import run_at_once, run_second, sound
+from tests.second_api.api import SecondApi, second_api
+
+QUICK = {"wait_interval": 0.2, "healthy_reads": 1, "uncertain_grace": 1}
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def begin(api: SecondApi, run: str = "run-1", *, stream: dict[str, Any] | None = None, **rules: Any) -> None:
+    """Ask the gate, which keeps the rules."""
+    fleet = {one.hostname: one.id for one in api.instances}
+    done = run_second(
+        api, "rollout_gate", next_batch=fleet, waiting=fleet, stream={"run": run, **(stream or {})}, **rules
+    )
+    assert sound(done)["go"], done.result
+
+
+def roll(api: SecondApi, run: str = "run-1", *, needs: float = 1.0, **options: Any) -> list[ModuleTask]:
+    """All instances at once; the stream lets them in one after the other."""
+    streams = [{"run": run, "name": one.hostname, "needs": needs} for one in api.instances]
+    hosts = [one.hostname for one in api.instances]
+    return run_at_once(
+        api,
+        [("instance_runtime", host, {**QUICK, **options, "stream": s}) for host, s in zip(hosts, streams, strict=True)],
+    )
+
+
+def most_at_once(api: SecondApi) -> int:
+    targets = [row["targets"][0] for row in api.rollouts if row["scope"] != "fleet"]
+    return max(sum(t["created"] <= at < t["ends"] for t in targets) for at in (t["created"] for t in targets))
+
+
+def later(moment: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    """``act()`` as soon as ``moment()``."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while not moment() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_one_after_the_other_comes_in_and_the_calls_do_not_grow_with_those_that_wait() -> None:
+    with second_api(instances=12, deploy_seconds=0.5, policy={"max_parallel_rollouts": 3}) as api:
+        begin(api, stream={"most": 2})
+        api.calls.clear()
+        results = [sound(done) for done in roll(api)]
+        assert all(row["changed"] and not row["adopted"] and "not_admitted" not in row for row in results)
+        assert len(api.called("redeploy_runtime")) == 12
+        assert most_at_once(api) == 2
+        # Each instance's history is read once it is admitted, and once to find the redeploy.
+        assert len(api.called("list_instance_rollouts")) <= 12 * 2 + 6
+        # Those of the gate count for the first two minutes; the live ones are the proof.
+        assert [call["query"].get("force") for call in api.called("get_deep_health")] == ["true"] * 12
+
+
+def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_its_end() -> None:
+    # Whatever their order, two of the six are sent before the four others and what is in flight then.
+    outcomes = {f"agent-{n:03d}": "failed" for n in range(1, 7)}
+    with second_api(instances=10, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}, outcomes=outcomes) as api:
+        begin(api, max_failed=1)
+        ends = roll(api)
+        failed = [done for done in ends if done.result.get("failed")]
+        held = [done.result for done in ends if done.result.get("skipped")]
+        updated = [done.result for done in ends if done.result["changed"] and not done.result.get("failed")]
+        assert 2 <= len(failed) <= 3 and len(held) >= 2 and len(failed) + len(held) + len(updated) == 10
+        reason = held[0]["not_admitted"]["reasons"][0]
+        assert re.fullmatch(r"[23] instances failed \(agent-.*\), and at most 1 may\.", reason)
+        assert {row["not_admitted"]["verdict"] for row in held} == {"fail"}
+        targets = {row["targets"][0]["instance"].hostname: row["targets"][0] for row in api.rollouts[1:]}
+        spent = sorted(target["ends"] for name, target in targets.items() if name in outcomes)[1]
+        # The list that shows it may be a fifth of a second old, and the machine busy.
+        late = [call["at"] - spent for call in api.called("redeploy_runtime") if call["at"] > spent + 1.5]
+        assert late == []
+        assert all(row["target"]["status"] == "succeeded" for row in updated)
+
+
+def test_an_uncertain_redeploy_is_waited_for_before_the_next_one_is_sent() -> None:
+    with second_api(
+        instances=4, deploy_seconds=0.5, policy={"max_parallel_rollouts": 1}, outcomes={"agent-002": "uncertain"}
+    ) as api:
+        begin(api)
+        ends = roll(api)
+        targets = {row["targets"][0]["instance"].hostname: row["targets"][0] for row in api.rollouts[1:]}
+        lost = targets["agent-002"]
+        assert [t["created"] for t in targets.values() if t["created"] > lost["ends"] + 1.5] == []
+        assert sum(bool(done.result.get("skipped")) for done in ends) == 4 - len(targets)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "said"),
+    [
+        ({"maintenance_window_start_hour_utc": 1}, "deferred", "is closed"),
+        ({"max_parallel_rollouts": 0}, "fail", "is 0: rollouts are switched off"),
+    ],
+)
+def test_a_policy_that_changes_in_the_middle_holds_for_what_is_not_sent_yet(
+    change: dict[str, Any], verdict: str, said: str
+) -> None:
+    with second_api(instances=8, deploy_seconds=1.0, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api)
+        if "maintenance_window_start_hour_utc" in change:
+            hour = int(time.time() // 3600) % 24
+            change = {
+                "maintenance_window_start_hour_utc": (hour + 3) % 24,
+                "maintenance_window_end_hour_utc": (hour + 4) % 24,
+            }
+        changed: dict[str, float] = {}
+
+        def act() -> None:
+            api.quirks.policy.update(change)
+            changed["at"] = time.time()
+
+        thread = later(lambda: len(api.called("redeploy_runtime")) >= 3, act)
+        ends = roll(api)
+        thread.join()
+        held = [done.result for done in ends if done.result.get("skipped")]
+        assert held and not any(done.result.get("failed") for done in ends), [done.result for done in ends]
+        assert {row["not_admitted"]["verdict"] for row in held} == {verdict}
+        assert said in held[0]["not_admitted"]["reasons"][0]
+        assert all(call["at"] < changed["at"] + 1.5 for call in api.called("redeploy_runtime"))
+
+
+def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_time(tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    with second_api(instances=2, deploy_seconds=0.5, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api, hold=str(file), hold_interval=0.3)
+        file.write_text("INC-9")
+        lifted: dict[str, float] = {}
+
+        def lift() -> None:
+            time.sleep(14)
+            lifted["at"] = time.time()
+            file.unlink()
+
+        thread = later(lambda: len(api.called("list_fleet_rollouts")) > 0, lift)
+        results = [sound(done) for done in roll(api, admission_timeout=8)]
+        thread.join()
+        assert all(row["changed"] for row in results)
+        assert min(call["at"] for call in api.called("redeploy_runtime")) >= lifted["at"]
+
+
+def test_a_stream_that_is_held_for_too_long_ends(tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    with second_api(instances=3, policy={"max_parallel_rollouts": 2}) as api:
+        begin(api, hold=str(file), hold_timeout=1, hold_interval=0.2)
+        file.write_text("INC-9")
+        results = [sound(done) for done in roll(api)]
+        assert [row["not_admitted"]["verdict"] for row in results] == ["fail"] * 3
+        assert "and it waits for 1 s at most" in results[0]["not_admitted"]["reasons"][0]
+        assert api.writes() == []
+
+
+def test_a_stop_costs_the_tasks_that_come_later_no_call_and_lost_rules_stop_too(tmp_path: Path) -> None:
+    with second_api(instances=3, outcomes={"agent-001": "failed"}, deploy_seconds=0.2) as api:
+        begin(api)
+        stream = {"run": "run-1", "name": "agent-001"}
+        assert run_second(api, "instance_runtime", "agent-001", real=True, stream=stream, **QUICK).result["failed"]
+        stream = {"run": "run-1", "name": "agent-002"}
+        assert sound(run_second(api, "instance_runtime", "agent-002", real=True, stream=stream, **QUICK))["skipped"]
+        api.calls.clear()
+        stream = {"run": "run-1", "name": "agent-003"}
+        held = sound(run_second(api, "instance_runtime", "agent-003", real=True, stream=stream, **QUICK))
+        assert held["skipped"] and not held["changed"] and "agent-001" in held["skipped_reason"]
+        assert api.calls == []
+        begin(api, "run-2")
+        for path in tmp_path.glob("*/stream-run-2.*"):
+            path.unlink()
+        stream = {"run": "run-2", "name": "agent-003"}
+        lost = sound(run_second(api, "instance_runtime", "agent-003", real=True, stream=stream, **QUICK))
+        assert lost["not_admitted"]["verdict"] == "inconclusive"
+        assert api.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"soak": 10}, "A stream has no batches to soak or to compare"),
+        ({"soak": 10, "audit": True}, "A stream has no batches to soak or to compare"),
+        ({"metric_checks": [{"query": "up", "must_be": "== 1"}], "metric_url": "http://x"}, "before which metrics are"),
+        ({"on_bundle_change": "stop"}, "A stream has no batches whose bundles are compared"),
+        ({"stream": {"run": "../x"}}, "it must be 1 to 64 letters, digits and dashes"),
+        ({"stream": {"run": "x", "most": 0}}, "stream.most is 0: it must be 1 or more"),
+        ({"stream": {"run": "x", "health_interval": 0}}, "it must be above 0 seconds"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(given: dict[str, Any], said: str) -> None:
+    with second_api(instances=2) as api:
+        done = run_second(api, "rollout_gate", **{"next_batch": {"a": "b"}, "stream": {"run": "x"}, **given})
+        assert done.result["failed"] and said in done.msg
+        assert api.calls == []

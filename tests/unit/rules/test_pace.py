@@ -1,0 +1,191 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run without batches: how long its stream takes, what fits the window, how many workers, and what it refuses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_verdict
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import (
+    follow_each_other,
+    forks_needed,
+    refusal_of,
+    refusal_of_run,
+)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import Plan, make_plan
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan_words import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
+
+NOON = 1_790_000_000 // DAY * DAY + 12 * HOUR
+BATCHING = {"canary": 1, "batch_max": None, "growth": "fixed", "percent": 25, "pace": "continuous"}
+
+
+@given(st.lists(st.floats(0, 100), max_size=50), st.integers(1, 12))
+def test_never_more_than_allowed_at_once_and_no_place_is_left_empty(seconds: list[float], most: int) -> None:
+    spans = list(follow_each_other(seconds, most))
+    assert [round(end - start, 6) for start, end in spans] == [round(each, 6) for each in seconds]
+    for start, _end in spans:
+        assert sum(one <= start < other for one, other in spans) <= most
+    starts = [start for start, _end in spans]
+    assert starts == sorted(starts)
+    end = max((end for _start, end in spans), default=0.0)
+    longest = max(seconds, default=0.0)
+    assert end <= sum(seconds) / most + longest + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("limit", "options", "sizes"),
+    [
+        (4, {"of": 14}, [1, 13]),
+        (4, {"of": 14, "canary": 0}, [14]),
+        (4, {"of": 14, "canary": 9}, [4, 10]),
+        (4, {"of": 14, "canary": 9, "batch_max": 2}, [2, 12]),
+        (4, {"of": 1}, [1, 1]),
+        (4, {"of": 0}, [1, 1]),
+    ],
+)
+def test_after_the_canary_all_are_one_batch(limit: int, options: dict[str, Any], sizes: list[int]) -> None:
+    assert batch_sizes(limit, pace="continuous", **options) == sizes
+
+
+def members(count: int) -> list[Member]:
+    return [Member(f"agent-{n:05d}", f"id-{n:05d}", "1", "2", True, "outdated") for n in range(count)]
+
+
+def plan_of(fleet: list[Member], known: dict[str, list[float]], **changed: Any) -> Plan:
+    policy = {"max_parallel_rollouts": 4, **changed.pop("hours", {})}
+    most = changed.pop("most", 4)
+    sizes = batch_sizes(most, of=len(fleet), pace="continuous")
+    given = {"policy": policy, "sizes": sizes, "batching": BATCHING, "known": known, "now": NOON, "extra": 10.0}
+    return make_plan(fleet, **{**given, "most": most, **changed})
+
+
+def test_the_plan_predicts_the_end_of_the_stream_and_what_fits_the_window() -> None:
+    fleet = members(9)
+    known = {member.instance_id: [20.0] for member in fleet}
+    plan = plan_of(fleet, known)
+    # The canary with its proof, then eight in four places.
+    assert [batch.p90 for batch in plan.expected] == [30.0, 50.0]
+    assert plan.fit.ends_p90 == NOON + 80
+    assert plan.needs == [30.0, 30.0]
+    assert plan.usual["agent-00003"] == (20.0, 20.0)
+    assert plan.fit.instances_that_fit == 9
+    text = in_words(plan, window=Window(None, None), limit=4, redeploy_all=False)
+    assert text[0].startswith("9 instances: 9 to redeploy in a canary batch and one stream, at most 4 at once")
+    assert any(line.startswith("Stream: agent-00001, ") for line in text)
+
+    # From noon to 13:00, with a margin that leaves 65 seconds: the canary and the first four.
+    hours = {"maintenance_window_start_hour_utc": 12, "maintenance_window_end_hour_utc": 13}
+    tight = plan_of(fleet, known, hours=hours, margin=HOUR - 65.0)
+    assert (tight.fit.batches_that_fit, tight.fit.instances_that_fit) == (1, 5)
+    text = in_words(tight, window=Window(12, 13), limit=4, redeploy_all=False)
+    assert any("only 5 of 9 instances fit." in line for line in text)
+    none_fits = plan_of(fleet, known, hours=hours, margin=HOUR - 5.0)
+    assert none_fits.fit.instances_that_fit == 0
+
+
+def test_what_follows_the_canary_is_one_stream_in_the_order_of_the_plan_and_a_freeze_ends_what_fits() -> None:
+    fleet = members(6)
+    parts = [
+        Part("canary", [fleet[4], fleet[2]]),
+        Part("eu", [fleet[5]]),
+        Part("the rest", [fleet[1], fleet[0], fleet[3]]),
+    ]
+    known = {member.instance_id: [20.0] for member in fleet}
+    plan = plan_of(fleet, known, parts=parts, canary="canary", most=2)
+    assert plan.batches == [[fleet[4]], [fleet[2]], [fleet[5], fleet[1], fleet[0], fleet[3]]]
+    assert [part.name for part in plan.parts] == ["canary", "canary", ""]
+    text = in_words(plan, window=Window(None, None), limit=2, redeploy_all=False)
+    assert any(line.startswith("Stream: agent-00005, agent-00001, agent-00000, agent-00003") for line in text)
+    # Two canaries of 30 s, then pairs of 20 s with a proof of 10 s: the first pair ends 90 s after noon.
+    frozen = Freezes.of([{"from": "2026-09-21T13:00", "to": "2026-09-23"}])
+    tight = plan_of(fleet, known, parts=parts, canary="canary", most=2, freezes=frozen, margin=HOUR - 95.0)
+    assert (tight.fit.batches_that_fit, tight.fit.instances_that_fit) == (2, 4)
+    closed = plan_of(fleet, known, freezes=Freezes.of([{"from": "2026-01-01", "to": "2200-01-01"}]))
+    assert closed.fit.instances_that_fit == 0
+
+
+def test_without_a_past_nothing_is_told_to_the_task_and_the_plan_uses_the_fallback() -> None:
+    plan = plan_of(members(5), {}, fallback=100.0)
+    assert plan.usual["agent-00001"] == (None, 100.0)
+    assert [batch.p90 for batch in plan.expected] == [110.0, 110.0]
+
+
+@pytest.mark.parametrize(
+    ("most", "of", "usual", "proof", "forks"),
+    [
+        (20, 199, 20.0, 10.0, 30),
+        (20, 199, 180.0, 10.0, 22),
+        (20, 12, 20.0, 10.0, 12),
+        (3, 100, 0.0, 10.0, 100),
+        (1, 1, 20.0, 10.0, 1),
+    ],
+)
+def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float, proof: float, forks: int) -> None:
+    assert forks_needed(most, of, usual, proof) == forks
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
+        ({"fleetops_plan_for": "restart"}, "which is for redeploys only. Leave it out here."),
+        (
+            {"fleetops_growth": "doubling"},
+            "fleetops_growth is doubling, and with fleetops_pace=continuous there",
+        ),
+        ({"fleetops_soak": 60.0}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
+        ({"fleetops_audit_gate": True}, "fleetops_audit_gate compares what was before a batch"),
+        ({"fleetops_metric_checks": [{}]}, "fleetops_metric_checks are asked before a batch"),
+        ({"fleetops_on_bundle_change": "stop"}, "fleetops_on_bundle_change is stop, which compares"),
+        ({"fleetops_repair": True}, "fleetops_repair heals an instance before the next batch"),
+        ({"fleetops_soak": 0.0, "fleetops_repair": False, "fleetops_growth": "fixed"}, ""),
+    ],
+)
+def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], said: str) -> None:
+    found = refusal_of_run({"fleetops_pace": "continuous", **asked})
+    assert said in found and bool(found) is bool(said)
+    assert "\n" not in found
+    if asked.get("fleetops_pace") is None:
+        assert refusal_of_run(asked) == ""
+
+
+def test_growth_is_refused_for_the_plan_too() -> None:
+    assert refusal_of("continuous", "percent").startswith("growth is percent, and pace is continuous")
+    assert refusal_of("continuous", "fixed", 60.0).startswith("soak is 60, and pace is continuous")
+    assert (
+        refusal_of("batches", "fixed", 60.0)
+        == refusal_of("continuous", "fixed")
+        == refusal_of("batches", "percent")
+        == ""
+    )
+
+
+def seconds_for(count: int) -> float:
+    """CPU seconds of all decisions of a run of so many instances: the plan, and a verdict before each redeploy."""
+    fleet = members(count)
+    known = {member.instance_id: [10.0 + n % 21] for n, member in enumerate(fleet)}
+    started = time.process_time()
+    plan = plan_of(fleet, known, most=100)
+    now, flights = NOON, 0
+    policy = {"max_parallel_rollouts": 100}
+    for start, _end in follow_each_other([plan.usual[member.name][1] for member in fleet], 100):
+        now = NOON + start
+        flights += admission_verdict(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
+    assert flights == count
+    return time.process_time() - started
+
+
+def test_ten_times_the_instances_cost_about_ten_times_the_time() -> None:
+    small, large = min(seconds_for(1_000) for _dummy in range(3)), min(seconds_for(10_000) for _dummy in range(3))
+    assert large < 20 * small + 0.2, f"{large:.2f} s for 10,000, {small:.2f} s for 1,000"
