@@ -151,7 +151,7 @@ def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: p
     app.run()
     assert f"?a={TODAY}&b={THEN}" in words(app)
     app.selectbox(key="compare_a").set_value(THEN).run()
-    assert "Both are the same rollout" in words(app)
+    assert "Both are the same operation" in words(app)
 
 
 def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,12 +160,12 @@ def test_without_an_address_the_page_takes_the_two_newest(small: Path, monkeypat
     assert f"?a={FLEET}&b={OPEN}" in words(app)
 
 
-def test_unknown_rollouts_and_an_empty_database_are_said(
+def test_unknown_operations_and_an_empty_database_are_said(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:  # fmt: skip
     app = opened(monkeypatch, small, "compare", a="0000-unknown", b=OPEN)
     assert not app.exception
-    assert "knows no rollout 0000-unknown" in words(app)
+    assert "knows no operation 0000-unknown" in words(app)
     with open_store(tmp_path / "empty.db"):
         pass
     app = opened(monkeypatch, tmp_path / "empty.db", "compare")

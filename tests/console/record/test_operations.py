@@ -216,7 +216,7 @@ def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(pat
     assert [row[key] for key in ("verdict", "not_touched", "current", "gone")] == ["lost", 2, 1, 1]
     found = operation(path, "planned", NOW)
     assert found is not None
-    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "None failed."]]
+    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "None failed"]]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
     # Of thousands only the first names are kept, and the numbers of all.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}
