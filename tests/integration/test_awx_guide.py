@@ -350,20 +350,27 @@ def test_blocks_that_are_pasted_again_change_what_is_there(awx: tuple[StandIn, s
         assert len(template["credentials"]) == 1
 
 
+def workflow_blocks(made: StandIn) -> list[str]:
+    """The first block and that of the workflow, for an AWX in which the job templates are made."""
+    for template in RESOURCES["controller_job_templates"]:
+        made.add("job_templates", {"name": template["name"]})
+    [block] = [block for block in BLOCKS if "make_workflow" in block]
+    return [BLOCKS[0], "ORGANIZATION=1 inventory=50", block]
+
+
 def test_a_workflow_that_is_made_again_is_the_same_one_with_what_the_pattern_says(
     awx: tuple[StandIn, str], commands: Path
 ) -> None:
     made, url = awx
-    [block] = [block for block in BLOCKS if "make_workflow" in block]
-    assert pasted(url, TOKEN, commands, [*BLOCKS[:5], block]).stderr == ""
+    blocks = workflow_blocks(made)
+    assert pasted(url, TOKEN, commands, blocks).stderr == ""
     before, kinds = workflow_of(made), {kind: list(rows) for kind, rows in made.objects.items()}
     # Somebody has changed it by hand.
     [run] = [row for row in made.objects["workflow_job_template_nodes"].values() if row["identifier"] == "run"]
     run |= {"job_type": "check", "extra_data": {}, "success_nodes": []}
     [approval] = made.objects["workflow_approval_templates"].values()
     approval["timeout"] = 0
-    # The setting up is repeated too, in a new shell.
-    again = pasted(url, TOKEN, commands, [*BLOCKS[:5], block])
+    again = pasted(url, TOKEN, commands, blocks)
     assert again.returncode == 0 and again.stderr == "", again.stdout + again.stderr
     assert {kind: list(rows) for kind, rows in made.objects.items()} == kinds
     assert workflow_of(made) == before and approval["timeout"] == 14400
@@ -379,7 +386,8 @@ def test_a_workflow_of_which_a_node_is_refused_is_not_launched(awx: tuple[StandI
         return usual(path, body)
 
     made.post = post  # type: ignore[method-assign]
-    done = pasted(url, TOKEN, commands)
+    [launch] = [block for block in BLOCKS if '"workflow_job_templates/$workflow/launch/"' in block]
+    done = pasted(url, TOKEN, commands, [*workflow_blocks(made), launch])
     assert done.stderr.count("AWX refuses: ") == 1 and "The block before has not ended well" in done.stderr
     assert made.objects["workflow_jobs"] == {} and "Traceback" not in done.stderr
 
