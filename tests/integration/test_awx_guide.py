@@ -6,6 +6,9 @@
 
 The other side is a small stand-in that refuses what AWX 24 refuses: another token, an object without its required
 fields, a survey that AWX's own check would not take.
+
+What it answers about workflow templates, their nodes and approvals is written from AWX's documentation. No AWX was
+recorded for it.
 """
 
 from __future__ import annotations
@@ -42,7 +45,12 @@ REQUIRED = {
     "inventories": {"name", "organization"},
     "inventory_sources": {"name", "inventory", "source", "source_project", "source_path", "credential"},
     "job_templates": {"name", "project", "playbook", "inventory", "organization"},
+    "workflow_job_templates": {"name"},
 }
+# These are made below another object.
+BELOW = ("workflow_job_template_nodes", "workflow_approval_templates", "workflow_jobs")
+# What a node of a workflow takes, apart from its links.
+NODE = {"identifier", "unified_job_template", "job_type", "extra_data"}
 NUMBERS = {"integer": int, "float": float}
 
 
@@ -50,7 +58,7 @@ class StandIn:
     """Objects by kind and id as they were posted; ``posted``: path and body of each post, in order."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in (*REQUIRED, "jobs")}
+        self.objects: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in (*REQUIRED, "jobs", *BELOW)}
         self.posted: list[tuple[str, Any]] = []
         self.labels: list[dict[str, Any]] = []
         self.failed: list[str] = ["agent-003", "agent-004"]
@@ -77,6 +85,10 @@ class StandIn:
             refused = why_refused(body)
             owner["survey"] = body
             return (400, {"error": refused}) if refused else (200, {})
+        if action in ("workflow_nodes", "create_approval_template", "success_nodes"):
+            return self.post_of_workflow(owner, action, body)
+        if action == "launch" and kind == "workflow_job_templates":
+            return 201, {"workflow_job": self.add("workflow_jobs", body)["id"]}
         if action == "launch":
             artifacts = {"fleetops_report": {"plan_hash": HASH, "failed": self.failed}}
             job = self.add("jobs", {"launch": body, "finished": "2026-11-24T12:00:00Z", "artifacts": artifacts})
@@ -93,6 +105,35 @@ class StandIn:
         labels = (204, None) if known else (201, body)
         return {"credentials": (204, None), "labels": labels, "update": (202, {"inventory_update": 7})}[action]
 
+    def post_of_workflow(self, owner: dict[str, Any], action: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """What is posted below a workflow template or a node; written from AWX's documentation, not recorded."""
+        nodes = self.objects["workflow_job_template_nodes"]
+        if action == "workflow_nodes":
+            if self.nodes(owner["id"], body["identifier"]):
+                return 400, {"__all__": ["Workflow job template node with this identifier already exists."]}
+            unknown = sorted(body.keys() - NODE)
+            if unknown:
+                return 400, {name: ["Unknown field."] for name in unknown}
+            fields = {"unified_job_template": None, "success_nodes": [], "workflow_job_template": owner["id"]}
+            return 201, self.add("workflow_job_template_nodes", {**fields, **body})
+        if action == "create_approval_template":
+            made = self.add("workflow_approval_templates", body)
+            owner["unified_job_template"] = made["id"]
+            return 201, made
+        if body["id"] == owner["id"] or body["id"] not in nodes:
+            return 400, {"Error": "Cycle detected."}
+        # A link that is there is made again without an error.
+        if body["id"] not in owner["success_nodes"]:
+            owner["success_nodes"].append(body["id"])
+        return 204, None
+
+    def nodes(self, workflow: int, identifier: str | None = None) -> list[dict[str, Any]]:
+        return [
+            row
+            for row in self.objects["workflow_job_template_nodes"].values()
+            if row["workflow_job_template"] == workflow and identifier in (None, row["identifier"])
+        ]
+
     def patch(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         self.posted.append((path, body))
         kind, number = path.strip("/").split("/")
@@ -104,6 +145,8 @@ class StandIn:
         if action == "credentials":
             held = [row for row in self.objects[kind][int(number)].get(action, []) if str(row["id"]) in query["id"]]
             return 200, {"count": len(held), "results": held}
+        if action == "workflow_nodes":
+            return 200, {"results": self.nodes(int(number), *query["identifier"])}
         if number:
             return 200, self.objects[kind][int(number)]
         return 200, {"results": [row for row in self.objects[kind].values() if row["name"] in query["name"]]}
@@ -214,7 +257,27 @@ def pasted(url: str, token: str, commands: Path, blocks: list[str] | None = None
 
 
 def launches(made: StandIn) -> list[dict[str, Any]]:
-    return [body for path, body in made.posted if path.endswith("/launch/")]
+    """What was launched of job templates."""
+    return [body for path, body in made.posted if re.fullmatch(r"job_templates/\d+/launch/", path)]
+
+
+def workflow_of(made: StandIn) -> dict[str, dict[str, Any]]:
+    """The nodes of the one workflow template by identifier: what each runs, how, and what comes after it."""
+    [workflow] = made.objects["workflow_job_templates"]
+    rows = made.nodes(workflow)
+    identifiers = {row["id"]: row["identifier"] for row in rows}
+    assert len(set(identifiers.values())) == len(rows)
+    found = {}
+    for row in rows:
+        used = int(row["unified_job_template"])
+        runs = {**made.objects["job_templates"], **made.objects["workflow_approval_templates"]}[used]
+        told = {name: row[name] for name in ("job_type", "extra_data") if name in row}
+        found[row["identifier"]] = {
+            "runs": runs["name"],
+            "next": [identifiers[i] for i in row["success_nodes"]],
+            **told,
+        }
+    return found
 
 
 @pytest.mark.parametrize("curl", ["the stand-in", "the machine's, if it has one"])
@@ -248,11 +311,25 @@ def test_the_blocks_of_the_guide_make_what_the_pattern_describes(
     assert check == {"job_type": "check"}
     assert run == {"job_type": "run", "extra_vars": {"fleetops_plan_hash": HASH, "fleetops_max_failed": 1}}
     assert again == {"job_type": "run", "limit": "agent-003:agent-004"}
-    launched = {path for path, _body in made.posted if path.endswith("/launch/")}
+    launched = {path for path, _body in made.posted if path.endswith("/launch/") and path.startswith("job_templates/")}
     rolling = [
         i for i, one in made.objects["job_templates"].items() if one["playbook"].endswith("/rolling_redeploy.yml")
     ]
     assert launched == {f"job_templates/{rolling[0]}/launch/"}
+
+    rolled = "Fleet ops: roll the published runtime through the fleet"
+    assert workflow_of(made) == {
+        "plan": {"runs": rolled, "job_type": "check", "next": ["approve"]},
+        "approve": {"runs": "Fleet ops: approve the plan", "next": ["run"]},
+        "run": {
+            "runs": rolled, "job_type": "run", "extra_data": {"fleetops_plan_required": True}, "next": ["report"],
+        },
+        "report": {"runs": "Fleet ops: report the audit of the fleet", "job_type": "run", "next": []},
+    }  # fmt: skip
+    [approval] = made.objects["workflow_approval_templates"].values()
+    assert approval["timeout"] == 14400 and "fleetops_plan_text" in approval["description"]
+    [started] = made.objects["workflow_jobs"].values()
+    assert started["extra_vars"] == {"fleetops_max_failed": 1}
 
     # The key travels into the credential and nowhere else.
     assert [path for path, body in made.posted if KEY in json.dumps(body)] == ["credentials/"]
@@ -271,6 +348,48 @@ def test_blocks_that_are_pasted_again_change_what_is_there(awx: tuple[StandIn, s
     assert made.objects["projects"][20]["scm_url"] == "https://code.fleetops.example/agents.git"
     for template in made.objects["job_templates"].values():
         assert len(template["credentials"]) == 1
+
+
+def workflow_blocks(made: StandIn) -> list[str]:
+    """The first block and that of the workflow, for an AWX in which the job templates are made."""
+    for template in RESOURCES["controller_job_templates"]:
+        made.add("job_templates", {"name": template["name"]})
+    [block] = [block for block in BLOCKS if "make_workflow" in block]
+    return [BLOCKS[0], "ORGANIZATION=1 inventory=50", block]
+
+
+def test_a_workflow_that_is_made_again_is_the_same_one_with_what_the_pattern_says(
+    awx: tuple[StandIn, str], commands: Path
+) -> None:
+    made, url = awx
+    blocks = workflow_blocks(made)
+    assert pasted(url, TOKEN, commands, blocks).stderr == ""
+    before, kinds = workflow_of(made), {kind: list(rows) for kind, rows in made.objects.items()}
+    # Somebody has changed it by hand.
+    [run] = [row for row in made.objects["workflow_job_template_nodes"].values() if row["identifier"] == "run"]
+    run |= {"job_type": "check", "extra_data": {}, "success_nodes": []}
+    [approval] = made.objects["workflow_approval_templates"].values()
+    approval["timeout"] = 0
+    again = pasted(url, TOKEN, commands, blocks)
+    assert again.returncode == 0 and again.stderr == "", again.stdout + again.stderr
+    assert {kind: list(rows) for kind, rows in made.objects.items()} == kinds
+    assert workflow_of(made) == before and approval["timeout"] == 14400
+
+
+def test_a_workflow_of_which_a_node_is_refused_is_not_launched(awx: tuple[StandIn, str], commands: Path) -> None:
+    made, url = awx
+    usual = made.post
+
+    def post(path: str, body: Any) -> tuple[int, Any]:
+        if path.endswith("/workflow_nodes/") and body["identifier"] == "run":
+            return 403, {"detail": "You do not have permission to perform this action."}
+        return usual(path, body)
+
+    made.post = post  # type: ignore[method-assign]
+    [launch] = [block for block in BLOCKS if '"workflow_job_templates/$workflow/launch/"' in block]
+    done = pasted(url, TOKEN, commands, [*workflow_blocks(made), launch])
+    assert done.stderr.count("AWX refuses: ") == 1 and "The block before has not ended well" in done.stderr
+    assert made.objects["workflow_jobs"] == {} and "Traceback" not in done.stderr
 
 
 def test_nothing_is_launched_where_no_instance_failed(awx: tuple[StandIn, str], commands: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from console.collect.jobs.awx_client import AwxClient, AwxError
-from console.collect.jobs.facts import Job, awx_job, awx_key
+from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor
@@ -140,7 +140,8 @@ class _Pull:
         try:
             detail, is_final = self._detail(record)
             if is_final or self._has_stopped(record, name):
-                job = awx_job(self._client.origin, detail, self._client.job_page(record.get("id")))
+                page, approved_by = self._client.job_page(record.get("id")), self._approved_by(detail, name)
+                job = awx_job(self._client.origin, detail, page, approved_by)
                 self._import(job, name, complete=is_final)
                 return is_final
             self.report.waiting += 1
@@ -154,6 +155,22 @@ class _Pull:
                 raise
             self.report.problems.append(str(error))
         return False
+
+    def _approved_by(self, detail: Mapping[str, Any], name: str) -> list[str]:
+        """Who approved the workflow of a job before the job; a token that may not read it loses only that."""
+        workflow = awx_workflow(detail)
+        if workflow is None:
+            return []
+        try:
+            pages = self._client.pages(f"/workflow_jobs/{workflow}/workflow_nodes/")
+            found = awx_approvals(node for _count, page in pages for node in page)
+            approvals = [self._client.get(f"/workflow_approvals/{number}/") for number in found]
+        except AwxError as error:
+            if not error.of_one_job:
+                raise
+            self.report.notes.append(f"{name}: who approved its workflow is not known. {error}")
+            return []
+        return awx_approvers(approvals, detail.get("created"))
 
     def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """A job's detail, and whether all its events are there. Waits for a job that is new."""

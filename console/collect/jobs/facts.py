@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ class Job:
     """One job. ``key`` names it in the database, ``source`` is awx or runner; times are epoch seconds (UTC).
 
     ``status``: as in the table runs. ``artifacts``: the data of set_stats, where the source has them beside the events.
+    ``launched_by``: also names who approved the workflow of the job.
     """
 
     key: str
@@ -72,13 +73,45 @@ def awx_key(origin: str, job_id: Any) -> str:
     return f"{job_id}-awx-{server}"
 
 
-def awx_job(origin: str, detail: Mapping[str, Any], page: str) -> Job:
-    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API; ``page``: the job's."""
+def awx_workflow(detail: Mapping[str, Any]) -> int | None:
+    """The id of the workflow job that launched a job, from the job's detail; None for other jobs."""
+    return whole(_mapping(_mapping(detail.get("summary_fields")).get("source_workflow_job")).get("id"))
+
+
+def awx_approvals(nodes: Iterable[Mapping[str, Any]]) -> list[int]:
+    """The ids of the successful approvals among the nodes of a workflow job (``workflow_jobs/N/workflow_nodes/``)."""
+    jobs = [_mapping(_mapping(node.get("summary_fields")).get("job")) for node in nodes]
+    wanted = [job for job in jobs if (job.get("type"), job.get("status")) == ("workflow_approval", "successful")]
+    return [found for job in wanted if (found := whole(job.get("id"))) is not None]
+
+
+def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[str]:
+    """Who approved, from the details of approvals (``workflow_approvals/N/``) that ended before a job was created.
+
+    ``before``: ``created`` of the job. An approval after that is of a later node of its workflow.
+    """
+    made = parse_time(before)
+    found = []
+    for approval in approvals:
+        ended = parse_time(approval.get("finished"))
+        who = text(_mapping(_mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
+        if who and who not in found and ended is not None and made is not None and ended <= made:
+            found.append(who)
+    return found
+
+
+def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequence[str] = ()) -> Job:
+    """A job from its detail (``jobs/N/``); ``origin``: AWX's address without a path of its API; ``page``: the job's.
+
+    ``approved_by``: who approved the workflow before it launched the job.
+    """
     fields = _mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
     status = str(detail.get("status"))
     artifacts = _mapping(detail.get("artifacts"))
     trace = text(detail.get("result_traceback"))
+    approved = f"approved by {' and '.join(approved_by)}" if approved_by else None
+    launched_by = text(_mapping(detail.get("launched_by")).get("name"))
     return Job(
         key=awx_key(origin, job_id),
         source="awx",
@@ -90,7 +123,7 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str) -> Job:
         project=text(_mapping(fields.get("project")).get("name")),
         playbook=text(detail.get("playbook")),
         launch_type=text(detail.get("launch_type")),
-        launched_by=text(_mapping(detail.get("launched_by")).get("name")),
+        launched_by=", ".join(part for part in (launched_by, approved) if part) or None,
         controller=text(detail.get("execution_node")) or text(detail.get("controller_node")),
         url=page,
         created_at=parse_time(detail.get("created")),

@@ -12,6 +12,7 @@ STATEMENTS = (
     # origin: AWX's address, or "runner". job_id: as the run log of a callback inside the job knows it (JOB_ID).
     # first_play: uuid of the first play, by which a callback's record without a job id is known as the same run.
     # status: as in runs. relaunch_of: the job before it of the same template (derived, AWX does not say which).
+    # launched_by: and after a comma who approved the workflow of the job ("anna, approved by boris").
     # complete: 1 once the job has ended and all its events are stored.
     """
     CREATE TABLE run_jobs (

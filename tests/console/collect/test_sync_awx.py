@@ -235,6 +235,37 @@ def test_relaunches_censored_results_and_events_of_an_unknown_kind(awx: FakeAwx,
     assert "canary-7" not in str(dump(database))
 
 
+def test_who_approved_the_workflow_of_a_job_before_it_is_named_beside_who_launched_it(
+    awx: FakeAwx, database: Path
+) -> None:
+    workflow = {"source_workflow_job": {"id": 70, "name": "Plan, approve and roll", "status": "successful"}}
+
+    def approval(number: int, status: str, finished: str | None, who: str) -> None:
+        by = {"id": number, "username": who, "first_name": "", "last_name": ""}
+        fields = {"workflow_job": {"id": 70}, "approved_or_denied_by": by}
+        awx.approvals[number] = {"id": number, "status": status, "finished": finished, "summary_fields": fields}
+
+    plan = awx.add(1, 11, later_s=0, launch_type="workflow")
+    run = awx.add(1, 12, later_s=3600, launch_type="workflow")
+    lost = awx.add(1, 13, later_s=7200, launch_type="workflow")
+    for job in (plan, run):
+        job["summary_fields"] |= workflow
+    lost["summary_fields"] |= {"source_workflow_job": {"id": 71}}
+    between = plan["finished"]
+    approval(21, "successful", between, "boris")
+    approval(22, "successful", "2099-01-01T00:00:00Z", "of a later node")
+    approval(23, "failed", between, "who denied")
+    awx.refusals = [("/workflow_jobs/71/", 403, {}, {"detail": "You do not have permission to perform this action."})]
+    report = load(awx, database, at=NOW + 86400)
+    assert (report.jobs, report.problems) == (6, [])
+    [note] = report.notes
+    assert note.startswith("Job 13 of AWX: who approved its workflow is not known. ") and "permission" in note
+    found = rows(database, "SELECT job_id, launched_by FROM run_jobs ORDER BY job_id")
+    told = {row["job_id"]: row["launched_by"] for row in found}
+    # The plan was made before it was approved.
+    assert told == {**dict.fromkeys(("1", "2", "3", "11", "13"), "admin"), "12": "admin, approved by boris"}
+
+
 def test_the_runs_page_names_the_job_and_links_relaunches(
     awx: FakeAwx, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

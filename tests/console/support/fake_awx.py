@@ -5,6 +5,8 @@
 """AWX's job endpoints, read-only, as a real AWX 24.6.1 answered them (data/awx): lists, filters, pages, refusals.
 
 What it knows and what goes wrong is set on the object by the test: ``jobs``, ``events``, ``refusals``, ``polls``.
+
+What it says of workflows and their approvals is written from AWX's documentation and was not recorded: ``approvals``.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ def recorded(name: str) -> Any:
 class FakeAwx:
     """``refusals``: answers given instead of the next ones, (part of the path, status, headers, body); the first that
     fits is used once. ``polls``: how often the detail of a job still says that its events are being processed.
-    ``requests``: what was asked, as path and query.
+    ``requests``: what was asked, as path and query. ``approvals``: details by id, each with its workflow job.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class FakeAwx:
         self.refusals: list[tuple[str, int, dict[str, str], Any]] = []
         self.polls: dict[int, int] = {}
         self.requests: list[str] = []
+        self.approvals: dict[int, dict[str, Any]] = {}
         self.largest_page = 200
         self.app = FastAPI(openapi_url=None)
         self.app.middleware("http")(self._guard)
@@ -64,6 +67,8 @@ class FakeAwx:
             ("/api/v2/jobs/{job_id}/", self._detail),
             ("/api/v2/jobs/{job_id}/job_events/", self._list_events),
             ("/api/v2/jobs/{job_id}/job_host_summaries/", self._list_summaries),
+            ("/api/v2/workflow_jobs/{workflow}/workflow_nodes/", self._list_nodes),
+            ("/api/v2/workflow_approvals/{number}/", self._approval),
         ):
             self.app.add_api_route(path, answer, methods=["GET"])
 
@@ -72,6 +77,7 @@ class FakeAwx:
         self.jobs = {n: recorded(f"job_{name}") for n, name in ((1, "successful"), (2, "failed"), (3, "canceled"))}
         self.events = {2: recorded("job_failed_events_all")["results"]}
         self.refusals, self.polls, self.requests, self.largest_page = [], {}, [], 200
+        self.approvals = {}
 
     def add(self, like: int, job_id: int, *, later_s: int, **changes: Any) -> dict[str, Any]:
         """Another job like a known one, moved ``later_s`` seconds on; returns its record."""
@@ -123,6 +129,24 @@ class FakeAwx:
     def _list_summaries(self, job_id: int, request: Request) -> Any:
         found = recorded("job_failed_host_summaries")["results"]
         return self._page(request, found if job_id == 2 else [], "JobHostSummary")
+
+    def _list_nodes(self, workflow: int, request: Request) -> Any:
+        found: list[dict[str, Any]] = []
+        for number, approval in self.approvals.items():
+            if approval["summary_fields"]["workflow_job"]["id"] == workflow:
+                job = {"id": number, "type": "workflow_approval", "status": approval["status"]}
+                found.append({"id": 100 + number, "identifier": "approve", "summary_fields": {"job": job}})
+        for number, job in self.jobs.items():
+            if job["summary_fields"].get("source_workflow_job", {}).get("id") == workflow:
+                of_job = {"id": number, "type": "job", "status": job["status"]}
+                found.append({"id": 200 + number, "identifier": "run", "summary_fields": {"job": of_job}})
+        # A node that has not run.
+        return self._page(
+            request, [*found, {"id": 300, "identifier": "report", "summary_fields": {}}], "WorkflowJobNode"
+        )
+
+    def _approval(self, number: int) -> Any:
+        return self.approvals[number] if number in self.approvals else JSONResponse(recorded("http_404"), 404)
 
     def _page(self, request: Request, rows: list[dict[str, Any]], model: str) -> Any:
         query = dict(request.query_params)

@@ -168,6 +168,30 @@ def test_the_credential_injects_what_the_collection_reads_and_nothing_holds_a_se
     assert "API_KEY" not in rest and "api_key" not in rest
 
 
+def test_the_workflow_runs_what_was_planned_only_after_an_approval_and_fails_with_its_run() -> None:
+    [workflow] = RESOURCES["controller_workflow_job_templates"]
+    nodes = {node["identifier"]: node for node in RESOURCES["controller_workflow_job_template_nodes"]}
+    assert {node["workflow_job_template"] for node in nodes.values()} == {workflow["name"]}
+    of_name = {template["name"]: template for template in TEMPLATES}
+    for node in nodes.values():
+        assert ("approval_node" in node) != ("unified_job_template" in node)
+        # AWX counts a workflow as successful if its failed node has a node after the failure.
+        assert {"failure_nodes", "always_nodes"} & node.keys() == set()
+        if "unified_job_template" in node:
+            template = of_name[node["unified_job_template"]]
+            # A node that leaves a required question without an answer cannot be launched.
+            assert not any(question["required"] for question in template["survey"]["spec"])
+    assert {name: node.get("success_nodes", []) for name, node in nodes.items()} == {
+        "plan": ["approve"], "approve": ["run"], "run": ["report"], "report": [],
+    }  # fmt: skip
+    assert nodes["plan"]["unified_job_template"] == nodes["run"]["unified_job_template"]
+    assert (nodes["plan"]["job_type"], nodes["run"]["job_type"]) == ("check", "run")
+    assert nodes["run"]["extra_data"] == {"fleetops_plan_required": True}
+    assert "fleetops_plan_required" in variables("rolling_redeploy")
+    assert nodes["approve"]["approval_node"]["timeout"] > 0
+    assert workflow["ask_variables_on_launch"] and workflow["ask_limit_on_launch"]
+
+
 def test_the_inventory_source_reads_a_file_of_the_project() -> None:
     [source] = RESOURCES["controller_inventory_sources"]
     assert source["inventory"] in [inventory["name"] for inventory in RESOURCES["controller_inventories"]]
