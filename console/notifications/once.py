@@ -82,7 +82,7 @@ def notify_once(
     ``send``: what calls the destinations, as ``send.sender`` makes it. ``may_go_on``: asked before each message; what
     is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
     """
-    with ExitStack() as held:
+    with open_notifications(database) as noted, ExitStack() as held:
         try:
             is_alone = held.enter_context(only_notifier(database))
         except OSError as error:
@@ -91,20 +91,19 @@ def notify_once(
             ) from error
         if not is_alone:
             return Report(is_busy=True)
-        with open_notifications(database) as noted:
-            found, _messages = due_now(database, rules, now)
-            noted.give_up(found.give_up, now)
-            noted.over(found.over, now)
-            sent, not_sent = [], []
-            for due in found.due:
-                if not may_go_on():
-                    break
-                told = message(due, rules.console_url)
-                why = _send(noted, due, told, now, send)
-                if why:
-                    not_sent.append((due.destination, told, why))
-                else:
-                    sent.append((due.destination, told))
+        found, _messages = due_now(database, rules, now)
+        noted.give_up(found.give_up, now)
+        noted.over(found.over, now)
+        sent, not_sent = [], []
+        for due in found.due:
+            if not may_go_on():
+                break
+            told = message(due, rules.console_url)
+            why = _send(noted, due, told, now, send)
+            if why:
+                not_sent.append((due.destination, told, why))
+            else:
+                sent.append((due.destination, told))
     return Report(tuple(sent), tuple(not_sent), found.give_up, found.quiet, found.paused)
 
 

@@ -7,21 +7,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.notifications.due import matches_verdict
+from console.notifications.due import matches, matches_verdict
 from console.notifications.facts import DRIFT, OPERATIONS, POLICY, STALE, STUCK, UNHEALTHY, WINDOW, Fact
-from console.notifications.rules import LONGEST_AGE, Rules
-from console.outcomes.words import CATEGORIES
+from console.notifications.rules import LONGEST_AGE, Rule, Rules
+from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.notifications import Ended, newest_operations
+from console.record.read.notifications import Ended, newest_operations, operation_rows
 from console.record.read.operation import operation
 from console.record.read.policy import outside_window, policies_since
-from console.record.rows import FAILED, GAVE_UP, SENDING, SENT, Notification
+from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
 
 CAUSES_NAMED = 5
@@ -36,7 +37,7 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
     Raises DatabaseProblem.
     """
     # What was begun and not sent is still due, also when it is older than the rules' max_age by now.
-    open_since = [row.at for row in ledger if row.outcome in (SENDING, FAILED) and row.at is not None]
+    open_since = [row.at for row in ledger if row.outcome not in (SENT, GAVE_UP) and row.at is not None]
     since = max(now - LONGEST_AGE, min([now - rules.max_age, *open_since]))
     readers: dict[str, Callable[[], list[Fact]]] = {
         OPERATIONS: lambda: _operations(database, rules, ledger, since, now),
@@ -52,20 +53,32 @@ def facts(database: Path, rules: Rules, ledger: Sequence[Notification], now: flo
 
 def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], since: float, now: float) -> list[Fact]:
     told: dict[tuple[str, str], set[str]] = {}
-    for row in ledger:
-        if row.subject == OPERATIONS and row.outcome in (SENT, GAVE_UP):
-            told.setdefault((row.key, row.state), set()).add(row.destination)
-    everybody = {name for rule in rules.rules if OPERATIONS in rule.on for name in rule.to}
-    found = []
+    for noted in ledger:
+        if noted.subject == OPERATIONS and noted.outcome in (SENT, GAVE_UP):
+            told.setdefault((noted.key, noted.state), set()).add(noted.destination)
+    left: list[tuple[Ended, list[Rule]]] = []
     for one in newest_operations(database, since):
-        key = f"{one.kind} {one.key}"
-        if everybody <= told.get((key, one.verdict), set()):
-            continue
-        # What no rule can match is not read in whole.
-        if any(matches_verdict(rule, one.verdict) for rule in rules.rules if OPERATIONS in rule.on):
+        knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
+        wanting = [
+            # Which hosts an operation has is not known before it is read in whole.
+            replace(rule, instances=())
+            for rule in rules.rules
+            if OPERATIONS in rule.on and matches_verdict(rule, one.verdict) and not knowing.issuperset(rule.to)
+        ]
+        if wanting:
+            left.append((one, wanting))
+    found = []
+    rows = operation_rows(database, [one for one, _wanting in left], now)
+    for (one, wanting), row in zip(left, rows, strict=True):
+        bare = Fact(OPERATIONS, one.key, one.verdict, one.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
+        if any(matches(rule, bare) for rule in wanting):
             fact = _operation(database, one, now)
             found += [fact] if fact is not None else []
     return found
+
+
+def _counts(row: Mapping[str, Any]) -> dict[str, int]:
+    return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
 def _operation(database: Path, one: Ended, now: float) -> Fact | None:
@@ -81,15 +94,16 @@ def _operation(database: Path, one: Ended, now: float) -> Fact | None:
     took = f", {times.duration(row['seconds'])}" if row["seconds"] is not None else ""
     begun = f"Began {times.moment(row['started_at'], '%Y-%m-%d %H:%M')} UTC{who}{took}."
     version = f" to {row['to_version']}" if row["to_version"] else ""
+    bad = [f"{row[category]:,} {category}" for category in (FAILED, UNCERTAIN) if row[category]]
     return Fact(
         subject=OPERATIONS,
         key=f"{one.kind} {one.key}",
         state=row["verdict"],
         at=one.at,
-        title=f"{row['title']}{version}: {row['verdict']}",
+        title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
         sentence=found.verdict.sentence,
         details=(*_causes(found.failures.to_dict("records")), begun),
-        counts={category: int(row[category]) for category in CATEGORIES if row[category]},
+        counts=_counts(row),
         hosts=hosts,
         page=PAGE,
         id=one.key,

@@ -25,7 +25,7 @@ options:
   waves:
     description:
       - A list of hosts patterns, or of mappings with C(hosts) (a pattern), and optionally C(name), C(limit), C(soak)
-        and C(gate), see O(fleetops.agents.rollout_plan#module:waves). Also its JSON text, or patterns with commas
+        and C(gate), see C(waves) of M(fleetops.agents.rollout_plan). Also its JSON text, or patterns with commas
         between them.
     type: raw
   share_by:

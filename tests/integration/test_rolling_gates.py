@@ -39,11 +39,17 @@ def touched(sim: Simulator) -> list[str]:
     return short(redeploys(sim))
 
 
-def report_of(run: PlaybookRun) -> dict[str, Any]:
-    """The report that set_stats gave to the run log, with short names."""
+def artifacts_of(run: PlaybookRun) -> dict[str, Any]:
+    """What set_stats gave to the run log."""
     ends = [event["event_data"] for event in run.events() if event["event"] == "playbook_on_stats"]
     assert ends, run.output
-    found = ends[-1]["artifact_data"]["fleetops_report"]
+    found: dict[str, Any] = ends[-1]["artifact_data"]
+    return found
+
+
+def report_of(run: PlaybookRun) -> dict[str, Any]:
+    """The report among the artifacts, with short names."""
+    found = artifacts_of(run)["fleetops_report"]
     return {**found, **{category: short(found[category]) for category in CATEGORIES}}
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import PlaybookRun
-from tests.integration.test_rolling_gates import hosts, plan_hash, policy, report_of
+from tests.integration.test_rolling_gates import artifacts_of, hosts, plan_hash, policy, report_of
 from tests.integration.test_rolling_redeploy import PLAYBOOK, QUICK
 from tests.simulator.running import Simulator, running_simulator
 
@@ -152,6 +152,10 @@ def test_restarts_take_the_same_order_and_refuse_what_looks_at_redeploys(run_pla
         assert sim.writes() == []
         plan = planned(checked)
         assert plan == [hosts(3), hosts(1, 2), hosts(4)]
+        published = artifacts_of(checked)
+        assert published["fleetops_plan_hash"] == plan_hash(checked)
+        counts = {"batches": 3, "planned": 4, "left_alone": 0, "left_out": 2, "gone": 0}
+        assert published["fleetops_plan_counts"] == counts
         real = run_playbook(sim, POWER_CYCLE, e={**rules, "fleetops_plan_hash": plan_hash(checked)})
         assert real.rc == 0, real.output
         assert redeployed(sim, [1, 2, 1], "/power-cycle") == plan

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN
 from console.record.read.frames import dicts, reading
-from console.record.read.operations import OperationFilter, matching
+from console.record.read.operations import Key, OperationFilter, matching, row_of
 from console.record.rows import Notification
 
 LEDGER_SECONDS = 30 * 86400.0
@@ -35,10 +36,12 @@ def ledger(path: Path, now: float, lasting: Collection[str]) -> list[Notificatio
 
 @dataclass(frozen=True)
 class Ended:
-    """An operation. kind, key: as in operations.COLUMNS. at: when it ended, or began if it runs (epoch seconds)."""
+    """An operation. kind, key, tenant: as in operations.COLUMNS. at: when it ended, or began if it runs (epoch
+    seconds)."""
 
     kind: str
     key: str
+    tenant: str | None
     verdict: str
     at: float
 
@@ -62,5 +65,11 @@ def newest_operations(path: Path, since: float) -> list[Ended]:
         for kind, sql in _TIMES.items():
             wanted = json.dumps([key.key for key in keys if key.kind == kind])
             at |= {(kind, row["key"]): row["at"] or 0.0 for row in dicts(conn, sql, {"keys": wanted})}
-    found = [Ended(key.kind, key.key, key.verdict, at.get((key.kind, key.key), key.at)) for key in keys]
+    found = [Ended(key.kind, key.key, key.tenant, key.verdict, at.get((key.kind, key.key), key.at)) for key in keys]
     return sorted((one for one in found if one.at >= since), key=lambda one: (one.at, one.kind, one.key))
+
+
+def operation_rows(path: Path, wanted: Sequence[Ended], now: float) -> list[dict[str, Any]]:
+    """The operations as rows of operations.COLUMNS, in the same order."""
+    with reading(path) as conn:
+        return [row_of(conn, Key(one.at, one.kind, one.key, one.tenant), now)[0] for one in wanted]

@@ -103,7 +103,7 @@ def test_twenty_thousand_failures_are_one_message_told_once(
 
     assert main([*command, "--dry-run"]) == 0
     shown = capfd.readouterr()
-    assert shown.out.count("fleet rollout: stopped") == 2 and "2 messages would be sent" in shown.err
+    assert shown.out.count("fleet rollout: stopped, 20,000 failed") == 2 and "2 messages would be sent" in shown.err
     assert main([*command, "--dry-run", "--format", "json"]) == 0
     documents = json.loads(capfd.readouterr().out)
     assert not mails.mails and not hook.calls and not rows(database, "SELECT * FROM notifications")
@@ -112,7 +112,7 @@ def test_twenty_thousand_failures_are_one_message_told_once(
     assert "2 messages sent" in capfd.readouterr().out
     (mail,), ((path, headers, body),) = mails.mails, hook.calls
     assert mails.logins == [("robot", PASSWORD)] and mail["To"] == "ops@example.org"
-    assert mail["Subject"] == "fleet rollout: stopped"
+    assert mail["Subject"] == "fleet rollout: stopped, 20,000 failed"
     text = text_of(mail)
     assert "Stopped: no target succeeded. 20,000 failed." in text
     assert f"20,000 failed ({host_name(0)}" in text and f"and 19,994 more): {REASON}" in text
@@ -322,6 +322,10 @@ def test_a_copy_for_review_sends_nothing(
     assert main(["notify", "--db", str(copy), "--rules", rules]) == 3
     assert "is a copy of" in capfd.readouterr().err
     assert main(["notify", "--db", str(copy), "--rules", rules, "--dry-run"]) == 0
+    capfd.readouterr()
+    before = sorted(tmp_path.iterdir())
+    assert main(["notify", "--db", str(tmp_path / "none.db"), "--rules", rules]) == 3
+    assert "There is no database at" in capfd.readouterr().err and sorted(tmp_path.iterdir()) == before
 
 
 def test_who_follows_tells_what_ends_once(
@@ -337,7 +341,7 @@ def test_who_follows_tells_what_ends_once(
     follower = Following(database, *read, *told, **keys)
     until(lambda: follower.has_said("Everything was read once"))
     rolling_run(ident(1, 0x9A), time.time() - 60, hosts=4, batch=2)[0].write(spools)
-    until(lambda: follower.has_said("hook: 'rolling_redeploy: stopped' was not sent."))
+    until(lambda: follower.has_said("hook: 'rolling_redeploy: stopped, 1 failed' was not sent."))
     # A notify beside it, and the next reads, find that it was tried just now.
     assert follower.end() == 0
     assert len(hook.calls) == 1
@@ -382,7 +386,7 @@ def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_p
         by_subject.setdefault(fact.subject, []).append(fact.title)
         assert fact.page in pages.SCRIPTS, fact
     assert set(by_subject) == set(SUBJECTS)
-    assert {"rolling_redeploy: stopped", "reboot: lost", "fleet rollout: complete"} <= set(by_subject["operations"])
+    assert {"rolling_redeploy: stopped, 1 failed", "reboot: lost, 1 uncertain"} <= set(by_subject["operations"])
     assert by_subject["stuck"][0].startswith("3 instances: in progress for")
     assert by_subject["stale"] == ["The API of https://other.example was last read 2 d ago"]
     assert by_subject["unhealthy"] == ["2 instances are unhealthy"]

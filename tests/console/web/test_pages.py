@@ -233,7 +233,7 @@ def test_the_button_syncs_with_the_api_and_says_what_came(monkeypatch: pytest.Mo
         said = words(app)
         assert "rollouts read" in said and "The folder" not in said
         assert "API data as of" in said and "just now" in said
-        assert "▶ running fleet rollout" in said
+        assert "fleet rollout" in said and "from 198.51.100.20" in said
         # A key that may not read: the sentence of the server, never the key.
         monkeypatch.setenv("FLEETOPS_API_KEY", "no-such-key-000")
         said = words(synced(opened(monkeypatch, database, "overview")))
