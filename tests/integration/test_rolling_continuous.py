@@ -127,7 +127,8 @@ def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_w
             "fleetops_order": "random(3)",
             "fleetops_hold": str(file),
             "fleetops_hold_interval": 0.5,
-            "fleetops_stall_timeout": 900,
+            # The simulator's clock is set forward by a week below.
+            "fleetops_stall_timeout": 10 * 86400,
             "fleetops_freezes": [{"from": later, "to": "2200-01-01", "reason": "audit"}],
         }
         holding = when(lambda: sum(redeploys(sim).values()) >= 4, lambda: person(sim))
