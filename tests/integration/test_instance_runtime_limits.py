@@ -260,7 +260,8 @@ def test_never_more_in_flight_than_the_policy_even_when_it_is_lowered(
     server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    knobs = {"deploy_s": [30, 40], "policy": {"max_parallel_rollouts": 3}, **server}
+    # Two seconds of the wall each: on a busy machine three of them are still under way at once.
+    knobs = {"deploy_s": [80, 100], "policy": {"max_parallel_rollouts": 3}, **server}
     with running_simulator(instances=7, speed=40.0, knobs=knobs) as sim:
         ended = FORK.Queue()
         ids = sim.instance_ids
