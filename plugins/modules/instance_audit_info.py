@@ -100,8 +100,8 @@ summary:
   type: dict
   sample: {total_events: 120, success_events: 117, error_events: 2, denied_events: 1, by_source: {agent: 40}}
 truncated:
-  description: Whether there are more events than were read. With O(all), V(false), or V(false) for the events since
-    O(since).
+  description: Whether there are more events than were read. Always V(false) with O(all). With O(all) and O(since),
+    older events than O(since) may still exist.
   returned: O(gather) contains V(events)
   type: bool
   sample: false
@@ -112,8 +112,8 @@ next_offset:
   sample: 20
 reaches_since:
   description:
-    - Whether the events that were read go back to O(since). This is so if there are no more events, or if they are
-      listed newest first and one of them is older.
+    - Whether the events that were read go back to O(since). They do if there are no more events, or if they are
+      listed newest first and one of them is more than five minutes older than O(since).
   returned: O(since) was given and events were read
   type: bool
   sample: true
@@ -147,16 +147,17 @@ def run(context: Context) -> None:
 
 def _events(context: Context, start: float | None) -> None:
     client, instance_id = context.client, context.params["instance_id"]
-    ahead: list[list[Record]] = []
+    # The first page shows the order of the list. It is kept here, so that reading all events does not read it again.
+    first_pages: list[list[Record]] = []
 
     def read_page(limit: int, offset: int) -> list[Record]:
-        return ahead.pop() if ahead else client.list_audit_events(instance_id, limit=limit, offset=offset)
+        return first_pages.pop() if first_pages else client.list_audit_events(instance_id, limit=limit, offset=offset)
 
     limit, offset = context.params["limit"], context.params["offset"]
-    # read_listing refuses numbers that are too small.
+    # With a limit or an offset that is too small, read_listing fails with a message.
     if start is not None and context.params["all"] and limit >= 1 and offset >= 0:
         first = read_page(AUDIT_PAGE, offset)
-        ahead.append(first)
+        first_pages.append(first)
         ends = end_of_walk(first, start)
         rows = read_all(read_page, page=AUDIT_PAGE, start=offset, until=ends, times=AUDIT_TIMES)
         truncated, next_offset, reaches = False, None, True
@@ -164,9 +165,9 @@ def _events(context: Context, start: float | None) -> None:
         rows, truncated, next_offset = read_listing(context, read_page, AUDIT_PAGE, AUDIT_TIMES)
         ends = end_of_walk(rows, start) if start is not None else None
         reaches = not truncated or (ends is not None and any(map(ends, rows)))
-    words = {name: context.params[name] or () for name in _FILTERS}
+    wanted = {name: context.params[name] or () for name in _FILTERS}
     context.result.update(
-        events=[row for row in rows if passes(row, start, words)], truncated=truncated, next_offset=next_offset
+        events=[row for row in rows if passes(row, start, wanted)], truncated=truncated, next_offset=next_offset
     )
     if start is not None:
         context.result["reaches_since"] = reaches

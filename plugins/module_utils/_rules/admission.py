@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""May the next redeploy of a stream be sent? The checks of a gate, for one instance at a time. Pure.
+"""Whether the next redeploy of a stream may be sent: the checks of a gate, for one instance at a time. Pure.
 
-A stream has no batches, so what a gate asks between two batches is asked before each redeploy.
+A stream (``fleetops_pace=continuous``) has no batches, so the checks of the gate are made before each redeploy.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ FULL = "as many redeploys as max_parallel_rollouts allows are in flight"
 
 @dataclass(frozen=True)
 class Facts:
-    """What an admission is decided by.
+    """The data that decides an admission.
 
-    ``policy``: E9, and ``now``, the server's clock then (epoch seconds). ``rollouts``: the newest rows of E3, and every
-    one that is not at its end. ``most``: the run's own limit, or None. ``in_flight``: redeploys under way, whoever
-    started them. ``names``: the run's hosts by the rollout (id_key) of their redeploy.
-    ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended as uncertain and is not
-    judged yet. ``needs`` and ``margin``: seconds that the redeploy takes, and that must then be left of the window.
-    ``started``: the run has sent something already. ``override``: why window and freezes are ignored, or empty.
-    ``stall_timeout``: seconds, 0 for no check. ``health``: the newest sample of the fleet's health, and ``hold``, what
-    the looks at the hold show; None without.
+    ``policy``: the answer of E9, and ``now``, the server's time of that answer (epoch seconds). ``rollouts``: the
+    newest rows of E3, and all rollouts that have not ended. ``most``: the run's own limit of redeploys in flight, or
+    None. ``in_flight``: redeploys under way, whoever started them. ``names``: the run's host names, by the rollout
+    (id_key) of their redeploy. ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended
+    as uncertain and is still being checked. ``max_failed``: how many may fail. ``needs`` and ``margin``: the seconds
+    that the redeploy takes, and the seconds of the window that must be left after it. ``started``: the run has already
+    sent a redeploy. ``override``: the reason for ignoring window and freezes, or empty. ``stall_timeout``: seconds, 0
+    for no check. ``health``: the check of the newest health sample, and ``hold``, the check of the hold; None if the
+    run has no such check.
     """
 
     policy: Mapping[str, Any]
@@ -55,11 +56,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``word``: go, wait or stop. ``worst``: the gate's word for the run, pass unless it stops or is held.
+    """``word``: go, wait or stop. ``allowed``: how many redeploys may be in flight, 0 if none may be started now.
 
-    ``reasons``: sentences, of a wait for a place phrases.
-
-    ``allowed``: how many redeploys may be in flight, 0 if none may be now.
+    ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences. Only when
+    the checks pass and the stream waits all the same, they are phrases that complete "for 10 s ...".
     """
 
     word: str
@@ -72,7 +72,7 @@ Rule = Callable[[Facts], gate.Check | None]
 
 
 def policy_limit(facts: Facts) -> gate.Check:
-    """The policy says how many redeploys may be in flight."""
+    """The policy has a valid max_parallel_rollouts."""
     try:
         limit = max_parallel_rollouts(facts.policy)
     except ValueError as refusal:
@@ -81,7 +81,7 @@ def policy_limit(facts: Facts) -> gate.Check:
 
 
 def failure_budget(facts: Facts) -> gate.Check:
-    """No more failures over the run than allowed."""
+    """The run has not had more failures than allowed."""
     return gate.budget(facts.failed, facts.max_failed, [])
 
 
@@ -99,12 +99,12 @@ def open_window(facts: Facts) -> gate.Check:
 
 
 def no_fleet_rollout(facts: Facts) -> gate.Check:
-    """The server itself drives no fleet rollout."""
+    """No fleet rollout is under way at the server."""
     return gate.foreign_rollout(row for row in facts.rollouts if not rollout_is_terminal(row))
 
 
 def no_freeze(facts: Facts) -> gate.Check | None:
-    """Changes are not frozen for as long as the redeploy takes."""
+    """Changes are not frozen now, and no freeze begins before the redeploy has ended."""
     if facts.freezes == freezes.NO_FREEZES:
         return None
     return freezes.judge(
@@ -119,28 +119,28 @@ def no_freeze(facts: Facts) -> gate.Check | None:
 
 
 def no_stall(facts: Facts) -> gate.Check | None:
-    """Of what is in flight something ends. The run's own instances are named."""
+    """The redeploys in flight are not stalled. The reason names the run's own instances among them."""
     if not facts.stall_timeout:
         return None
     check = stall.judge(facts.rollouts, facts.now, timeout=facts.stall_timeout)
-    flying = [id_key(rollout_id) for rollout_id in check.facts.get("rollouts", [])]
-    named = gate.listed([facts.names[rollout_id] for rollout_id in flying if rollout_id in facts.names])
+    in_flight_ids = [id_key(rollout_id) for rollout_id in check.facts.get("rollouts", [])]
+    named = gate.listed([facts.names[rollout_id] for rollout_id in in_flight_ids if rollout_id in facts.names])
     if check.verdict == gate.PASS or not named:
         return check
     return gate.Check(check.name, check.verdict, f"{check.reason} In flight: {named}.", check.facts)
 
 
 def not_held(facts: Facts) -> gate.Check | None:
-    """Nobody holds the run."""
+    """The run is not held."""
     return facts.hold
 
 
 def healthy_fleet(facts: Facts) -> gate.Check | None:
-    """Enough of the fleet was healthy when it was asked last."""
+    """Enough of the fleet was healthy at the newest health sample."""
     return facts.health
 
 
-# In this order: the first reasons are those that a person can do least about.
+# Reasons are reported in this order: a hold, which a person can lift at once, comes last.
 RULES: tuple[Rule, ...] = (
     failure_budget,
     policy_limit,
@@ -154,10 +154,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
-    """Whether one more redeploy may be sent now (go), later (wait), or none of this run any more (stop).
+    """Whether one more redeploy may be sent now (go) or perhaps later (wait), or the run sends no more (stop).
 
-    ``rules``: each gives a check of a gate, or None for no opinion. One that says ``hold`` lets the stream wait, and
-    any other that does not pass stops it.
+    ``rules``: each returns a check of a gate, or None if it does not apply. If the worst check is ``hold`` the stream
+    waits; if it is anything else but ``pass`` the stream stops.
     """
     checks = [check for rule in rules if (check := rule(facts)) is not None]
     worst = gate.worst(checks)
@@ -177,10 +177,10 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the tasks of a stream have told each other, by host names.
+    """What the tasks of a stream have told each other, by host name.
 
-    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: whose task has ended,
-    how.
+    ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
+    ended with success, and with a failure.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)
@@ -189,9 +189,9 @@ class Marks:
 
 
 def ends_of(marks: Marks, rollouts: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Names of the stream's instances that failed, and of those that the server is uncertain about.
+    """Names of the stream's instances that failed, and of those whose redeploy the server reports as uncertain.
 
-    ``rollouts``: rows of E3. Their counters show a failure before the task that follows it has ended.
+    ``rollouts``: rows of E3. Their counters can show a failure before the task that waits for the redeploy has ended.
     """
     name_of = {rollout_id: name for name, rollout_id in marks.started.items()}
     failed, unsure = list(marks.failed), []

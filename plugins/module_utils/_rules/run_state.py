@@ -1,26 +1,29 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The state of a rolling run: what it plans, which batch is next, what became of the earlier ones. Pure.
+"""The state of a rolling run: what is planned, which batch is next, and how the earlier batches ended. Pure.
 
-A state is plain data, because Ansible keeps it as a fact. Every function here answers a new state. Its keys:
+A state is plain data, because Ansible keeps it as a fact. The functions return a new state. Its keys:
 
-- ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the gate that was asked last
-- ``planned``, the instances that the run sets out to change, names to ids; ``left_alone`` and ``gone``, names
+- ``verdict`` (pass, deferred, inconclusive, fail) and ``reasons``, of the latest gate
+- ``planned``, the instances that the run is to change, names to ids; ``left_alone``, names of those that are current
+  already; ``gone``, names of those that the server does not know any more
 - ``plan_hash``; ``override_reason``; ``change``, the text of fleetops_change
 - ``group``, the inventory group of the planned instances
 - ``refused``, true if nothing could be planned
-- ``order``, the names of the planned instances in their order, and ``sizes``, of the batches, for the play's serial
-- ``batch_seconds``, how much of the maintenance window must be left before each batch, by the plan; ``batch_gates``,
-  what the gate after each is asked differently, and ``gate``, what it is asked differently now
+- ``order``, the names of the planned instances in the order of the plan, and ``sizes``, the number of instances in each
+  batch, for the play's serial
+- ``batch_seconds``, for each planned batch the seconds of the maintenance window that must be left when it begins;
+  ``batch_gates``, for each planned batch the settings of its wave that replace the run's own in the gate after it, and
+  ``gate``, those settings for the next gate
 - ``run``, a name that no other run has
-- ``deferred``, why instances were busy when the run was planned, and ``left_out``, why instances are not touched by
-  this run, by name
-- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the gate is asked about
-- ``waiting`` (names to ids), what is neither updated nor failed yet
-- ``batches``, how many are done; ``batch``, ``last_batch`` and ``begun``, the names in the current batch, in the last
-  one that is done, and in all that have begun
-- ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of what was deployed
+- ``deferred``, why instances were busy when the run was planned and so come last, and ``left_out``, why instances are
+  not touched by this run; both by name
+- ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about
+- ``waiting`` (names to ids), the planned instances that are neither updated nor failed yet
+- ``batches``, the number of batches that have ended; ``batch``, ``last_batch`` and ``begun``, the names in the current
+  batch, in the latest one that has ended, and in all that have begun
+- ``updated`` (names to ids) and ``failed`` (names); ``bundles``, names of instances by the hash of the deployed bundle
 - ``why``, once the run is reported: the reason of each instance that failed
 """
 
@@ -45,10 +48,10 @@ def started(
     change: str = "",
     run: str = "",
 ) -> Record:
-    """The state before the gate is asked about the first batch.
+    """The state before the gate of the first batch.
 
-    ``instances``: all of the run, names to ids. ``plan``: the result of rollout_plan, or without ``planned`` for a
-    run that has no plan: every instance is looked at then, and the gate is asked about the first one.
+    ``instances``: all instances of the run, names to ids. ``plan``: the result of rollout_plan. If it has no
+    ``planned`` the run has no plan: all instances count as planned, and the first batch is the first instance.
     """
     planned = dict(plan.get("planned", instances))
     batches = plan.get("batches") or []
@@ -59,7 +62,7 @@ def started(
         "planned": planned,
         "order": [name for batch in batches for name in batch["instances"]] or sorted(planned),
         "sizes": [len(batch["instances"]) for batch in batches] or [1],
-        "batch_seconds": [_needs(batch) for batch in batches],
+        "batch_seconds": [_window_seconds(batch) for batch in batches],
         "batch_gates": [batch.get("gate", {}) for batch in batches],
         "gate": batches[0].get("gate", {}) if batches else {},
         "run": run,
@@ -76,7 +79,7 @@ def started(
         "last_batch": [],
         "begun": [],
         "next_batch": {name: planned[name] for name in first},
-        "expected_seconds": _needs(batches[0]) if batches else expected_seconds,
+        "expected_seconds": _window_seconds(batches[0]) if batches else expected_seconds,
         "waiting": planned,
         "updated": {},
         "failed": [],
@@ -84,15 +87,16 @@ def started(
     }
 
 
-def _needs(batch: Mapping[str, Any]) -> float:
+def _window_seconds(batch: Mapping[str, Any]) -> float:
+    """The seconds of the maintenance window that must be left when this batch of the plan begins."""
     return float(batch.get("needs_seconds", batch["p90_seconds"]))
 
 
 def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "") -> Record:
     """The state of a run that ends before its first batch, with the reason as a sentence."""
-    nothing = started({}, {}, group=group, expected_seconds=0.0, override_reason="", change=change)
+    empty = started({}, {}, group=group, expected_seconds=0.0, override_reason="", change=change)
     return {
-        **nothing,
+        **empty,
         "verdict": "fail",
         "reasons": [reason],
         "plan_hash": plan.get("plan_hash", ""),
@@ -101,9 +105,9 @@ def refused(reason: str, plan: Mapping[str, Any], *, group: str, change: str = "
 
 
 def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_seconds: float) -> Record:
-    """The state with the batch that is about to start. Raises ValueError if an instance of it is not planned.
+    """The state at the start of a batch. Raises ValueError if one of its instances is not planned.
 
-    ``expected_seconds``: how long a batch takes that the plan does not know.
+    ``expected_seconds``: how long the batch takes, used only if the plan has no such batch.
     """
     unplanned = [name for name in names if name not in state["planned"]]
     if unplanned:
@@ -112,7 +116,7 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
             f"hosts of the group {state['group']}."
         )
     known = state["batch_seconds"][state["batches"] : state["batches"] + 1]
-    # The gate judges the batch before by the settings of that one's wave.
+    # The gate before this batch judges the previous batch, by the settings of the previous batch's wave.
     before = max(0, state["batches"] - 1)
     return {
         **state,
@@ -125,7 +129,7 @@ def batch_started(state: Mapping[str, Any], names: Sequence[str], *, expected_se
 
 
 def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
-    """The state with the gate's verdict. ``gate``: the result of rollout_gate; one without a verdict is a failure."""
+    """The state with the gate's verdict. ``gate``: the result of rollout_gate; without a verdict it counts as fail."""
     reasons = gate.get("reasons", [gate.get("msg", "The gate gave no answer.")])
     left_out = {**state["left_out"], **gate.get("busy", {})}
     return {**state, "verdict": gate.get("verdict", "fail"), "reasons": reasons, "left_out": left_out}
@@ -134,11 +138,11 @@ def judged(state: Mapping[str, Any], gate: Mapping[str, Any]) -> Record:
 def batch_ended(
     state: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]], still_in_play: Iterable[str]
 ) -> Record:
-    """The state after a batch, from the results of its tasks by name.
+    """The state after a batch. ``results``: the result of each instance's task, by name.
 
-    ``still_in_play``: Ansible drops a host that failed outside of a rescue. It has failed, whatever its result says. A
-    skipped task, or none, leaves the instance among the waiting ones. A result ``not_admitted`` is the verdict of a
-    stream that has been ended.
+    ``still_in_play``: the hosts that Ansible has not dropped. It drops a host that failed outside of a rescue; that
+    instance has failed, whatever its result says. An instance whose task was skipped or did not run stays in
+    ``waiting``. A result with ``not_admitted`` has the verdict that ended a stream of redeploys: it becomes the run's.
     """
     batch, still_in_play = state["batch"], set(still_in_play)
     with_failure = [name for name in batch if results.get(name, {}).get("failed")]
@@ -147,8 +151,8 @@ def batch_ended(
     done = [name for name in batch if name in results and name not in failed and "skipped" not in results[name]]
     updated = {**state["updated"], **{name: state["planned"][name] for name in done}}
     bundles = bundles_of({name: results[name] for name in done}, state["bundles"])
-    held = [results[name]["not_admitted"] for name in batch if "not_admitted" in results.get(name, {})]
-    ended_by: Mapping[str, Any] = held[0] if held else {}
+    refusals = [results[name]["not_admitted"] for name in batch if "not_admitted" in results.get(name, {})]
+    ended_by: Mapping[str, Any] = refusals[0] if refusals else {}
     return {
         **state,
         **{key: ended_by[key] for key in ("verdict", "reasons") if key in ended_by},
@@ -168,21 +172,21 @@ def batch_ended(
 def bundles_of(
     results: Mapping[str, Mapping[str, Any]], before: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, list[str]]:
-    """Names by the hash of the bundle that their result names, added to those of ``before``."""
-    bundles = {found: list(names) for found, names in (before or {}).items()}
+    """Names of instances by the ``bundle_hash`` of their result, added to those of ``before``."""
+    bundles = {bundle_hash: list(names) for bundle_hash, names in (before or {}).items()}
     for name, result in results.items():
-        found = result.get("bundle_hash")
-        if isinstance(found, str) and found:
-            bundles.setdefault(found, []).append(name)
+        bundle_hash = result.get("bundle_hash")
+        if isinstance(bundle_hash, str) and bundle_hash:
+            bundles.setdefault(bundle_hash, []).append(name)
     return bundles
 
 
 def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
-    """The state at the end, with what rollout_report says of the run as a whole."""
+    """The state at the end, with the verdict, reasons and failures that rollout_report returned."""
     return {**state, **{key: report[key] for key in ("verdict", "reasons", "why")}}
 
 
 def free_group(groups: Iterable[str]) -> str:
-    """The name of an inventory group that no earlier run of this process has: a group keeps its hosts until the end."""
+    """The name of a group that no earlier run of this process used. A group keeps its hosts until the process ends."""
     taken = sum(1 for group in groups if re.fullmatch(rf"{_GROUP}(_[0-9]+)?", group))
     return f"{_GROUP}_{taken + 1}" if taken else _GROUP

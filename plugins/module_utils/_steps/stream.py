@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The rules of a stream of redeploys, and what its tasks tell each other, in files beside the lock of the admission.
+"""The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks tell each other.
 
-rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy is found, and when
-it ends. The facts that an admission is decided by are read here and nowhere else.
+rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy has been found, and
+when the task ends. Only this module gathers the facts that decide an admission.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import fresh_for, shared_reads
 
-# Files of a stream are removed by a later one once they are so old (seconds).
+# When a stream begins, files of other streams that were last written longer ago than this (seconds) are removed.
 _ABANDONED = 7 * 86400.0
 
-# Bytes of the newest marks that are read: many more than the redeploys that the newest page of rollouts shows.
-_NEWEST = 65536
+# Only the last bytes of the marks are read: enough for many more redeploys than one page of rollouts shows.
+_MARKS_BYTES = 65536
 _LOST = "The rules of this run cannot be read on this machine"
 
 
@@ -65,14 +65,15 @@ class NotAdmittedError(Exception):
 
 
 class Stream:
-    """The stream ``run`` on this machine. Raises NotAdmittedError from what decides, ApiError from what reads."""
+    """The stream ``run`` on this machine. Methods that decide raise NotAdmittedError, and those that
+    call the API raise ApiError."""
 
     def __init__(self, run: str) -> None:
         self._run = run
 
     @classmethod
     def of(cls, context: Context) -> Stream | None:
-        """The stream that the task belongs to, by its option ``stream``; None without, and in check mode."""
+        """The stream that the task belongs to, from its option ``stream``; None without it and in check mode."""
         return None if context.check_mode or not context.params.get("stream") else cls(context.params["stream"]["run"])
 
     # Written by the gate
@@ -80,30 +81,30 @@ class Stream:
     def begin(self, rules: Mapping[str, Any]) -> None:
         """Write the rules: max_failed, window_margin, override, freezes, stall_timeout, most, updated, hold and its
         hold_timeout and hold_interval, min_healthy_share, health_interval, workers, sample (names to ids) and fleet
-        (how many the sample stands for). Raises AdmissionError."""
+        (the number of instances that the sample was taken from). Raises AdmissionError."""
         folder = lock_folder()
-        for left in folder.glob("stream-*"):
+        for old_file in folder.glob("stream-*"):
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _ABANDONED:
-                    left.unlink()
+                if time.time() - old_file.stat().st_mtime > _ABANDONED:
+                    old_file.unlink()
         try:
             self._replace(self._path("rules"), json.dumps(rules, default=str))
             for kind in ("marks", "failed", "stop"):
                 self._path(kind).touch(mode=0o600)
         except OSError as failure:
-            said = failure.strerror
-            raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {said}") from None
+            raise AdmissionError(f"the rules of the run cannot be kept in {folder}: {failure.strerror}") from None
 
-    # Told by the tasks
+    # Written by the tasks
 
     def tell(self, context: Context, word: str, **facts: Any) -> None:
         """Tell the other tasks of the stream about this one: ``started`` with ``rollout``, ``done`` or ``failed``."""
         self._append("failed" if word == "failed" else "marks", {"word": word, "name": self._name_of(context), **facts})
 
     def marks(self) -> Marks:
-        """What the tasks have told so far; of those that started and ended, the newest, which the list may show."""
+        """What the tasks have written so far. All failures, but only the newest starts and ends: the server's list of
+        rollouts shows no older ones."""
         started, done = {}, set()
-        for mark in self._lines("marks", _NEWEST):
+        for mark in self._lines("marks", _MARKS_BYTES):
             if mark["word"] == "started":
                 started[mark["name"]] = mark["rollout"]
             else:
@@ -112,7 +113,7 @@ class Stream:
         return Marks(started, frozenset(done), tuple(failed))
 
     def look_for_stop(self) -> None:
-        """Raises NotAdmittedError if another task has found that no redeploy of the stream may be sent any more."""
+        """Raises NotAdmittedError if another task has already stopped the stream."""
         for stop in self._lines("stop"):
             raise NotAdmittedError(Verdict(STOP, 0, stop["worst"], stop["reasons"]))
 
@@ -120,10 +121,10 @@ class Stream:
     def _name_of(context: Context) -> str:
         return str(context.params["stream"]["name"])
 
-    # Asked before each redeploy
+    # Read before each redeploy
 
     def has_others_open(self, context: Context) -> bool:
-        """Whether the server has redeploys under way that the stream did not start: one may be of this instance."""
+        """Whether redeploys are under way that this stream did not start. One of them may be of the task's instance."""
         own = set(self.marks().started.values())
         rows = shared_reads(context).rollouts(fresh_for(context))
         return any(
@@ -132,10 +133,10 @@ class Stream:
         )
 
     def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
-        """Whether the task's redeploy may be sent now, and how many are in flight at the server, by a list of rollouts
-        at most ``max_age`` seconds old.
+        """Whether the task's redeploy may be sent now, and how many redeploys are in flight at the server, from a list
+        of rollouts that is at most ``max_age`` seconds old.
 
-        Raises NotAdmittedError if none of the stream may be sent any more; it is kept for the other tasks.
+        Raises NotAdmittedError if the stream stops. The reason is written down first, so that the other tasks stop too.
         """
         self.look_for_stop()
         facts = self._facts(context, self.marks(), max_age)
@@ -179,7 +180,7 @@ class Stream:
     # The hold
 
     def look_at_hold(self, context: Context) -> None:
-        """Look at the hold if that is hold_interval seconds ago. For one task at a time, as the next one."""
+        """Read the hold, unless it was read in the last hold_interval seconds. Only the first task that waits does."""
         rules, before, now = self._rules(), self._looks(), time.time()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
@@ -188,7 +189,7 @@ class Stream:
             self._replace(self._path("hold"), json.dumps(asdict(looks)))
 
     def seconds_held(self) -> float:
-        """For how long the stream has started nothing since it was held, by the looks so far."""
+        """For how many seconds in all the hold has kept the stream from starting redeploys, by its readings so far."""
         looks = self._looks()
         return 0.0 if looks is None else looks.seconds
 
@@ -202,8 +203,8 @@ class Stream:
     # The share of healthy instances
 
     def look_at_health(self, context: Context) -> None:
-        """Read the health of the sample (E16, as stored) if that is health_interval seconds ago. For one task at a
-        time: the first of those that wait."""
+        """Read the stored health (E16) of the sample, unless it was read within the last health_interval seconds. Only
+        the first task that waits does."""
         rules = self._rules()
         if rules["min_healthy_share"] == 0 or self.health_seen(rules["health_interval"]) is not None:
             return
@@ -219,13 +220,13 @@ class Stream:
         self.health_was_read(gate.health_share(readings, rules["min_healthy_share"], rules["fleet"]))
 
     def health_was_read(self, check: gate.Check) -> None:
-        """Keep what was read of the health now."""
+        """Store the check of a health sample that was taken now."""
         with contextlib.suppress(OSError, AdmissionError):
-            told = {"verdict": check.verdict, "reason": check.reason, **check.facts}
-            self._replace(self._path("health"), json.dumps(told))
+            stored = {"verdict": check.verdict, "reason": check.reason, **check.facts}
+            self._replace(self._path("health"), json.dumps(stored))
 
     def health_seen(self, max_age: float | None = None) -> gate.Check | None:
-        """What was read of the health last, if that is at most ``max_age`` seconds ago; None if nothing was."""
+        """The check of the newest health sample; None if there is none, or it is ``max_age`` seconds old or older."""
         try:
             path = self._path("health")
             age = time.time() - path.stat().st_mtime
@@ -241,7 +242,7 @@ class Stream:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
     def _append(self, kind: str, mark: Mapping[str, Any]) -> None:
-        """One line, by one write: lines of several tasks do not mix."""
+        """Append one line with a single write, so that the lines of several tasks do not mix."""
         with contextlib.suppress(OSError, AdmissionError):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path(kind), flags)
@@ -251,7 +252,8 @@ class Stream:
                 os.close(descriptor)
 
     def _lines(self, kind: str, newest: int | None = None) -> list[Record]:
-        """The whole lines of a file, of its ``newest`` bytes. Raises NotAdmittedError if the file is gone."""
+        """The complete lines in the last ``newest`` bytes of a file (None: in all of it). Raises NotAdmittedError if it
+        cannot be read."""
         try:
             with self._path(kind).open("rb") as file:
                 if newest is not None:
@@ -261,7 +263,7 @@ class Stream:
             raise NotAdmittedError(Verdict(STOP, 0, gate.INCONCLUSIVE, [f"{_LOST}."])) from None
         found = []
         for line in lines:
-            # The first one may have been cut.
+            # The first line may have been cut off at its start.
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
         return [mark for mark in found if isinstance(mark, dict)]

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is kept of a run's plan, its gates and its report, whether or not their results changed anything. Pure.
+"""What is stored of a run's plan, gates and report. Unlike other results, they are stored even if unchanged. Pure.
 
-The run log and the imports of AWX and ansible-runner use this one rule, so that they store the same.
+The run log and the imports from AWX and ansible-runner all use this module, so that they store the same data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from .artifacts import cut_artifacts
 from .results import is_censored
 
-# The attempts of a task with "until" are left out: its result repeats the last one.
+# The attempts of a task with "until" (runner_retry) are left out: its result repeats the last attempt.
 _EVENTS = frozenset({"runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_item_on_failed"})
 _LONGEST_TEXT = 1024
 _PLAN = ("change", "plan_hash", "moved", "max_parallel_rollouts", "expected", "window", "left_alone", "gone")
@@ -32,12 +32,12 @@ def has_evidence(event: str, action: Any) -> bool:
 def evidence_of(
     event: str, action: Any, result: Mapping[str, Any], limit: int, redactor: Redactor
 ) -> dict[str, Any] | None:
-    """``kind`` (plan, gate or report) and ``document`` of a result of the module ``action``; None for all other ones.
+    """``kind`` (plan, gate or report) and ``document`` of a result of the module ``action``; None for other modules.
 
-    The document is scrubbed and has at most ``limit`` bytes of JSON. Scalars stay; lists and tables of hosts become
-    shorter until it fits. It then has ``truncated: true``, and under ``left_out`` the full length of each list that was
-    cut, by its place (``{"updated": 19990}`` in a report of 20,000 hosts). A result that failed before it had a plan, a
-    verdict or a report has ``failed`` and ``msg`` only.
+    In the document secrets are masked, and its JSON has at most ``limit`` bytes. Scalars are kept; lists and tables of
+    hosts are shortened until it fits. It then has ``truncated: true``, and ``left_out`` gives the full length of each
+    list that was cut, by its path (``{"updated": 19990}`` in a report of 20,000 hosts). A result that failed before it
+    had a plan, a verdict or a report has only ``failed`` and ``msg``.
     """
     if not has_evidence(event, action) or is_censored(result):
         return None
@@ -51,7 +51,7 @@ def evidence_of(
 
 
 def _plan(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan without what it says of each instance: its batches name those that are planned."""
+    """The plan without its tables with an entry for each instance; the batches name the planned instances."""
     batches = result.get("batches")
     if not isinstance(batches, list):
         return {}
@@ -62,7 +62,7 @@ def _plan(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _batch(batch: Any) -> Any:
-    """A batch with its size, which stays when its list of instances is cut."""
+    """A batch with its ``size``, which remains known when its list of instances is cut."""
     if isinstance(batch, Mapping) and _has_length(batch.get("instances")):
         return {"size": len(batch["instances"]), **batch}
     return batch
