@@ -4,8 +4,8 @@
 
 """When a follower reads its sources again, how much it reads at once, and what it leaves for later. Pure.
 
-Its calls are limited, so that following costs the API the same however large the fleet is: what there is more of takes
-longer. All times are in seconds.
+The rate of its calls is limited: a larger fleet does not cause more calls, it takes longer to read. All times are in
+seconds.
 """
 
 from __future__ import annotations
@@ -19,28 +19,31 @@ T = TypeVar("T")
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 POLICY_EVERY = 30.0
-# The whole list of rollouts shows old ones that were opened again, and more new ones than the one page of other reads.
+# Most reads list one page of rollouts. The whole list also shows old rollouts that were opened again, and new ones that
+# did not fit on that page.
 WHOLE_LIST_EVERY, WHOLE_LIST_OF_MANY_EVERY = 300.0, 30.0
 
-# Calls a second beside the list: for the targets of rollouts at most (two calls a rollout), and for all. What rollouts
-# leave is for single instances.
+# Most calls in a second, besides listing rollouts: for the targets of rollouts (two calls each), and in all. Calls that
+# rollouts do not use are for single instances.
 _ROLLOUT_CALLS, _CALLS = 2.0, 2.25
 
-# A wrong key stays wrong. The others are mistakes in the settings as long as no call has succeeded.
+# Kinds of errors that trying again does not end: a refused key always, the others only before the first success, since
+# they are then mistakes in the settings.
 _FINAL = frozenset({"auth", "forbidden"})
 _FINAL_AT_FIRST = frozenset({"tls", "redirected", "wrong_path"})
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between two reads: while something is open, while nothing is, and of one instance's audit and details."""
+    """Seconds between two reads: ``interval`` while something is open, ``idle_interval`` while nothing is, and
+    ``details_interval`` for the audit and details of one instance."""
 
     interval: float = 3.0
     idle_interval: float = 30.0
     details_interval: float = 600.0
 
     def problem(self) -> str:
-        """Why the seconds cannot be used, '' if they can."""
+        """What is wrong with the seconds, as a message; '' if nothing is."""
         if self.interval < SHORTEST_PAUSE:
             return f"--interval must be {SHORTEST_PAUSE:g} s or more"
         if self.idle_interval < self.interval:
@@ -53,29 +56,29 @@ class Pace:
 def pause(pace: Pace, *, is_open: bool, failures: int = 0) -> float:
     """Seconds until a source is read again; ``failures``: how often in a row it could not be read."""
     if failures:
-        # The exponent is limited: a float has an end.
+        # A limit for the exponent, since 2.0 to a very large power raises OverflowError.
         return min(LONGEST_PAUSE, pace.interval * 2.0 ** min(failures, 20))
     return pace.interval if is_open else pace.idle_interval
 
 
 def is_final(kind: str, *, ever_read: bool) -> bool:
-    """Whether there is no use in trying again after an error of this kind (ApiError.kind)."""
+    """Whether trying again is useless after an error of this kind (ApiError.kind)."""
     return kind in _FINAL or (not ever_read and kind in _FINAL_AT_FIRST)
 
 
 def rollouts_at_once(seconds: float) -> int:
-    """How many rollouts are read with their targets in a read that comes after so many seconds."""
+    """How many rollouts are read with their targets, in a read that is ``seconds`` after the previous one."""
     return max(1, int(_ROLLOUT_CALLS * seconds / 2))
 
 
 def credit(saved: float, seconds: float, used: float, pace: Pace) -> float:
-    """Calls for single instances that may be made: those saved before, and those of so many seconds since, without the
-    ``used`` ones."""
+    """How many calls for single instances may be made: those ``saved`` before plus those of the ``seconds`` since,
+    minus those ``used`` by the previous read."""
     return max(0.0, min(saved + _CALLS * seconds - used, _CALLS * pace.idle_interval))
 
 
 def instances_at_once(calls: float, calls_each: int) -> int:
-    """How many instances are read for so many calls."""
+    """How many instances can be read with ``calls`` calls; 0 if nothing is read of an instance."""
     return int(calls // calls_each) if calls_each else 0
 
 
@@ -88,11 +91,11 @@ def due_instances(
     within ``every`` seconds and not redeployed since are left out.
     """
 
-    def last(instance: T) -> float:
+    def last_read(instance: T) -> float:
         return read_at.get(instance, -math.inf)
 
-    def has_moved(instance: T) -> bool:
-        return ended_at.get(instance, -math.inf) > last(instance)
+    def has_ended(instance: T) -> bool:
+        return ended_at.get(instance, -math.inf) > last_read(instance)
 
-    due = [one for one in known if now - last(one) >= every or has_moved(one)]
-    return sorted(due, key=lambda one: (last(one) > -math.inf, not has_moved(one), last(one)))
+    due = [one for one in known if now - last_read(one) >= every or has_ended(one)]
+    return sorted(due, key=lambda one: (last_read(one) > -math.inf, not has_ended(one), last_read(one)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Callback fleetops.agents.run_log: writes every event of a playbook run into a spool file of its own."""
+"""Callback fleetops.agents.run_log: writes the events of each playbook run into a file in the spool folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ description:
   - Of M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report) the plan
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
     stored too, in C(fleetops_evidence) of the event, so that an interrupted run has those that it came to.
-  - A folder that is unwritable, full, missing or removed during the run costs one warning, never the play.
+  - A folder that is unwritable, full, missing or removed during the run leads to one warning and never fails the play.
 notes:
   - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
     secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so
@@ -131,11 +131,11 @@ _LEAST_RESULT_LIMIT = 1024
 
 
 def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
-    """A hook that runs in the controller's process while a run is being recorded, and never fails the play."""
+    """Call ``hook`` only in the controller's process and while a run is recorded. Its errors never fail the play."""
 
     @functools.wraps(hook)
     def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
-        # A forked worker has the same open file; its lines would break the counter.
+        # A forked worker inherits the open file; events that it wrote would repeat counters.
         if self._writer is None or os.getpid() != self._pid:
             return
         try:
@@ -200,7 +200,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._batches: dict[str, int] = {}
         self._playbook_uuid = str(uuid.uuid4())
         name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
-        # Members of the data of every event: of the playbook, and of the playbook and the play.
+        # Fields that the data of every event has: those of the playbook, and those of the playbook and the play.
         self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
         self._of_play: dict[str, Any] = self._of_playbook
         self._task = Parent(None, self._of_playbook)
@@ -225,7 +225,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     @_recorded
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = getattr(play.get_variable_manager(), "_inventory", None)
-        # The executor restricts the inventory to a batch before each one.
+        # Before each batch the executor restricts the inventory to its hosts.
         hosts = inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
         if inventory is not None:
             self._learn({}, inventory_names(inventory))
@@ -237,7 +237,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
         pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
         name = play.get_name().strip() or pattern
-        # ansible-runner's own callback, when it runs too, has put its suffix there already.
+        # ansible-runner's own callback, if it runs too, has already appended its suffix to the uuid.
         play_uuid = str(play._uuid).partition("_")[0]
         batch = self._batches[play_uuid] = self._batches.get(play_uuid, 0) + 1
         play_uuid = self._unique(play_uuid)
@@ -271,20 +271,20 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._write("playbook_on_task_start", Parent(self._play_uuid, parent.data), data, event_uuid=event_uuid)
 
     def _remember(self, task: Any, event_uuid: str) -> Parent:
-        """Describe a task for its events: once a start, since names may be templates."""
+        """Describe a task for its events. Done at each start of the task, because its name may be a template."""
         described = self._masks.redactor.scrub(described_task(task))
         path = self._masks.key_redactor.scrub(task.get_path())
         loop = self._masks.redactor.scrub(getattr(task, "loop_with", None))
-        made = self._tasks[task._uuid] = Parent(event_uuid, {**self._of_play, **described, "task_path": path}, loop)
-        return made
+        parent = self._tasks[task._uuid] = Parent(event_uuid, {**self._of_play, **described, "task_path": path}, loop)
+        return parent
 
     def _unique(self, identity: str) -> str:
-        """Ansible repeats uuids in every batch and for handlers; events get a suffix, as ansible-runner's do."""
+        """A uuid with a suffix if it occurred before, as ansible-runner has it: Ansible repeats uuids in each batch."""
         times = self._seen[identity] = self._seen.get(identity, 0) + 1
         return identity if times == 1 else f"{identity}_{times}"
 
     def _refused(self, why: str) -> None:
-        """The run ends before it has a host; Ansible calls no hook for that, not even the one for the recap."""
+        """Record that the run ends before it has a host. Ansible calls no hook then, not even v2_playbook_on_stats."""
         if self._writer is None or os.getpid() != self._pid:
             return
         try:
@@ -323,7 +323,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._close()
 
     def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
-        """Append the recap, on a full disk with as much of the artifacts as there is room for."""
+        """Append the recap; on a full disk only with as much of the custom stats (artifacts) as there is room for."""
         parent = Parent(self._playbook_uuid, self._of_playbook)
         for limit in (self._limit, LEAST_ARTIFACTS, 0):
             data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._masks.redactor)}
@@ -381,7 +381,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         host, task = result._host, result._task
         of_task = self._of_task(task)
         task_uuid, started, start = self._started.get(host.name, ("", 0, ""))
-        # A result of a task without a start, such as an include that failed, has no times.
+        # Ansible reports no start of some tasks, such as an include that failed: their results have no times.
         is_started = task_uuid == task._uuid
         data: dict[str, Any] = {
             "host": self._masks.host_name(host.name),
@@ -404,9 +404,9 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._write(event, of_task, data)
 
     def _kept(self, event: str, result: Any, of_task: Parent) -> dict[str, Any]:
-        """What is kept of a result, and of a plan, a gate or a report its evidence too."""
-        # Of most results a few scalars are kept: for them, ansible-core 2.19 and later need not make its copy of it
-        # all in native types (_result), which costs more than the rest of the event.
+        """What is stored of a result, with ``fleetops_evidence`` if it is a plan, a gate or a report."""
+        # Of most results only a few scalars are stored. They are read from _return_data where it exists: _result of
+        # ansible-core 2.19 and later copies the whole result, which takes longer than the rest of the event.
         data = getattr(result, "_return_data", None)
         action = of_task.data["resolved_action"]
         if data is None or is_kept_whole(data, event) or has_evidence(event, action):
@@ -422,12 +422,12 @@ class CallbackModule(StrictOptions, CallbackBase):
     # Writing
 
     def _write(self, event: str, parent: Parent, data: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """EventWriter.write, while a run is being recorded."""
+        """Write an event with EventWriter.write. Does nothing if no run is recorded."""
         if self._writer is not None:
             self._writer.write(event, parent, data, **more)
 
     def _learn(self, secrets: Secrets, names: Set[str] = frozenset()) -> None:
-        """Add what is secret, and the names that are never masked."""
+        """Add secrets to mask, and names that are never masked. Warns of each secret that is part of such a name."""
         for source in self._masks.learn(secrets, names):
             self._display.warning(
                 f"Run log: the value of {source} is part of the name of a host or a group, or of a path of this run."
@@ -435,10 +435,10 @@ class CallbackModule(StrictOptions, CallbackBase):
                 " another one."
             )
 
-    # Trouble
+    # Errors
 
     def _lost(self, error: Exception) -> None:
-        """One event could not be recorded."""
+        """Count an event that could not be recorded, and warn the first time."""
         if self._writer is not None:
             self._writer.dropped += 1
             if not self._writer.is_open:

@@ -15,12 +15,14 @@ from console.record.rows import RolloutRead
 
 @dataclass(frozen=True)
 class Reading:
-    """What one read covers. As it stands here: everything, which is what a sync that is run once reads.
+    """What one read covers. The defaults are those of a sync that is run once: everything.
 
-    policy: whether it is read. whole_list: list the rollouts as far as asked for; else one page at most, down to those
-    that are known and ended. rollouts: how many are read with their targets at most, the others later. unmoved_after:
-    an open rollout that stands as it stood is read again after so many seconds. instances: of how many the audit and
-    the details are read at most. details_after: of an instance, after so many seconds. workers: calls at once.
+    policy: whether the update policy is read. whole_list: list as many rollouts as were asked for; if false, at most
+    one page, and only down to rollouts that are stored as ended. rollouts: of how many rollouts the targets are read at
+    most (None: all); the others are left for later reads. unmoved_after: seconds after which the targets of an open
+    rollout are read again although it has not changed. instances: of how many instances the audit and the details are
+    read at most (None: all). details_after: seconds after which those of one instance are read again. workers: the
+    number of simultaneous calls.
     """
 
     policy: bool = True
@@ -34,11 +36,12 @@ class Reading:
 
 @dataclass
 class Memory:
-    """What was read when (epoch seconds); empty for a sync that is run once.
+    """When things were last read (epoch seconds, by id); empty for a sync that is run once.
 
-    tried_at: of open rollouts, when their targets were last asked for. same_at: when a rollout was last seen to stand
-    as stored. details_at: of instances, when their audit and details were asked for. ended_at: when a redeploy of an
-    instance was seen to have ended. has_more: the page that was listed last showed nothing but what is new or open.
+    tried_at: when the targets of an open rollout were last asked for. same_at: when a rollout was last seen to be as
+    it is stored. details_at: when the audit and details of an instance were last asked for. ended_at: when a redeploy
+    of an instance was first seen to have ended; removed when its details are asked for. has_more: the latest read
+    listed a full page without reaching a rollout that is stored as ended, so there may be more new ones.
     """
 
     tried_at: dict[str, float] = field(default_factory=dict)
@@ -53,13 +56,13 @@ class Memory:
         return now - self.tried_at.get(rollout_id, -math.inf) < unmoved_after
 
     def note_read(self, read: RolloutRead) -> None:
-        """Remember that a rollout was read, and which instances it has done with since it was read before."""
+        """Remember that a rollout was read, and which of its targets have ended since the previous read."""
         rollout_id, at = read.rollout["rollout_id"], read.read_at
         self.tried_at[rollout_id] = at
         if read.targets is not None:
             ended = {t["target_id"]: t["instance_id"] for t in read.targets if not t["is_open"]}
-            news = ended.keys() - self._ended.get(rollout_id, set())
-            self.ended_at.update({ended[target_id]: at for target_id in news if ended[target_id]})
+            newly_ended = ended.keys() - self._ended.get(rollout_id, set())
+            self.ended_at.update({ended[target_id]: at for target_id in newly_ended if ended[target_id]})
             self._ended[rollout_id] = set(ended)
             self.same_at[rollout_id] = at
             if not read.rollout["is_open"]:
