@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that read: the state of the fleet, and what was done to it, with its outcome."""
+"""The commands ``fleet`` (the state of the fleet) and ``operations`` (what was done to it, with the outcome)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIMES = ("health_at", "api_at", "runs_at")
 
 
 def register(commands: Any) -> None:
-    """Add the commands to the parser's."""
+    """Add both commands to the subcommands of the parser."""
     fleet = commands.add_parser(
         "fleet", help="the state of the fleet: health, versions, updates, window, last day", allow_abbrev=False
     )
@@ -57,7 +57,7 @@ def register(commands: Any) -> None:
 
 
 def _operations(options: argparse.Namespace, settings: Settings) -> int:
-    # Imported here and below: frames take a second to load.
+    # Imported only here and in _fleet, because pandas takes a second to load.
     from console.record.read.operations import OperationFilter, operations
 
     now = float(int(time.time()))
@@ -70,6 +70,7 @@ def _operations(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = operations(settings.database, now, wanted, size=options.limit)
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     for row in rows:
+        # NaN, where the duration is not known, is not equal to itself.
         row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
     put(listing(rows, _OPERATIONS, options.format))
     return say(f"note: {len(rows):,} of {total:,} shown; --limit shows more.", 0) if total > len(rows) else 0
@@ -88,16 +89,17 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _plain(fleet: Fleet) -> dict[str, Any]:
-    told = asdict(fleet)
+    """The state of a fleet as plain data for JSON, with times as ISO 8601 text in UTC."""
+    document = asdict(fleet)
     for name in _TIMES:
-        told[name] = iso_time(told[name])
-    if told["window"] is not None:
-        told["window"] |= {name: iso_time(told["window"][name]) for name in ("opens_at", "closes_at")}
-    told["versions"] = [{"version": version, "instances": n} for version, n in fleet.versions]
-    told["published_others"] = [
+        document[name] = iso_time(document[name])
+    if document["window"] is not None:
+        document["window"] |= {name: iso_time(document["window"][name]) for name in ("opens_at", "closes_at")}
+    document["versions"] = [{"version": version, "instances": n} for version, n in fleet.versions]
+    document["published_others"] = [
         {"version": version, "instances": n, "one_of_them": host} for version, n, host in fleet.published_others
     ]
-    return told
+    return document
 
 
 def in_words(fleet: Fleet, now: float) -> list[str]:
@@ -108,7 +110,7 @@ def in_words(fleet: Fleet, now: float) -> list[str]:
         ("Updates", _updates(fleet)),
         ("In flight", _in_flight(fleet)),
         ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
-        ("Last 24 h", _operations_of(fleet)),
+        ("Last 24 h", _last_day(fleet)),
         ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
     ]
     head = f"{fleet.tenant}: {fleet.instances:,} instance{'' if fleet.instances == 1 else 's'}"
@@ -147,7 +149,7 @@ def _in_flight(fleet: Fleet) -> str:
     return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 
-def _operations_of(fleet: Fleet) -> str:
+def _last_day(fleet: Fleet) -> str:
     total = sum(fleet.operations.values())
     words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
     return f"{total:,} operation{'' if total == 1 else 's'}{': ' if words else ''}{', '.join(words)}."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Facts as one message: a title, a text for people, and a document for programs. Pure."""
+"""One message about one or more facts: a title, a text for people, and a document for programs. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LONGEST_TITLE, LONGEST_SENTENCE, LONGEST_LINE = 200, 700, 300
 FACTS_NAMED = 20
 REPEATED = "Repeated: an earlier attempt to send this did not end with a success, and may have arrived."
 
-# Words and signs by which chat programs call everybody.
-_CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#])", re.IGNORECASE)
+# Mentions, such as @everyone and <!here>, by which chat programs notify all members of a channel.
+_MENTIONS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[@!#])", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -39,11 +39,11 @@ class Message:
 
 
 def message(due: Due, console_url: str) -> Message:
-    """The message of what is due."""
+    """The message about facts that are due. ``console_url``: the console's address, '' for no links."""
     facts = due.facts
     number = message_id(due)
-    title = _cut(facts[0].title if len(facts) == 1 else f"{len(facts):,} notifications", LONGEST_TITLE)
-    lines = _lines(facts[0], console_url) if len(facts) == 1 else _list(facts, console_url)
+    title = _one_line(facts[0].title if len(facts) == 1 else f"{len(facts):,} notifications", LONGEST_TITLE)
+    lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
     text = "\n".join([REPEATED, *lines] if due.repeated else lines)
     document = {
         "id": number,
@@ -51,7 +51,7 @@ def message(due: Due, console_url: str) -> Message:
         "repeated": due.repeated,
         "title": title,
         "text": text,
-        "facts": [_document(fact, console_url) for fact in facts],
+        "facts": [_document_of_fact(fact, console_url) for fact in facts],
     }
     return Message(number, title, text, due.repeated, document)
 
@@ -73,45 +73,46 @@ def test_message(destination: str, console_url: str, now: float) -> Message:
 
 
 def message_id(due: Due) -> str:
-    """32 hexadecimal digits that are the same for each attempt to send a message, and no other's."""
+    """32 hexadecimal digits that are the same for each attempt to send a message. No other message has them."""
     parts = [due.destination, f"{due.since:.3f}", *("\0".join(fact.identity) for fact in due.facts)]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def link(fact: Fact, console_url: str) -> str:
-    """The address of the console's page of a fact, '' without the console's address."""
+    """The address of the console's page about a fact, '' if ``console_url`` is empty."""
     if not console_url:
         return ""
-    name = f"?id={quote(fact.id, safe='')}" if fact.id else ""
-    return f"{console_url}/{fact.page}{name}"
+    query = f"?id={quote(fact.id, safe='')}" if fact.id else ""
+    return f"{console_url}/{fact.page}{query}"
 
 
-def _lines(fact: Fact, console_url: str) -> list[str]:
-    lines = [_cut(fact.sentence, LONGEST_SENTENCE), *(_cut(line, LONGEST_LINE) for line in fact.details)]
+def _lines_of_fact(fact: Fact, console_url: str) -> list[str]:
+    lines = [_one_line(fact.sentence, LONGEST_SENTENCE), *(_one_line(line, LONGEST_LINE) for line in fact.details)]
     address = link(fact, console_url)
     return [line for line in [*lines, address] if line]
 
 
-def _list(facts: Sequence[Fact], console_url: str) -> list[str]:
-    lines = [_cut(fact.title, LONGEST_TITLE) for fact in facts[:FACTS_NAMED]]
+def _lines_of_facts(facts: Sequence[Fact], console_url: str) -> list[str]:
+    lines = [_one_line(fact.title, LONGEST_TITLE) for fact in facts[:FACTS_NAMED]]
     more = len(facts) - FACTS_NAMED
     return [*lines, *([f"And {more:,} more."] if more > 0 else []), *([console_url] if console_url else [])]
 
 
-def _document(fact: Fact, console_url: str) -> dict[str, Any]:
+def _document_of_fact(fact: Fact, console_url: str) -> dict[str, Any]:
     return {
         "subject": fact.subject,
         "key": fact.key,
         "state": fact.state,
         "at": iso_time(fact.at),
-        "title": _cut(fact.title, LONGEST_TITLE),
-        "sentence": _cut(fact.sentence, LONGEST_SENTENCE),
-        "details": [_cut(line, LONGEST_LINE) for line in fact.details],
+        "title": _one_line(fact.title, LONGEST_TITLE),
+        "sentence": _one_line(fact.sentence, LONGEST_SENTENCE),
+        "details": [_one_line(line, LONGEST_LINE) for line in fact.details],
         "counts": dict(fact.counts),
         "link": link(fact, console_url),
     }
 
 
-def _cut(text: str, longest: int) -> str:
-    plain = _CALLS.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
+def _one_line(text: str, longest: int) -> str:
+    """One printable line of at most ``longest`` characters, in which mentions have no effect."""
+    plain = _MENTIONS.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, printable_line(text))
     return plain if len(plain) <= longest else plain[: longest - 3] + "..."

@@ -13,8 +13,8 @@ from console.record.read.frames import as_frame, reading
 
 
 def jobs_of_run(path: Path, run_id: str) -> pd.DataFrame:
-    """The jobs that a run was, one as a rule: job_id, status, name, template, project, launch_type, launched_by, url
-    (None for ansible-runner), explanation, and relaunch_run (the run of the job it was relaunched from, or None).
+    """The jobs that ran a playbook run, usually one: job_id, status, name, template, project, launch_type, launched_by,
+    url (None for ansible-runner), explanation, and relaunch_run (the run of the job that was relaunched, or None).
     """
     with reading(path) as conn:
         return as_frame(
@@ -30,7 +30,7 @@ def jobs_of_run(path: Path, run_id: str) -> pd.DataFrame:
 
 
 def relaunches_of_run(path: Path, run_id: str) -> pd.DataFrame:
-    """The runs of the jobs that were relaunched from a run's: run_id, job_id, status; newest first."""
+    """The runs of the jobs that are relaunches of a run's job: run_id, job_id, status; newest first."""
     with reading(path) as conn:
         return as_frame(
             conn,

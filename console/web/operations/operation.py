@@ -75,7 +75,7 @@ def header(found: queries.Operation) -> None:
 
 
 def verdict(found: queries.Operation) -> None:
-    """The verdict in one sentence, and the bar whose parts lead to the instances below."""
+    """The verdict in one sentence, and a bar of outcomes; each of its parts is a link that filters the instances."""
     row = found.row
     segments = rows.segments(row)
     note = "Derived from what is recorded: this operation has no report of its own." if row["derived"] else ""
@@ -92,7 +92,7 @@ def verdict(found: queries.Operation) -> None:
 
 
 def following(found: queries.Operation) -> None:
-    """What to do next, with a command to copy."""
+    """The section "Next": what to do after a run, with a command to copy."""
     row = found.row
     if row["kind"] != "run":
         return
@@ -109,23 +109,26 @@ def following(found: queries.Operation) -> None:
 def timeline(found: queries.Operation, now: float) -> None:
     """The targets of the operation's rollouts, with its gates marked."""
     row = found.row
+    # The time up to which the rollouts are known.
     seen = cached.ask(freshness.freshness).as_of(now, row["tenant"] or "") if row["tenant"] else now
     marks = tuple(parts.gate_marks(found)) or tuple(
         Mark(batch["started_at"], f"batch {batch['batch']}")
         for batch in lists.records(found.batches)
-        if batch["started_at"] == batch["started_at"] and len(found.batches) > 1
+        if batch["started_at"] == batch["started_at"]  # not NaN
+        and len(found.batches) > 1
     )
     if row["kind"] == "rollout":
         section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks)
     elif len(found.rollouts):
-        waiting = found.rollouts["is_open"] != 0
+        still_open = found.rollouts["is_open"] != 0
         last = found.rollouts["completed_at"].max()
-        end = seen if waiting.any() or last != last else float(last)
+        # NaN, where no rollout has completed, is not equal to itself.
+        end = seen if still_open.any() or last != last else float(last)
         section.show(rollouts.targets_of_run, row["key"], now=end, marks=marks)
 
 
 def closed(found: queries.Operation) -> None:
-    """Closed by default: rollouts at the server, tasks and results, the raw plan and report."""
+    """The end of the page: links to the rollout and the run, and closed expanders with rollouts, plan and report."""
     row = found.row
     if row["kind"] == "rollout":
         st.page_link(pages.ROLLOUT, label="The rollout at the server", icon=":material/view_timeline:",

@@ -22,7 +22,7 @@ GATES_SHOWN = 12
 
 
 def hosts(names: tuple[str, ...], ids: tuple[str, ...] = (), most: int = HOSTS_SHOWN) -> Markup:
-    """Instances as links, the first ones by name, the others by their number."""
+    """The first instances as links, and the number of the others. ``ids``: of the same instances, by position."""
     known = dict(zip(names, ids, strict=False))
     shown = markup.joined(
         (markup.link(name, pages.INSTANCE, id=known.get(name) or name) for name in names[:most]), ", "
@@ -32,7 +32,7 @@ def hosts(names: tuple[str, ...], ids: tuple[str, ...] = (), most: int = HOSTS_S
 
 
 def failures(found: Operation) -> None:
-    """Each failure once: its message, the instances, and whether an earlier operation had it."""
+    """Each failure once: its message, its instances, and in how many earlier operations it occurred."""
     if not len(found.failures):
         return
     st.header("What failed")
@@ -61,7 +61,7 @@ def failures(found: Operation) -> None:
 
 
 def gates(found: Operation) -> None:
-    """The gates with their figures, the one that stopped the run last."""
+    """The newest gates with their figures, in order: a gate that stopped the run is in the last row."""
     if not len(found.gates):
         return
     st.header("Gates")
@@ -81,13 +81,13 @@ def gates(found: Operation) -> None:
 def gate_marks(found: Operation) -> Iterator[Mark]:
     """The gates as marks of the timeline."""
     for gate in lists.records(found.gates):
-        if gate["at"] == gate["at"]:
+        if gate["at"] == gate["at"]:  # not NaN
             sign = "✓" if gate["verdict"] == "pass" else "✕"
             yield Mark(gate["at"], f"{sign} {times.moment(gate['at'], '%H:%M')}")
 
 
 def plan_and_result(found: Operation) -> None:
-    """What was planned, beside what came of it."""
+    """What was planned, and what was done. Rows without a value are left out."""
     plan, row = found.plan, found.row
     st.header("Plan and result")
     batches = plan.get("batches")
@@ -95,14 +95,14 @@ def plan_and_result(found: Operation) -> None:
     of_batches = f" in {_text(batches)} batches" if batches else ""
     hash_ = f", hash {str(plan['hash'])[:8]}" if plan.get("hash") else ""
     expected = plan.get("seconds")
-    done = int(found.batches["touched"].sum()) if len(found.batches) else 0
+    begun = int(found.batches["touched"].sum()) if len(found.batches) else 0
     started = len(found.rollouts)
     markup.draw(
         markup.pairs(
             [
                 ("Plan", f"{planned} instances{of_batches}{hash_}" if planned else ""),
                 ("Expected", times.duration(float(expected)) if expected else ""),
-                ("Took", f"{rows.took(row)}{f' for {done:,} of {_text(batches)} batches' if batches else ''}"),
+                ("Took", f"{rows.took(row)}{f' for {begun:,} of {_text(batches)} batches' if batches else ''}"),
                 ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
                 ("Window", str(plan.get("window") or "")),
                 ("Left alone", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
@@ -123,7 +123,7 @@ def plan_and_result(found: Operation) -> None:
 
 
 def _text(value: Any) -> str:
-    """A number or a list's length as text; '' for nothing."""
+    """A number, or the length of a collection, with thousands separators; other values as text. '' for None and NaN."""
     if value is None or value != value:
         return ""
     if isinstance(value, list | tuple | dict):

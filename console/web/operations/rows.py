@@ -48,17 +48,20 @@ def title(row: dict[str, Any]) -> str:
 
 
 def segments(row: dict[str, Any], linked: bool = True) -> list[Segment]:
-    """The outcome's parts; each leads to the operation's instances of that category."""
+    """The parts of an outcome bar, one for each category with instances.
+
+    ``linked``: each part is a link to the operation's page with the instances of that category.
+    """
     found = []
     for category in CATEGORIES:
         count = row.get(category)
         if count is None or math.isnan(count) or not count:
             continue
-        words = word(category, row["name"])
+        label = word(category, row["name"])
         if row.get("check") is True and category == UPDATED:
-            words = f"would be {words}"
+            label = f"would be {label}"
         href = address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
-        found.append(Segment(category, int(count), words, href))
+        found.append(Segment(category, int(count), label, href))
     return found
 
 
@@ -72,18 +75,18 @@ def outcome(row: dict[str, Any]) -> Markup:
 
 
 def took(row: dict[str, Any]) -> str:
-    """How long it took, or takes until now."""
+    """How long it took, or how long it has been running."""
     return times.duration(row["seconds"])
 
 
 def by(row: dict[str, Any]) -> str:
-    """Who started it: of a rollout by others the API tells only the address."""
+    """Who started it. Of a rollout that no recorded run started only the address is known: 'from 198.51.100.7'."""
     who = row["who"] or "unknown"
     return f"from {who}" if row["kind"] == "rollout" and row["who"] else str(who)
 
 
 def by_whom(row: dict[str, Any]) -> str:
-    """The same as part of a line: 'by ops', 'from 198.51.100.7'."""
+    """As ``by``, with the preposition: 'by ops', 'from 198.51.100.7'."""
     who = by(row)
     return who if who.startswith("from ") else f"by {who}"
 
@@ -106,7 +109,11 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
-    """An operation that runs now: how far it is, who started it, what is in flight, the last gate."""
+    """The card of an operation that runs now.
+
+    ``running``: a line with the instances in progress; ``progress``: how far it is; ``gate``: a line about the last
+    gate. All three are texts, empty if there is nothing to show.
+    """
     head = joined(
         (
             badge(RUNNING),
@@ -123,5 +130,5 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
 
 
 def edge(verdict: str) -> str:
-    """The colour of a card's edge for a verdict, as Streamlit names it."""
+    """Streamlit's name of the colour of a card's edge, for a verdict or a status."""
     return style_of(verdict).tone.badge

@@ -15,12 +15,13 @@ from console.web.shared import columns
 from console.web.shared.status import status_cells, status_column
 
 STATUSES = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
-# A status of a host, in addition to those of a result.
+# A host can also have this status, a result cannot.
 IN_FLIGHT = "in_flight"
 
 
 def _status(title: str, width: int = 120, pinned: bool = False) -> Any:
-    """A column of the statuses that a result can have. With all statuses a wide grid would be slow to send."""
+    """A column for the statuses of a host in a run. With all statuses of the console a wide grid would be slow to
+    send."""
     styles = [style_of(word) for word in (*STATUSES, IN_FLIGHT)]
     return st.column_config.MultiselectColumn(
         title,
@@ -51,7 +52,8 @@ def batches(found: pd.DataFrame) -> None:
 
 
 def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
-    """One row a host, one column a task."""
+    """One row for each host, one column for each task. ``found`` names the columns by the position of the task in
+    ``tasks``."""
     places = [str(name) for name in found.columns if str(name).isdecimal()]
     cells = {
         place: pd.Series(
@@ -69,7 +71,7 @@ def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
 
 
 def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """The grid for a file: each column has the number and name of its task, as two tasks may have the same name."""
+    """The grid for an export: each column has the number and name of its task, since names can repeat."""
     names = {place: f"{int(place) + 1} {tasks['task'].iloc[int(place)] or 'no name'}" for place in found.columns[2:]}
     return found.rename(columns=names)
 
@@ -92,8 +94,16 @@ def tasks(found: pd.DataFrame) -> None:
 def recap(found: pd.DataFrame) -> None:
     """Ansible's recap, hosts in trouble first."""
     words = [
-        "failed" if f else "unreachable" if u else IN_FLIGHT if flying else "changed" if c else "ok"
-        for f, u, flying, c in zip(
+        "failed"
+        if failed
+        else "unreachable"
+        if unreachable
+        else IN_FLIGHT
+        if in_flight
+        else "changed"
+        if changed
+        else "ok"
+        for failed, unreachable, in_flight, changed in zip(
             found["failed"], found["unreachable"], found["in_flight"], found["changed"], strict=True
         )
     ]
@@ -103,7 +113,7 @@ def recap(found: pd.DataFrame) -> None:
 
 
 def results(found: pd.DataFrame) -> None:
-    """Single results of a task on a host."""
+    """Single results, each of one task on one host."""
     frame = found.assign(
         state=status_cells(found["status"]),
         ended=columns.moments(found["ended_at"]),
