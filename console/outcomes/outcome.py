@@ -39,7 +39,7 @@ WORK = frozenset(
         "update_policy",
     }
 )
-"""Our modules that do something to an instance, or to what is kept of it; ``update_policy`` to the tenant."""
+"""Our modules that act on an instance or on its stored data; ``update_policy`` acts on the tenant."""
 
 READS = frozenset(
     {
@@ -53,7 +53,8 @@ READS = frozenset(
 )
 """Our modules that only read an instance."""
 
-# Whether an instance is healed is known only when its batch ends: an action that changed something may not be enough.
+# Playbooks in which the outcome of an instance is known only when its batch has ended: an action that changed something
+# may not have healed it.
 _JUDGED_LATER = frozenset({"recover"})
 _TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "queued": WAITING, "in_progress": RUNNING}
 _COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
@@ -66,8 +67,8 @@ _BAD = ("failed", "unreachable", "ignored")
 class Outcome:
     """What became of one instance.
 
-    category: of words.CATEGORIES. message: why, '' where nothing needs saying. since: when it came to be so (epoch
-    seconds), None where that is not known. derived: it is not from the run's report.
+    category: one of words.CATEGORIES. message: why, '' where there is nothing to explain. since: the time from which
+    it is so (epoch seconds), None if that is not known. derived: the category does not come from the run's report.
     """
 
     category: str
@@ -77,10 +78,11 @@ class Outcome:
 
 
 def outcomes(facts: Facts) -> dict[str, Outcome]:
-    """The outcome of each instance that the operation meant, by host name, exactly one each.
+    """The outcome of each instance of the operation, by host name, exactly one each.
 
-    From the run's report if it has one; else from the plan, the results of our own modules, what is in flight and the
-    server's targets; of a rollout from its targets. Ansible's status of a host alone says nothing.
+    It comes from the run's report if there is one; else from the plan, the results of our own modules, the tasks in
+    progress and the server's targets. The outcomes of a rollout come from its targets. Ansible's status of a host alone
+    is never used.
     """
     if facts.kind == ACT:
         category = _ACTS.get(facts.status, UNCERTAIN)
@@ -92,10 +94,11 @@ def outcomes(facts: Facts) -> dict[str, Outcome]:
 
 
 def counts(facts: Facts) -> dict[str, int]:
-    """How many instances are in each category, all of words.CATEGORIES, without expanding a report or a rollout."""
+    """How many instances are in each of words.CATEGORIES: by the numbers of a report or the counters of a rollout where
+    they are enough, else by ``outcomes``."""
     if has_report(facts) and facts.kind != ACT:
         told = facts.report["counts"]
-        return {category: _whole(told.get(category)) for category in CATEGORIES}
+        return {category: _count(told.get(category)) for category in CATEGORIES}
     if of_rollout(facts) and not facts.targets and not facts.adopted:
         return _of_counters(facts)
     found = Counter(outcome.category for outcome in outcomes(facts).values())
@@ -103,12 +106,12 @@ def counts(facts: Facts) -> dict[str, int]:
 
 
 def has_report(facts: Facts) -> bool:
-    """Whether the run says itself what became of each instance; that of a fleet rollout names only the rollout."""
+    """Whether the run's report has the outcome of each instance: that of a fleet rollout names only the rollout."""
     return isinstance(facts.report.get("counts"), Mapping)
 
 
 def of_rollout(facts: Facts) -> bool:
-    """Whether the server drove the work: a rollout, or a run that started one or followed one and did nothing else."""
+    """Whether the server did the work: a rollout, or a run that only started or followed one."""
     return facts.kind == ROLLOUT or facts.name == "fleet_rollout" or "rollout_id" in facts.report
 
 
@@ -127,7 +130,8 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
     for host, outcome in derived.items():
         if host in found or not facts.report_cut:
             continue
-        # A report of thousands of instances is kept with its numbers, but not with all of its names.
+        # A report of thousands of instances is stored with all numbers, but not with all names. A missing name was in a
+        # list that was cut; if several lists were, the derived outcome decides which.
         if len(facts.report_cut) == 1:
             found[host] = Outcome(next(iter(facts.report_cut)), outcome.message, outcome.since)
         elif outcome.category in facts.report_cut:
@@ -169,7 +173,7 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
-    """What the results on one host say; None if they say nothing of it. works: the operation does more than read."""
+    """The outcome by the results on one host; None if they do not tell. works: the operation does more than read."""
     outcome: Outcome | None = None
     failed_at = ""
     changed = was_read = left_out = False
@@ -182,12 +186,12 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             left_out = left_out or result.action in WORK
         elif result.action in WORK:
             if outcome is not None and outcome.category == FAILED and result.changed and not result.was_sent:
-                # A task in check mode that looks whether what failed is still to be done: it is.
+                # After a failure, a task in check mode found that the change is still to be made: it stays failed.
                 continue
             failed_at = ""
             category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
-            outcome = Outcome(UPDATED if changed or _keeps(result) else category, "", result.at, True)
+            outcome = Outcome(UPDATED if changed or _achieved_without_change(result) else category, "", result.at, True)
         elif result.action in READS:
             was_read = True
             if failed_at == result.action:
@@ -199,13 +203,14 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     return outcome
 
 
-def _keeps(result: Result) -> bool:
-    """Whether a result that changed nothing did what was wanted all the same: a backup that is as it was."""
+def _achieved_without_change(result: Result) -> bool:
+    """Whether a result without a change achieved its purpose: a backup that is the same as the stored one."""
     return result.action == "instance_memory_backup"
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
-    """Of a host without a result, or with one that leaves it open: what the server or the last start says of it."""
+    """The outcome of a host without a result, or with an uncertain one: by its target at the server, or by its last
+    task that was started."""
     told = _of_target(target) if target is not None else None
     if told is not None and (known is None or told.category != UNCERTAIN):
         return told
@@ -249,9 +254,9 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 
 def _of_counters(facts: Facts) -> dict[str, int]:
-    """The same from the rollout's counters, where its targets were not read."""
+    """The counts of each category by the rollout's counters, for a rollout whose targets were not read."""
     record: Mapping[str, Any] = facts.rollout or _mapping(facts.report.get("rollout"))
-    told = {key: _whole(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
+    told = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
     found = dict.fromkeys(CATEGORIES, 0)
     for key, category in {**_TARGETS, "uncertain": UNCERTAIN}.items():
@@ -273,5 +278,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _whole(value: Any) -> int:
+def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0

@@ -27,7 +27,7 @@ RECENT_SECONDS = 14 * 86400.0
 HOSTS_NAMED = 6
 
 
-# SQLite takes the bare columns from the row of min().
+# instance_id is of any instance of the group: it is read only where the group has one instance.
 _UNHEALTHY = """
 SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_id, min(s.checked_at) AS at,
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
@@ -68,17 +68,18 @@ class Entry:
 
 
 def attention(path: Path, now: float) -> pd.DataFrame:
-    """What needs attention, one entry a cause: what is stuck, uncertain, failed, unhealthy, paused or waiting for the
-    window, runs that ended badly, stale data.
+    """What needs attention, one entry for each cause: what is stuck, uncertain, failed, unhealthy, paused or waiting
+    for the window, runs that ended badly, stale or missing data.
 
     Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause: machine text
     or ''), at (since when), page ('rollout', 'run', 'instance', 'instances' or '': where to act), id (of the page; for
     'instances' the health that they have in common), instances (how many), hosts (the first of their names, a tuple),
     operations (how many left them so).
 
-    A failed run is told of by the instances that it left failed. An entry lasts until all of them have recovered, by
-    whatever means: a failed deploy by a later success, or by being current when its versions were read since; a failed
-    restart also by being healthy since; an instance is unhealthy by its newest health check.
+    A run that left instances failed has no entry of its own: the entries are of those instances. An instance stays in
+    them until it has recovered, by whatever means: from a failed deploy by a later success, or by having the published
+    version when its versions were read later; from a failed restart by a later restart, or by being healthy in a later
+    check. Whether an instance is unhealthy is decided by its newest health check.
     """
     fresh = freshness(path)
     runs_at = fresh.runs_at or now
@@ -123,9 +124,9 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
     for (status, _cause), alike in groups.items():
         hosts = sorted({one_of.host for one_of in alike})
         counted = Counter((one_of.kind, one_of.key) for one_of in alike)
-        # Where most of them are, of equals the newest.
+        # The operation with the most of these instances, the newest of those with equally many.
         newest = {(one_of.kind, one_of.key): one_of.at or 0.0 for one_of in alike}
-        page, key = max(counted, key=lambda place: (counted[place], newest[place], place))
+        page, key = max(counted, key=lambda operation: (counted[operation], newest[operation], operation))
         if len(hosts) == 1 and alike[0].instance_id:
             page, key = "instance", alike[0].instance_id
         what = {"failed": "failed", "uncertain": "uncertain"}[status]
@@ -157,15 +158,15 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
     newest = fresh.read[-1][0] if fresh.read else fresh.runs_at
     found: list[Entry] = []
     stale = fresh.stale(now)
-    # One entry for the tenants with open work and one for those without.
+    # At most two entries: one for the tenants with open work, and one for those without.
     for looks in ([look for look in stale if look.open_work], [look for look in stale if not look.open_work]):
         if looks:
             whose = f"{looks[0].tenant}: the" if len(fresh.looks) > 1 else "The"
             title = f"{whose} API was last read {times.rounded(now - (looks[0].at or 0))} ago"
             others = len(looks) - 1
-            were = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
-            found.append(Entry("unknown", title, were if others else "", looks[0].at))
-    # After the stale tenants: a page that shows only the first entries of a kind must show those.
+            also = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
+            found.append(Entry("unknown", title, also if others else "", looks[0].at))
+    # The errors come after the stale tenants, because a page may show only the first entries of a kind.
     return found + [Entry("error", "The last sync could not read everything", error, newest) for error in fresh.errors]
 
 
@@ -184,7 +185,7 @@ def _gaps(conn: sqlite3.Connection) -> list[Entry]:
 
 
 def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Entry]:
-    """What is stuck, one entry a rollout and rule."""
+    """What is stuck, one entry for each rollout and rule of StuckRules."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in unmoved(conn, fresh, now, StuckRules()):
         one_row = dict(zip(COLUMNS, row, strict=True))
