@@ -64,6 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "instance_memory_backup": {"path": f"{_SCRATCH.name}/memory.json"},
     "report_file": {"path": f"{_SCRATCH.name}/report", "content": {"any": "answer"}},
     "api_request": {"path": "/v1/instances/fleet/updates/policy"},
+    "fleet_state_info": {"instances": FLEET, "state": {"runtime_current": True}},
     "instance_memory": {"content": "x", "kind": "fact"},
     "instance_update_policy": {"runtime": "auto"},
     "rollout": {"state": "started"},
