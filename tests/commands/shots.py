@@ -53,8 +53,10 @@ def main() -> int:
         print(f"There is no record at {record}: the demo has not come to its end.", file=sys.stderr)
         return 1
     IMAGES.mkdir(exist_ok=True)
+    # Playwright cannot be started a second time inside the block, and the search for a browser starts one.
+    executable = find_browser()[0]
     with serving(database, record / "runs") as served, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser()[0], args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         total = sum(shoot(browser, served.url, database, scheme) for scheme in ("light", "dark"))
         browser.close()
     print(f"{len(list(IMAGES.glob('console-*.png')))} pictures in {IMAGES}, {total / 1e6:.2f} MB new")
