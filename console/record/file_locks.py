@@ -10,7 +10,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,21 +34,17 @@ def is_locked(file: BinaryIO) -> bool:
     return False
 
 
-@contextmanager
-def only_follower(database: Path) -> Iterator[bool]:
+def only_follower(database: Path) -> AbstractContextManager[bool]:
     """Hold the lock of the follower of ``database``; gives False, without the lock, if another process has it.
 
     The kernel gives the lock back when the process ends, however it ends. Raises OSError.
     """
-    with _only(_lock_file(database, "follower")) as is_alone:
-        yield is_alone
+    return _only(_lock_file(database, "follower"))
 
 
-@contextmanager
-def only_notifier(database: Path) -> Iterator[bool]:
+def only_notifier(database: Path) -> AbstractContextManager[bool]:
     """The same for the process that sends the notifications of ``database``."""
-    with _only(_lock_file(database, "notify")) as is_alone:
-        yield is_alone
+    return _only(_lock_file(database, "notify"))
 
 
 @contextmanager

@@ -80,7 +80,9 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         said = str(error)
-        sentence = next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
+        [sentence, *_others] = [
+            text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments)
+        ]
         raise DatabaseProblem(
             sentence.format(
                 file=file,

@@ -12,7 +12,7 @@ from console.record.read.fleet import Fleet
 from console.text import times
 from console.text.statuses import style_of
 from console.web.shared import pages, viewer
-from console.web.shared.markup import NOTHING, Segment, address, bar, joined, legend, link, small
+from console.web.shared.markup import NOTHING, Segment, address, joined, legend, link, small, stacked_bar
 
 VERSIONS_SHOWN = 4
 
@@ -35,7 +35,7 @@ def _cell(title: str, figure: Markup | str, segments: list[Segment], *below: Mar
     shown = [one for one in segments if one.count]
     what = ", ".join(f"{one.count:,} {one.word}" for one in shown) or "nothing"
     return Markup('{}<div class="fo-figure">{}</div>{}{}').format(
-        small(title), figure, bar(segments, f"{title}: {what}") if shown else NOTHING, joined(below)
+        small(title), figure, stacked_bar(segments, f"{title}: {what}") if shown else NOTHING, joined(below)
     )
 
 

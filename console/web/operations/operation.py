@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 from markupsafe import Markup
 
@@ -84,7 +86,7 @@ def verdict(found: queries.Operation) -> None:
         markup.card(
             rows.edge(row["verdict"]),
             Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
-            markup.bar(segments, label) if segments else markup.NOTHING,
+            markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),
             markup.small(note),
         )
@@ -123,7 +125,7 @@ def timeline(found: queries.Operation, now: float) -> None:
         still_open = found.rollouts["is_open"] != 0
         last = found.rollouts["completed_at"].max()
         # NaN, where no rollout has completed, is not equal to itself.
-        end = seen if still_open.any() or last != last else float(last)
+        end = seen if still_open.any() or math.isnan(last) else float(last)
         section.show(rollouts.targets_of_run, row["key"], now=end, marks=marks)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,7 +125,7 @@ def plan_and_result(found: Operation) -> None:
 
 def _text(value: Any) -> str:
     """A number, or the length of a collection, with thousands separators; other values as text. '' for None and NaN."""
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, list | tuple | dict):
         return f"{len(value):,}"

@@ -21,13 +21,13 @@ from console.web.shared.markup import (
     Segment,
     address,
     badge,
-    bar,
     card,
     joined,
     legend,
     link,
     paragraph,
     small,
+    stacked_bar,
     table,
 )
 
@@ -71,7 +71,7 @@ def outcome(row: dict[str, Any]) -> Markup:
     if not parts:
         return small("no instance")
     text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
-    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(bar(parts, text), small(text))
+    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(stacked_bar(parts, text), small(text))
 
 
 def took(row: dict[str, Any]) -> str:
@@ -126,7 +126,9 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
     label = f"{done:,} of {int(row['instances']):,} done"
     below = [paragraph(small(line)) for line in (running, gate) if line]
-    return card("blue", Markup('<div class="fo-head">{}</div>').format(head), bar(parts, label), legend(parts), *below)
+    return card(
+        "blue", Markup('<div class="fo-head">{}</div>').format(head), stacked_bar(parts, label), legend(parts), *below
+    )
 
 
 def edge(verdict: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -74,7 +75,7 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
         parts.append(f"batch {int(one.batches['batch'].max()):,}" + (f" of {of:,}" if of else ""))
     expected = one.plan.get("seconds")
     started = one.row["started_at"]
-    if expected and started == started:
+    if expected and started is not None and not math.isnan(started):
         left = started + float(expected) - now
         if left > 0:
             parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")

@@ -90,7 +90,7 @@ class Segment:
         return style_of(self.status)
 
 
-def bar(segments: Sequence[Segment], label: str) -> Markup:
+def stacked_bar(segments: Sequence[Segment], label: str) -> Markup:
     """A stacked bar. A part that is not empty has at least some pixels. label: its text for screen readers."""
     parts = joined(
         Markup('<span class="fo-part fo-fill-{}" style="flex-grow:{}" title="{} {}"></span>').format(

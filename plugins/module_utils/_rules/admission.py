@@ -68,7 +68,7 @@ class Verdict:
     reasons: list[str] = field(default_factory=list)
 
 
-Rule = Callable[[Facts], gate.Check | None]
+Rule = Callable[[Facts], "gate.Check | None"]
 
 
 def policy_limit(facts: Facts) -> gate.Check:

@@ -183,7 +183,7 @@ def _freeze(entry: Any) -> Freeze:
     zone = _zone(entry.get("zone"))
     start = _moment("from", entry.get("from"), zone)
     end = _moment("to", entry.get("to"), zone)
-    if not start < end:
+    if start >= end:
         raise ValueError(f"from ({entry['from']}) must be before to ({entry['to']})")
     reason = "" if is_blank(entry.get("reason")) else " ".join(str(entry["reason"]).split())
     rule = None if is_blank(entry.get("rule")) else _rule(entry["rule"], start)

@@ -149,9 +149,9 @@ def test_an_open_page_with_a_selection_or_zoom_does_not_refresh_but_shows_new_da
     until = page.get_by_text(re.compile("in progress, drawn up to"))
     stopped = page.get_by_text("Not refreshed while something is selected or zoomed", exact=True)
     new_data = page.get_by_text("There is new data", exact=True)
-    bar = bar_of(page, "agent-00003.")
+    third = bar_of(page, "agent-00003.")
     expect(stopped).to_be_hidden()
-    click(page, bar)
+    click(page, third)
     settled(page, 1)
     expect(stopped).to_be_visible(timeout=90_000)
     shown_until = until.text_content() or ""

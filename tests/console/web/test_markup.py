@@ -77,7 +77,7 @@ PARTS = {
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),
     "link": markup.link(HOSTILE, pages.OPERATION, id=HOSTILE, outcome=[HOSTILE, HOSTILE]),
     "badge": markup.badge(HOSTILE) + markup.badge("failed", HOSTILE),
-    "bar": markup.bar([markup.Segment(HOSTILE, 3, HOSTILE)], HOSTILE),
+    "bar": markup.stacked_bar([markup.Segment(HOSTILE, 3, HOSTILE)], HOSTILE),
     "legend": markup.legend([markup.Segment("failed", 3, HOSTILE, f'?"{HOSTILE}'), markup.Segment(HOSTILE, 1, "x")]),
     "card": markup.card(HOSTILE, markup.paragraph(HOSTILE, markup.small(HOSTILE), markup.strong(HOSTILE))),
     "pairs": markup.pairs([(HOSTILE, HOSTILE)]),
@@ -113,7 +113,7 @@ def test_the_parameters_of_a_link_come_back_as_they_were() -> None:
 
 def test_a_part_of_a_bar_that_is_zero_is_left_out_and_a_screen_reader_hears_the_numbers() -> None:
     segments = [markup.Segment("updated", 1200, "updated"), markup.Segment("failed", 0, "failed")]
-    found = Parsed(markup.bar(segments, "1,200 updated"))
+    found = Parsed(markup.stacked_bar(segments, "1,200 updated"))
     assert found.elements[0] == ("div", {"class": "fo-bar", "role": "img", "aria-label": "1,200 updated"})
     assert [attributes["title"] for tag, attributes in found.elements if tag == "span"] == ["1,200 updated"]
 

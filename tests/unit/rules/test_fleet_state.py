@@ -25,10 +25,10 @@ CURRENT = {"current_version": "2.0", "available_version": "2.0", "has_update": F
 BEHIND = {"current_version": "1.9", "available_version": "2.0", "has_update": True}
 
 
-def updates(versions: dict[str, Any] = CURRENT, /, **modes: str | None) -> dict[str, Any]:
+def updates(versions: dict[str, Any] | None = None, /, **modes: str | None) -> dict[str, Any]:
     """E25 of an instance with these overrides."""
     held = {"runtime": None, "skills": None, "mcp_servers": None, **modes}
-    return {"runtime": versions, "update_policy": {f"{name}_override": mode for name, mode in held.items()}}
+    return {"runtime": versions or CURRENT, "update_policy": {f"{name}_override": mode for name, mode in held.items()}}
 
 
 def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[str, Any]:
