@@ -19,6 +19,7 @@ from console.outcomes.words import (
     FAILED,
     GONE,
     NOT_TOUCHED,
+    PROBLEMS,
     RUNNING,
     UNCERTAIN,
     UPDATED,
@@ -124,7 +125,7 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
         for name in names if isinstance(names, Sequence) and not isinstance(names, str) else ():
             known = derived.get(str(name))
             message = str(why.get(name) or disagreements.get(name) or "")
-            if not message and known is not None and known.category == category and category == FAILED:
+            if not message and known is not None and known.category == category and category in PROBLEMS:
                 message = known.message
             found[str(name)] = Outcome(category, message, known.since if known else None)
     for host, outcome in derived.items():
@@ -137,7 +138,8 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
         elif outcome.category in facts.report_cut:
             found[host] = outcome
         else:
-            found[host] = replace(outcome, category=NOT_TOUCHED)
+            cut = NOT_TOUCHED if NOT_TOUCHED in facts.report_cut else min(facts.report_cut)
+            found[host] = replace(outcome, category=cut)
     return found
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from console.figures.timeline.axes import Mark
 from console.record.read.operation import Operation
 from console.text import times
+from console.text.statuses import style_of
 from console.web.operations import rows
 from console.web.shared import lists, markup, pages, viewer
 
@@ -38,27 +39,30 @@ def failures(found: Operation) -> None:
         return
     st.header("What failed")
     listed = lists.records(found.failures)
-    for failure in listed[:FAILURES_SHOWN]:
-        count = len(failure["hosts"])
-        before = int(failure["before"] or 0)
-        since = (
-            f"in {before:,} earlier operation{'s' if before > 1 else ''}, first {viewer.when(failure['first_seen'])}"
-            if before
-            else "in no earlier operation"
-        )
-        what = f"{count:,} instances: " if count > 1 else ""
-        markup.draw(
-            markup.card(
-                rows.edge(failure["status"]),
-                markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
-                markup.paragraph(
-                    Markup("{}{}").format(what, hosts(failure["hosts"])),
-                    markup.small(f"· {viewer.when(failure['first_at'])} · {since}"),
-                ),
-            )
-        )
-    if len(listed) > FAILURES_SHOWN:
-        st.page_link(pages.FAILURES, label=f"{len(listed) - FAILURES_SHOWN:,} more failures", icon=":material/error:")
+    markup.draw(*(_failure(one) for one in listed[:FAILURES_SHOWN]))
+    hidden = listed[FAILURES_SHOWN:]
+    if hidden:
+        with st.expander(f"{len(hidden):,} more failure{'s' if len(hidden) > 1 else ''}"):
+            markup.draw(*(_failure(one) for one in hidden))
+
+
+def _failure(failure: dict[str, Any]) -> Markup:
+    count = len(failure["hosts"])
+    before = int(failure["before"] or 0)
+    since = (
+        f"in {before:,} earlier operation{'s' if before > 1 else ''}, first {viewer.when(failure['first_seen'])}"
+        if before
+        else "in no earlier operation"
+    )
+    what = f"{count:,} instances: " if count > 1 else ""
+    return markup.card(
+        rows.edge(failure["status"]),
+        markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
+        markup.paragraph(
+            Markup("{}{}").format(what, hosts(failure["hosts"])),
+            markup.small(f"· {viewer.when(failure['first_at'])} · {since}"),
+        ),
+    )
 
 
 def gates(found: Operation) -> None:
@@ -83,7 +87,7 @@ def gate_marks(found: Operation) -> Iterator[Mark]:
     """The gates as marks of the timeline."""
     for gate in lists.records(found.gates):
         if gate["at"] == gate["at"]:  # not NaN
-            sign = "✓" if gate["verdict"] == "pass" else "✕"
+            sign = style_of(gate["verdict"]).tone.sign
             yield Mark(gate["at"], f"{sign} {times.moment(gate['at'], '%H:%M')}")
 
 

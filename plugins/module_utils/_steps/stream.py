@@ -53,7 +53,10 @@ _ABANDONED = 7 * 86400.0
 
 # Only the last bytes of the marks are read: enough for many more redeploys than one page of rollouts shows.
 _MARKS_BYTES = 65536
-_LOST = "The rules of this run cannot be read on this machine"
+_LOST = (
+    "What the tasks of this run tell each other cannot be read or written in the folder of the locks on this machine"
+    " (is its disk full?). The same command goes on with what is left"
+)
 
 
 class NotAdmittedError(Exception):
@@ -83,10 +86,16 @@ class Stream:
         hold_timeout and hold_interval, min_healthy_share, health_interval, workers, sample (names to ids) and fleet
         (the number of instances that the sample was taken from). Raises AdmissionError."""
         folder = lock_folder()
-        for old_file in folder.glob("stream-*"):
+        newest: dict[str, float] = {}
+        files = list(folder.glob("stream-*"))
+        for file in files:
             with contextlib.suppress(OSError):
-                if time.time() - old_file.stat().st_mtime > _ABANDONED:
-                    old_file.unlink()
+                newest[file.stem] = max(newest.get(file.stem, 0.0), file.stat().st_mtime)
+        for file in files:
+            # Of a stream that still runs, the rules are old and the marks are not.
+            if time.time() - newest.get(file.stem, 0.0) > _ABANDONED:
+                with contextlib.suppress(OSError):
+                    file.unlink()
         try:
             self._replace(self._path("rules"), json.dumps(rules, default=str))
             for kind in ("marks", "failed", "stop"):
@@ -242,14 +251,21 @@ class Stream:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
     def _append(self, kind: str, mark: Mapping[str, Any]) -> None:
-        """Append one line with a single write, so that the lines of several tasks do not mix."""
-        with contextlib.suppress(OSError, AdmissionError):
+        """Append one line with a single write, so that the lines of several tasks do not mix. If a failure or a stop
+        cannot be written, as on a full disk, the rules are removed, without which no task of the stream starts."""
+        line = f"{json.dumps(mark)}\n".encode()
+        try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path(kind), flags)
             try:
-                os.write(descriptor, f"{json.dumps(mark)}\n".encode())
+                is_written = os.write(descriptor, line) == len(line)
             finally:
                 os.close(descriptor)
+        except (OSError, AdmissionError):
+            is_written = False
+        if not is_written and kind != "marks":
+            with contextlib.suppress(OSError, AdmissionError):
+                self._path("rules").unlink(missing_ok=True)
 
     def _lines(self, kind: str, newest: int | None = None) -> list[Record]:
         """The complete lines in the last ``newest`` bytes of a file (None: in all of it). Raises NotAdmittedError if it

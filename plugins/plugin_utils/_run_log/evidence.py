@@ -20,7 +20,18 @@ from .results import is_censored
 # The attempts of a task with "until" (runner_retry) are left out: its result repeats the last attempt.
 _EVENTS = frozenset({"runner_on_ok", "runner_on_failed", "runner_item_on_ok", "runner_item_on_failed"})
 _LONGEST_TEXT = 1024
-_PLAN = ("change", "plan_hash", "moved", "max_parallel_rollouts", "expected", "window", "left_alone", "gone")
+_PLAN = (
+    "change",
+    "plan_hash",
+    "moved",
+    "max_parallel_rollouts",
+    "expected",
+    "window",
+    "left_alone",
+    "deferred",
+    "gone",
+)
+_COUNTED = ("planned", "left_alone", "left_out", "deferred", "gone")
 _GATE = ("verdict", "reasons", "checks", "waited_seconds")
 
 
@@ -56,7 +67,8 @@ def _plan(result: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(batches, list):
         return {}
     counts = {"batches": len(batches)}
-    counts |= {name: len(result[name]) for name in ("planned", "left_alone", "gone") if _has_length(result.get(name))}
+    # Who is left out is counted only: the key left_out of a document has the lengths of lists that were cut.
+    counts |= {name: len(result[name]) for name in _COUNTED if _has_length(result.get(name))}
     document = {name: result[name] for name in _PLAN if name in result}
     return {**document, "counts": counts, "batches": [_batch(batch) for batch in batches]}
 
