@@ -377,9 +377,8 @@ def run(context: Context) -> None:
     if gate.worst(checks) == gate.PASS:
         checks += judge_metrics(context)
     if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
-        asked = context.clock()
         held = _hold(context)
-        if held.verdict == gate.PASS and context.clock() > asked:
+        if held.verdict == gate.PASS and held.facts.get("held_seconds"):
             # What was true before the hold may not be true after it.
             soaked = [check for check in checks if check.name in ("soak", "audit")]
             checks = _checks(context) + soaked + judge_metrics(context)

@@ -89,7 +89,7 @@ def _reading(status: int, content: bytes) -> Answer:
     """The meaning of a whole answer. 400 and 422 say that the query is wrong (HTTP API of Prometheus)."""
     try:
         body: Any = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     said = body.get("error") if isinstance(body, Mapping) else None
     words = f"{str(said)[:_WORDS_MOST]}" if said else f"the server answers with status {status}"

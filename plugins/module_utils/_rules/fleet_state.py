@@ -119,7 +119,7 @@ def wanted_policies(state: Declared, names: Iterable[str], groups: Mapping[str, 
     ``groups``: the hosts of each inventory group. Raises ValueError, naming hosts and groups, where two groups of a
     host declare different modes and the host declares none.
     """
-    in_group = {group: set(groups.get(group, ())) for group in state.groups}
+    in_group = {group: set(groups.get(group) or ()) for group in state.groups}
     found: dict[str, Policy] = {}
     conflicts: dict[str, list[str]] = {}
     for name in names:
@@ -200,8 +200,13 @@ def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prun
         "unmanaged": _unmanaged(state, wanted, fleet, prune=prune),
         "unknown": unknown,
         "gone": sorted(fleet.gone),
-        "in_sync": not (of_tenant or drifted or behind or any(unknown.values())),
+        "in_sync": not (of_tenant or drifted or behind or any(unknown.values()) or _missed(state, wanted, fleet)),
     }
+
+
+def _missed(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet) -> list[str]:
+    """Instances that the state says something about and that the server does not know any more."""
+    return [name for name in fleet.gone if state.runtime_current or wanted.get(name)]
 
 
 def _drift(policy: Mapping[str, Any], now: Record, wanted: Policy) -> Record:

@@ -11,6 +11,7 @@ without a time of day means the end of that day.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -235,7 +236,7 @@ def _rule(text: Any, start: datetime) -> Any:
         )
     if any(part in parts for part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
         raise ValueError(f"rule is {_shown(text)}; the time of day is said by from and to")
-    if parts.get("INTERVAL", "1").strip("0") == "":
+    if not re.fullmatch("[1-9][0-9]{0,5}", parts.get("INTERVAL", "1")):
         raise ValueError(f"rule is {_shown(text)}; INTERVAL must be 1 or more")
     try:
         rule = rrulestr(written, dtstart=start, cache=True)

@@ -40,12 +40,15 @@ def problem_of(source: str) -> str:
     if not is_address(source):
         if source.startswith(("/", "~/")):
             return ""
-        return f"{source!r} is neither an absolute path (/run/fleetops/hold) nor an address (https://...)"
+        # What looks like an address may hold a password.
+        said = "it" if "@" in source or "://" in source else repr(source)
+        return f"{said} is neither an absolute path (/run/fleetops/hold) nor an address (https://...)"
     try:
         parts = urlsplit(source)
         host, _port = parts.hostname, parts.port
-    except ValueError as bad:
-        return f"it is no address: {bad}"
+    except ValueError:
+        # The text of the error has a part of the address, which may be a password.
+        return "it is no address: its host or its port cannot be read"
     if not host:
         return "the address names no host"
     if parts.username is not None or parts.password is not None:

@@ -10,6 +10,7 @@ A check is a mapping of ``query`` (PromQL), ``must_be`` (a comparison with a num
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import operator
@@ -51,7 +52,8 @@ class MetricCheck:
     @property
     def step(self) -> float:
         """Seconds between two values of the range that is read."""
-        return max(_FINEST_STEP, self.seconds / _STEPS)
+        finest = min(_FINEST_STEP, self.seconds) or _FINEST_STEP
+        return max(finest, self.seconds / _STEPS)
 
     def holds(self, value: float) -> bool:
         sign, limit = _comparison(self.must_be)
@@ -149,7 +151,7 @@ def _values(pairs: Any) -> list[tuple[float, float]]:
             at = number(pair[0])
             try:
                 value = float(pair[1])
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 continue
             if at is not None and not math.isnan(value):
                 found.append((at, value))
@@ -191,8 +193,22 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
             f"{check.name} must be {check.must_be}{over}, and there are values of the last {since} only{_of(late[0])}.",
             facts,
         )
+    missing = next((one for one in series if check.seconds and _has_gap(one, now, 2.5 * check.step)), None)
+    if missing is not None:
+        return Check(
+            NAME,
+            INCONCLUSIVE,
+            f"{check.name} must be {check.must_be}{over}, and values are missing in this time{_of(missing)}.",
+            facts,
+        )
     value = f"{newest[0]:g}" if len(newest) == 1 else f"{min(newest):g} to {max(newest):g} in {len(newest)} series"
     return Check(NAME, PASS, f"{check.name} is {value}, and must be {check.must_be}{over}.", facts)
+
+
+def _has_gap(series: Series, now: float, most: float) -> bool:
+    """Whether two values follow each other, or the last one and now, with more than ``most`` seconds between them."""
+    times = [at for at, _value in series.values] + [now]
+    return any(later - earlier > most for earlier, later in itertools.pairwise(times))
 
 
 def _json(value: float) -> float | None:

@@ -328,14 +328,19 @@ def newest_conversation(events: Iterable[Mapping[str, Any]]) -> float | None:
     return max((at for at in times if at is not None), default=None)
 
 
-def why_busy(events: Iterable[Mapping[str, Any]] | None, now: float, within: float) -> str:
+def why_busy(events: Sequence[Mapping[str, Any]] | None, now: float, within: float, most: int | None = None) -> str:
     """Why an instance counts as busy, or an empty text. ``events``: its newest audit events, None if unreadable.
 
-    ``within``: seconds since its newest conversation.
+    ``within``: seconds since its newest conversation. ``most``: so many events are read; where all of them are younger
+    than ``within`` and of no conversation, older ones may be of one.
     """
     if events is None:
         return "its audit cannot be read"
     newest = newest_conversation(events)
+    if newest is None and most is not None and len(events) >= most:
+        times = [at for event in events if (at := parse_time(event.get("event_ts"))) is not None]
+        if not times or now - min(times) < within:
+            return f"its {most} newest audit events are of no conversation, and older ones may be"
     if newest is None or now - newest >= within:
         return ""
     return f"its newest conversation was {duration(max(0.0, now - newest))} ago"

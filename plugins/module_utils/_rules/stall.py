@@ -10,7 +10,7 @@ from typing import Any
 
 from .answers import in_flight, parse_time, target_is_terminal
 from .durations import clock, duration
-from .gate import FAIL, PASS, Check
+from .gate import FAIL, INCONCLUSIVE, PASS, Check
 
 NAME = "stall"
 
@@ -25,14 +25,18 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
     rows = list(rollouts)
     flying = [row for row in rows if in_flight([row])]
     made = [at for row in flying if (at := parse_time(row.get("created_at"))) is not None]
+    if not flying:
+        return Check(NAME, PASS, "Nothing is in flight.")
     if not made:
-        return Check(NAME, PASS, "Of nothing that is in flight it is known since when.")
+        return Check(NAME, INCONCLUSIVE, "The server does not say since when its rollouts are in flight.")
     ends = [at for row in rows if row not in flying and (at := parse_time(row.get("completed_at"))) is not None]
     since = max([min(made), *ends])
     ids = [str(row.get("id")) for row in flying]
     facts = {"rollouts": ids, "quiet_seconds": round(max(0.0, now - since), 1)}
     if now - since < timeout:
-        return Check(NAME, PASS, f"The last redeploy ended {duration(max(0.0, now - since))} ago.", facts)
+        ago = duration(max(0.0, now - since))
+        said = f"The last redeploy ended {ago} ago." if since in ends else f"The oldest redeploy began {ago} ago."
+        return Check(NAME, PASS, said, facts)
     return Check(
         NAME,
         FAIL,

@@ -67,7 +67,7 @@ def look_at_hold(context: Context, *, wait: bool = True) -> Check:
             return replace(hold.judge(looks.reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
         check = looks.check(params["hold_timeout"])
         if check.verdict != HOLD:
-            return check
+            return replace(check, facts={**check.facts, "held_seconds": round(looks.seconds, 1)})
         context.sleep(params["hold_interval"])
 
 

@@ -48,7 +48,7 @@ def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[
     answers = _each(context, instances, partial(FleetClient.list_audit_events, limit=_EVENTS))
     now = context.client.server_time or time.time()
     why = {
-        name: why_busy(answer if isinstance(answer, list) else None, now, within)
+        name: why_busy(answer if isinstance(answer, list) else None, now, within, _EVENTS)
         for name, answer in zip(instances, answers, strict=True)
     }
     return {name: reason for name, reason in why.items() if reason}

@@ -77,7 +77,11 @@ class Stream:
     @classmethod
     def of(cls, context: Context) -> Stream | None:
         """The stream that the task belongs to, from its option ``stream``; None without it and in check mode."""
-        return None if context.check_mode or not context.params.get("stream") else cls(context.params["stream"]["run"])
+        if not context.params.get("stream"):
+            return None
+        if context.params.get("admission") == "none":
+            context.fail("stream and admission=none exclude each other: the rules of a stream hold at its admission.")
+        return None if context.check_mode else cls(context.params["stream"]["run"])
 
     # Written by the gate
 
@@ -194,8 +198,7 @@ class Stream:
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
         looks = hold.Looks.after(before, read_hold(rules["hold"], context.params), now)
-        with contextlib.suppress(OSError, AdmissionError):
-            self._replace(self._path("hold"), json.dumps(asdict(looks)))
+        self._keep("hold", asdict(looks))
 
     def seconds_held(self) -> float:
         """For how many seconds in all the hold has kept the stream from starting redeploys, by its readings so far."""
@@ -230,9 +233,7 @@ class Stream:
 
     def health_was_read(self, check: gate.Check) -> None:
         """Store the check of a health sample that was taken now."""
-        with contextlib.suppress(OSError, AdmissionError):
-            stored = {"verdict": check.verdict, "reason": check.reason, **check.facts}
-            self._replace(self._path("health"), json.dumps(stored))
+        self._keep("health", {"verdict": check.verdict, "reason": check.reason, **check.facts})
 
     def health_seen(self, max_age: float | None = None) -> gate.Check | None:
         """The check of the newest health sample; None if there is none, or it is ``max_age`` seconds old or older."""
@@ -250,9 +251,21 @@ class Stream:
     def _path(self, kind: str) -> Path:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
+    def _keep(self, kind: str, reading: Mapping[str, Any]) -> None:
+        """Replace a reading that the rules look at. Without it they would pass, so a failure ends the stream."""
+        try:
+            self._replace(self._path(kind), json.dumps(reading))
+        except (OSError, AdmissionError):
+            self._end_without_rules()
+
+    def _end_without_rules(self) -> None:
+        """Remove the rules, without which no task of the stream starts."""
+        with contextlib.suppress(OSError, AdmissionError):
+            self._path("rules").unlink(missing_ok=True)
+
     def _append(self, kind: str, mark: Mapping[str, Any]) -> None:
-        """Append one line with a single write, so that the lines of several tasks do not mix. If a failure or a stop
-        cannot be written, as on a full disk, the rules are removed, without which no task of the stream starts."""
+        """Append one line with a single write, so that the lines of several tasks do not mix. A failure or a stop that
+        cannot be written, as on a full disk, ends the stream."""
         line = f"{json.dumps(mark)}\n".encode()
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -264,8 +277,7 @@ class Stream:
         except (OSError, AdmissionError):
             is_written = False
         if not is_written and kind != "marks":
-            with contextlib.suppress(OSError, AdmissionError):
-                self._path("rules").unlink(missing_ok=True)
+            self._end_without_rules()
 
     def _lines(self, kind: str, newest: int | None = None) -> list[Record]:
         """The complete lines in the last ``newest`` bytes of a file (None: in all of it). Raises NotAdmittedError if it

@@ -82,7 +82,7 @@ NOON = 1_795_521_600.0
         ([row("11:00:00"), row("11:40:00", ended="11:41:00", number="r2")], "fail", "11:41"),
         # An end long before the oldest one that is in flight says nothing about it.
         ([row("11:55:00"), row("09:00:00", ended="09:01:00", number="r2")], "pass", None),
-        ([row("never", created_at="soon")], "pass", None),
+        ([row("never", created_at="soon")], "inconclusive", None),
         # A paused rollout with nothing but queued targets is not in flight.
         ([row("11:00:00", status="paused", in_progress_targets=0, queued_targets=3)], "pass", None),
     ],

@@ -117,3 +117,12 @@ def test_the_answers_of_prometheus_are_read(data: Any, values: Any) -> None:
     found = series_of({"status": "success", "data": data})
     assert (None if found is None else [list(one.values) for one in found]) == values
     assert series_of({"status": "error"}) is None
+
+
+def test_values_that_end_long_ago_or_have_a_gap_prove_nothing() -> None:
+    (check,) = checks_of([{"query": "q", "must_be": "< 1", "for": 600}])
+    for times in ([-600.0, -585.0], [-600.0, -585.0, -15.0, 0.0]):
+        answer = Answer(series=(Series({}, [(NOW + at, 0.0) for at in times]),))
+        assert judge(check, answer, NOW).verdict == "inconclusive", times
+    whole = Answer(series=(Series({}, [(NOW + at, 0.0) for at in range(-600, 1, 15)]),))
+    assert judge(check, whole, NOW).verdict == "pass"

@@ -56,3 +56,16 @@ def test_a_stream_that_still_runs_keeps_its_rules_however_old_they_are(own_folde
     Stream("next").begin(RULES)
     assert running._rules() == RULES
     assert not list(own_folder.glob("*/stream-ended.*"))
+
+
+def test_a_reading_of_the_hold_or_of_health_that_cannot_be_kept_stops_the_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for kind in ("hold", "health"):
+        stream = Stream(kind)
+        stream.begin(RULES)
+        with monkeypatch.context() as disk:
+            disk.setattr(Stream, "_replace", staticmethod(lambda _path, _text: (_ for _ in ()).throw(OSError())))
+            stream._keep(kind, {})
+        with pytest.raises(NotAdmittedError):
+            stream._rules()
