@@ -99,7 +99,7 @@ def _notify(options: argparse.Namespace, settings: Settings) -> int:
     put(f"{settings.database}: {report.summary}.\n")
     for sentence in report.problems:
         say(sentence, 1)
-    return 1 if report.problems else 0
+    return 1 if report.problems or report.is_busy else 0
 
 
 def _dry_run(options: argparse.Namespace, settings: Settings, rules: Rules) -> int:

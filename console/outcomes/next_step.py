@@ -6,10 +6,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from console.outcomes.words import CHECK, DEFERRED, FAILED, LOST, NOT_TOUCHED, RUNNING, UNCERTAIN, UPDATED
+from console.outcomes.words import (
+    CHECK,
+    COMPLETE,
+    DEFERRED,
+    FAILED,
+    LOST,
+    NOT_TOUCHED,
+    RUNNING,
+    UNCERTAIN,
+    UPDATED,
+    WAITING,
+)
 
 HOSTS_MOST = 20
 """A pattern of more hosts than this is not written out."""
@@ -35,19 +47,30 @@ def next_step(
     """
     left = counts.get(NOT_TOUCHED, 0) + counts.get(DEFERRED, 0)
     bad = counts.get(FAILED, 0) + counts.get(UNCERTAIN, 0)
-    command = f"ansible-playbook fleetops.agents.{name}"
+    known = name in _WITH_LIMIT or name in ("fleet_rollout", "fleet_state", "update_policy")
+    # A playbook of one's own is started as it was before.
+    command = f"ansible-playbook fleetops.agents.{name}" if known else ""
+    under_way = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
     if verdict == RUNNING:
         return NextStep("It still runs.")
     if verdict == CHECK:
+        if not any(counts.values()):
+            return NextStep("What a real run would do to each instance is not recorded.", command)
         if not counts.get(UPDATED, 0):
             return NextStep("A real run would change nothing.")
         bound = f" -e fleetops_plan_hash={plan_hash}" if plan_hash else ""
         return NextStep("A real run does this. With the plan's hash it refuses to do anything else.", command + bound)
+    if under_way:
+        were = "instances were" if under_way > 1 else "instance was"
+        return NextStep(f"{under_way:,} {were} still in progress at the server. Sync, and look again.")
     if not left and not bad:
-        return NextStep("Nothing is left to do.")
+        if verdict == COMPLETE and any(counts.values()):
+            return NextStep("Nothing is left to do.")
+        return NextStep("It ended before anything is known of an instance. Mend the cause, and run it again.", command)
     if name not in _WITH_LIMIT:
         # A rollout of the whole fleet takes no hosts: the server goes on with it, or it is cancelled.
-        return NextStep(f"{left + bad:,} instances are not done. The same command goes on with what is left.", command)
+        are = "instances are" if left + bad > 1 else "instance is"
+        return NextStep(f"{left + bad:,} {are} not done. The same command goes on with what is left.", command)
     parts = []
     if left:
         parts.append(f"{left:,} instance{'s were' if left > 1 else ' was'} not touched; the same command goes on with "
@@ -56,11 +79,11 @@ def next_step(
         parts.append("Of the uncertain ones the outcome is looked up before anything is sent again.")
     if bad and left and 0 < len(problems) <= HOSTS_MOST:
         parts.append("The failed ones are tried again, unless they are left out:")
-        command += " --limit '" + ":".join(["all", *(f"!{host}" for host in problems)]) + "'"
+        command += " --limit " + shlex.quote(":".join(["all", *(f"!{host}" for host in problems)]))
     elif bad:
         parts.append("The failed ones are tried again.")
         if 0 < len(problems) <= HOSTS_MOST:
-            command += f" --limit '{','.join(problems)}'"
+            command += " --limit " + shlex.quote(",".join(problems))
     if verdict == LOST:
         parts.insert(0, "The process ended without a recap.")
     return NextStep(" ".join(parts), command)

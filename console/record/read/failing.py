@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from console.outcomes.facts import RUN
+from console.outcomes.facts import RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
@@ -149,9 +149,11 @@ def failing_in_runs(
     runs: list[BadRun] = []
     whole_left = WHOLE_MOST
     for run in dicts(conn, _BAD_RUNS, {"since": since}):
-        facts = facts_of_run(conn, run, whole=False) if run["stats_json"] or whole_left > 0 else None
-        if facts is None:
-            continue
+        if not run["stats_json"] and whole_left <= 0:
+            # What it left at each instance is not read of so many runs without a report: the run itself is named.
+            facts = Facts(RUN, name_of(run["playbook"]), run["status"], bool(run["check_mode"]))
+        else:
+            facts = facts_of_run(conn, run, whole=False)
         whole_left -= not has_report(facts)
         counted = counts(facts)
         judged = verdict(facts, counted)

@@ -41,13 +41,14 @@ WITH targets AS (
     ORDER BY at DESC LIMIT :rows)
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY msg_fp, fp_version ORDER BY at DESC) AS place FROM failed
+  WHERE :until IS NULL OR at < :until
 )
 SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS hosts, sum(kind = 'target') AS targets,
        sum(kind = 'result') AS results, count(DISTINCT coalesce(run_id, rollout_id)) AS operations,
        min(at) AS first_at, max(at) AS last_at,
        max(CASE WHEN place = 1 THEN host END) AS newest_host, max(CASE WHEN place = 1 THEN message END) AS message,
        max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
-FROM ranked WHERE (:until IS NULL OR at < :until) GROUP BY msg_fp, fp_version
+FROM ranked GROUP BY msg_fp, fp_version
 ORDER BY failures DESC, last_at DESC LIMIT :most
 """
 
@@ -68,8 +69,9 @@ def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: 
     return frame
 
 
+# SQLite takes the bare column from the row of max().
 _HOSTS = """
-SELECT host, max(at) AS at, count(*) AS failures, max(operation) AS operation FROM (
+SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS total FROM (
   SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host,
          coalesce(t.completed_at, t.started_at, t.created_at) AS at,
          coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id), t.rollout_id)
@@ -79,11 +81,16 @@ SELECT host, max(at) AS at, count(*) AS failures, max(operation) AS operation FR
   UNION ALL
   SELECT h.host, h.ended_at, h.run_id FROM host_results h INDEXED BY host_results_failed
   WHERE h.status IN ('failed', 'unreachable') AND h.kind = 'result' AND h.msg_fp = :fingerprint
+    AND NOT EXISTS (
+      SELECT 1 FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
+      WHERE l.run_id = h.run_id AND l.kind = 'rollout' AND l.host = h.host AND t.tenant = tenants.tenant
+        AND t.rollout_id = l.ref AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint)
 ) GROUP BY host ORDER BY at DESC LIMIT :most
 """
 
 
 def hosts_with(path: Path, fingerprint: str, most: int = 200) -> pd.DataFrame:
-    """The hosts that had a failure of this message, the newest first: host, at, failures, operation."""
+    """The hosts that had a failure of this message, the newest first: host, at, failures, operation (of the newest),
+    total (how many hosts there are, in each row)."""
     with reading(path) as conn:
         return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most}, ("at",))

@@ -27,5 +27,6 @@ def whole_id(path: Path, prefix: str, *kinds: str) -> str | None:
     if len(prefix) < PREFIX_LEAST:
         return None
     with reading(path) as conn:
-        found = {row[0] for kind in kinds for row in conn.execute(f"{_IDS[kind]} LIMIT {_MOST}", {"prefix": prefix})}
+        wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": _MOST}
+        found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
     return found.pop() if len(found) == 1 else None

@@ -57,19 +57,28 @@ def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     return report, frozenset(cut & {*report} - _NO_CATEGORIES)
 
 
-def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
-    """The facts of a playbook run; ``run`` is its row of the table ``runs``.
-
-    whole: also what each instance came to, where the report says it already in numbers.
-    """
-    run_id = run["run_id"]
-    report, cut = report_of(run["stats_json"])
+def report_of_run(
+    conn: sqlite3.Connection, run_id: str, stats_json: str | None
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """The report of a run from its custom stats and its evidence: several of a run as one. And its lists that are not
+    whole."""
+    report, cut = report_of(stats_json)
     kept = _reports_kept(conn, run_id)
     if len(kept) > 1 and not any(map(_cut_lists, kept)):
         report = {**report, **together(kept)}
     elif not report and kept:
         # A run that was killed after its report, and before its end, which publishes it.
         report, cut = kept[-1], _cut_lists(kept[-1])
+    return report, cut
+
+
+def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
+    """The facts of a playbook run; ``run`` is its row of the table ``runs``.
+
+    whole: also what each instance came to, where the report says it already in numbers.
+    """
+    run_id = run["run_id"]
+    report, cut = report_of_run(conn, run_id, run["stats_json"])
     name = name_of(run["playbook"])
     check = run["check_mode"]
     facts = Facts(

@@ -25,7 +25,7 @@ from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,
     facts_of_run,
-    report_of,
+    report_of_run,
 )
 from console.record.read.operation_targets import sent_by_tasks
 
@@ -180,7 +180,7 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
         for row in dicts(conn, sql, params):
             word = ""
             if judged:
-                report, _cut = report_of(row["stats_json"])
+                report, _cut = report_of_run(conn, row["run_id"], row["stats_json"])
                 word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
             found.append(Key(row["started_at"] or row["heartbeat_at"] or 0.0, RUN, row["run_id"], None, word))
     if ROLLOUT in kinds and not wanted.check:

@@ -65,6 +65,8 @@ def _versions(fleet: Fleet) -> Markup:
     if not read:
         return _cell(title, "not read", [], small("a sync with --updates reads it"))
     parts.sort(key=lambda one: (one.status == "not_read", one.status != "published"))
+    if fleet.published is None:
+        return _cell(title, "published version not known", parts, legend(parts[:VERSIONS_SHOWN]))
     behind = read - fleet.on_published
     figure: Markup | str = f"{fleet.on_published:,} of {fleet.instances:,} up to date"
     below = [legend(parts[:VERSIONS_SHOWN])]

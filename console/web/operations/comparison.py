@@ -122,6 +122,8 @@ def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
             "message": both["message_now"].where(both["message_now"].fillna("") != "", both["message_before"]),
         }
     )
+    for column in ("instance_id", "message"):
+        found[column] = found[column].astype(object).where(found[column].notna(), None)
     found["more"] = found["seconds_now"] - found["seconds_before"]
     order = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
     return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)

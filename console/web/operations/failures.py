@@ -87,8 +87,10 @@ def chosen(found: pd.DataFrame) -> None:
     if len(known):
         st.code(known.iloc[0], language=None, wrap_lines=True)
     with lists.row():
-        st.caption(f"{len(hosts):,} instance{'s' if len(hosts) > 1 else ''}, newest failure first", width="content")
-        export_menu.share("failed_instances", len(hosts), lambda path, most: queries.hosts_with(path, wanted, most))
+        total = int(hosts["total"].iloc[0])
+        shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
+        st.caption(f"{shown}{total:,} instance{'s' if total > 1 else ''}, newest failure first", width="content")
+        export_menu.share("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most))
     columns = (markup.Column("host"), markup.Column("newest", "time"), markup.Column("failures", "number"),
                markup.Column("operation"))  # fmt: skip
     cells = (

@@ -35,8 +35,8 @@ def show(entries: list[dict[str, Any]]) -> None:
     """The first entries, and the others in an expander."""
     if not entries:
         markup.draw(
-            markup.paragraph(markup.badge("succeeded", "all quiet"),
-                             "Nothing is failed, stuck, unhealthy, lost or stale.")
+            markup.paragraph(markup.badge("succeeded", "nothing to do"),
+                             "Nothing that was read of the last 14 days needs attention.")
         )  # fmt: skip
         return
     first, hidden = foremost(entries)

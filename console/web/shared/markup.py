@@ -35,7 +35,7 @@ def joined(parts: Iterable[Markup | str], between: str = "") -> Markup:
     return escape(between).join(part for part in parts if part)
 
 
-def address(page: str, **parameters: Any) -> str:
+def address(page: str, /, **parameters: Any) -> str:
     """The address of a page with parameters; those that are None or '' are left out, a list has its name repeated."""
     kept = {name: value for name, value in parameters.items() if value not in (None, "", ())}
     # The first page has no name in the address.
@@ -43,7 +43,7 @@ def address(page: str, **parameters: Any) -> str:
     return f"./{name}" + (f"?{urlencode(kept, doseq=True)}" if kept else "")
 
 
-def link(label: str | Markup, page: str, **parameters: Any) -> Markup:
+def link(label: str | Markup, page: str, /, **parameters: Any) -> Markup:
     """A link to a page of the console."""
     return Markup('<a class="fo-link" href="{}" target="_self">{}</a>').format(address(page, **parameters), label)
 

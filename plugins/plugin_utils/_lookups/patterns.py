@@ -94,10 +94,11 @@ class _Patterns:
     def hosts(self, name: str, pattern: str) -> list[str]:
         """The hosts of the play that a pattern matches. Raises ValueError if the inventory has none."""
         matched = [host.name for host in self._inventory.get_hosts(pattern)]
+        if not matched:
+            raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
         # Of several patterns in one text, Ansible passes over one that matches nothing.
-        parts = [part.strip() for part in pattern.split(",")]
-        for part in [pattern] if not matched else [part for part in parts if part and part[0] not in "!&"]:
-            if not self._inventory.get_hosts(part):
+        for part in (part.strip() for part in pattern.split(",")):
+            if part and part[0] not in "!&" and not self._inventory.get_hosts(part):
                 raise ValueError(f"{name} is {pattern!r}, and {part!r} matches no host of the inventory")
         return [host for host in matched if host in self._in_play]
 
