@@ -113,8 +113,10 @@ class Follower:
     def _follow(self) -> None:
         try:
             self._read_due(first=True)
+            is_away = any(source.away_since is not None for source in self._sources)
+            read = "Not everything could be read yet." if is_away else "Everything was read once."
             self._tell(
-                f"Everything was read once. It is read again every {self._pace.interval:g} s while something is open,"
+                f"{read} It is read again every {self._pace.interval:g} s while something is open,"
                 f" every {self._pace.idle_interval:g} s while nothing is. Ctrl-C or SIGTERM ends it."
             )
             self._is_first = False

@@ -34,13 +34,13 @@ SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_i
        AS hosts
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
 WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', '')
-GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 20
+GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 500
 """
 
 _DOUBTFUL_RUNS = """
 SELECT run_id, status, playbook, started_at, heartbeat_at, dropped_events FROM runs r
 WHERE started_at >= :since AND ((status = 'running' AND heartbeat_at < :quiet) OR dropped_events > 0)
-ORDER BY started_at DESC LIMIT 20
+ORDER BY started_at DESC LIMIT 500
 """
 
 
@@ -48,7 +48,7 @@ _PAUSED = """
 SELECT r.rollout_id, r.created_at, r.queued, r.total,
        coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id),
                 r.rollout_id) AS ref
-FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 20
+FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 500
 """
 
 
@@ -101,7 +101,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
             rows.append(
                 Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],))
             )
-        rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs[:20]]
+        rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
         doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
         for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
             title = _doubt(r, runs_at)
@@ -140,7 +140,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
             Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))
         )
     found.sort(key=lambda entry: (entry.status != "uncertain", -entry.instances, entry.detail))
-    return found[:20]
+    return found
 
 
 def _unhealthy(conn: sqlite3.Connection) -> list[Entry]:
@@ -203,7 +203,7 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
             e["n"],
             (e["host"],),
         )
-        for (rollout_id, rule), e in list(found.items())[:20]
+        for (rollout_id, rule), e in found.items()
     ]
 
 

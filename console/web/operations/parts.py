@@ -23,12 +23,9 @@ FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
 
 
-def hosts(names: tuple[str, ...], ids: tuple[str, ...] = (), most: int = HOSTS_SHOWN) -> Markup:
-    """The first instances as links, and the number of the others. ``ids``: of the same instances, by position."""
-    known = dict(zip(names, ids, strict=False))
-    shown = markup.joined(
-        (markup.link(name, pages.INSTANCE, id=known.get(name) or name) for name in names[:most]), ", "
-    )
+def hosts(names: tuple[str, ...], most: int = HOSTS_SHOWN) -> Markup:
+    """The first instances as links, and the number of the others."""
+    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:most]), ", ")
     more = len(names) - most
     return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
 

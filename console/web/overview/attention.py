@@ -24,8 +24,6 @@ SHOWN, OF_EACH = 6, 2
 LINKS = {
     "rollout": (pages.OPERATION, "Open the operation", "id"),
     "run": (pages.OPERATION, "Open the operation", "id"),
-    "operation": (pages.OPERATION, "Open the operation", "id"),
-    "failure": (pages.FAILURES, "Look at the failure", "message"),
     "instance": (pages.INSTANCE, "Open the instance", "id"),
     "instances": (pages.INSTANCES, "Open the instances", "instances_health"),
 }

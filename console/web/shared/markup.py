@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from markupsafe import Markup, escape
 
-from console.text.statuses import StatusStyle, style_of
+from console.text.statuses import style_of
 from console.web.shared import pages, viewer
 
 CSS = Path(__file__).with_name("console.css")
@@ -84,10 +84,6 @@ class Segment:
     count: int
     word: str
     href: str = ""
-
-    @property
-    def style(self) -> StatusStyle:
-        return style_of(self.status)
 
 
 def stacked_bar(segments: Sequence[Segment], label: str) -> Markup:
