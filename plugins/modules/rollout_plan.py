@@ -495,7 +495,7 @@ def _rules(context: Context) -> Rules:
     rules = Rules(
         order=order,
         seed=seed,
-        canary_hosts=tuple(name for name in params["canary_hosts"] if name in names),
+        canary_hosts=tuple(str(name) for name in params["canary_hosts"]),
         waves=tuple(waves),
         most=most,
         scope=params["share_scope"],

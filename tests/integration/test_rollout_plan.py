@@ -231,7 +231,7 @@ def test_a_refused_key_is_tried_once(sim: Simulator) -> None:
         ({"quarantine": -1}, "quarantine is -1: it must be 0 or more."),
         ({"defer_busy": -1}, "defer_busy is -1.0: it must be 0 or more."),
         ({"canary": 0, "canary_hosts": ["agent-001"]}, "canary is 0, which means no canary"),
-        ({"canary_hosts": ["agent-099"]}, "none of the canary hosts is in this run"),
+        ({"canary_hosts": ["agent-099"]}, "canary_hosts names agent-099, which the run does not have"),
         ({"max_share": "none"}, "max_share is 'none'"),
         ({"share_scope": "at_once"}, "max_share is meant, which is not given"),
         ({"share_groups": {"agent-001": "eu"}}, "max_share is meant, which is not given"),

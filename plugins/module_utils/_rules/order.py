@@ -194,8 +194,6 @@ def refusal_of(
         return f"pace is continuous, which has no batches, and {why}"
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts names some"
-    if canary_asked and not rules.canary_hosts:
-        return "none of the canary hosts is in this run"
     unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
     if unsoaked:
         return f"the audit of wave {unsoaked[0]} is compared over a soak, and it has none"

@@ -319,7 +319,6 @@ STREAM = {"pace": "continuous"}
     ("rules", "options", "said"),
     [
         (Rules(canary_hosts=("a1",)), {"canary": 0, "canary_asked": True}, "canary is 0, which means no canary"),
-        (Rules(), {"canary_asked": True}, "none of the canary hosts is in this run"),
         (Rules(scope="at_once"), {"scope_asked": True}, "max_share is meant, which is not given"),
         (Rules(groups=GROUPS), {}, "max_share is meant, which is not given"),
         (Rules(order="slowest_first"), {"of_redeploys": False}, "slowest_first looks at past redeploys"),
