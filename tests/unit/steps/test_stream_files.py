@@ -58,6 +58,10 @@ def test_a_stream_that_still_runs_keeps_its_rules_however_old_they_are(own_folde
     assert not list(own_folder.glob("*/stream-ended.*"))
 
 
+def full(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_reading_of_the_hold_or_of_health_that_cannot_be_kept_stops_the_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -65,7 +69,7 @@ def test_a_reading_of_the_hold_or_of_health_that_cannot_be_kept_stops_the_stream
         stream = Stream(kind)
         stream.begin(RULES)
         with monkeypatch.context() as disk:
-            disk.setattr(Stream, "_replace", staticmethod(lambda _path, _text: (_ for _ in ()).throw(OSError())))
+            disk.setattr(Stream, "_replace", staticmethod(full))
             stream._keep(kind, {})
         with pytest.raises(NotAdmittedError):
             stream._rules()
