@@ -84,7 +84,13 @@ def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_low
 
 
 def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its_end(run_playbook: Run) -> None:
-    faults = {"outcomes": {"agent-003": ["failed"], "agent-004": [{"outcome": "succeeded", "duration_s": 200}]}}
+    faults = {
+        "outcomes": {
+            # Long enough that agent-004 is sent meanwhile, on a busy machine too.
+            "agent-003": [{"outcome": "failed", "duration_s": 160}],
+            "agent-004": [{"outcome": "succeeded", "duration_s": 320}],
+        }
+    }
     with running_simulator(instances=16, speed=20.0, knobs={"deploy_s": [40, 40]}, faults=faults) as sim:
         sim.knobs(policy={"max_parallel_rollouts": 3})
         run = run_playbook(sim, PLAYBOOK, e=STREAM)
@@ -99,7 +105,7 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
         sent = [row for row in sim.writes() if row["path"].endswith("/redeploy")]
         assert [row["instance"] for row in sent if row["at"] > ended + 12] == []
         assert found["updated"] == with_newest(sim) == [name for name in touched(sim) if name != "agent-003"]
-        assert "agent-004" in found["updated"] and len(found["not_touched"]) >= 10
+        assert "agent-004" in found["updated"] and len(found["not_touched"]) >= 5
         assert sim.in_flight()["now"] == 0
 
 

@@ -1,22 +1,27 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running simulator for tests: the real process and a hand on its control routes. Standard library only."""
+"""A running simulator for tests: the real process and a hand on its control routes. Standard library only.
+
+A server process imports the simulator once and forks each one from there: the imports cost more than most tests.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import secrets
-import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlencode
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -28,11 +33,14 @@ KEY_VARIABLES = {
 }
 START_TIMEOUT_S = 300.0
 
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.simulator.__main__"])
+
 
 class Simulator:
     """One simulator process. All seconds are virtual."""
 
-    def __init__(self, url: str, keys: dict[str, str], process: subprocess.Popen[str]) -> None:
+    def __init__(self, url: str, keys: dict[str, str], process: BaseProcess) -> None:
         self.url = url
         self.keys = keys
         self.process = process
@@ -129,48 +137,63 @@ def running_simulator(
         **{KEY_VARIABLES[role]: key for role, key in keys.items()},
         "SIM_FAULTS": json.dumps({**(knobs or {}), **document}),
     }
-    command = [sys.executable, "-m", "tests.simulator", "--port", "0", "--stop-with-stdin"]
+    command = ["--port", "0", "--stop-with-stdin"]
     command += ["--instances", str(instances), "--seed", str(seed), "--speed", str(speed), *arguments]
-    process = subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = (_PROCESSES.Pipe(duplex=False) for _ in range(3))
+    process = _PROCESSES.Process(target=_serve, args=(command, environment, (stdin, stdout, stderr)))
+    process.start()
+    for end in (stdin, stdout, stderr):
+        end.close()
     complaints: list[str] = []
-    listener = threading.Thread(target=lambda: complaints.extend(process.stderr or ()), daemon=True)
-    listener.start()
-    try:
-        yield Simulator(_url(process, complaints, listener), keys, process)
-    finally:
-        _stop(process, listener)
+    with to_stdin, _text(from_stdout) as said, _text(from_stderr) as complained:
+        listener = threading.Thread(target=lambda: complaints.extend(complained), daemon=True)
+        listener.start()
+        try:
+            yield Simulator(_url(process, said, complaints, listener), keys, process)
+        finally:
+            _stop(process, listener)
     if any("Traceback" in line for line in complaints):
         raise RuntimeError("the simulator broke:\n" + "".join(complaints))
 
 
-def _url(process: subprocess.Popen[str], complaints: list[str], listener: threading.Thread) -> str:
+def _serve(command: list[str], environment: dict[str, str], streams: tuple[Connection, ...]) -> None:
+    """The whole life of a simulator's process, whose standard streams are the given ones."""
+    os.chdir(CHECKOUT)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
+    sys.stdin = os.fdopen(0)
+    from tests.simulator.__main__ import main
+
+    raise SystemExit(main(command))
+
+
+def _text(end: Connection) -> TextIO:
+    """The lines that come out of a pipe; closing it closes the pipe."""
+    number = os.dup(end.fileno())
+    end.close()
+    return os.fdopen(number, encoding="utf-8")
+
+
+def _url(process: BaseProcess, said: TextIO, complaints: list[str], listener: threading.Thread) -> str:
     alarm = threading.Timer(START_TIMEOUT_S, process.kill)
     alarm.start()
-    line = process.stdout.readline() if process.stdout else ""
+    line = said.readline()
     alarm.cancel()
     if not line.startswith("ready "):
-        process.wait()
+        process.join()
         listener.join(60)
-        raise RuntimeError(f"the simulator did not start (exit code {process.returncode}):\n{''.join(complaints)}")
+        raise RuntimeError(f"the simulator did not start (exit code {process.exitcode}):\n{''.join(complaints)}")
     return line.split()[1]
 
 
-def _stop(process: subprocess.Popen[str], listener: threading.Thread) -> None:
+def _stop(process: BaseProcess, listener: threading.Thread) -> None:
     process.terminate()
-    try:
-        process.wait(60)
-    except subprocess.TimeoutExpired:
+    process.join(60)
+    if process.is_alive():
         process.kill()
-        process.wait()
+        process.join()
     listener.join(60)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream:
-            stream.close()
+    process.close()
