@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 from urllib.parse import urlencode
 
@@ -35,6 +36,7 @@ START_TIMEOUT_S = 300.0
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.simulator.__main__"])
+_STARTING = threading.Lock()
 
 
 class Simulator:
@@ -141,7 +143,7 @@ def running_simulator(
     command += ["--instances", str(instances), "--seed", str(seed), "--speed", str(speed), *arguments]
     (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = (_PROCESSES.Pipe(duplex=False) for _ in range(3))
     process = _PROCESSES.Process(target=_serve, args=(command, environment, (stdin, stdout, stderr)))
-    process.start()
+    _start(process)
     for end in (stdin, stdout, stderr):
         end.close()
     complaints: list[str] = []
@@ -154,6 +156,17 @@ def running_simulator(
             _stop(process, listener)
     if any("Traceback" in line for line in complaints):
         raise RuntimeError("the simulator broke:\n" + "".join(complaints))
+
+
+def _start(process: BaseProcess) -> None:
+    """Start it without an import of the program that runs the tests: multiprocessing would do that in the process."""
+    with _STARTING:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = program
 
 
 def _serve(command: list[str], environment: dict[str, str], streams: tuple[Connection, ...]) -> None:
