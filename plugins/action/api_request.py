@@ -4,17 +4,18 @@
 
 """Runs any module of the collection in the controller's own process: no connection, no interpreter, no temporary file.
 
-Every module has an action plugin of its own name that is this one. A file finds more than a route in meta/runtime.yml
-would: Ansible's strategy loads it before it forks, so requests is imported once and not by each worker. The module's
-file stays a true module: with ``async``, with an ``environment``, or delegated elsewhere, the task is handed to it.
+It is the plugin of the module api_request, and those of the other modules derive from it: each names its operation. A
+file of its own does more for a module than a route in meta/runtime.yml would: Ansible's strategy loads it before it
+forks, so the module, and requests, are imported once and not by each worker (Ansible compiles a collection's file at
+each import). The module's file stays a true module: with ``async``, with an ``environment``, or delegated elsewhere,
+the task is handed to it.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -33,16 +34,16 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     execute,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_ids
+from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
 
 _NOT_TRIED = "Not done: the server refused the key to an earlier task of this run."
 
-_MODULES = "ansible_collections.fleetops.agents.plugins.modules."
-
 
 class ActionModule(ActionBase):
-    """One task of any fleetops.agents module."""
+    """One task of the module whose ``operation`` it is."""
 
+    operation: ClassVar[Operation] = OPERATION
     _requires_connection = False
     _supports_check_mode = True
     _supports_diff = True
@@ -64,11 +65,9 @@ class ActionModule(ActionBase):
             return result
         if REQUESTS_IMPORT_ERROR is not None:
             return {**result, "failed": True, "msg": missing_required_lib("requests")}
-        name = self._task.action.rpartition(".")[2]
-        operation = importlib.import_module(_MODULES + name).OPERATION
-        return {**result, **self._run_here(name, operation)}
+        return {**result, **self._run_here(self.operation)}
 
-    def _run_here(self, name: str, operation: Operation) -> Result:
+    def _run_here(self, operation: Operation) -> Result:
         spec = operation.argument_spec()
         try:
             checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
@@ -78,7 +77,7 @@ class ActionModule(ActionBase):
         secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
         warnings: list[str] = []
         if checked.error_messages:
-            result: Result = {"failed": True, "msg": _complaint(name, checked)}
+            result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
             result = self._once_the_key_is_good(operation, params, warnings)
         if warnings:

@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetops.agents.plugins.action.api_request import ActionModule
+from ansible_collections.fleetops.agents.plugins.action import api_request
+from ansible_collections.fleetops.agents.plugins.modules.instance_power_cycle import OPERATION
 
-__all__ = ["ActionModule"]
+
+class ActionModule(api_request.ActionModule):
+    """One task of instance_power_cycle."""
+
+    operation = OPERATION

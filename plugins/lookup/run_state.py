@@ -16,7 +16,7 @@ description:
   - The roles C(fleet_preflight) and C(fleet_report) keep the state of a run as the fact C(fleetops_run) of
     C(localhost). This lookup reads it from the variables of the play and returns the next one, for C(set_fact) to
     store. The README of the role C(fleet_preflight) lists its keys.
-  - The terms V(instances) and V(outcomes) collect a variable of each host.
+  - The terms V(instances), V(outcomes) and V(earlier_results) collect a variable of each host.
   - The server is not asked, and nothing is stored. It is of use in these roles, or in a rolling play of your own.
 options:
   _terms:
@@ -24,6 +24,8 @@ options:
       - One of these words.
       - V(instances), all hosts of the play with their C(fleetops_instance_id).
       - V(outcomes), the C(fleetops_result) of each host whose batch has begun.
+      - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
+      - V(members), under C(members) the planned hosts with their variables, none unless the verdict is C(pass).
       - V(change_problem), a mapping with C(problem), a sentence that says why the run may not be made under O(change),
         empty if it may.
       - V(started), the state before the gate is asked about the first batch.
@@ -42,7 +44,9 @@ options:
     default: {}
     version_added: 0.2.0
   plan:
-    description: With V(started) and V(refused), the result of M(fleetops.agents.rollout_plan), empty if there is none.
+    description:
+      - With V(started), V(members) and V(refused), the result of M(fleetops.agents.rollout_plan), empty if there is
+        none.
     type: dict
     default: {}
   expected_seconds:
@@ -133,6 +137,12 @@ class LookupModule(LookupBase):
     def outcomes(self) -> dict[str, Any]:
         return self._of_hosts(self._state()["begun"], "fleetops_result")
 
+    def earlier_results(self) -> dict[str, Any]:
+        return self._of_hosts(self._state()["order"], "fleetops_result")
+
+    def members(self) -> dict[str, Any]:
+        return {"members": run_state.members(self._state(), self.get_option("plan").get("usual_seconds") or {})}
+
     def change_problem(self) -> dict[str, Any]:
         return {"problem": change_problem(self.get_option("change"), self.get_option("change_pattern"))}
 
@@ -182,7 +192,9 @@ class LookupModule(LookupBase):
     def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
         """The variable of each host that has it, by the host's name."""
         hostvars = self._variables["hostvars"]
-        return {name: hostvars[name][variable] for name in names if variable in hostvars[name]}
+        # Each look into hostvars puts the variables of that host together anew.
+        found = ((name, hostvars[name]) for name in names)
+        return {name: variables[variable] for name, variables in found if variable in variables}
 
 
 _TERMS = {
@@ -190,6 +202,8 @@ _TERMS = {
     for method in (
         LookupModule.instances,
         LookupModule.outcomes,
+        LookupModule.earlier_results,
+        LookupModule.members,
         LookupModule.change_problem,
         LookupModule.pace,
         LookupModule.started,

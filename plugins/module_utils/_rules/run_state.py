@@ -36,6 +36,8 @@ from typing import Any
 from .answers import Record
 
 _GROUP = "fleetops_planned"
+# Seconds of a redeploy of which nothing is known, and of the checks of health after it, as in the plan (extra_seconds).
+_UNKNOWN_SECONDS, _PROOF = 180.0, 10.0
 
 
 def started(
@@ -85,6 +87,27 @@ def started(
         "failed": [],
         "bundles": {},
     }
+
+
+def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) -> list[Record]:
+    """What the hosts of the run's group are told, in the order of the plan; none unless the gate's verdict is pass.
+
+    ``usual``: by name, for how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each
+    one has ``name``, ``group``, ``usual_seconds``, and ``stream``: the option of instance_runtime.
+    """
+    if state["verdict"] != "pass":
+        return []
+    unknown = {"p50": None, "p90": None}
+    return [
+        {
+            "name": name,
+            "group": state["group"],
+            "usual_seconds": seconds,
+            "stream": {"run": state["run"], "name": name, "needs": (seconds["p90"] or _UNKNOWN_SECONDS) + _PROOF},
+        }
+        for name in state["order"]
+        for seconds in (usual.get(name, unknown),)
+    ]
 
 
 def _window_seconds(batch: Mapping[str, Any]) -> float:

@@ -75,23 +75,22 @@ class Admission:
         """
         descriptor = self._open()
         with _turn(descriptor):
-            free = [seat for seat in range(1, _FIRST) if _try_lock(descriptor, seat)]
+            held = _held_by_others(descriptor, 1, _FIRST)
+            kept: int | None = None
             try:
-                held = set(range(1, _FIRST)).difference(free)
                 # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
                 unlisted = [_name_at(descriptor, seat) for seat in held if _is_locked(descriptor, _SEATS + seat)]
                 in_flight, allowed = look()
                 self.allowed = allowed
                 hidden = sum(not (name and is_listed(name)) for name in unlisted)
-                entered = bool(free) and max(in_flight + hidden, len(held)) < allowed
-                if entered:
-                    self._seat = free.pop(0)
+                free = next((seat for seat in range(1, _FIRST) if seat not in held), None)
+                if free is not None and max(in_flight + hidden, len(held)) < allowed:
+                    self._seat = kept = free
                     self.found("")
-                    _try_lock(descriptor, _SEATS + self._seat)
+                    _try_lock(descriptor, _SEATS + free)
             finally:
-                for seat in free:
-                    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, seat)
-        return entered
+                _unlock_but(descriptor, 1, _FIRST, kept)
+        return kept is not None
 
     def found(self, name: str) -> None:
         """Say by which name the server will list this redeploy; so another task knows it in the list before this one
@@ -179,9 +178,31 @@ def _turn(descriptor: int) -> Iterator[None]:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _TURN)
 
 
-def _try_lock(descriptor: int, seat: int) -> bool:
+def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
+    """The bytes from ``first`` up to ``after`` that other processes hold. Locks all others.
+
+    A range is tried as a whole, and halved where somebody holds a part of it: most are free.
+    """
+    if _try_lock(descriptor, first, after - first):
+        return set()
+    if after - first == 1:
+        return {first}
+    middle = (first + after) // 2
+    return _held_by_others(descriptor, first, middle) | _held_by_others(descriptor, middle, after)
+
+
+def _unlock_but(descriptor: int, first: int, after: int, kept: int | None) -> None:
+    """Unlock the bytes from ``first`` up to ``after`` but the one that is ``kept``."""
+    parts = [(first, after)] if kept is None else [(first, kept), (kept + 1, after)]
+    for start, end in parts:
+        # A length of 0 would mean the rest of the file.
+        if end > start:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, end - start, start)
+
+
+def _try_lock(descriptor: int, first: int, length: int = 1) -> bool:
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, seat)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, first)
     except OSError as failure:
         if failure.errno in (errno.EACCES, errno.EAGAIN):
             return False

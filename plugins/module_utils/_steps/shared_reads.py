@@ -127,7 +127,8 @@ class SharedReads:
             beside.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
-                json.dump({**self._content(), "by": self._by, name: found}, file)
+                # In one piece: json.dump would write many small ones, which takes ten times as long.
+                file.write(json.dumps({**self._content(), "by": self._by, name: found}))
             beside.replace(path)
 
 

@@ -23,6 +23,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_read
 
 # Pauses are multiples of wait_interval: the longest one, and between two reads of a target that the list shows open.
 _LONGEST, _ALONE_EVERY = 5, 15
+# Between two looks around the usual end lies one of so many parts of the usual time.
+_PARTS = 10
 # Seconds between two looks at what another task has read; they ask no server.
 _LOOKS_EVERY = 0.25
 
@@ -72,12 +74,12 @@ class _Listed:
         self.row: Record | None = None
         self._rows: list[Record] = []
 
-    def look(self, *, anew: bool) -> None:
-        """Look at what was read last, ``anew`` at what is no older than the task wants."""
+    def look(self, max_age: float | None) -> None:
+        """Look at what is at most ``max_age`` seconds old, or at what was read last, however old that is (None)."""
         if not self.useful:
             return
         try:
-            rows = self._reads.rollouts(fresh_for(self._context)) if anew else self._reads.last_rollouts()
+            rows = self._reads.last_rollouts() if max_age is None else self._reads.rollouts(max_age)
         except ApiError as error:
             if error.kind == "auth":
                 raise
@@ -115,26 +117,34 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
     """The target at its end, or as it is after ``wait_timeout`` seconds.
 
     ``admission`` is what counts it as in flight. While the list of rollouts shows it open, that list is looked at, one
-    read for all tasks of this machine, and the target itself rarely; otherwise it is read in pauses that grow.
+    read for all tasks of this machine, and the target itself rarely; otherwise it is read, most often around its usual
+    end, or in pauses that grow if that is not known.
     """
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
-    listed, started = _Listed(context, target, admission), context.clock()
-    alone_pause, read_at = interval, started
-    list_at = started
+    listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
+    # The end is seen late by a small part of the redeploy, so what takes long is looked at less often.
+    shortest = min(max(fresh_for(context), (expected or 0.0) / _PARTS), longest)
+
+    def alone_again(waited: float, former: float | None = None) -> float:
+        """Seconds until the target itself is read again."""
+        if expected is not None:
+            return pause_before_look(waited, expected, interval, longest)
+        return interval if former is None else min(former * 1.5, longest)
+
+    alone_pause, read_at, list_at = alone_again(0.0), started, started
     while not target_is_terminal(target):
         now = context.clock()
         if now - started >= context.params["wait_timeout"]:
             return own_target(context, target)
-        listed.look(anew=now >= list_at)
+        listed.look(shortest if now >= list_at else None)
         if now >= list_at:
-            shortest = fresh_for(context)
-            list_at = now + pause_before_look(now - started, expected, shortest, _LONGEST * interval)
+            list_at = now + pause_before_look(now - started, expected, shortest, longest)
         ended = listed.row is not None and rollout_is_terminal(listed.row)
         is_open = listed.useful and listed.row is not None and not ended
         read_next = read_at + (_ALONE_EVERY * interval if is_open else alone_pause)
         if now >= read_next or (ended and listed.useful):
             target, read_at = own_target(context, target), now
-            alone_pause = min(alone_pause * 1.5, _LONGEST * interval)
+            alone_pause = alone_again(now - started, alone_pause)
             # A list that says otherwise than the target itself is not asked again.
             listed.useful = listed.useful and not ended
             continue

@@ -50,7 +50,8 @@ def test_a_module_is_where_it_must_be(module: str) -> None:
     assert module in groups["fleet"]
     assert (module in groups["instance"]) == module.startswith("instance_")
     action = importlib.import_module(f"{PACKAGE}.action.{module}").ActionModule
-    assert action is importlib.import_module(f"{PACKAGE}.action.api_request").ActionModule
+    assert issubclass(action, importlib.import_module(f"{PACKAGE}.action.api_request").ActionModule)
+    assert action.operation is importlib.import_module(f"{PACKAGE}.modules.{module}").OPERATION
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -18,6 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.run_state i
     batch_started,
     free_group,
     judged,
+    members,
     refused,
     reported,
     started,
@@ -52,6 +53,19 @@ def test_the_gate_is_asked_about_the_first_batch_of_the_plan() -> None:
     assert (state["next_batch"], state["expected_seconds"]) == ({"agent-001": "id-1"}, 40.0)
     assert state["waiting"] == state["planned"] == PLAN["planned"]
     assert (state["plan_hash"], state["left_alone"], state["verdict"]) == ("abc", ["agent-005"], "fail")
+
+
+def test_the_hosts_of_the_group_are_told_in_the_order_of_the_plan_what_their_task_needs() -> None:
+    state = {**run_of(PLAN), "run": "run-1", "order": ["agent-003", "agent-001"], "verdict": "pass"}
+    told = members(state, {"agent-003": {"p50": 20.0, "p90": 35.0}})
+    assert [one["name"] for one in told] == ["agent-003", "agent-001"]
+    assert {one["group"] for one in told} == {"fleetops_planned"}
+    assert [one["usual_seconds"]["p50"] for one in told] == [20.0, None]
+    assert [one["stream"] for one in told] == [
+        {"run": "run-1", "name": "agent-003", "needs": 45.0},
+        {"run": "run-1", "name": "agent-001", "needs": 190.0},
+    ]
+    assert members({**state, "verdict": "deferred"}, {}) == []
 
 
 def test_without_a_plan_every_instance_is_looked_at_and_the_gate_is_asked_about_one() -> None:
