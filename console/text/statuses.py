@@ -108,6 +108,7 @@ STYLES: dict[str, StatusStyle] = {
     # versions of an instance, actions, the maintenance window
     "current": StatusStyle("current", GOOD),
     "outdated": StatusStyle("outdated", CHANGED),
+    "differs": StatusStyle("differs", CHANGED),
     "accepted": StatusStyle("accepted", WAITS),
     "timeout": StatusStyle("timeout", DOUBT),
     "open": StatusStyle("open", GOOD),

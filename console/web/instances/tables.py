@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from console.record.read.declared import Comparison
 from console.text import times
 from console.web.shared import columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -30,18 +31,19 @@ COLUMNS = (
     markup.Column("last rollout", "rest"),
     markup.Column("runtime", "short"),
     markup.Column("updates waiting", "rest"),
+    markup.Column("update policy", "rest"),
     markup.Column("last deploy", "time fo-rest"),
     markup.Column("memories", "number fo-rest"),
     markup.Column("bundle", "short fo-rest"),
 )
 
 
-def instances(found: pd.DataFrame) -> None:
+def instances(found: pd.DataFrame, compared: Comparison | None) -> None:
     """Instances, each with a link to its page."""
-    markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), "Instances"))
+    markup.draw(markup.table(COLUMNS, (_cells(row, compared) for row in lists.records(found)), "Instances"))
 
 
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+def _cells(row: dict[str, Any], compared: Comparison | None) -> tuple[Markup | str, ...]:
     current, available = row["runtime_current"] or "", row["runtime_available"] or ""
     behind = current and available and current != available
     kept = row["memories"]
@@ -54,9 +56,18 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         markup.badge(row["last_status"]) if row["last_status"] else markup.small("none"),
         f"{current} → {available}" if behind else current,
         ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
+        _policy(row["overrides"], compared.wanted(row["host"]) if compared else ""),
         viewer.when(deployed),
         "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
         _cut((row["current_bundle"] or "").removeprefix("sha256:")),
+    )
+
+
+def _policy(overrides: str | None, wanted: str) -> Markup:
+    """What an instance sets for itself, and what is declared instead."""
+    own = overrides or markup.small("not read" if overrides is None else "inherits")
+    return markup.joined(
+        (own, *((markup.badge("differs"), markup.small(f"declared: {wanted}")) if wanted else ())), " "
     )
 
 
