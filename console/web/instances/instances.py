@@ -44,7 +44,7 @@ def body() -> None:
         now = viewer.clock() // 60 * 60
         fleets = cached.ask(fleet.fleets, now)
         for one in fleets:
-            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else "", short=True))
+            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
         compared = cached.ask(declared_queries.comparison)
         declared.line(tally, compared)
         unread(tally)

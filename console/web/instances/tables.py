@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from console.record.read.declared import Comparison
+from console.record.read.freezes import FrozenTime
 from console.text import times
 from console.web.shared import columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -201,6 +202,28 @@ def events(found: pd.DataFrame) -> None:
         "request_id": columns.text("request", 250),
     }
     columns.show(frame, shown, "Audit events without success, newest first", "events")
+
+
+FREEZES = (
+    markup.Column("frozen"),
+    markup.Column("reason"),
+    markup.Column("told to", "rest"),
+)
+
+
+def freezes(found: Sequence[FrozenTime]) -> None:
+    """When changes are frozen, soonest first, and the plan that says so."""
+    cells = (
+        (
+            viewer.period(one.start, one.end, "%a %Y-%m-%d %H:%M"),
+            one.reason,
+            markup.joined(
+                (markup.link(one.name, pages.OPERATION, id=one.run_id), markup.small(viewer.when(one.told_at))), " "
+            ),
+        )
+        for one in found
+    )
+    markup.draw(markup.table(FREEZES, cells, "When changes are frozen, soonest first"))
 
 
 def policy_changes(found: pd.DataFrame) -> None:
