@@ -117,6 +117,9 @@ STYLES: dict[str, StatusStyle] = {
     "done": StatusStyle("done", GOOD),
     "refused": StatusStyle("refused", OFF),
     "no outcome": StatusStyle("no outcome", CUT_OFF),
+    # notifications
+    "sent": StatusStyle("sent", GOOD),
+    "gave up": StatusStyle("gave up", BAD),
     # audit events
     "success": StatusStyle("success", GOOD),
     "error": StatusStyle("error", BAD),
