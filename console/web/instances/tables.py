@@ -240,7 +240,7 @@ def policy_changes(found: pd.DataFrame) -> None:
 
 
 def outside(found: pd.DataFrame) -> None:
-    """Rollouts started while the window was closed; a click opens one."""
+    """Rollouts started while the window was closed; a click opens the operation."""
     frame = found.assign(
         open=[links.short(i) for i in found["rollout_id"]],
         state=status_cells(found["status"]),
@@ -249,7 +249,7 @@ def outside(found: pd.DataFrame) -> None:
         by=["playbook" if run else "" for run in found["run_id"]],
     )
     shown = {
-        "open": links.open_column("rollout", "outside_open"),
+        "open": links.open_column("operation", "outside_open"),
         "state": status_column(width=130),
         "started": columns.time_column("started"),
         "window": columns.text("window then", 250),
@@ -257,11 +257,12 @@ def outside(found: pd.DataFrame) -> None:
         "by": columns.text("started by", 90),
     }
     columns.show(frame, shown, "Rollouts started outside the maintenance window", "outside")
-    links.follow("outside_open", pages.ROLLOUT, found["rollout_id"].tolist())
+    ids = [run or rollout for run, rollout in zip(found["run_id"], found["rollout_id"], strict=True)]
+    links.follow("outside_open", pages.OPERATION, ids)
 
 
 def override_runs(found: pd.DataFrame) -> None:
-    """Playbook runs that gave a reason for overriding the window; a click opens one."""
+    """Playbook runs that gave a reason for overriding the window; a click opens the operation."""
     frame = found.assign(
         open=[links.short(i) for i in found["run_id"]],
         state=status_cells(found["status"]),
@@ -269,7 +270,7 @@ def override_runs(found: pd.DataFrame) -> None:
         started=columns.moments(found["started_at"]),
     )
     shown = {
-        "open": links.open_column("run", "override_runs_open"),
+        "open": links.open_column("operation", "override_runs_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
         "started": columns.time_column("started"),
@@ -277,4 +278,4 @@ def override_runs(found: pd.DataFrame) -> None:
         "user": columns.text("user", 110),
     }
     columns.show(frame, shown, "Playbook runs that overrode the window", "override_runs")
-    links.follow("override_runs_open", pages.RUN, found["run_id"].tolist())
+    links.follow("override_runs_open", pages.OPERATION, found["run_id"].tolist())
