@@ -15,7 +15,8 @@ from console.record.read import rollouts, runs
 from console.settings.environment import Settings
 from console.text.listing import listing
 
-_RUNS = "run_id playbook status check_mode started_at ended_at user hosts ok changed failed unreachable skipped"
+_RUNS = "run_id playbook status verdict check_mode started_at ended_at user hosts ok changed failed unreachable"
+_RUNS += " skipped why"
 _ROLLOUTS = "rollout_id scope status created_at completed_at total succeeded failed uncertain"
 _ROLLOUTS += " in_progress queued cancelled"
 _FAILURES = "fingerprint failures hosts targets results first_at last_at newest_host message rollout_id run_id"
@@ -88,6 +89,12 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     read, columns = (runs.runs, _RUNS) if of_runs else (rollouts.rollouts, _ROLLOUTS)
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
     if of_runs:
+        # Imported only here, because it loads more than the other lists need.
+        from console.record.read.operations import verdicts_of_runs
+
+        judged = verdicts_of_runs(settings.database, frame["run_id"].tolist(), time.time())
+        for word in ("verdict", "why"):
+            frame[word] = [judged[run_id][word] for run_id in frame["run_id"]]
         # An old run log does not say it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")

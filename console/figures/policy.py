@@ -5,54 +5,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from console.figures.plotly_text import plain
 from console.figures.theme import ACCENT, FAINT, INK, style_axis_text
+from console.text.statuses import BAD
 from console.text.times import moment
 
+DAY = 86400.0
+OPEN, CLOSED, FROZEN = "✓ open", "– closed", "✕ frozen"
 
-def window_strip(open_hours: Sequence[bool], now: float, theme: str = "light") -> go.Figure:
-    """The 24 hours of a day in UTC, open or closed, and where the day is now. ``open_hours``: 24 values."""
+
+class Span(NamedTuple):
+    """A part of a day. day: 0 for the first one. begin, end: hours of it, from 0 to 24. text: in words."""
+
+    day: int
+    begin: float
+    end: float
+    text: str
+
+
+def calendar(
+    open_hours: Sequence[bool],
+    frozen: Sequence[tuple[float, float, str]],
+    now: float,
+    days: int = 7,
+    theme: str = "light",
+) -> go.Figure:
+    """The days from today on in UTC, one row each: when the window is open, and when changes are frozen.
+
+    open_hours: 24 values. frozen: start, end (epoch seconds) and reason of each freeze.
+    """
+    first = now // DAY * DAY
     figure = go.Figure()
-    for name, wanted, colour in (("✓ open", True, ACCENT[theme]), ("– closed", False, FAINT[theme])):
-        hours = [hour for hour, is_open in enumerate(open_hours) if is_open is wanted]
-        if not hours:
+    patterned = {"shape": "/", "size": 5, "solidity": 0.35, "fillmode": "overlay"}
+    for name, spans, colour, pattern in (
+        (OPEN, [s for day in range(days) for s in _hours(open_hours, True, day)], ACCENT[theme], {}),
+        (CLOSED, [s for day in range(days) for s in _hours(open_hours, False, day)], FAINT[theme], {}),
+        (FROZEN, list(_frozen(frozen, first, days)), BAD.dark if theme == "dark" else BAD.light, patterned),
+    ):
+        if not spans:
             continue
         figure.add_trace(
             go.Bar(
                 name=name,
-                x=[hour + 0.5 for hour in hours],
-                y=[1] * len(hours),
-                width=[0.94] * len(hours),
-                marker={"color": colour, "line": {"width": 0}},
-                text=[f"{hour:02d}:00 to {(hour + 1) % 24:02d}:00 UTC: {name[2:]}" for hour in hours],
+                orientation="h",
+                y=[span.day for span in spans],
+                base=[span.begin for span in spans],
+                x=[span.end - span.begin for span in spans],
+                width=[0.78] * len(spans),
+                marker={"color": colour, "line": {"width": 0}, "pattern": pattern},
+                text=[f"{moment(first + span.day * DAY, '%a %d %b')}, {span.text}" for span in spans],
                 textposition="none",
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.add_vline(
-        x=now % 86400 / 3600,
-        line={"color": INK[theme], "width": 2},
-        annotation={"text": f"now {moment(now, '%H:%M')}", "yanchor": "bottom"},
-        annotation_position="top",
-    )
+    hour = (now - first) / 3600
+    figure.add_shape(type="line", x0=hour, x1=hour, y0=-0.48, y1=0.48, line={"color": INK[theme], "width": 2})
     figure.update_layout(
         barmode="overlay",
-        height=132,
-        margin={"l": 8, "r": 8, "t": 48, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.25, "yanchor": "bottom", "title": None},
+        height=84 + 24 * days,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": None},
         showlegend=True,
         hovermode="closest",
     )
     figure.update_xaxes(
-        range=[-0.3, 24.3],
+        range=[-0.1, 24.1],
         tickvals=list(range(0, 25, 3)),
         ticktext=[f"{hour:02d}:00" for hour in range(0, 25, 3)],
         showgrid=False,
         zeroline=False,
         fixedrange=True,
     )
-    figure.update_yaxes(visible=False, range=[0, 1], fixedrange=True)
+    figure.update_yaxes(
+        range=[days - 0.5, -0.5],
+        tickvals=list(range(days)),
+        ticktext=[moment(first + day * DAY, "%a %d %b") for day in range(days)],
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+    )
     return style_axis_text(figure, theme)
+
+
+def _hours(open_hours: Sequence[bool], wanted: bool, day: int) -> Iterator[Span]:
+    """The spans of a day in which each hour is open, or closed."""
+    begin = None
+    for hour in range(25):
+        fits = hour < 24 and open_hours[hour] is wanted
+        if fits and begin is None:
+            begin = hour
+        elif not fits and begin is not None:
+            word = OPEN if wanted else CLOSED
+            yield Span(day, begin, hour, f"{begin:02d}:00 to {hour:02d}:00 UTC: {word[2:]}")
+            begin = None
+
+
+def _frozen(frozen: Sequence[tuple[float, float, str]], first: float, days: int) -> Iterator[Span]:
+    """The parts of the freezes that are in the days."""
+    for start, end, reason in frozen:
+        for day in range(days):
+            midnight = first + day * DAY
+            begin, last = max(start, midnight), min(end, midnight + DAY)
+            if begin < last:
+                why = f": {plain(reason)}" if reason else ""
+                whole = f"{moment(start, '%Y-%m-%d %H:%M')} to {moment(end, '%Y-%m-%d %H:%M')}"
+                yield Span(day, (begin - midnight) / 3600, (last - midnight) / 3600, f"frozen from {whole} UTC{why}")

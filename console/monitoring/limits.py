@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from console.text import times
 
-HOUR, DAY, MIB = 3600.0, 86400.0, 1024.0 * 1024.0
+MINUTE, HOUR, DAY, MIB = 60.0, 3600.0, 86400.0, 1024.0 * 1024.0
 
 
 class Level(IntEnum):
@@ -55,6 +55,7 @@ FIGURES = (
     Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
     Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
     Figure("backlog", "bytes", "run logs that wait to be loaded", Limits(MIB, 100 * MIB)),
+    Figure("follower", "seconds", "time since the follower died or hangs", Limits(MINUTE, HOUR)),
     Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
 )
 

@@ -108,6 +108,7 @@ STYLES: dict[str, StatusStyle] = {
     # versions of an instance, actions, the maintenance window
     "current": StatusStyle("current", GOOD),
     "outdated": StatusStyle("outdated", CHANGED),
+    "differs": StatusStyle("differs", CHANGED),
     "accepted": StatusStyle("accepted", WAITS),
     "timeout": StatusStyle("timeout", DOUBT),
     "open": StatusStyle("open", GOOD),
@@ -116,6 +117,9 @@ STYLES: dict[str, StatusStyle] = {
     "done": StatusStyle("done", GOOD),
     "refused": StatusStyle("refused", OFF),
     "no outcome": StatusStyle("no outcome", CUT_OFF),
+    # notifications
+    "sent": StatusStyle("sent", GOOD),
+    "gave up": StatusStyle("gave up", BAD),
     # audit events
     "success": StatusStyle("success", GOOD),
     "error": StatusStyle("error", BAD),

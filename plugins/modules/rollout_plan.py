@@ -302,6 +302,12 @@ window:
   type: dict
   sample:
     {open: true, next_opening: null, closes_at: null, fits: all, batches_that_fit: 7, instances_that_fit: 22}
+freezes:
+  description: The times of the next 35 days in which changes are frozen by O(freezes), UTC, at most 50 of them.
+  returned: when the freezes can be read
+  type: list
+  elements: dict
+  sample: [{from: "2026-12-20T00:00:00+00:00", to: "2027-01-01T00:00:00+00:00", reason: end of the year}]
 change:
   description: The O(change).
   returned: when given
@@ -373,6 +379,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts 
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.read_updates import read_updates
 
 _NAMED_FAILURES = 5
+_FREEZES_AHEAD = 35 * 86400.0
+_FREEZES_MOST = 50
 _LEAST = {"canary": 0, "batch_max": 1, "percent": 1, "history": 0, "workers": 1, "quarantine": 0}
 
 
@@ -440,6 +448,11 @@ def run(context: Context) -> None:
         act="check" if params["state"] == "checked" else "redeploy",
     )
     problem = window.problem or calendar.problem
+    if not calendar.problem:
+        context.result["freezes"] = [
+            {"from": iso_time(period.start), "to": iso_time(period.end), "reason": period.reason}
+            for period in calendar.between(now, now + _FREEZES_AHEAD, _FREEZES_MOST)
+        ]
     deferred = {name: why for name, why in facts.busy.items() if name not in left}
     context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, deferred=deferred)
     if params["plan_hash"]:

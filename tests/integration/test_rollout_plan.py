@@ -53,7 +53,7 @@ def hour_of(sim: Simulator) -> int:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simulator, check: bool) -> None:
-    result = plan(sim, check=check).result
+    result = plan(sim, check=check, freezes=[{"from": "2000-01-01", "to": "2000-01-02"}]).result
     assert not result.get("failed") and result["changed"] is False, result
     assert result["max_parallel_rollouts"] == 2 and result["serial"] == [1, 2, 2, 1]
     assert [batch["instances"] for batch in result["batches"]] == [
@@ -78,6 +78,14 @@ def test_batches_versions_and_times_of_the_whole_fleet_without_a_write(sim: Simu
         "batches_that_fit": 4,
         "instances_that_fit": 6,
     }
+    assert result["freezes"] == []
+    nightly = {"from": "2000-01-01T22:00", "to": "2000-01-01T23:00", "rule": "FREQ=DAILY", "reason": "nights"}
+    nights = plan(sim, check=check, freezes=[nightly]).result["freezes"]
+    assert len(nights) in (35, 36)
+    assert {(night["from"][11:], night["to"][11:], night["reason"]) for night in nights} == {
+        ("22:00:00+00:00", "23:00:00+00:00", "nights")
+    }
+    assert "freezes" not in plan(sim, check=check, freezes=[{"from": "2026-01-01"}]).result
     assert result["text"][-1] == f"Plan hash: {result['plan_hash']}"
     assert posts(sim) == []
 

@@ -166,6 +166,10 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
             others = len(looks) - 1
             also = f"{others:,} more tenant{'s were' if others > 1 else ' was'} not read recently either."
             found.append(Entry("unknown", title, also if others else "", looks[0].at))
+    if fresh.runs_stale(now):
+        title = f"Run logs were not read for {times.rounded(now - (fresh.runs_at or 0))}"
+        detail = "A run has not ended, as far as is known." if fresh.running else ""
+        found.append(Entry("unknown", title, detail, fresh.runs_at))
     # The errors come after the stale tenants, because a page may show only the first entries of a kind.
     return found + [Entry("error", "The last sync could not read everything", error, newest) for error in fresh.errors]
 

@@ -84,6 +84,11 @@ class Freshness:
                 found.append(look)
         return found
 
+    def runs_stale(self, now: float) -> bool:
+        """Whether run logs were read once and not for too long: a day, or 10 minutes while a run is in progress."""
+        limit = STALE_OPEN_SECONDS if self.running else STALE_SECONDS
+        return self.runs_at is not None and now - self.runs_at > limit
+
     def behind(self, now: float) -> TenantFreshness | None:
         """The tenant by which the record's age is judged: read longest ago of those with open work, and of those
         without that are stale; where there are none of these, of all that were read."""

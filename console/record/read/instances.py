@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
@@ -30,6 +32,7 @@ def _instances(where: str = "") -> str:
 WITH known AS (
   SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.trouble,
          s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full, s.components_json,
+         s.policy_json,
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
@@ -59,6 +62,8 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
        IN (SELECT value FROM json_each(:health)))
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
+       OR (:only = 'overrides' AND overrides(policy_json) <> '')
+       OR (:only = 'differs' AND host IN (SELECT value FROM json_each(:differing)))
        OR (:only IN ('runtime', 'skills', 'mcp_servers') AND outdated > 0 AND json_valid(components_json) AND EXISTS (
          SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
          AND json_extract(c.value, '$.name') LIKE :only || '/%')))
@@ -78,9 +83,9 @@ INSTANCE_SORTS = {
 @dataclass(frozen=True)
 class InstanceFilter:
     """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER or
-    HEALTH_UNREAD; only: 'problem', 'outdated', 'behind' (the published runtime), a kind of update that waits
-    ('runtime', 'skills', 'mcp_servers') or ''; runtime: the version that they run; search: part of the host name, the
-    id or the problem."""
+    HEALTH_UNREAD; only: 'problem', 'outdated', 'behind' (the published runtime), 'overrides' (an update policy of its
+    own), 'differs' (the hosts ``differing``), a kind of update that waits ('runtime', 'skills', 'mcp_servers') or '';
+    runtime: the version that they run; search: part of the host name, the id or the problem."""
 
     statuses: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -88,29 +93,34 @@ class InstanceFilter:
     search: str = ""
     sort: str = "Problems first"
     runtime: str = ""
+    differing: tuple[str, ...] = ()
 
 
 def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
-    components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full.
+    components_json, current_bundle, deployed_at (the newest succeeded deploy), memories, memories_full,
+    overrides (the modes of its own update policy in words, '' where it inherits all, None where it was not read).
     """
     params = {
         "statuses": json.dumps(wanted.statuses),
         "health": json.dumps(wanted.health),
         "only": wanted.only,
         "runtime": wanted.runtime,
+        "differing": json.dumps(wanted.differing),
         "like": like(wanted.search),
     }
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
     with reading(path) as conn:
+        _with_overrides(conn)
         total = conn.execute(_instances() + "SELECT count(*) " + _FILTER, params).fetchone()[0]
         frame = as_frame(
             conn,
             _instances()
             + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
-            runtime_available, outdated, components_json, current_bundle, deployed_at, memories, memories_full """
+            runtime_available, outdated, components_json, current_bundle, deployed_at, memories, memories_full,
+            overrides(policy_json) AS overrides """
             + _FILTER
             + sort
             + " LIMIT :size OFFSET :skip",
@@ -124,17 +134,25 @@ _TALLY = """
 SELECT count(*) AS total, count(health) AS health_read, coalesce(sum(health = 'healthy'), 0) AS healthy,
        count(outdated) AS updates_read, coalesce(sum(outdated > 0), 0) AS outdated,
        coalesce(sum(problem <> ''), 0) AS problems, count(memories) AS with_memory,
-       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full
+       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full,
+       count(policy_json) AS policies_read, coalesce(sum(overrides(policy_json) <> ''), 0) AS overriding
 FROM judged
 """
 
 
 def instance_tally(path: Path) -> dict[str, int]:
-    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory; and memories: how
-    many they have, at least that many where memories_full is not 0: instances that have more than a sync counts."""
+    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory, policies_read,
+    overriding (an update policy of their own); and memories: how many they have, at least that many where
+    memories_full is not 0: instances that have more than a sync counts."""
     with reading(path) as conn:
+        _with_overrides(conn)
         row = one(conn, _instances() + _TALLY, {})
     return row or {}
+
+
+def _with_overrides(conn: sqlite3.Connection) -> None:
+    """Give SQL the function overrides: the modes that an instance's policy sets for itself, in words."""
+    conn.create_function("overrides", 1, override_words, deterministic=True)
 
 
 def instance(path: Path, wanted: str) -> dict[str, Any] | None:

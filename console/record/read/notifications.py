@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from console.outcomes.facts import ACT, ROLLOUT, RUN
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import as_frame, dicts, reading
 from console.record.read.operations import Key, OperationFilter, matching, row_of
 from console.record.rows import Notification
 
@@ -32,6 +34,23 @@ def ledger(path: Path, now: float, lasting: Collection[str]) -> list[Notificatio
             {"since": now - LEDGER_SECONDS, "lasting": json.dumps(sorted(lasting))},
         )
     return [Notification(**row) for row in rows]
+
+
+def newest(path: Path, most: int) -> tuple[list[Notification], int]:
+    """The newest rows of the ledger, and how many there are."""
+    with reading(path) as conn:
+        total = conn.execute("SELECT count(*) FROM notifications").fetchone()[0]
+        rows = dicts(conn, _NEWEST, {"most": most})
+    return [Notification(**row) for row in rows], total
+
+
+def newest_frame(path: Path, most: int) -> pd.DataFrame:
+    """The same as a frame, with the columns of the table."""
+    with reading(path) as conn:
+        return as_frame(conn, _NEWEST, {"most": most}, ("at", "since", "begun_at", "ended_at", "over_at"))
+
+
+_NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"
 
 
 @dataclass(frozen=True)

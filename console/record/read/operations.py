@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,12 @@ def operations(
         keys = matching(conn, wanted or OperationFilter())
         rows = [row_of(conn, key, now)[0] for key in keys[(page - 1) * size : page * size]]
     return in_frame(rows), len(keys)
+
+
+def verdicts_of_runs(path: Path, run_ids: Sequence[str], now: float) -> dict[str, dict[str, Any]]:
+    """The operations that these playbook runs are, as rows of COLUMNS, by run."""
+    with reading(path) as conn:
+        return {run_id: row_of(conn, Key(0.0, RUN, run_id, None), now)[0] for run_id in run_ids}
 
 
 def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, as_frame, reading
-from console.record.read.freshness import freshness_of
+from console.record.read.freshness import Follower, follower, freshness_of
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import Retention, rules
 
@@ -128,6 +128,7 @@ class Vitals:
 
     stuck: targets that make no progress (rules of stuck.py). uncertain, failed: targets of the last 14 days that are
     the newest of their instance. lost: runs of those days without a later success. errors: sources with an error.
+    follower: as freshness.follower tells it.
     """
 
     api_at: float | None
@@ -140,6 +141,7 @@ class Vitals:
     errors: int
     backup_at: float | None
     api_tenant: str = ""
+    follower: Follower | None = None
 
 
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
@@ -169,6 +171,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         errors=errors,
         backup_at=last_maintenance(path).backup_at,
         api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
+        follower=follower(path, now),
     )
 
 

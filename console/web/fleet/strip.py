@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from console.outcomes.words import VERDICTS
 from console.record.read.fleet import Fleet
+from console.record.read.freezes import Frozen
 from console.text import times
 from console.text.statuses import style_of
 from console.web.shared import pages, viewer
@@ -17,15 +18,16 @@ from console.web.shared.markup import NOTHING, Segment, address, joined, legend,
 VERSIONS_SHOWN = 4
 
 
-def strip(fleet: Fleet, now: float, name: str = "", short: bool = False) -> Markup:
+def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
     """One fleet; each number leads to the list that it counts. name: said first where there are several fleets.
 
-    short: without what happened, for a page that shows a list below.
+    frozen: when changes are frozen; without it the strip is short, without what happened, for a page that shows a list
+    below.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
-    if not short:
-        cells += [_in_flight(fleet), _window(fleet, now), _last_day(fleet)]
+    if frozen is not None:
+        cells += [_in_flight(fleet), _window(fleet, frozen, now), _last_day(fleet)]
     return Markup('{}<div class="fo-strip">{}</div>').format(
         title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)
     )
@@ -102,18 +104,35 @@ def _in_flight(fleet: Fleet) -> Markup:
     )
 
 
-def _window(fleet: Fleet, now: float) -> Markup:
+def _window(fleet: Fleet, frozen: Frozen, now: float) -> Markup:
+    if (ends := frozen.at(now)) is not None:
+        figure = link(f"frozen until {_day(ends.end, now)}", pages.POLICY)
+        return _cell("Maintenance window", figure, [], small(ends.reason or "by fleetops_freezes"))
+    begins = frozen.next_after(now)
+    following = f"frozen from {_day(begins.start, now)}" if begins is not None else ""
     window = fleet.window
     if window is None:
-        return _cell("Maintenance window", "not read", [])
+        return _cell("Maintenance window", "not read", [], small(following))
     if not window.is_known:
         return _cell("Maintenance window", link("cannot be read", pages.POLICY), [], small(window.sentence))
     change = window.closes_at if window.is_open else window.opens_at
     if change is None:
-        return _cell("Maintenance window", link("open all day" if window.is_open else "closed", pages.POLICY), [])
+        return _cell(
+            "Maintenance window",
+            link("open all day" if window.is_open else "closed", pages.POLICY),
+            [],
+            small(following),
+        )
     state = "open until" if window.is_open else "closed until"
     figure = link(f"{state} {viewer.moment(change, '%H:%M')}", pages.POLICY)
-    return _cell("Maintenance window", figure, [], small(f"{times.rounded(change - now)} left"))
+    return _cell(
+        "Maintenance window", figure, [], small(joined((f"{times.rounded(change - now)} left", following), " · "))
+    )
+
+
+def _day(at: float, now: float) -> str:
+    """A time within a day as the hour, a later one with its date."""
+    return viewer.clock_time(at, "%H:%M" if at - now < 86400.0 else "%a %d %b %H:%M")
 
 
 def _last_day(fleet: Fleet) -> Markup:

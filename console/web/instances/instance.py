@@ -14,12 +14,13 @@ import streamlit as st
 
 from console.figures import health_bands, instance
 from console.record.read import audit as audit_queries
+from console.record.read import declared as declared_queries
 from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import happened, tables
-from console.web.shared import cached, links, lists, messages, pages, plot, viewer
+from console.web.instances import declared, happened, tables
+from console.web.shared import cached, links, lists, markup, messages, pages, plot, viewer
 from console.web.shared.export_menu import Fetch, share
 from console.web.shared.status import status_badge
 
@@ -87,6 +88,7 @@ def header(known: dict[str, Any]) -> None:
         f"last deploy {deployed}" if deployed else "no succeeded deploy is known",
         f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
     )
+    markup.draw(declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
 def headed(title: str, of: str, total: int, fetch: Fetch) -> None:

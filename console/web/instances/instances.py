@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from console.record.read import declared as declared_queries
 from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
-from console.web.instances import tables
+from console.web.instances import declared, tables
 from console.web.shared import cached, lists, markup, messages, viewer
 from console.web.shared.export_menu import share
 from console.web.shared.status import status_choice
@@ -24,6 +25,8 @@ ONLY = {
     "Update waiting: runtime": "runtime",
     "Update waiting: skills": "skills",
     "Update waiting: servers": "mcp_servers",
+    declared.OVERRIDES: "overrides",
+    declared.DIFFERS: "differs",
 }
 
 
@@ -41,9 +44,11 @@ def body() -> None:
         now = viewer.clock() // 60 * 60
         fleets = cached.ask(fleet.fleets, now)
         for one in fleets:
-            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else "", short=True))
+            markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
+        compared = cached.ask(declared_queries.comparison)
+        declared.line(tally, compared)
         unread(tally)
-        wanted = filters()
+        wanted = filters(compared)
         found, total = lists.paged(
             "instances", lambda n: cached.ask(instances.instance_page, wanted, n), frames.LIST_PAGE
         )
@@ -52,7 +57,7 @@ def body() -> None:
             st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
             share("instances", total, lambda path, most: instances.instance_page(path, wanted, 1, most)[0])
         if total:
-            tables.instances(found)
+            tables.instances(found, compared)
             lists.pager("instances", total, frames.LIST_PAGE)
         else:
             st.text("No instance matches these filters.")
@@ -71,7 +76,7 @@ def unread(tally: dict[str, int]) -> None:
             lists.shell(f"{frames.SYNC} {' '.join(flags)}")
 
 
-def filters() -> instances.InstanceFilter:
+def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         health = st.multiselect(
@@ -87,7 +92,13 @@ def filters() -> instances.InstanceFilter:
             "Sort", list(instances.INSTANCE_SORTS), key="instances_sort", bind="query-params", width=150
         )
     return instances.InstanceFilter(
-        tuple(statuses), tuple(health), ONLY.get(only or "", ""), search, sort or "Problems first", runtime.strip()
+        tuple(statuses),
+        tuple(health),
+        ONLY.get(only or "", ""),
+        search,
+        sort or "Problems first",
+        runtime.strip(),
+        tuple(compared.instances) if compared else (),
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from console.figures.policy import window_strip
+from console.figures import policy as figures
 from console.record.read import frames
+from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
@@ -22,8 +23,8 @@ COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MC
 
 
 @st.cache_data(max_entries=32, ttl=3600, show_spinner=False)
-def strip(open_hours: tuple[bool, ...], now: float, theme: str) -> str:
-    return plot.to_json(window_strip(open_hours, now, theme))
+def calendar(open_hours: tuple[bool, ...], frozen: tuple[tuple[float, float, str], ...], now: float, theme: str) -> str:
+    return plot.to_json(figures.calendar(open_hours, frozen, now, theme=theme))
 
 
 def body() -> None:
@@ -35,7 +36,9 @@ def body() -> None:
             return
         policy = chosen(policies)
         now = viewer.clock() // 60 * 60
-        window(cached.ask(policy_queries.window_now, policy["tenant"], now), now)
+        frozen = cached.ask(freeze_queries.frozen, now)
+        window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
+        freezes(frozen)
         limits(policy)
         changes(policy)
         overrides(policy)
@@ -49,7 +52,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
     return by_tenant.get(tenant or "", policies[0])
 
 
-def window(state: policy_queries.WindowNow, now: float) -> None:
+def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: float) -> None:
     st.header("Maintenance window")
     with lists.row():
         status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
@@ -62,10 +65,29 @@ def window(state: policy_queries.WindowNow, now: float) -> None:
         lists.line(closes)
     if state.opens_at is not None:
         lists.line(f"It opens in {times.duration(state.opens_at - now)}.")
-    plot.chart(strip(state.open_hours, now, viewer.theme()), "The window over the 24 hours of a day in UTC", "window")
+    times_of = tuple((one.start, one.end, one.reason) for one in frozen.times)
+    alt = "The maintenance window and the freezes of the next 7 days, in UTC"
+    plot.chart(calendar(state.open_hours, times_of, now, viewer.theme()), alt, "window")
     st.caption(
         "According to the API reference, the window applies to fleet rollouts, not to the redeploy of one instance."
     )
+
+
+def freezes(frozen: freeze_queries.Frozen) -> None:
+    st.header("Freezes")
+    if not frozen.plans:
+        st.text(
+            "No plan of the last 35 days is recorded. A run is told its freezes as fleetops_freezes, and its plan names"
+            " them here."
+        )
+    elif not frozen.times:
+        st.text("The newest plan of each playbook names no freeze. A run is told its freezes as fleetops_freezes.")
+    else:
+        tables.freezes(frozen.times)
+        st.caption(
+            "The next 35 days by the newest plan of each playbook. A run starts nothing that would not end before a"
+            " freeze, unless its window is overridden."
+        )
 
 
 def limits(policy: dict[str, Any]) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from console.record.read.declared import Comparison
+from console.record.read.freezes import FrozenTime
 from console.text import times
 from console.web.shared import columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -30,18 +32,19 @@ COLUMNS = (
     markup.Column("last rollout", "rest"),
     markup.Column("runtime", "short"),
     markup.Column("updates waiting", "rest"),
+    markup.Column("update policy", "rest"),
     markup.Column("last deploy", "time fo-rest"),
     markup.Column("memories", "number fo-rest"),
     markup.Column("bundle", "short fo-rest"),
 )
 
 
-def instances(found: pd.DataFrame) -> None:
+def instances(found: pd.DataFrame, compared: Comparison | None) -> None:
     """Instances, each with a link to its page."""
-    markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), "Instances"))
+    markup.draw(markup.table(COLUMNS, (_cells(row, compared) for row in lists.records(found)), "Instances"))
 
 
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+def _cells(row: dict[str, Any], compared: Comparison | None) -> tuple[Markup | str, ...]:
     current, available = row["runtime_current"] or "", row["runtime_available"] or ""
     behind = current and available and current != available
     kept = row["memories"]
@@ -54,9 +57,18 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         markup.badge(row["last_status"]) if row["last_status"] else markup.small("none"),
         f"{current} → {available}" if behind else current,
         ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
+        _policy(row["overrides"], compared.wanted(row["host"]) if compared else ""),
         viewer.when(deployed),
         "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
         _cut((row["current_bundle"] or "").removeprefix("sha256:")),
+    )
+
+
+def _policy(overrides: str | None, wanted: str) -> Markup:
+    """What an instance sets for itself, and what is declared instead."""
+    own = overrides or markup.small("not read" if overrides is None else "inherits")
+    return markup.joined(
+        (own, *((markup.badge("differs"), markup.small(f"declared: {wanted}")) if wanted else ())), " "
     )
 
 
@@ -192,6 +204,28 @@ def events(found: pd.DataFrame) -> None:
     columns.show(frame, shown, "Audit events without success, newest first", "events")
 
 
+FREEZES = (
+    markup.Column("frozen"),
+    markup.Column("reason"),
+    markup.Column("told to", "rest"),
+)
+
+
+def freezes(found: Sequence[FrozenTime]) -> None:
+    """When changes are frozen, soonest first, and the plan that says so."""
+    cells = (
+        (
+            viewer.period(one.start, one.end, "%a %Y-%m-%d %H:%M"),
+            one.reason,
+            markup.joined(
+                (markup.link(one.name, pages.OPERATION, id=one.run_id), markup.small(viewer.when(one.told_at))), " "
+            ),
+        )
+        for one in found
+    )
+    markup.draw(markup.table(FREEZES, cells, "When changes are frozen, soonest first"))
+
+
 def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
     frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
@@ -206,7 +240,7 @@ def policy_changes(found: pd.DataFrame) -> None:
 
 
 def outside(found: pd.DataFrame) -> None:
-    """Rollouts started while the window was closed; a click opens one."""
+    """Rollouts started while the window was closed; a click opens the operation."""
     frame = found.assign(
         open=[links.short(i) for i in found["rollout_id"]],
         state=status_cells(found["status"]),
@@ -215,7 +249,7 @@ def outside(found: pd.DataFrame) -> None:
         by=["playbook" if run else "" for run in found["run_id"]],
     )
     shown = {
-        "open": links.open_column("rollout", "outside_open"),
+        "open": links.open_column("operation", "outside_open"),
         "state": status_column(width=130),
         "started": columns.time_column("started"),
         "window": columns.text("window then", 250),
@@ -223,11 +257,12 @@ def outside(found: pd.DataFrame) -> None:
         "by": columns.text("started by", 90),
     }
     columns.show(frame, shown, "Rollouts started outside the maintenance window", "outside")
-    links.follow("outside_open", pages.ROLLOUT, found["rollout_id"].tolist())
+    ids = [run or rollout for run, rollout in zip(found["run_id"], found["rollout_id"], strict=True)]
+    links.follow("outside_open", pages.OPERATION, ids)
 
 
 def override_runs(found: pd.DataFrame) -> None:
-    """Playbook runs that gave a reason for overriding the window; a click opens one."""
+    """Playbook runs that gave a reason for overriding the window; a click opens the operation."""
     frame = found.assign(
         open=[links.short(i) for i in found["run_id"]],
         state=status_cells(found["status"]),
@@ -235,7 +270,7 @@ def override_runs(found: pd.DataFrame) -> None:
         started=columns.moments(found["started_at"]),
     )
     shown = {
-        "open": links.open_column("run", "override_runs_open"),
+        "open": links.open_column("operation", "override_runs_open"),
         "state": status_column(width=120),
         "name": columns.text("playbook", 210),
         "started": columns.time_column("started"),
@@ -243,4 +278,4 @@ def override_runs(found: pd.DataFrame) -> None:
         "user": columns.text("user", 110),
     }
     columns.show(frame, shown, "Playbook runs that overrode the window", "override_runs")
-    links.follow("override_runs_open", pages.RUN, found["run_id"].tolist())
+    links.follow("override_runs_open", pages.OPERATION, found["run_id"].tolist())

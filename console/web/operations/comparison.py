@@ -38,10 +38,15 @@ def show(before: Operation, now: Operation) -> None:
     lists.metrics([(kind.capitalize(), f"{counted[kind]:,}") for kind in KINDS if kind in counted])
     done = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)]
     if len(done) and done["more"].notna().any():
-        mean = float(done["more"].mean())
-        sign = "longer" if mean >= 0 else "shorter"
-        st.text(f"Instances that were done both times took {times.duration(abs(mean))} {sign} on average.")
+        st.text(f"Instances that were done both times took {beside(float(done['more'].mean()))} on average.")
     _instances(found, before, now)
+
+
+def beside(more: float) -> str:
+    """So many seconds more in words: '12 s longer', '3 min 02 s shorter', 'as long as before'."""
+    if times.duration(abs(more)) == times.duration(0.0):
+        return "as long as before"
+    return f"{times.duration(abs(more))} {'longer' if more > 0 else 'shorter'}"
 
 
 def _told(one: Operation) -> Markup:

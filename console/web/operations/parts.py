@@ -113,7 +113,7 @@ def plan_and_result(found: Operation) -> None:
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
                 (
                     "Followed",
-                    markup.joined((markup.link(one[:8], pages.ROLLOUT, id=one) for one in found.followed), ", "),
+                    markup.joined((markup.link(one[:8], pages.OPERATION, id=one) for one in found.followed), ", "),
                 ),
                 (
                     "Server differs",

@@ -14,7 +14,7 @@ import streamlit as st
 from console.outcomes.words import RUNNING
 from console.record.read import attention as attention_queries
 from console.record.read import fleet as fleet_queries
-from console.record.read import frames
+from console.record.read import frames, freezes
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
@@ -41,8 +41,9 @@ def body() -> None:
                 [frames.SYNC, "make demo"],
             )
             return
+        frozen = cached.ask(freezes.frozen, now)
         for fleet in fleets:
-            markup.draw(strip(fleet, now, fleet.tenant if len(fleets) > 1 else ""))
+            markup.draw(strip(fleet, now, fleet.tenant if len(fleets) > 1 else "", frozen))
         running(now)
         needs_attention(now)
         operations(newest, total)

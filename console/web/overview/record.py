@@ -18,6 +18,7 @@ from console.record.retention import Retention
 from console.settings.environment import load_settings
 from console.settings.invocation import COMMAND
 from console.text import times
+from console.web.overview import notifications
 from console.web.shared import cached, columns, export_menu, lists, messages, viewer
 
 # So many errors are shown in full above the table, which truncates long ones.
@@ -62,6 +63,7 @@ def body() -> None:
             troubles()
         if kept.copied_at is None:
             spools(waiting)
+        notifications.section()
         sizes()
         if kept.copied_at is None:
             backup(kept)

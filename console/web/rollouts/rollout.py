@@ -61,13 +61,21 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
     )
-    for run in lists.records(cached.ask(rollouts.runs_of_rollout, ID)):
+    runs = lists.records(cached.ask(rollouts.runs_of_rollout, ID))
+    if not runs:
+        st.page_link(
+            pages.OPERATION,
+            label="The operation: verdict, outcome of each instance",
+            icon=":material/view_timeline:",
+            query_params={"id": ID},
+        )
+    for run in runs:
         with lists.row():
             status_badge(run["status"])
             st.page_link(
-                pages.RUN,
-                label="Started by this playbook run",
-                icon=":material/arrow_forward:",
+                pages.OPERATION,
+                label="The operation of a playbook run that names it",
+                icon=":material/view_timeline:",
                 query_params={"id": run["run_id"]},
             )
             lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))

@@ -173,5 +173,6 @@ def _around(rollout: dict[str, Any], now: float) -> None:
 def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
         status_badge(run["status"])
-        st.page_link(pages.RUN, label="Open run", icon=":material/arrow_forward:", query_params={"id": run["run_id"]})
+        st.page_link(pages.OPERATION, label="Open the operation", icon=":material/arrow_forward:",
+                     query_params={"id": run["run_id"]})  # fmt: skip
         lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

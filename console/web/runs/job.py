@@ -34,4 +34,4 @@ def show(run_id: str) -> None:
 
 
 def _link(label: str, run_id: str) -> None:
-    st.page_link(pages.RUN, label=lists.literal(label), icon=":material/replay:", query_params={"id": run_id})
+    st.page_link(pages.OPERATION, label=lists.literal(label), icon=":material/replay:", query_params={"id": run_id})

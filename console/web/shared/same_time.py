@@ -68,7 +68,7 @@ def _rollouts(found: pd.DataFrame) -> None:
         ended=columns.moments(found["completed_at"]),
     )
     shown = {
-        "open": links.open_column("rollout", "beside_open"),
+        "open": links.open_column("operation", "beside_open"),
         "state": status_column(width=130),
         "started": columns.time_column("started"),
         "ended": columns.time_column("ended"),
@@ -76,4 +76,4 @@ def _rollouts(found: pd.DataFrame) -> None:
         "scope": columns.text("scope", 85),
     }
     columns.show(frame, shown, "Other rollouts on these hosts at that time", "beside")
-    links.follow("beside_open", pages.ROLLOUT, found["rollout_id"].tolist())
+    links.follow("beside_open", pages.OPERATION, found["rollout_id"].tolist())

@@ -172,7 +172,7 @@ def show(
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
     head = lists.row()
-    head.subheader("Timeline", help=HELP, width="content")
+    head.header("Timeline", help=HELP, width="content")
     if bounds is None:
         _notes(timeline)
         return None

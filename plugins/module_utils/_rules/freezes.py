@@ -111,6 +111,22 @@ class Freezes:
         following = [period for freeze in self.entries if (period := freeze.first_after(moment)) is not None]
         return min(following, default=None)
 
+    def between(self, first: float, last: float, most: int) -> list[Period]:
+        """The frozen times between ``first`` and ``last`` (epoch seconds) in order, at most ``most``. One that began
+        before, or ends later, is whole."""
+        begin = datetime.fromtimestamp(first, UTC)
+        found: list[Period] = []
+        for freeze in self.entries:
+            period = freeze.last_before(begin)
+            if period is None or period.end <= first:
+                period = freeze.first_after(begin)
+            for _dummy in range(most):
+                if period is None or period.start >= last:
+                    break
+                found.append(period)
+                period = freeze.first_after(datetime.fromtimestamp(period.start, UTC))
+        return sorted(set(found))[:most]
+
     def _longest(self, at: float) -> Period | None:
         moment = datetime.fromtimestamp(at, UTC)
         begun = [period for freeze in self.entries if (period := freeze.last_before(moment)) is not None]

@@ -27,6 +27,7 @@ _PLAN = (
     "max_parallel_rollouts",
     "expected",
     "window",
+    "freezes",
     "left_alone",
     "deferred",
     "gone",

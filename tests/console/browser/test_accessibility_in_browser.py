@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""axe-core over the pages with most elements, in both themes, on a wide screen and on a phone."""
+"""axe-core over every page, in both themes, on a wide screen and on a phone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.console.support.every_page import Tab
-from tests.console.support.seeded_operations import HOSTS, STOPPED, UNDER_WAY, seed_operations
+from tests.console.support.seeded_operations import BY_OTHERS, HOSTS, STOPPED, UNDER_WAY, seed_operations
 from tests.console.support.served import serving
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,13 @@ PAGES = (
     ("/failures?message=x", "Failures"),
     (f"/compare?a={STOPPED}&b={UNDER_WAY}", "Compare two operations"),
     ("/audit", "Audit summary"),
+    ("/policy", "Policy and window"),
+    ("/record", "Record health"),
+    ("/actions", "Console actions"),
+    ("/runs", "Playbook runs"),
+    (f"/run?id={STOPPED}", "rolling_redeploy,"),
+    ("/rollouts", "Rollouts"),
+    (f"/rollout?id={BY_OTHERS}", "Rollout,"),
 )
 WIDTHS = (1440, 390)
 

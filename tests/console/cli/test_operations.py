@@ -55,6 +55,10 @@ def test_operations_say_what_came_of_each_and_whether_it_only_looked(
     assert head.split()[:4] == ["started_at", "title", "check", "to_version"]
     assert line.split()[1:3] == ["rolling_redeploy", "no"]
     assert HOSTILE in line
+    # A run is judged in the same words where only runs are listed.
+    (listed,) = [r for r in json.loads(told(capsys, "runs", "--db", str(database), "--format", "json")[0])
+                 if r["run_id"] == RUN]  # fmt: skip
+    assert (listed["status"], listed["verdict"], listed["why"]) == ("failed", run["verdict"], run["why"])
     with pytest.raises(SystemExit):
         main(["operations", "--verdict", "fine"])
     assert "invalid choice: 'fine'" in capsys.readouterr().err

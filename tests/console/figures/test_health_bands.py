@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from console.figures.health_bands import HOLD_LEAST, HOLD_MOST, Band, bands, usual_hold
 from console.figures.instance import deploy_times, health_strip
-from console.figures.policy import window_strip
+from console.figures.policy import calendar
 from tests.console.support.seeded import HOSTILE
 
 TIMES = st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True).map(sorted)
@@ -58,5 +58,22 @@ def test_the_figures_take_markup_as_text_and_nothing_at_all() -> None:
         deploy_times(one, (1.0, 2.0)),
     ):
         assert "<img" not in figure.to_json().encode().decode("unicode_escape")
-    night = window_strip([hour >= 22 or hour < 4 for hour in range(24)], 23.5 * 3600)
-    assert {trace.name: len(trace.x) for trace in night.data} == {"✓ open": 6, "– closed": 18}
+
+
+def test_the_calendar_has_the_open_hours_of_each_day_and_the_part_of_each_freeze_that_is_in_it() -> None:
+    night = [hour >= 22 or hour < 4 for hour in range(24)]
+    noon = 86400.0 * 3 + 43200
+    frozen = [(noon - 86400, noon - 3600, "began yesterday"), (noon + 86400, noon + 2.25 * 86400, HOSTILE)]
+    figure = calendar(night, frozen, noon, days=3)
+    spans = {
+        trace.name: [(d, b, b + x) for d, b, x in zip(trace.y, trace.base, trace.x, strict=True)]
+        for trace in figure.data
+    }
+    assert spans == {
+        "✓ open": [(day, *hours) for day in range(3) for hours in ((0, 4), (22, 24))],
+        "– closed": [(day, 4, 22) for day in range(3)],
+        "✕ frozen": [(0, 0.0, 11.0), (1, 12.0, 24.0), (2, 0.0, 18.0)],
+    }
+    assert figure.data[2].text[0] == "Sun 04 Jan, frozen from 1970-01-03 12:00 to 1970-01-04 11:00 UTC: began yesterday"
+    assert list(figure.layout.yaxis.ticktext) == ["Sun 04 Jan", "Mon 05 Jan", "Tue 06 Jan"]
+    assert "<img" not in figure.to_json().encode().decode("unicode_escape")

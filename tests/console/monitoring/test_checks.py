@@ -11,6 +11,7 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ from console.monitoring.limits import FIGURES, Level, Limits
 from console.record.read import attention
 from console.record.read import stuck as stuck_queries
 from console.record.read.failures import failures_by_message
+from console.record.read.freshness import Follower
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
-from console.record.rows import Cursor, RunRows
+from console.record.rows import Beat, Cursor, RunRows
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -223,6 +225,36 @@ def test_each_figure_is_judged_by_its_limits() -> None:
     # What was never used is no alarm, unless nothing ever was.
     assert levels(Vitals(None, NOW, None, 0, 0, 0, 0, 0, NOW), Backlog(problem="There is none.")) == {}
     assert levels(Vitals(None, None, None, 0, 0, 0, 0, 0, NOW)) == {"sync-age": Level.CRITICAL}
+
+
+@pytest.mark.parametrize(
+    ("state", "since", "trouble", "level", "sentence"),
+    [
+        ("running", DAY, None, Level.OK, "A follower runs on node-1"),
+        ("running", DAY, "The API", Level.OK, "A follower runs on node-1, which cannot read the API"),
+        ("stopped", DAY, None, Level.OK, "The follower on node-1 was stopped"),
+        ("died", 59, None, Level.OK, "Time since the follower died or hangs: 59 s on node-1, process 77; start it again"
+         " (warning from 60 s, critical from 60 min)"),
+        ("died", 60, None, Level.WARNING, "Time since the follower died or hangs: 60 s on node-1, process 77"),
+        ("hangs", HOUR, None, Level.CRITICAL, "Time since the follower died or hangs: 60 min on node-1, process 77"),
+    ],
+)  # fmt: skip
+def test_a_follower_that_died_or_hangs_is_judged_by_since_when(
+    state: str, since: float, trouble: str | None, level: Level, sentence: str
+) -> None:
+    figures = replace(QUIET, follower=Follower(state, "node-1", 77, NOW - since, trouble, None))
+    (check,) = [check for check in judge(figures, NOTHING, NOW, {}) if check.name == "follower"]
+    assert check.level == level and check.sentence.startswith(sentence)
+
+
+def test_check_finds_a_follower_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "console.db"
+    put(path)
+    with open_store(path) as store:
+        store.put_beat(Beat("node-1", 77, time.time() - 7200, time.time() - 7200, time.time() - 7100))
+    assert main(["check", "--db", str(path), "--format", "json"]) == 2
+    told = {row["check"]: row for row in json.loads(capsys.readouterr().out)}["follower"]
+    assert told["level"] == "critical" and 7200 <= told["value"] < 7500
 
 
 @given(

@@ -171,6 +171,18 @@ def test_attention_names_what_is_wrong_and_forgets_what_was_mended(tmp_path: Pat
     found = attention.attention(path, NOW + 86400)
     assert "The API was last read 24 h ago" in found["title"].tolist()
     assert "GET /v1/x answered 403" in found["detail"].tolist()
+    with open_store(path) as store:
+        store.put_cursor(Cursor("spool", "", last_ok_at=NOW))
+    read = attention.attention(path, NOW + 86400)["title"].tolist()
+    assert not [title for title in read if title.startswith("Run logs")]
+    found = attention.attention(path, NOW + 86401)
+    assert found["title"].tolist()[-3:-1] == ["The API was last read 24 h ago", "Run logs were not read for 24 h"]
+    # A run that goes on is waited for.
+    run = {"run_id": "r1", "source": "callback", "status": "running", "playbook": "x.yml", "started_at": NOW - 5}
+    with open_store(path) as store:
+        store.put_run(RunRows(run={**run, "heartbeat_at": NOW}), Cursor("spool", "r1", position=1), after=None)
+    assert "Run logs were not read for 10 min" in titles(path, NOW + 601)
+    assert "Run logs were not read for 10 min" not in titles(path, NOW + 600)
     # Stale data stands before the errors: there may be many of these, and a page folds the later ones away.
     assert found["status"].tolist()[-2:] == ["unknown", "error"]
 

@@ -23,6 +23,7 @@ from tests.console.support.seeded_instances import health, policy, put, updates
 HOSTS = tuple(host_name(number) for number in range(8))
 BATCH, AT_ONCE = 2, 2
 YESTERDAY, STOPPED, UNDER_WAY = ident(1, 0x9C), ident(2, 0x9C), ident(3, 0x9C)
+BY_OTHERS = ident(1, 0x0B4)
 REASON = "bundle checksum mismatch on the agent"
 BAD = HOSTS[3]
 WHY = f"1 instance failed ({BAD}), and at most 0 may."
@@ -50,12 +51,11 @@ def seed_operations(path: Path, spools: Path, now: float) -> None:
     stopped.write(spools)
     under_way, of_under_way = redeploy(UNDER_WAY, now - 40, begun=True)
     under_way.write(spools)
-    before = ident(1, 0x0B4)
-    earlier = [target(n, before, "succeeded", ten - 86400, ten - 86390, ten - 86300) for n in range(len(HOSTS))]
+    earlier = [target(n, BY_OTHERS, "succeeded", ten - 86400, ten - 86390, ten - 86300) for n in range(len(HOSTS))]
     with open_store(path) as store, at_work(*spools.glob(f"*{UNDER_WAY}.jsonl")):
         store.put_tenant(TENANT, now)
         store.put_rollouts(
-            [rollout_read(before, earlier, "completed", ten - 86400, ten - 86300), *of_stopped, *of_under_way]
+            [rollout_read(BY_OTHERS, earlier, "completed", ten - 86400, ten - 86300), *of_stopped, *of_under_way]
         )
         store.put_cursor(Cursor("api", TENANT, last_ok_at=now))
         store.put_policy(policy_row(TENANT, policy(now), now - 3600))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +15,10 @@ import pytest
 from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES
+from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
-from console.web.instances import tables
+from console.web.instances import declared, tables
 from console.web.operations import comparison, instances, rows
 from console.web.overview import attention
 from console.web.shared import lists, markup, pages
@@ -58,7 +60,8 @@ def operation(**more: Any) -> dict[str, Any]:
 
 
 def instance() -> dict[str, Any]:
-    words = ("instance_id", "host", "health", "problem", "last_status", "runtime_current", "current_bundle")
+    words = ("instance_id", "host", "health", "problem", "last_status", "runtime_current", "current_bundle",
+             "overrides")  # fmt: skip
     numbers = {"checked_at": 1.0, "deployed_at": 2.0, "memories": 3.0, "memories_full": 0, "outdated": 1}
     parts = '[{"name": "runtime/runtime", "outdated": true}]'
     return {**dict.fromkeys(words, HOSTILE), **numbers, "runtime_available": "9", "components_json": parts}
@@ -69,9 +72,14 @@ def cause(page: str) -> dict[str, Any]:
             "hosts": (HOSTILE, "b"), "instances": 5}  # fmt: skip
 
 
+PAIRS = {HOSTILE: {"wanted": HOSTILE, "is": HOSTILE}}
+DECLARED = Comparison(HOSTILE, 1e9, check_mode=True, instances={HOSTILE: PAIRS}, tenant=PAIRS)
+POLICY = json.dumps({"runtime_override": HOSTILE})
+
 PARTS = {
     "table": markup.table([markup.Column("host", "host")] * 3, [(HOSTILE, HOSTILE, HOSTILE)], HOSTILE),
-    "table of instances": markup.table(tables.COLUMNS, [tables._cells(instance())], "Instances"),
+    "table of instances": markup.table(tables.COLUMNS, [tables._cells(instance(), DECLARED)], "Instances"),
+    "policy of an instance": declared.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
     "list of operations": rows.listed(pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),
@@ -125,6 +133,20 @@ def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() ->
         heads = [attributes for tag, attributes in found.elements if tag == "th"]
         assert [head.get("aria-sort") for head in heads] == [said, None, None]
         assert [attributes["href"] for tag, attributes in found.elements if tag == "a"] == [leads, "?host"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (0.0, "as long as before"),
+        (0.04, "as long as before"),
+        (-0.04, "as long as before"),
+        (0.06, "0.1 s longer"),
+        (-61.0, "1 min 01 s shorter"),
+    ],
+)
+def test_how_much_longer_is_said_only_where_it_is_something(more: float, words: str) -> None:
+    assert comparison.beside(more) == words
 
 
 def of_instances(*given: tuple[str, str, float | None, str]) -> pd.DataFrame:

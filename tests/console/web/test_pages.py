@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from console.web.shared.pages import SCRIPTS
-from tests.console.support.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN
+from tests.console.support.seeded import BIG, FLEET, HOSTILE, LOST, OPEN, RUN, ident
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -309,3 +309,16 @@ def test_every_page_can_be_shared(page: str, small: Path, monkeypatch: pytest.Mo
     assert not app.exception
     assert "Link to this view with its filters and page" in words(app)
     assert app.get("download_button")
+
+
+def test_an_address_of_a_run_or_a_rollout_leads_to_its_operation(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for page, id_, operation in (
+        ("run", RUN, RUN),
+        # The run that started it is its operation; without one it is an operation itself.
+        ("rollout", ident(11, 0x7700000B), RUN),
+        ("rollout", FLEET, FLEET),
+    ):
+        app = opened(monkeypatch, small, page, id=id_)
+        first = app.get("page_link")[0].proto
+        assert (first.page, first.query_string) == ("operation", f"id={operation}")
+        assert first.label.startswith("The operation")

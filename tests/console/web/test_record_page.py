@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from console.record.rows import Cursor
+from console.record.rows import FAILED, SENDING, SENT, Cursor, Notification
 from console.record.write.maintenance import back_up
+from console.record.write.notifications import open_notifications
 from console.record.write.store import open_store
 from tests.console.support.seeded import HOSTILE, TENANT, ident, rolling_run, seed_big, seed_small
-from tests.console.web.test_pages import opened, words
+from tests.console.web.test_pages import drawn, opened, words
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,45 @@ def test_a_record_in_good_health(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert not app.exception
     said = words(app)
     assert f"of {path}" in said and "A copy for review" in said and "Run logs waiting" not in said
+
+
+def test_what_was_told_to_whom_is_listed_newest_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path, now = tmp_path / "console.db", time.time()
+    seed_small(path, tmp_path / "runs", now)
+    said = words(opened(monkeypatch, path, "record"))
+    assert "None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody." in said
+
+    def fact(number: int, title: str) -> Notification:
+        return Notification("ops-chat", "operations", f"run-{number}", "stopped", now, title, now - number, SENDING)
+
+    with open_notifications(path) as ledger:
+        for number, (title, ends) in enumerate(
+            (
+                (HOSTILE, [SENT]),
+                ("broken for an hour", [FAILED, FAILED]),
+                ("sent the second time", [FAILED, SENT]),
+                ("killed", [None]),
+                ("killed, then sent", [None, SENT]),
+            )
+        ):
+            for outcome in ends:
+                ledger.begin([fact(number, title)], now)
+                if outcome:
+                    ledger.end([fact(number, title)], outcome, now, "HTTP 500" if outcome == FAILED else "")
+        ledger.give_up([fact(9, "given up")], now)
+    app = opened(monkeypatch, path, "record")
+    assert not app.exception
+    (table,) = [part for part in drawn(app) if part.startswith("when what to")]
+    rows = [" ".join(line.split()[2:]) for line in table.splitlines()[1:]]
+    assert rows == [
+        f"{HOSTILE} ops-chat ✓ sent 1",
+        "broken for an hour ops-chat ✕ failed repeated, 2 HTTP 500",
+        "sent the second time ops-chat ✓ sent repeated, 2",
+        "killed ops-chat ✕ no outcome 1",
+        "killed, then sent ops-chat ✓ sent repeated, 2, 1 interrupted",
+        "given up ops-chat ✕ gave up 0",
+    ]
+    assert not any("<img" in part.value for part in app.get("html"))
 
 
 def test_what_is_missing_is_named_and_hostile_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

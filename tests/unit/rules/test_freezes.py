@@ -186,3 +186,21 @@ def test_a_calendar_that_is_always_frozen_has_no_next_opening() -> None:
     assert openings.next_opening(moment) is None
     found = fit(openings, moment, [Expected(1, 1)], 0)
     assert (found.open_now, found.batches_that_fit) == (False, 0)
+
+
+def test_the_frozen_times_of_a_period_are_in_order_and_whole() -> None:
+    calendar = Freezes.of([WEEKENDS, HOLIDAYS, {"from": "2026-12-24", "to": "2026-12-24"}])
+
+    def told(first: str, last: str, most: int = 50) -> list[str]:
+        periods = calendar.between(at(first), at(last), most)
+        return [f"{datetime.fromtimestamp(one.start, UTC):%m-%d %H} {one.reason}".strip() for one in periods]
+
+    weekends = [f"{day} 15 no changes at weekends" for day in ("12-11", "12-18", "12-25", "01-01")]
+    both = [*weekends[:2], "12-20 00 end of the year", "12-24 00", *weekends[2:]]
+    # From within the first one, until just before the next one.
+    assert told("2026-12-12T10:00", "2027-01-08T15:00") == both
+    assert told("2026-12-12T10:00", "2027-01-08T15:00", most=2) == both[:2]
+    assert told("2026-12-14T07:00", "2026-12-18T15:00") == []
+    assert Freezes.of(None).between(0, 1e9, 5) == []
+    never = Freezes.of([{**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=FR;COUNT=1"}])
+    assert never.between(at("2026-06-01T00:00"), at("2027-06-01T00:00"), 5) == []

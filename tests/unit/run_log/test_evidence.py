@@ -55,6 +55,7 @@ def plan_of(hosts: list[str], batch: int = 4) -> dict[str, Any]:
         "max_parallel_rollouts": 4,
         "expected": {"starts_at": "2026-11-24T01:00:00+00:00", "ends_p90": "2026-11-24T01:06:30+00:00", "samples": 48},
         "window": {"open": True, "closes_at": None, "fits": "all"},
+        "freezes": [{"from": "2026-12-20T00:00:00+00:00", "to": "2027-01-01T00:00:00+00:00", "reason": "end of year"}],
         "plan_hash": "8d1f0a33c1-0b9e77aa10-91c0d2e3f4",
         "invocation": {"module_args": {"api_key": KEY}},
     }
@@ -95,7 +96,7 @@ def test_a_small_plan_is_kept_with_its_batches_and_without_what_it_says_of_each_
     kept = document("plan", plan)
     assert kept["counts"] == {"batches": 2, "planned": 5, "left_alone": 1, "gone": 0}
     assert kept["batches"] == [{"size": size, **row} for size, row in zip((4, 1), plan["batches"], strict=True)]
-    same = ("plan_hash", "max_parallel_rollouts", "expected", "window", "left_alone", "gone")
+    same = ("plan_hash", "max_parallel_rollouts", "expected", "window", "freezes", "left_alone", "gone")
     assert {name: kept[name] for name in same} == {name: plan[name] for name in same}
     assert set(kept) == {*same, "counts", "batches"}
 

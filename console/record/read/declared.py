@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Update policies of single instances, and how the fleet differed from its declared state when that was compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
+from console.record.read.frames import dicts, reading
+
+STAT = "fleetops_fleet_state_report"
+
+
+@lru_cache(maxsize=4096)
+def override_words(policy_json: str | None) -> str | None:
+    """The modes that an instance's policy (E25) sets for itself: 'runtime auto, skills disabled'; '' where it inherits
+    all of them, None where no policy was read."""
+    policy = json.loads(policy_json) if policy_json else None
+    if not isinstance(policy, dict):
+        return None
+    return ", ".join(f"{component} {mode}" for component, mode in overrides(policy).items() if mode is not None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The newest report of the role fleet_state.
+
+    run_id, at: of its run (epoch seconds of its end). check_mode: whether nothing was set. instances: host name ->
+    component -> wanted and is. tenant: key of the tenant's policy -> wanted and is. report: as the module
+    fleet_state_info returns it. cut: whether lists of it were too long for the run log.
+    """
+
+    run_id: str
+    at: float | None
+    check_mode: bool
+    instances: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    tenant: dict[str, dict[str, Any]] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    cut: bool = False
+
+    def of(self, host: str) -> str:
+        """In which modes an instance differs, in words; '' where it does not, or was not compared."""
+        return ", ".join(
+            f"{component} is {pair.get('is')}, should be {pair.get('wanted')}"
+            for component, pair in self.instances.get(host, {}).items()
+        )
+
+    def wanted(self, host: str) -> str:
+        """The modes that are declared for an instance and differ: 'skills inherit'; '' where none does."""
+        return ", ".join(f"{name} {pair.get('wanted')}" for name, pair in self.instances.get(host, {}).items())
+
+
+def comparison(path: Path) -> Comparison | None:
+    """The newest comparison of the fleet with its declared state that a run has reported; None without one."""
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
+            " WHERE stats_json LIKE :named AND json_valid(stats_json) ORDER BY started_at DESC LIMIT 1",
+            {"named": f'%"{STAT}"%'},
+        )
+    for row in rows:
+        stats = json.loads(row["stats_json"])
+        report = _mapping(_mapping(_mapping(stats).get(STAT)).get("report"))
+        if report:
+            return Comparison(
+                row["run_id"],
+                row["at"],
+                bool(row["check_mode"]),
+                {host: _pairs(found) for host, found in _mapping(report.get("instances")).items()},
+                _pairs(report.get("tenant")),
+                report,
+                stats.get("truncated") is True,
+            )
+    return None
+
+
+def _pairs(value: Any) -> dict[str, dict[str, Any]]:
+    return {name: dict(pair) for name, pair in _mapping(value).items() if isinstance(pair, Mapping)}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When changes are frozen, as the newest plans of the playbooks were told (fleetops_freezes)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
+from console.record.read.frames import dicts, reading
+from console.record.read.operation_facts import name_of
+
+PLANS_SECONDS = 35 * 86400.0
+"""How old a plan may be: it names the freezes of the 35 days after it."""
+
+
+@dataclass(frozen=True)
+class FrozenTime:
+    """One time in which changes are frozen, from start to end (epoch seconds). reason: '' where none was given.
+
+    run_id, name, told_at: the run whose plan says so, its playbook, and when it planned.
+    """
+
+    start: float
+    end: float
+    reason: str
+    run_id: str
+    name: str
+    told_at: float | None
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """times: those that are not over, in order. plans: how many plans say so, one for each playbook: its newest."""
+
+    times: tuple[FrozenTime, ...]
+    plans: int
+
+    def at(self, now: float) -> FrozenTime | None:
+        """The time that ``now`` is in, the one that ends last; None outside of all."""
+        return max((one for one in self.times if one.start <= now < one.end), key=lambda one: one.end, default=None)
+
+    def next_after(self, now: float) -> FrozenTime | None:
+        """The time that begins next; None without one."""
+        return next((one for one in self.times if one.start > now), None)
+
+
+def frozen(path: Path, now: float) -> Frozen:
+    """When changes are frozen from ``now`` on, by the newest plan of each playbook."""
+    with reading(path) as conn:
+        rows = dicts(
+            conn,
+            """
+            SELECT r.run_id, r.playbook, e.at, json_extract(e.document_json, '$.freezes') AS freezes
+            FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'
+            WHERE r.started_at >= :since AND json_type(e.document_json, '$.freezes') = 'array'
+            ORDER BY e.at DESC, e.counter DESC
+            """,
+            {"since": now - PLANS_SECONDS},
+        )
+    newest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        newest.setdefault(name_of(row["playbook"]), row)
+    found: dict[tuple[float, float, str], FrozenTime] = {}
+    for name, row in newest.items():
+        for entry in json.loads(row["freezes"]):
+            times = (parse_time(entry.get("from")), parse_time(entry.get("to"))) if isinstance(entry, dict) else ()
+            match times:
+                case (float(start), float(end)) if start < end and end > now:
+                    reason = str(entry.get("reason") or "")
+                    one = FrozenTime(start, end, reason, row["run_id"], name, row["at"])
+                    # Of several plans that say the same the newest is named.
+                    found.setdefault((start, end, reason), one)
+    return Frozen(tuple(found[key] for key in sorted(found)), len(newest))

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Update policies of single instances, and where the fleet differs from its declared state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from markupsafe import Markup
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import in_words
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import COMPONENTS
+from console.record.read.declared import Comparison, override_words
+from console.web.shared import lists, markup, pages, viewer
+
+OVERRIDES, DIFFERS = "Overrides the policy", "Differs from declared"
+COMPARE = "ansible-playbook fleetops.agents.fleet_state -i INVENTORY -e fleetops_fleet_state_file=FILE --check"
+
+
+def line(tally: Mapping[str, int], compared: Comparison | None) -> None:
+    """How many instances have an update policy of their own, and how many differ from the declared state."""
+    read, own = tally["policies_read"], tally["overriding"]
+    if not read:
+        policies: Markup | str = "not read; a sync with --updates reads them"
+    else:
+        label = f"{own:,} of {read:,} instance{'s' if read != 1 else ''}"
+        policies = markup.link(label, pages.INSTANCES, instances_only=OVERRIDES) if own else f"none of {read:,}"
+    parts = [markup.joined(("Own update policy: ", policies, "."))]
+    if compared is None:
+        parts.append(Markup("Declared state: not compared."))
+    else:
+        count = len(compared.instances)
+        differ = f"{count:,} instance{'s' if count != 1 else ''} differ{'s' if count == 1 else ''}"
+        told = markup.link(differ, pages.INSTANCES, instances_only=DIFFERS) if count else Markup("no instance differs")
+        tenant = ", and so does the tenant's policy" if count else ", but the tenant's policy does"
+        parts.append(
+            markup.joined(("Declared state: ", told, tenant if compared.tenant else "", " (", by_whom(compared), ")."))
+        )
+    markup.draw(markup.paragraph(*parts))
+    details(compared)
+
+
+def details(compared: Comparison | None) -> None:
+    """What the comparison said, closed; without one the command that compares."""
+    if compared is None:
+        with st.expander("The fleet was not compared with a declared state", icon=":material/info:"):
+            st.text("This playbook compares the fleet with a state that is declared in a file, and changes nothing:")
+            lists.shell(COMPARE)
+        return
+    words = _words(compared)
+    if words:
+        with st.expander("The comparison with the declared state", icon=":material/difference:"):
+            markup.draw(*(markup.paragraph(one) for one in words))
+            if compared.cut:
+                st.caption("The run log keeps only a part of such a long report.")
+
+
+def _words(compared: Comparison) -> list[str]:
+    try:
+        return in_words(compared.report)
+    except (AttributeError, KeyError, TypeError):
+        # A run log may come from another version, or was cut down.
+        return [f"{host}: {compared.of(host)}" for host in compared.instances]
+
+
+def by_whom(compared: Comparison) -> Markup:
+    """The run that compared, as a link, and when."""
+    name = "fleet_state, check" if compared.check_mode else "fleet_state"
+    return markup.joined((markup.link(name, pages.OPERATION, id=compared.run_id), viewer.when(compared.at)), ", ")
+
+
+def of_instance(known: Mapping[str, Any], compared: Comparison | None) -> Markup:
+    """One line: the modes that the instance sets for itself, and in what it differs from the declared state."""
+    own = override_words(known["policy_json"])
+    if own is None:
+        said = "Update policy: not read; a sync with --updates reads it."
+    elif not own:
+        said = "Update policy: all inherited from the tenant."
+    else:
+        rest = ", the rest inherited from the tenant" if len(own.split(", ")) < len(COMPONENTS) else ""
+        said = f"Own update policy: {own}{rest}."
+    differs = compared.of(known["host"]) if compared else ""
+    if compared is None or not differs:
+        return markup.paragraph(said)
+    return markup.paragraph(
+        said, markup.badge("differs"), markup.joined((f"from the declared state: {differs} (", by_whom(compared), ")."))
+    )

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was told to whom: the newest rows of the ledger of notifications. It names destinations and never an address."""
+
+from __future__ import annotations
+
+import streamlit as st
+from markupsafe import Markup
+
+from console.notifications.facts import OPERATIONS
+from console.record.read import notifications
+from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
+from console.settings.invocation import COMMAND
+from console.web.shared import cached, export_menu, lists, markup, pages, viewer
+
+SHOWN = 10
+COLUMNS = (
+    markup.Column("when", "time"),
+    markup.Column("what"),
+    markup.Column("to"),
+    markup.Column("outcome"),
+    markup.Column("attempts", "rest"),
+    markup.Column("last error", "rest"),
+)
+
+
+def section() -> None:
+    """The newest notifications as a table."""
+    found, total = cached.ask(notifications.newest, SHOWN)
+    with lists.row():
+        st.header("Notifications", width="content")
+        if total:
+            count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
+            st.caption(count, width="content")
+            export_menu.share("notifications", total, lambda path, most: notifications.newest_frame(path, most))
+    if total:
+        markup.draw(markup.table(COLUMNS, (_cells(row) for row in found), "Notifications, newest first"))
+    else:
+        st.text("None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody.")
+        if not cached.is_copy():
+            lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
+
+
+def _cells(row: Notification) -> tuple[Markup | str, ...]:
+    title = markup.link(row.title, pages.OPERATION, id=row.key) if row.subject == OPERATIONS else row.title
+    repeated = f"repeated, {row.attempts:,}" if row.attempts > 1 else f"{row.attempts:,}"
+    return (
+        viewer.when(row.ended_at or row.begun_at or row.since),
+        title,
+        row.destination,
+        # Whether an attempt that has no end has arrived, nobody knows.
+        markup.badge("no outcome" if row.outcome == SENDING else row.outcome),
+        repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else ""),
+        (row.error or "") if row.outcome in (FAILED, GAVE_UP) else "",
+    )
