@@ -251,6 +251,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     parse_time,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     manifest_is_stale,
     open_target,
@@ -356,7 +357,7 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
         return updates
     context.warn(
         f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
-        f"redeploy ({older.get('completed_at')}), so what it lists was taken as done and not applied: "
+        f"redeploy ({text_of(older, 'completed_at')}), so what it lists was taken as done and not applied: "
         f"{listed(updates)}. Run this task again once the report is newer."
     )
     return {**without_runtime(updates), "total_available": 0}

@@ -310,7 +310,7 @@ checks:
   returned: success
   type: list
   elements: dict
-  sample: [{name: budget, verdict: pass, reason: None failed., failed: 0, max_failed: 0}]
+  sample: [{name: budget, verdict: pass, reason: No instance failed., failed: 0, max_failed: 0}]
 busy:
   description: Why instances of O(deferred) are still busy, by name.
   returned: success

@@ -11,6 +11,7 @@ from typing import NoReturn
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     RUNTIME,
@@ -185,7 +186,7 @@ def look_what_is_left(context: Context, updates: Record, applied_at: float | Non
         context.result["after"] = versions(updates, updated=True)
         context.warn(
             f"{done}, but the server's version report is not newer yet "
-            f"({seen.get('versions_reported_at')}) and still lists {listed(seen)}."
+            f"({text_of(seen, 'versions_reported_at', 'it has no time')}) and still lists {listed(seen)}."
         )
         return
     context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
