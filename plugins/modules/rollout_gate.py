@@ -337,7 +337,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, stall
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
@@ -451,12 +451,8 @@ def _check_stream(context: Context, stream: Record) -> None:
         context.fail(f"stream.most is {stream['most']}: it must be 1 or more.")
     if not stream["health_interval"] > 0:
         context.fail(f"stream.health_interval is {stream['health_interval']}: it must be above 0 seconds.")
-    if context.params["soak"] or context.params["audit"]:
-        context.fail("A stream has no batches to soak or to compare: leave out soak and audit, or leave out stream.")
-    if context.params["metric_checks"]:
-        context.fail("A stream has no batches before which metrics are asked: leave out metric_checks or stream.")
-    if context.params["on_bundle_change"] == "stop":
-        context.fail("A stream has no batches whose bundles are compared: leave out on_bundle_change or stream.")
+    if said := pace.refusal_of(context.params, "stream"):
+        context.fail(said)
 
 
 def _begin_stream(context: Context, health: gate.Check | None) -> None:

@@ -347,13 +347,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     Facts,
     Rules,
     caps_of,
+    options_of,
     order_of,
     refusal_of,
     sequence,
     share_of,
     waves_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, PACES
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of as pace_refusal
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     Plan,
@@ -460,8 +461,6 @@ def _check(context: Context) -> None:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
-    if (said := pace_refusal(params["pace"], params["growth"], params["soak"])) != "":
-        context.fail(f"{said}.")
     for name in ("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"):
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
@@ -509,11 +508,14 @@ def _rules(context: Context) -> Rules:
         canary_asked=bool(params["canary_hosts"]),
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
-        pace=params["pace"],
         soak=params["soak"],
     )
     if why:
         context.fail(f"There is no plan: {why}.")
+    if params["pace"] == CONTINUOUS:
+        asked = {**options_of(rules), "growth": params["growth"], "soak": params["soak"]}
+        if said := pace_refusal(asked, "pace=continuous"):
+            context.fail(f"There is no plan: {said}")
     return rules
 
 
