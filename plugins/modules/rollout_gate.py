@@ -142,12 +142,12 @@ options:
     default: continue
   defer_busy:
     description:
-      - An instance of O(deferred) whose newest conversation in the audit is not this many seconds old, or whose audit
-        cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
+      - An instance of O(planned_busy) whose newest conversation in the audit is not this many seconds old, or whose
+        audit cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
     type: float
     default: 0
-  deferred:
-    description: Names of the instances of O(next_batch) that came late because they were busy.
+  planned_busy:
+    description: Names of the instances of O(next_batch) that the plan put at the end because they were busy.
     type: list
     elements: str
     default: []
@@ -312,7 +312,7 @@ checks:
   elements: dict
   sample: [{name: budget, verdict: pass, reason: No instance failed., failed: 0, max_failed: 0}]
 busy:
-  description: Why instances of O(deferred) are still busy, by name.
+  description: Why instances of O(planned_busy) are still busy, by name.
   returned: success
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
@@ -431,9 +431,9 @@ def _bundle(context: Context) -> list[gate.Check]:
 
 
 def _busy(context: Context) -> dict[str, str]:
-    """Who of the deferred instances is busy still, and why."""
+    """Who of the instances that were busy when the run was planned is busy still, and why."""
     params = context.params
-    asked = {name: str(params["next_batch"][name]) for name in params["deferred"] if name in params["next_batch"]}
+    asked = {name: str(params["next_batch"][name]) for name in params["planned_busy"] if name in params["next_batch"]}
     return busy(context, asked, params["defer_busy"]) if asked and params["defer_busy"] else {}
 
 
@@ -669,7 +669,7 @@ OPERATION = Operation(
         "bundles": {"type": "dict", "default": {}},
         "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
         "defer_busy": {"type": "float", "default": 0},
-        "deferred": {"type": "list", "elements": "str", "default": []},
+        "planned_busy": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
         "soak": {"type": "float", "default": 0},

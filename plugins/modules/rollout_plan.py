@@ -260,7 +260,7 @@ left_out:
   returned: success
   type: dict
   sample: {agent-009: "at most 8 of eu in one run (max_share 25%)"}
-deferred:
+busy:
   description: Why instances are busy and come at the end (O(defer_busy)), by name.
   returned: success
   type: dict
@@ -441,8 +441,8 @@ def run(context: Context) -> None:
         act="check" if params["state"] == "checked" else "redeploy",
     )
     problem = window.problem or calendar.problem
-    deferred = {name: why for name, why in facts.busy.items() if name not in left}
-    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, deferred=deferred)
+    at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
+    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:

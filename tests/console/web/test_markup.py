@@ -72,7 +72,7 @@ def cause(page: str) -> dict[str, Any]:
 PARTS = {
     "table": markup.table([markup.Column("host", "host")] * 3, [(HOSTILE, HOSTILE, HOSTILE)], HOSTILE),
     "table of instances": markup.table(tables.COLUMNS, [tables._cells(instance())], "Instances"),
-    "list of operations": rows.listed(pd.DataFrame([operation()]), HOSTILE),
+    "list of operations": rows.table_of(pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),
     "link": markup.link(HOSTILE, pages.OPERATION, id=HOSTILE, outcome=[HOSTILE, HOSTILE]),
