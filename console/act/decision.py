@@ -14,6 +14,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     Record,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
@@ -118,14 +119,15 @@ def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
     if word == "uncertain":
         said = "The target is uncertain: it is not known whether it was applied. Force the retry to send it anyway."
         return Verdict(False, said)
-    return Verdict(False, f"The target is {row.get('status')}: only failed and uncertain ones can be retried.")
+    return Verdict(False, f"The target {is_status(row)}: only failed and uncertain ones can be retried.")
 
 
 def _judge_power_cycle(intent: Intent, seen: Seen) -> Verdict:
     busy = open_target(seen.targets)
     if busy is not None:
-        said = f"The instance is being redeployed: its target in rollout {busy.get('rollout_id')} is "
-        return Verdict(False, f"{said}{busy.get('status')}. Wait until it has ended.")
+        where = named("rollout", busy, "rollout_id")
+        said = f"The instance is being redeployed: its target in {where} {is_status(busy)}. Wait until it has ended."
+        return Verdict(False, said)
     return Verdict(True, "Restarts the agent of 1 instance; it does not answer for some seconds.", 1)
 
 

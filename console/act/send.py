@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import has_failed, rows_of
 from console.act.decision import STEERING, Intent, Seen, judge, was_carried_out, why_more, why_refused
 from console.record.opening import DatabaseProblem
@@ -228,12 +229,14 @@ def _shown(client: FleetClient, intent: Intent) -> str:
 
 def _state(intent: Intent, seen: Seen) -> str:
     if intent.action in STEERING:
-        return f"The rollout is {seen.rollout.get('status')}."
+        return f"The rollout {is_status(seen.rollout)}."
     if intent.action == "retry":
         row = seen.target(intent.target_id)
-        return f"The target is {row.get('status') if row else 'gone'}."
+        return f"The target {is_status(row) if row else 'is no longer part of the rollout'}."
     newest = next(iter(seen.actions), None)
-    return f"Its newest action is {newest.get('action')}, {newest.get('status')}." if newest else "It has no action."
+    if newest is None:
+        return "The instance has no action."
+    return f"Its newest action is {text_of(newest, 'action')}, {text_of(newest, 'status', 'without a status')}."
 
 
 def _read_state(client: FleetClient, intent: Intent) -> Seen:

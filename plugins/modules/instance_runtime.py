@@ -278,6 +278,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     runtime_component,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     manifest_is_stale,
     open_target,
@@ -371,7 +372,8 @@ def _outdated(context: Context, runtime: Record) -> bool:
         return bool(current != available)
     return context.fail(
         f"The server does not say whether instance {context.params['instance_id']} has the published runtime: "
-        f"has_update is {said!r}, current_version is {current!r}, available_version is {available!r}."
+        f"has_update is {text_of(runtime, 'has_update')}, current_version is {text_of(runtime, 'current_version')}, "
+        f"available_version is {text_of(runtime, 'available_version')}."
     )
 
 
@@ -391,7 +393,7 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
             return updates
         context.warn(
             f"The server's version report of instance {context.params['instance_id']} is older than its last "
-            f"successful redeploy ({stale.get('completed_at')}); the redeploy is taken as done and not repeated."
+            f"successful redeploy ({text_of(stale, 'completed_at')}); the redeploy is taken as done and not repeated."
         )
     if not done:
         return updates

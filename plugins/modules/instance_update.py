@@ -251,6 +251,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     parse_time,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     manifest_is_stale,
     open_target,
@@ -266,9 +267,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updates import (
     checked_at,
     find_applied,
-    listed,
     look_what_is_left,
     send_apply,
+    updates_in_words,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.redeploy import (
     SENT_OPTIONS,
@@ -356,8 +357,8 @@ def _trusted(context: Context, updates: Record, history: list[Record]) -> Record
         return updates
     context.warn(
         f"The server's version report of instance {context.params['instance_id']} is older than its last successful "
-        f"redeploy ({older.get('completed_at')}), so what it lists was taken as done and not applied: "
-        f"{listed(updates)}. Run this task again once the report is newer."
+        f"redeploy ({text_of(older, 'completed_at')}), so what it lists was taken as done and not applied: "
+        f"{updates_in_words(updates)}. Run this task again once the report is newer."
     )
     return {**without_runtime(updates), "total_available": 0}
 

@@ -142,12 +142,12 @@ options:
     default: continue
   defer_busy:
     description:
-      - An instance of O(deferred) whose newest conversation in the audit is not this many seconds old, or whose audit
-        cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
+      - An instance of O(planned_busy) whose newest conversation in the audit is not this many seconds old, or whose
+        audit cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
     type: float
     default: 0
-  deferred:
-    description: Names of the instances of O(next_batch) that came late because they were busy.
+  planned_busy:
+    description: Names of the instances of O(next_batch) that the plan put at the end because they were busy.
     type: list
     elements: str
     default: []
@@ -310,9 +310,9 @@ checks:
   returned: success
   type: list
   elements: dict
-  sample: [{name: budget, verdict: pass, reason: None failed., failed: 0, max_failed: 0}]
+  sample: [{name: budget, verdict: pass, reason: No instance failed., failed: 0, max_failed: 0}]
 busy:
-  description: Why instances of O(deferred) are still busy, by name.
+  description: Why instances of O(planned_busy) are still busy, by name.
   returned: success
   type: dict
   sample: {agent-007: its newest conversation was 12 s ago}
@@ -337,7 +337,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, stall
+from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import (
@@ -431,9 +431,9 @@ def _bundle(context: Context) -> list[gate.Check]:
 
 
 def _busy(context: Context) -> dict[str, str]:
-    """Who of the deferred instances is busy still, and why."""
+    """Who of the instances that were busy when the run was planned is busy still, and why."""
     params = context.params
-    asked = {name: str(params["next_batch"][name]) for name in params["deferred"] if name in params["next_batch"]}
+    asked = {name: str(params["next_batch"][name]) for name in params["planned_busy"] if name in params["next_batch"]}
     return busy(context, asked, params["defer_busy"]) if asked and params["defer_busy"] else {}
 
 
@@ -451,12 +451,8 @@ def _check_stream(context: Context, stream: Record) -> None:
         context.fail(f"stream.most is {stream['most']}: it must be 1 or more.")
     if not stream["health_interval"] > 0:
         context.fail(f"stream.health_interval is {stream['health_interval']}: it must be above 0 seconds.")
-    if context.params["soak"] or context.params["audit"]:
-        context.fail("A stream has no batches to soak or to compare: leave out soak and audit, or leave out stream.")
-    if context.params["metric_checks"]:
-        context.fail("A stream has no batches before which metrics are asked: leave out metric_checks or stream.")
-    if context.params["on_bundle_change"] == "stop":
-        context.fail("A stream has no batches whose bundles are compared: leave out on_bundle_change or stream.")
+    if said := pace.refusal_of(context.params, "stream"):
+        context.fail(said)
 
 
 def _begin_stream(context: Context, health: gate.Check | None) -> None:
@@ -673,7 +669,7 @@ OPERATION = Operation(
         "bundles": {"type": "dict", "default": {}},
         "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
         "defer_busy": {"type": "float", "default": 0},
-        "deferred": {"type": "list", "elements": "str", "default": []},
+        "planned_busy": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
         "soak": {"type": "float", "default": 0},

@@ -260,7 +260,7 @@ left_out:
   returned: success
   type: dict
   sample: {agent-009: "at most 8 of eu in one run (max_share 25%)"}
-deferred:
+busy:
   description: Why instances are busy and come at the end (O(defer_busy)), by name.
   returned: success
   type: dict
@@ -353,13 +353,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.order impor
     Facts,
     Rules,
     caps_of,
+    options_of,
     order_of,
     refusal_of,
     sequence,
     share_of,
     waves_of,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, PACES
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import BATCHES, CONTINUOUS, PACES
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of as pace_refusal
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import (
     Plan,
@@ -453,8 +454,8 @@ def run(context: Context) -> None:
             {"from": iso_time(period.start), "to": iso_time(period.end), "reason": period.reason}
             for period in calendar.between(now, now + _FREEZES_AHEAD, _FREEZES_MOST)
         ]
-    deferred = {name: why for name, why in facts.busy.items() if name not in left}
-    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, deferred=deferred)
+    at_the_end = {name: why for name, why in facts.busy.items() if name not in left}
+    context.result.update(_told(plan, problem), text=words, max_parallel_rollouts=limit, busy=at_the_end)
     if params["plan_hash"]:
         parts_moved = moved(params["plan_hash"], plan.hash)
         if parts_moved:
@@ -473,8 +474,6 @@ def _check(context: Context) -> None:
             context.fail(f"{name} is {params[name]}: it must be {least} or more.")
     if params["percent"] > 100:
         context.fail(f"percent is {params['percent']}: it must be 100 or less.")
-    if (said := pace_refusal(params["pace"], params["growth"], params["soak"])) != "":
-        context.fail(f"{said}.")
     for name in ("extra_seconds", "fallback_seconds", "window_margin", "soak", "defer_busy"):
         if params[name] < 0:
             context.fail(f"{name} is {params[name]}: it must be 0 or more.")
@@ -522,11 +521,14 @@ def _rules(context: Context) -> Rules:
         canary_asked=bool(params["canary_hosts"]),
         scope_asked=params["share_scope"] != "run",
         of_redeploys=params["state"] != "checked",
-        pace=params["pace"],
         soak=params["soak"],
     )
     if why:
         context.fail(f"There is no plan: {why}.")
+    if params["pace"] == CONTINUOUS:
+        asked = {**options_of(rules), "growth": params["growth"], "soak": params["soak"]}
+        if said := pace_refusal(asked, "pace=continuous"):
+            context.fail(f"There is no plan: {said}")
     return rules
 
 

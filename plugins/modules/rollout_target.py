@@ -191,9 +191,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_status,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     ends,
     in_words,
+    instance_in_words,
     refusal_of_rollout,
     selected,
     was_reopened,
@@ -207,6 +209,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_follow import (
     SHOWS_WITHIN,
+    names_of,
     read_until,
     settle_uncertain,
 )
@@ -255,7 +258,13 @@ def _chosen(context: Context) -> list[Record]:
     if not meant and not params["select"]:
         what = f"target {params['target_id']}" if params["target_id"] else f"target of instance {params['instance_id']}"
         context.fail(f"Rollout {params['rollout_id']} has no {what}.")
-    ids = [str(row["id"]) for row in meant if row.get("id")]
+    nameless = [row for row in meant if not row.get("id")]
+    if nameless:
+        context.fail(
+            f"Nothing was sent: rollout {params['rollout_id']} has a target without an id "
+            f"({named('instance', nameless[0], 'instance_id')}), and a retry names its target by that id."
+        )
+    ids = [str(row["id"]) for row in meant]
     detail, verdicts = settle_uncertain(context, detail, among=ids)
     context.result["rollout"] = detail["rollout"]
     chosen = []
@@ -308,8 +317,8 @@ def _retry_one(context: Context, row: Record) -> None:
     context.result["retried"].append(_told(row))
     if not reopened:
         context.fail(
-            f"The server accepted the retry of target {row.get('id')} (instance {row.get('instance_id')}), but within "
-            f"{SHOWS_WITHIN:.0f} s it is still {row.get('status')}. Look at it with rollout_info."
+            f"The server accepted the retry of {named('target', row)} ({named('instance', row, 'instance_id')}), but "
+            f"within {SHOWS_WITHIN:.0f} s its status is {text_of(row, 'status')}. Look at it with rollout_info."
         )
 
 
@@ -324,7 +333,7 @@ def _send_until_it_shows(context: Context, row: Record) -> bool:
             answer = context.client.retry_rollout_target(context.params["rollout_id"], str(row["id"]))
             said = refusal_of_rollout(answer)
             if said is not None and not was_reopened(row, _look(context, row)):
-                what = f"The retry of target {row.get('id')} (instance {row.get('instance_id')})"
+                what = f"The retry of {named('target', row)} ({named('instance', row, 'instance_id')})"
                 fail_refused(context, what, said)
             unknown = None
         except ApiError as error:
@@ -377,9 +386,10 @@ def _see_them_through(context: Context) -> None:
     if not waited.done:
         left = [row for row in context.result["targets"] if not target_is_terminal(row)]
         queued = any(target_status(row.get("status")) == "queued" for row in left)
+        first = instance_in_words(left[0], names_of(context, rollout_id))
         context.fail(
             f"{len(left)} of {len(ids)} retried targets of rollout {rollout_id} did not end within "
-            f"{context.params['wait_timeout']} s (instance {left[0].get('instance_id')} is {left[0].get('status')}). "
+            f"{context.params['wait_timeout']} s ({first} {is_status(left[0])}). "
             f"They were left running. {closed_window(context) if queued else ''}".strip(),
             timed_out=True,
         )
@@ -388,7 +398,7 @@ def _see_them_through(context: Context) -> None:
     found = ends(context.result["targets"], {one for one, verdict in verdicts.items() if verdict == "succeeded"})
     bad = len(found.bad) + len(found.cancelled)
     if bad > context.params["max_failed"]:
-        context.fail(f"Retried in rollout {rollout_id}: {in_words(found)}.")
+        context.fail(f"Retried in rollout {rollout_id}: {in_words(found, names_of(context, rollout_id))}.")
 
 
 OPERATION = Operation(

@@ -120,7 +120,7 @@ def test_the_words_and_times_of_the_server_do_not_matter(sim: Simulator, shape: 
 def test_an_end_that_nobody_knows_is_no_success(sim: Simulator) -> None:
     sim.knobs(status_words={"succeeded": "brewed"})
     done = run_task(sim)
-    assert done.result["failed"] and "ended as 'brewed'. Look at the instance" in done.msg
+    assert done.result["failed"] and "ended as brewed. Look at the instance" in done.msg
     assert posts(sim) == ["redeploy_runtime"]
 
 

@@ -120,7 +120,7 @@ def test_a_window_that_closes_between_batches_defers_the_rest_without_a_failure(
         found = report_of(run)
         assert (found["verdict"], found["updated"], found["deferred"]) == ("deferred", hosts(1, 2, 3), hosts(4, 5))
         assert "opens next at 2026-11-25 22:00 UTC." in run.stdout
-        assert "Deferred to the next maintenance window (2): " in run.stdout
+        assert "Deferred until the maintenance window opens or the freeze ends (2): " in run.stdout
         assert found["updated"] == with_newest(sim)
 
         # Of a run that has not begun, a closed window is a refusal, unless it is overridden for a reason.

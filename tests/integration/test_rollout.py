@@ -160,7 +160,7 @@ def test_a_fleet_rollout_that_is_under_way_can_be_a_failure(sim: Simulator, chec
     theirs = started_by_another(sim)
     done = run_task(sim, on_active="fail", check=check)
     assert done.result["failed"] and not done.result["changed"]
-    assert f"Fleet rollout {theirs} (in_progress) is under way already; nothing was sent" in done.msg
+    assert f"A fleet rollout is under way already: {theirs} (in_progress). Nothing was sent" in done.msg
     assert posts(sim) == []
 
 
@@ -285,8 +285,7 @@ def test_targets_that_failed_are_named_with_the_servers_reason(sim: Simulator) -
     sim.knobs(outcomes={"agent-002": "failed"})
     done = run_task(sim)
     assert done.result["failed"] and done.result["changed"] and done.result["rollout"]["status"] == "partial"
-    identity = sim.instance("agent-002")["id"]
-    told = f"of 4 targets 1 failed: instance {identity} (bundle checksum mismatch on the agent)."
+    told = "of 4 targets 1 failed: agent-002.ams3.fleet.example (bundle checksum mismatch on the agent)."
     assert done.msg == f"Fleet rollout {done.result['rollout_id']} ended as partial: {told}"
     assert done.result["too_many"] and "stopped" not in done.result
 
@@ -378,7 +377,7 @@ def test_uncertain_but_applied_counts_as_succeeded_by_the_evidence(sim: Simulato
 def test_uncertain_and_not_applied_is_a_failure(sim: Simulator) -> None:
     sim.knobs(outcomes={"agent-001": "uncertain_not_applied"})
     done = run_task(sim)
-    assert done.result["failed"] and "of 4 targets 1 uncertain: instance" in done.msg
+    assert done.result["failed"] and "of 4 targets 1 uncertain: agent-001.fra1.fleet.example (" in done.msg
     assert [told["verdict"] for told in done.result["reconciled"]] == ["not_applied"]
     assert posts(sim) == ["start_fleet_rollout"]
 

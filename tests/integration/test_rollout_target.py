@@ -234,8 +234,7 @@ def test_the_targets_are_followed_by_row_id_though_the_task_ids_change(sim: Simu
 def test_one_that_fails_again_is_named_with_the_servers_reason(sim: Simulator) -> None:
     rollout_id = rolled_out(sim, {"agent-001": ["failed", "failed", "failed"], "agent-002": "failed"})
     done = run_task(sim, rollout_id, select="failed")
-    identity = sim.instance("agent-001")["id"]
-    told = f"of 2 targets 1 failed: instance {identity} (bundle checksum mismatch on the agent)."
+    told = "of 2 targets 1 failed: agent-001.fra1.fleet.example (bundle checksum mismatch on the agent)."
     assert done.result["failed"] and done.result["changed"]
     assert done.msg == f"Retried in rollout {rollout_id}: {told}"
     assert not run_task(sim, rollout_id, select="failed", max_failed=1).result.get("failed")

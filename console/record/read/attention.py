@@ -129,11 +129,11 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
         page, key = max(counted, key=lambda operation: (counted[operation], newest[operation], operation))
         if len(hosts) == 1 and alike[0].instance_id:
             page, key = "instance", alike[0].instance_id
-        what = {"failed": "failed", "uncertain": "uncertain"}[status]
         where = f" in {len(counted):,} operations" if len(counted) > 1 else ""
-        title = f"{hosts[0]} {'is uncertain' if what == 'uncertain' else what}"
-        if len(hosts) > 1:
-            title = f"{len(hosts):,} instances {'are uncertain' if what == 'uncertain' else what}"
+        if len(hosts) == 1:
+            title = f"{hosts[0]} {'is uncertain' if status == 'uncertain' else status}"
+        else:
+            title = f"{len(hosts):,} instances {'are uncertain' if status == 'uncertain' else status}"
         detail = max((one_of for one_of in alike), key=lambda one_of: one_of.at or 0.0).message[:300]
         since = min((one_of.at for one_of in alike if one_of.at is not None), default=None)
         found.append(

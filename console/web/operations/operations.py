@@ -41,7 +41,7 @@ def body() -> None:
         with head:
             st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
             export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
-        markup.draw(rows.listed(found, "Operations, newest first"))
+        markup.draw(rows.table_of(found, "Operations, newest first"))
         lists.pager("operations", total, frames.LIST_PAGE)
         with lists.row():
             st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")

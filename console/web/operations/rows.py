@@ -91,7 +91,7 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
-def listed(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = None) -> Markup:
+def table_of(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = None) -> Markup:
     """Operations as a table."""
     return table(COLUMNS, (_cells(row) for row in lists.records(found)), label, sorted_by, sorts)
 

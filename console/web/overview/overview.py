@@ -110,7 +110,7 @@ def operations(newest: pd.DataFrame, total: int) -> None:
     if not total:
         st.text("No playbook run and no rollout is recorded yet.")
         return
-    markup.draw(rows.listed(newest, "Newest operations"))
+    markup.draw(rows.table_of(newest, "Newest operations"))
     with lists.row():
         st.page_link(pages.OPERATIONS, label=f"All operations ({total:,})", icon=":material/arrow_forward:")
         if total > 1:

@@ -136,8 +136,10 @@ class FleetClient:
         body = self._record("get_rollout", rollout_id=rollout_id)
         if not isinstance(body.get("rollout"), Mapping):
             raise self._unexpected("get_rollout", {"rollout_id": rollout_id}, "no rollout in the answer")
-        targets = body.get("targets")
-        return {**body, "rollout": dict(body["rollout"]), "targets": _rows(targets) if targets else []}
+        rollout, targets = dict(body["rollout"]), body.get("targets")
+        # The server may leave out the id that it was asked for.
+        rollout["id"] = rollout.get("id") or rollout_id
+        return {**body, "rollout": rollout, "targets": _rows(targets) if targets else []}
 
     def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> Any:
         """E5: revoke queued targets; ``force`` also terminates those in progress. Read E4 afterwards."""

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Record, count, is_healthy, is_single_target, iso_time, rollout_status
+from .answers import Record, count, is_healthy, is_single_target, iso_time
 from .durations import clock, duration
+from .record_words import with_status
 from .window import Window
 
 PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
@@ -55,7 +56,7 @@ def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) ->
         return Check(
             "budget", FAIL, f"Every instance of the last batch failed ({listed(last_batch)}).", {"failed": len(failed)}
         )
-    said = f"{len(failed)} of at most {max_failed} failed" if failed else "None failed"
+    said = f"{len(failed)} of at most {max_failed} failed" if failed else "No instance failed"
     return Check("budget", PASS, f"{said}.", {"failed": len(failed), "max_failed": max_failed})
 
 
@@ -103,11 +104,11 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
     fleet = [row for row in open_rollouts if not is_single_target(row)]
     if not fleet:
         return Check("foreign_rollout", PASS, "No fleet rollout is under way at the server.")
-    named = ", ".join(f"{row.get('id')} ({rollout_status(row.get('status')) or 'no status'})" for row in fleet[:_NAMED])
     return Check(
         "foreign_rollout",
         FAIL,
-        f"A fleet rollout is under way at the server: {named}. Wait for its end, or cancel it, and start again.",
+        f"A fleet rollout is under way at the server: {with_status(fleet[:_NAMED])}. Wait for its end, or cancel it, "
+        "and start again.",
         {"rollouts": [row.get("id") for row in fleet]},
     )
 

@@ -20,7 +20,6 @@ from .answers import Record, amount, known_count, normalise, parse_time, target_
 from .batches import Member, Part
 from .durations import duration, percentile
 from .ids import id_key
-from .pace import BATCHES, CONTINUOUS
 from .plain_values import boolean, is_blank
 from .redeploy import newest_first
 
@@ -182,16 +181,12 @@ def refusal_of(
     scope_asked: bool,
     of_redeploys: bool,
     soak: float,
-    pace: str = BATCHES,
 ) -> str:
     """Why the rules make no sense together, as a phrase; empty if they do.
 
     ``canary``: how many canaries there are. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were
     given at all. ``of_redeploys``: whether the run makes redeploys. ``soak``: seconds, of the waves that say nothing.
-    ``pace``: how the instances follow each other.
     """
-    if pace == CONTINUOUS and (why := _needs_batches(rules)):
-        return f"pace is continuous, which has no batches, and {why}"
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts names some"
     unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
@@ -206,18 +201,14 @@ def refusal_of(
     return ""
 
 
-def _needs_batches(rules: Rules) -> str:
-    """Which rule is about batches, as a phrase; empty if none is."""
-    own = next((wave.name for wave in rules.waves if wave.limit is not None or wave.settings), None)
-    if own is not None:
-        return f"wave {own} has a limit, a soak or a gate of its own, which hold for a batch"
-    if rules.most and rules.scope == "at_once":
-        return "share_scope at_once is the share of a batch"
-    if rules.quarantine:
-        return "quarantine takes each of its instances in a batch of its own"
-    if rules.defer_busy:
-        return "defer_busy looks again before a batch at who is busy"
-    return ""
+def options_of(rules: Rules) -> Record:
+    """The options behind the rules, for pace.refusal_of: of the waves the names of those with settings of their own."""
+    return {
+        "waves": tuple(wave.name for wave in rules.waves if wave.limit is not None or wave.settings),
+        "share_scope": rules.scope if rules.most else "",
+        "quarantine": rules.quarantine,
+        "defer_busy": rules.defer_busy,
+    }
 
 
 def _gate(name: str, given: Any) -> Record:

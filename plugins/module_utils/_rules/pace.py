@@ -18,12 +18,35 @@ BATCHES, CONTINUOUS = "batches", "continuous"
 PACES = (BATCHES, CONTINUOUS)
 
 
-def refusal_of(pace: str, growth: str, soak: float = 0.0) -> str:
-    """Why settings of the batches do not go with the pace, as a sentence; empty if they do."""
-    if pace == CONTINUOUS and growth != "fixed":
-        return f"growth is {growth}, and pace is continuous: without batches there is nothing that grows. Leave out one"
-    if pace == CONTINUOUS and soak:
-        return f"soak is {soak:g}, and pace is continuous: there is no next batch that waits for it. Leave out one"
+# What needs batches, by the names of the modules' options and of the playbooks' variables after fleetops_: the words
+# that ask for it (none: whatever is not empty, 0 or false), and why it does not go without batches.
+_NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
+    "growth": (("doubling", "percent"), "nothing grows"),
+    "soak": ((), "there is no next batch that waits for it"),
+    "audit": ((), "it compares the time before a batch with the time after it"),
+    "audit_gate": ((), "it compares the time before a batch with the time after it"),
+    "metric_checks": ((), "they are asked before a batch"),
+    "on_bundle_change": (("stop",), "the bundles are compared before a batch"),
+    "repair": ((), "an instance is healed before the next batch (fleetops.agents.recover can follow the run)"),
+    "waves": ((), "the limit, the soak and the gate of a wave are those of its batches"),
+    "share_scope": (("at_once",), "it is the share of a batch"),
+    "quarantine": ((), "each instance in quarantine has a batch of its own"),
+    "defer_busy": ((), "who is busy is looked at again before a batch"),
+}
+
+
+def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
+    """Why one of the options ``asked`` (names to values) does not go with a run that has no batches, as a sentence.
+
+    Empty if all of them do. ``without``: what makes it a run without batches, ``pace=continuous``. ``prefix`` stands
+    before the names of the options. ``waves``: a tuple of the names of those that have settings of their own.
+    """
+    for option, (words, why) in _NEEDS_BATCHES.items():
+        value = asked.get(prefix + option)
+        if value in words or (value and not words):
+            shown = f"={value}" if words else f" ({', '.join(value)})" if isinstance(value, tuple) else ""
+            said = f"{prefix}{option}{shown} does not go with {without}, which has no batches: {why}."
+            return f"{said} Leave out one of them."
     return ""
 
 
@@ -34,32 +57,11 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
         return f"fleetops_pace is {pace}: it must be {' or '.join(PACES)}."
     if pace == BATCHES:
         return ""
-    growth, soak = asked.get("fleetops_growth", "fixed"), asked.get("fleetops_soak", 0)
-    why = ""
     if asked.get("fleetops_plan_for", "redeploy") != "redeploy":
         return "fleetops_pace is continuous, which is for redeploys only. Leave it out here."
-    if growth != "fixed":
-        why = f"fleetops_growth is {growth}, and with fleetops_pace=continuous there are no batches that grow"
-    elif soak:
-        why = f"fleetops_soak is {soak:g}, and with fleetops_pace=continuous there is no next batch that waits for it"
-    elif asked.get("fleetops_audit_gate"):
-        why = (
-            "fleetops_audit_gate compares what was before a batch with what was after it, and with "
-            "fleetops_pace=continuous there are no batches"
-        )
-    elif asked.get("fleetops_metric_checks"):
-        why = "fleetops_metric_checks are asked before a batch, and with fleetops_pace=continuous there are no batches"
-    elif asked.get("fleetops_on_bundle_change") == "stop":
-        why = (
-            "fleetops_on_bundle_change is stop, which compares the bundles before a batch, and with "
-            "fleetops_pace=continuous there are no batches"
-        )
-    elif asked.get("fleetops_repair"):
-        why = (
-            "fleetops_repair heals an instance before the next batch, and with fleetops_pace=continuous there is none; "
-            "fleetops.agents.recover can follow the run"
-        )
-    return f"{why}. Leave out one of them." if why else ""
+    # Which waves have settings of their own is known once the plan has read them.
+    known = {name: value for name, value in asked.items() if name != "fleetops_waves"}
+    return refusal_of(known, "fleetops_pace=continuous", "fleetops_")
 
 
 def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -> Iterator[tuple[float, float]]:

@@ -22,6 +22,7 @@ from .answers import (
     target_status,
 )
 from .ids import same_id, task_keys
+from .record_words import text_of
 
 # The words of a scope that is no single instance's.
 FLEET_SCOPES = frozenset({"fleet", "tenant", "all"})
@@ -142,7 +143,7 @@ def reconcile(
     """
     newest = next(iter(newest_first(targets)), None)
     if newest is not None and newest.get("id") not in (None, target.get("id")):
-        return "superseded", f"a later target exists ({newest.get('id')})"
+        return "superseded", f"a later target exists ({text_of(newest, 'id')})"
     started = parse_time(target.get("started_at"))
     booted = boot_time(health) if health else None
     restarted = None if booted is None or started is None else booted > started

@@ -18,7 +18,7 @@ _TITLES = {
     "failed": "Failed",
     "uncertain": "Uncertain, look at them before you repeat anything",
     "current": "Left alone, current already",
-    "deferred": "Deferred to the next maintenance window",
+    "deferred": "Deferred until the maintenance window opens or the freeze ends",
     "not_touched": "Not touched",
     "gone": "Gone, unknown to the server",
 }

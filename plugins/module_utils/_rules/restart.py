@@ -12,6 +12,7 @@ from typing import Any
 
 from .answers import Record, boot_time, is_healthy, is_live, normalise, number, parse_time
 from .ids import task_keys
+from .record_words import text_of
 from .refusals import says_no
 
 # checked_at and uptime_seconds are rounded, each by itself.
@@ -51,7 +52,7 @@ class Watch:
         """
         if health is None:
             return replace(self, down=True, answering=False, healthy=0, last=said)
-        status = f"its health is {health.get('status')}"
+        status = f"its health is {text_of(health, 'status')}"
         if not is_live(health):
             return replace(self, down=True, answering=False, healthy=0, last=f"{status} by an old record")
         checked = parse_time(health.get("checked_at"))

@@ -27,7 +27,8 @@ from .answers import (
     target_is_terminal,
     target_status,
 )
-from .ids import same_id, task_keys
+from .ids import id_key, same_id, task_keys
+from .record_words import is_status, named, text_of
 from .redeploy import is_older
 from .refusals import refusal_in
 
@@ -225,21 +226,37 @@ def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, 
     return Ends(len(rows), **by_end)
 
 
-def in_words(found: Ends) -> str:
-    """The bad ends as a phrase: how many of which kind, then the first instances with the server's reasons."""
+def host_names(timeline: Any) -> dict[str, str]:
+    """Instance ids (as id_key gives them) to host names, by the rows of E1's ``timeline``."""
+    rows = [row for row in timeline if isinstance(row, Mapping)] if isinstance(timeline, list) else []
+    found = {id_key(str(row.get("instance_id"))): text_of(row, "instance_hostname", "") for row in rows}
+    return {instance: host for instance, host in found.items() if host}
+
+
+def instance_in_words(target: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """A target's instance: its host name by ``names`` (those of host_names), otherwise its id."""
+    host = names.get(id_key(str(target.get("instance_id"))))
+    return host or named("instance", target, "instance_id")
+
+
+def in_words(found: Ends, names: Mapping[str, str]) -> str:
+    """The bad ends as a phrase: how many of which kind, then the first instances with the server's reasons.
+
+    ``names``: those of host_names.
+    """
     kinds = {"failed": found.failed, "uncertain": found.uncertain, "of unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
     numbers = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
-    return f"of {found.total} targets {numbers}{_reasons(found.bad)}"
+    return f"of {found.total} targets {numbers}{_reasons(found.bad, names)}"
 
 
-def _reasons(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
+def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: int = 5) -> str:
     if not rows:
         return ""
     told = []
     for row in rows[:most]:
         reason = f" ({str(row['error_message']).removesuffix('.')})" if row.get("error_message") else ""
-        told.append(f"instance {row.get('instance_id')}{reason}")
+        told.append(f"{instance_in_words(row, names)}{reason}")
     more = f" and {len(rows) - most} more" if len(rows) > most else ""
     return ": " + "; ".join(told) + more
 
@@ -298,7 +315,7 @@ def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry
         return "it has succeeded"
     if word == "cancelled":
         return "it was cancelled; a paused rollout takes it up again when it is resumed"
-    return f"it is {target.get('status')}; only failed and uncertain targets can be retried"
+    return f"it {is_status(target)}; only failed and uncertain targets can be retried"
 
 
 def was_reopened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
   ``batch_gates``, for each planned batch the settings of its wave that replace the run's own in the gate after it, and
   ``gate``, those settings for the next gate
 - ``run``, a name that no other run has
-- ``deferred``, why instances were busy when the run was planned and so come last, and ``left_out``, why instances are
+- ``busy``, why instances were busy when the run was planned and so come last, and ``left_out``, why instances are
   not touched by this run; both by name
 - ``next_batch`` (names to ids) and ``expected_seconds``, of the batch that the next gate decides about
 - ``waiting`` (names to ids), the planned instances that are neither updated nor failed yet
@@ -68,7 +68,7 @@ def started(
         "batch_gates": [batch.get("gate", {}) for batch in batches],
         "gate": batches[0].get("gate", {}) if batches else {},
         "run": run,
-        "deferred": dict(plan.get("deferred", {})),
+        "busy": dict(plan.get("busy", {})),
         "left_out": dict(plan.get("left_out", {})),
         "plan_hash": plan.get("plan_hash", ""),
         "left_alone": plan.get("left_alone", []),

@@ -11,6 +11,7 @@ from typing import NoReturn
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, is_live, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import UNKNOWN, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import (
     RUNTIME,
@@ -155,9 +156,9 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
     )
 
 
-def listed(updates: Record) -> str:
+def updates_in_words(updates: Record) -> str:
     """The updates that wait, for people."""
-    names = [f"{c.name} ({c.current} to {c.available})" for c in outdated(updates)]
+    names = [f"{c.name} ({c.current or UNKNOWN} to {c.available or UNKNOWN})" for c in outdated(updates)]
     return ", ".join(names) or f"{waiting(updates)} without a name"
 
 
@@ -185,10 +186,11 @@ def look_what_is_left(context: Context, updates: Record, applied_at: float | Non
         context.result["after"] = versions(updates, updated=True)
         context.warn(
             f"{done}, but the server's version report is not newer yet "
-            f"({seen.get('versions_reported_at')}) and still lists {listed(seen)}."
+            f"({text_of(seen, 'versions_reported_at', 'it has no time')}) and still lists {updates_in_words(seen)}."
         )
         return
     context.result.update(after=versions(seen), still_available=[c.name for c in outdated(seen)])
     context.fail(
-        f"{done}, but the server still lists {listed(seen)}. Look at these components before you run this task again."
+        f"{done}, but the server still lists {updates_in_words(seen)}. Look at these components before you run this "
+        "task again."
     )

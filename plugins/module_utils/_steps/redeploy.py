@@ -21,6 +21,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     target_is_terminal,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    ended_as,
+    is_status,
+    named,
+    text_of,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
     Before,
     newest_first,
@@ -138,7 +144,8 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
     if match == "weak":
         context.warn(
             f"The redeploy of instance {context.params['instance_id']} was told without its id, as the only new one in "
-            f"the instance's history (target {target.get('id')}, created at {target.get('created_at')})."
+            f"the instance's history ({named('target', target)}, created at "
+            f"{text_of(target, 'created_at', 'an unknown time')})."
         )
     remember(context, target)
     return target
@@ -194,7 +201,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     if not target_is_terminal(target):
         held_back = closed_window(context) if target_status(target.get("status")) == "queued" else ""
         context.fail(
-            f"{name} did not end within {context.params['wait_timeout']} s; it is {target.get('status')}. "
+            f"{name} did not end within {context.params['wait_timeout']} s; it {is_status(target)}. "
             f"It was left running; run this task again to follow it. {held_back}".strip(),
             timed_out=True,
         )
@@ -206,7 +213,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     if word in ("failed", "cancelled"):
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
-        context.fail(f"{name} ended as {target.get('status')!r}{reason}. Look at the instance before you repeat it.")
+        context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
     if in_progress and context.params["healthy_reads"]:
         # An agent that has just been restarted is not healthy at once: a live check would only be in its way.
         context.sleep(min(context.params["wait_interval"], context.params["healthy_timeout"]))
@@ -268,7 +275,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         checked = parse_time(health.get("checked_at"))
         fresh = is_live(health) and (since is None or checked is None or checked >= since)
         in_a_row = in_a_row + 1 if fresh and is_healthy(health) else 0
-        last = f"its health is {health.get('status')}" + ("" if fresh else " by an old record")
+        last = f"its health is {text_of(health, 'status')}" + ("" if fresh else " by an old record")
         return in_a_row
 
     waited = wait_until(

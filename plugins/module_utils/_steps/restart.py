@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     parse_time,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import (
@@ -195,9 +196,9 @@ def _refuse(context: Context, restart: Restart, health: Record | None, rows: lis
         target = open_target(context.client.list_instance_rollouts(instance_id))
         if target is not None:
             context.fail(
-                f"Instance {instance_id} was not restarted: it is being redeployed by rollout "
-                f"{target.get('rollout_id')} (target {target.get('id')} is {target.get('status')}). Wait for its end, "
-                "or set during_rollout."
+                f"Instance {instance_id} was not restarted: it is being redeployed by "
+                f"{named('rollout', target, 'rollout_id')} ({named('target', target)} {is_status(target)}). Wait for "
+                "its end, or set during_rollout."
             )
 
 

@@ -17,11 +17,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     rollout_is_terminal,
     target_status,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, origin, text_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import newest_first, reconcile
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     Evidence,
     Found,
     grace_left,
+    host_names,
     is_quiet,
     new_fleet_rollouts,
     started_rollout,
@@ -78,7 +80,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
         if found.match == "weak":
             context.warn(
                 f"The fleet rollout was told without its ids, as the only new one in the server's list "
-                f"({context.result['rollout_id']}, created at {found.detail['rollout'].get('created_at')})."
+                f"({context.result['rollout_id']}, {origin(found.detail['rollout'])})."
             )
         return found.detail
     said = f"{ambiguous} " if ambiguous is not None else "The server accepted the fleet rollout. "
@@ -89,8 +91,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
         # The call shows, though not which row is its own: nothing keeps a later run from starting another one.
         notes.end(FLEET)
         listed = "; ".join(
-            f"{row.get('id')} ({row.get('total_targets')} targets, created at {row.get('created_at')}, "
-            f"from {row.get('initiated_from_ip')})"
+            f"{text_of(row, 'id', 'one without an id')} (targets: {text_of(row, 'total_targets')}, {origin(row)})"
             for row in found.candidates
         )
         why = (
@@ -158,8 +159,8 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
         left = tally(detail["rollout"], detail["targets"])
         held_back = closed_window(context) if left.queued else ""
         context.fail(
-            f"Fleet rollout {rollout_id} did not end within {context.params['wait_timeout']} s; it is "
-            f"{detail['rollout'].get('status')}, with {left.queued} targets queued and {left.in_progress} in progress. "
+            f"Fleet rollout {rollout_id} did not end within {context.params['wait_timeout']} s; it "
+            f"{is_status(detail['rollout'])}, with {left.queued} targets queued and {left.in_progress} in progress. "
             f"It was left running; run this task again to follow it. {held_back}".strip(),
             timed_out=True,
         )
@@ -216,6 +217,14 @@ def evidence_of(context: Context, target: Record) -> tuple[str, str]:
             raise
         return "still_unknown", f"the instance could not be looked at: {error}"
     return reconcile(target, history, updates, health)
+
+
+def names_of(context: Context, rollout_id: str) -> dict[str, str]:
+    """The host names of a rollout's instances (E1), for a message; none if they cannot be read."""
+    try:
+        return host_names(context.client.get_rollout_timeline(rollout_id).get("timeline"))
+    except ApiError:
+        return {}
 
 
 def remember(context: Context, detail: Record) -> None:

@@ -22,6 +22,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import task_keys
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    ended_as,
+    named,
+    origin,
+    with_status,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import Before, manifest_is_stale
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.refusals import refusal_in
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
@@ -53,6 +59,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     find_started,
     follow,
     look_for_started,
+    names_of,
     remember,
     settle_uncertain,
     unfinished_fleet_rollouts,
@@ -150,10 +157,10 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
         return None
     rollout = found["rollout"]
     ended = rollout_is_terminal(rollout, found["targets"])
-    told = f"Fleet rollout {rollout.get('id')} is taken for that sent from this machine at {note.sent_in_words}"
+    told = f"Fleet {named('rollout', rollout)} is taken for that sent from this machine at {note.sent_in_words}"
     # One that has come to its end without doing what is asked for keeps nobody from starting another one.
     if ended and (rollout_status(rollout.get("status")) != "completed" or context.result.get("outdated")):
-        context.warn(f"{told}. It has ended as {rollout.get('status')}, so another one is started.")
+        context.warn(f"{told}. It has {ended_as(rollout)}, so another one is started.")
         return None
     context.warn(f"{told}, so none was started.{' Run this task again to start another one.' if ended else ''}")
     return found
@@ -224,12 +231,17 @@ def _in_the_way(context: Context, error: ApiError) -> list[Record]:
 
 def _adopt(context: Context, unfinished: list[Record]) -> Record:
     """The fleet rollout that is under way, to be followed, if the task may."""
-    told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
+    told = with_status(unfinished)
     if len(unfinished) > 1:
         context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
     if context.params["on_active"] == "fail":
         context.result.update(rollout=unfinished[0], rollout_id=unfinished[0].get("id"))
-        context.fail(f"Fleet rollout {told} is under way already; nothing was sent (on_active is fail).")
+        context.fail(f"A fleet rollout is under way already: {told}. Nothing was sent (on_active is fail).")
+    if not unfinished[0].get("id"):
+        context.fail(
+            f"A fleet rollout is under way that the server lists without an id ({origin(unfinished[0])}), so it cannot "
+            "be followed, and none was started. Wait for its end."
+        )
     context.result["adopted"] = True
     detail = context.client.get_rollout(str(unfinished[0]["id"]))
     remember(context, detail)
@@ -293,10 +305,12 @@ def _see_it_through(context: Context) -> None:
     too_many = bad > context.params["max_failed"]
     name = f"Fleet rollout {rollout_id}"
     if rollout_status(rollout.get("status")) == "cancelled" or found.cancelled:
-        context.fail(f"{name} was cancelled: {in_words(found)}.", too_many=too_many)
+        context.fail(f"{name} was cancelled: {in_words(found, names_of(context, rollout_id))}.", too_many=too_many)
     if too_many:
-        told = in_words(found) if targets else f"{counted.failed} failed, {counted.uncertain} uncertain"
-        context.fail(f"{name} ended as {rollout.get('status')}: {told}.", too_many=True)
+        told = f"{counted.failed} failed, {counted.uncertain} uncertain"
+        if targets:
+            told = in_words(found, names_of(context, rollout_id))
+        context.fail(f"{name} {ended_as(rollout)}: {told}.", too_many=True)
 
 
 class _TooMany:
@@ -330,9 +344,8 @@ def _stop(context: Context, detail: Record) -> None:
     rollout_id, cancels = str(context.result["rollout_id"]), context.params["on_too_many"] == "cancel"
     before = None if context.changed else detail["rollout"].get("status")
     state = "cancelled" if cancels else "paused"
-    told = (
-        f"Too many targets of fleet rollout {rollout_id} failed ({in_words(ends(detail['targets'], finished=False))})"
-    )
+    found = ends(detail["targets"], finished=False)
+    told = f"Too many targets of fleet rollout {rollout_id} failed ({in_words(found, names_of(context, rollout_id))})"
     try:
         context.write(
             lambda: call_until_it_shows(context, rollout_id, state),

@@ -10,6 +10,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.errors imp
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, rollout_status
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    is_status,
+    origin,
+    text_of,
+    with_status,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
     after_transition,
     refusal_of_rollout,
@@ -70,11 +76,16 @@ def _steer(context: Context, rollout_id: str) -> None:
 def _only_one(context: Context) -> str:
     """The id of the single fleet rollout that is not at its end."""
     unfinished = unfinished_fleet_rollouts(context)
-    if len(unfinished) == 1:
+    if len(unfinished) == 1 and unfinished[0].get("id"):
         return str(unfinished[0]["id"])
+    if len(unfinished) == 1:
+        context.fail(
+            f"The server lists the fleet rollout that is under way without an id ({origin(unfinished[0])}), so no call "
+            "can name it. Nothing was sent."
+        )
     if not unfinished:
         return context.fail("No fleet rollout is under way. Give rollout_id to name one.")
-    told = ", ".join(f"{row.get('id')} ({row.get('status')})" for row in unfinished)
+    told = with_status(unfinished)
     return context.fail(f"Several fleet rollouts are under way: {told}. Give rollout_id to name one.")
 
 
@@ -83,7 +94,7 @@ def _takes_a_call(context: Context, detail: Record) -> bool:
     state, rollout = context.params["state"], detail["rollout"]
     step = transition(state, rollout, detail["targets"], context.params["force"])
     if step == "too_late":
-        said = f"Rollout {rollout.get('id')} is {rollout.get('status')}"
+        said = f"Rollout {text_of(rollout, 'id')} {is_status(rollout)}"
         if state != "cancelled":
             goal = "paused" if state == "paused" else "resumed"
             context.fail(f"{said}: it cannot be {goal} any more.")
@@ -153,7 +164,7 @@ def _until_it_flips(context: Context, rollout_id: str) -> None:
         context.warn(f"Rollout {rollout_id} is being cancelled; {left} targets in progress go on to their end.")
         return
     context.fail(
-        f"Rollout {rollout_id} was to be {state}, and the server accepted that, but after {limit} s it is still "
-        f"{rollout.get('status')}. Look at it with rollout_info.",
+        f"Rollout {rollout_id} was to be {state}, and the server accepted that, but after {limit} s its status is "
+        f"{text_of(rollout, 'status')}. Look at it with rollout_info.",
         timed_out=True,
     )

@@ -17,6 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import pause_before_look
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import same_id
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named, origin
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import FLEET_SCOPES
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
@@ -101,10 +102,7 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
     if admission.allowed is None or count <= admission.allowed:
         return
     named = "; ".join(
-        f"rollout {row.get('id')} ({in_flight([row])} in flight, created at {row.get('created_at')}, from "
-        f"{row.get('initiated_from_ip')})"
-        for row in rollouts
-        if in_flight([row])
+        f"{named('rollout', row)} ({in_flight([row])} in flight, {origin(row)})" for row in rollouts if in_flight([row])
     )
     context.result["in_flight_excess"] = count - admission.allowed
     context.warn(

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import started_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates import versions
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_sent import (
@@ -107,7 +108,7 @@ def resolve_update(context: Context, *, skills_too: bool = False) -> Record | No
         if found is not None and found[1] == "weak":
             context.warn(
                 f"The redeploy of instance {instance_id} that was sent from this machine at {note.sent_in_words} was "
-                f"told without its id, as the only new one (target {found[0].get('id')})."
+                f"told without its id, as the only new one ({named('target', found[0])})."
             )
         return found[0] if found is not None else None
 

@@ -29,10 +29,10 @@ _PLAN = (
     "window",
     "freezes",
     "left_alone",
-    "deferred",
+    "busy",
     "gone",
 )
-_COUNTED = ("planned", "left_alone", "left_out", "deferred", "gone")
+_COUNTED = ("planned", "left_alone", "left_out", "busy", "gone")
 _GATE = ("verdict", "reasons", "checks", "waited_seconds")
 
 

@@ -462,3 +462,12 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
     assert list(frame.value["outcome"]) == [console_actions.NO_OUTCOME]
     others = [*app.markdown, *app.caption, *app.title]
     assert not [said.value for said in others if "203.0.113.9" in said.value]
+
+
+@pytest.mark.parametrize("row", [{}, {"id": None, "rollout_id": None, "status": None, "completed_at": None}])
+def test_a_verdict_names_what_the_server_leaves_out_in_words(row: dict) -> None:
+    busy = judge(Intent("power-cycle", "t", "agent-1", instance_id="i"), Seen(targets=[row]))
+    assert not busy.allowed
+    assert "its target in a rollout without an id has no status. Wait until it has ended." in busy.sentence
+    retry = judge(Intent("retry", "t", "agent-1", "r", "t0"), Seen({}, [{**row, "id": "t0"}]))
+    assert retry.sentence == "The target has no status: only failed and uncertain ones can be retried."

@@ -210,13 +210,13 @@ def put_evidence(path: Path, run_id: str, *documents: tuple[str, dict[str, Any]]
 def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(path: Path) -> None:
     plan = {"plan_hash": "p", "counts": {"batches": 3, "planned": 2, "left_alone": 1, "gone": 1}, "left_alone": [C],
             "gone": [D], "batches": [{"size": 1, "instances": [A]}, {"size": 1, "instances": [B]}]}  # fmt: skip
-    gate = {"verdict": "pass", "checks": [{"name": "budget", "verdict": "pass", "reason": "None failed."}]}
+    gate = {"verdict": "pass", "checks": [{"name": "budget", "verdict": "pass", "reason": "No instance failed."}]}
     put_evidence(path, "planned", ("plan", plan), ("gate", gate))
     (row,) = rows(path)
     assert [row[key] for key in ("verdict", "not_touched", "current", "gone")] == ["lost", 2, 1, 1]
     found = operation(path, "planned", NOW)
     assert found is not None
-    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "None failed"]]
+    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "No instance failed"]]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
     # Of thousands only the first names are kept, and the numbers of all.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}

@@ -312,9 +312,6 @@ def test_a_wave_that_makes_no_sense_is_refused(waves: Any, said: str) -> None:
         waves_of(waves, lambda pattern: [pattern])
 
 
-STREAM = {"pace": "continuous"}
-
-
 @pytest.mark.parametrize(
     ("rules", "options", "said"),
     [
@@ -327,20 +324,6 @@ STREAM = {"pace": "continuous"}
         (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {}, "the audit of wave eu is compared over a soak"),
         (Rules(waves=(Wave("eu", ("a1",), gate={"audit": True}),)), {"soak": 60.0}, ""),
         (Rules(waves=(Wave("eu", ("a1",), soak=60.0, gate={"audit": True}),)), {}, ""),
-        (
-            Rules(waves=(Wave("a", ("a1",)), Wave("eu", ("a2",), limit=2))),
-            STREAM,
-            "wave eu has a limit, a soak or a gate",
-        ),
-        (Rules(waves=(Wave("eu", ("a1",), soak=0.0),)), STREAM, "wave eu has a limit, a soak or a gate"),
-        (
-            Rules(most="2", scope="at_once"),
-            {**STREAM, "scope_asked": True},
-            "share_scope at_once is the share of a batch",
-        ),
-        (Rules(quarantine=2), STREAM, "quarantine takes each of its instances in a batch of its own"),
-        (Rules(defer_busy=60.0), STREAM, "defer_busy looks again before a batch"),
-        (Rules(order="sickest", canary_hosts=("a1",), waves=(Wave("eu", ("a1",)),), most="9"), STREAM, ""),
     ],
 )
 def test_rules_that_make_no_sense_together_are_refused(rules: Rules, options: dict[str, Any], said: str) -> None:

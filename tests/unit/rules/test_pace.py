@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_verdict
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import Rules, Wave, options_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import (
     follow_each_other,
     forks_needed,
@@ -140,15 +139,19 @@ def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float,
     [
         ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
         ({"fleetops_plan_for": "restart"}, "which is for redeploys only. Leave it out here."),
+        ({"fleetops_growth": "doubling"}, "fleetops_growth=doubling does not go with fleetops_pace=continuous, which"),
         (
-            {"fleetops_growth": "doubling"},
-            "fleetops_growth is doubling, and with fleetops_pace=continuous there",
+            {"fleetops_soak": 60.0},
+            "fleetops_soak does not go with fleetops_pace=continuous, which has",
         ),
-        ({"fleetops_soak": 60.0}, "fleetops_soak is 60, and with fleetops_pace=continuous there is no next batch"),
-        ({"fleetops_audit_gate": True}, "fleetops_audit_gate compares what was before a batch"),
-        ({"fleetops_metric_checks": [{}]}, "fleetops_metric_checks are asked before a batch"),
-        ({"fleetops_on_bundle_change": "stop"}, "fleetops_on_bundle_change is stop, which compares"),
-        ({"fleetops_repair": True}, "fleetops_repair heals an instance before the next batch"),
+        ({"fleetops_audit_gate": True}, "fleetops_audit_gate does not go with"),
+        ({"fleetops_metric_checks": [{}]}, "fleetops_metric_checks does not go with"),
+        ({"fleetops_on_bundle_change": "stop"}, "fleetops_on_bundle_change=stop does not go with"),
+        ({"fleetops_repair": True}, "fleetops_repair does not go with"),
+        ({"fleetops_share_scope": "at_once"}, "fleetops_share_scope=at_once does not go with"),
+        ({"fleetops_quarantine": 2}, "fleetops_quarantine does not go with"),
+        ({"fleetops_defer_busy": 60.0}, "fleetops_defer_busy does not go with"),
+        ({"fleetops_on_bundle_change": "continue", "fleetops_share_scope": "run", "fleetops_waves": [{}]}, ""),
         ({"fleetops_soak": 0.0, "fleetops_repair": False, "fleetops_growth": "fixed"}, ""),
     ],
 )
@@ -160,32 +163,21 @@ def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], s
         assert refusal_of_run(asked) == ""
 
 
-def test_growth_is_refused_for_the_plan_too() -> None:
-    assert refusal_of("continuous", "percent").startswith("growth is percent, and pace is continuous")
-    assert refusal_of("continuous", "fixed", 60.0).startswith("soak is 60, and pace is continuous")
-    assert (
-        refusal_of("batches", "fixed", 60.0)
-        == refusal_of("continuous", "fixed")
-        == refusal_of("batches", "percent")
-        == ""
-    )
-
-
-def seconds_for(count: int) -> float:
-    """CPU seconds of all decisions of a run of so many instances: the plan, and a verdict before each redeploy."""
-    fleet = members(count)
-    known = {member.instance_id: [10.0 + n % 21] for n, member in enumerate(fleet)}
-    started = time.process_time()
-    plan = plan_of(fleet, known, most=100)
-    now, flights = NOON, 0
-    policy = {"max_parallel_rollouts": 100}
-    for start, _end in follow_each_other([plan.usual[member.name][1] for member in fleet], 100):
-        now = NOON + start
-        flights += admission_verdict(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
-    assert flights == count
-    return time.process_time() - started
-
-
-def test_ten_times_the_instances_cost_about_ten_times_the_time() -> None:
-    small, large = min(seconds_for(1_000) for _dummy in range(3)), min(seconds_for(10_000) for _dummy in range(3))
-    assert large < 20 * small + 0.2, f"{large:.2f} s for 10,000, {small:.2f} s for 1,000"
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (
+            Rules(waves=(Wave("a", ("a1",)), Wave("eu", ("a2",), limit=2))),
+            "waves (eu) does not go with pace=",
+        ),
+        (Rules(waves=(Wave("eu", ("a1",), soak=0.0),)), "waves (eu)"),
+        (Rules(most="2", scope="at_once"), "share_scope=at_once"),
+        (Rules(quarantine=2), "quarantine does not go"),
+        (Rules(defer_busy=60.0), "defer_busy does not go"),
+        (Rules(order="sickest", canary_hosts=("a1",), waves=(Wave("eu", ("a1",)),), most="9", scope="run"), ""),
+        (Rules(scope="at_once"), ""),
+    ],
+)
+def test_the_rules_of_a_plan_that_need_batches_are_refused_by_the_same_table(rules: Rules, said: str) -> None:
+    found = refusal_of({**options_of(rules), "growth": "fixed", "soak": 0.0}, "pace=continuous")
+    assert found.startswith(said) and bool(found) is bool(said)

@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     after_transition,
     ends,
     grace_left,
+    host_names,
     in_words,
     is_quiet,
     new_fleet_rollouts,
@@ -71,7 +72,7 @@ def test_no_answer_makes_a_decision_raise(row: dict, rows: list[dict], state: st
     assert transition(state, row, rows, force) in ("call", "already", "too_late")
     after_transition(state, tally(row, rows), force)
     is_quiet(row, rows)
-    in_words(ends(rows))
+    in_words(ends(rows), host_names(anything))
     grace_left(rows, NOW, 60)
     selected(rows, select="all")
     why_not_retried(row)
@@ -194,13 +195,15 @@ def test_what_is_under_way_has_no_end_yet() -> None:
     rows = [{"id": "1", "status": "queued"}, {"id": "2", "status": "brewing"}, {"id": "3", "status": "failed"}]
     found = ends(rows, finished=False)
     assert [row["id"] for row in found.bad] == ["3"] and found.total == 3
-    assert in_words(found) == "of 3 targets 1 failed: instance None"
+    assert in_words(found, {}) == "of 3 targets 1 failed: an instance without an id"
 
 
 def test_ends_are_told_with_the_first_five_instances_and_their_reasons() -> None:
     rows = [{"id": str(n), "instance_id": f"i{n}", "status": "failed", "error_message": "no."} for n in range(7)]
-    said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]))
-    assert said.startswith("of 8 targets 7 failed: instance i0 (no); ") and said.endswith(" and 2 more")
+    names = host_names([{"instance_id": "i1", "instance_hostname": "host-1"}, {"instance_id": "i2"}, None])
+    said = in_words(ends([*rows, {"id": "8", "status": "succeeded"}]), names)
+    assert said.startswith("of 8 targets 7 failed: instance i0 (no); host-1 (no); instance i2 (no); ")
+    assert said.endswith(" and 2 more")
 
 
 def test_a_word_that_nobody_knows_is_quiet_only_when_nothing_can_move() -> None:

@@ -194,9 +194,10 @@ def test_the_gate_after_a_batch_is_asked_as_its_wave_says_and_before_the_first_a
 
 
 def test_the_order_and_the_sizes_of_the_plan_are_kept_and_who_is_busy_in_its_turn_is_left_out() -> None:
-    plan = {**PLAN, "deferred": {"agent-004": "talks"}, "left_out": {"agent-005": "share"}}
+    plan = {**PLAN, "busy": {"agent-004": "talks"}, "left_out": {"agent-005": "share"}}
     state = run_of(plan)
     assert (state["order"], state["sizes"]) == (["agent-001", "agent-002", "agent-003", "agent-004"], [1, 3])
+    assert state["busy"] == {"agent-004": "talks"}
     judgement = judged(state, {"verdict": "pass", "reasons": [], "busy": {"agent-004": "still talks"}})
     assert judgement["left_out"] == {"agent-005": "share", "agent-004": "still talks"}
     assert judged(judgement, {"verdict": "pass", "reasons": []})["left_out"] == judgement["left_out"]

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a record of the API says, as words of a message. Pure.
+
+A server may leave any field out, or give null for it: a message then says that the value is unknown. The console's
+messages read records through here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+UNKNOWN = "unknown"
+
+
+def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> str:
+    """A field of a record as text; ``otherwise`` where the record has none, or null, or a blank one."""
+    value = record.get(key)
+    text = "" if value is None else str(value).strip()
+    return text or otherwise
+
+
+def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:
+    """``rollout r-1``, or ``a rollout without an id``."""
+    value = text_of(record, key, "")
+    return f"{what} {value}" if value else f"{'an' if what[0] in 'aeiou' else 'a'} {what} without an id"
+
+
+def is_status(record: Mapping[str, Any]) -> str:
+    """``is in_progress`` in the server's word, or ``has no status``."""
+    word = text_of(record, "status", "")
+    return f"is {word}" if word else "has no status"
+
+
+def ended_as(record: Mapping[str, Any]) -> str:
+    """``ended as partial`` in the server's word, or ``ended without a status``."""
+    word = text_of(record, "status", "")
+    return f"ended as {word}" if word else "ended without a status"
+
+
+def origin(record: Mapping[str, Any]) -> str:
+    """When and from where a rollout was started: ``created at 2026-01-01T00:00:00Z, from 192.0.2.1``."""
+    created = text_of(record, "created_at", "an unknown time")
+    return f"created at {created}, from {text_of(record, 'initiated_from_ip', 'an unknown address')}"
+
+
+def with_status(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rollouts or targets as a list: ``r-1 (in_progress), r-2 (no status)``."""
+    return ", ".join(
+        f"{text_of(row, 'id', 'one without an id')} ({text_of(row, 'status', 'no status')})" for row in rows
+    )

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server that leaves fields out, or answers null for them: the messages say that they are unknown, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.module_task import ModuleTask
+from tests.integration.second_task import run_second
+from tests.second_api.api import SecondApi, second_api
+
+LEFT_OUT = {
+    "id", "rollout_id", "status", "created_at", "started_at", "initiated_from_ip", "versions_reported_at",
+    "current_version", "has_update", "total_targets",
+}  # fmt: skip
+LISTS = ("list_fleet_rollouts", "list_instance_rollouts")
+
+
+def without(body: Any) -> Any:
+    """A body without these fields, at any depth."""
+    if isinstance(body, dict):
+        return {key: without(value) for key, value in body.items() if key not in LEFT_OUT}
+    return [without(item) for item in body] if isinstance(body, list) else body
+
+
+def as_null(body: Any) -> Any:
+    if isinstance(body, dict):
+        return {key: None if key in LEFT_OUT else as_null(value) for key, value in body.items()}
+    return [as_null(item) for item in body] if isinstance(body, list) else body
+
+
+def under_way(api: SecondApi) -> None:
+    api.quirks.deploy_seconds = 1e5
+    api.add_rollout(api.instances, "fleet")
+
+
+def failed(api: SecondApi) -> None:
+    api.quirks.deploy_seconds, api.quirks.outcomes = 0.0, {"agent-001": "failed"}
+    api.add_rollout(api.instances, "fleet")
+
+
+# What has happened, the module and its options, and what it says.
+SITUATIONS: list[tuple[Callable[[SecondApi], None], str, dict[str, Any], str]] = [
+    (
+        under_way,
+        "rollout",
+        {"state": "started", "on_active": "fail"},
+        "under way already: one without an id (no status)",
+    ),
+    (
+        under_way,
+        "rollout",
+        {"state": "started"},
+        "without an id (created at an unknown time, from an unknown address), so",
+    ),
+    (
+        under_way,
+        "rollout",
+        {"state": "paused"},
+        "without an id (created at an unknown time, from an unknown address), so",
+    ),
+    (under_way, "instance_reboot", {}, "by a rollout without an id (a target without an id has no status)"),
+    (
+        under_way,
+        "rollout_gate",
+        {"next_batch": {"agent-001": "i-1"}},
+        "under way at the server: one without an id (no status)",
+    ),
+    (under_way, "instance_runtime", {}, "has_update is unknown, current_version is unknown"),
+    (failed, "rollout_target", {"rollout_id": "", "select": "failed"}, "has a target without an id (instance "),
+    (failed, "rollout_target", {"rollout_id": "", "instance_id": ""}, "has a target without an id (instance "),
+]
+
+
+@pytest.mark.parametrize("change", [without, as_null])
+@pytest.mark.parametrize(("happened", "module", "options", "told"), SITUATIONS)
+def test_what_the_server_leaves_out_is_unknown_in_words(
+    happened: Callable[[SecondApi], None], module: str, options: dict[str, Any], told: str, change: Callable[[Any], Any]
+) -> None:
+    answers = dict.fromkeys((*LISTS, "get_deep_health", "get_available_updates"), change)
+    with second_api(instances=2) as api:
+        happened(api)
+        given = {**options}
+        if "rollout_id" in given:
+            # A status is needed for a target to be meant; its id is what is missing.
+            answers["get_rollout"] = lambda body: {
+                **body, "targets": [{**row, "id": None} for row in body["targets"]],
+            }  # fmt: skip
+            given["rollout_id"] = api.rollouts[-1]["id"]
+        if "instance_id" in given:
+            given["instance_id"] = api.instances[0].id
+        api.quirks.answers = answers
+        done = run_second(api, module, **given)
+        assert api.writes() == []
+    assert told in sentence_of(done) and "None" not in sentence_of(done)
+
+
+def sentence_of(done: ModuleTask) -> str:
+    """All that the module says to people."""
+    texts = [done.result.get("msg", ""), *done.warnings, *done.result.get("text", ())]
+    return " ".join([*texts, *(check["reason"] for check in done.result.get("checks", ()))])
+
+
+@pytest.mark.parametrize("change", [without, as_null])
+def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_asked_for(
+    change: Callable[[Any], Any],
+) -> None:
+    with second_api(instances=2, deploy_seconds=0.0, outcomes={"agent-001": "failed"}) as api:
+        api.quirks.answers = {"get_rollout": lambda body: {**body, "rollout": change(body["rollout"])}}
+        done = run_second(api, "rollout", state="started")
+        assert api.called("start_fleet_rollout") and done.result["rollout_id"] == api.rollouts[-1]["id"]
+    assert (
+        f"Fleet rollout {done.result['rollout_id']} ended without a status: of 2 targets 1 failed: agent-001"
+        in done.msg
+    )
+    assert "None" not in sentence_of(done)

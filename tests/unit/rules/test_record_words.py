@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A record's values in messages: what is missing, null or blank is named in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import (
+    ended_as,
+    is_status,
+    named,
+    origin,
+    text_of,
+    with_status,
+)
+
+FULL = {"id": "r-1", "status": "paused", "created_at": "2026-01-01T00:00:00Z", "initiated_from_ip": "192.0.2.1"}
+
+
+def test_what_a_record_has_is_said_as_the_server_wrote_it() -> None:
+    assert text_of({"total_targets": 0}, "total_targets") == "0"
+    assert (named("rollout", FULL), is_status(FULL), ended_as(FULL)) == ("rollout r-1", "is paused", "ended as paused")
+    assert origin(FULL) == "created at 2026-01-01T00:00:00Z, from 192.0.2.1"
+    assert with_status([FULL]) == "r-1 (paused)"
+
+
+@pytest.mark.parametrize("record", [{}, dict.fromkeys(FULL), dict.fromkeys(FULL, "  ")])
+def test_what_a_record_does_not_have_is_unknown_in_words(record: dict) -> None:
+    assert text_of(record, "status") == "unknown"
+    assert (named("rollout", record), named("instance", record)) == (
+        "a rollout without an id",
+        "an instance without an id",
+    )
+    assert (is_status(record), ended_as(record)) == ("has no status", "ended without a status")
+    assert origin(record) == "created at an unknown time, from an unknown address"
+    assert with_status([record, FULL]) == "one without an id (no status), r-1 (paused)"
