@@ -77,6 +77,7 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
@@ -101,6 +102,7 @@ class LookupModule(LookupBase):
         if self.get_option("refusal"):
             return [why]
         if not why:
+            _load_what_tasks_use()
             return [pattern]
         if pattern != _LOCALHOST and self._matches(_LOCALHOST):
             return [_LOCALHOST]
@@ -158,6 +160,12 @@ class LookupModule(LookupBase):
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
         return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
+
+
+def _load_what_tasks_use() -> None:
+    """Load Ansible's filters and tests here, in the process that forks, and not once for each task of each host."""
+    for loader in (filter_loader, test_loader):
+        list(loader.all())
 
 
 def _only_looks() -> bool:
