@@ -27,8 +27,9 @@ _LONGEST, _ALONE_EVERY = 5, 15
 _OVERDUE = 1.5
 # Between two looks around the usual end lies one of so many parts of the usual time.
 _PARTS = 10
-# Seconds between two looks at what another task has read; they ask no server.
-_LOOKS_EVERY = 0.25
+# Seconds between two looks at what another task has read, which ask no server: of the shortest pause one of so many
+# parts, and the bounds.
+_LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
 
 
 def fresh_for(context: Context) -> float:
@@ -129,6 +130,8 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
         # The next one waits for the end of any, not of the last one: it may be seen late by a small part of the time.
         shortest = min(max(shortest, (expected or 0.0) / _PARTS), longest)
 
+    look_every = min(max(shortest / _LOOKS, _LOOKS_EVERY[0]), _LOOKS_EVERY[1])
+
     def alone_again(waited: float, former: float | None = None) -> float:
         """Seconds until the target itself is read again."""
         if expected is not None:
@@ -156,6 +159,6 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
             continue
         left = started + context.params["wait_timeout"] - now
         wake = min([read_next, *([list_at] if listed.useful else [])]) - now
-        step = _LOOKS_EVERY if listed.useful else wake
+        step = look_every if listed.useful else wake
         context.sleep(max(min(wake, step, left, interval), 0.001))
     return target
