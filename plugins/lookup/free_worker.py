@@ -36,14 +36,15 @@ _raw:
 """
 
 import multiprocessing
+import time
 from multiprocessing.connection import wait
 from typing import Any
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.lookup import LookupBase
 
-# Seconds after which it looks again although no worker has ended.
-_LONGEST = 1.0
+# Seconds between two looks at the workers: at least, and if none ends meanwhile.
+_SHORTEST, _LONGEST = 0.005, 1.0
 
 
 class LookupModule(LookupBase):
@@ -53,6 +54,8 @@ class LookupModule(LookupBase):
         forks = int((variables or {}).get("ansible_forks") or 1)
         while len(busy := _workers()) >= forks:
             wait([worker.sentinel for worker in busy], timeout=_LONGEST)
+            # A worker closes its files, which ends the wait, a moment before it has ended.
+            time.sleep(_SHORTEST)
         return [0]
 
 

@@ -214,10 +214,13 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
         context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
+    ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:
         # An agent that has just been restarted is not healthy at once: a live check would only be in its way.
-        context.sleep(min(context.params["wait_interval"], context.params["healthy_timeout"]))
-    prove_health(context, parse_time(target.get("completed_at")))
+        now = context.client.server_time
+        since_end = 0.0 if now is None or ended_at is None else max(0.0, now - ended_at)
+        context.sleep(max(0.0, min(context.params["wait_interval"] - since_end, context.params["healthy_timeout"])))
+    prove_health(context, ended_at)
     return target
 
 

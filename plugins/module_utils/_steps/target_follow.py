@@ -24,10 +24,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_read
 
 # Pauses are multiples of wait_interval: the longest one, and between two reads of a target that the list shows open.
 _LONGEST, _ALONE_EVERY = 5, 15
+# Such a target is first read once it has taken so many times as long as usual.
+_OVERDUE = 1.5
 # Between two looks around the usual end lies one of so many parts of the usual time.
 _PARTS = 10
-# Seconds between two looks at what another task has read; they ask no server.
-_LOOKS_EVERY = 0.25
+# Seconds between two looks at what another task has read, which ask no server: of the shortest pause one of so many
+# parts, and the bounds.
+_LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
 
 
 def fresh_for(context: Context) -> float:
@@ -120,8 +123,12 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
     """
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
     listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
-    # The end is seen late by a small part of the redeploy, so what takes long is looked at less often.
-    shortest = min(max(fresh_for(context), (expected or 0.0) / _PARTS), longest)
+    shortest = fresh_for(context)
+    if context.params.get("stream"):
+        # The next one waits for the end of any, not of the last one: it may be seen late by a small part of the time.
+        shortest = min(max(shortest, (expected or 0.0) / _PARTS), longest)
+
+    look_every = min(max(shortest / _LOOKS, _LOOKS_EVERY[0]), _LOOKS_EVERY[1])
 
     def alone_again(waited: float, former: float | None = None) -> float:
         """Seconds until the target itself is read again."""
@@ -139,7 +146,9 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
             list_at = now + pause_before_look(now - started, expected, shortest, longest)
         ended = listed.row is not None and rollout_is_terminal(listed.row)
         is_open = listed.useful and listed.row is not None and not ended
-        read_next = read_at + (_ALONE_EVERY * interval if is_open else alone_pause)
+        read_next = read_at + alone_pause
+        if is_open:
+            read_next = max(read_at + _ALONE_EVERY * interval, started + _OVERDUE * (expected or 0.0))
         if now >= read_next or (ended and listed.useful):
             target, read_at = own_target(context, target), now
             alone_pause = alone_again(now - started, alone_pause)
@@ -148,6 +157,6 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
             continue
         left = started + context.params["wait_timeout"] - now
         wake = min([read_next, *([list_at] if listed.useful else [])]) - now
-        step = _LOOKS_EVERY if listed.useful else wake
+        step = look_every if listed.useful else wake
         context.sleep(max(min(wake, step, left, interval), 0.001))
     return target
