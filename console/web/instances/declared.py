@@ -40,11 +40,11 @@ def line(tally: Mapping[str, int], compared: Comparison | None) -> None:
             markup.joined(("Declared state: ", told, tenant if compared.tenant else "", " (", by_whom(compared), ")."))
         )
     markup.draw(markup.paragraph(*parts))
-    details(compared)
 
 
 def details(compared: Comparison | None) -> None:
-    """What the comparison said, closed; without one the command that compares."""
+    """What the comparison said, closed; without one the command that compares. Below the list, which has its own words
+    for each instance."""
     if compared is None:
         with st.expander("The fleet was not compared with a declared state", icon=":material/info:"):
             st.text("This playbook compares the fleet with a state that is declared in a file, and changes nothing:")

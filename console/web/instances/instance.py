@@ -65,30 +65,25 @@ def header(known: dict[str, Any]) -> None:
             status_badge(known["health"])
         if known["outdated"]:
             status_badge("outdated")
+        messages.data_as_of(known["tenant"])
         share("instance")
-    messages.data_as_of(known["tenant"])
-    lists.line(f"id {known['instance_id']}")
+    bundle = f" · bundle {known['current_bundle']}" if known["current_bundle"] else ""
+    markup.draw(markup.paragraph(markup.small(f"id {known['instance_id']}{bundle}")))
     buttons.for_instance(known)
     if known["problem"]:
         with st.container(border=True):
             st.badge("open problem", icon=":material/error:", color="red")
             st.text(known["problem"])
     full = " or more" if known["memories_full"] else ""
-    lists.metrics(
-        [
-            ("Runtime", known["runtime_current"] or "not read"),
-            ("Available", known["runtime_available"] or "not read"),
-            ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
-            ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
-            ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
-        ]
-    )
-    deployed = viewer.moment(known["deployed_at"])
-    lists.line(
-        f"last deploy {deployed}" if deployed else "no succeeded deploy is known",
-        f"bundle {known['current_bundle']}" if known["current_bundle"] else "",
-    )
-    markup.draw(declared.of_instance(known, cached.ask(declared_queries.comparison)))
+    figures = [
+        ("Runtime", known["runtime_current"] or "not read"),
+        ("Available", known["runtime_available"] or "not read"),
+        ("Updates waiting", "not read" if known["outdated"] is None else f"{known['outdated']:,}"),
+        ("Last deploy", viewer.when(known["deployed_at"]) or "no success is known"),
+        ("Uptime", times.duration(known["uptime_s"]) or ("unknown" if known["health"] else "not read")),
+        ("Memories", "not read" if known["memories"] is None else f"{known['memories']:,}{full}"),
+    ]
+    markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
 def headed(title: str, of: str, total: int, fetch: Fetch) -> None:

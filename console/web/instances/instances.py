@@ -47,7 +47,6 @@ def body() -> None:
             markup.draw(strip(one, now, one.tenant if len(fleets) > 1 else ""))
         compared = cached.ask(declared_queries.comparison)
         declared.line(tally, compared)
-        unread(tally)
         wanted = filters(compared)
         found, total = lists.paged(
             "instances", lambda n: cached.ask(instances.instance_page, wanted, n), frames.LIST_PAGE
@@ -61,6 +60,8 @@ def body() -> None:
             lists.pager("instances", total, frames.LIST_PAGE)
         else:
             st.text("No instance matches these filters.")
+        declared.details(compared)
+        unread(tally)
 
 
 def unread(tally: dict[str, int]) -> None:

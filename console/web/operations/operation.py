@@ -64,6 +64,7 @@ def header(found: queries.Operation) -> None:
         status_badge(row["verdict"])
         if row["check"] is True and row["verdict"] != words.CHECK:
             status_badge(words.CHECK)
+        messages.data_as_of(row["tenant"] or "")
         export_menu.share("operation")
     ended = viewer.when(row["ended_at"]) or "now"
     where = f" on {row['controller']}" if row["controller"] else ""
@@ -73,7 +74,6 @@ def header(found: queries.Operation) -> None:
         f"id {row['key']}",
     ]
     markup.draw(markup.paragraph(markup.small(" · ".join(line))))
-    messages.data_as_of(row["tenant"] or "")
 
 
 def verdict(found: queries.Operation) -> None:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from console.outcomes.words import RUNNING
+from console.record.opening import DatabaseProblem
 from console.record.read import attention as attention_queries
 from console.record.read import fleet as fleet_queries
-from console.record.read import frames, freezes
+from console.record.read import frames, freezes, freshness
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
@@ -30,7 +32,7 @@ NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 def body() -> None:
     with messages.database():
         now = viewer.clock() // 10 * 10
-        fresh = messages.data_as_of()
+        fresh = cached.ask(freshness.freshness)
         newest, total = cached.ask(operation_list.operations, now, None, 1, NEWEST)
         fleets = cached.ask(fleet_queries.fleets, now)
         if fresh.never and not total:
@@ -117,8 +119,11 @@ def operations(newest: pd.DataFrame, total: int) -> None:
             st.page_link(pages.COMPARE, label="Compare the last two", icon=":material/compare_arrows:")
 
 
-with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+with lists.row():
     st.title("Overview", width="content")
+    # The body shows an error of the database.
+    with suppress(DatabaseProblem):
+        messages.data_as_of()
     pressed = sync_button.button()
 place = sync_button.show()
 auto_refresh.refreshing(body, cached.something_open)

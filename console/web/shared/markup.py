@@ -76,6 +76,14 @@ def card(tone: str, *parts: Markup) -> Markup:
     return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(tone or "none", joined(parts))
 
 
+def strip(figures: Iterable[tuple[str, Markup | str]]) -> Markup:
+    """Figures side by side, each below its name; they wrap on a narrow screen."""
+    cells = (
+        Markup('<div>{}<div class="fo-figure">{}</div></div>').format(small(name), figure) for name, figure in figures
+    )
+    return Markup('<div class="fo-strip fo-figures">{}</div>').format(joined(cells))
+
+
 @dataclass(frozen=True)
 class Segment:
     """A part of a bar: how many, what its word is, and where its link leads ('' for no link)."""

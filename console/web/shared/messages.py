@@ -80,7 +80,7 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
         st.caption(f":orange[:material/warning: {following.sentence(follower)}]")
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
-    with lists.row():
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.caption(" · ".join(parts), width="content")
         viewer.zone_switch()
     return fresh

@@ -72,6 +72,19 @@ def test_no_page_breaks_a_rule_of_axe(theme: Any, address: str, browser: Browser
     )
 
 
+def test_the_first_row_of_a_list_is_in_the_upper_half_of_a_screen(address: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    tab = Tab(page, address)
+    for number, (where, heading) in enumerate((PAGES[1], *PAGES[3:6])):
+        (tab.turn if number else tab.load)(where, heading)
+        box = page.locator(".fo-table td").first.bounding_box()
+        assert box is not None and box["y"] < 450, f"{where}: {box}"
+        # Streamlit's header covers no title.
+        title, head = (page.locator(f"{part} >> visible=true").first.bounding_box() for part in ("h1", "header"))
+        assert title is not None and head is not None and title["y"] >= head["y"] + head["height"], where
+    page.close()
+
+
 def test_a_phone_shows_status_and_name_of_each_row_without_scrolling_sideways(address: str, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     tab = Tab(page, address)
