@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.workers
 options:
   state:
     description:
@@ -58,10 +59,6 @@ options:
       - Up to five of them are rollouts of the fleet, the others of single instances.
     type: int
     default: 20
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.update_policy
   - module: fleetops.agents.instance_update_policy
@@ -132,6 +129,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     is_single_target,
     text_or_none,
@@ -219,7 +217,7 @@ OPERATION = Operation(
         "groups": {"type": "dict", "default": {}},
         "prune": {"type": "bool", "default": False},
         "history": {"type": "int", "default": 20},
-        "workers": {"type": "int", "default": 8},
+        **workers_spec(),
     },
 )
 

@@ -24,6 +24,8 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.rolling
+  - fleetops.agents.workers
 options:
   next_batch:
     description: The instances about to be updated, names to ids.
@@ -58,10 +60,6 @@ options:
       M(fleetops.agents.rollout_plan).
     type: float
     default: 180
-  window_margin:
-    description: Seconds that must be left between the end of the next batch and the window's end.
-    type: float
-    default: 300
   override_window:
     description: Whether to go on although the maintenance window is closed or closes, or changes are frozen.
     type: bool
@@ -69,16 +67,6 @@ options:
   override_reason:
     description: Why the window is overridden. It stands in the result and in the record of the run.
     type: str
-  freezes:
-    description:
-      - Times in which nothing may be changed, as a list of mappings or its JSON text. Each has C(from) and C(to), which
-        are ISO 8601 texts, and optionally C(zone), C(reason) and C(rule).
-      - C(zone) is an IANA time zone such as V(Europe/Berlin), UTC without one. A C(to) without a time of day means the
-        end of that day.
-      - C(rule) is a recurrence rule of RFC 5545 such as V(FREQ=WEEKLY;BYDAY=FR), whose first occurrence is from C(from)
-        to C(to). It needs the Python library python-dateutil.
-      - If they cannot be read the verdict is V(inconclusive). O(override_window) goes on in a freeze too.
-    type: raw
   hold:
     description:
       - A file or an address by which a person or a monitor pauses the run. Nothing is started while it is held.
@@ -140,14 +128,11 @@ options:
     type: str
     choices: [continue, stop]
     default: continue
-  defer_busy:
-    description:
-      - An instance of O(planned_busy) whose newest conversation in the audit is not this many seconds old, or whose
-        audit cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
-    type: float
-    default: 0
   planned_busy:
-    description: Names of the instances of O(next_batch) that the plan put at the end because they were busy.
+    description:
+      - Names of the instances of O(next_batch) that the plan put at the end because they were busy.
+      - Those that are still busy by O(defer_busy), or whose audit cannot be read, are in RV(busy) and should not be
+        touched.
     type: list
     elements: str
     default: []
@@ -217,10 +202,6 @@ options:
         description: Seconds for which what was read for O(min_healthy_share) counts, before it is read again.
         type: float
         default: 120
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_plan
   - module: fleetops.agents.instance_runtime
@@ -337,6 +318,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
@@ -658,17 +640,14 @@ OPERATION = Operation(
         "failed": {"type": "list", "elements": "str", "default": []},
         "max_failed": {"type": "int", "default": 0},
         "expected_seconds": {"type": "float", "default": 180},
-        "window_margin": {"type": "float", "default": 300},
         "override_window": {"type": "bool", "default": False},
         "override_reason": {"type": "str"},
-        "freezes": {"type": "raw"},
         **HOLD_OPTIONS,
         **METRIC_OPTIONS,
         "hold_wait": {"type": "bool", "default": True},
         "stall_timeout": {"type": "float", "default": 0},
         "bundles": {"type": "dict", "default": {}},
         "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
-        "defer_busy": {"type": "float", "default": 0},
         "planned_busy": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
@@ -688,7 +667,8 @@ OPERATION = Operation(
                 "health_interval": {"type": "float", "default": 120},
             },
         },
-        "workers": {"type": "int", "default": 8},
+        **rolling_spec(),
+        **workers_spec(),
     },
 )
 

@@ -25,6 +25,8 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.rolling
+  - fleetops.agents.workers
 options:
   instances:
     description:
@@ -98,12 +100,6 @@ options:
     description: The group of each instance, by name. Then O(max_share) is of each group instead of the fleet.
     type: dict
     default: {}
-  defer_busy:
-    description:
-      - An instance whose newest conversation in the audit is not this many seconds old comes at the end. V(0) for no
-        such rule.
-    type: float
-    default: 0
   quarantine:
     description:
       - An instance of which this many redeploys in a row failed comes last, and alone. V(0) for no such rule.
@@ -139,19 +135,6 @@ options:
     description: Seconds that a redeploy is expected to take when there is no history.
     type: float
     default: 180
-  window_margin:
-    description: Seconds that must be left between the end of a batch and the window's end.
-    type: float
-    default: 300
-  freezes:
-    description:
-      - Times in which nothing may be changed, see the option of the same name of M(fleetops.agents.rollout_gate).
-      - They close the maintenance window in RV(window) and in the text. If they cannot be read, nothing fits.
-    type: raw
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_gate
   - plugin: fleetops.agents.batches
@@ -332,6 +315,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     iso_time,
@@ -637,7 +621,6 @@ OPERATION = Operation(
         "max_share": {"type": "str"},
         "share_scope": {"type": "str", "choices": list(SCOPES), "default": "run"},
         "share_groups": {"type": "dict", "default": {}},
-        "defer_busy": {"type": "float", "default": 0},
         "quarantine": {"type": "int", "default": 0},
         "pace": {"type": "str", "choices": list(PACES), "default": BATCHES},
         "plan_hash": {"type": "str"},
@@ -645,9 +628,8 @@ OPERATION = Operation(
         "extra_seconds": {"type": "float", "default": 10},
         "soak": {"type": "float", "default": 0},
         "fallback_seconds": {"type": "float", "default": 180},
-        "window_margin": {"type": "float", "default": 300},
-        "freezes": {"type": "raw"},
-        "workers": {"type": "int", "default": 8},
+        **rolling_spec(),
+        **workers_spec(),
     },
 )
 

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.workers
 options:
   instances:
     description: All instances of the run, names to ids.
@@ -69,10 +70,6 @@ options:
     description: What the run did to the instances under C(updated), as a word of the text.
     type: str
     default: updated
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_plan
   - module: fleetops.agents.rollout_gate
@@ -146,6 +143,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import in_words, make_report
 
@@ -209,7 +207,7 @@ OPERATION = Operation(
         "change": {"type": "str"},
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
-        "workers": {"type": "int", "default": 8},
+        **workers_spec(),
     },
 )
 
