@@ -50,11 +50,11 @@ FIGURES = (
     Figure("run-log-age", "seconds", "time since run logs were last loaded", Limits(DAY, 3 * DAY)),
     Figure("open-age", "seconds", "age of the oldest open target", Limits(12 * HOUR, DAY)),
     Figure("stuck", "count", "stuck targets and rollouts", Limits(1, 10)),
-    Figure("uncertain", "count", "uncertain targets that nothing newer replaced", Limits(1, 10)),
-    Figure("failed", "count", "failed targets that nothing newer replaced", Limits(1, 10)),
+    Figure("uncertain", "count", "uncertain targets without a newer deploy of the instance", Limits(1, 10)),
+    Figure("failed", "count", "failed targets without a newer deploy of the instance", Limits(1, 10)),
     Figure("lost", "count", "runs that ended without a recap", Limits(1, 10)),
-    Figure("sync-errors", "count", "sources that the last sync could not read", Limits(1, None)),
-    Figure("backlog", "bytes", "run logs that wait to be loaded", Limits(MIB, 100 * MIB)),
+    Figure("sync-errors", "count", "sources that could not be read by the last sync", Limits(1, None)),
+    Figure("backlog", "bytes", "size of the run logs that are not loaded yet", Limits(MIB, 100 * MIB)),
     Figure("backup-age", "seconds", "time since the last backup", Limits(7 * DAY, 30 * DAY)),
 )
 
