@@ -16,19 +16,19 @@ options:
     default: 300
   freezes:
     description:
-      - Times in which nothing may be changed, as a list of mappings or its JSON text. Each has C(from) and C(to), which
-        are ISO 8601 texts, and optionally C(zone), C(reason) and C(rule).
+      - Periods in which nothing may be changed, as a list of mappings or its JSON text. Each has C(from) and C(to),
+        which are ISO 8601 texts, and optionally C(zone), C(reason) and C(rule).
       - C(zone) is an IANA time zone such as V(Europe/Berlin), UTC without one. A C(to) without a time of day means the
         end of that day.
       - C(rule) is a recurrence rule of RFC 5545 such as V(FREQ=WEEKLY;BYDAY=FR), whose first occurrence is from C(from)
         to C(to). It needs the Python library python-dateutil.
-      - The maintenance window counts as closed in these times. If they cannot be read, the plan says so and fits
-        nothing, and the verdict of the gate is V(inconclusive).
+      - The maintenance window counts as closed in these periods. If they cannot be read, no batch fits into the window
+        of the plan, and the verdict of the gate is V(inconclusive).
     type: raw
   defer_busy:
     description:
-      - An instance whose newest conversation in the audit is not this many seconds old is busy. The plan puts it at the
-        end, and the gate looks again before its batch. V(0) for no such rule.
+      - An instance that had a conversation within this many seconds, according to the audit, is busy. The plan puts it
+        last, and the gate checks it again before its batch. V(0) disables the rule.
     type: float
     default: 0
 """

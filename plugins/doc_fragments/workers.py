@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   workers:
-    description: How many calls are made at once.
+    description: How many calls are made in parallel.
     type: int
     default: 8
 """

@@ -16,9 +16,9 @@ description:
   - Compares the tenant's update policy, the overrides of the instances, and optionally their runtimes with a state that
     is declared as data, and reports each difference.
   - Nothing is written. The role C(fleet_state) brings the fleet to the state.
-  - The policy of an instance is the one declared for it, else that of its groups, component by component. If two groups
-    of an instance declare different modes for a component and the instance declares none, the task fails with the names
-    of both.
+  - The policy of an instance is the one declared for it, otherwise that of its groups, for each component. If two
+    groups of an instance declare different modes for a component and the instance declares none, the task fails with
+    the names of both.
   - The API has no list of instances. Those that the inventory does not have are found in the history of rollouts.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -112,7 +112,7 @@ report:
     unknown: {instances: [], groups: []}
     gone: []
 text:
-  description: The report in words, a line an entry.
+  description: The report as text, one line for each entry.
   returned: success
   type: list
   elements: str

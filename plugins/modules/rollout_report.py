@@ -14,7 +14,7 @@ short_description: Report what a run did to each instance
 version_added: 0.2.0
 description:
   - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
-    its runtime is current now. What the two say differently is listed. An instance is not asked about again if its task
+    its runtime is current now. Contradictions are listed. An instance is not asked about again if its task
     has read after the redeploy that it is current.
   - Ansible's own recap cannot do that. It knows no instance that was deferred or whose outcome is uncertain.
   - Nothing is written.
@@ -39,7 +39,7 @@ options:
     type: dict
     default: {}
   gone:
-    description: Names of the instances that the plan found gone.
+    description: Names of the instances that the server did not know when the plan was made.
     type: list
     elements: str
     default: []
@@ -60,14 +60,14 @@ options:
     elements: str
     default: []
   change:
-    description: The change (a ticket of change management) under which the run was made. It stands in the report.
+    description: The change (a ticket of change management) under which the run was made. It is in the report.
     type: str
   compare_versions:
     description: Whether to ask the server for each instance's version. Not for runs that change no version.
     type: bool
     default: true
   acted:
-    description: What the run did to the instances under C(updated), as a word of the text.
+    description: What the run did to the instances under C(updated), as a word for the report.
     type: str
     default: updated
 seealso:
@@ -126,7 +126,7 @@ report:
     verdict: fail
     reasons: ["1 instance failed (agent-004), and at most 0 may."]
 text:
-  description: The report in words, a line an entry.
+  description: The report as text, one line for each entry.
   returned: success
   type: list
   elements: str
