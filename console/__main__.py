@@ -53,14 +53,14 @@ OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 0, 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
 exit codes:
-  0    everything that was asked for is stored; or sync --follow was stopped by SIGTERM or Ctrl-C
-  1    some of it could not be read, it is named on standard error and the rest is stored; or the output could not
-       be written
-  2    wrong usage or settings; nothing was done; or sync --follow ended because the server refuses the key
+  0    success; sync --follow: it was stopped by SIGTERM or Ctrl-C
+  1    a part could not be read: it is named on standard error, and the rest is stored; or the output could not be
+       written
+  2    wrong usage or settings, nothing was done; sync --follow: the server refused the key
   3    the database cannot be used
-       (check has codes of its own: see check --help)
-  130  interrupted; what was stored until then stays, and the next sync continues from there
-  141  the program that reads the output has ended
+       (check and notify have codes of their own: see their --help)
+  130  interrupted: what was stored until then is kept, and the next sync continues from there
+  141  the program that read the output has ended
 
 Settings come from the environment: FLEETOPS_CONSOLE_DB, FLEETOPS_RUN_LOG_DIR, FLEETOPS_API_URL, FLEETOPS_API_KEY,
 FLEETOPS_VALIDATE_CERTS, FLEETOPS_CA_PATH, FLEETOPS_REQUEST_TIMEOUT, FLEETOPS_RETRIES, FLEETOPS_CONSOLE_REMOVE_SPOOLS.

@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout imp
     was_reopened,
 )
 from console.settings.identity import Identity
+from console.text.counts import counted
 
 STEERING = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 ACTIONS = (*STEERING, "retry", "power-cycle")
@@ -89,22 +90,20 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
         return Verdict(False, f"The rollout is {word}: it is too late to {intent.action} it.")
     before = tally(seen.rollout, seen.targets)
     if intent.action == "resume":
-        return Verdict(True, f"Queues {_targets(before.cancelled)} again.", before.cancelled)
+        return Verdict(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
     rest = _of_those_in_progress(before)
     if intent.action == "pause":
-        return Verdict(True, f"Holds back {_targets(before.queued)} until the rollout is resumed{rest}.", before.queued)
+        return Verdict(
+            True, f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}.", before.queued
+        )
     if intent.force:
         lost = f" and terminates {before.in_progress:,} in progress, whose outcome is then uncertain"
-        return Verdict(True, f"Revokes {_targets(before.queued)}{lost}.", before.queued + before.in_progress)
-    return Verdict(True, f"Revokes {_targets(before.queued)} permanently{rest}.", before.queued)
+        return Verdict(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)
+    return Verdict(True, f"Revokes {counted(before.queued, 'target')} permanently{rest}.", before.queued)
 
 
 def _of_those_in_progress(before: Counters) -> str:
     return f"; {before.in_progress:,} in progress continue to their end" if before.in_progress else ""
-
-
-def _targets(count: int) -> str:
-    return f"{count:,} target{'s' if count != 1 else ''}"
 
 
 def _judge_retry(intent: Intent, seen: Seen) -> Verdict:
@@ -154,7 +153,8 @@ def why_more(verdict: Verdict, confirmed: int) -> str:
     """Why what was confirmed no longer covers what would happen; '' if it does. Fewer targets are no reason."""
     if verdict.touches <= confirmed:
         return ""
-    return f"You confirmed {_targets(confirmed)}, but now it is {verdict.touches:,}: check the state and confirm again."
+    said = f"You confirmed {counted(confirmed, 'target')}, but now it is {verdict.touches:,}"
+    return f"{said}: check the state and confirm again."
 
 
 def was_carried_out(intent: Intent, before: Seen, after: Seen) -> bool:

@@ -22,11 +22,11 @@ from console.text.listing import listing
 _CODES = """\
 exit codes:
   0    all is well
-  1    at least one warning
-  2    at least one critical, the database cannot be read, or wrong usage
+  1    at least one WARNING
+  2    at least one CRITICAL, the database cannot be read, or wrong usage
 
-Limits are WARNING,CRITICAL: times as 90s, 10min, 24h or 3d, sizes as 512KiB or 10MiB, counts as whole numbers. One of
-them may be off; a single off switches off both. Run it from cron or a timer; it does not keep running.
+Limits are WARNING,CRITICAL: times as 90s, 10min, 24h or 3d, sizes as 512KiB or 10MiB, counts as whole numbers. Either
+may be "off"; a single "off" disables the check. The command ends after one check: run it from cron or a timer.
 """
 
 
@@ -34,8 +34,8 @@ def register(commands: Any) -> None:
     """Add the command to the parser's."""
     check = commands.add_parser(
         "check",
-        help="check the record for monitoring",
-        description="Checks how fresh the record is, and the fleet by what is recorded.",
+        help="check the recorded data against limits, for a monitoring system",
+        description="Checks the age of the recorded data, and the recorded state of the fleet, against limits.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -54,10 +54,14 @@ def register(commands: Any) -> None:
             type=_limits(figure.unit),
             default=figure.limits,
             metavar="W,C",
-            help=f"{figure.what} ({usual})",
+            help=f"{figure.what} (default: {usual})",
         )
     stuck_options(check)
-    check.add_argument("--prometheus", metavar="FILE", help="also write the figures to this textfile")
+    check.add_argument(
+        "--prometheus",
+        metavar="FILE",
+        help="also write the figures to this file, for node_exporter's textfile collector",
+    )
 
 
 def _limits(unit: str) -> Callable[[str], Limits]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from console.collect.jobs.awx_client import AwxConnection
 
 _AWX = """\
-Reads ended jobs and their events over REST, from where the last import left off. The environment gives
-FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token of read scope) and, if the system does not know the authority of its
+Reads jobs that have ended, with their events, over the REST API, and continues where the last import ended. Set
+FLEETOPS_AWX_URL, FLEETOPS_AWX_TOKEN (a token with read scope) and, if the system does not trust the authority of its
 certificate, FLEETOPS_AWX_CA_PATH."""
 
 # The filters of AWX's jobs, by the name of the option.
@@ -45,13 +45,17 @@ def register(sync: argparse.ArgumentParser, parser_class: type[argparse.Argument
     runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
     runner.set_defaults(run=_runner)
     _common(runner)
-    runner.add_argument("folder", metavar="DIR", help="a private data folder, its artifacts folder, or one run's")
+    runner.add_argument(
+        "folder", metavar="DIR", help="a private data directory, its artifacts folder, or the folder of one run"
+    )
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own: an option given before the name of the source keeps its value.
-    parser.add_argument("--db", metavar="FILE", default=argparse.SUPPRESS, help="the database")
-    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
+    parser.add_argument(
+        "--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: FLEETOPS_CONSOLE_DB)"
+    )
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="show no progress")
 
 
 def _awx(options: argparse.Namespace, settings: Settings) -> int:

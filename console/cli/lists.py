@@ -29,14 +29,16 @@ def register(commands: Any) -> None:
         lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
         lister.set_defaults(run=_list)
         _common(lister)
-        lister.add_argument("--status", action="append", default=[], help="only of this status (may be repeated)")
+        lister.add_argument("--status", action="append", default=[], help="only with this status (may be repeated)")
 
     failures = commands.add_parser(
-        "failures", help="failures of targets and playbook results by message, most first", allow_abbrev=False
+        "failures", help="list failure messages of targets and tasks, the most frequent first", allow_abbrev=False
     )
     failures.set_defaults(run=_failures)
     _common(failures)
-    failures.add_argument("--days", type=at_least_one, metavar="N", help="only of the last N days (default: all)")
+    failures.add_argument(
+        "--days", type=at_least_one, metavar="N", help="only failures of the last N days (default: all)"
+    )
 
     stuck = commands.add_parser(
         "stuck", help="list targets that make no progress, uncertain targets and lost runs", allow_abbrev=False
@@ -49,7 +51,9 @@ def register(commands: Any) -> None:
 def _common(parser: argparse.ArgumentParser) -> None:
     database_option(parser)
     format_option(parser)
-    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
+    parser.add_argument(
+        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
+    )
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
@@ -59,21 +63,22 @@ def stuck_options(parser: argparse.ArgumentParser) -> None:
         type=at_least_one,
         default=3,
         metavar="N",
-        help="in progress: longer than N times the 95th percentile of its scope (%(default)s)",
+        help="a target in progress is stuck after N times the 95th percentile of its scope (default: %(default)s)",
     )
     parser.add_argument(
         "--at-least",
         type=duration,
         default="10min",
         metavar="TIME",
-        help="in progress: and longer than this (%(default)s)",
+        help="but not before this time (default: %(default)s)",
     )
     parser.add_argument(
         "--grace",
         type=duration,
         default="60s",
         metavar="TIME",
-        help="queued: this long after its countdown, while the window is open and a slot is free (%(default)s)",
+        help="a queued target is stuck this long after its countdown, while the window is open and a slot is free "
+        "(default: %(default)s)",
     )
 
 

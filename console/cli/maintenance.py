@@ -16,6 +16,7 @@ from console.cli.options import database_option, days, format_option, put, say
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError
 from console.text import times
+from console.text.counts import counted
 from console.text.listing import listing
 
 _PRUNABLE = "what table before_at rows"
@@ -26,61 +27,62 @@ def register(commands: Any) -> None:
     usual = Retention()
     prune = commands.add_parser(
         "prune",
-        help="remove details that are older than their retention",
-        description="Removes task results, raw audit events, health checks, actions and former versions that are older"
-        " than their retention, in small steps while others use the database. Runs with their recaps, rollouts with"
-        " their targets, the audit's daily counts and the newest of each instance stay.",
+        help="delete details that are older than their retention time",
+        description="Deletes task results, raw audit events, health checks, actions and former versions that are older"
+        " than their retention time, in small transactions, so that others can use the database meanwhile. Runs with"
+        " their recaps, rollouts with their targets, the daily counts of the audit, and the newest health check, action"
+        " and versions of each instance are kept.",
         allow_abbrev=False,
     )
     prune.set_defaults(run=_prune)
     database_option(prune)
     sure = prune.add_mutually_exclusive_group(required=True)
-    sure.add_argument("--dry-run", action="store_true", help="only count what would be removed")
-    sure.add_argument("--yes", action="store_true", help="remove them")
+    sure.add_argument("--dry-run", action="store_true", help="only count the rows that would be deleted")
+    sure.add_argument("--yes", action="store_true", help="delete the rows")
     for name, default, what in (
         ("--results", usual.results, "task results of runs that went well"),
         ("--failed-results", usual.failed_results, "task results of all other ended runs"),
         ("--audit", usual.audit, "raw audit events and the API's own totals"),
         ("--health", usual.health, "single health checks"),
         ("--actions", usual.actions, "actions of instances"),
-        ("--versions", usual.versions, "what instances ran before their newest versions"),
+        ("--versions", usual.versions, "former versions of instances"),
     ):
         prune.add_argument(
             name,
             type=days,
             default=default,
             metavar="DAYS",
-            help=f"days to keep {what}, or never to keep all (%(default)s)",
+            help=f"days to keep {what}; never: delete none (default: %(default)s)",
         )
     format_option(prune)
-    prune.add_argument("--quiet", action="store_true", help="no progress")
+    prune.add_argument("--quiet", action="store_true", help="show no progress")
 
     backup = commands.add_parser(
         "backup",
         help="copy the database to a new file",
-        description="Copies one moment of the database while others use it (VACUUM INTO), checks the copy and records"
-        " its time. The copy is one file that any console of this version can show: name it with --db. It is marked as"
-        " a copy: a sync into it is refused until migrate --adopt makes it a database of its own.",
+        description="Copies the database in one consistent state while others use it (VACUUM INTO), and checks the"
+        " copy. It is one file that any console of this version can show: name it with --db. It is marked as a copy:"
+        " a sync into it is refused until migrate --adopt makes it a database of its own.",
         allow_abbrev=False,
     )
     backup.set_defaults(run=_backup)
     database_option(backup)
-    backup.add_argument("file", metavar="FILE", help="a new file; one that exists is never overwritten")
+    backup.add_argument("file", metavar="FILE", help="a new file; an existing one is never overwritten")
 
     restore = commands.add_parser(
         "restore",
-        help="put a backup in the database's place",
-        description="Copies a backup to the database's place, checked and brought up to this version. What was there is"
-        " kept beside it under another name, together with its -wal and -shm files, which must not be left for"
+        help="replace the database with a backup",
+        description="Checks a backup, migrates it to this version and puts it in the place of the database. The former"
+        " database is kept beside it under another name, with its -wal and -shm files, which must not be used with"
         " the new one. Refused while a sync or another program has the database open. The restored database is not a"
         " copy for review: syncs write to it.",
         allow_abbrev=False,
     )
     restore.set_defaults(run=_restore)
     database_option(restore)
-    restore.add_argument("file", metavar="FILE", help="the backup; it stays as it is")
+    restore.add_argument("file", metavar="FILE", help="the backup; it is not changed")
 
-    migrate = commands.add_parser("migrate", help="bring an older database up to this version", allow_abbrev=False)
+    migrate = commands.add_parser("migrate", help="migrate an older database to this version", allow_abbrev=False)
     migrate.set_defaults(run=_migrate)
     database_option(migrate)
     migrate.add_argument(
@@ -91,9 +93,9 @@ def register(commands: Any) -> None:
         "retire",
         help="record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
         description="Records that the API of a tenant is no longer read, for example because its address changed. Its"
-        " data stays and is shown as of its last sync, but it no longer counts as stale, and nothing of it as open or"
-        " stuck. A later sync of it undoes this. The sync errors of an AWX or a folder of ansible-runner, also of a"
-        " mistyped one, are no longer counted.",
+        " data is kept and shown as of the last sync, but is no longer reported as stale, open or stuck. A later sync"
+        " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
+        " are no longer counted.",
         allow_abbrev=False,
     )
     retire.set_defaults(run=_retire)
@@ -113,7 +115,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
     rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     if options.dry_run:
         put(listing(rows, _PRUNABLE.split(), options.format))
-        return say(f"{sum(row['rows'] for row in rows):,} rows would be removed; nothing was removed.", 0)
+        return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)
     shown_progress = TerminalProgress(sys.stderr)
     with contextlib.closing(shown_progress), open_maintenance(settings.database) as database:
         told = silent if options.quiet else shown_progress
@@ -140,7 +142,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> int:
     )
     put(f"{done.database} is restored from {options.file}.\n")
     if done.aside:
-        return say(f"note: what was there is kept as {', '.join(str(file) for file in done.aside)}.", 0)
+        return say(f"note: the former database is kept as {', '.join(str(file) for file in done.aside)}.", 0)
     return 0
 
 
@@ -171,5 +173,5 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
         new = tenant in known and database.retire(tenant, time.time())
         for source in sources:
             new = database.retire_import(source, time.time()) or new
-    put(f"{tenant} is retired: its data stays, and no sync of it is expected.\n")
-    return 0 if new else say("note: it was retired already, or had no errors.", 0)
+    put(f"{tenant} is retired: its data is kept, and no further sync is expected.\n")
+    return 0 if new else say("note: it was already retired, or had no errors.", 0)

@@ -21,17 +21,19 @@ def register(commands: Any) -> None:
     """Add the command to the parser's."""
     metrics = commands.add_parser(
         "metrics",
-        help="the fleet and its operations as metrics of Prometheus",
+        help="write the state of the fleet and its operations as metrics of Prometheus",
         description="Writes the fleet's state and all operations of the record in Prometheus' text format, to standard"
-        " output or to a file for node_exporter's textfile collector. Counters come from what prune never removes."
-        " How fresh the record is, and what is stuck or failed, check --prometheus writes.",
+        " output or to a file for node_exporter's textfile collector. Counters are calculated from data that"
+        " prune never deletes. check --prometheus writes the age of the recorded data, and what is stuck or failed.",
         allow_abbrev=False,
     )
     metrics.set_defaults(run=_metrics)
     database_option(metrics)
-    metrics.add_argument("--output", metavar="FILE", help="write to this file, as a whole (its name ends in .prom)")
     metrics.add_argument(
-        "--mode", choices=_MODES, default="0644", help="of the file: who else may read it (%(default)s)"
+        "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
+    )
+    metrics.add_argument(
+        "--mode", choices=_MODES, default="0644", help="permissions of the file (default: %(default)s)"
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_json
 from console.cli.options import database_option, put, say
 from console.settings.environment import Settings, SettingsError
+from console.text.counts import counted
 
 if TYPE_CHECKING:
     from console.notifications.message import Message
@@ -39,9 +40,9 @@ def register(commands: Any) -> None:
     """Add the command to the parser's."""
     notify = commands.add_parser(
         "notify",
-        help="send messages about what happened, by the rules of a file",
-        description="Sends what the rules name and was not sent yet: one message an operation or a cause. Run it after"
-        " sync, from cron or a timer.",
+        help="send notifications by the rules in a file",
+        description="Sends the notifications that the rules ask for and that were not sent yet: one message for each"
+        " operation or cause. Run it after sync, from cron or a timer.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -49,15 +50,19 @@ def register(commands: Any) -> None:
     notify.set_defaults(run=_notify)
     database_option(notify)
     rules_option(notify)
-    notify.add_argument("what", nargs="?", choices=("test",), help="test: send one test message to each destination")
-    notify.add_argument("--to", action="append", default=[], metavar="NAME", help="only to this destination (test)")
-    notify.add_argument("--dry-run", action="store_true", help="show what would be sent; nothing is sent or noted")
-    notify.add_argument("--format", choices=("text", "json"), default="text", help="of --dry-run (%(default)s)")
+    notify.add_argument("what", nargs="?", choices=("test",), help="send a test message to each destination")
+    notify.add_argument(
+        "--to", action="append", default=[], metavar="NAME", help="with test: send only to this destination"
+    )
+    notify.add_argument("--dry-run", action="store_true", help="show what would be sent, and send and record nothing")
+    notify.add_argument(
+        "--format", choices=("text", "json"), default="text", help="output format of --dry-run (default: %(default)s)"
+    )
 
 
 def rules_option(parser: argparse.ArgumentParser) -> None:
     """--rules."""
-    parser.add_argument("--rules", metavar="FILE", help=f"the rules (default: {VARIABLE})")
+    parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 
 
 def load_rules(named: str | None) -> Rules:
@@ -108,10 +113,10 @@ def _dry_run(options: argparse.Namespace, settings: Settings, rules: Rules) -> i
     found, messages = due_now(settings.database, rules, time.time())
     _show(options, messages)
     if found.quiet:
-        say(f"note: {found.quiet:,} more wait for the end of the quiet hours.", 0)
+        say(f"note: {counted(found.quiet, 'further message')} held back until the quiet hours end.", 0)
     if found.paused:
-        say(f"note: {found.paused:,} more failed and wait for their next attempt.", 0)
-    return say(f"{len(messages):,} messages would be sent; nothing was sent.", 0)
+        say(f"note: {counted(found.paused, 'further message')} could not be sent and will be tried again.", 0)
+    return say(f"{counted(len(messages), 'message')} would be sent; nothing was sent.", 0)
 
 
 def _test(options: argparse.Namespace, rules: Rules) -> int:
@@ -125,7 +130,7 @@ def _test(options: argparse.Namespace, rules: Rules) -> int:
     messages = [(name, test_message(name, rules.console_url, time.time())) for name in names]
     if options.dry_run:
         _show(options, messages)
-        return say(f"{len(messages):,} messages would be sent; nothing was sent.", 0)
+        return say(f"{counted(len(messages), 'message')} would be sent; nothing was sent.", 0)
     send = sender(load_addresses([rules.destinations[name] for name in names]))
     failed = 0
     for name, told in messages:

@@ -31,29 +31,41 @@ _TIMES = ("health_at", "api_at", "runs_at")
 def register(commands: Any) -> None:
     """Add both commands to the subcommands of the parser."""
     fleet = commands.add_parser(
-        "fleet", help="the state of the fleet: health, versions, updates, window, last day", allow_abbrev=False
+        "fleet", help="show the state of the fleet: health, versions, updates, window, last day", allow_abbrev=False
     )
     fleet.set_defaults(run=_fleet)
     database_option(fleet)
-    fleet.add_argument("--format", choices=("text", "json"), default="text", help="(%(default)s)")
+    fleet.add_argument(
+        "--format", choices=("text", "json"), default="text", help="output format (default: %(default)s)"
+    )
 
     lister = commands.add_parser(
         "operations",
-        help="what was done to the fleet, newest first: playbook runs with their rollouts, rollouts of others, acts",
+        help="list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
         allow_abbrev=False,
     )
     lister.set_defaults(run=_operations)
     database_option(lister)
     format_option(lister)
-    lister.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most (%(default)s)")
     lister.add_argument(
-        "--days", type=at_least_one, metavar="N", help="only what ran in the last N days (default: all)"
+        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
     )
     lister.add_argument(
-        "--verdict", action="append", default=[], choices=VERDICTS, help="only these (may be repeated): %(choices)s"
+        "--days", type=at_least_one, metavar="N", help="only operations of the last N days (default: all)"
     )
-    lister.add_argument("--who", default="", metavar="TEXT", help="only of who has this in the name or the address")
-    lister.add_argument("--text", default="", metavar="TEXT", help="only with this in the title, the id or a host name")
+    lister.add_argument(
+        "--verdict",
+        action="append",
+        default=[],
+        choices=VERDICTS,
+        help="only operations that ended so (may be repeated): %(choices)s",
+    )
+    lister.add_argument(
+        "--who", default="", metavar="TEXT", help="only operations of users whose name or address contains TEXT"
+    )
+    lister.add_argument(
+        "--text", default="", metavar="TEXT", help="only operations with TEXT in the title, the id or a host name"
+    )
 
 
 def _operations(options: argparse.Namespace, settings: Settings) -> int:
@@ -125,13 +137,13 @@ def _health(fleet: Fleet, now: float) -> str:
 
 def _runtime(fleet: Fleet) -> str:
     if fleet.published is None:
-        return "Not read: which version is published is not known."
+        return "Not read, so the published version is not known."
     others = [f"{version or 'not read'} {n:,}" for version, n in fleet.versions if version != fleet.published]
-    text = f"{fleet.on_published:,} of {fleet.instances:,} run the published {fleet.published}"
+    text = f"{fleet.on_published:,} of {fleet.instances:,} run the published version {fleet.published}"
     text += f" (others: {', '.join(others)})." if others else "."
     for version, n, host in fleet.published_others:
-        what = f"{host} was" if n == 1 else f"{n:,} instances, {host} among them, were"
-        text += f" When they were read, {what} told that {version} is published."
+        of = f"that of {host} reports" if n == 1 else f"those of {n:,} instances, {host} among them, report"
+        text += f" Of the version reports, {of} {version} as published."
     return text
 
 
@@ -140,7 +152,7 @@ def _updates(fleet: Fleet) -> str:
         return "Not read."
     waiting = [f"{kind} on {n:,}" for kind, n in fleet.updates.items() if n]
     missing = fleet.instances - fleet.updates_read
-    return f"{', '.join(waiting) or 'None waits'}{f'; {missing:,} not read' if missing else ''}."
+    return f"{', '.join(waiting) or 'No update waits'}{f'; {missing:,} not read' if missing else ''}."
 
 
 def _in_flight(fleet: Fleet) -> str:

@@ -44,7 +44,7 @@ def database_option(parser: argparse.ArgumentParser) -> None:
 
 def format_option(parser: argparse.ArgumentParser) -> None:
     """--format."""
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="output format (default: %(default)s)")
 
 
 def at_least_one(text: str) -> int:

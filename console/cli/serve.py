@@ -33,12 +33,13 @@ def register(commands: Any) -> None:
     serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
     serve.set_defaults(run=run)
     database_option(serve)
-    serve.add_argument("--port", type=_port, default=8501, help="port; 0 takes a free one (%(default)s)")
+    serve.add_argument("--port", type=_port, default=8501, help="port; 0 for any free port (default: %(default)s)")
     serve.add_argument(
         "--address",
         type=_address,
         default=LOOPBACK,
-        help="address to listen on; one that other machines reach needs a login, FLEETOPS_CONSOLE_LOGIN (%(default)s)",
+        help="address to listen on; one that other machines can reach requires a login, FLEETOPS_CONSOLE_LOGIN "
+        "(default: %(default)s)",
     )
 
 

@@ -33,12 +33,12 @@ _DETAILS = {
     "health": "the health that the server has stored",
     "updates": "versions and available updates",
     "actions": "the newest 100 actions",
-    "memory": "the number of memories, never their contents,",
+    "memory": "the number of memories, not their contents",
 }
 _PACE = {
     "interval": "time between two reads while a rollout or a playbook is in progress",
-    "idle_interval": "time between two reads while nothing is, and of AWX",
-    "details_interval": "time between two reads of one instance's audit and details",
+    "idle_interval": "time between two reads while none is in progress, and between two reads of AWX",
+    "details_interval": "time between two reads of the audit and the details of an instance",
 }
 
 
@@ -49,19 +49,25 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
     database_option(sync)
     sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
     sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
-    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is needed then")
+    sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is then needed")
     sync.add_argument(
-        "--no-audit", action="store_true", help="do not read the audit (a call for each instance, two if it has moved)"
+        "--no-audit",
+        action="store_true",
+        help="do not read the audit (one call for each instance, two if there are new events)",
     )
     sync.add_argument(
-        "--rollouts", type=at_least_one, default=1000, metavar="N", help="newest rollouts to read (%(default)s)"
+        "--rollouts",
+        type=at_least_one,
+        default=1000,
+        metavar="N",
+        help="how many of the newest rollouts to read (default: %(default)s)",
     )
     sync.add_argument(
         "--audit-events",
         type=at_least_one,
         default=500,
         metavar="N",
-        help="newest audit events read of each instance (%(default)s)",
+        help="how many of the newest audit events of each instance to read (default: %(default)s)",
     )
     sync.add_argument(
         "--instance",
@@ -74,24 +80,26 @@ def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None
         sync.add_argument(f"--{kind}", action="store_true", help=f"also read {what} (one call for each instance)")
     sync.add_argument("--details", action="store_true", help="all of these: " + ", ".join(f"--{k}" for k in _DETAILS))
     sync.add_argument(
-        "--remove-loaded", action="store_true", help="remove the run log of an ended run once all of it is stored"
+        "--remove-loaded",
+        action="store_true",
+        help="delete the run log of a run that has ended, once all of it is stored",
     )
-    sync.add_argument("--quiet", action="store_true", help="no progress")
+    sync.add_argument("--quiet", action="store_true", help="show no progress")
     following = sync.add_argument_group("following")
     following.add_argument(
         "--follow",
         action="store_true",
-        help="go on reading until SIGTERM or Ctrl-C; also AWX, if FLEETOPS_AWX_URL names one",
+        help="keep reading until SIGTERM or Ctrl-C, AWX too if FLEETOPS_AWX_URL is set",
     )
     for name, what in _PACE.items():
         usual = f"{getattr(Pace, name):g}s"
         option = "--" + name.replace("_", "-")
-        following.add_argument(option, type=duration, metavar="TIME", help=f"{what} ({usual})")
-    following.add_argument("--notify", action="store_true", help="send notifications too, as the command notify does")
+        following.add_argument(option, type=duration, metavar="TIME", help=f"{what} (default: {usual})")
+    following.add_argument("--notify", action="store_true", help="also send notifications, like the command notify")
     rules_option(following)
     following.add_argument("--no-awx", action="store_true", help="do not read AWX")
     for name, what in imports.FILTERS.items():
-        following.add_argument(f"--awx-{name}", metavar="NAME", help=f"of AWX, only jobs {what}")
+        following.add_argument(f"--awx-{name}", metavar="NAME", help=f"from AWX, only jobs {what}")
     imports.register(sync, parser_class)
 
 

@@ -45,7 +45,7 @@ _DONE = {
     "cancel": "cancelled",
 }
 _DEPLOYS = ("rolling_redeploy", "fleet_rollout", "rollout")
-_WORDS = {NOT_TOUCHED: "not touched", CURRENT: "left alone"}
+_WORDS = {NOT_TOUCHED: "not touched", CURRENT: "unchanged", GONE: "not found"}
 
 
 def word(category: str, name: str = "rolling_redeploy") -> str:
@@ -53,5 +53,5 @@ def word(category: str, name: str = "rolling_redeploy") -> str:
     if category == UPDATED:
         return _DONE.get(name, "updated" if name.endswith("rollout") else "changed")
     if category == CURRENT and name in _DEPLOYS:
-        return "current already"
+        return "already current"
     return _WORDS.get(category, category)

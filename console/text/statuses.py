@@ -91,7 +91,7 @@ STYLES: dict[str, StatusStyle] = {
     "deferred": StatusStyle("deferred", PAUSED, 2),
     "not_touched": StatusStyle("not touched", WAITS, 2, "/"),
     "waiting": StatusStyle("waiting", WAITS, 2),
-    "gone": StatusStyle("gone", OFF, 2),
+    "gone": StatusStyle("not found", OFF, 2),
     # task results
     "ok": StatusStyle("ok", GOOD),
     "changed": StatusStyle("changed", CHANGED),

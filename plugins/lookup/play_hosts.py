@@ -22,6 +22,9 @@ description:
     returns, so that C(ansible-playbook) ends with exit code 2.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
+  - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
+    the lookup fails in the same way. This is not checked if the playbook is imported into another one, where the tags
+    of the import decide.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
@@ -72,6 +75,7 @@ _raw:
   sample: [fleetops_instances]
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible import context
@@ -83,8 +87,10 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.tags import refusal_by_tags
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
+_ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
 
@@ -99,6 +105,10 @@ class LookupModule(LookupBase):
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
         why = "" if _only_looks() else self._refusal(pattern)
+        by_tags = "" if _only_looks() else refusal_by_tags(context.CLIARGS, _ROOT)
+        if by_tags:
+            tell_refused(by_tags)
+            raise AnsibleLookupError(by_tags)
         if self.get_option("refusal"):
             return [why]
         if not why:

@@ -16,9 +16,9 @@ description:
   - Compares the tenant's update policy, the overrides of the instances, and optionally their runtimes with a state that
     is declared as data, and reports each difference.
   - Nothing is written. The role C(fleet_state) brings the fleet to the state.
-  - The policy of an instance is the one declared for it, else that of its groups, component by component. If two groups
-    of an instance declare different modes for a component and the instance declares none, the task fails with the names
-    of both.
+  - The policy of an instance is the one declared for it, otherwise that of its groups, for each component. If two
+    groups of an instance declare different modes for a component and the instance declares none, the task fails with
+    the names of both.
   - The API has no list of instances. Those that the inventory does not have are found in the history of rollouts.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.workers
 options:
   state:
     description:
@@ -58,10 +59,6 @@ options:
       - Up to five of them are rollouts of the fleet, the others of single instances.
     type: int
     default: 20
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.update_policy
   - module: fleetops.agents.instance_update_policy
@@ -115,7 +112,7 @@ report:
     unknown: {instances: [], groups: []}
     gone: []
 text:
-  description: The report in words, a line an entry.
+  description: The report as text, one line for each entry.
   returned: success
   type: list
   elements: str
@@ -132,6 +129,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     is_single_target,
     text_or_none,
@@ -219,7 +217,7 @@ OPERATION = Operation(
         "groups": {"type": "dict", "default": {}},
         "prune": {"type": "bool", "default": False},
         "history": {"type": "int", "default": 20},
-        "workers": {"type": "int", "default": 8},
+        **workers_spec(),
     },
 )
 

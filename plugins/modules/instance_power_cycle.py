@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - fleetops.agents.connection
   - fleetops.agents.instance
   - fleetops.agents.wait
+  - fleetops.agents.restart
 attributes:
   check_mode:
     support: full
@@ -38,12 +39,6 @@ attributes:
     support: partial
     details: Always restarts, except with O(min_uptime) or O(only_if_unhealthy).
 options:
-  only_if_unhealthy:
-    description:
-      - Whether to skip an instance whose live health check reports that it is healthy.
-      - An instance that does not respond counts as not healthy.
-    type: bool
-    default: false
   min_uptime:
     description:
       - Skip the instance if its last restart was less than this many seconds ago, so that a second run of a play does
@@ -51,19 +46,6 @@ options:
       - Reboots of the server, and restarts that are still in progress, also count.
     type: int
     default: 0
-  during_rollout:
-    description: Whether to power-cycle an instance while a redeploy of it is in progress. By default, the task fails in
-      that case.
-    type: bool
-    default: false
-  require_healthy:
-    description: Whether the instance must be healthy after the restart.
-    type: bool
-    default: true
-  healthy_reads:
-    description: How many consecutive live health checks, O(wait_interval) apart, must be healthy after the restart.
-    type: int
-    default: 3
   retry_if_absent:
     description:
       - Whether to send the call a second time if the response to the first one was lost and it was certainly not
@@ -71,10 +53,6 @@ options:
         new entry.
     type: bool
     default: false
-  wait:
-    description: Whether to wait until the restart is verified, instead of returning once the server has accepted it.
-    type: bool
-    default: true
   wait_timeout:
     description:
       - Seconds after the call within which the restart must be verified and the instance must be healthy.

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - fleetops.agents.connection
   - fleetops.agents.instance
   - fleetops.agents.wait
+  - fleetops.agents.redeploy
 attributes:
   check_mode:
     support: full
@@ -50,20 +51,6 @@ options:
     type: str
     choices: [latest, redeployed]
     default: latest
-  admission:
-    description:
-      - V(policy) starts the redeploy only when fewer redeploys than the policy's C(max_parallel_rollouts) are in
-        flight, whoever started them, and waits until then. The policy is read again each time.
-      - V(none) starts it immediately and relies on the server's limit.
-    type: str
-    choices: [policy, none]
-    default: policy
-  admission_timeout:
-    description:
-      - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
-        ends the task immediately.
-    type: int
-    default: 3600
   stream:
     description:
       - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
@@ -85,38 +72,6 @@ options:
         description: How many seconds of the maintenance window must be left for this redeploy.
         type: float
         default: 180
-  wait_timeout:
-    description:
-      - Seconds to wait for the redeploy to finish after the server has accepted it.
-      - After this time the task fails with RV(timed_out=true). The redeploy continues, and the next run adopts it.
-    type: int
-    default: 900
-  healthy_reads:
-    description:
-      - How many consecutive live health checks, O(wait_interval) apart, must be healthy after the redeploy.
-      - V(0) skips these checks.
-    type: int
-    default: 3
-  healthy_timeout:
-    description: Seconds within which the instance must become healthy after the redeploy.
-    type: int
-    default: 300
-  uncertain_grace:
-    description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
-    type: int
-    default: 60
-  expected_seconds:
-    description:
-      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
-        before that time.
-    type: float
-    version_added: 0.2.0
-  retry_if_absent:
-    description:
-      - Whether to send the redeploy again if the outcome of the first request is unknown and no trace of it was found,
-        also if an earlier run on this machine sent it.
-    type: bool
-    default: false
 seealso:
   - module: fleetops.agents.instance_rollout_info
   - module: fleetops.agents.instance_health_info

@@ -22,6 +22,7 @@ description:
     history and the versions of the instance. A call that was sent but whose effect was not found is recorded on this
     machine for one hour (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is
     found, unless O(retry_if_absent) is set.
+  - Updates of skills alone do not wait for admission (O(admission)).
   - The task reports a change only if the server's response, or the effect that was found, shows that an update was
     applied.
 author:
@@ -32,6 +33,7 @@ extends_documentation_fragment:
   - fleetops.agents.connection
   - fleetops.agents.instance
   - fleetops.agents.wait
+  - fleetops.agents.redeploy
 attributes:
   check_mode:
     support: full
@@ -46,53 +48,6 @@ options:
     type: str
     choices: [latest]
     default: latest
-  admission:
-    description:
-      - V(policy) starts the update of a runtime only when fewer redeploys than the policy's C(max_parallel_rollouts)
-        are in flight, whoever started them, and waits until then. The policy is read again each time. Updates of skills
-        alone do not wait.
-      - V(none) starts it immediately and relies on the server's limit.
-    type: str
-    choices: [policy, none]
-    default: policy
-  admission_timeout:
-    description:
-      - Seconds to wait for admission, including while the server responds that it is full or busy. Any other refusal
-        ends the task immediately.
-    type: int
-    default: 3600
-  wait_timeout:
-    description:
-      - Seconds to wait for the redeploy of the runtime to finish after the server has accepted it.
-      - After this time the task fails with RV(timed_out=true). The redeploy continues, and the next run adopts it.
-    type: int
-    default: 900
-  healthy_reads:
-    description:
-      - How many consecutive live health checks, O(wait_interval) apart, must be healthy after the update.
-      - V(0) skips these checks.
-    type: int
-    default: 3
-  healthy_timeout:
-    description: Seconds within which the instance must become healthy after the update.
-    type: int
-    default: 300
-  uncertain_grace:
-    description: Seconds to wait for a late result when the server reports V(uncertain), before the evidence is checked.
-    type: int
-    default: 60
-  expected_seconds:
-    description:
-      - How many seconds a redeploy of this instance usually takes, if that is known. The server is asked less often
-        before that time.
-    type: float
-    version_added: 0.2.0
-  retry_if_absent:
-    description:
-      - Whether to send the call again if the outcome of the first request is unknown and no trace of it was found, also
-        if an earlier run on this machine sent it.
-    type: bool
-    default: false
 seealso:
   - module: fleetops.agents.instance_update_info
   - module: fleetops.agents.instance_runtime

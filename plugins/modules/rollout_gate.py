@@ -24,6 +24,8 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.rolling
+  - fleetops.agents.workers
 options:
   next_batch:
     description: The instances about to be updated, names to ids.
@@ -50,7 +52,7 @@ options:
     elements: str
     default: []
   max_failed:
-    description: The verdict is V(fail) once more instances than this have failed, or all of O(last_batch).
+    description: The verdict is V(fail) if more instances than this have failed, or all of O(last_batch).
     type: int
     default: 0
   expected_seconds:
@@ -58,35 +60,21 @@ options:
       M(fleetops.agents.rollout_plan).
     type: float
     default: 180
-  window_margin:
-    description: Seconds that must be left between the end of the next batch and the window's end.
-    type: float
-    default: 300
   override_window:
-    description: Whether to go on although the maintenance window is closed or closes, or changes are frozen.
+    description: Whether to continue although the maintenance window is closed or about to close, or changes are frozen.
     type: bool
     default: false
   override_reason:
-    description: Why the window is overridden. It stands in the result and in the record of the run.
+    description: The reason for overriding the window. It is in the result and in the record of the run.
     type: str
-  freezes:
-    description:
-      - Times in which nothing may be changed, as a list of mappings or its JSON text. Each has C(from) and C(to), which
-        are ISO 8601 texts, and optionally C(zone), C(reason) and C(rule).
-      - C(zone) is an IANA time zone such as V(Europe/Berlin), UTC without one. A C(to) without a time of day means the
-        end of that day.
-      - C(rule) is a recurrence rule of RFC 5545 such as V(FREQ=WEEKLY;BYDAY=FR), whose first occurrence is from C(from)
-        to C(to). It needs the Python library python-dateutil.
-      - If they cannot be read the verdict is V(inconclusive). O(override_window) goes on in a freeze too.
-    type: raw
   hold:
     description:
       - A file or an address by which a person or a monitor pauses the run. Nothing is started while it is held.
       - An absolute path on the controller. The run is held while the file exists. Its first line is shown as the
         reason.
-      - An address of HTTP. The run is held while it answers with status 200, and not held with 404. It is read without
-        the API's key. Any other answer says nothing.
-      - After a hold was lifted all other checks are made again. A soak goes on while the run is held.
+      - An HTTP address. The run is held while it answers with status 200, and not held with 404. It is read without
+        the API's key. Any other answer counts as a check that failed.
+      - When the hold is lifted, all other checks are made again. A soak continues while the run is held.
     type: str
   hold_wait:
     description:
@@ -99,29 +87,31 @@ options:
     type: float
     default: 3600
   hold_interval:
-    description: Seconds between two looks at the hold. It is looked at four times before the verdict is
+    description: Seconds between two checks of the hold. After four checks that failed the verdict is
       V(inconclusive).
     type: float
     default: 10
   metric_checks:
     description:
-      - Queries of Prometheus, and what each value that they give must be, as a list of mappings or its JSON text. They
-        are asked after the soak.
+      - Prometheus queries, each with the condition that its values must meet, as a list of mappings or its JSON text.
+        They are made after the soak.
       - C(query) is PromQL. C(must_be) is V(<), V(<=), V(>), V(>=), V(==) or V(!=) with a number, such as V(< 0.01).
-      - C(for) is for how many seconds until now that must have held. Without it, the newest value is judged alone.
-      - C(name) stands in the reasons instead of the query.
-      - The verdict is V(fail) if a value of any series is otherwise, or if the query is wrong, and V(inconclusive) if
-        there is no data, the data does not reach back so far, or the server does not answer three times.
+      - With C(for), this must have been so for that many seconds until now. Without it, only the newest value is
+        judged.
+      - C(name) is shown in the reasons instead of the query.
+      - The verdict is V(fail) if a value of any series does not meet the condition, or if the query is invalid. It is
+        V(inconclusive) if there is no data, the data does not reach back far enough, or the server fails to answer
+        three times.
     type: raw
   metric_url:
-    description: The address of Prometheus, below which C(/api/v1) is. Needed with O(metric_checks).
+    description: The base address of Prometheus, without C(/api/v1). Required with O(metric_checks).
     type: str
   metric_token:
     description: A bearer token for O(metric_url). By default, that of the environment variable
       E(FLEETOPS_METRIC_TOKEN). The API's key is never sent there.
     type: str
   metric_timeout:
-    description: Seconds within which Prometheus must have answered a query.
+    description: Seconds within which Prometheus must answer a query.
     type: float
     default: 10
   stall_timeout:
@@ -132,22 +122,21 @@ options:
   bundles:
     description:
       - Names of the instances that this run has updated, by the hash of the bundle that was deployed, see
-        RV(fleetops.agents.instance_runtime#module:bundle_hash). More than one means that somebody published meanwhile.
+        RV(fleetops.agents.instance_runtime#module:bundle_hash). More than one means that a bundle was published during
+        the run.
     type: dict
     default: {}
   on_bundle_change:
-    description: Whether the verdict is V(fail) then (V(stop)), or the run goes on (V(continue)).
+    description: With V(stop), the verdict is V(fail) if O(bundles) has more than one bundle. With V(continue) it is
+      not.
     type: str
     choices: [continue, stop]
     default: continue
-  defer_busy:
-    description:
-      - An instance of O(planned_busy) whose newest conversation in the audit is not this many seconds old, or whose
-        audit cannot be read, is named in RV(busy). It should not be touched. V(0) for no check.
-    type: float
-    default: 0
   planned_busy:
-    description: Names of the instances of O(next_batch) that the plan put at the end because they were busy.
+    description:
+      - Names of the instances of O(next_batch) that the plan put at the end because they were busy.
+      - Those that are still busy by O(defer_busy), or whose audit cannot be read, are in RV(busy) and should not be
+        touched.
     type: list
     elements: str
     default: []
@@ -157,29 +146,30 @@ options:
     type: float
     default: 0.75
   health_sample:
-    description: How many instances are asked for that at most, evenly spread over the fleet.
+    description: The maximum number of instances whose health is read for that, evenly spread over the fleet.
     type: int
     default: 50
   soak:
-    description: Seconds for which the instances of the last batch must stay healthy, by live reads. V(0) for no soak.
+    description: Seconds for which the instances of the last batch must stay healthy, by live health checks. V(0) for no
+      soak.
     type: float
     default: 0
   soak_reads:
-    description: How many live reads in a row must be good at the end of the soak.
+    description: How many consecutive live checks must be healthy at the end of the soak.
     type: int
     default: 3
   soak_interval:
-    description: Seconds between two live reads of an instance.
+    description: Seconds between two live health checks of an instance.
     type: float
     default: 5
   audit:
     description:
       - Whether to compare the audit counters of updated and not yet updated instances over the soak.
-      - It needs a O(soak) and traffic; see O(audit_min_events).
+      - Requires O(soak) and traffic; see O(audit_min_events).
     type: bool
     default: false
   audit_max_difference:
-    description: How much higher the updated instances' share of errors and denials may be, from V(0) to V(1).
+    description: By how much the share of errors and denials of the updated instances may be higher, from V(0) to V(1).
     type: float
     default: 0.05
   audit_min_events:
@@ -187,11 +177,11 @@ options:
     type: int
     default: 20
   audit_sample:
-    description: How many instances of each group are compared at most.
+    description: The maximum number of instances of each group to compare.
     type: int
     default: 20
   max_errors:
-    description: After this many failed reads of one instance in a row a soak is V(inconclusive).
+    description: After this many consecutive failed reads of one instance the soak is V(inconclusive).
     type: int
     default: 4
   stream:
@@ -199,28 +189,24 @@ options:
       - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
         given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) checks them
         before each redeploy of the run.
-      - Window, freezes, hold, stall and the health of the fleet are looked at before each redeploy. While the run is
-        held it waits.
-      - What is asked before or after a batch cannot be used with it, which is O(soak), O(audit), O(metric_checks) and
+      - Window, freezes, hold, stall and the health of the fleet are checked before each redeploy. While the run is
+        held, it waits.
+      - Options that need batches cannot be used with it. These are O(soak), O(audit), O(metric_checks) and
         O(on_bundle_change=stop).
     type: dict
     version_added: 0.2.0
     suboptions:
       run:
-        description: A name for the run that no other one has. Letters, digits and dashes.
+        description: A unique name for the run. Letters, digits and dashes.
         type: str
         required: true
       most:
         description: How many redeploys of the run may be in flight, even if the policy allows more.
         type: int
       health_interval:
-        description: Seconds for which what was read for O(min_healthy_share) counts, before it is read again.
+        description: Seconds after which the health for O(min_healthy_share) is read again.
         type: float
         default: 120
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_plan
   - module: fleetops.agents.instance_runtime
@@ -288,8 +274,9 @@ verdict:
   description:
     - V(pass), the next batch may start.
     - V(hold), the run is held, and O(hold_wait) is false.
-    - V(deferred), the maintenance window closes, or a freeze begins; what is left waits. Nothing went wrong.
-    - V(inconclusive), it cannot be told whether it is safe, so it should not start.
+    - V(deferred), the maintenance window closes or a freeze begins, so the remaining instances wait. This is not an
+      error.
+    - V(inconclusive), it is not known whether it is safe to continue, so the batch should not start.
     - V(fail), something is wrong.
   returned: success
   type: str
@@ -337,6 +324,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import freezes, gate, pace, stall
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import AdmissionError
@@ -658,17 +646,14 @@ OPERATION = Operation(
         "failed": {"type": "list", "elements": "str", "default": []},
         "max_failed": {"type": "int", "default": 0},
         "expected_seconds": {"type": "float", "default": 180},
-        "window_margin": {"type": "float", "default": 300},
         "override_window": {"type": "bool", "default": False},
         "override_reason": {"type": "str"},
-        "freezes": {"type": "raw"},
         **HOLD_OPTIONS,
         **METRIC_OPTIONS,
         "hold_wait": {"type": "bool", "default": True},
         "stall_timeout": {"type": "float", "default": 0},
         "bundles": {"type": "dict", "default": {}},
         "on_bundle_change": {"type": "str", "choices": ["continue", "stop"], "default": "continue"},
-        "defer_busy": {"type": "float", "default": 0},
         "planned_busy": {"type": "list", "elements": "str", "default": []},
         "min_healthy_share": {"type": "float", "default": 0.75},
         "health_sample": {"type": "int", "default": 50},
@@ -688,7 +673,8 @@ OPERATION = Operation(
                 "health_interval": {"type": "float", "default": 120},
             },
         },
-        "workers": {"type": "int", "default": 8},
+        **rolling_spec(),
+        **workers_spec(),
     },
 )
 

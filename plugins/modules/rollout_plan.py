@@ -14,10 +14,11 @@ short_description: Plan a rolling redeploy
 version_added: 0.2.0
 description:
   - Reads the version of each instance, the update policy and the durations of recent rollouts, and says which instances
-    would be redeployed in which batches, which are left alone because they are current, how long it takes, and whether
-    that fits the maintenance window.
+    would be redeployed in which batches, which are already current, how long it takes, and whether that fits the
+    maintenance window.
   - The batches are those of the lookup P(fleetops.agents.batches#lookup) over the instances that are to be redeployed.
-  - The plan has a hash. Given back as O(plan_hash), the module fails when fleet, policy or versions have moved since.
+  - The plan has a hash. If it is given as O(plan_hash), the module fails if the fleet, the policy or the versions have
+    changed since.
   - Nothing is written.
 author:
   - The fleetops.agents contributors (@fleetops)
@@ -25,6 +26,8 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.rolling
+  - fleetops.agents.workers
 options:
   instances:
     description:
@@ -44,7 +47,7 @@ options:
     choices: [latest, redeployed, updates, checked]
     default: latest
   change:
-    description: The change (a ticket of change management) under which the run is made. It stands in the result.
+    description: The change (a ticket of change management) under which the run is made. It is in the result.
     type: str
   canary:
     description: How many instances the first batch has. V(0) for no canary.
@@ -59,7 +62,7 @@ options:
     choices: [fixed, doubling, percent]
     default: fixed
   percent:
-    description: The share of a batch with O(growth=percent).
+    description: The size of a batch as a percentage, with O(growth=percent).
     type: int
     default: 25
   order:
@@ -87,26 +90,20 @@ options:
     default: []
   max_share:
     description:
-      - At most so many instances, or so many percent (V(25%)), rounded down, but one at least.
+      - The maximum number of instances, or percentage (V(25%)), rounded down, at least 1.
     type: str
   share_scope:
-    description: Whether O(max_share) holds for the whole run, or for what is in flight at once.
+    description: Whether O(max_share) applies to the whole run, or to what is in flight at once.
     type: str
     choices: [run, at_once]
     default: run
   share_groups:
-    description: The group of each instance, by name. Then O(max_share) is of each group instead of the fleet.
+    description: The group of each instance, by name. O(max_share) then applies to each group instead of the fleet.
     type: dict
     default: {}
-  defer_busy:
-    description:
-      - An instance whose newest conversation in the audit is not this many seconds old comes at the end. V(0) for no
-        such rule.
-    type: float
-    default: 0
   quarantine:
     description:
-      - An instance of which this many redeploys in a row failed comes last, and alone. V(0) for no such rule.
+      - An instance whose last so many redeploys all failed comes last, in a batch of its own. V(0) disables the rule.
     type: int
     default: 0
   pace:
@@ -121,14 +118,15 @@ options:
     default: batches
     version_added: 0.2.0
   plan_hash:
-    description: The RV(plan_hash) of an earlier plan. If this plan's differs, the module fails and says what moved.
+    description: The RV(plan_hash) of an earlier plan. If the hash of this plan is different, the module fails and says
+      what has changed.
     type: str
   history:
-    description: How many of the newest finished rollouts the durations are taken from.
+    description: How many of the newest finished rollouts the expected durations are calculated from.
     type: int
     default: 20
   extra_seconds:
-    description: Seconds that each batch takes besides its redeploys, for the proof of health.
+    description: Seconds that each batch takes in addition to its redeploys, for the health checks.
     type: float
     default: 10
   soak:
@@ -136,22 +134,9 @@ options:
     type: float
     default: 0
   fallback_seconds:
-    description: Seconds that a redeploy is expected to take when there is no history.
+    description: The expected duration of a redeploy in seconds, if there is no history.
     type: float
     default: 180
-  window_margin:
-    description: Seconds that must be left between the end of a batch and the window's end.
-    type: float
-    default: 300
-  freezes:
-    description:
-      - Times in which nothing may be changed, see the option of the same name of M(fleetops.agents.rollout_gate).
-      - They close the maintenance window in RV(window) and in the text. If they cannot be read, nothing fits.
-    type: raw
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_gate
   - plugin: fleetops.agents.batches
@@ -172,7 +157,7 @@ EXAMPLES = r"""
     msg: "{{ plan.text }}"
   run_once: true
 
-- name: Refuse when the fleet, the policy or the versions have moved since the plan was approved
+- name: Refuse if the fleet, the policy or the versions have changed since the plan was approved
   fleetops.agents.rollout_plan:
     instances: "{{ fleet }}"
     plan_hash: "{{ approved_plan_hash }}"
@@ -182,7 +167,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 text:
-  description: The plan in words, a line an entry.
+  description: The plan as text, one line for each entry.
   returned: success
   type: list
   elements: str
@@ -197,7 +182,7 @@ batches:
   elements: dict
   contains:
     number:
-      description: Its place, from 1 on.
+      description: Its number, from 1 on.
       type: int
     instances:
       description: Its instances.
@@ -207,16 +192,16 @@ batches:
       description: The wave, V(canary), V(busy) or V(quarantine); empty without one.
       type: str
     gate:
-      description: What the gate after it is asked differently, by its wave.
+      description: The settings of its wave for the gate after it.
       type: dict
     p50_seconds:
-      description: How long it takes, half of the times.
+      description: The expected duration, median.
       type: float
     p90_seconds:
-      description: How long it takes, nine times of ten.
+      description: The expected duration, 90th percentile.
       type: float
     needs_seconds:
-      description: How much of the maintenance window must be left when it begins, or its next instance.
+      description: How many seconds of the maintenance window must be left when it, or its next instance, begins.
       type: float
   sample:
     - {number: 1, instances: [agent-001], part: canary, gate: {}, p50_seconds: 31.0, p90_seconds: 44.5,
@@ -239,7 +224,7 @@ planned:
   type: dict
   sample: {agent-001: 4f0c7c2e-4f6a-4a2e-9f0b-3f6f9e5f2f10}
 instances:
-  description: Every instance that can be read, with its versions and why it is planned or left alone.
+  description: Every instance that can be read, with its versions and why it is planned or not.
   returned: success
   type: list
   elements: dict
@@ -250,7 +235,7 @@ instances:
       available_version: 4.19.0
       why: outdated
 left_alone:
-  description: Names of the instances that are left alone because they are current.
+  description: Names of the instances that are already current.
   returned: success
   type: list
   elements: str
@@ -272,7 +257,7 @@ gone:
   elements: str
   sample: []
 max_parallel_rollouts:
-  description: How many may be redeployed at once, by the policy.
+  description: How many instances may be redeployed at once, by the policy.
   returned: success
   type: int
   sample: 4
@@ -283,7 +268,7 @@ serial:
   elements: int
   sample: [1, 4, 4, 2]
 expected:
-  description: When the work would begin and end (UTC), and from how many past redeploys that is known.
+  description: When the run would begin and end (UTC), and how many past redeploys this is calculated from.
   returned: success
   type: dict
   sample:
@@ -314,12 +299,12 @@ change:
   type: str
   sample: CHG0031337
 plan_hash:
-  description: A hash of the fleet, the policy with the batches, and the versions. Times are no part of it.
+  description: A hash of the fleet, the policy with the batches, and the versions. Times are not part of it.
   returned: success
   type: str
   sample: 8d1f0a33c1-0b9e77aa10-91c0d2e3f4
 moved:
-  description: What differs from O(plan_hash), of V(fleet), V(policy) and V(versions).
+  description: What has changed since O(plan_hash), of V(fleet), V(policy) and V(versions).
   returned: failure because of another plan
   type: list
   elements: str
@@ -338,6 +323,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import rolling_spec, workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
     Record,
     iso_time,
@@ -650,7 +636,6 @@ OPERATION = Operation(
         "max_share": {"type": "str"},
         "share_scope": {"type": "str", "choices": list(SCOPES), "default": "run"},
         "share_groups": {"type": "dict", "default": {}},
-        "defer_busy": {"type": "float", "default": 0},
         "quarantine": {"type": "int", "default": 0},
         "pace": {"type": "str", "choices": list(PACES), "default": BATCHES},
         "plan_hash": {"type": "str"},
@@ -658,9 +643,8 @@ OPERATION = Operation(
         "extra_seconds": {"type": "float", "default": 10},
         "soak": {"type": "float", "default": 0},
         "fallback_seconds": {"type": "float", "default": 180},
-        "window_margin": {"type": "float", "default": 300},
-        "freezes": {"type": "raw"},
-        "workers": {"type": "int", "default": 8},
+        **rolling_spec(),
+        **workers_spec(),
     },
 )
 

@@ -14,7 +14,7 @@ short_description: Report what a run did to each instance
 version_added: 0.2.0
 description:
   - Puts each instance of a run into exactly one category, from the results of its tasks, and asks the server whether
-    its runtime is current now. What the two say differently is listed. An instance is not asked about again if its task
+    its runtime is current now. Contradictions are listed. An instance is not asked about again if its task
     has read after the redeploy that it is current.
   - Ansible's own recap cannot do that. It knows no instance that was deferred or whose outcome is uncertain.
   - Nothing is written.
@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - fleetops.agents.attributes
   - fleetops.agents.attributes.info
   - fleetops.agents.connection
+  - fleetops.agents.workers
 options:
   instances:
     description: All instances of the run, names to ids.
@@ -38,7 +39,7 @@ options:
     type: dict
     default: {}
   gone:
-    description: Names of the instances that the plan found gone.
+    description: Names of the instances that the server did not know when the plan was made.
     type: list
     elements: str
     default: []
@@ -59,20 +60,16 @@ options:
     elements: str
     default: []
   change:
-    description: The change (a ticket of change management) under which the run was made. It stands in the report.
+    description: The change (a ticket of change management) under which the run was made. It is in the report.
     type: str
   compare_versions:
     description: Whether to ask the server for each instance's version. Not for runs that change no version.
     type: bool
     default: true
   acted:
-    description: What the run did to the instances under C(updated), as a word of the text.
+    description: What the run did to the instances under C(updated), as a word for the report.
     type: str
     default: updated
-  workers:
-    description: How many calls are made at once.
-    type: int
-    default: 8
 seealso:
   - module: fleetops.agents.rollout_plan
   - module: fleetops.agents.rollout_gate
@@ -129,7 +126,7 @@ report:
     verdict: fail
     reasons: ["1 instance failed (agent-004), and at most 0 may."]
 text:
-  description: The report in words, a line an entry.
+  description: The report as text, one line for each entry.
   returned: success
   type: list
   elements: str
@@ -146,6 +143,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     run_as_module,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import workers_spec
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plan import member_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import in_words, make_report
 
@@ -209,7 +207,7 @@ OPERATION = Operation(
         "change": {"type": "str"},
         "compare_versions": {"type": "bool", "default": True},
         "acted": {"type": "str", "default": "updated"},
-        "workers": {"type": "int", "default": 8},
+        **workers_spec(),
     },
 )
 

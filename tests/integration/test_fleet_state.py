@@ -112,7 +112,7 @@ def test_a_fleet_is_reported_converged_and_left_alone(sim: Simulator, run_playbo
     assert pruned.rc == 2, pruned.output
     assert "The state names what the inventory does not have: agent-099" in pruned.output
     assert sorted(str(body) for _operation, body in sent(sim)) == ["{'runtime': 'notify'}", "{'skills': None}"]
-    assert f"Gone, unknown to the server (1): {hosts['agent-004']}" in pruned.stdout
+    assert f"Not found on the server (1): {hosts['agent-004']}" in pruned.stdout
     assert "Unknown instances, named in the state only (1): agent-099" in pruned.stdout
 
     # A second run changes nothing. What is left differs, and fails a run that is asked to.

@@ -161,3 +161,17 @@ def test_looking_at_a_playbook_refuses_nothing(simulator: Simulator, run_playboo
     for flag in ("--syntax-check", "--list-hosts", "--list-tasks"):
         run = play(run_playbook, simulator, "rolling_redeploy", flag, e={"fleetops_hosts": "agnet-*"})
         assert run.rc == 0, run.output
+
+
+def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """Also in check mode; a playbook that imports ours with a tag runs it by that tag, and skips it without."""
+    for name, given in (("rolling_redeploy", ("--tags", "deploy")), ("update_policy", ("--skip-tags", "untagged"))):
+        run = play(run_playbook, simulator, name, *given, "--check")
+        refused(run, simulator, f"No task is left with {' '.join(given)}", rc=(1, 4))
+    site = tmp_path / "site.yml"
+    site.write_text("- ansible.builtin.import_playbook: fleetops.agents.update_policy\n  tags: [policy]\n")
+    asked = {"fleetops_max_parallel_rollouts": 3}
+    other = run_playbook(simulator, site, "--tags", "other", e=asked, env=PLAIN)
+    assert other.rc == 0 and simulator.writes() == [], other.output
+    chosen = run_playbook(simulator, site, "--tags", "policy", e=asked, env=PLAIN)
+    assert chosen.rc == 0 and len(simulator.writes()) == 1, chosen.output

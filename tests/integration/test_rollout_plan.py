@@ -100,7 +100,7 @@ def test_current_instances_are_left_alone_unless_all_are_wanted(sim: Simulator) 
         ["agent-003", "agent-005"],
         ["agent-006"],
     ]
-    assert "Left alone, current already: agent-001, agent-004." in result["text"]
+    assert "Already current, not changed: agent-001, agent-004." in result["text"]
     everything = plan(sim, state="redeployed").result
     assert len(everything["planned"]) == 6 and everything["left_alone"] == []
     # The skills of a current runtime are out of date.
@@ -115,7 +115,7 @@ def test_gone_instances_are_named_and_left_out(sim: Simulator) -> None:
     result = plan(sim, instances=instances).result
     assert result["gone"] == ["agent-099"]
     assert "agent-099" not in result["planned"] and len(result["planned"]) == 6
-    assert "Gone, and left out: agent-099." in result["text"]
+    assert "Not found on the server, so left out: agent-099." in result["text"]
     alone = plan(sim, instances={"agent-099": instances["agent-099"]})
     assert alone.msg == "The server knows none of these 1 instances any more: agent-099."
 

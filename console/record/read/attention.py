@@ -21,6 +21,7 @@ from console.record.read.freshness import Freshness, freshness
 from console.record.read.operation_facts import name_of
 from console.record.read.stuck import COLUMNS, StuckRules, unmoved, waiting_for_window
 from console.text import times
+from console.text.counts import counted
 
 STUCK_SECONDS = 600.0
 RECENT_SECONDS = 14 * 86400.0
@@ -219,4 +220,4 @@ def _doubt(row: dict[str, Any], now: float) -> str:
     name = name_of(row["playbook"]) or "a playbook"
     if row["status"] == "running":
         return f"{name}: running, but without events for {times.rounded(now - row['heartbeat_at'])}"
-    return f"{name}: {row['dropped_events']:,} events of this run could not be read"
+    return f"{name}: {counted(row['dropped_events'], 'event')} of this run could not be read"

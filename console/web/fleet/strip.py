@@ -11,6 +11,7 @@ from console.outcomes.words import VERDICTS
 from console.record.read.fleet import Fleet
 from console.record.read.freezes import Frozen
 from console.text import times
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.shared import pages, viewer
 from console.web.shared.markup import NOTHING, Segment, address, joined, legend, link, small, stacked_bar
@@ -24,7 +25,7 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
     frozen: when changes are frozen; without it the strip is short, without what happened, for a page that shows a list
     below.
     """
-    title = Markup("<h2>{} {}</h2>").format(name, small(f"{fleet.instances:,} instances")) if name else NOTHING
+    title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
     if frozen is not None:
         cells += [_in_flight(fleet), _window(fleet, frozen, now), _last_day(fleet)]
@@ -89,7 +90,7 @@ def _updates(fleet: Fleet) -> Markup:
         if count
     ]
     return _cell("Updates waiting", joined(figures, " · ") if figures else "none", [],
-                 small(f"read for {fleet.updates_read:,} instances"))  # fmt: skip
+                 small(f"read for {counted(fleet.updates_read, 'instance')}"))  # fmt: skip
 
 
 def _in_flight(fleet: Fleet) -> Markup:

@@ -94,21 +94,22 @@ def plan_and_result(found: Operation) -> None:
     st.header("Plan and result")
     batches = plan.get("batches")
     planned = _text(plan.get("planned"))
-    of_batches = f" in {_text(batches)} batches" if batches else ""
+    of_batches = f" in {_with_noun(_text(batches), 'batch', 'batches')}" if batches else ""
     hash_ = f", hash {str(plan['hash'])[:8]}" if plan.get("hash") else ""
     expected = plan.get("seconds")
     begun = int(found.batches["touched"].sum()) if len(found.batches) else 0
+    of_begun = f" for {begun:,} of {_with_noun(_text(batches), 'batch', 'batches')}" if batches else ""
     started = len(found.rollouts)
     markup.draw(
         markup.pairs(
             [
-                ("Plan", f"{planned} instances{of_batches}{hash_}" if planned else ""),
+                ("Plan", f"{_with_noun(planned, 'instance', 'instances')}{of_batches}{hash_}" if planned else ""),
                 ("Expected", times.duration(float(expected)) if expected else ""),
-                ("Took", f"{rows.took(row)}{f' for {begun:,} of {_text(batches)} batches' if batches else ''}"),
+                ("Took", f"{rows.took(row)}{of_begun}"),
                 ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
                 ("Window", str(plan.get("window") or "")),
-                ("Left alone", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
-                ("Gone", _text(plan.get("gone")) if plan.get("gone") else ""),
+                ("Unchanged", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
+                ("Not found", _text(plan.get("gone")) if plan.get("gone") else ""),
                 ("Override", str(plan.get("override_reason") or "")),
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
                 (
@@ -116,12 +117,17 @@ def plan_and_result(found: Operation) -> None:
                     markup.joined((markup.link(one[:8], pages.OPERATION, id=one) for one in found.followed), ", "),
                 ),
                 (
-                    "Server differs",
+                    "Version mismatch",
                     "; ".join(f"{host}: {said}" for host, said in list(found.disagreements.items())[:5]),
                 ),
             ]
         )
     )
+
+
+def _with_noun(number: str, one: str, more: str) -> str:
+    """A number as ``_text`` gives it, with its noun: "1 batch", "7 batches"."""
+    return f"{number} {one if number == '1' else more}"
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,7 @@ from console.record.retention import Retention
 from console.settings.environment import load_settings
 from console.settings.invocation import COMMAND
 from console.text import times
+from console.text.counts import counted
 from console.web.overview import notifications
 from console.web.shared import cached, columns, export_menu, lists, messages, viewer
 
@@ -253,7 +254,7 @@ def retention(kept: record_health.LastMaintenance) -> None:
     )
     if kept.prune_at is not None:
         gone = sum(int(n) for n in kept.prune.values() if isinstance(n, int))
-        lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", f"{gone:,} rows")
+        lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", counted(gone, "row"))
     # Rounded to the hour, so that the answer can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
     found = found.assign(before=columns.moments(found["before_at"]))

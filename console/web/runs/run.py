@@ -13,6 +13,7 @@ import streamlit as st
 from console.record.read import frames, freshness, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
+from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.runs import job, tables
 from console.web.shared import (
@@ -85,7 +86,9 @@ def header(run: dict[str, Any]) -> None:
     if run["status"] == "lost":
         messages.problem("Lost", f"The process ended without a recap; its last event was at {viewer.moment(ended)}.")
     if run["dropped_events"]:
-        st.warning(f"{run['dropped_events']:,} events of this run could not be read; the numbers may be too low.")
+        st.warning(
+            f"{counted(run['dropped_events'], 'event')} of this run could not be read; the numbers may be too low."
+        )
     took = ended - run["started_at"] if ended and run["started_at"] else None
     figures = [("Hosts", run["hosts"]), ("Ok", run["ok"]), ("Changed", run["changed"]), ("Failed", run["failed"])]
     if run["unreachable"]:

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import freshness
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.shared import columns, links, pages, viewer
 from console.web.shared.status import status_cells, status_column
@@ -27,7 +28,7 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
         state=status_cells(found["status"]),
         created=columns.moments(found["created_at"]),
         took=columns.durations(end - found["created_at"]),
-        what=[host or f"{total:,} targets" for host, total in zip(found["host"], found["total"], strict=True)],
+        what=[host or counted(int(total), "target") for host, total in zip(found["host"], found["total"], strict=True)],
         by=["playbook" if run else "" for run in found["run_id"]],
         waiting=found["queued"] + found["in_progress"],
     )
@@ -50,7 +51,7 @@ def rollouts(found: pd.DataFrame, fresh: freshness.Freshness, key: str) -> None:
 
 def rollout_name(row: dict[str, Any]) -> str:
     """A rollout as an entry of a select box."""
-    what = row["host"] or f"{row['total']:,} targets"
+    what = row["host"] or counted(int(row["total"]), "target")
     return f"{what}, {style_of(row['status']).word}, {viewer.when(row['created_at'])}"
 
 

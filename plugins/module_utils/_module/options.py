@@ -133,6 +133,20 @@ def listing_spec() -> Spec:
     }
 
 
+def workers_spec() -> Spec:
+    """The option of a module that asks about many instances."""
+    return {"workers": {"type": "int", "default": 8}}
+
+
+def rolling_spec() -> Spec:
+    """The options that the plan of a rolling run and its gate have in common. Times are in seconds."""
+    return {
+        "window_margin": {"type": "float", "default": 300},
+        "freezes": {"type": "raw"},
+        "defer_busy": {"type": "float", "default": 0},
+    }
+
+
 def open_client(
     option: Callable[[str], Any],
     *,

@@ -269,7 +269,7 @@ def in_words(report: Mapping[str, Any]) -> list[str]:
         if names:
             lines.append(f"Unknown {kind}, named in the state only ({len(names)}): {', '.join(names)}")
     if report["gone"]:
-        lines.append(f"Gone, unknown to the server ({len(report['gone'])}): {', '.join(report['gone'])}")
+        lines.append(f"Not found on the server ({len(report['gone'])}): {', '.join(report['gone'])}")
     return lines if not report["in_sync"] else ["The fleet is as the state declares it.", *lines]
 
 

@@ -46,7 +46,7 @@ def in_words(
     lines += _rule_lines(plan, rules, facts)
     lines += _left_alone(plan.skipped)
     if plan.gone:
-        lines.append(f"Gone, and left out: {', '.join(plan.gone)}.")
+        lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
         source = f"{plan.samples} recent redeploys" if plan.samples else "no recent redeploy, so by the fallback"
         p50, p90 = (plan.fit.ends_p50 - plan.fit.starts_at, plan.fit.ends_p90 - plan.fit.starts_at)
@@ -91,7 +91,7 @@ def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
 
 
 def _left_alone(skipped: list[Member]) -> list[str]:
-    return [f"Left alone, current already: {', '.join(m.name for m in skipped)}."] if skipped else []
+    return [f"Already current, not changed: {', '.join(m.name for m in skipped)}."] if skipped else []
 
 
 def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:

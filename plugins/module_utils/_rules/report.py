@@ -17,10 +17,10 @@ CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touc
 _TITLES = {
     "failed": "Failed",
     "uncertain": "Uncertain, look at them before you repeat anything",
-    "current": "Left alone, current already",
+    "current": "Already current, not changed",
     "deferred": "Deferred until the maintenance window opens or the freeze ends",
     "not_touched": "Not touched",
-    "gone": "Gone, unknown to the server",
+    "gone": "Not found on the server",
 }
 
 
@@ -102,7 +102,7 @@ def in_words(
     """
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
     if acted != "updated":
-        titles["current"] = "Left alone, nothing to do"
+        titles["current"] = "Unchanged, nothing to do"
     lines = [f"Stopped ({report['verdict']}): {reason}" for reason in reasons]
     for category in CATEGORIES:
         names = report[category]

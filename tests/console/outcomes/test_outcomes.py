@@ -140,7 +140,7 @@ def test_a_stopped_run_never_has_an_untouched_instance_as_updated_and_its_number
     assert told.word == "stopped"
     assert told.sentence == (
         "Stopped after batch 2 of 4: 1 instance failed (b), and at most 0 may. "
-        "1 updated, 1 failed, 1 current already, 2 not touched, 1 gone."
+        "1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."
     )
 
 
@@ -190,17 +190,17 @@ def test_a_run_that_followed_a_rollout_of_somebody_else_has_no_instances_of_its_
         (Facts("run", "x", "running", batches=(batch(1, "a"), batch(2, "b")), batches_planned=7), "running",
          "Running, batch 2 of 7."),
         (replace(RUN, report=reported("deferred", a={"changed": True})), "deferred",
-         "Deferred. 1 updated, 1 current already, 3 deferred, 1 gone."),
+         "Deferred. 1 updated, 1 already current, 3 deferred, 1 not found."),
         (replace(RUN, report={**reported("inconclusive"), "reasons": ["The window cannot be read."]}), "inconclusive",
-         "Inconclusive: The window cannot be read. 1 current already, 4 not touched, 1 gone."),
+         "Inconclusive: The window cannot be read. 1 already current, 4 not touched, 1 not found."),
         # Ansible ends with a failure, and the run went through: its failures were within the budget.
         (replace(RUN, report={**STOPPED, "verdict": "pass", "reasons": []}), "complete",
-         "Complete, with 1 failed. 1 updated, 1 failed, 1 current already, 2 not touched, 1 gone."),
+         "Complete, with 1 failed. 1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."),
         # Nothing failed by the report: then something else did.
         (replace(RUN, report=reported("pass", a={"changed": True}), first_failure="a: no space left"), "stopped",
-         "Stopped: a: no space left. 1 updated, 1 current already, 3 not touched, 1 gone."),
+         "Stopped: a: no space left. 1 updated, 1 already current, 3 not touched, 1 not found."),
         (replace(RUN, status="successful", check=True, report=reported("pass", a={"changed": True})), "check",
-         "Check, nothing was changed. 1 would be updated, 1 current already, 3 not touched, 1 gone."),
+         "Check, nothing was changed. 1 would be updated, 1 already current, 3 not touched, 1 not found."),
         (Facts("rollout", "fleet rollout", "paused", rollout={"total": 3, "succeeded": 1, "queued": 2}), "stopped",
          "Stopped: paused at the server. 1 updated, 2 waiting."),
         (Facts("rollout", "fleet rollout", "partial", rollout={"total": 2, "succeeded": 1, "failed": 1}), "complete",

@@ -246,7 +246,7 @@ def test_prune_wants_yes_or_a_dry_run(
     assert main(["prune", "--dry-run", "--format", "json"]) == 0
     said = capsys.readouterr()
     assert [row["rows"] for row in json.loads(said.out)] == [20, *[0] * 6]
-    assert "20 rows would be removed; nothing was removed" in said.err
+    assert "20 rows would be deleted; nothing was deleted" in said.err
     assert path.read_bytes() == before
     assert main(["prune", "--yes", "--results", "never"]) == 0
     assert left(path) == {"old": 20}

@@ -170,6 +170,6 @@ def test_names_that_only_one_side_knows_are_reported() -> None:
     assert in_words(found)[-3:] == [
         "Unknown instances, named in the state only (1): z",
         "Unknown groups, named in the state only (1): us",
-        "Gone, unknown to the server (1): c",
+        "Not found on the server (1): c",
     ]
     assert "Unmanaged, the inventory does not have it (3): a.example (ID-a), x.example (id-x), id-y" in in_words(found)

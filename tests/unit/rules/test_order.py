@@ -175,7 +175,7 @@ def test_a_share_of_the_run_or_at_once(rules: Rules, expected: list[list[str]], 
     assert ("At once at most" in said) is (rules.scope == "at_once")
     # What is left is neither planned nor called current.
     assert {member.name for member in plan.planned} | set(plan.left) == set(NAMES)
-    assert "Left alone" not in said
+    assert "Already current" not in said
 
 
 @st.composite

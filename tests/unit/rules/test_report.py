@@ -116,7 +116,7 @@ def test_a_prediction_and_another_word_for_what_was_done() -> None:
     report = make_report(["a", "b"], ["a", "b"], {"a": {"changed": True}, "b": {}}, verdict="pass", server={})
     assert in_words(report, [], acted="restarted", predicted=True) == [
         "Would be restarted (1): a",
-        "Left alone, nothing to do (1): b",
+        "Unchanged, nothing to do (1): b",
     ]
 
 

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the tags of the command line leave out every task of a playbook of this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.playbook.task import Task
+
+_COLLECTION = "fleetops.agents."
+_FOLDERS = ("playbooks", "extensions")
+
+
+def refusal_by_tags(arguments: Mapping[str, Any], root: Path) -> str:
+    """Why the run would do nothing, as a sentence; empty if tasks are left.
+
+    ``arguments``: Ansible's, with ``args`` (the playbooks), ``tags`` and ``skip_tags``. ``root``: the collection's
+    folder. The playbooks of the collection have no tags, so that either all of their tasks run or none. An import into
+    a playbook of somebody's own may give them tags, and that playbook may run other tasks: it is not refused.
+    """
+    playbooks = arguments.get("args") or ()
+    tags, skipped = list(arguments.get("tags") or ()), list(arguments.get("skip_tags") or ())
+    if not playbooks or isinstance(playbooks, str) or not all(_is_of_collection(str(one), root) for one in playbooks):
+        return ""
+    if Task().evaluate_tags(tags, skipped, {}):
+        return ""
+    given = [f"--tags {','.join(tags)}"] if tags and tags != ["all"] else []
+    given += [f"--skip-tags {','.join(skipped)}"] if skipped else []
+    return (
+        f"No task is left with {' and '.join(given)}: the tasks of this playbook have no tags. Start it without them. "
+        "Nothing was done."
+    )
+
+
+def _is_of_collection(playbook: str, root: Path) -> bool:
+    if playbook.startswith(_COLLECTION):
+        return True
+    path = Path(playbook).resolve()
+    return any(path.is_relative_to((root / folder).resolve()) for folder in _FOLDERS)
