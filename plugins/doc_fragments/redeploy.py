@@ -24,6 +24,27 @@ options:
         ends the task immediately.
     type: int
     default: 3600
+  stream:
+    description:
+      - The run of which this redeploy is a part, if its instances follow each other without batches. The rules of the
+        run, which M(fleetops.agents.rollout_gate) has kept on this machine, are then checked before the redeploy
+        is sent.
+      - If they end the run, nothing is sent, and the task is skipped with RV(not_admitted).
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      run:
+        description: The C(stream) of M(fleetops.agents.rollout_gate) of the run.
+        type: str
+        required: true
+      name:
+        description: The name of the instance in messages.
+        type: str
+        required: true
+      needs:
+        description: How many seconds of the maintenance window must be left for this redeploy.
+        type: float
+        default: 180
   wait_timeout:
     description:
       - Seconds to wait for the redeploy to finish after the server has accepted it.

@@ -22,7 +22,7 @@ description:
     history and the versions of the instance. A call that was sent but whose effect was not found is recorded on this
     machine for one hour (C($XDG_STATE_HOME/fleetops/sent)). Later runs look for it again, and send nothing until it is
     found, unless O(retry_if_absent) is set.
-  - Updates of skills alone do not wait for admission (O(admission)).
+  - Updates of skills alone do not wait for admission (O(admission)), unless they are part of a O(stream).
   - The task reports a change only if the server's response, or the effect that was found, shows that an update was
     applied.
 author:
@@ -189,6 +189,17 @@ in_flight_excess:
   returned: when there are any
   type: int
   sample: 1
+not_admitted:
+  description:
+    - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate).
+  returned: when the rules of O(stream) end the run
+  type: dict
+  sample: {verdict: fail, reasons: ["1 instance failed (agent-004), and at most 0 may."]}
+skipped_reason:
+  description: The same as a sentence.
+  returned: when the rules of O(stream) end the run
+  type: str
+  sample: "Nothing was sent: 1 instance failed (agent-004), and at most 0 may."
 waited_seconds:
   description: Duration of the task in seconds.
   returned: always

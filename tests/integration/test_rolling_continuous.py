@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""playbooks/rolling_redeploy.yml with fleetops_pace=continuous, by the real ansible-playbook."""
+"""playbooks/rolling_redeploy.yml and apply_updates.yml with fleetops_pace=continuous, by the real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -107,6 +107,30 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
         assert found["updated"] == with_newest(sim) == [name for name in touched(sim) if name != "agent-003"]
         assert "agent-004" in found["updated"] and len(found["not_touched"]) >= 5
         assert sim.in_flight()["now"] == 0
+
+
+def test_all_updates_as_one_stream_stop_at_the_budget_and_the_same_command_goes_on_with_the_rest(
+    run_playbook: Run,
+) -> None:
+    faults = {"outcomes": {"agent-003": [{"outcome": "failed", "duration_s": 80}]}}
+    with running_simulator(instances=9, speed=20.0, knobs={"deploy_s": [40, 60]}, faults=faults) as sim:
+        sim.knobs(policy={"max_parallel_rollouts": 2})
+        updates = "playbooks/apply_updates.yml"
+        stopped = run_playbook(sim, updates, e=STREAM)
+        assert stopped.rc == 2, stopped.output
+        found = report_of(stopped)
+        assert (found["verdict"], found["failed"]) == ("fail", hosts(3))
+        assert found["updated"] and len(found["not_touched"]) >= 3
+        assert sim.in_flight()["now"] == 0
+        rest = run_playbook(sim, updates, e=STREAM)
+        assert rest.rc == 0, rest.output
+        assert sorted(found["updated"] + report_of(rest)["updated"]) == with_newest(sim) == hosts(*range(1, 10))
+        applied = [row["instance"].partition(".")[0] for row in sim.journal(operation_id="apply_all_updates")]
+        assert sorted(applied) == sorted([*(f"agent-{number:03}" for number in range(1, 10)), "agent-003"])
+        flights = sim.in_flight()
+        assert (flights["maximum"], flights["violations"]) == (2, [])
+        again = run_playbook(sim, updates, e=STREAM)
+        assert again.rc == 0 and again.total("changed") == 0, again.output
 
 
 def test_a_held_stream_waits_in_the_order_of_the_plan_and_a_freeze_defers_what_was_not_sent(

@@ -57,8 +57,8 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
         return f"fleetops_pace is {pace}: it must be {' or '.join(PACES)}."
     if pace == BATCHES:
         return ""
-    if asked.get("fleetops_plan_for", "redeploy") != "redeploy":
-        return "fleetops_pace is continuous, which is for redeploys only. Leave it out here."
+    if asked.get("fleetops_plan_for", "redeploy") not in ("redeploy", "updates"):
+        return "fleetops_pace is continuous, which is for redeploys and updates only. Leave it out here."
     # Which waves have settings of their own is known once the plan has read them.
     known = {name: value for name, value in asked.items() if name != "fleetops_waves"}
     return refusal_of(known, "fleetops_pace=continuous", "fleetops_")

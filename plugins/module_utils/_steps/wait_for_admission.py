@@ -48,6 +48,14 @@ Outcome = TypeVar("Outcome")
 ADMISSION_OPTIONS: Spec = {
     "admission": {"type": "str", "choices": ["policy", "none"], "default": "policy"},
     "admission_timeout": {"type": "int", "default": 3600},
+    "stream": {
+        "type": "dict",
+        "options": {
+            "run": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "needs": {"type": "float", "default": 180},
+        },
+    },
 }
 
 

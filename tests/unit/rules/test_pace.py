@@ -138,7 +138,7 @@ def test_a_worker_is_needed_for_each_proof_too(most: int, of: int, usual: float,
     ("asked", "said"),
     [
         ({"fleetops_pace": "quick"}, "fleetops_pace is quick: it must be batches or continuous."),
-        ({"fleetops_plan_for": "restart"}, "which is for redeploys only. Leave it out here."),
+        ({"fleetops_plan_for": "restart"}, "which is for redeploys and updates only. Leave it out here."),
         ({"fleetops_growth": "doubling"}, "fleetops_growth=doubling does not go with fleetops_pace=continuous, which"),
         (
             {"fleetops_soak": 60.0},
