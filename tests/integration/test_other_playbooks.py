@@ -66,7 +66,7 @@ def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts
         (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
         assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
         # Slow enough to be under way still when the second playbook looks.
-        sim.knobs(deploy_s=[90, 90])
+        sim.knobs(deploy_s=[240, 240])
         # Resumed by somebody: the same command follows it instead of starting a second one.
         sim.call("POST", f"/v1/instances/fleet/runtime/rollouts/{rollout['id']}/resume")
         again = run_playbook(sim, ROLLOUT, e={**QUICK, "fleetops_max_failed": 2})
