@@ -137,12 +137,22 @@ def main() -> int:
         each = {name: round(count / int(instances), 2) for name, count in done.calls.most_common()}
         print(f"{'':12}{each}", flush=True)
         missed += [f"{size} {what}" for what, most in GOALS.get(size, {}).items() if row[what] > most]
+    print(slope({int(size.split(":")[0]): row["cpu"] for size, row in rows.items() if ":continuous:" in size}))
     if len(sizes) > 1 and sizes == list(GOALS):
         small, large = (rows[size] for size in sizes[-2:])
         missed += [f"growth of {what}" for what in ("cpu", "calls") if large[what] > MOST_GROWTH * small[what]]
     missed += decisions()
     print(f"missed: {', '.join(missed) or 'nothing'}")
     return 1 if missed else 0
+
+
+def slope(cpu: dict[int, float]) -> str:
+    """What the start of a run costs, and each instance after it. ``cpu``: CPU seconds an instance by their number."""
+    small, large = min(cpu, default=0), max(cpu, default=0)
+    if small == large:
+        return "CPU of the start and of each instance: needs two sizes of the continuous pace"
+    each = (large * cpu[large] - small * cpu[small]) / (large - small)
+    return f"CPU s, from {small} and {large} instances: {small * (cpu[small] - each):.1f} and {each:.3f} an instance"
 
 
 def decisions() -> list[str]:
