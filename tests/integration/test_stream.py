@@ -79,14 +79,12 @@ def test_one_after_the_other_comes_in_and_the_calls_do_not_grow_with_those_that_
         assert [call["query"].get("force") for call in api.called("get_deep_health")] == ["true"] * 12
 
 
-def test_a_redeploy_that_the_list_shows_is_read_alone_only_at_its_end_and_the_list_by_its_usual_time() -> None:
+def test_a_redeploy_that_the_list_shows_under_way_is_read_alone_only_at_its_end() -> None:
     with second_api(instances=2, deploy_seconds=6.0, policy={"max_parallel_rollouts": 2}) as api:
         begin(api)
         api.calls.clear()
         assert all(sound(done)["changed"] for done in roll(api, expected_seconds=6.0))
         assert len(api.called("get_rollout")) == 2
-        # Every 0.2 s it would be thirty times.
-        assert len(api.called("list_fleet_rollouts")) <= 20
 
 
 def test_a_failure_ends_the_stream_at_once_and_what_is_in_flight_is_followed_to_its_end() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 from collections.abc import Mapping
@@ -41,14 +42,21 @@ def require_text(value: Any, name: str, *, of: str = "") -> str:
 
 def id_key(value: Any) -> str:
     """What an id is compared by: a UUID in its usual spelling, anything else as its text without outer blanks."""
-    text = "" if value is None else str(value).strip()
+    return "" if value is None else _key_of(str(value))
+
+
+# Who follows a redeploy compares the same hundred ids every second.
+@functools.lru_cache(maxsize=1024)
+def _key_of(text: str) -> str:
+    text = text.strip()
     plain = text.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     return str(uuid.UUID(plain)) if _HEX.fullmatch(plain) else text
 
 
 def same_id(one: Any, other: Any) -> bool:
     """Whether two ids name the same thing; no id names nothing."""
-    return bool(id_key(one)) and id_key(one) == id_key(other)
+    key = id_key(one)
+    return bool(key) and key == id_key(other)
 
 
 def task_keys(value: Any) -> frozenset[str]:

@@ -25,7 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_read
 # Pauses are multiples of wait_interval: the longest one, and between two reads of a target that the list shows open.
 _LONGEST, _ALONE_EVERY = 5, 15
 # Such a target is first read once it has taken so many times as long as usual.
-_OVERDUE = 1.5
+_OVERDUE = 2
 # Between two looks around the usual end lies one of so many parts of the usual time.
 _PARTS = 10
 # Seconds between two looks at what another task has read, which ask no server: of the shortest pause one of so many
