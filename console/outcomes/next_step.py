@@ -52,7 +52,7 @@ def next_step(
     command = f"ansible-playbook fleetops.agents.{name}" if known else ""
     under_way = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
     if verdict == RUNNING:
-        return NextStep("It still runs.")
+        return NextStep("It is still running.")
     if verdict == CHECK:
         if not any(counts.values()):
             return NextStep("What a real run would do to each instance is not recorded.", command)
@@ -66,22 +66,22 @@ def next_step(
     if not left and not bad:
         if verdict == COMPLETE and any(counts.values()):
             return NextStep("Nothing is left to do.")
-        return NextStep("It ended before anything is known of an instance. Mend the cause, and run it again.", command)
+        return NextStep("It ended, and nothing is known about any instance. Fix the cause, and run it again.", command)
     if name not in _WITH_LIMIT:
-        # A rollout of the whole fleet takes no hosts: the server goes on with it, or it is cancelled.
+        # A rollout of the whole fleet takes no hosts: the server continues it, or it is cancelled.
         are = "instances are" if left + bad > 1 else "instance is"
-        return NextStep(f"{left + bad:,} {are} not done. The same command goes on with what is left.", command)
+        return NextStep(f"{left + bad:,} {are} not done. The same command continues with them.", command)
     parts = []
     if left:
-        parts.append(f"{left:,} instance{'s were' if left > 1 else ' was'} not touched; the same command goes on with "
-                     f"{'them' if left > 1 else 'it'}.")  # fmt: skip
+        were, them = ("instances were", "them") if left > 1 else ("instance was", "it")
+        parts.append(f"{left:,} {were} not touched; the same command continues with {them}.")
     if counts.get(UNCERTAIN, 0):
-        parts.append("Of the uncertain ones the outcome is looked up before anything is sent again.")
+        parts.append("The outcome of the uncertain ones is looked up before anything is sent again.")
     if bad and left and 0 < len(problems) <= HOSTS_MOST:
-        parts.append("The failed ones are tried again, unless they are left out:")
+        parts.append("The failed ones are retried, unless they are left out:")
         command += " --limit " + shlex.quote(":".join(["all", *(f"!{host}" for host in problems)]))
     elif bad:
-        parts.append("The failed ones are tried again.")
+        parts.append("The failed ones are retried.")
         if 0 < len(problems) <= HOSTS_MOST:
             command += " --limit " + shlex.quote(",".join(problems))
     if verdict == LOST:

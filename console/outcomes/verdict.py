@@ -38,7 +38,7 @@ _REASONS_NAMED = 2
 @dataclass(frozen=True)
 class Verdict:
     """word: of words.VERDICTS. why: why it ended, short, for a list. sentence: the same with the numbers, for people:
-    "Stopped after batch 2 of 7: 1 instance failed (agent-007), and at most 0 may. 6 updated, 1 failed, 17 not touched."
+    "Stopped after batch 2 of 7: 1 instance failed (agent-007); at most 0 may fail. 6 updated, 1 failed."
     """
 
     word: str

@@ -291,7 +291,7 @@ reasons:
   returned: success
   type: list
   elements: str
-  sample: ["2 instances failed (agent-004, agent-007), and at most 1 may."]
+  sample: ["2 instances failed (agent-004, agent-007); at most 1 may fail."]
 checks:
   description: Every check with its verdict, its reason and its numbers, in the order in which they were made.
   returned: success

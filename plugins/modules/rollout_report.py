@@ -124,7 +124,7 @@ report:
     left_out: {}
     disagreements: {}
     verdict: fail
-    reasons: ["1 instance failed (agent-004), and at most 0 may."]
+    reasons: ["1 instance failed (agent-004); at most 0 may fail."]
 text:
   description: The report as text, one line for each entry.
   returned: success

@@ -117,7 +117,7 @@ def test_a_blank_answer_hides_nothing_that_the_inventory_says(
     simulator.knobs(disease={"agent-001": "process"})
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
         run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", e=answers, inventory=folder)
-        assert run.rc == 2 and "5 of 6 instances asked are healthy, and 100% must be" in run.output, run.output
+        assert run.rc == 2 and "5 of 6 checked instances are healthy; at least 100% must be" in run.output, run.output
     # What a playbook sets for what it is for goes before the inventory, blank or not.
     for answers in ({}, {"fleetops_min_healthy_share": ""}):
         run = run_playbook(simulator, "playbooks/power_cycle.yml", "--check", e=answers, inventory=folder)

@@ -77,7 +77,7 @@ def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulat
 @pytest.mark.parametrize(
     ("value_at", "seconds", "said"),
     [
-        (lambda at: None, 0, "failed calls has no data, so it cannot be told whether it is < 0.01."),
+        (lambda at: None, 0, "failed calls has no data, so it is not known whether it is < 0.01."),
         (lambda at: float("nan"), 0, "failed calls has no data"),
         (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are values of the last "),
     ],

@@ -56,7 +56,7 @@ def test_a_run_takes_what_the_group_says(
     simulator.knobs(disease={"agent-001": "process"})
     run = run_playbook(simulator, "playbooks/rolling_redeploy.yml", "--check", inventory=EXAMPLE, env=SETTINGS)
     assert run.rc == 2, run.output
-    assert "5 of 6 instances asked are healthy, and 90% must be" in run.output, run.output
+    assert "5 of 6 checked instances are healthy; at least 90% must be" in run.output, run.output
     assert simulator.writes() == []
     assert run.events()[-1]["event"] == "playbook_on_stats"
 

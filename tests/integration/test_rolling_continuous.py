@@ -55,7 +55,7 @@ def test_the_plan_predicts_the_stream_and_the_run_keeps_to_the_limit_that_is_low
         assert planned.rc == 0, planned.output
         assert sim.writes() == []
         assert "14 instances: 14 to redeploy in a canary batch and one stream, at most 4 at once" in planned.stdout
-        assert "Stream: agent-002" in planned.stdout and "Expected to take" in planned.stdout
+        assert "Stream: agent-002" in planned.stdout and "Expected duration: " in planned.stdout
         assert report_of(planned)["updated"] == hosts(*range(1, 15))
 
         lowered: dict[str, float] = {}
@@ -97,7 +97,7 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
         assert run.rc == 2, run.output
         found = report_of(run)
         assert (found["verdict"], found["failed"]) == ("fail", hosts(3))
-        assert found["reasons"] == ["1 instance failed (agent-003.nyc3.fleet.example), and at most 0 may."]
+        assert found["reasons"] == ["1 instance failed (agent-003.nyc3.fleet.example); at most 0 may fail."]
         assert "bundle checksum mismatch on the agent" in run.stdout
         ended = next(
             row["at"] for row in sim.in_flight()["history"] if row["event"] != "start" and "003" in row["instance"]

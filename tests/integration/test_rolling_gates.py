@@ -253,7 +253,7 @@ def test_batches_by_percent_and_a_fleet_that_falls_ill_stops_the_run(run_playboo
         run = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_growth": "percent", "fleetops_batch_percent": 25})
         sick.join()
         assert run.rc == 2, run.output
-        assert "5 of 8 instances asked are healthy, and 75% must be." in run.stdout
+        assert "5 of 8 checked instances are healthy; at least 75% must be." in run.stdout
         assert batches(run)[0] == hosts(1)
         assert touched(sim) == hosts(1)
         assert report_of(run)["not_touched"] == hosts(2, 3, 4, 5, 6, 7, 8)

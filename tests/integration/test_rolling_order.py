@@ -105,7 +105,10 @@ def test_the_plan_in_check_mode_is_what_the_journal_shows_of_the_run(run_playboo
         assert (plan[4], sorted(plan[5])) == (hosts(8), hosts(6, 7))
         assert "Batch 3 (eu): " in checked.stdout
         assert "Busy, so at the end: agent-00" in checked.stdout
-        assert "In quarantine, so last and alone: agent-002. Of each the last 2 redeploys failed." in checked.stdout
+        assert (
+            "In quarantine, so last, each in a batch of its own: agent-002. The last 2 redeploys of each failed."
+            in checked.stdout
+        )
         assert report_of(checked)["updated"] == hosts(1, 2, 3, 4, 5, 6, 8)
 
         unreadable_audit(sim)

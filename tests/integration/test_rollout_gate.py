@@ -161,7 +161,7 @@ def test_the_share_of_healthy_instances(sim: Simulator) -> None:
     done = ask(sim, min_healthy_share=0.75)
     assert done.result["verdict"] == "fail"
     assert done.result["reasons"] == [
-        "4 of 6 instances asked are healthy, and 75% must be. Not healthy: agent-005, agent-006."
+        "4 of 6 checked instances are healthy; at least 75% must be. Not healthy: agent-005, agent-006."
     ]
     assert ask(sim, min_healthy_share=0.6).result["verdict"] == "pass"
     sim.clear_journal()
@@ -190,7 +190,7 @@ def test_an_instance_that_falls_ill_in_the_soak_fails_it_at_once(sim: Simulator)
 
     done = ask(sim, soak=600, during=fall_ill)
     assert done.result["verdict"] == "fail"
-    assert done.result["reasons"][0].startswith("Not steady after the redeploy: agent-002 was ")
+    assert done.result["reasons"][0].startswith("Not healthy in the soak after the redeploy: agent-002 was ")
     assert sum(done.pauses) < 60
 
 

@@ -37,7 +37,7 @@ def body() -> None:
         lists.pager("acted", total, frames.LIST_PAGE)
         st.caption(
             "Refused: nothing was sent. No outcome: the console stopped after it had recorded the attempt. "
-            "Rows are never changed or removed."
+            "Rows are never changed or deleted."
         )
 
 

@@ -46,7 +46,7 @@ def body() -> None:
         with lists.row():
             st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")
             st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
-            st.page_link(pages.RUNS, label="Playbook runs as Ansible tells them", icon=":material/play_circle:")
+            st.page_link(pages.RUNS, label="Playbook runs as Ansible reports them", icon=":material/play_circle:")
             st.page_link(pages.ACTIONS, label="Console actions", icon=":material/admin_panel_settings:")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from .answers import Record, count, is_healthy, is_single_target, iso_time
 from .durations import clock, duration
-from .record_words import with_status
+from .record_words import text_of, with_status
 from .window import Window
 
 PASS, HOLD, DEFERRED, INCONCLUSIVE, FAIL = "pass", "hold", "deferred", "inconclusive", "fail"
@@ -49,7 +49,7 @@ def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) ->
         return Check(
             "budget",
             FAIL,
-            f"{len(failed)} {_instances(len(failed))} failed ({names}), and at most {max_failed} may.",
+            f"{len(failed)} {_instances(len(failed))} failed ({names}); at most {max_failed} may fail.",
             {"failed": len(failed), "max_failed": max_failed},
         )
     if last_batch and set(last_batch) <= set(failed):
@@ -122,15 +122,15 @@ def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float,
     answered = [name for name, health in readings.items() if health is not None]
     if asked and not answered:
         return Check(
-            "health", INCONCLUSIVE, f"The health of none of {asked} instances could be read.", {"asked": asked}
+            "health", INCONCLUSIVE, f"The health could not be read of any of {asked} instances.", {"asked": asked}
         )
     sick = [name for name, health in readings.items() if health is None or not is_healthy(health)]
     healthy = asked - len(sick)
     share = healthy / asked if asked else 1.0
     facts = {"asked": asked, "of": fleet, "healthy": healthy, "share": round(share, 3), "unhealthy": sick}
-    said = f"{healthy} of {asked} instances asked are healthy"
+    said = f"{healthy} of {asked} checked instances are healthy"
     if share < least:
-        return Check("health", FAIL, f"{said}, and {least:.0%} must be. Not healthy: {listed(sick)}.", facts)
+        return Check("health", FAIL, f"{said}; at least {least:.0%} must be. Not healthy: {listed(sick)}.", facts)
     return Check("health", PASS, f"{said}.", facts)
 
 
@@ -176,7 +176,7 @@ def audit(
         return Check(
             "audit",
             INCONCLUSIVE,
-            f"The audit counters of {listed(lost)} went backwards or could not be read: there is no comparison.",
+            f"The audit counters of {listed(lost)} went backwards or could not be read, so they cannot be compared.",
             facts,
         )
     if min(sums[0].total, sums[1].total) < max(1, least_events):
@@ -191,7 +191,7 @@ def audit(
         f"{sums[0].rate:.1%} of the updated instances' events are errors or denials, {sums[1].rate:.1%} of the others'"
     )
     if sums[0].rate - sums[1].rate > most:
-        return Check("audit", FAIL, f"{said}; the difference may be {most:.1%}.", facts)
+        return Check("audit", FAIL, f"{said}; the difference may be at most {most:.1%}.", facts)
     return Check("audit", PASS, f"{said}.", facts)
 
 
@@ -208,7 +208,7 @@ def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
 def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
     """That a run has deployed more than one bundle, and which to whom."""
     told = "; ".join(f"{found} to {len(names)} ({listed(names)})" for found, names in bundles.items())
-    return f"{len(bundles)} bundles were deployed in this run, as if somebody had published meanwhile: {told}."
+    return f"{len(bundles)} bundles were deployed in this run, probably because one was published during it: {told}."
 
 
 @dataclass
@@ -231,7 +231,7 @@ class Soak:
             self.in_a_row[name] = self.in_a_row.get(name, 0) + 1
         else:
             self.in_a_row[name] = 0
-            self.sick[name] = str(health.get("status"))
+            self.sick[name] = text_of(health, "status", "of unknown health")
 
     def unreadable(self, most_errors: int) -> list[str]:
         """Who could not be read so many times in a row."""
@@ -246,7 +246,7 @@ def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -
     facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.sick)}
     if soak.sick:
         named = listed([f"{name} was {status}" for name, status in soak.sick.items()])
-        return Check("soak", FAIL, f"Not steady after the redeploy: {named}.", facts)
+        return Check("soak", FAIL, f"Not healthy in the soak after the redeploy: {named}.", facts)
     unread = soak.unreadable(most_errors) or [name for name in names if not soak.steady([name])]
     if unread:
         return Check(

@@ -70,7 +70,7 @@ def of_status(source: str, status: int) -> Reading:
         return Reading(True, shown(source))
     if status == _FREE:
         return Reading(False, shown(source))
-    return Reading(None, f"{shown(source)} answered HTTP {status}, which is neither 200 (hold) nor 404 (go on)")
+    return Reading(None, f"{shown(source)} answered HTTP {status}, which is neither 200 (hold) nor 404 (continue)")
 
 
 def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
@@ -78,7 +78,7 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
     and may be held."""
     facts = {"waited_seconds": round(max(0.0, waited), 1)}
     if reading.held is None:
-        return Check(NAME, INCONCLUSIVE, f"Whether the run is held cannot be told: {reading.said}.", facts)
+        return Check(NAME, INCONCLUSIVE, f"It is not known whether the run is held: {reading.said}.", facts)
     if not reading.held:
         return Check(NAME, PASS, f"The run is not held ({reading.said}).", facts)
     if waited >= timeout:
@@ -131,5 +131,5 @@ class Looks:
         waited = 0.0 if self.since is None else self.at - self.since
         check = judge(self.reading, waited=waited, timeout=timeout)
         if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:
-            return Check(NAME, HOLD, f"{check.reason} It is looked at again.", check.facts)
+            return Check(NAME, HOLD, f"{check.reason} It will be checked again.", check.facts)
         return check

@@ -172,7 +172,7 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
     series = [one for one in answer.series if one.values]
     if not series:
         return Check(
-            NAME, INCONCLUSIVE, f"{check.name} has no data, so it cannot be told whether it is {check.must_be}.", facts
+            NAME, INCONCLUSIVE, f"{check.name} has no data, so it is not known whether it is {check.must_be}.", facts
         )
     over = f" for {duration(check.seconds)}" if check.seconds else ""
     bad = [(one, value) for one in series for _at, value in one.values if not check.holds(value)]

@@ -48,11 +48,11 @@ def in_words(
     if plan.gone:
         lines.append(f"Not found on the server, so left out: {', '.join(plan.gone)}.")
     if planned:
-        source = f"{plan.samples} recent redeploys" if plan.samples else "no recent redeploy, so by the fallback"
+        source = f"{plan.samples} recent redeploys" if plan.samples else "the fallback, as there is no recent redeploy"
         p50, p90 = (plan.fit.ends_p50 - plan.fit.starts_at, plan.fit.ends_p90 - plan.fit.starts_at)
         lines.append(
-            f"Expected to take {duration(p50)} (half of the times) to {duration(p90)} (nine times of ten), "
-            f"ending by {clock(plan.fit.ends_p90)}; from {source}."
+            f"Expected duration: {duration(p50)} (median) to {duration(p90)} (90th percentile), ending by "
+            f"{clock(plan.fit.ends_p90)}; calculated from {source}."
         )
         lines += _window_lines(plan, window, freezes)
     lines.append(f"Plan hash: {plan.hash}")
@@ -69,19 +69,22 @@ def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
         lines.append("None of the canary hosts is in this run, so the first batch is the canary.")
     empty = [wave.name for wave in rules.waves if not names & set(wave.hosts)]
     if empty:
-        lines.append(f"Waves of which no instance is in this run: {', '.join(empty)}.")
+        lines.append(f"Waves without an instance in this run: {', '.join(empty)}.")
     if rules.most and rules.scope == "at_once":
         caps = caps_of(plan.members, rules)
         told = ", ".join(f"{most} of {group or 'the fleet'}" for group, most in sorted(caps.items()))
         lines.append(f"At once at most {told} (max_share {rules.most}).")
     busy = [f"{name} ({why})" for name, why in facts.busy.items() if name in names]
     if busy:
-        lines.append(f"Busy, so at the end: {', '.join(busy)}. Who is still busy then is not touched, and is reported.")
+        lines.append(
+            f"Busy, so at the end: {', '.join(busy)}. An instance that is still busy then is not touched, and the "
+            "report says so."
+        )
     failing = [member.name for member in plan.planned if member.name in facts.failing]
     if failing:
         lines.append(
-            f"In quarantine, so last and alone: {', '.join(failing)}. "
-            f"Of each the last {rules.quarantine} redeploys failed."
+            f"In quarantine, so last, each in a batch of its own: {', '.join(failing)}. "
+            f"The last {rules.quarantine} redeploys of each failed."
         )
     reasons: dict[str, list[str]] = {}
     for name, why in plan.left.items():
@@ -97,10 +100,10 @@ def _left_alone(skipped: list[Member]) -> list[str]:
 def _window_lines(plan: Plan, window: Window, freezes: Freezes) -> list[str]:
     problem = window.problem or freezes.problem
     if problem:
-        return [f"{problem} Nothing is started until then."]
+        return [f"{problem} Nothing is started until this is corrected."]
     frozen = freezes.during(plan.fit.asked_at) or freezes.next_after(plan.fit.asked_at)
     if frozen is None and window.always_open:
-        return ["There is no maintenance window to keep to."]
+        return ["There is no maintenance window."]
     lines = []
     if frozen is not None:
         reason = f" ({frozen.reason})" if frozen.reason else ""

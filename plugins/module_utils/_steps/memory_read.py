@@ -49,7 +49,7 @@ def read_memories(context: Context, selection: Mapping[str, str], limit: int = M
     try:
         return listing_of(answer, limit)
     except ValueError as problem:
-        return context.fail(f"The memories of instance {instance_id} cannot be told: {problem}.")
+        return context.fail(f"The memories of instance {instance_id} cannot be read: {problem}.")
 
 
 def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:

@@ -14,7 +14,7 @@ MANY = [f"agent-{number:03d}" for number in range(HOSTS_MOST + 1)]
 
 # What is looked at; verdict, counts, hosts with a problem; sentence, command.
 STEPS = [
-    ("it still runs", "running", {"waiting": 3}, [], "It still runs.", ""),
+    ("it still runs", "running", {"waiting": 3}, [], "It is still running.", ""),
     ("all done", "complete", {"updated": 6}, [], "Nothing is left to do.", ""),
     ("nothing was to be done", "complete", {"current": 6}, [], "Nothing is left to do.", ""),
     ("a check that finds something", "check", {"updated": 2}, [],
@@ -22,21 +22,21 @@ STEPS = [
      f"{AGAIN} -e fleetops_plan_hash=ab12"),
     ("a check that finds nothing", "check", {"current": 6}, [], "A real run would change nothing.", ""),
     ("stopped before the first failure", "stopped", {"updated": 2, "not_touched": 1}, [],
-     "1 instance was not touched; the same command goes on with it.", AGAIN),
+     "1 instance was not touched; the same command continues with it.", AGAIN),
     ("stopped by a failure", "stopped", {"updated": 6, "failed": 1, "not_touched": 17}, ["b"],
-     "17 instances were not touched; the same command goes on with them. The failed ones are tried again, unless they"
+     "17 instances were not touched; the same command continues with them. The failed ones are retried, unless they"
      " are left out:", f"{AGAIN} --limit 'all:!b'"),
     ("stopped by so many that no pattern names them", "stopped", {"failed": len(MANY), "not_touched": 1}, MANY,
-     "1 instance was not touched; the same command goes on with it. The failed ones are tried again.", AGAIN),
-    ("through with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"], "The failed ones are tried again.",
+     "1 instance was not touched; the same command continues with it. The failed ones are retried.", AGAIN),
+    ("through with failures", "complete", {"updated": 4, "failed": 2}, ["b", "c"], "The failed ones are retried.",
      f"{AGAIN} --limit b,c"),
     ("one is uncertain", "stopped", {"updated": 5, "uncertain": 1}, ["b"],
-     "Of the uncertain ones the outcome is looked up before anything is sent again. The failed ones are tried again.",
+     "The outcome of the uncertain ones is looked up before anything is sent again. The failed ones are retried.",
      f"{AGAIN} --limit b"),
     ("deferred", "deferred", {"deferred": 6}, [],
-     "6 instances were not touched; the same command goes on with them.", AGAIN),
+     "6 instances were not touched; the same command continues with them.", AGAIN),
     ("killed", "lost", {"updated": 2, "not_touched": 4}, [],
-     "The process ended without a recap. 4 instances were not touched; the same command goes on with them.", AGAIN),
+     "The process ended without a recap. 4 instances were not touched; the same command continues with them.", AGAIN),
 ]  # fmt: skip
 
 

@@ -113,7 +113,7 @@ def test_what_is_healthy_is_left_alone_and_what_is_only_read_is_read() -> None:
 def reported(verdict_of_gate: str, **results: dict[str, Any] | None) -> dict[str, Any]:
     planned = [host for host in HOSTS if host != "f"]
     told = make_report(HOSTS, planned, results, verdict=verdict_of_gate, gone=["e"], server={})
-    return {**told, "reasons": ["1 instance failed (b), and at most 0 may."] if verdict_of_gate == "fail" else []}
+    return {**told, "reasons": ["1 instance failed (b); at most 0 may fail."] if verdict_of_gate == "fail" else []}
 
 
 STOPPED = reported("fail", a={"changed": True}, b={"failed": True, "msg": "boom"})
@@ -139,7 +139,7 @@ def test_a_stopped_run_never_has_an_untouched_instance_as_updated_and_its_number
     told = verdict(facts)
     assert told.word == "stopped"
     assert told.sentence == (
-        "Stopped after batch 2 of 4: 1 instance failed (b), and at most 0 may. "
+        "Stopped after batch 2 of 4: 1 instance failed (b); at most 0 may fail. "
         "1 updated, 1 failed, 1 already current, 2 not touched, 1 not found."
     )
 

@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 def report(verdict: str = "pass", **names: Sequence[str]) -> dict[str, Any]:
     lists = {c: list(names.get(c, ())) for c in CATEGORIES if c not in ("running", "waiting")}
     why = dict.fromkeys([*lists["failed"], *lists["uncertain"]], "boom")
-    reasons = ["1 instance failed, and at most 0 may."] if verdict == "fail" else []
+    reasons = ["1 instance failed; at most 0 may fail."] if verdict == "fail" else []
     return {**lists, "counts": {c: len(n) for c, n in lists.items()}, "why": why, "verdict": verdict,
             "reasons": reasons, "disagreements": {}}  # fmt: skip
 

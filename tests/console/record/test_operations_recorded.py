@@ -123,7 +123,7 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         assert (stopped["check"], stopped["verdict"], stopped["rollouts"]) == (False, "stopped", 5)
         assert stopped["to_version"] == checked["to_version"]
         assert checked["to_version"] is not None
-        why = f"1 instance failed ({FAILED}), and at most 0 may."
+        why = f"1 instance failed ({FAILED}); at most 0 may fail."
         assert stopped["sentence"] == f"Stopped after batch 3 of 4: {why} 4 updated, 1 failed, 1 not touched."
         (failure,) = operation(database, stopped["key"], now).failures.itertuples()  # type: ignore[union-attr]
         assert (failure.message, failure.hosts, failure.before) == (

@@ -26,7 +26,7 @@ YESTERDAY, STOPPED, UNDER_WAY = ident(1, 0x9C), ident(2, 0x9C), ident(3, 0x9C)
 BY_OTHERS = ident(1, 0x0B4)
 REASON = "bundle checksum mismatch on the agent"
 BAD = HOSTS[3]
-WHY = f"1 instance failed ({BAD}), and at most 0 may."
+WHY = f"1 instance failed ({BAD}); at most 0 may fail."
 REPORT = {
     **make_report(
         HOSTS, HOSTS, {**{host: {"changed": True} for host in HOSTS[:3]}, BAD: {"failed": True, "msg": REASON}},

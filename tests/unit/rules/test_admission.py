@@ -64,7 +64,7 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
             "inconclusive",
             "null",
         ),
-        ({"failed": ["agent-004"]}, STOP, gate.FAIL, "1 instance failed (agent-004), and at most 0 may."),
+        ({"failed": ["agent-004"]}, STOP, gate.FAIL, "1 instance failed (agent-004); at most 0 may fail."),
         ({"failed": ["agent-004"], "max_failed": 1}, GO, gate.PASS, ""),
         ({"unsure": ["agent-005"]}, WAIT, gate.PASS, "the redeploy of agent-005 worked is uncertain"),
         ({"unsure": ["agent-005"], "max_failed": 1}, GO, gate.PASS, ""),
@@ -86,7 +86,7 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
         ({"hold": HELD, "in_flight": 9}, WAIT, gate.HOLD, "The run is held by the file /x"),
         ({"hold": HELD, "failed": ["agent-004"]}, STOP, gate.FAIL, "1 instance failed (agent-004)"),
         ({"hold": gate.Check("hold", gate.FAIL, "Held for too long.")}, STOP, gate.FAIL, "Held for too long."),
-        ({"health": SICK}, STOP, gate.FAIL, "1 of 2 instances asked are healthy, and 75% must be."),
+        ({"health": SICK}, STOP, gate.FAIL, "1 of 2 checked instances are healthy; at least 75% must be."),
     ],
 )
 def test_what_is_decided_for_the_next_redeploy(change: dict[str, Any], word: str, worst: str, said: str) -> None:

@@ -200,6 +200,14 @@ def test_a_soak_passes_only_when_each_instance_was_healthy_often_enough_at_its_e
         assert "The live health of" in check.reason
 
 
+@pytest.mark.parametrize("health", [{}, {"status": None}])
+def test_a_record_without_a_status_is_not_healthy_and_is_named_in_words(health: dict) -> None:
+    soak = Soak(3)
+    soak.take("agent-001", health)
+    check = soaked(soak, ["agent-001"], 60.0, 4)
+    assert check.reason == "Not healthy in the soak after the redeploy: agent-001 was of unknown health."
+
+
 def test_one_failed_round_of_a_large_batch_is_one_error_of_each() -> None:
     soak = Soak(3)
     batch = [f"agent-{n:03d}" for n in range(8)]
@@ -231,6 +239,6 @@ def test_a_second_bundle_in_one_run_stops_it_if_that_is_asked(
     assert check.verdict == verdict
     if len(bundles) > 1:
         assert check.reason == (
-            "2 bundles were deployed in this run, as if somebody had published meanwhile: "
+            "2 bundles were deployed in this run, probably because one was published during it: "
             "aa to 1 (agent-001); bb to 1 (agent-002)."
         )

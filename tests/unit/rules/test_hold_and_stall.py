@@ -51,7 +51,7 @@ def test_what_a_status_says(status: int, held: bool | None) -> None:
         (True, 0, "hold", "The run is held by the file /x. Nothing is started while it is, for 2 min at most."),
         (True, 119, "hold", "held by"),
         (True, 120, "fail", "held for 2 min by the file /x, and it waits for 2 min at most."),
-        (None, 0, "inconclusive", "cannot be told: the file /x"),
+        (None, 0, "inconclusive", "It is not known whether the run is held: the file /x"),
     ],
 )
 def test_what_a_look_at_the_hold_says(held: bool | None, waited: float, verdict: str, said: str) -> None:

@@ -69,7 +69,7 @@ def test_checks_are_a_list_its_json_text_or_none() -> None:
         ("< 1", 0, [series(5, n=str(n)) for n in range(5)], "fail", '(n="2") and 2 more series, and must be < 1.'),
         ("< 1", 0, [series(float("inf"))], "fail", "errors is inf"),
         # No data, and NaN of 0 divided by 0, which is no value.
-        ("< 1", 0, [], "inconclusive", "errors has no data, so it cannot be told whether it is < 1."),
+        ("< 1", 0, [], "inconclusive", "errors has no data, so it is not known whether it is < 1."),
         ("< 1", 0, [series()], "inconclusive", "errors has no data"),
         # For some time: one value in the past that was not is enough, and the values must reach back.
         ("< 1", 60, [series(0, 0, 0, 0, 0)], "pass", "errors is 0, and must be < 1 for 60 s."),

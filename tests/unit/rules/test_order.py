@@ -131,7 +131,7 @@ def test_waves_have_their_own_limit_and_what_is_in_none_comes_after_them() -> No
     assert plan.parts[0].settings == {"max_failed": 0, "soak": 60.0}
     # A soak of a wave makes its batches longer.
     assert plan.expected[0].p90 == plan.expected[2].p90 + 60
-    assert "Waves of which no instance is in this run: nobody." in text(plan, rules)
+    assert "Waves without an instance in this run: nobody." in text(plan, rules)
 
 
 def test_who_was_busy_comes_at_the_end_and_quarantine_last_and_alone() -> None:
@@ -142,7 +142,7 @@ def test_who_was_busy_comes_at_the_end_and_quarantine_last_and_alone() -> None:
     assert [part.name for part in plan.parts] == ["", "", "busy", "quarantine", "quarantine"]
     said = text(plan, rules, facts)
     assert "Busy, so at the end: a1 (talks), a2 (talks), a7 (talks)." in said
-    assert "In quarantine, so last and alone: a3, a7. Of each the last 3 redeploys failed." in said
+    assert "In quarantine, so last, each in a batch of its own: a3, a7. The last 3 redeploys of each failed." in said
 
 
 # Shares

@@ -133,7 +133,7 @@ def test_two_bundles_in_one_run_are_told() -> None:
     report = make_report(["a", "b", "c"], ["a", "b", "c"], results, verdict="pass", server={})
     assert report["bundles"] == {"x": ["a", "c"], "y": ["b"]}
     assert (
-        "2 bundles were deployed in this run, as if somebody had published meanwhile: x to 2 (a, c); y to 1 (b)."
+        "2 bundles were deployed in this run, probably because one was published during it: x to 2 (a, c); y to 1 (b)."
         in (in_words(report, []))
     )
     one = make_report(["a"], ["a"], {"a": results["a"]}, verdict="pass", server={})
