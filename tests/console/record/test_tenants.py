@@ -125,9 +125,9 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     assert dict(app.dataframe[1].value[["tenant", "state"]].to_numpy()) == {TENANT: "followed", OTHER: "stale"}
     command = next(code.value for code in app.code if " retire " in code.value)
     assert main(shlex.split(command)[3:]) == 0
-    assert capsys.readouterr().out.startswith(f"{OTHER} is retired: its data stays")
+    assert capsys.readouterr().out.startswith(f"{OTHER} is retired: its data is kept")
     assert main(shlex.split(command)[3:]) == 0
-    assert "it was retired already" in capsys.readouterr().err
+    assert "it was already retired" in capsys.readouterr().err
     assert said_of_other(two) == set()
     found = vitals(two, time.time())
     assert (found.stuck, found.errors, found.api_tenant, found.oldest_open_at) == (0, 0, TENANT, NOW - 60)
