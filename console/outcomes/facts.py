@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 RUN, ROLLOUT, ACT = "run", "rollout", "act"
 KINDS = (RUN, ROLLOUT, ACT)
@@ -44,8 +44,7 @@ class Flight:
     at: float | None
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One target of a rollout at the server. host: as the operation names the instance. status: the canonical word."""
 
     host: str

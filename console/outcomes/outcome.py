@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import report as run_report
 from console.outcomes.facts import ACT, ROLLOUT, Facts, Flight, Result, Target
@@ -64,8 +63,7 @@ _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
 _BAD = ("failed", "unreachable", "ignored")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one instance.
 
     category: one of words.CATEGORIES. message: why, '' where there is nothing to explain. since: the time from which
@@ -94,15 +92,15 @@ def outcomes(facts: Facts) -> dict[str, Outcome]:
     return _reported(facts, derived) if has_report(facts) else derived
 
 
-def counts(facts: Facts) -> dict[str, int]:
+def counts(facts: Facts, judged: Mapping[str, Outcome] | None = None) -> dict[str, int]:
     """How many instances are in each of words.CATEGORIES: by the numbers of a report or the counters of a rollout where
-    they are enough, else by ``outcomes``."""
+    they are enough, else by ``judged``, which is ``outcomes`` of the same facts if they are not given."""
     if has_report(facts) and facts.kind != ACT:
         told = facts.report["counts"]
         return {category: _count(told.get(category)) for category in CATEGORIES}
     if of_rollout(facts) and not facts.targets and not facts.adopted:
         return _of_counters(facts)
-    found = Counter(outcome.category for outcome in outcomes(facts).values())
+    found = Counter(outcome.category for outcome in (outcomes(facts) if judged is None else judged).values())
     return {category: found[category] for category in CATEGORIES}
 
 
@@ -139,7 +137,7 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
             found[host] = outcome
         else:
             cut = NOT_TOUCHED if NOT_TOUCHED in facts.report_cut else min(facts.report_cut)
-            found[host] = replace(outcome, category=cut)
+            found[host] = outcome._replace(category=cut)
     return found
 
 
@@ -162,9 +160,9 @@ def _derived(facts: Facts) -> dict[str, Outcome]:
             outcome = Outcome(RUNNING, flight.task, flight.at, True)
         elif outcome is not None and outcome.category != FAILED and host in last_batch and not ended:
             outcome = (
-                replace(outcome, category=RUNNING)
+                outcome._replace(category=RUNNING)
                 if facts.runs
-                else replace(outcome, category=UNCERTAIN, message="The run ended before its health was checked.")
+                else outcome._replace(category=UNCERTAIN, message="The run ended before its health was checked.")
             )
         elif outcome is None or outcome.category == UNCERTAIN:
             outcome = _unfinished(flight, facts.runs, targets.get(host), outcome)
@@ -250,7 +248,7 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
         known = verdicts.get(target.target_id)
         if outcome.category == UNCERTAIN and known is not None:
             category = _RECONCILED.get(str(known.get("verdict")), UNCERTAIN)
-            outcome = replace(outcome, category=category, message=str(known.get("evidence") or outcome.message))
+            outcome = outcome._replace(category=category, message=str(known.get("evidence") or outcome.message))
         found[host] = outcome
     return found
 

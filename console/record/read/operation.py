@@ -16,7 +16,7 @@ import pandas as pd
 
 from console.outcomes.evidence import GATE_WORDS, gate_figures, plan_facts
 from console.outcomes.facts import RUN, Facts, Result, Target
-from console.outcomes.outcome import READS, WORK, Outcome, newest_targets, outcomes
+from console.outcomes.outcome import READS, WORK, Outcome, counts, newest_targets, outcomes
 from console.outcomes.verdict import Verdict
 from console.outcomes.words import (
     CURRENT,
@@ -33,7 +33,7 @@ from console.outcomes.words import (
 from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, one, reading
 from console.record.read.operation_facts import newest_evidence
-from console.record.read.operations import Key, row_of
+from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
@@ -82,8 +82,9 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
         known = _key(conn, key)
         if known is None:
             return None
-        row, facts = row_of(conn, known, now, whole=True)
+        stored, facts = stored_of(conn, known, whole=True)
         judged = outcomes(facts)
+        row = judged_row(known, stored, facts, counts(facts, judged), now)
         targets = newest_targets(facts.targets)
         is_run = known.kind == RUN
         return Operation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,10 +215,19 @@ def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def row_of(conn: sqlite3.Connection, key: Key, now: float, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
-    """One operation as a row of COLUMNS, and the facts that it was judged by. whole: as in facts_of_run."""
-    row, facts = {RUN: _run_row, ROLLOUT: _rollout_row, ACT: _act_row}[key.kind](conn, key, whole)
-    counted = counts(facts)
+def row_of(conn: sqlite3.Connection, key: Key, now: float) -> tuple[dict[str, Any], Facts]:
+    """One operation as a row of COLUMNS, and the facts that it was judged by."""
+    row, facts = stored_of(conn, key)
+    return judged_row(key, row, facts, counts(facts), now), facts
+
+
+def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
+    """What the record has of one operation: a part of its row, and its facts. whole: as in facts_of_run."""
+    return {RUN: _run_row, ROLLOUT: _rollout_row, ACT: _act_row}[key.kind](conn, key, whole)
+
+
+def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
+    """The whole row of an operation. row, facts: of stored_of. counted: its instances by category."""
     judged = verdict(facts, counted)
     ended = row["ended_at"]
     if judged.word == RUNNING:
@@ -238,7 +247,7 @@ def row_of(conn: sqlite3.Connection, key: Key, now: float, *, whole: bool = Fals
         "sentence": judged.sentence,
         "seconds": max(0.0, until - row["started_at"]) if until is not None and row["started_at"] is not None else None,
     }
-    return {column: row[column] for column in COLUMNS}, facts
+    return {column: row[column] for column in COLUMNS}
 
 
 def _run_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
