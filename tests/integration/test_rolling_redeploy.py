@@ -161,7 +161,8 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
     with running_simulator(instances=7, speed=20.0, knobs={"deploy_s": [30, 40]}) as sim:
 
         def planned() -> bool:
-            return len(sim.journal(operation_id="get_available_updates")) >= 7
+            # The inventory has read each instance once, before the record of the run begins.
+            return len(sim.journal(operation_id="get_available_updates")) >= 14
 
         def sent_and_not_answered() -> bool:
             return sum(redeploys(sim).values()) >= 1
@@ -204,8 +205,9 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
         lost, _total = runs(database)
         assert set(lost["status"]) == {"lost"}
         kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
-        # The third had sent redeploys. The second may be killed before its plan, if the first sent one before its end.
-        assert kinds[2][:2] == ["plan", "gate"]
+        # The third had sent redeploys. Another may be killed before its plan, or before its record begins, if what it
+        # is killed for is true already.
+        assert ["plan", "gate"] in [of_run[:2] for of_run in kinds]
         assert not any("report" in found for found in kinds)
 
         run = run_playbook(sim, PLAYBOOK, e=QUICK)
