@@ -44,7 +44,8 @@ from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.lookup import LookupBase
 
 # Seconds between two looks at the workers: at least, and if none ends meanwhile.
-_SHORTEST, _LONGEST = 0.005, 1.0
+_SHORTEST = 0.005
+_LONGEST = 1.0
 
 
 class LookupModule(LookupBase):

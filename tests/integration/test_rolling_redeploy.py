@@ -205,8 +205,7 @@ def test_kill_9_at_several_moments_and_a_plain_run_again_deploys_each_instance_o
         lost, _total = runs(database)
         assert set(lost["status"]) == {"lost"}
         kinds = [[row["kind"] for row in evidence(database, run_id)] for run_id in reversed(list(lost["run_id"]))]
-        # The third had sent redeploys. Another may be killed before its plan, or before its record begins, if what it
-        # is killed for is true already.
+        # The third had sent redeploys. Another may be killed before its plan, if what it is killed for is true already.
         assert ["plan", "gate"] in [of_run[:2] for of_run in kinds]
         assert not any("report" in found for found in kinds)
 
