@@ -194,12 +194,12 @@ not_admitted:
     - Why nothing was sent, as the verdict and the reasons of M(fleetops.agents.rollout_gate).
   returned: when the rules of O(stream) end the run
   type: dict
-  sample: {verdict: fail, reasons: ["1 instance failed (agent-004), and at most 0 may."]}
+  sample: {verdict: fail, reasons: ["1 instance failed (agent-004); at most 0 may fail."]}
 skipped_reason:
   description: The same as a sentence.
   returned: when the rules of O(stream) end the run
   type: str
-  sample: "Nothing was sent: 1 instance failed (agent-004), and at most 0 may."
+  sample: "Nothing was sent: 1 instance failed (agent-004); at most 0 may fail."
 waited_seconds:
   description: Duration of the task in seconds.
   returned: always
@@ -271,11 +271,13 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
     target = open_target(history)
     if target is not None:
         context.result["adopted"] = True
+        admission.leave()
         remember(context, target)
+        tell_started(context, target, admission)
         if context.check_mode:
             updates = without_runtime(updates)
         elif context.params["wait"]:
-            follow(context, target)
+            follow(context, target, admission)
             history = client.list_instance_rollouts(instance_id)
             updates = client.get_available_updates(instance_id)
         else:

@@ -187,12 +187,12 @@ options:
   stream:
     description:
       - A run without batches, whose next instance is redeployed as soon as another one has ended. The rules that were
-        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) checks them
-        before each redeploy of the run.
+        given to this module are kept on this machine, and C(stream) of M(fleetops.agents.instance_runtime) and
+        M(fleetops.agents.instance_update) checks them before each redeploy of the run.
       - Window, freezes, hold, stall and the health of the fleet are checked before each redeploy. While the run is
         held, it waits.
-      - Options that need batches cannot be used with it. These are O(soak), O(audit), O(metric_checks) and
-        O(on_bundle_change=stop).
+      - Options that need batches cannot be used with it. These are O(soak), O(audit), O(metric_checks),
+        O(defer_busy) and O(on_bundle_change=stop).
     type: dict
     version_added: 0.2.0
     suboptions:

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 from tests.integration.module_task import ModuleTask
 from tests.integration.second_task import run_at_once, run_second, sound
-from tests.second_api.api import SecondApi, second_api
+from tests.second_api.api import NEW, SecondApi, second_api
 
 QUICK = {"wait_interval": 0.2, "healthy_reads": 1, "uncertain_grace": 1}
 
@@ -171,6 +173,32 @@ def test_while_a_stream_is_held_nothing_is_sent_and_its_tasks_do_not_run_out_of_
         thread.join()
         assert all(row["changed"] for row in results)
         assert min(call["at"] for call in api.called("redeploy_runtime")) >= lifted["at"]
+
+
+def test_updates_of_skills_alone_keep_to_the_hold_too_while_a_redeploy_of_somebody_else_is_under_way(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "hold"
+    with second_api(instances=3, deploy_seconds=60.0) as api:
+        for one in api.instances[:2]:
+            one.version, one.skill_waits = NEW, True
+        begin(api, hold=str(file), hold_timeout=1, hold_interval=0.2)
+        api.add_rollout([api.instances[2]], "instance")
+        file.write_text("INC-9")
+        streams = [(one.hostname, {"run": "run-1", "name": one.hostname, "needs": 1.0}) for one in api.instances[:2]]
+        ends = run_at_once(api, [("instance_update", host, {**QUICK, "stream": stream}) for host, stream in streams])
+        assert [sound(done)["not_admitted"]["verdict"] for done in ends] == ["fail", "fail"]
+        assert api.writes() == []
+
+
+def test_a_redeploy_that_an_update_adopts_is_known_to_the_whole_stream() -> None:
+    with second_api(instances=1, deploy_seconds=1.0) as api:
+        begin(api)
+        under_way = api.add_rollout([api.instances[0]], "instance")
+        stream = {"run": "run-1", "name": "agent-001", "needs": 1.0}
+        (done,) = run_at_once(api, [("instance_update", "agent-001", {**QUICK, "stream": stream})])
+        assert sound(done)["adopted"]
+        assert Stream("run-1").marks().started["agent-001"] == id_key(under_way["id"])
 
 
 def test_a_stream_that_is_held_for_too_long_ends(tmp_path: Path) -> None:

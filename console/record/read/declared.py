@@ -52,19 +52,24 @@ class Comparison:
             for component, pair in self.instances.get(host, {}).items()
         )
 
-    def wanted(self, host: str) -> str:
-        """The modes that are declared for an instance and differ: 'skills inherit'; '' where none does."""
-        return ", ".join(f"{name} {pair.get('wanted')}" for name, pair in self.instances.get(host, {}).items())
+    def wanted(self, host: str, instance_id: str) -> str:
+        """The modes that are declared for an instance and differ: 'skills inherit'; '' where none does. An inventory
+        may name instances by their ids."""
+        differs = self.instances.get(host) or self.instances.get(instance_id) or {}
+        return ", ".join(f"{name} {pair.get('wanted')}" for name, pair in differs.items())
 
 
 def comparison(path: Path) -> Comparison | None:
-    """The newest comparison of the fleet with its declared state that a run has reported; None without one."""
+    """The newest comparison of the fleet with its declared state that a run without a limit has reported; None without
+    one. A run that was refused reports none."""
     with reading(path) as conn:
         rows = dicts(
             conn,
             "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
-            " WHERE stats_json LIKE :named AND json_valid(stats_json) ORDER BY started_at DESC LIMIT 1",
-            {"named": f'%"{STAT}"%'},
+            " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"
+            " AND json_extract(stats_json, :report) NOT IN ('{}', 'null')"
+            " ORDER BY started_at DESC LIMIT 1",
+            {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
         )
     for row in rows:
         stats = json.loads(row["stats_json"])

@@ -35,10 +35,13 @@ class FrozenTime:
 
 @dataclass(frozen=True)
 class Frozen:
-    """times: those that are not over, in order. plans: how many plans say so, one for each playbook: its newest."""
+    """times: those that are not over, in order. plans: how many plans were looked at, one for each playbook: its
+    newest. unnamed: how many of them do not say when changes are frozen (of a version before, or they could not read
+    their calendar)."""
 
     times: tuple[FrozenTime, ...]
     plans: int
+    unnamed: int
 
     def at(self, now: float) -> FrozenTime | None:
         """The time that ``now`` is in, the one that ends last; None outside of all."""
@@ -57,7 +60,7 @@ def frozen(path: Path, now: float) -> Frozen:
             """
             SELECT r.run_id, r.playbook, e.at, json_extract(e.document_json, '$.freezes') AS freezes
             FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'
-            WHERE r.started_at >= :since AND json_type(e.document_json, '$.freezes') = 'array'
+            WHERE r.started_at >= :since AND json_valid(e.document_json)
             ORDER BY e.at DESC, e.counter DESC
             """,
             {"since": now - PLANS_SECONDS},
@@ -66,8 +69,9 @@ def frozen(path: Path, now: float) -> Frozen:
     for row in rows:
         newest.setdefault(name_of(row["playbook"]), row)
     found: dict[tuple[float, float, str], FrozenTime] = {}
+    named = {name: json.loads(row["freezes"] or "null") for name, row in newest.items()}
     for name, row in newest.items():
-        for entry in json.loads(row["freezes"]):
+        for entry in named[name] if isinstance(named[name], list) else ():
             times = (parse_time(entry.get("from")), parse_time(entry.get("to"))) if isinstance(entry, dict) else ()
             match times:
                 case (float(start), float(end)) if start < end and end > now:
@@ -75,4 +79,5 @@ def frozen(path: Path, now: float) -> Frozen:
                     one = FrozenTime(start, end, reason, row["run_id"], name, row["at"])
                     # Of several plans that say the same the newest is named.
                     found.setdefault((start, end, reason), one)
-    return Frozen(tuple(found[key] for key in sorted(found)), len(newest))
+    unnamed = sum(not isinstance(entries, list) for entries in named.values())
+    return Frozen(tuple(found[key] for key in sorted(found)), len(newest), unnamed)

@@ -19,6 +19,8 @@ HANGS_SECONDS = 30.0
 
 STALE_SECONDS = 24 * 3600.0
 STALE_OPEN_SECONDS = 10 * 60.0
+FORGOTTEN_SECONDS = 14 * 24 * 3600.0
+"""Who has loaded no run logs for so long no longer means to."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class Freshness:
         return found
 
     def runs_stale(self, now: float) -> bool:
-        """Whether run logs were read once and not for too long: a day, or 10 minutes while a run is in progress."""
+        """Whether run logs were read in the last two weeks, and not for too long: a day, or 10 minutes during a run."""
         limit = STALE_OPEN_SECONDS if self.running else STALE_SECONDS
-        return self.runs_at is not None and now - self.runs_at > limit
+        return self.runs_at is not None and limit < now - self.runs_at < FORGOTTEN_SECONDS
 
     def behind(self, now: float) -> TenantFreshness | None:
         """The tenant by which the record's age is judged: read longest ago of those with open work, and of those
@@ -174,7 +176,8 @@ def follower(path: Path, now: float) -> Follower | None:
     if row is None:
         return None
     state, since = _state_of(row, has_follower(path), now)
-    if state == STOPPED and (row["read_at"] or 0.0) > since:
+    # After one that was killed, syncs that go on for a day are meant to take its place.
+    if state in (STOPPED, DIED) and (row["read_at"] or 0.0) > since + (STALE_SECONDS if state == DIED else 0.0):
         return None
     return Follower(state, row["host"], row["pid"], since, row["trouble"], row["trouble_at"])
 

@@ -63,7 +63,8 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
-       OR (:only = 'differs' AND host IN (SELECT value FROM json_each(:differing)))
+       OR (:only = 'differs' AND (host IN (SELECT value FROM json_each(:differing))
+                               OR instance_id IN (SELECT value FROM json_each(:differing))))
        OR (:only IN ('runtime', 'skills', 'mcp_servers') AND outdated > 0 AND json_valid(components_json) AND EXISTS (
          SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
          AND json_extract(c.value, '$.name') LIKE :only || '/%')))

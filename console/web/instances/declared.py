@@ -34,6 +34,8 @@ def line(tally: Mapping[str, int], compared: Comparison | None) -> None:
     else:
         count = len(compared.instances)
         differ = f"{count:,} instance{'s' if count != 1 else ''} differ{'s' if count == 1 else ''}"
+        if compared.cut:
+            differ = f"at least {differ}"
         told = markup.link(differ, pages.INSTANCES, instances_only=DIFFERS) if count else Markup("no instance differs")
         tenant = ", and so does the tenant's policy" if count else ", but the tenant's policy does"
         parts.append(
@@ -82,7 +84,7 @@ def of_instance(known: Mapping[str, Any], compared: Comparison | None) -> Markup
     else:
         rest = ", the rest inherited from the tenant" if len(own.split(", ")) < len(COMPONENTS) else ""
         said = f"Own update policy: {own}{rest}."
-    differs = compared.of(known["host"]) if compared else ""
+    differs = compared.of(known["host"]) or compared.of(known["instance_id"]) if compared else ""
     if compared is None or not differs:
         return markup.paragraph(said)
     return markup.paragraph(

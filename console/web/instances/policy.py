@@ -80,6 +80,11 @@ def freezes(frozen: freeze_queries.Frozen) -> None:
             "No plan of the last 35 days is recorded. A run is told its freezes as fleetops_freezes, and its plan names"
             " them here."
         )
+    elif not frozen.times and frozen.unnamed:
+        st.text(
+            f"{frozen.unnamed:,} of the {frozen.plans:,} newest plans, one of each playbook, do not say when changes"
+            " are frozen. The next check run of the playbook says it."
+        )
     elif not frozen.times:
         st.text("The newest plan of each playbook names no freeze. A run is told its freezes as fleetops_freezes.")
     else:

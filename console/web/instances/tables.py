@@ -57,7 +57,7 @@ def _cells(row: dict[str, Any], compared: Comparison | None) -> tuple[Markup | s
         markup.badge(row["last_status"]) if row["last_status"] else markup.small("none"),
         f"{current} → {available}" if behind else current,
         ", ".join(waiting(row["components_json"])) if row["outdated"] > 0 else "",
-        _policy(row["overrides"], compared.wanted(row["host"]) if compared else ""),
+        _policy(row["overrides"], compared.wanted(row["host"], row["instance_id"]) if compared else ""),
         viewer.when(deployed),
         "" if math.isnan(kept) else f"{int(kept):,}{' or more' if row['memories_full'] else ''}",
         _cut((row["current_bundle"] or "").removeprefix("sha256:")),

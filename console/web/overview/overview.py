@@ -43,7 +43,8 @@ def body() -> None:
                 [frames.SYNC, "make demo"],
             )
             return
-        frozen = cached.ask(freezes.frozen, now)
+        # A run does not say which of several fleets it works on.
+        frozen = cached.ask(freezes.frozen, now) if len(fleets) == 1 else freezes.Frozen((), 0, 0)
         for fleet in fleets:
             markup.draw(strip(fleet, now, fleet.tenant if len(fleets) > 1 else "", frozen))
         running(now)

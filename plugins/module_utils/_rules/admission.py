@@ -180,12 +180,13 @@ class Marks:
     """What the tasks of a stream have told each other, by host name.
 
     ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
-    ended with success, and with a failure.
+    ended with success, and with a failure. ``changed``: whether one of those that are done has changed its instance.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[str] = frozenset()
     failed: tuple[str, ...] = ()
+    changed: bool = False
 
 
 def ends_of(marks: Marks, rollouts: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:

@@ -345,7 +345,13 @@ def _stop(context: Context, detail: Record) -> None:
     before = None if context.changed else detail["rollout"].get("status")
     state = "cancelled" if cancels else "paused"
     found = ends(detail["targets"], finished=False)
-    told = f"Too many targets of fleet rollout {rollout_id} failed ({in_words(found, names_of(context, rollout_id))})"
+
+    def told() -> str:
+        # Names are read only after the rollout was stopped.
+        return (
+            f"Too many targets of fleet rollout {rollout_id} failed ({in_words(found, names_of(context, rollout_id))})"
+        )
+
     try:
         context.write(
             lambda: call_until_it_shows(context, rollout_id, state),
@@ -357,7 +363,7 @@ def _stop(context: Context, detail: Record) -> None:
         if rollout_is_terminal(context.result["rollout"], context.result["targets"]):
             return
         context.fail(
-            f"{told}, but it could not be {state}: {error}",
+            f"{told()}, but it could not be {state}: {error}",
             too_many=True,
             error=error.as_dict(),
             **({"ambiguous": True} if error.ambiguous else {}),
@@ -365,5 +371,5 @@ def _stop(context: Context, detail: Record) -> None:
     remember(context, context.client.get_rollout(rollout_id))
     step = "" if cancels else " Resume it with state running, or cancel it."
     context.fail(
-        f"{told}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
+        f"{told()}, so it was {state}; what was in progress goes on to its end.{step}", too_many=True, stopped=True
     )

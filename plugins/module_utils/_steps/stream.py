@@ -116,14 +116,15 @@ class Stream:
     def marks(self) -> Marks:
         """What the tasks have written so far. All failures, but only the newest starts and ends: the server's list of
         rollouts shows no older ones."""
-        started, done = {}, set()
+        started, done, changed = {}, set(), False
         for mark in self._lines("marks", _MARKS_BYTES):
             if mark["word"] == "started":
                 started[mark["name"]] = mark["rollout"]
             else:
                 done.add(mark["name"])
+                changed = changed or mark.get("changed") is True
         failed = dict.fromkeys(mark["name"] for mark in self._lines("failed"))
-        return Marks(started, frozenset(done), tuple(failed))
+        return Marks(started, frozenset(done), tuple(failed), changed)
 
     def look_for_stop(self) -> None:
         """Raises NotAdmittedError if another task has already stopped the stream."""
@@ -176,7 +177,7 @@ class Stream:
             max_failed=rules["max_failed"],
             needs=context.params["stream"]["needs"],
             margin=rules["window_margin"],
-            started=rules["updated"] or bool(marks.started),
+            started=rules["updated"] or bool(marks.started) or marks.changed,
             override=rules["override"],
             freezes=Freezes.of(rules["freezes"]),
             stall_timeout=rules["stall_timeout"],

@@ -95,7 +95,10 @@ class _Listed:
         row = next((row for row in rows if same_id(row.get("id"), self._rollout_id)), None)
         if row is not None and self.row is None and self._admission is not None:
             count_as_listed(self._context, rows, self._admission)
-        self.row = row or self.row
+        if row is None and self.row is not None:
+            # It ended, and newer rollouts have taken its place on the page.
+            self.useful = False
+        self.row = row
 
 
 def count_as_listed(context: Context, rollouts: list[Record], admission: Admission) -> None:
@@ -104,12 +107,12 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
     count = in_flight(rollouts)
     if admission.allowed is None or count <= admission.allowed:
         return
-    named = "; ".join(
+    told = "; ".join(
         f"{named('rollout', row)} ({in_flight([row])} in flight, {origin(row)})" for row in rollouts if in_flight([row])
     )
     context.result["in_flight_excess"] = count - admission.allowed
     context.warn(
-        f"{count} redeploys are in flight, and the policy allows {admission.allowed} (max_parallel_rollouts): {named}. "
+        f"{count} redeploys are in flight, and the policy allows {admission.allowed} (max_parallel_rollouts): {told}. "
         "Another controller, or somebody else, has started some at the same moment. Run one controller only."
     )
 

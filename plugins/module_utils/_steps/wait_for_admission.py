@@ -92,7 +92,7 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
                 overtaken_by = overtaken.target
                 admission.leave()
         if stream is not None:
-            stream.tell(context, "done")
+            stream.tell(context, "done", changed=context.changed)
     except NotAdmittedError as stopped:
         verdict = stopped.verdict
         context.result.update(
@@ -147,12 +147,13 @@ def send_admitted(
     ``history`` are the instance's targets (E23) as the decision to send was made, at ``read_at`` by the task's clock if
     the instance was claimed before; a new one raises OvertakenError, and so does ``unchanged()`` if it is false, asked
     once no other task of this machine acts on the instance any more.
-    Not ``limited``, or with the option admission at none, it does not count against the policy. ``skills_too`` also
-    looks for what an earlier run sent of skills alone.
+    Not ``limited``, or with the option admission at none, it does not count against the policy. In a stream all count:
+    what decides an admission holds for each instance. ``skills_too`` also looks for what an earlier run sent of skills
+    alone.
     """
     instance_id = context.params["instance_id"]
     known = {row.get("id") for row in history}
-    limited = limited and context.params["admission"] != "none"
+    limited = (limited or Stream.of(context) is not None) and context.params["admission"] != "none"
     resolved = False
 
     def rows_now() -> list[Record]:

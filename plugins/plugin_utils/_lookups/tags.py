@@ -41,4 +41,9 @@ def _is_of_collection(playbook: str, root: Path) -> bool:
     if playbook.startswith(_COLLECTION):
         return True
     path = Path(playbook).resolve()
-    return any(path.is_relative_to((root / folder).resolve()) for folder in _FOLDERS)
+    # Also of another checkout, as a project of AWX is one.
+    return any(path.is_relative_to(folder.resolve()) for folder in _folders(root) + _folders(path.parent.parent))
+
+
+def _folders(root: Path) -> list[Path]:
+    return [root / name for name in _FOLDERS] if (root / "plugins" / "lookup" / "play_hosts.py").is_file() else []

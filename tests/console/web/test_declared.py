@@ -60,8 +60,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, policy in enumerate(policies):
             record = {"runtime": None, "skills": [], "mcp_servers": [], "update_policy": policy}
             put(store, "updates", number, update_rows(TENANT, ident(number, 0xB0), record, NOW), NOW)
-        for number, (at, report) in enumerate(((NOW - 9000, {"in_sync": True}), (NOW - 3600, REPORT))):
-            store.put_run(fleet_state(number, at, report), Cursor("spool", f"{number}", position=1), after=None)
+        # The last but one was refused, and the last one compared a part of the fleet.
+        reports = ((NOW - 9000, {"in_sync": True}, None), (NOW - 3600, REPORT, None), (NOW - 1800, {}, None),
+                   (NOW - 900, {"in_sync": True, "instances": {}}, "agent-00001*"))  # fmt: skip
+        for number, (at, report, limit) in enumerate(reports):
+            rows = fleet_state(number, at, report)
+            rows.run["limit_pattern"] = limit
+            store.put_run(rows, Cursor("spool", f"{number}", position=1), after=None)
     return path
 
 
