@@ -62,8 +62,8 @@ browser: $(VENV)/.dev-ready  ## Find, or install, the Chrome or Chromium of the 
 	@$(BIN)/python -m tests.commands.browser $(ARGS) $(TESTS)
 
 .PHONY: test
-test: browser  ## Every test, three at a time (TESTS=path and ARGS=-x narrow it down; BROWSER=0 needs no browser)
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS) $(or $(TESTS),tests)
+test: browser  ## Every test, four at a time (TESTS=path and ARGS=-x narrow it down; BROWSER=0 needs no browser)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS) $(or $(TESTS),tests)
 
 .PHONY: molecule
 molecule: $(VENV)/.dev-ready  ## The scenarios of extensions/molecule, each against a fleet of its own (SCENARIOS="rolling recover")

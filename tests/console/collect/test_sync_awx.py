@@ -549,10 +549,10 @@ def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
     capsys.readouterr()
     assert main(["retire", "--db", str(database), mistyped]) == 0
     told = capsys.readouterr()
-    assert "is retired: its data stays" in told.out and told.err == ""
+    assert "is retired: its data is kept" in told.out and told.err == ""
     assert vitals(database, NOW).errors == 0
     assert main(["retire", "--db", str(database), mistyped]) == 0
-    assert "it was retired already" in capsys.readouterr().err
+    assert "it was already retired" in capsys.readouterr().err
     assert main(["retire", "--db", str(database), "https://nowhere.example"]) == 2
     assert awx.url in capsys.readouterr().err
     assert len(rows(database, "SELECT * FROM run_jobs")) == 3
