@@ -141,7 +141,9 @@ def running_simulator(
     }
     command = ["--port", "0", "--stop-with-stdin"]
     command += ["--instances", str(instances), "--seed", str(seed), "--speed", str(speed), *arguments]
-    (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = (_PROCESSES.Pipe(duplex=False) for _ in range(3))
+    stdin, to_stdin = _PROCESSES.Pipe(duplex=False)
+    from_stdout, stdout = _PROCESSES.Pipe(duplex=False)
+    from_stderr, stderr = _PROCESSES.Pipe(duplex=False)
     process = _PROCESSES.Process(target=_serve, args=(command, environment, (stdin, stdout, stderr)))
     _start(process)
     for end in (stdin, stdout, stderr):

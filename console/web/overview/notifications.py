@@ -33,7 +33,7 @@ def section() -> None:
         if total:
             count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
             st.caption(count, width="content")
-            export_menu.share("notifications", total, lambda path, most: notifications.newest_frame(path, most))
+            export_menu.share("notifications", total, notifications.newest_frame)
     if total:
         markup.draw(markup.table(COLUMNS, (_cells(row) for row in found), "Notifications, newest first"))
     else:

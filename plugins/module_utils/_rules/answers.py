@@ -108,7 +108,7 @@ def amount(value: Any) -> float | None:
 def known_count(value: Any) -> int | None:
     """A count; None where the server gives none that can be one: absent, negative, a fraction or no number."""
     # What nearly every answer holds, hundreds of times.
-    if type(value) is int and 0 <= value < _SMALL:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SMALL:
         return value
     result = whole(value)
     return result if result is not None and result >= 0 else None
