@@ -27,6 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Started by its path, as make bench does.
+sys.path.insert(0, str(ROOT))
+
 # Times the ideal: the whole run with its canary, and what comes after the canary's gate. Calls: an instance.
 GOALS: dict[str, dict[str, float]] = {
     "60:10:batches:1": {"whole": 1.7},
@@ -157,7 +160,6 @@ def slope(cpu: dict[int, float]) -> str:
 
 def decisions() -> list[str]:
     """Measure the plan and a verdict before each redeploy, without Ansible and without a server."""
-    sys.path.insert(0, str(ROOT))
     from tests.unit.rules.test_pace import seconds_for
 
     small, large = seconds_for(1_000), seconds_for(10_000)

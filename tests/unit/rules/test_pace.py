@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.admission import GO, Facts, admission_verdict
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.batches import Member, Part, batch_sizes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.freezes import Freezes
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import Rules, Wave, options_of
@@ -181,3 +183,23 @@ def test_what_does_not_go_with_the_pace_is_one_sentence(asked: dict[str, Any], s
 def test_the_rules_of_a_plan_that_need_batches_are_refused_by_the_same_table(rules: Rules, said: str) -> None:
     found = refusal_of({**options_of(rules), "growth": "fixed", "soak": 0.0}, "pace=continuous")
     assert found.startswith(said) and bool(found) is bool(said)
+
+
+def seconds_for(count: int) -> float:
+    """CPU seconds of all decisions of a run of so many instances: the plan, and a verdict before each redeploy."""
+    fleet = members(count)
+    known = {member.instance_id: [10.0 + n % 21] for n, member in enumerate(fleet)}
+    started = time.process_time()
+    plan = plan_of(fleet, known, most=100)
+    now, flights = NOON, 0
+    policy = {"max_parallel_rollouts": 100}
+    for start, _end in follow_each_other([plan.usual[member.name][1] for member in fleet], 100):
+        now = NOON + start
+        flights += admission_verdict(Facts(policy=policy, now=now, in_flight=99, needs=30.0)).word == GO
+    assert flights == count
+    return time.process_time() - started
+
+
+def test_ten_times_the_instances_cost_about_ten_times_the_time() -> None:
+    small, large = min(seconds_for(1_000) for _dummy in range(3)), min(seconds_for(10_000) for _dummy in range(3))
+    assert large < 20 * small + 0.2, f"{large:.2f} s for 10,000, {small:.2f} s for 1,000"
