@@ -20,7 +20,7 @@ HANGS_SECONDS = 30.0
 STALE_SECONDS = 24 * 3600.0
 STALE_OPEN_SECONDS = 10 * 60.0
 FORGOTTEN_SECONDS = 14 * 24 * 3600.0
-"""Who has loaded no run logs for so long no longer means to."""
+"""After so many seconds without run logs none are expected any more."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def follower(path: Path, now: float) -> Follower | None:
     if row is None:
         return None
     state, since = _state_of(row, has_follower(path), now)
-    # After one that was killed, syncs that go on for a day are meant to take its place.
+    # Syncs that go on for a day after it was killed have replaced it.
     if state in (STOPPED, DIED) and (row["read_at"] or 0.0) > since + (STALE_SECONDS if state == DIED else 0.0):
         return None
     return Follower(state, row["host"], row["pid"], since, row["trouble"], row["trouble_at"])

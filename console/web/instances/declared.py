@@ -14,6 +14,7 @@ from markupsafe import Markup
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.fleet_state import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import COMPONENTS
 from console.record.read.declared import Comparison, override_words
+from console.text.counts import counted
 from console.web.shared import lists, markup, pages, viewer
 
 OVERRIDES, DIFFERS = "Overrides the policy", "Differs from declared"
@@ -26,14 +27,14 @@ def line(tally: Mapping[str, int], compared: Comparison | None) -> None:
     if not read:
         policies: Markup | str = "not read; a sync with --updates reads them"
     else:
-        label = f"{own:,} of {read:,} instance{'s' if read != 1 else ''}"
+        label = f"{own:,} of {counted(read, 'instance')}"
         policies = markup.link(label, pages.INSTANCES, instances_only=OVERRIDES) if own else f"none of {read:,}"
     parts = [markup.joined(("Own update policy: ", policies, "."))]
     if compared is None:
         parts.append(Markup("Declared state: not compared."))
     else:
         count = len(compared.instances)
-        differ = f"{count:,} instance{'s' if count != 1 else ''} differ{'s' if count == 1 else ''}"
+        differ = f"{counted(count, 'instance')} differ{'s' if count == 1 else ''}"
         if compared.cut:
             differ = f"at least {differ}"
         told = markup.link(differ, pages.INSTANCES, instances_only=DIFFERS) if count else Markup("no instance differs")
