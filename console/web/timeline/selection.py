@@ -1,35 +1,59 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The targets selected on a page. Their ids are in the address; the chart and the table both show and change them."""
+"""The targets selected on a page. Their ids are in the address; the chart and the table both show and change them.
+
+The session keeps them too: a request that the browser sent before it received a change still has the former address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PARAMETER = "selected"
 
 MOST = 100
 """An address with more ids than this is refused by some proxies; for more targets there are the window and filters."""
 
+_KEPT = "selection"
 _LEFT_OUT = "selection_left_out"
 _CHANGES = "selection_changes"
 
 
 def selected() -> tuple[str, ...]:
-    """The ids in the address, without duplicates."""
-    return tuple(dict.fromkeys(st.query_params.get_all(PARAMETER)))[:MOST]
+    """The ids of the selected targets, without duplicates: those in the address on a first visit and after a link, Back
+    or Forward, and otherwise those that the last change selected."""
+    asked = _unique(st.query_params.get_all(PARAMETER))
+    context, page = get_script_run_ctx(), st.query_params.get("id")
+    of, kept = st.session_state.get(_KEPT, (None, ()))
+    if of != page or (context is not None and context.is_history_navigation):
+        st.session_state[_KEPT] = (page, asked)
+        return asked
+    if kept != asked:
+        _put_in_address(kept)
+    return kept
 
 
 def select(ids: Iterable[str]) -> None:
     """Make ``ids`` the selection; for a callback. :func:`left_out` counts those beyond ``MOST``."""
-    unique = list(dict.fromkeys(ids))
-    st.session_state[_LEFT_OUT] = max(0, len(unique) - MOST)
+    given = list(ids)
+    unique = _unique(given)
+    st.session_state[_LEFT_OUT] = len(set(given)) - len(unique)
+    st.session_state[_KEPT] = (st.query_params.get("id"), unique)
     force_new_chart()
-    if unique:
-        st.query_params[PARAMETER] = unique[:MOST]
+    _put_in_address(unique)
+
+
+def _unique(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(ids))[:MOST]
+
+
+def _put_in_address(ids: tuple[str, ...]) -> None:
+    if ids:
+        st.query_params[PARAMETER] = ids
     elif PARAMETER in st.query_params:
         del st.query_params[PARAMETER]
 

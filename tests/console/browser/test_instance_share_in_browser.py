@@ -20,6 +20,7 @@ from console.collect.api.records import audit_row
 from console.record.read import frames
 from console.record.rows import Cursor
 from console.record.write.store import open_store
+from tests.console.support.downloads import downloaded
 from tests.console.support.facts import rows
 from tests.console.support.seeded import HOSTILE, TENANT, audit_events, seed_small
 from tests.console.support.seeded_instances import INSTANCE, actions, put, seed_details
@@ -52,11 +53,10 @@ def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
     """The name and text of a file that the list's menu gives."""
     page.locator(f".st-key-{of}_share").get_by_role("button", name="Share").click()
     body = page.locator("[data-testid=stPopoverBody]")
-    with page.expect_download(timeout=60_000) as waiting:
-        body.get_by_role("button", name=kind, exact=True).click()
+    name, content = downloaded(page, body.get_by_role("button", name=kind, exact=True))
     page.keyboard.press("Escape")
     body.wait_for(state="hidden")
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_text()
+    return name, content.decode()
 
 
 def test_each_list_of_an_instance_is_a_file_with_all_its_rows(database: Path, address: str, watched: Page) -> None:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
+from tests.console.support.downloads import downloaded
 from tests.console.support.seeded import FLEET, HOSTILE, OPEN
 
 pytestmark = pytest.mark.browser
 
 
-def downloaded(page: Page, name: str) -> tuple[str, bytes]:
-    with page.expect_download(timeout=60_000) as waiting:
-        page.get_by_role("button", name=name, exact=True).click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+def file_as(page: Page, name: str) -> tuple[str, bytes]:
+    return downloaded(page, page.get_by_role("button", name=name, exact=True))
 
 
 def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
@@ -37,14 +35,14 @@ def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(addre
     link = page.locator("[data-testid=stPopoverBody] code", has_text="targets_status=failed")
     link.wait_for()
 
-    name, data = downloaded(page, "CSV")
+    name, data = file_as(page, "CSV")
     assert name.startswith("fleetops-targets-") and name.endswith(".csv")
     rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
     assert [(row["status"], row["error"]) for row in rows] == [("failed", HOSTILE)]
     assert rows[0]["started_at"].endswith("Z")
-    _dummy, data = downloaded(page, "JSON lines")
+    _dummy, data = file_as(page, "JSON lines")
     assert [json.loads(line)["error"] for line in data.splitlines()] == [HOSTILE]
-    _dummy, data = downloaded(page, "Parquet")
+    _dummy, data = file_as(page, "Parquet")
     assert pd.read_parquet(io.BytesIO(data))["error"].tolist() == [HOSTILE]
 
     shared = link.inner_text()

@@ -69,6 +69,12 @@ def test_a_link_with_a_selection_shows_it_and_can_show_it_alone(
     assert not app.exception and len(app.dataframe[-1].value) == 24
     assert "selected" not in app.query_params
 
+    # A request that the browser sent before it received the new address undoes nothing.
+    app.query_params["selected"] = chosen
+    app.run()
+    assert not app.exception and len(app.dataframe[-1].value) == 24
+    assert "selected" not in app.query_params
+
 
 def test_what_is_usual_comes_from_earlier_rollouts_alone(record: tuple[Path, float]) -> None:
     path, now = record

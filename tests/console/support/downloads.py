@@ -1,0 +1,22 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that a page offers, downloaded as a reader does it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, TimeoutError
+
+
+def downloaded(page: Page, button: Locator) -> tuple[str, bytes]:
+    """The name and content of the file that a click gives. A click during a redraw is lost, so it is repeated."""
+    for _dummy in range(4):
+        with contextlib.suppress(TimeoutError):
+            with page.expect_download(timeout=30_000) as waiting:
+                button.click()
+            return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+    raise AssertionError("no file came")
