@@ -44,9 +44,9 @@ def pause_before_look(waited: float, expected: float | None, shortest: float, lo
     """Seconds until the next look at work that has taken ``waited`` seconds and usually takes ``expected`` (or None).
 
     A quarter of the time that is usually left, later a tenth of the time by which it is overdue, so that the end is
-    seen late by a small part of the work; without ``expected``, a tenth of the time that it has taken.
+    seen late by a small part of the work; without ``expected``, a fortieth of the time that it has taken.
     """
-    usual = waited / 10 if expected is None else max((expected - waited) / 4, (waited - expected) / 10)
+    usual = waited / 40 if expected is None else max((expected - waited) / 4, (waited - expected) / 10)
     return min(max(usual, shortest), longest)
 
 

@@ -66,9 +66,10 @@ class Admission:
         return _try_lock(self._open(), _CLAIMS + number)
 
     def enter(
-        self, look: Callable[[], tuple[int, int]], is_listed: Callable[[str], bool] = lambda _name: False
+        self, look: Callable[[int], tuple[int, int]], is_listed: Callable[[str], bool] = lambda _name: False
     ) -> bool:
-        """Take a seat if one is free: ``look()`` gives (in flight at the server, allowed), read while nobody else may.
+        """Take a seat if one is free: ``look(seats)`` gives (in flight at the server, allowed), read while nobody else
+        may, where ``seats`` are taken on this machine.
 
         Redeploys of this machine that the server does not list yet are added to its count; of those that have a name
         (see ``found``) ``is_listed(name)`` tells, asked after ``look``. What ``look`` raises goes to the caller.
@@ -80,7 +81,7 @@ class Admission:
             try:
                 # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
                 unlisted = [_name_at(descriptor, seat) for seat in held if _is_locked(descriptor, _SEATS + seat)]
-                in_flight, allowed = look()
+                in_flight, allowed = look(len(held))
                 self.allowed = allowed
                 hidden = sum(not (name and is_listed(name)) for name in unlisted)
                 free = next((seat for seat in range(1, _FIRST) if seat not in held), None)

@@ -257,36 +257,44 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
 
 
 def prove_health(context: Context, since: float | None, *, done: str = "redeployed") -> None:
-    """Live health reads in a row, ``healthy_reads`` of them, all newer than ``since`` (epoch seconds of the server)."""
+    """Live health reads in a row, ``healthy_reads`` of them, all newer than ``since`` (epoch seconds of the server).
+
+    A pause of wait_interval follows one that is not healthy, half of it one that is.
+    """
     client, instance_id, needed = context.client, context.params["instance_id"], context.params["healthy_reads"]
-    if needed <= 0:
-        return
-    in_a_row = 0
+    interval = context.params["wait_interval"]
     last: str = "no answer"
 
-    def read() -> int:
-        nonlocal in_a_row, last
+    def is_well() -> bool:
+        nonlocal last
         try:
             health = client.get_deep_health(instance_id, force=True)
         except ApiError as error:
             # An agent that restarts does not answer: not yet, rather than failed.
             if error.kind in ("auth", "forbidden"):
                 raise
-            in_a_row, last = 0, str(error)
-            return in_a_row
+            last = str(error)
+            return False
         context.result["health"] = health
         checked = parse_time(health.get("checked_at"))
         fresh = is_live(health) and (since is None or checked is None or checked >= since)
-        in_a_row = in_a_row + 1 if fresh and is_healthy(health) else 0
         last = f"its health is {text_of(health, 'status')}" + ("" if fresh else " by an old record")
-        return in_a_row
+        return fresh and is_healthy(health)
+
+    def is_well_each_time() -> bool:
+        for read in range(needed):
+            if read:
+                context.sleep(interval / 2)
+            if not is_well():
+                return False
+        return True
 
     waited = wait_until(
-        read,
-        lambda good: good >= needed,
+        is_well_each_time,
+        bool,
         timeout=context.params["healthy_timeout"],
-        interval=context.params["wait_interval"],
-        longest_interval=context.params["wait_interval"],
+        interval=interval,
+        longest_interval=interval,
         clock=context.clock,
         sleep=context.sleep,
     )

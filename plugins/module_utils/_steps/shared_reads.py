@@ -34,8 +34,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 
 # Seconds for which what was read is good enough for an admission.
 FRESH_FOR = 1.0
-# Seconds after which the list is read further down than its first page: an old rollout may have been resumed.
-_WHOLE_EVERY = 10.0
+# Seconds after which the list is read further down than its first page: a retry may have reopened an old rollout.
+_WHOLE_EVERY = 60.0
 _NOTHING: list[Record] = []
 
 

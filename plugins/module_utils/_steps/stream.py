@@ -46,7 +46,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     lock_folder,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.hold import read_hold
-from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import fresh_for, shared_reads
+from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_follow import shared_reads
 
 # When a stream begins, files of other streams that were last written longer ago than this (seconds) are removed.
 _ABANDONED = 7 * 86400.0
@@ -137,18 +137,20 @@ class Stream:
 
     # Read before each redeploy
 
-    def has_others_open(self, context: Context) -> bool:
-        """Whether redeploys are under way that this stream did not start. One of them may be of the task's instance."""
+    def has_others_open(self, context: Context, *, max_age: float) -> bool:
+        """Whether redeploys are under way that this stream did not start. One of them may be of the task's instance.
+
+        By a list of rollouts that is at most ``max_age`` seconds old."""
         own = set(self.marks().started.values())
-        rows = shared_reads(context).rollouts(fresh_for(context))
+        rows = shared_reads(context).rollouts(max_age)
         return any(
             is_single_target(row) and not rollout_is_terminal(row) and id_key(str(row.get("id"))) not in own
             for row in rows
         )
 
     def verdict(self, context: Context, *, max_age: float) -> tuple[Verdict, int]:
-        """Whether the task's redeploy may be sent now, and how many redeploys are in flight at the server, from a list
-        of rollouts that is at most ``max_age`` seconds old.
+        """Whether the task's redeploy may be sent now, and how many redeploys are in flight at the server, by a policy
+        and a list of rollouts that are at most ``max_age`` seconds old.
 
         Raises NotAdmittedError if the stream stops. The reason is written down first, so that the other tasks stop too.
         """
@@ -162,7 +164,7 @@ class Stream:
 
     def _facts(self, context: Context, marks: Marks, max_age: float) -> Facts:
         rules, reads = self._rules(), shared_reads(context)
-        policy, server_time = reads.policy(fresh_for(context))
+        policy, server_time = reads.policy(max_age)
         rows = reads.rollouts(max_age)
         failed, unsure = ends_of(marks, rows)
         return Facts(

@@ -129,7 +129,7 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
     shortest = fresh_for(context)
     if context.params.get("stream"):
         # The next one waits for the end of any, not of the last one: it may be seen late by a small part of the time.
-        shortest = min(max(shortest, (expected or 0.0) / _PARTS), longest)
+        shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 
     look_every = min(max(shortest / _LOOKS, _LOOKS_EVERY[0]), _LOOKS_EVERY[1])
 

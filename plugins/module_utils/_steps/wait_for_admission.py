@@ -41,6 +41,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 
 # How long an accepted redeploy may take to appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
+# While this machine holds all places that it may, policy and list may be older than for an admission, so many times.
+_WHILE_FULL = 5
 
 Outcome = TypeVar("Outcome")
 
@@ -211,7 +213,7 @@ def send_admitted(
 def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
     """Wait for a place of the stream before the instance is read, unless it may have a redeploy under way already."""
     stream.look_for_stop()
-    if stream.has_others_open(context):
+    if stream.has_others_open(context, max_age=_WHILE_FULL * fresh_for(context)):
         return
 
     def attempt() -> bool | str:
@@ -296,15 +298,19 @@ def _why_not(context: Context, admission: Admission) -> str:
         stream.look_at_health(context)
     why, reads = FULL, shared_reads(context)
 
-    def look() -> tuple[int, int]:
+    def seen(max_age: float) -> tuple[int, int]:
         """How many redeploys are in flight at the server, and how many may be."""
         nonlocal why
         if stream is None:
-            policy, _server_time = reads.policy(fresh)
-            return in_flight(reads.rollouts(fresh)), max_parallel_rollouts(policy)
-        verdict, count = stream.verdict(context, max_age=fresh)
+            policy, _server_time = reads.policy(max_age)
+            return in_flight(reads.rollouts(max_age)), max_parallel_rollouts(policy)
+        verdict, count = stream.verdict(context, max_age=max_age)
         why = next(iter(verdict.reasons), FULL)
         return count, verdict.allowed if verdict.word == GO or why == FULL else 0
+
+    def look(seats: int) -> tuple[int, int]:
+        count, allowed = seen(_WHILE_FULL * fresh)
+        return (count, allowed) if seats >= allowed else seen(fresh)
 
     def is_listed(rollout_id: str) -> bool:
         return any(id_key(str(row.get("id"))) == rollout_id for row in reads.last_rollouts())
@@ -317,7 +323,7 @@ def _why_not(context: Context, admission: Admission) -> str:
 
 def _why_not_after_all(context: Context, admission: Admission) -> str:
     """The last look before the call: a controller on another machine is seen by the server's list alone."""
-    stream, max_age = Stream.of(context), fresh_for(context) / 2
+    stream, max_age = Stream.of(context), fresh_for(context)
     if stream is not None:
         verdict, _count = stream.verdict(context, max_age=max_age)
         return "" if verdict.word == GO else verdict.reasons[0]

@@ -38,7 +38,7 @@ def test_there_is_no_percentile_of_nothing() -> None:
         (25, 20, 1),
         (60, 20, 4),  # overdue: a tenth of it
         (0, None, 1),
-        (30, None, 3),
+        (100, None, 2.5),
         (900, None, 10),
     ],
 )

@@ -51,14 +51,14 @@ def start() -> Iterator[Callable[..., BaseProcess]]:
         process.join()
 
 
-def enter_when_free(admission: Admission, look: Callable[[], tuple[int, int]]) -> None:
+def enter_when_free(admission: Admission, look: Callable[[int], tuple[int, int]]) -> None:
     deadline = time.monotonic() + 120
     while not admission.enter(look):
         assert time.monotonic() < deadline, "nobody let us in"
         time.sleep(0.002)
 
 
-def can_enter(look: Callable[[], tuple[int, int]], url: str = URL) -> bool:
+def can_enter(look: Callable[[int], tuple[int, int]], url: str = URL) -> bool:
     """Whether one more process would be let in now."""
     answer = FORK.Value("i", -1)
 
@@ -77,7 +77,7 @@ def can_enter(look: Callable[[], tuple[int, int]], url: str = URL) -> bool:
 def _sit(ready: Any, allowed: int, url: str = URL) -> None:
     """Take a seat and keep it."""
     admission = Admission(url)
-    enter_when_free(admission, lambda: (0, allowed))
+    enter_when_free(admission, lambda _seats: (0, allowed))
     ready.release()
     time.sleep(60)
 
@@ -86,7 +86,7 @@ def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> No
     inside, peak, rounds, looking = (FORK.Value("i", 0) for _dummy in range(4))
     collision = FORK.Value("i", 0)
 
-    def look() -> tuple[int, int]:
+    def look(_seats: int) -> tuple[int, int]:
         with looking.get_lock():
             looking.value += 1
             collision.value = max(collision.value, looking.value)
@@ -116,43 +116,43 @@ def test_never_more_inside_than_allowed(start: Callable[..., BaseProcess]) -> No
 
 
 def test_what_is_in_flight_at_the_server_counts_whoever_started_it() -> None:
-    assert not can_enter(lambda: (2, 2))
-    assert not can_enter(lambda: (9, 2))
-    assert can_enter(lambda: (1, 2))
-    assert not can_enter(lambda: (0, 0))
+    assert not can_enter(lambda _seats: (2, 2))
+    assert not can_enter(lambda _seats: (9, 2))
+    assert can_enter(lambda _seats: (1, 2))
+    assert not can_enter(lambda _seats: (0, 0))
 
 
 def test_a_lowered_limit_holds_for_the_next_one(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
     seated = [start(_sit, ready, 3) for _dummy in range(3)]
     assert all(ready.acquire(timeout=120) for _dummy in seated)
-    assert not can_enter(lambda: (0, 3))
-    assert can_enter(lambda: (0, 4))
+    assert not can_enter(lambda _seats: (0, 3))
+    assert can_enter(lambda _seats: (0, 4))
     for left in (2, 1):
         seated[left].kill()
         seated[left].join()
-        assert not can_enter(lambda: (0, 1))
+        assert not can_enter(lambda _seats: (0, 1))
     seated[0].kill()
     seated[0].join()
-    assert can_enter(lambda: (0, 1))
+    assert can_enter(lambda _seats: (0, 1))
 
 
 def test_a_killed_process_gives_its_seat_back(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
     victim = start(_sit, ready, 1)
     assert ready.acquire(timeout=120)
-    assert not can_enter(lambda: (0, 1))
+    assert not can_enter(lambda _seats: (0, 1))
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
     victim.join()
-    assert can_enter(lambda: (0, 1))
+    assert can_enter(lambda _seats: (0, 1))
 
 
 def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callable[..., BaseProcess]) -> None:
     ready = FORK.Semaphore(0)
 
     def hang() -> None:
-        def look() -> tuple[int, int]:
+        def look(_seats: int) -> tuple[int, int]:
             ready.release()
             time.sleep(60)
             return 0, 1
@@ -163,29 +163,29 @@ def test_a_process_killed_while_it_looks_does_not_stop_the_others(start: Callabl
     assert ready.acquire(timeout=120)
     victim.kill()
     victim.join()
-    assert can_enter(lambda: (0, 1))
+    assert can_enter(lambda _seats: (0, 1))
 
 
 def test_what_looking_raises_goes_on_and_leaves_nothing_locked() -> None:
     admission = Admission(URL)
 
-    def look() -> tuple[int, int]:
+    def look(_seats: int) -> tuple[int, int]:
         raise RuntimeError("no policy")
 
     with pytest.raises(RuntimeError, match="no policy"):
         admission.enter(look)
-    assert can_enter(lambda: (0, 1))
+    assert can_enter(lambda _seats: (0, 1))
     admission.leave()
 
 
 def test_leaving_frees_the_seat_and_may_be_done_twice() -> None:
     admission = Admission(URL)
-    assert admission.enter(lambda: (0, 1))
-    assert not can_enter(lambda: (0, 1))
+    assert admission.enter(lambda _seats: (0, 1))
+    assert not can_enter(lambda _seats: (0, 1))
     admission.leave()
     admission.leave()
-    assert can_enter(lambda: (0, 1))
-    assert admission.enter(lambda: (0, 1))
+    assert can_enter(lambda _seats: (0, 1))
+    assert admission.enter(lambda _seats: (0, 1))
     admission.leave()
 
 
@@ -194,13 +194,13 @@ def test_one_server_is_one_server_however_it_is_spelled(start: Callable[..., Bas
     ready = FORK.Semaphore(0)
     start(_sit, ready, 1, spelling)
     assert ready.acquire(timeout=120)
-    assert not can_enter(lambda: (0, 1))
-    assert can_enter(lambda: (0, 1), "https://other.example.com")
+    assert not can_enter(lambda _seats: (0, 1))
+    assert can_enter(lambda _seats: (0, 1), "https://other.example.com")
 
 
 def test_the_files_are_of_this_user_alone(own_folder: Path) -> None:
     admission = Admission(URL)
-    assert admission.enter(lambda: (0, 1))
+    assert admission.enter(lambda _seats: (0, 1))
     (folder,) = own_folder.iterdir()
     (lock,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o777, lock.stat().st_mode & 0o777) == (0o700, 0o600)
@@ -212,24 +212,24 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(own_folder: Path) -> None:
     name = own_folder / f"fleetops-agents-{os.geteuid()}"
     name.write_text("in the way")
     with pytest.raises(AdmissionError, match=f"the folder {name} for lock files cannot be made: File exists"):
-        Admission(URL).enter(lambda: (0, 1))
+        Admission(URL).enter(lambda _seats: (0, 1))
     name.unlink()
 
     (own_folder / "elsewhere").mkdir()
     name.symlink_to(own_folder / "elsewhere")
     with pytest.raises(AdmissionError, match="belongs to somebody else; remove it or set TMPDIR"):
-        Admission(URL).enter(lambda: (0, 1))
+        Admission(URL).enter(lambda _seats: (0, 1))
     name.unlink()
 
     admission = Admission(URL)
-    assert admission.enter(lambda: (0, 1))
+    assert admission.enter(lambda _seats: (0, 1))
     admission.leave()
     (lock,) = name.iterdir()
     (own_folder / "target").touch()
     lock.unlink()
     lock.symlink_to(own_folder / "target")
     with pytest.raises(AdmissionError, match="cannot be opened"):
-        Admission(URL).enter(lambda: (0, 1))
+        Admission(URL).enter(lambda _seats: (0, 1))
 
 
 def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_without_a_runtime_folder_the_temporary_one_is_used(own_folder: Path, mo
     monkeypatch.setattr("tempfile.tempdir", str(own_folder / "tmp"))
     (own_folder / "tmp").mkdir()
     admission = Admission(URL)
-    assert admission.enter(lambda: (0, 1))
+    assert admission.enter(lambda _seats: (0, 1))
     admission.leave()
     assert [path.name for path in (own_folder / "tmp").iterdir()] == [f"fleetops-agents-{os.geteuid()}"]
 
@@ -255,7 +255,7 @@ def test_an_instance_is_claimed_by_one_task_until_that_leaves_or_dies(start: Cal
     ours = Admission(URL)
     assert not ours.claim("agent-1")
     assert ours.claim("agent-2")
-    assert ours.enter(lambda: (0, 1)), "a claim is no seat"
+    assert ours.enter(lambda _seats: (0, 1)), "a claim is no seat"
     other.kill()
     other.join()
     assert ours.claim("agent-1")
@@ -268,7 +268,7 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
 
     def sit() -> None:
         admission = Admission(URL)
-        assert admission.enter(lambda: (0, 1)) and admission.claim("agent-1")
+        assert admission.enter(lambda _seats: (0, 1)) and admission.claim("agent-1")
         ready.release()
         give_back.wait(120)
         admission.give_back()
@@ -278,7 +278,7 @@ def test_of_those_that_wait_one_is_woken_when_a_place_is_given_back(start: Calla
 
     def wait() -> None:
         admission = Admission(URL)
-        while not (admission.is_first() and admission.enter(lambda: (0, 1))):
+        while not (admission.is_first() and admission.enter(lambda _seats: (0, 1))):
             ready.release()
             admission.pause(600, time.sleep)
             with woken.get_lock():
@@ -309,7 +309,7 @@ def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first
 
     def sit(name: str) -> None:
         admission = Admission(URL)
-        enter_when_free(admission, lambda: (0, 9))
+        enter_when_free(admission, lambda _seats: (0, 9))
         admission.found(name)
         ready.release()
         time.sleep(60)
@@ -322,7 +322,7 @@ def test_one_that_is_listed_already_is_not_counted_twice_by_those_who_look_first
     def ask(in_flight: int, names: set[str]) -> bool:
         def work() -> None:
             admission = Admission(URL)
-            listed.value = int(admission.enter(lambda: (in_flight, 3), names.__contains__))
+            listed.value = int(admission.enter(lambda _seats: (in_flight, 3), names.__contains__))
 
         process = start(work)
         process.join(120)
