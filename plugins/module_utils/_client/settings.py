@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Where and how to call: the settings of a connection, checked before anything is sent. Pure."""
+"""The settings of a connection, checked before anything is sent. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ LONGEST_TIMEOUT = 86400.0
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how to call. ``request_timeout`` is in seconds; ``retries`` counts attempts after the first one."""
+    """The settings of a connection.
+
+    ``request_timeout``: seconds within which a whole answer must arrive. ``retries``: the number of attempts after the
+    first one. ``headers``: sent with each call in addition. Raises SettingsError, which never shows a secret.
+    """
 
     api_url: str
     api_key: str = field(repr=False)
@@ -54,13 +58,13 @@ class Settings:
 
     @property
     def identity(self) -> str:
-        """Whose answers these are: server, key and gateway headers, as a digest that holds none of them."""
+        """A digest of the address, the key and the headers. Answers may be shared by clients with the same identity."""
         parts = repr((self.api_url, self.api_key, sorted(self.headers.items())))
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _check_header(name: str, value: str) -> None:
-    """Raises SettingsError, without the value, for a header that cannot be sent."""
+    """Raise SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
     setting = f"extra_headers: {name}"
@@ -73,9 +77,9 @@ def _check_header(name: str, value: str) -> None:
 
 
 def base_url(api_url: Any) -> str:
-    """The server's root from what the user gave: no trailing slash, no ``/v1/instances``.
+    """The base address of the server: ``api_url`` without a trailing slash and without ``/v1/instances``.
 
-    Raises SettingsError for anything that is not an http(s) address of a server.
+    Raises SettingsError for anything that is not the http(s) address of a server.
     """
     text = str(api_url or "").strip().rstrip("/")
     if not text:
