@@ -63,7 +63,7 @@ LONGEST_TRACE = 500
 if REQUESTS_IMPORT_ERROR is None:
 
     class _Answer(http.client.HTTPResponse):
-        """Applies the read timeout, which urllib3 sets on the socket before it reads the answer, to the whole answer."""
+        """Applies the read timeout to the whole answer. urllib3 sets it on the socket before it reads the answer."""
 
         def __init__(self, sock: Any, *arguments: Any, **more: Any) -> None:
             super().__init__(sock, *arguments, **more)

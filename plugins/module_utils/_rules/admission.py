@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """Whether the next redeploy of a stream may be sent: the checks of a gate, for one instance at a time. Pure.
 
 A stream (``fleetops_pace=continuous``) has no batches, so the checks of the gate are made before each redeploy.
@@ -140,7 +141,7 @@ def healthy_fleet(facts: Facts) -> gate.Check | None:
     return facts.health
 
 
-# Reasons are reported in this order: a hold, which a person can lift at once, comes last.
+# Reasons are reported in this order. A hold comes last, because a person can lift it at once.
 RULES: tuple[Rule, ...] = (
     failure_budget,
     policy_limit,
@@ -177,10 +178,11 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the tasks of a stream have told each other, by host name.
+    """What the tasks of a stream have recorded for each other, by host name.
 
     ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
-    ended with success, and with a failure. ``changed``: whether one of those that are done has changed its instance.
+    succeeded, and those whose task has failed. ``changed``: whether one of the tasks in ``done`` has changed its
+    instance.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)

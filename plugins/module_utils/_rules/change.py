@@ -12,7 +12,7 @@ import re
 def change_problem(change: str, pattern: str) -> str:
     """Why a run may not be made under ``change``, as a sentence; empty if it may.
 
-    ``pattern``: a regular expression that the whole text must match; empty if any text will do, and none too.
+    ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, and no text.
     """
     if "\n" in change.strip():
         return "fleetops_change has more than one line. Give the number of the change alone. Nothing was done."
