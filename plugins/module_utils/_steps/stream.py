@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks tell each other.
+"""The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks record for each other.
 
 rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy has been found, and
-when the task ends. Only this module gathers the facts that decide an admission.
+when the task ends. Only this module collects the facts that decide an admission.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class NotAdmittedError(Exception):
 
 
 class Stream:
-    """The stream ``run`` on this machine. Methods that decide raise NotAdmittedError, and those that
-    call the API raise ApiError."""
+    """The stream ``run`` on this machine. Methods that decide raise NotAdmittedError, and those that call the API raise
+    ApiError."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -96,7 +96,7 @@ class Stream:
             with contextlib.suppress(OSError):
                 newest[file.stem] = max(newest.get(file.stem, 0.0), file.stat().st_mtime)
         for file in files:
-            # Of a stream that still runs, the rules are old and the marks are not.
+            # In a stream that is still running, the file with the rules is old, but the marks are not.
             if time.time() - newest.get(file.stem, 0.0) > _ABANDONED:
                 with contextlib.suppress(OSError):
                     file.unlink()
