@@ -27,10 +27,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_read
 _LONGEST, _ALONE_EVERY = 5, 15
 # Such a target is first read after this multiple of its usual duration.
 _OVERDUE = 2
-# In a stream, the shortest pause is this fraction of the usual duration.
+# In a stream, the shortest pause is the usual duration divided by this.
 _PARTS = 10
-# The pause between two checks of the list as another task has read it, which make no call: this fraction of the
-# shortest pause, and its bounds in seconds.
+# The pause between two checks of the list as another task has read it, which make no call: the shortest pause divided by
+# this, and its bounds in seconds.
 _LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
 
 
@@ -81,7 +81,7 @@ class _Listed:
         self._rows: list[Record] = []
 
     def look(self, max_age: float | None) -> None:
-        """Update ``row`` from a list that is at most ``max_age`` seconds old. None: the last list, however old it is."""
+        """Update ``row`` from a list that is at most ``max_age`` seconds old; None for the last list of any age."""
         if not self.useful:
             return
         try:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Calls of an earlier run on this machine whose effect was not found: a later run looks for it before it sends again."""
+"""Calls of an earlier run on this machine whose effect was not found: what a later run does before it sends again."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
 
 
 def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
-    """The result of ``attempt()``. While that is a text, which says why, it is repeated. Fails after admission_timeout."""
+    """The result of ``attempt()``, which is repeated while it returns why to wait. Fails after admission_timeout."""
     outcome: Outcome | str = ""
     stream = Stream.of(context)
 
