@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Callback fleetops.agents.run_log: writes the events of each playbook run into a file in the spool folder."""
+"""Callback fleetops.agents.run_log: writes the events of each playbook run to a file in the spool folder."""
 
 from __future__ import annotations
 
@@ -135,12 +135,12 @@ def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(hook)
     def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
-        # A forked worker inherits the open file; events that it wrote would repeat counters.
+        # A forked worker inherits the open file. If it wrote events, their counters would not be unique.
         if self._writer is None or os.getpid() != self._pid:
             return
         try:
             hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+        except Exception as error:  # noqa: BLE001 - an error of the run log must never fail the play
             self._lost(error)
 
     return guarded
@@ -179,7 +179,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._close()
         try:
             self._start(playbook)
-        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+        except Exception as error:  # noqa: BLE001 - an error of the run log must never fail the play
             self._close()
             self._warn(error)
 
@@ -200,7 +200,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._batches: dict[str, int] = {}
         self._playbook_uuid = str(uuid.uuid4())
         name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
-        # Fields that the data of every event has: those of the playbook, and those of the playbook and the play.
+        # Fields in the data of each event: those of the playbook, and those of the playbook and the play.
         self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
         self._of_play: dict[str, Any] = self._of_playbook
         self._task = Parent(None, self._of_playbook)
@@ -225,7 +225,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     @_recorded
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = getattr(play.get_variable_manager(), "_inventory", None)
-        # Before each batch the executor restricts the inventory to its hosts.
+        # Ansible has restricted the inventory to the hosts of the batch.
         hosts = inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
         if inventory is not None:
             self._learn({}, inventory_names(inventory))
@@ -233,7 +233,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._writer.reserve_recap(host.name for host in hosts)
         try:
             self._learn(play_secrets(play, hosts))
-        except Exception as error:  # noqa: BLE001 - an unreadable vars file is Ansible's to report
+        except Exception as error:  # noqa: BLE001 - Ansible itself reports an unreadable vars file
             self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
         pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
         name = play.get_name().strip() or pattern
@@ -279,7 +279,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         return parent
 
     def _unique(self, identity: str) -> str:
-        """A uuid with a suffix if it occurred before, as ansible-runner has it: Ansible repeats uuids in each batch."""
+        """A uuid, with a suffix as in ansible-runner if it occurred before: Ansible reuses the uuids in each batch."""
         times = self._seen[identity] = self._seen.get(identity, 0) + 1
         return identity if times == 1 else f"{identity}_{times}"
 
@@ -323,7 +323,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._close()
 
     def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
-        """Append the recap; on a full disk only with as much of the custom stats (artifacts) as there is room for."""
+        """Append the recap. On a full disk, only as much of the custom stats (artifacts) is written as fits."""
         parent = Parent(self._playbook_uuid, self._of_playbook)
         for limit in (self._limit, LEAST_ARTIFACTS, 0):
             data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._masks.redactor)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: the hosts patterns of a plan's order as names of hosts."""
+"""Lookup: the names of the hosts for the patterns that order a plan."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns 
 
 
 class LookupModule(LookupBase):
-    """Finds the patterns. How they are resolved is in plugin_utils/_lookups/patterns.py."""
+    """Reads the options. The patterns are resolved in plugin_utils/_lookups/patterns.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)

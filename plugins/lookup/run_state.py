@@ -192,7 +192,7 @@ class LookupModule(LookupBase):
     def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
         """The variable of each host that has it, by the host's name."""
         hostvars = self._variables["hostvars"]
-        # Each look into hostvars puts the variables of that host together anew.
+        # Each access to hostvars computes all variables of that host, so each host is accessed once.
         found = ((name, hostvars[name]) for name in names)
         return {name: variables[variable] for name, variables in found if variable in variables}
 

@@ -29,7 +29,7 @@ _LONGEST, _ALONE_EVERY = 5, 15
 _OVERDUE = 2
 # In a stream, the shortest pause is the usual duration divided by this.
 _PARTS = 10
-# The pause between two checks of the list as another task has read it, which make no call: the shortest pause divided by
+# The pause between two checks of the list that another task has read, which make no call: the shortest pause divided by
 # this, and its bounds in seconds.
 _LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
 
