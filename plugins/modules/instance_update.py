@@ -294,7 +294,7 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
 
 
 def _waiting(context: Context, updates: Record) -> int:
-    """How many updates wait for being applied."""
+    """The number of waiting updates. Fails if the server does not say it."""
     number = waiting(updates)
     if number is None:
         context.fail(
@@ -305,9 +305,10 @@ def _waiting(context: Context, updates: Record) -> int:
 
 
 def _trusted(context: Context, updates: Record, history: list[Record]) -> Record:
-    """The version report once it is newer than the last redeploy; until then it asks for what was just done.
+    """The version report as soon as it is newer than the last redeploy. Before that, it lists applied updates.
 
-    What a report lists that stays older than a successful redeploy is taken as done: applying it may redeploy again.
+    If the report remains older than a successful redeploy, the updates in it count as applied, since applying them may
+    redeploy the instance again.
     """
     client = context.client
 
@@ -335,7 +336,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
     wanted, instance_id = outdated(updates), context.params["instance_id"]
 
     def unchanged() -> bool:
-        """Whether there is still to be applied what the decision was about: another task may have done it."""
+        """Whether the same updates are still waiting. Another task may have applied them."""
         now = context.client.get_available_updates(instance_id)
         return versions(now) == versions(updates) and waiting(now) == waiting(updates)
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Event source for ansible-rulebook: what happens to rollouts, targets, instances and in the audit of a fleet.
+"""Event source for ansible-rulebook: events of the rollouts, targets, instances and audit of a fleet.
 
-Its parts are in plugins/plugin_utils/_event_source: every Python file in this folder is listed as an event source.
+Its parts are in plugins/plugin_utils/_event_source, because every Python file in this folder counts as an event source.
 """
 
 from __future__ import annotations
@@ -157,10 +157,10 @@ EXAMPLES = r"""
 
 
 def _make_collection_importable(file: Path) -> None:
-    """Put the folder of collections that ``file`` lies in on Python's path.
+    """Add the folder of collections that contains ``file`` to Python's path.
 
-    ansible-rulebook runs an event source by its path, and knows no collections otherwise. A checkout that lies in no
-    such folder must be importable already.
+    ansible-rulebook runs an event source by its path, without the import of collections. A checkout outside of a folder
+    of collections must be importable already.
     """
     folder = file.absolute().parents[6]
     if folder.name != "ansible_collections":
@@ -170,7 +170,7 @@ def _make_collection_importable(file: Path) -> None:
     import ansible_collections
 
     if str(folder) not in ansible_collections.__path__:
-        # The Python package "ansible" installs a package of this name, which hides all other folders of it.
+        # The Python package "ansible" contains a package ansible_collections, which hides all other folders.
         ansible_collections.__path__.append(str(folder))
 
 
@@ -181,14 +181,14 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.poll
 
 
 async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
-    """Put events into ``queue`` until cancelled. Raises SourceError, with one sentence, for what will stay wrong."""
+    """Put events into ``queue`` until cancelled. Raises SourceError, with one sentence, for a permanent error."""
     await follow(queue, args)
 
 
 if __name__ == "__main__":
 
     class Printer:
-        """Without ansible-rulebook: print each event."""
+        """A queue that prints each event, to run the source without ansible-rulebook."""
 
         async def put(self, row: dict[str, Any]) -> None:
             print(json.dumps(row), flush=True)  # noqa: T201
