@@ -200,11 +200,11 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     if listing.truncated:
         context.fail(
             f"Instance {instance_id} has more than the {listing.listed} memories{in_words(selection)} that the API "
-            "lists at once, so this would be no backup. Save it in slices, by conversation_id or customer_id."
+            "lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
         )
     if odd := listing.listed - len(listing.memories):
         context.fail(
-            f"{odd} of the {listing.listed} memories of instance {instance_id} are no objects, so this would be no "
+            f"{odd} of the {listing.listed} memories of instance {instance_id} are not objects, so this would not be a "
             "backup."
         )
     if halves := broken(listing.memories):

@@ -322,13 +322,13 @@ class FleetClient:
     def _record(self, name: str, **call: Any) -> Record:
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
-            raise self._unexpected(name, call, f"an object was expected, {_shape(body)} came")
+            raise self._unexpected(name, call, f"an object was expected, but the answer is {_shape(body)}")
         return dict(body)
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
         if not isinstance(body, list):
-            raise self._unexpected(name, call, f"a list was expected, {_shape(body)} came")
+            raise self._unexpected(name, call, f"a list was expected, but the answer is {_shape(body)}")
         return _rows(body)
 
     def _paged(
@@ -370,7 +370,7 @@ def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
         # Such an id would turn the path into that of another endpoint: "fleet" into one of the whole tenant, and dots
         # into one of a parent folder.
         if not str(value).strip() or str(value) in (".", "..") or (name == "instance_id" and str(value) == "fleet"):
-            said = f"{name} is {str(value)!r}, which is no id; nothing was sent"
+            said = f"{name} is {str(value)!r}, which is not a valid id; nothing was sent"
             raise ApiError("invalid", endpoint.method, endpoint.path, detail=said)
     return endpoint.path.format(**{name: quote(str(value), safe="") for name, value in ids.items()})
 
@@ -382,5 +382,5 @@ def _rows(items: Any) -> list[Record]:
 
 def _shape(body: Any) -> str:
     if body is None:
-        return "nothing"
+        return "empty"
     return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")

@@ -13,7 +13,7 @@ import io
 import time
 from typing import Any
 
-NOT_WHOLE = "the answer was not whole within the time limit"
+NOT_WHOLE = "the answer was not complete within the time limit"
 
 
 class UntilTheDeadline(io.RawIOBase):

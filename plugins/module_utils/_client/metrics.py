@@ -103,5 +103,5 @@ def _reading(status: int, content: bytes) -> Answer:
         return Answer(problem=words if not said else f"{words} (status {status})")
     series = series_of(body)
     if series is None:
-        return Answer(problem="the answer is none of Prometheus' HTTP API; does metric_url name its address?")
+        return Answer(problem="the answer is not from the HTTP API of Prometheus; check metric_url")
     return Answer(series)

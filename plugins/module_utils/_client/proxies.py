@@ -65,7 +65,7 @@ def _checked(variable: str, address: str) -> str:
         usable = False
     if not usable:
         raise SettingsError(
-            f"{variable} in the environment is no address of a proxy, such as http://proxy.example:3128"
+            f"{variable} in the environment is not the address of a proxy, such as http://proxy.example:3128"
         )
     return full
 

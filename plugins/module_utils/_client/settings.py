@@ -41,11 +41,11 @@ class Settings:
         try:
             str(self.api_key).encode("latin-1")
         except UnicodeEncodeError:
-            raise SettingsError("holds characters that no HTTP header can carry", setting="api_key") from None
+            raise SettingsError("contains characters that an HTTP header cannot have", setting="api_key") from None
         if any(c in str(self.api_key) for c in "\r\n"):
-            raise SettingsError("holds a line break: strip it (a file read with its newline?)", setting="api_key")
+            raise SettingsError("contains a line break: remove it (perhaps the end of a file)", setting="api_key")
         if str(self.api_key) != str(self.api_key).strip():
-            raise SettingsError("begins or ends with a blank: strip it", setting="api_key")
+            raise SettingsError("begins or ends with a blank: remove it", setting="api_key")
         for name, value in self.headers.items():
             _check_header(name, value)
         if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
@@ -66,14 +66,14 @@ class Settings:
 def _check_header(name: str, value: str) -> None:
     """Raise SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
+        raise SettingsError("extra_headers contains an invalid name of a header: use only letters, digits and dashes")
     setting = f"extra_headers: {name}"
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        raise SettingsError("holds characters that no HTTP header can carry", setting=setting) from None
+        raise SettingsError("contains characters that an HTTP header cannot have", setting=setting) from None
     if value != value.strip() or any(c in value for c in "\r\n"):
-        raise SettingsError("holds a line break, or begins or ends with a blank: strip it", setting=setting)
+        raise SettingsError("contains a line break, or begins or ends with a blank: remove it", setting=setting)
 
 
 def base_url(api_url: Any) -> str:
@@ -88,7 +88,7 @@ def base_url(api_url: Any) -> str:
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError as bad:
-        raise SettingsError(f"is no address: {bad}", setting="api_url") from None
+        raise SettingsError(f"is not a valid address: {bad}", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(
             f"must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}", setting="api_url"

@@ -350,12 +350,12 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
     if shaking is not None:
-        return Outcome.NOT_SENT, "tls", f"the TLS handshake did not end: {_phrase(shaking)}"
+        return Outcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {_phrase(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a plain OSError if ca_path cannot be read.
         return Outcome.REFUSED, "tls", _phrase(failure)
     if any_is(urllib3_errors.NameResolutionError):
-        return Outcome.NOT_SENT, "unreachable", "the server's name is unknown"
+        return Outcome.NOT_SENT, "unreachable", "the server's host name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
@@ -365,11 +365,11 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
         began = any(str(cause) == NOT_WHOLE for cause in chain)
-        return Outcome.UNKNOWN, "timeout", f"no {'whole ' if began else ''}answer within the time limit"
+        return Outcome.UNKNOWN, "timeout", f"no {'complete ' if began else ''}answer within the time limit"
     return (
         Outcome.UNKNOWN,
         "connection_lost",
-        f"the connection broke before the answer was whole ({_phrase(chain[-1])})",
+        f"the connection broke before the answer was complete ({_phrase(chain[-1])})",
     )
 
 

@@ -49,7 +49,7 @@ class Trust(NamedTuple):
             count = certificates_in(str(path))
         except (OSError, ValueError) as problem:
             return f"{self.name} {path} cannot be read ({getattr(problem, 'strerror', None) or problem})"
-        return None if count else f"{self.name} {path} holds no certificate (PEM) that can be read"
+        return None if count else f"{self.name} {path} contains no readable certificate (PEM)"
 
 
 def trust_of(validate_certs: bool, ca_path: str | None, environ: Mapping[str, str]) -> Trust:

@@ -170,7 +170,7 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
     allowed = limit if facts.most is None else min(limit, facts.most)
     if facts.unsure and len(facts.failed) + len(facts.unsure) > facts.max_failed:
         named = gate.listed(facts.unsure)
-        return Verdict(WAIT, allowed, reasons=[f"whether the redeploy of {named} worked is uncertain to the server"])
+        return Verdict(WAIT, allowed, reasons=[f"it is uncertain to the server whether the redeploy of {named} worked"])
     if facts.in_flight >= allowed:
         return Verdict(WAIT, allowed, reasons=[FULL])
     return Verdict(GO, allowed)

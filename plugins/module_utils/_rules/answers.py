@@ -300,7 +300,7 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     limit = whole(value)
     if limit is None:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {value!r}, no whole number; nothing may be rolled out"
+            f"the update policy's max_parallel_rollouts is {value!r}, which is not a whole number; nothing may start"
         )
     if limit < 1:
         raise ValueError(

@@ -21,10 +21,10 @@ def change_problem(change: str, pattern: str) -> str:
     try:
         expected = re.compile(pattern)
     except re.error as error:
-        return f"fleetops_change_pattern is {pattern!r}, which is no regular expression: {error}. Nothing was done."
+        return f"fleetops_change_pattern is {pattern!r}, which is not a regular expression: {error}. Nothing was done."
     if not change.strip():
         return (
-            f"No change is named, and this fleet demands one that matches {pattern}. Set fleetops_change. "
+            f"No change is named, and this fleet requires one that matches {pattern}. Set fleetops_change. "
             "Nothing was done."
         )
     if not expected.fullmatch(change.strip()):

@@ -101,7 +101,7 @@ def _policies(where: str, value: Any) -> dict[str, Policy]:
     found: dict[str, Policy] = {}
     for name, policy in _mapping(where, value).items():
         if not isinstance(name, str):
-            raise ValueError(f"{where}: the name {name!r} is no text. Write it in quotes.")
+            raise ValueError(f"{where}: the name {name!r} is not text. Write it in quotes.")
         of_one = f"{where}: {name}"
         policy = _mapping(of_one, {} if policy is None else policy)
         _only(of_one, policy, COMPONENTS)

@@ -187,14 +187,14 @@ def _of_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("the text is no JSON") from None
+        raise ValueError("the text is not valid JSON") from None
 
 
 def _numbered(number: int, entry: Any) -> Freeze:
     try:
         return _freeze(entry)
     except ValueError as bad:
-        raise ValueError(f"of freeze {number}, {bad}") from None
+        raise ValueError(f"in freeze {number}, {bad}") from None
 
 
 def _freeze(entry: Any) -> Freeze:
@@ -202,7 +202,7 @@ def _freeze(entry: Any) -> Freeze:
         raise ValueError(f"a mapping with from and to was expected, not {_shown(entry)}")
     unknown = sorted(str(key) for key in entry if key not in _KEYS)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not known; there are {', '.join(sorted(_KEYS))}")
+        raise ValueError(f"{', '.join(unknown)} is not known; the keys are {', '.join(sorted(_KEYS))}")
     zone = _zone(entry.get("zone"))
     start = _moment("from", entry.get("from"), zone)
     end = _moment("to", entry.get("to"), zone)
@@ -220,7 +220,7 @@ def _zone(name: Any) -> tzinfo | None:
         return ZoneInfo(str(name))
     # ZoneInfo raises OSError for a name that is a folder of its database.
     except (ValueError, KeyError, OSError):
-        raise ValueError(f"zone is {_shown(name)}, which is no time zone that this machine knows") from None
+        raise ValueError(f"zone is {_shown(name)}, which is not a time zone that this machine knows") from None
 
 
 def _moment(name: str, value: Any, zone: tzinfo | None) -> datetime:
@@ -257,7 +257,7 @@ def _rule(text: Any, start: datetime) -> Any:
             "as FREQ=WEEKLY;BYDAY=FR"
         )
     if any(part in parts for part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
-        raise ValueError(f"rule is {_shown(text)}; the time of day is said by from and to")
+        raise ValueError(f"rule is {_shown(text)}; from and to set the time of day")
     if not re.fullmatch("[1-9][0-9]{0,5}", parts.get("INTERVAL", "1")):
         raise ValueError(f"rule is {_shown(text)}; INTERVAL must be 1 or more")
     try:

@@ -49,9 +49,9 @@ def problem_of(source: str) -> str:
         host, _port = parts.hostname, parts.port
     except ValueError:
         # The message of the exception contains a part of the address, which may be a password.
-        return "it is no address: its host or its port cannot be read"
+        return "it is not a valid address: its host or its port cannot be read"
     if not host:
-        return "the address names no host"
+        return "the address has no host"
     if parts.username is not None or parts.password is not None:
         return "the address must not hold a user name or a password: it is read without credentials"
     return ""

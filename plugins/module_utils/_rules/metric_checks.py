@@ -85,7 +85,7 @@ def checks_of(value: Any) -> list[MetricCheck]:
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise ValueError(f"metric_checks is text that is no JSON: {error}.") from None
+            raise ValueError(f"metric_checks is text, but not valid JSON: {error}.") from None
     if not isinstance(value, list):
         raise ValueError(f"metric_checks is {value!r}: it must be a list of mappings.")
     return [_check(entry, place) for place, entry in enumerate(value, 1)]
@@ -190,7 +190,7 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
         return Check(
             NAME,
             INCONCLUSIVE,
-            f"{check.name} must be {check.must_be}{over}, and there are values of the last {since} only{_of(late[0])}.",
+            f"{check.name} must be {check.must_be}{over}, but there are only values of the last {since}{_of(late[0])}.",
             facts,
         )
     missing = next((one for one in series if check.seconds and _has_gap(one, now, 2.5 * check.step)), None)

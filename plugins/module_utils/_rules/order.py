@@ -196,9 +196,9 @@ def refusal_of(
         return "canary is 0, which means no canary, but canary_hosts names some"
     unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
     if unsoaked:
-        return f"the audit of wave {unsoaked[0]} is compared over a soak, and it has none"
+        return f"the audit of wave {unsoaked[0]} needs a soak, and this wave has none"
     if not rules.most and (scope_asked or rules.groups):
-        return "share_scope and share_by say how max_share is meant, which is not given"
+        return "share_scope and share_by apply to max_share, which is not given"
     if not of_redeploys and rules.order == "slowest_first":
         return "order slowest_first looks at past redeploys, and this run makes none"
     if not of_redeploys and rules.quarantine:

@@ -71,4 +71,4 @@ def number(name: str, value: Any, *, least: float | None = None, whole: bool = F
 
 
 def _no_template(value: Any) -> str:
-    return " (a template is not run here)" if isinstance(value, str) and "{{" in value else ""
+    return " (templates are not evaluated here)" if isinstance(value, str) and "{{" in value else ""

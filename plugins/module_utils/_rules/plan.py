@@ -45,7 +45,7 @@ def member_of(
         why = "the server does not say how many updates there are" if waiting is None else f"{waiting:.0f} updates"
         return Member(name, instance_id, current, available, waiting != 0, "current" if waiting == 0 else why)
     if redeploy_all:
-        return Member(name, instance_id, current, available, True, "redeployed whatever its version")
+        return Member(name, instance_id, current, available, True, "redeployed whatever its version is")
     if outdated is None:
         return Member(name, instance_id, current, available, True, "the server does not say whether it is current")
     return Member(name, instance_id, current, available, outdated, "outdated" if outdated else "current")

@@ -244,5 +244,5 @@ def lock_folder() -> Path:
     except OSError as failure:
         raise AdmissionError(f"the folder {folder} for lock files cannot be made: {failure.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise AdmissionError(f"{folder} belongs to somebody else; remove it or set TMPDIR to a folder of your own")
+        raise AdmissionError(f"{folder} belongs to another user; remove it or set TMPDIR to a folder of your own")
     return folder

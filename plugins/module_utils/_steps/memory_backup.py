@@ -49,10 +49,10 @@ def read_backup(path: Path) -> Record | None:
     except OSError as error:
         raise BackupError(f"The backup {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise BackupError(f"The backup {path} is damaged, it is no JSON: {error}") from error
+        raise BackupError(f"The backup {path} is damaged: it is not valid JSON ({error})") from error
     memories = document.get("memories") if isinstance(document, dict) else None
     if not isinstance(memories, list) or not all(isinstance(memory, dict) for memory in memories):
-        raise BackupError(f"The file {path} is no backup of a memory: it holds no list of memories")
+        raise BackupError(f"The file {path} is not a backup of a memory: it contains no list of memories")
     return document
 
 

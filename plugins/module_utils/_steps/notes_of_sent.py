@@ -148,7 +148,7 @@ class Notes:
             try:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                    raise OSError(1, "it is no file of this user")
+                    raise OSError(1, "it is not a file of this user")
                 content = json.load(file)
             except (OSError, ValueError) as failure:
                 self._warn(failure)
@@ -163,7 +163,7 @@ class Notes:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat()
             if found.st_uid != os.geteuid():
-                raise OSError(1, "its folder belongs to somebody else")
+                raise OSError(1, "its folder belongs to another user")
             if not entries:
                 (folder / self._name).unlink(missing_ok=True)
                 return
@@ -187,7 +187,7 @@ class Notes:
         said = failure.strerror if isinstance(failure, OSError) else str(failure)
         self._context.warn_once(
             "notes",
-            f"What is sent cannot be remembered on this machine: {self._name} in {_folder_in_words()}: {said}. "
+            f"Sent calls cannot be recorded on this machine: {self._name} in {_folder_in_words()}: {said}. "
             "If it is not found afterwards, a later run may send it again. Set XDG_STATE_HOME to a folder that is "
             "kept.",
         )

@@ -145,8 +145,8 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
     context.result["match"] = match
     if match == "weak":
         context.warn(
-            f"The redeploy of instance {context.params['instance_id']} was told without its id, as the only new one in "
-            f"the instance's history ({named('target', target)}, created at "
+            f"The redeploy of instance {context.params['instance_id']} was identified without its id, as the only new "
+            f"one in the instance's history ({named('target', target)}, created at "
             f"{text_of(target, 'created_at', 'an unknown time')})."
         )
     remember(context, target)

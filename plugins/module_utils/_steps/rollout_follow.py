@@ -83,7 +83,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
         remember(context, found.detail)
         if found.match == "weak":
             context.warn(
-                f"The fleet rollout was told without its ids, as the only new one in the server's list "
+                f"The fleet rollout was identified without its ids, as the only new one in the server's list "
                 f"({context.result['rollout_id']}, {origin(found.detail['rollout'])})."
             )
         return found.detail
@@ -104,7 +104,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
             else "The only new rollout does not fit"
         )
         return context.fail(
-            f"{said}{why}, so none was taken for it: {listed}. Look which one is yours; none was stopped.",
+            f"{said}{why}, so none was chosen: {listed}. Check which one is yours; none was stopped.",
             candidates=found.candidates,
             **facts,
         )

@@ -157,7 +157,9 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
         return None
     rollout = found["rollout"]
     ended = rollout_is_terminal(rollout, found["targets"])
-    told = f"Fleet {named('rollout', rollout)} is taken for that sent from this machine at {note.sent_in_words}"
+    told = (
+        f"Fleet {named('rollout', rollout)} is probably the one that was sent from this machine at {note.sent_in_words}"
+    )
     # If it has ended without the wanted result, another one may be started.
     if ended and (rollout_status(rollout.get("status")) != "completed" or context.result.get("outdated")):
         context.warn(f"{told}. It has {ended_as(rollout)}, so another one is started.")
@@ -188,7 +190,7 @@ def _outdated(context: Context, instances: list[str]) -> list[str]:
     error = next((answer for answer in answers if isinstance(answer, ApiError)), None)
     if error is not None:
         said = "; ".join(failures((f"instance {i}" for i in instances), answers))
-        context.fail(f"Which instances are outdated is not known: {said}", error=error.as_dict())
+        context.fail(f"It is not known which instances are outdated: {said}", error=error.as_dict())
     return [instance for instance, outdated in zip(instances, answers, strict=True) if outdated]
 
 

@@ -72,7 +72,7 @@ def resolve(
     sent = f"{what} was sent from this machine at {note.sent_in_words}"
     if note.stage == FOUND:
         notes.end(key)
-        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent anew.")
+        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent again.")
         return None
     if note.stage == SENDING:
         notes.end(key)
@@ -109,7 +109,7 @@ def resolve_update(context: Context, *, skills_too: bool = False) -> Record | No
         if found is not None and found[1] == "weak":
             context.warn(
                 f"The redeploy of instance {instance_id} that was sent from this machine at {note.sent_in_words} was "
-                f"told without its id, as the only new one ({named('target', found[0])})."
+                f"identified without its id, as the only new one ({named('target', found[0])})."
             )
         return found[0] if found is not None else None
 

@@ -58,7 +58,7 @@ def given_instances(value: Any) -> dict[str, Given]:
         try:
             value = json.loads(value) if value.strip() else {}
         except ValueError as bad:
-            raise ValueError(f"instances is no JSON: {bad}") from None
+            raise ValueError(f"instances is not valid JSON: {bad}") from None
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -73,7 +73,7 @@ def _list_of(waves: Any) -> Any:
         try:
             return json.loads(waves)
         except ValueError:
-            raise ValueError("waves is no JSON, although it begins like that") from None
+            raise ValueError("waves begins like JSON, but is not valid JSON") from None
     return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
 
 
