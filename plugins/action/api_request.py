@@ -79,12 +79,12 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
-            result = self._once_the_key_is_good(operation, params, warnings)
+            result = self._run_unless_key_is_refused(operation, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
 
-    def _once_the_key_is_good(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
+    def _run_unless_key_is_refused(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
         """The operation's result. The task is skipped without a call if the server has refused the key to another one.
 
         A task whose key is refused after it has changed something fails, since the state of its instance is unknown.

@@ -231,7 +231,7 @@ def _retry(context: Context) -> None:
     with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
         _retry_chosen(context)
     if context.params["wait"] and context.changed and not context.check_mode:
-        _see_them_through(context)
+        _follow_to_end(context)
 
 
 def _retry_chosen(context: Context) -> None:
@@ -372,7 +372,7 @@ def _look(context: Context, row: Record) -> Record:
     return next((seen for seen in rows if seen.get("id") == row.get("id")), row)
 
 
-def _see_them_through(context: Context) -> None:
+def _follow_to_end(context: Context) -> None:
     """Wait until the retried targets have ended, and fail if too many of them did not succeed."""
     rollout_id = context.params["rollout_id"]
     ids = {row["target_id"] for row in context.result["retried"]}

@@ -86,7 +86,7 @@ def start(context: Context) -> None:
     if not context.result["adopted"]:
         _tell_delay(context, detail)
     if context.params["wait"]:
-        _see_it_through(context)
+        _follow_to_end(context)
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
@@ -293,7 +293,7 @@ def _tell_delay(context: Context, detail: Record) -> None:
         )
 
 
-def _see_it_through(context: Context) -> None:
+def _follow_to_end(context: Context) -> None:
     """Wait for the end of the rollout, or stop it if too many targets fail. Fails unless the result is good enough."""
     rollout_id, on_too_many = str(context.result["rollout_id"]), context.params["on_too_many"]
     watch = None if on_too_many == "none" else _TooMany(context)

@@ -35,7 +35,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
 )
 
 # Seconds within which the status of the rollout must change after an accepted call.
-_FLIPS_WITHIN = 60
+_CHANGES_WITHIN = 60
 
 
 def steer(context: Context) -> None:
@@ -70,7 +70,7 @@ def _steer(context: Context, rollout_id: str) -> None:
         raise
     if context.check_mode or not context.params["wait"]:
         return
-    _until_it_flips(context, rollout_id)
+    _wait_for_status(context, rollout_id)
 
 
 def _only_one(context: Context) -> str:
@@ -143,10 +143,10 @@ def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> st
     return refusal_of_rollout(answer)
 
 
-def _until_it_flips(context: Context, rollout_id: str) -> None:
+def _wait_for_status(context: Context, rollout_id: str) -> None:
     """Wait until E4 shows the new status. Targets of a cancelled rollout that are in progress may take longer."""
     state, force = context.params["state"], context.params["force"]
-    limit = min(_FLIPS_WITHIN, context.params["wait_timeout"])
+    limit = min(_CHANGES_WITHIN, context.params["wait_timeout"])
 
     def there(detail: Record) -> bool:
         remember(context, detail)

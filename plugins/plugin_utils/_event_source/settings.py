@@ -152,6 +152,7 @@ def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | 
     words = iter(argv[1:])
     for word in words:
         option, is_assigned, value = word.partition("=")
+        # The argument parser also accepts abbreviations such as --inv, and combined options such as -vi.
         if option.startswith("--in") and "--inventory".startswith(option):
             given = value if is_assigned else next(words, "")
         elif (short := re.fullmatch(r"-v*i(.*)", word)) is not None:
