@@ -151,7 +151,7 @@ def _clear(context: Context) -> None:
     # E11 is read first: it works while the agent is down, and new actions can be identified later.
     known = {key for key in map(action_key, _actions(context)) if key}
     health = _live_health(context)
-    context.spell_as(health)
+    context.use_spelling_of(health)
     before = breakers_of(health.get("subsystems"))
     opened = list(before.open)
     context.result.update(health=health, visible=before.visible, open_before=opened, cleared=opened)

@@ -242,7 +242,7 @@ def run(context: Context) -> None:
 
 def _converge(context: Context, admission: Admission, overtaken_by: Record | None) -> None:
     updates = context.client.get_available_updates(context.params["instance_id"])
-    context.spell_as(updates)
+    context.use_spelling_of(updates)
     instance_id = context.params["instance_id"]
     runtime = runtime_component(updates)
     if not runtime:

@@ -231,9 +231,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updates import (
+    check_nothing_waits,
     checked_at,
     find_applied,
-    look_what_is_left,
     send_apply,
     updates_in_words,
 )
@@ -261,7 +261,7 @@ def run(context: Context) -> None:
 def _converge(context: Context, admission: Admission, _overtaken_by: Record | None) -> None:
     client = context.client
     updates = client.get_available_updates(context.params["instance_id"])
-    context.spell_as(updates)
+    context.use_spelling_of(updates)
     instance_id = context.params["instance_id"]
     context.result.setdefault("before", versions(updates))
     context.result["after"] = versions(updates)
@@ -369,7 +369,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
     else:
         target = follow(context, target, admission)
         applied_at = parse_time(target.get("completed_at")) or context.client.server_time
-    look_what_is_left(context, updates, applied_at)
+    check_nothing_waits(context, updates, applied_at)
 
 
 OPERATION = Operation(

@@ -198,7 +198,7 @@ def _change(context: Context) -> None:
         read=read,
         send=send,
         values=overrides,
-        foretold=lambda policy, changes: with_overrides(policy, changes, _tenant(context, changes)),
+        predict=lambda policy, changes: with_overrides(policy, changes, _tenant(context, changes)),
     )
 
 

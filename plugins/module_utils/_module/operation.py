@@ -111,7 +111,7 @@ class Context:
         self.changed = True
         return answer
 
-    def spell_as(self, answer: Mapping[str, Any]) -> None:
+    def use_spelling_of(self, answer: Mapping[str, Any]) -> None:
         """Use the instance's id in the server's spelling from now on, if ``answer`` contains the same id."""
         said = answer.get("instance_id")
         if isinstance(said, str) and same_id(said, self.params["instance_id"]):

@@ -63,12 +63,12 @@ class Usual:
         self._known, self._fallback = known, fallback
         self._fleet = {percent: percentile(everything, percent) for percent in (50, 90)}
 
-    def told(self, instance_id: str, percent: int) -> float | None:
+    def known_seconds(self, instance_id: str, percent: int) -> float | None:
         """The seconds that ``percent`` % (50 or 90) of the redeploys do not exceed; None if there are none."""
         own = percentile(self._known.get(id_key(instance_id), ()), percent)
         return self._fleet[percent] if own is None else own
 
     def of(self, instance_id: str, percent: int) -> float:
-        """As ``told``, but the fallback if there are no redeploys."""
-        told = self.told(instance_id, percent)
-        return self._fallback if told is None else told
+        """As ``known_seconds``, but the fallback if there are no redeploys."""
+        known = self.known_seconds(instance_id, percent)
+        return self._fallback if known is None else known

@@ -321,7 +321,7 @@ def make_plan(
         pace=pace,
         forks=forks,
         usual={
-            member.name: (usual.told(member.instance_id, 50), usual.of(member.instance_id, 90))
+            member.name: (usual.known_seconds(member.instance_id, 50), usual.of(member.instance_id, 90))
             for batch in batches
             for member in batch
         },

@@ -177,7 +177,7 @@ def checked_at(context: Context) -> float | None:
     return (parse_time(health.get("checked_at")) if is_live(health) else None) or context.client.server_time
 
 
-def look_what_is_left(context: Context, updates: Record, applied_at: float | None) -> None:
+def check_nothing_waits(context: Context, updates: Record, applied_at: float | None) -> None:
     """Read the versions until they are newer than the update, and fail if updates are still waiting then.
 
     ``updates``: E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown.

@@ -45,7 +45,7 @@ def read_memories(context: Context, selection: Mapping[str, str], limit: int = M
         customer_id=selection.get("customer_id"),
         limit=limit,
     )
-    context.spell_as(answer)
+    context.use_spelling_of(answer)
     try:
         return listing_of(answer, limit)
     except ValueError as problem:

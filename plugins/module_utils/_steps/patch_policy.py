@@ -25,12 +25,12 @@ def patch(
     read: Callable[[], Record],
     send: Callable[[Record], Record],
     values: Callable[[Record], Record],
-    foretold: Callable[[Record, Record], Record],
+    predict: Callable[[Record, Record], Record],
 ) -> Record:
     """Set the keys of ``wanted``, and return the policy after that, in check mode the predicted one.
 
     ``what``: the name of the policy in messages. ``before``: the current policy. ``read()`` reads it again.
-    ``send(changes)`` sends a PATCH. ``values(policy)`` returns the values of the keys. ``foretold(policy, changes)``
+    ``send(changes)`` sends a PATCH. ``values(policy)`` returns the values of the keys. ``predict(policy, changes)``
     predicts the policy. The return values ``policy``, ``policy_before``, ``changed_keys`` and ``drift`` are set. If the
     outcome of the PATCH is unknown, the policy is read to find out. Fails with ``not_taken`` if a value was not set.
     """
@@ -50,7 +50,7 @@ def patch(
             raise
         lost = error
     else:
-        context.result["policy"] = foretold(before, changes) if answer is None else answer
+        context.result["policy"] = predict(before, changes) if answer is None else answer
         if answer is None:
             context.result["changed_keys"] = sorted(changes)
             return context.result["policy"]

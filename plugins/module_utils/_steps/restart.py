@@ -160,7 +160,7 @@ def _health_before(context: Context) -> Record | None:
         health = None
     context.result.update(health_before=health, uptime_before=None)
     if health is not None:
-        context.spell_as(health)
+        context.use_spelling_of(health)
         context.result["uptime_before"] = number(health.get("uptime_seconds"))
     return health
 

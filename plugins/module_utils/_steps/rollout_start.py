@@ -118,7 +118,7 @@ def _start_or_adopt(context: Context, waited_from: float | None) -> Record | Non
     except ApiError as error:
         if error.kind != "conflict":
             raise
-        return _adopt(context, _in_the_way(context, error))
+        return _adopt(context, _rollout_of_conflict(context, error))
     if answer is None:
         return None
     evidence = Evidence(before.known_ids, before.newest)
@@ -219,7 +219,7 @@ def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiErr
     return answer
 
 
-def _in_the_way(context: Context, error: ApiError) -> list[Record]:
+def _rollout_of_conflict(context: Context, error: ApiError) -> list[Record]:
     """The fleet rollout that is the reason for a status 409. It may appear in the list a few seconds later."""
     waited_from = context.clock()
     while True:
