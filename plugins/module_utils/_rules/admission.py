@@ -27,7 +27,7 @@ class Facts:
 
     ``policy``: the answer of E9, and ``now``, the server's time of that answer (epoch seconds). ``rollouts``: the
     newest rows of E3, and all rollouts that have not ended. ``most``: the run's own limit of redeploys in flight, or
-    None. ``in_flight``: redeploys under way, whoever started them. ``names``: the run's host names, by the rollout
+    None. ``in_flight``: redeploys in flight, whoever started them. ``names``: the run's host names, by the rollout
     (id_key) of their redeploy. ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended
     as uncertain and is still being checked. ``max_failed``: how many may fail. ``needs`` and ``margin``: the seconds
     that the redeploy takes, and the seconds of the window that must be left after it. ``started``: the run has already
@@ -60,7 +60,7 @@ class Verdict:
     """``word``: go, wait or stop. ``allowed``: how many redeploys may be in flight, 0 if none may be started now.
 
     ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences. Only when
-    the checks pass and the stream waits all the same, they are phrases that complete "for 10 s ...".
+    the checks pass and the stream waits nevertheless, they are phrases that complete "for 10 s ...".
     """
 
     word: str
@@ -100,7 +100,7 @@ def open_window(facts: Facts) -> gate.Check:
 
 
 def no_fleet_rollout(facts: Facts) -> gate.Check:
-    """No fleet rollout is under way at the server."""
+    """No fleet rollout is in progress on the server."""
     return gate.foreign_rollout(row for row in facts.rollouts if not rollout_is_terminal(row))
 
 

@@ -116,7 +116,7 @@ class Admission:
         return self._seat is not None
 
     def is_first(self) -> bool:
-        """Whether this process is the first one that waits for a seat. It stays that until ``give_up_first()``."""
+        """Whether this process is the first one that waits for a seat. It stays the first until ``give_up_first()``."""
         return _try_lock(self._open(), _FIRST)
 
     def give_up_first(self) -> None:

@@ -43,7 +43,7 @@ class Restart:
     """One kind of restart. ``action``: its name in E11 and its operationId. ``words``: its name in messages.
 
     ``over_after``: seconds after which a restart is usually over. ``absent_after``: a call with an unknown outcome was
-    not carried out if, for so many seconds, the agent has answered with its old boot time and E11 has no row. ``send``:
+    not carried out if, for this time, the agent has answered with its old boot time and E11 has no row. ``send``:
     the call, with the client and the instance's id.
     """
 

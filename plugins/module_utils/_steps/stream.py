@@ -138,7 +138,7 @@ class Stream:
     # Read before each redeploy
 
     def has_others_open(self, context: Context) -> bool:
-        """Whether redeploys are under way that this stream did not start. One of them may be of the task's instance."""
+        """Whether redeploys are in progress that this stream did not start. One may be that of the task's instance."""
         own = set(self.marks().started.values())
         rows = shared_reads(context).rollouts(fresh_for(context))
         return any(
@@ -194,7 +194,7 @@ class Stream:
     # The hold
 
     def look_at_hold(self, context: Context) -> None:
-        """Read the hold, unless it was read in the last hold_interval seconds. Only the first task that waits does."""
+        """Read the hold, unless it was read within the last hold_interval seconds. Only the first waiting task does."""
         rules, before, now = self._rules(), self._looks(), time.time()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
@@ -202,7 +202,7 @@ class Stream:
         self._keep("hold", asdict(looks))
 
     def seconds_held(self) -> float:
-        """For how many seconds in all the hold has kept the stream from starting redeploys, by its readings so far."""
+        """For how many seconds in total the hold has prevented the stream from sending, by the reads so far."""
         looks = self._looks()
         return 0.0 if looks is None else looks.seconds
 
@@ -253,7 +253,7 @@ class Stream:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
     def _keep(self, kind: str, reading: Mapping[str, Any]) -> None:
-        """Replace a reading that the rules look at. Without it they would pass, so a failure ends the stream."""
+        """Replace a reading that the rules use. Without it they would pass, so a failure to write ends the stream."""
         try:
             self._replace(self._path(kind), json.dumps(reading))
         except (OSError, AdmissionError):

@@ -95,7 +95,7 @@ def audit_time(row: Mapping[str, Any]) -> float | None:
 
 
 def audit_step(known: Mapping[str, Any], instance_id: str, rows: Iterable[Record], outcomes: Iterable[str]) -> Step:
-    """The step for the rows (E20) of an instance that may be new. ``outcomes``: the outcomes of which events are made.
+    """The step for the rows (E20) of an instance that may be new. ``outcomes``: only these outcomes cause events.
 
     ``known``: floor (epoch seconds or None; older events are ignored), ids (id -> epoch seconds) above the floor, and
     end, the number of rows in the list if it begins with the oldest row, else 0.

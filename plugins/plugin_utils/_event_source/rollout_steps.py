@@ -28,7 +28,7 @@ DEPLOYING, SETTLING = 900.0, 60.0
 
 
 def list_mark(row: Mapping[str, Any]) -> list[Any]:
-    """The fields of a row (E3) after a change of which the rollout must be read again."""
+    """The fields of a row (E3). If one of them changes, the rollout must be read again."""
     return [row.get("status"), row.get("completed_at"), *(row.get(f"{word}_targets") for word in _COUNTED[:-1])]
 
 
