@@ -16,41 +16,42 @@ author:
 description:
   - Writes each event of a run (plays, batches of C(serial), tasks, handlers, results, retries, recap) as one JSON line
     into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
-  - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses no event that was written.
-    Ansible reports an event to the screen first and then to the other callbacks, so the newest line on the screen can
-    be missing in the file.
-  - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
-    C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
-    host ends with C(fleetops_refused) instead, with the reason as C(msg).
-  - Of results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
-    this collection's modules are stored. Arguments, extra variables and facts are never stored, results with
+  - Each line is written at once and unbuffered, so no written event is lost if C(ansible-playbook) is killed. Ansible
+    sends an event to the screen first and then to the other callbacks, so the newest line on the screen can be missing
+    in the file.
+  - While the run is alive, its file has an exclusive POSIX lock. A file without a lock and without
+    C(playbook_on_stats) as its last event belongs to a run that was interrupted. Only a run that was refused before it
+    had a host ends with C(fleetops_refused) instead, with the reason as C(msg).
+  - For results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
+    this collection's modules are stored. Arguments, extra variables and facts are never stored, and results with
     C(no_log) stay censored.
-  - Of M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report) the plan
+  - For M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report), the plan
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
-    stored too, in C(fleetops_evidence) of the event, so that an interrupted run has those that it came to.
-  - A folder that is unwritable, full, missing or removed during the run leads to one warning and never fails the play.
+    stored too. They are in C(fleetops_evidence) of the event, so an interrupted run has those of its completed steps.
+  - If the folder is not writable, full, missing, or removed during the run, there is one warning. The play never fails
+    because of it.
 notes:
-  - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
-    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so
-    is whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
-    only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
-    print others.
-  - The names of the inventory's hosts and groups and the run's paths are not masked, also inside messages, even where a
-    secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
-  - Each playbook of an C(ansible-playbook) command gets a file of its own.
-  - Written lines survive the end of the process, not a power cut. Nothing is flushed to the disk.
-  - When the folder is full, events are left out, and the next event that finds room says how many
-    in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
-    on a full disk does not look like one that was interrupted.
-  - What C(set_stats) was given, and C(fleetops_evidence), are cut down to O(result_limit) too. Their scalars stay,
-    their lists and tables become shorter, and C(left_out) holds the full lengths.
+  - Several kinds of secrets are masked wherever they occur, namely the value of E(FLEETOPS_API_KEY), the values of
+    environment variables and variables whose names say that they are secret, vaulted variables, and the vault,
+    connection and become passwords. Values under a key that names a secret are masked too.
+  - Values in a vars file that is encrypted as a whole are recognized only by their names (for example C(api_key),
+    C(db_password), C(vault_anything)). Set C(no_log) on tasks that print other secrets.
+  - The names of the inventory's hosts and groups and the paths of the run are not masked, also inside messages, even if
+    a secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
+  - Each playbook of an C(ansible-playbook) command has its own file.
+  - Written lines survive the end of the process, but not a power failure, because they are not flushed to the disk.
+  - If the disk is full, events are left out. The next event that can be written has their number in C(dropped_events).
+    Counters have no gaps. Room for the recap is reserved from the start, so a run that ends on a full disk does not
+    look like one that was interrupted.
+  - Custom stats (C(set_stats)) and C(fleetops_evidence) are also reduced to O(result_limit). Their scalars are kept,
+    their lists and tables become shorter, and C(left_out) contains the full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
   spool_dir:
     description:
-      - Folder of the run files. It is created with mode C(0700) when it is missing, as are its missing parents,
-        whatever the umask is. Files have mode C(0600). A warning says when other users can write to an existing folder.
+      - Folder of the run files. If it is missing, it and its missing parents are created with mode C(0700), whatever
+        the umask is. Files have mode C(0600). If other users can write to an existing folder, there is a warning.
       - The console loads only files that belong to the user who runs it.
       - The default is C($XDG_STATE_HOME/fleetops/runs), where E(XDG_STATE_HOME) is by default C(~/.local/state).
       - Keep it on a local file system. Locks of network file systems are not reliable.
@@ -62,8 +63,8 @@ options:
         key: spool_dir
   result_limit:
     description:
-      - The most bytes of JSON that are stored of one result.
-      - Longer results are cut down to the status, ids, C(msg) and C(error), and marked with C(truncated).
+      - The maximum size of a stored result, in bytes of JSON.
+      - Longer results are reduced to the status, ids, C(msg) and C(error), and marked with C(truncated).
       - At least 1024. The console leaves out lines of more than 8 MiB.
     type: int
     default: 65536
