@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs any module of the collection in the controller's own process: no connection, no interpreter, no temporary file.
+"""Runs a module of the collection in the controller's process: no connection, no interpreter, no temporary file.
 
-It is the plugin of the module api_request, and those of the other modules derive from it: each names its operation. A
-file of its own does more for a module than a route in meta/runtime.yml would: Ansible's strategy loads it before it
-forks, so the module, and requests, are imported once and not by each worker (Ansible compiles a collection's file at
-each import). The module's file stays a true module: with ``async``, with an ``environment``, or delegated elsewhere,
-the task is handed to it.
+This is the action plugin of the module api_request. The plugins of the other modules derive from it and name their
+operation. Each module has such a file, and not only a route in meta/runtime.yml, because Ansible loads the file before
+it forks. The module and requests are then imported once, and not by each worker, for which Ansible would compile the
+files each time. With ``async``, with ``environment``, or delegated to another host, the task runs as an ordinary
+module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NOT_TRIED = "Not done: the server refused the key to an earlier task of this ru
 
 
 class ActionModule(ActionBase):
-    """One task of the module whose ``operation`` it is."""
+    """One task of the module that ``operation`` describes."""
 
     operation: ClassVar[Operation] = OPERATION
     _requires_connection = False
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars)
         try:
-            # Before either way makes JSON of the options: a date that YAML read would be a text afterwards.
+            # Before the options are converted to JSON, in which a date that YAML has read becomes text.
             check_ids(self._task.args)
         except ValueError as problem:
             return {**result, "changed": False, "failed": True, "msg": f"{problem}."}
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         spec = operation.argument_spec()
         try:
             checked = ArgumentSpecValidator(spec, **operation.rules).validate(_as_json(self._task.args))
-        except SettingsError as refused:  # of an environment variable
+        except SettingsError as refused:  # An environment variable is invalid.
             return {"failed": True, "msg": f"{refused}."}
         params = checked.validated_parameters
         secrets = _texts_of(params.get(option) for option, entry in spec.items() if entry.get("no_log"))
@@ -79,15 +79,15 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             result: Result = {"failed": True, "msg": _complaint(self._task.action.rpartition(".")[2], checked)}
         else:
-            result = self._once_the_key_is_good(operation, params, warnings)
+            result = self._run_unless_key_is_refused(operation, params, warnings)
         if warnings:
             result["warnings"] = warnings
         return remove_values(result, secrets)
 
-    def _once_the_key_is_good(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
-        """The operation's result; skipped without a call once the server has refused the key to another task.
+    def _run_unless_key_is_refused(self, operation: Operation, params: dict[str, Any], warnings: list[str]) -> Result:
+        """The operation's result. The task is skipped without a call if the server has refused the key to another one.
 
-        A task that was refused it in the middle of its work still fails: what became of its instance is unknown.
+        A task whose key is refused after it has changed something fails, since the state of its instance is unknown.
         """
         key = RefusedKey(params.get("api_url"), params.get("api_key"))
         if key.known and not operation.offline:
@@ -100,14 +100,14 @@ class ActionModule(ActionBase):
         return result
 
     def _belongs_elsewhere(self) -> bool:
-        """Whether the user asked for something that only an ordinary module does."""
+        """Whether the task uses a keyword that only an ordinary module supports."""
         if self._task.async_val or any(self._task.environment or []):
             return True
         return bool(self._task.delegate_to) and self._connection.transport != "local"
 
 
 def _as_json(options: Any) -> dict[str, Any]:
-    """The options as an ordinary module would get them: by way of JSON, a date as its text."""
+    """The options as an ordinary module gets them: converted to JSON and back, with a date as text."""
 
     def text(value: Any) -> str:
         return value.isoformat() if isinstance(value, date) else str(value)
@@ -116,7 +116,7 @@ def _as_json(options: Any) -> dict[str, Any]:
 
 
 def _complaint(name: str, checked: Any) -> str:
-    """The same sentence as an ordinary module gives for parameters that do not fit its spec."""
+    """The same message as that of an ordinary module for invalid parameters."""
     message = checked.errors.msg
     if isinstance(checked.errors[0], UnsupportedError):
         return f"Unsupported parameters for (fleetops.agents.{name}) module: {message}"
@@ -124,7 +124,7 @@ def _complaint(name: str, checked: Any) -> str:
 
 
 def _texts_of(values: Any) -> set[str]:
-    """Every text inside the given values."""
+    """All texts inside the given values."""
     found: set[str] = set()
     for value in values:
         if isinstance(value, dict):

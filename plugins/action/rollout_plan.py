@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module rollout_plan in the controller's own process, by the collection's one action plugin."""
+"""Runs the module rollout_plan in the controller's process, see api_request.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Callback fleetops.agents.run_log: writes the events of each playbook run into a file in the spool folder."""
+"""Callback fleetops.agents.run_log: writes the events of each playbook run to a file in the spool folder."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ author:
 description:
   - Writes each event of a run (plays, batches of C(serial), tasks, handlers, results, retries, recap) as one JSON line
     into a new file C(<start>-<run id>.jsonl) in O(spool_dir), in the shape of ansible-runner's job events.
-  - Each line is written at once and unbuffered, so that a killed C(ansible-playbook) loses no event that was written.
-    Ansible reports an event to the screen first and then to the other callbacks, so the newest line on the screen can
-    be missing in the file.
-  - While the run is alive, its file carries an exclusive POSIX lock. A file without a lock and without
-    C(playbook_on_stats) as its last event is a run that was interrupted. Only a run that was refused before it had a
-    host ends with C(fleetops_refused) instead, with the reason as C(msg).
-  - Of results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
-    this collection's modules are stored. Arguments, extra variables and facts are never stored, results with
+  - Each line is written at once and unbuffered, so no written event is lost if C(ansible-playbook) is killed. Ansible
+    sends an event to the screen first and then to the other callbacks, so the newest line on the screen can be missing
+    in the file.
+  - While the run is alive, its file has an exclusive POSIX lock. A file without a lock and without
+    C(playbook_on_stats) as its last event belongs to a run that was interrupted. Only a run that was refused before it
+    had a host ends with C(fleetops_refused) instead, with the reason as C(msg).
+  - For results that are neither failed, unreachable nor changed, only the status and the ids, durations and outcomes of
+    this collection's modules are stored. Arguments, extra variables and facts are never stored, and results with
     C(no_log) stay censored.
-  - Of M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report) the plan
+  - For M(fleetops.agents.rollout_plan), M(fleetops.agents.rollout_gate) and M(fleetops.agents.rollout_report), the plan
     (batches, seconds, window, hash), the verdict with its reasons and the figures of each check, and the report are
-    stored too, in C(fleetops_evidence) of the event, so that an interrupted run has those that it came to.
-  - A folder that is unwritable, full, missing or removed during the run leads to one warning and never fails the play.
+    stored too. They are in C(fleetops_evidence) of the event, so an interrupted run has those of its completed steps.
+  - If the folder is not writable, full, missing, or removed during the run, there is one warning. The play never fails
+    because of it.
 notes:
-  - The value of E(FLEETOPS_API_KEY), and those of environment variables and variables whose names say that they are
-    secret, of vaulted variables, and the vault, connection and become passwords are masked wherever they occur, and so
-    is whatever stands under a key that names a secret. Values in a vars file that is encrypted as a whole are known
-    only by their names (for example C(api_key), C(db_password), C(vault_anything)). Set C(no_log) on tasks that
-    print others.
-  - The names of the inventory's hosts and groups and the run's paths are not masked, also inside messages, even where a
-    secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
-  - Each playbook of an C(ansible-playbook) command gets a file of its own.
-  - Written lines survive the end of the process, not a power cut. Nothing is flushed to the disk.
-  - When the folder is full, events are left out, and the next event that finds room says how many
-    in C(dropped_events). Counters have no gaps. Room for the recap is kept from the start on, so that a run that ends
-    on a full disk does not look like one that was interrupted.
-  - What C(set_stats) was given, and C(fleetops_evidence), are cut down to O(result_limit) too. Their scalars stay,
-    their lists and tables become shorter, and C(left_out) holds the full lengths.
+  - Several kinds of secrets are masked wherever they occur, namely the value of E(FLEETOPS_API_KEY), the values of
+    environment variables and variables whose names say that they are secret, vaulted variables, and the vault,
+    connection and become passwords. Values under a key that names a secret are masked too.
+  - Values in a vars file that is encrypted as a whole are recognized only by their names (for example C(api_key),
+    C(db_password), C(vault_anything)). Set C(no_log) on tasks that print other secrets.
+  - The names of the inventory's hosts and groups and the paths of the run are not masked, also inside messages, even if
+    a secret is a part of them. A warning then says which variable has that value. The API key is masked everywhere.
+  - Each playbook of an C(ansible-playbook) command has its own file.
+  - Written lines survive the end of the process, but not a power failure, because they are not flushed to the disk.
+  - If the disk is full, events are left out. The next event that can be written has their number in C(dropped_events).
+    Counters have no gaps. Room for the recap is reserved from the start, so a run that ends on a full disk does not
+    look like one that was interrupted.
+  - Custom stats (C(set_stats)) and C(fleetops_evidence) are also reduced to O(result_limit). Their scalars are kept,
+    their lists and tables become shorter, and C(left_out) contains the full lengths.
 requirements:
   - enabled in the configuration, see the examples
 options:
   spool_dir:
     description:
-      - Folder of the run files. It is created with mode C(0700) when it is missing, as are its missing parents,
-        whatever the umask is. Files have mode C(0600). A warning says when other users can write to an existing folder.
+      - Folder of the run files. If it is missing, it and its missing parents are created with mode C(0700), whatever
+        the umask is. Files have mode C(0600). If other users can write to an existing folder, there is a warning.
       - The console loads only files that belong to the user who runs it.
       - The default is C($XDG_STATE_HOME/fleetops/runs), where E(XDG_STATE_HOME) is by default C(~/.local/state).
       - Keep it on a local file system. Locks of network file systems are not reliable.
@@ -62,8 +63,8 @@ options:
         key: spool_dir
   result_limit:
     description:
-      - The most bytes of JSON that are stored of one result.
-      - Longer results are cut down to the status, ids, C(msg) and C(error), and marked with C(truncated).
+      - The maximum size of a stored result, in bytes of JSON.
+      - Longer results are reduced to the status, ids, C(msg) and C(error), and marked with C(truncated).
       - At least 1024. The console leaves out lines of more than 8 MiB.
     type: int
     default: 65536
@@ -135,12 +136,12 @@ def _recorded(hook: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(hook)
     def guarded(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
-        # A forked worker inherits the open file; events that it wrote would repeat counters.
+        # A forked worker inherits the open file. If it wrote events, their counters would not be unique.
         if self._writer is None or os.getpid() != self._pid:
             return
         try:
             hook(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+        except Exception as error:  # noqa: BLE001 - an error of the run log must never fail the play
             self._lost(error)
 
     return guarded
@@ -179,7 +180,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._close()
         try:
             self._start(playbook)
-        except Exception as error:  # noqa: BLE001 - the record must never cost the play
+        except Exception as error:  # noqa: BLE001 - an error of the run log must never fail the play
             self._close()
             self._warn(error)
 
@@ -200,7 +201,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         self._batches: dict[str, int] = {}
         self._playbook_uuid = str(uuid.uuid4())
         name = self._masks.key_redactor.text(str(getattr(playbook, "_file_name", "???")))
-        # Fields that the data of every event has: those of the playbook, and those of the playbook and the play.
+        # Fields in the data of each event: those of the playbook, and those of the playbook and the play.
         self._of_playbook = {"playbook": name, "playbook_uuid": self._playbook_uuid}
         self._of_play: dict[str, Any] = self._of_playbook
         self._task = Parent(None, self._of_playbook)
@@ -225,7 +226,7 @@ class CallbackModule(StrictOptions, CallbackBase):
     @_recorded
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = getattr(play.get_variable_manager(), "_inventory", None)
-        # Before each batch the executor restricts the inventory to its hosts.
+        # Ansible has restricted the inventory to the hosts of the batch.
         hosts = inventory.get_hosts(play.hosts, order=play.order) if inventory is not None else []
         if inventory is not None:
             self._learn({}, inventory_names(inventory))
@@ -233,7 +234,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._writer.reserve_recap(host.name for host in hosts)
         try:
             self._learn(play_secrets(play, hosts))
-        except Exception as error:  # noqa: BLE001 - an unreadable vars file is Ansible's to report
+        except Exception as error:  # noqa: BLE001 - Ansible itself reports an unreadable vars file
             self._warn(error, "Not all secrets of the play's variables are known, the others are masked")
         pattern = ",".join(play.hosts) if isinstance(play.hosts, list) else play.hosts
         name = play.get_name().strip() or pattern
@@ -279,7 +280,7 @@ class CallbackModule(StrictOptions, CallbackBase):
         return parent
 
     def _unique(self, identity: str) -> str:
-        """A uuid with a suffix if it occurred before, as ansible-runner has it: Ansible repeats uuids in each batch."""
+        """A uuid, with a suffix as in ansible-runner if it occurred before: Ansible reuses the uuids in each batch."""
         times = self._seen[identity] = self._seen.get(identity, 0) + 1
         return identity if times == 1 else f"{identity}_{times}"
 
@@ -323,7 +324,7 @@ class CallbackModule(StrictOptions, CallbackBase):
             self._close()
 
     def _end(self, recap: dict[str, Any], artifacts: Any) -> None:
-        """Append the recap; on a full disk only with as much of the custom stats (artifacts) as there is room for."""
+        """Append the recap. On a full disk, only as much of the custom stats (artifacts) is written as fits."""
         parent = Parent(self._playbook_uuid, self._of_playbook)
         for limit in (self._limit, LEAST_ARTIFACTS, 0):
             data = {**recap, "artifact_data": cut_artifacts(artifacts, limit, self._masks.redactor)}

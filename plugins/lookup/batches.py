@@ -143,7 +143,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy im
 
 
 class LookupModule(StrictOptions, LookupBase):
-    """Room of the lookup; the reading is in plugin_utils/_policy.py."""
+    """Checks the options. The policy is read in plugin_utils/_lookups/policy.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[int]:
         if _only_reads_the_playbook():
@@ -151,7 +151,7 @@ class LookupModule(StrictOptions, LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         if terms:
             raise AnsibleLookupError("The lookup fleetops.agents.batches takes options only, for example canary=1.")
-        # A wrong option is told before the server is asked.
+        # Invalid options are reported before the server is called.
         canary = self.get_option("canary")
         canary = 1 if is_blank(canary) else _whole_number("canary", canary, least=0)
         batch_max = self.get_option("batch_max")

@@ -43,7 +43,7 @@ from typing import Any
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.lookup import LookupBase
 
-# Seconds between two looks at the workers: at least, and if none ends meanwhile.
+# Seconds between two checks of the workers: the minimum, and the maximum if none ends in the meantime.
 _SHORTEST = 0.005
 _LONGEST = 1.0
 

@@ -96,7 +96,7 @@ class LookupModule(LookupBase):
         path = _ROLES / str(name) / "defaults" / "main.yml"
         if not path.is_file():
             raise AnsibleLookupError(f"The lookup fleetops.agents.given knows no role {name!r} of this collection.")
-        # Not a copy of what Ansible keeps of the file: a task asks many times, and the values are only read.
+        # unsafe=True returns the object in Ansible's cache and not a copy, since the values are only read.
         return self._loader.load_from_file(str(path), unsafe=True) or {}
 
     def _value(self, name: str, default: Any, of_playbook: Mapping[str, Any], variables: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: the hosts patterns of a plan's order as names of hosts."""
+"""Lookup: the names of the hosts for the patterns that order a plan."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ author:
 version_added: 0.2.0
 short_description: The hosts of the patterns that order a plan
 description:
-  - Turns the patterns of C(fleetops_canary_hosts), C(fleetops_waves) and C(fleetops_share_by) into names of hosts of
-    the play, as M(fleetops.agents.rollout_plan) takes them. The server is not asked.
-  - A pattern that matches no host of the inventory is a problem, which the result names. A pattern of a wave that
-    matches hosts of the inventory, but none of the play, is not.
+  - Resolves the patterns of C(fleetops_canary_hosts), C(fleetops_waves) and C(fleetops_share_by) to the names of hosts
+    of the play, as needed by M(fleetops.agents.rollout_plan). The server is not called.
+  - If a pattern matches no host of the inventory, the result names this problem. If the pattern of a wave matches hosts
+    of the inventory, but none of the play, this is not a problem.
 options:
   canary_hosts:
     description: A hosts pattern.
@@ -30,8 +30,8 @@ options:
     type: raw
   share_by:
     description:
-      - The name of a variable of the hosts, each value of which makes a group, or names of inventory groups with commas
-        between them. Hosts without it are one more group.
+      - The name of a host variable, each value of which is a group, or names of inventory groups separated by commas.
+        The other hosts are one more group.
     type: str
     default: ""
 """
@@ -68,7 +68,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns 
 
 
 class LookupModule(LookupBase):
-    """Finds the patterns. How they are resolved is in plugin_utils/_lookups/patterns.py."""
+    """Reads the options. The patterns are resolved in plugin_utils/_lookups/patterns.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)

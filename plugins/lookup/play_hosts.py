@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lookup: the hosts of a play that must fail, not be skipped, when it has no host."""
+"""Lookup: the hosts of a play that must fail, and not be skipped, if no host matches."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class LookupModule(LookupBase):
         pattern = str(terms[0]) if terms else self._asked()
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
-        why = "" if _only_looks() else self._refusal(pattern)
-        by_tags = "" if _only_looks() else refusal_by_tags(context.CLIARGS, _ROOT)
+        why = "" if _only_reads_the_playbook() else self._refusal(pattern)
+        by_tags = "" if _only_reads_the_playbook() else refusal_by_tags(context.CLIARGS, _ROOT)
         if by_tags:
             tell_refused(by_tags)
             raise AnsibleLookupError(by_tags)
@@ -173,11 +173,11 @@ class LookupModule(LookupBase):
 
 
 def _load_what_tasks_use() -> None:
-    """Load Ansible's filters and tests here, in the process that forks, and not once for each task of each host."""
+    """Load Ansible's filters and tests in the process that forks, so that not every task of every host loads them."""
     for loader in (filter_loader, test_loader):
         list(loader.all())
 
 
-def _only_looks() -> bool:
+def _only_reads_the_playbook() -> bool:
     """Whether Ansible only reads the playbook and runs no task."""
     return any(context.CLIARGS.get(flag) for flag in ("syntax", "listhosts", "listtasks", "listtags"))

@@ -17,7 +17,7 @@ description:
     C(localhost). This lookup reads it from the variables of the play and returns the next one, for C(set_fact) to
     store. The README of the role C(fleet_preflight) lists its keys.
   - The terms V(instances), V(outcomes) and V(earlier_results) collect a variable of each host.
-  - The server is not asked, and nothing is stored. It is of use in these roles, or in a rolling play of your own.
+  - The server is not called, and nothing is stored. Use it only with these roles, or in a rolling play of your own.
 options:
   _terms:
     description:
@@ -25,16 +25,17 @@ options:
       - V(instances), all hosts of the play with their C(fleetops_instance_id).
       - V(outcomes), the C(fleetops_result) of each host whose batch has begun.
       - V(earlier_results), the C(fleetops_result) that planned hosts have from an earlier run of this process.
-      - V(members), under C(members) the planned hosts with their variables, none unless the verdict is C(pass).
-      - V(change_problem), a mapping with C(problem), a sentence that says why the run may not be made under O(change),
-        empty if it may.
+      - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
+      - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
+        it may.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before that.
       - V(batch_started), the state with the hosts of the play's current batch.
       - V(judged), the state with the verdict of the gate.
       - V(batch_ended), the state with the C(fleetops_result) of each host of the batch.
       - V(reported), the state with what the report says of the run as a whole.
-      - V(pace), under C(refusal) why the variables of a run do not go with its C(fleetops_pace), empty if they do.
+      - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
+        C(fleetops_pace). Empty if they can.
     type: list
     elements: str
     required: true
@@ -96,7 +97,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One mapping, the state, or of the names of hosts to their ids or results.
+  description: One mapping, which is the state, or which maps the names of hosts to their ids or results.
   returned: always
   type: list
   elements: dict
@@ -192,7 +193,7 @@ class LookupModule(LookupBase):
     def _of_hosts(self, names: Iterable[str], variable: str) -> dict[str, Any]:
         """The variable of each host that has it, by the host's name."""
         hostvars = self._variables["hostvars"]
-        # Each look into hostvars puts the variables of that host together anew.
+        # Each access to hostvars computes all variables of that host, so each host is accessed once.
         found = ((name, hostvars[name]) for name in names)
         return {name: variables[variable] for name, variables in found if variable in variables}
 

@@ -98,7 +98,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.policy im
 
 
 class LookupModule(StrictOptions, LookupBase):
-    """Room of the lookup; the reading is in plugin_utils/_policy.py."""
+    """Selects the keys. The policy is read in plugin_utils/_lookups/policy.py."""
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)

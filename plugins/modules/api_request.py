@@ -98,7 +98,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 
 def run(context: Context) -> None:
     method, path = context.params["method"], context.params["path"]
-    # An escaped dot is a dot to whoever resolves the path.
+    # The server decodes the path, so an escaped dot is also refused.
     if not path.startswith("/v1/") or "?" in path or "#" in path or {".", ".."} & set(unquote(path).split("/")):
         context.fail(f"path must begin with /v1/ and hold no query, it is {path!r}; query parameters go into query.")
 

@@ -159,7 +159,7 @@ def run(context: Context) -> None:
         wanted = wanted_policies(state, instances, params["groups"])
     except ValueError as problem:
         context.fail(str(problem))
-    # Alone and first: a key that is refused is tried once.
+    # The first call is made alone, so that a refused key is used only once.
     tenant = context.client.get_fleet_update_policy()
     updates, gone = read_updates(
         context, instances, refusal="Nothing was changed: the fleet cannot be compared with the state"
@@ -177,7 +177,7 @@ def run(context: Context) -> None:
 
 
 def _seen(context: Context) -> dict[str, str | None]:
-    """The instances of recent rollouts, ids to host names. What cannot be read is a warning."""
+    """The instances in recent rollouts, ids to host names. If a rollout cannot be read, there is a warning."""
     most = context.params["history"]
     if most == 0:
         return {}

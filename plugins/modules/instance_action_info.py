@@ -102,12 +102,12 @@ def run(context: Context) -> None:
     limit, kinds, wanted_id = (context.params[name] for name in ("limit", "action", "action_id"))
     if not 1 <= limit <= ACTIONS_CAP:
         context.fail(f"limit is {limit}: it must be from 1 to {ACTIONS_CAP}.")
-    # One more than asked tells whether there are more, whatever the server means by total.
+    # One more row than requested shows whether there are more, whatever the server counts in total.
     answer = context.client.list_instance_actions(context.params["instance_id"], limit=min(limit + 1, ACTIONS_CAP))
     said, total = answer.get("actions"), whole(answer.get("total"))
     listed = said if isinstance(said, list) else []
     rows = [row for row in listed[:limit] if isinstance(row, dict)]
-    # There is no paging, and the server may list fewer than were asked for: only its count tells.
+    # There is no paging, and the server may list fewer rows than requested. Only its total shows that.
     unread = total is not None and total > len(listed)
     context.result.update(
         actions=[row for row in rows if _wanted(row, kinds, wanted_id)],

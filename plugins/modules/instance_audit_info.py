@@ -147,7 +147,7 @@ def run(context: Context) -> None:
 
 def _events(context: Context, start: float | None) -> None:
     client, instance_id = context.client, context.params["instance_id"]
-    # The first page shows the order of the list. It is kept here, so that reading all events does not read it again.
+    # The first page shows the order of the list. It is kept here, so that it is not read again with all events.
     first_pages: list[list[Record]] = []
 
     def read_page(limit: int, offset: int) -> list[Record]:

@@ -140,7 +140,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.restart_wat
 
 
 def run(context: Context) -> None:
-    """Look and clear, while no other task of this machine does."""
+    """Read the breakers and clear them, while no other task of this machine does that."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
     with claimed(context, f"breakers {id_key(instance_id)}", f"clearing the circuit breakers of {instance_id}"):
@@ -148,10 +148,10 @@ def run(context: Context) -> None:
 
 
 def _clear(context: Context) -> None:
-    # Read first: it knows the id while the agent is down, and tells a new action from the old ones.
+    # E11 is read first: it works while the agent is down, and new actions can be identified later.
     known = {key for key in map(action_key, _actions(context)) if key}
     health = _live_health(context)
-    context.spell_as(health)
+    context.use_spelling_of(health)
     before = breakers_of(health.get("subsystems"))
     opened = list(before.open)
     context.result.update(health=health, visible=before.visible, open_before=opened, cleared=opened)
@@ -185,7 +185,7 @@ def _live_health(context: Context) -> Record:
 
 
 def _send(context: Context, known: set[str]) -> bool:
-    """Send the call, which may be repeated without harm; if its answer stays lost, the actions tell of it."""
+    """Send the call. If the outcome is unknown, look for its action in E11. Returns true, or raises ApiError."""
     instance_id = context.params["instance_id"]
     context.result["cleared"] = []
     try:
@@ -211,7 +211,7 @@ def _send(context: Context, known: set[str]) -> bool:
 
 
 def _verify(context: Context, before: Breakers) -> None:
-    """Look which breakers are open now."""
+    """Read which breakers are still open, and fail if there are any."""
     instance_id = context.params["instance_id"]
     health = _live_health(context)
     context.result["health"] = health

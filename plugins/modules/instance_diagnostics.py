@@ -166,7 +166,7 @@ def _send(context: Context) -> Record:
     except ApiError as error:
         fail_if_refused(context, error)
         raise
-    # The status of a record is the agent's health.
+    # In a health record the status is the health of the agent, and not that of the call.
     said = refusal_in(answer, status="checked_at" not in answer)
     if said is not None:
         fail_refused(context, f"Running the diagnostics of instance {instance_id}", said)

@@ -272,7 +272,7 @@ def _wanted(context: Context) -> Record:
 
 
 def _store(context: Context, body: Record) -> None:
-    """Store the memory unless it is there; no other task of this machine writes to the memory meanwhile."""
+    """Store the memory unless it exists, while no other task of this machine writes to the instance's memory."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
     with claimed(context, f"memory {id_key(instance_id)}", f"writing to the memory of instance {instance_id}"):
         before = read_for_change(context, scope)
@@ -298,7 +298,7 @@ def _store(context: Context, body: Record) -> None:
 
 
 def _sent_before(context: Context, notes: Notes, key: str, scope: dict[str, str], body: Record) -> Record | None:
-    """The memory, if an earlier run on this machine sent it and the list shows it only now."""
+    """The memory, if an earlier run on this machine sent it without finding it, and it is listed now; else None."""
 
     def look(_note: Note) -> Record | None:
         return find(read_memories(context, scope).memories, body)
@@ -308,7 +308,7 @@ def _sent_before(context: Context, notes: Notes, key: str, scope: dict[str, str]
 
 
 def _send(context: Context, notes: Notes, key: str, body: Record, before: Listing) -> None:
-    """Send the memory once, and look whether it is there."""
+    """Send the memory once, and check whether it is listed."""
     instance_id, scope = context.params["instance_id"], scope_of(body)
     lost: ApiError | None = None
     answer: Record | None = None
@@ -330,7 +330,7 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
         said = answer.get("memory")
         context.result.update(status=answer.get("status"), memory=said if isinstance(said, Mapping) else body)
         if refused is None and isinstance(said, Mapping) and find([said], body) is not None:
-            # The list may show it later.
+            # The answer contains the memory. The list may show it later.
             notes.set_stage(key, FOUND)
             return
     if refused is not None:
@@ -358,7 +358,7 @@ def _send(context: Context, notes: Notes, key: str, body: Record, before: Listin
 
 
 def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refused: str) -> None:
-    """Fail for an answer that says no, unless the memory is there all the same."""
+    """Fail because the answer is a refusal, unless the memory exists nevertheless."""
     notes.end(key)
     held = find(read_memories(context, scope_of(body)).memories, body)
     if held is None:
@@ -369,13 +369,13 @@ def _fail_if_absent(context: Context, notes: Notes, key: str, body: Record, refu
 
 
 def _send_noted(context: Context, notes: Notes, key: str, body: Record) -> Record:
-    """E18, with its note."""
+    """Write the note and send E18."""
     notes.sending(key)
     return context.client.store_memory(context.params["instance_id"], body)
 
 
 def _selection(context: Context) -> dict[str, str]:
-    """What to clear, from the options; all of the instance is an empty selection."""
+    """The memories to clear, by the options. An empty selection means all memories of the instance."""
     params = context.params
     given = [name for name in ("memory", "content", "kind") if params[name] is not None]
     if given:

@@ -169,14 +169,14 @@ def run(context: Context) -> None:
 
 
 def _refuse_collection(context: Context, path: Path) -> None:
-    """Refuse a place that the next installation of the collection deletes."""
+    """Fail if the path is inside the installed collection, whose next installation would delete the file."""
     installed = _COLLECTION.parts[-3:] == ("ansible_collections", "fleetops", "agents")
     if installed and path.resolve().is_relative_to(_COLLECTION):
         context.fail(f"{path} lies inside the installed collection, whose next installation would delete it.")
 
 
 def _listed(context: Context, selection: dict[str, str]) -> Listing:
-    """The memories now, where their list proves what there is."""
+    """The current memories. Fails if the server says that they cannot be read now."""
     listing, instance_id = read_memories(context, selection), context.params["instance_id"]
     if not listing.available:
         context.fail(
@@ -200,11 +200,11 @@ def _save(context: Context, path: Path, selection: dict[str, str]) -> None:
     if listing.truncated:
         context.fail(
             f"Instance {instance_id} has more than the {listing.listed} memories{in_words(selection)} that the API "
-            "lists at once, so this would be no backup. Save it in slices, by conversation_id or customer_id."
+            "lists at once, so this would not be a backup. Save it in slices, by conversation_id or customer_id."
         )
     if odd := listing.listed - len(listing.memories):
         context.fail(
-            f"{odd} of the {listing.listed} memories of instance {instance_id} are no objects, so this would be no "
+            f"{odd} of the {listing.listed} memories of instance {instance_id} are not objects, so this would not be a "
             "backup."
         )
     if halves := broken(listing.memories):
@@ -257,7 +257,7 @@ OPERATION = Operation(
         "customer_id": id_option(),
     },
     on_instance=True,
-    # Stored again as they are.
+    # These may be stored again, so their texts must not be changed.
     verbatim=frozenset({"missing"}),
 )
 

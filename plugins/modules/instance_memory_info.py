@@ -126,7 +126,7 @@ def run(context: Context) -> None:
     if odd := listing.listed - len(listing.memories):
         context.warn(
             f"{odd} of the {listing.listed} memories that the server lists for instance "
-            f"{context.params['instance_id']} are no objects and are left out."
+            f"{context.params['instance_id']} are not objects and are left out."
         )
     if listing.listed == DEFAULT_LIMIT < limit and not listing.truncated:
         context.warn(

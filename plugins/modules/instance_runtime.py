@@ -242,7 +242,7 @@ def run(context: Context) -> None:
 
 def _converge(context: Context, admission: Admission, overtaken_by: Record | None) -> None:
     updates = context.client.get_available_updates(context.params["instance_id"])
-    context.spell_as(updates)
+    context.use_spelling_of(updates)
     instance_id = context.params["instance_id"]
     runtime = runtime_component(updates)
     if not runtime:
@@ -258,7 +258,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
     history = context.client.list_instance_rollouts(instance_id)
     target = open_target(history)
     if target is None and context.params["state"] == "redeployed":
-        # It was made while this task waited for its turn, or by an earlier run of it, and may have ended already.
+        # Somebody else, or an earlier run, redeployed the instance while this task waited. That may have ended already.
         target = overtaken_by
     if target is None and context.params["state"] == "latest":
         updates = _fresh_manifest(context, updates, history)
@@ -298,7 +298,7 @@ def _converge(context: Context, admission: Admission, overtaken_by: Record | Non
 
 
 def _outdated(context: Context, runtime: Record) -> bool:
-    """Whether the server has a newer runtime: by its word, or by its versions where it leaves the word out."""
+    """Whether the server has a newer runtime, by has_update or, if that is missing, by the versions."""
     said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
     if isinstance(said, bool):
         return said
@@ -312,7 +312,7 @@ def _outdated(context: Context, runtime: Record) -> bool:
 
 
 def _fresh_manifest(context: Context, updates: Record, history: list[Record]) -> Record:
-    """The version manifest once it is newer than the last redeploy; until then it asks for what was just done."""
+    """The version manifest as soon as it is newer than the last redeploy. Before that, it shows the old version."""
 
     def is_stale(seen: Record) -> Record | None:
         return manifest_is_stale(seen, history, context.client.server_time)
@@ -331,7 +331,7 @@ def _fresh_manifest(context: Context, updates: Record, history: list[Record]) ->
         )
     if not done:
         return updates
-    # A deployed bundle that the report has not caught up with is current.
+    # The last redeploy succeeded after the report was made, so the runtime counts as current.
     runtime = {**runtime_component(updates), "has_update": False}
     return {**updates, "runtime": {**runtime, "current_version": runtime.get("available_version")}}
 

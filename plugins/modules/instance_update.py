@@ -231,9 +231,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.updates imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.apply_updates import (
+    check_nothing_waits,
     checked_at,
     find_applied,
-    look_what_is_left,
     send_apply,
     updates_in_words,
 )
@@ -261,7 +261,7 @@ def run(context: Context) -> None:
 def _converge(context: Context, admission: Admission, _overtaken_by: Record | None) -> None:
     client = context.client
     updates = client.get_available_updates(context.params["instance_id"])
-    context.spell_as(updates)
+    context.use_spelling_of(updates)
     instance_id = context.params["instance_id"]
     context.result.setdefault("before", versions(updates))
     context.result["after"] = versions(updates)
@@ -294,7 +294,7 @@ def _converge(context: Context, admission: Admission, _overtaken_by: Record | No
 
 
 def _waiting(context: Context, updates: Record) -> int:
-    """How many updates wait for being applied."""
+    """The number of waiting updates. Fails if the server does not say it."""
     number = waiting(updates)
     if number is None:
         context.fail(
@@ -305,9 +305,10 @@ def _waiting(context: Context, updates: Record) -> int:
 
 
 def _trusted(context: Context, updates: Record, history: list[Record]) -> Record:
-    """The version report once it is newer than the last redeploy; until then it asks for what was just done.
+    """The version report as soon as it is newer than the last redeploy. Before that, it lists applied updates.
 
-    What a report lists that stays older than a successful redeploy is taken as done: applying it may redeploy again.
+    If the report remains older than a successful redeploy, the updates in it count as applied, since applying them may
+    redeploy the instance again.
     """
     client = context.client
 
@@ -335,7 +336,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
     wanted, instance_id = outdated(updates), context.params["instance_id"]
 
     def unchanged() -> bool:
-        """Whether there is still to be applied what the decision was about: another task may have done it."""
+        """Whether the same updates are still waiting. Another task may have applied them."""
         now = context.client.get_available_updates(instance_id)
         return versions(now) == versions(updates) and waiting(now) == waiting(updates)
 
@@ -368,7 +369,7 @@ def _apply(context: Context, updates: Record, history: list[Record], admission: 
     else:
         target = follow(context, target, admission)
         applied_at = parse_time(target.get("completed_at")) or context.client.server_time
-    look_what_is_left(context, updates, applied_at)
+    check_nothing_waits(context, updates, applied_at)
 
 
 OPERATION = Operation(

@@ -156,7 +156,7 @@ _MODES = ["auto", "notify", "disabled", "inherit"]
 
 
 def run(context: Context) -> None:
-    """Look and change, while no other task of this machine does."""
+    """Read the policy and change it, while no other task of this machine does that."""
     instance_id = context.params["instance_id"]
     with claimed(context, f"policy {id_key(instance_id)}", f"changing the update policy of instance {instance_id}"):
         _change(context)
@@ -198,12 +198,12 @@ def _change(context: Context) -> None:
         read=read,
         send=send,
         values=overrides,
-        foretold=lambda policy, changes: with_overrides(policy, changes, _tenant(context, changes)),
+        predict=lambda policy, changes: with_overrides(policy, changes, _tenant(context, changes)),
     )
 
 
 def _tenant(context: Context, changes: Record) -> Record:
-    """The tenant's defaults, if something will inherit; a forecast goes without them where they cannot be read."""
+    """The tenant's policy if a component will inherit, for the prediction; empty if not, or if it cannot be read."""
     if None not in changes.values():
         return {}
     try:
@@ -215,7 +215,7 @@ def _tenant(context: Context, changes: Record) -> Record:
 def _send_raw(
     context: Context, before: Record, body: Record, read: Callable[[], Record], send: Callable[[Record], Record]
 ) -> None:
-    """Send the body as it is, unless it says nothing but what holds already."""
+    """Send the body unchanged, unless the policy already has all of its values."""
     held = overrides(before)
     if all(name in held and held[name] == mode for name, mode in body.items()) and not untold(before, body):
         return

@@ -80,7 +80,7 @@ def run(context: Context) -> None:
     if verdict == "fail":
         context.fail(said)
     if verdict == "inconclusive":
-        context.result.update(unreachable=True, msg=f"It could not be told whether to go on. {said}")
+        context.result.update(unreachable=True, msg=f"It could not be determined whether to continue. {said}")
 
 
 OPERATION = Operation(

@@ -341,7 +341,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.metrics imp
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.plan_facts import busy
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.stream import Stream
 
-# These befall every call: the run cannot go on, and says so by failing.
+# Kinds of errors that would affect every call, so the task fails.
 _HOPELESS = ("auth", "forbidden")
 _NOT_NEGATIVE = (
     "max_failed",
@@ -367,7 +367,7 @@ def run(context: Context) -> None:
     if gate.worst(checks) == gate.PASS and context.params["hold"] is not None:
         held = _hold(context)
         if held.verdict == gate.PASS and held.facts.get("held_seconds"):
-            # What was true before the hold may not be true after it.
+            # The state may have changed during the hold, so all checks except the soak and the audit are made again.
             soaked = [check for check in checks if check.name in ("soak", "audit")]
             checks = _checks(context) + soaked + judge_metrics(context)
         checks.append(held)
@@ -419,7 +419,7 @@ def _bundle(context: Context) -> list[gate.Check]:
 
 
 def _busy(context: Context) -> dict[str, str]:
-    """Who of the instances that were busy when the run was planned is busy still, and why."""
+    """The instances of the next batch that were busy when the run was planned and still are, with the reasons."""
     params = context.params
     asked = {name: str(params["next_batch"][name]) for name in params["planned_busy"] if name in params["next_batch"]}
     return busy(context, asked, params["defer_busy"]) if asked and params["defer_busy"] else {}
@@ -444,7 +444,7 @@ def _check_stream(context: Context, stream: Record) -> None:
 
 
 def _begin_stream(context: Context, health: gate.Check | None) -> None:
-    """Keep the rules for the tasks of the stream."""
+    """Write the rules for the tasks of the stream, and the health check if it was made now."""
     params, stream = context.params, Stream(context.params["stream"]["run"])
     fleet = _fleet(context)
     try:
@@ -485,7 +485,7 @@ def _budget(context: Context) -> gate.Check:
 
 
 def _server_state(context: Context) -> list[gate.Check]:
-    """The policy, the window, and rollouts of the server's own; what cannot be read is inconclusive."""
+    """The checks of the policy, the window, the freezes and fleet rollouts. An unreadable one is inconclusive."""
     params = context.params
     try:
         policy = context.client.get_fleet_update_policy()
@@ -525,14 +525,14 @@ def _server_state(context: Context) -> list[gate.Check]:
 
 
 def _not_kept_to(check: gate.Check) -> gate.Check:
-    """A plan for tonight is made by day: it says when it opens, and is no failure."""
+    """The check in check mode, where a closed window is not a failure: a plan for the night is made during the day."""
     if check.verdict not in (gate.FAIL, gate.DEFERRED):
         return check
     return gate.Check(check.name, gate.PASS, f"Not kept to in check mode: {check.reason}", check.facts)
 
 
 def _stall(context: Context) -> list[gate.Check]:
-    """Whether redeploys are in flight of which none ends, and of which instances."""
+    """Whether redeploys are in flight and none of them ends. The reason names their instances."""
     if not context.params["stall_timeout"]:
         return []
     try:
@@ -569,7 +569,7 @@ def _health(context: Context) -> list[gate.Check]:
 
 
 def _soak_and_audit(context: Context) -> list[gate.Check]:
-    """Wait, and look: live health of the last batch, and what was added to the audit meanwhile."""
+    """Wait for the soak, and check the live health of the last batch, and the audit events of this time."""
     params = context.params
     last = {name: params["updated"][name] for name in params["last_batch"] if name in params["updated"]}
     if not params["soak"] or not last:
@@ -621,7 +621,7 @@ def _deltas(group: Mapping[str, Any], before: dict[str, Any], after: dict[str, A
 
 
 def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers by name, None where none came. A key that is refused ends the run instead."""
+    """The answers by name, None if there was none. A refused key or role is raised as ApiError."""
     for answer in answers:
         if isinstance(answer, ApiError) and answer.kind in _HOPELESS:
             raise answer
@@ -629,7 +629,7 @@ def _readings(answers: list[Any], asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spread(instances: Mapping[str, Any], most: int) -> dict[str, Any]:
-    """At most so many of the instances, evenly over their order."""
+    """At most ``most`` of the instances, spread evenly over their order."""
     names = list(instances)
     if len(names) > most:
         names = [names[position * len(names) // most] for position in range(most)]

@@ -378,7 +378,7 @@ def run(context: Context) -> None:
         context.result["change"] = params["change"]
     rules = _rules(context)
     policy = context.client.get_fleet_update_policy()
-    # Without a Date header the local clock has to do.
+    # Without a Date header, the local clock is used.
     now = context.client.server_time or time.time()
     try:
         limit = max_parallel_rollouts(policy)
@@ -404,7 +404,7 @@ def run(context: Context) -> None:
         sizes=sizes,
         batching={
             **{name: params[name] for name in ("canary", "batch_max", "growth", "percent")},
-            # A plan with batches keeps the hash that it had before there was another pace.
+            # The pace is added only if it is not batches, so that such a plan keeps the hash of earlier versions.
             **({"pace": params["pace"]} if params["pace"] != BATCHES else {}),
             **rules.hashed,
         },
@@ -453,7 +453,7 @@ def run(context: Context) -> None:
 
 
 def _check(context: Context) -> None:
-    """Refuse numbers that make no plan."""
+    """Fail if a number is invalid."""
     params = context.params
     for name, least in _LEAST.items():
         if params[name] is not None and params[name] < least:
@@ -476,7 +476,7 @@ def _check(context: Context) -> None:
 
 
 def _rules(context: Context) -> Rules:
-    """The rules of the order; fails for a combination that makes no sense."""
+    """The rules for the order. Fails if they cannot be used together."""
     params = context.params
     names = {str(name) for name in params["instances"]}
     most = (params["max_share"] or "").strip()
@@ -519,7 +519,7 @@ def _rules(context: Context) -> Rules:
 
 
 def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping[str, Sequence[float]]) -> Facts:
-    """What the rules look at, and nothing else."""
+    """The data that the rules need. Nothing else is read."""
     planned = {member.name: member.instance_id for member in members if member.planned}
     return Facts(
         inventory=[str(name) for name in context.params["instances"]],
@@ -531,7 +531,7 @@ def _facts(context: Context, members: list[Member], rules: Rules, known: Mapping
 
 
 def _members(context: Context) -> tuple[list[Member], list[str]]:
-    """Each instance with its versions, in order of names, and the names of those that are gone."""
+    """The members of the plan, in order of names, and the names of instances that the server does not know."""
     instances = {str(name): str(instance_id) for name, instance_id in context.params["instances"].items()}
     if context.params["state"] == "checked":
         return [Member(name, i, None, None, True, "checked") for name, i in sorted(instances.items())], []
@@ -552,7 +552,7 @@ def _members(context: Context) -> tuple[list[Member], list[str]]:
 
 
 def _durations(context: Context) -> dict[str, list[float]]:
-    """What recent redeploys took. A rollout that cannot be read makes the estimate poorer, not the plan wrong."""
+    """How long recent redeploys took. A rollout that cannot be read makes only the estimate less exact."""
     most = context.params["history"]
     if most == 0:
         return {}

@@ -170,14 +170,14 @@ def run(context: Context) -> None:
 
 
 def _versions(context: Context) -> dict[str, str]:
-    """Per instance whether its runtime is current by the server's report. A server that is silent spoils no report."""
+    """By name, whether the runtime is current by the server's versions. If they cannot be read, there is a warning."""
     seen = [name for name, outcome in context.params["outcomes"].items() if (outcome or {}).get("is_current") is True]
     told: dict[str, str] = dict.fromkeys(seen, "current")
     left_out = {*context.params["gone"], *seen}
     known = {name: str(i) for name, i in context.params["instances"].items() if name not in left_out}
     workers = max(1, context.params["workers"])
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for instance_id in known.values()]
-    # The first alone: if the key was refused, or the server is away, it is asked once and not by every worker.
+    # The first call is made alone. If the key is refused or the server is down, there are no further calls.
     answers = in_pool(context.client, calls[:1], workers=1)
     hopeless = any(isinstance(answer, ApiError) and answer.kind in HOPELESS for answer in answers)
     rest = calls[1:]

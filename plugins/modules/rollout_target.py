@@ -231,7 +231,7 @@ def _retry(context: Context) -> None:
     with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
         _retry_chosen(context)
     if context.params["wait"] and context.changed and not context.check_mode:
-        _see_them_through(context)
+        _follow_to_end(context)
 
 
 def _retry_chosen(context: Context) -> None:
@@ -239,7 +239,7 @@ def _retry_chosen(context: Context) -> None:
     if not chosen:
         return
     context.result["targets"] = chosen
-    # The diff names them by row id, which a retry keeps.
+    # In the diff, targets are named by their row id, which a retry does not change.
     before = {str(row["id"]): target_status(row.get("status")) for row in chosen}
     context.write(lambda: _retry_each(context, chosen), before=before, after=dict.fromkeys(before, "queued"))
     if context.check_mode:
@@ -249,7 +249,7 @@ def _retry_chosen(context: Context) -> None:
 
 
 def _chosen(context: Context) -> list[Record]:
-    """The targets to retry; those that are meant but left alone go into the result with the reason."""
+    """The targets to retry. The other selected targets are returned as ``skipped_targets`` with the reason."""
     params = context.params
     wanted = {key: params[key] for key in ("target_id", "instance_id", "select")}
     detail = context.client.get_rollout(params["rollout_id"])
@@ -300,7 +300,7 @@ def _retry_each(context: Context, chosen: list[Record]) -> None:
 
 
 def _retry_one(context: Context, row: Record) -> None:
-    """E8 for one target until E4 shows it queued again. One that moved meanwhile by another's hand is left alone."""
+    """Retry one target, and wait until E4 shows it as queued again. If somebody else has changed it, it is skipped."""
     try:
         reopened = _send_until_it_shows(context, row)
     except ApiError as error:
@@ -323,9 +323,9 @@ def _retry_one(context: Context, row: Record) -> None:
 
 
 def _send_until_it_shows(context: Context, row: Record) -> bool:
-    """Call; if the outcome is unknown and E4 shows the target as it was, call once more (behaviour 2.5).
+    """Call E8. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
 
-    Answers whether E4 shows it queued again; raises the error if that is unknown to the end.
+    Returns whether E4 shows the target as queued again. Raises ApiError if the outcome remains unknown.
     """
     unknown: ApiError | None = None
     for _attempt in range(2):
@@ -338,7 +338,7 @@ def _send_until_it_shows(context: Context, row: Record) -> bool:
             unknown = None
         except ApiError as error:
             if not error.ambiguous:
-                # The first call may have been carried out between the look and the second one.
+                # The first call may have been carried out after E4 was read and before the second call.
                 if unknown is not None and error.kind == "conflict" and was_reopened(row, _look(context, row)):
                     return True
                 raise
@@ -372,8 +372,8 @@ def _look(context: Context, row: Record) -> Record:
     return next((seen for seen in rows if seen.get("id") == row.get("id")), row)
 
 
-def _see_them_through(context: Context) -> None:
-    """Wait until the retried targets, told by row id, are at their end, and judge them."""
+def _follow_to_end(context: Context) -> None:
+    """Wait until the retried targets have ended, and fail if too many of them did not succeed."""
     rollout_id = context.params["rollout_id"]
     ids = {row["target_id"] for row in context.result["retried"]}
 

@@ -160,7 +160,7 @@ def run(context: Context) -> None:
             read=client.get_fleet_update_policy,
             send=client.set_fleet_update_policy,
             values=tenant_values,
-            foretold=lambda before, changes: {**before, **changes},
+            predict=lambda before, changes: {**before, **changes},
         )
     problem = Window.of_policy(policy).problem
     if problem:

@@ -98,7 +98,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 
 def run(context: Context) -> None:
     policy = context.client.get_fleet_update_policy()
-    # Without a Date header the local clock has to do.
+    # Without a Date header, the local clock is used.
     now = context.client.server_time or time.time()
     window = Window.of_policy(policy)
     context.result.update(

@@ -17,11 +17,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 
 
 def in_maintenance_window(value: Any, policy: Any = None, at: Any = None) -> bool:
-    """Whether a time lies in the window of an update policy (E9): of a time and its ``policy``, or of a policy alone.
+    """Whether a time lies in the maintenance window of an update policy (E9).
 
-    A time is a datetime, ISO 8601 text (UTC without a zone), or epoch seconds, also as text. A policy alone is asked
-    about ``at``, or else about now. Raises AnsibleFilterError with a sentence for anything else, and for a policy
-    whose hours cannot be read: then it is not known.
+    ``value`` is a time and ``policy`` a policy, or ``value`` is a policy, and ``at`` a time, by default now. A time is
+    a datetime, ISO 8601 text (UTC without a zone), or epoch seconds, also as text. Raises AnsibleFilterError with a
+    sentence for other values, and for a policy with invalid hours.
     """
     if isinstance(value, Mapping):
         if policy is not None:
@@ -60,7 +60,7 @@ def _shown(policy: Any) -> str:
 
 
 class TestModule:
-    """Ansible's way to the tests of this file."""
+    """Registers the tests of this file with Ansible."""
 
     def tests(self) -> dict[str, Callable[..., bool]]:
         return {"in_maintenance_window": in_maintenance_window}

@@ -165,7 +165,7 @@ def test_audit_events_in_any_order_are_told_once(minutes: list[int], data: st.Da
         ("events", "fleetops.audit.event", "events must be a list of words."),
         ("start_from", "yesterday", "start_from is 'yesterday': it must be now or earliest."),
         ("instances", ["a"], "instances must map names to instance ids, for example"),
-        ("api_key", "key\n", "api_key holds a line break: strip it"),
+        ("api_key", "key\n", "api_key contains a line break: remove it"),
         ("api_key", "", "api_key is empty: set it, or FLEETOPS_API_KEY in the environment."),
         ("api_url", "fleet.example.com", "api_url must look like https://fleet.example.com,"),
         ("api_url", "https://me:secret@fleet.example.com", "api_url must not hold a user name or a password"),

@@ -388,7 +388,7 @@ def test_a_workflow_of_which_a_node_is_refused_is_not_launched(awx: tuple[StandI
     made.post = post  # type: ignore[method-assign]
     [launch] = [block for block in BLOCKS if '"workflow_job_templates/$workflow/launch/"' in block]
     done = pasted(url, TOKEN, commands, [*workflow_blocks(made), launch])
-    assert done.stderr.count("AWX refuses: ") == 1 and "The block before has not ended well" in done.stderr
+    assert done.stderr.count("AWX refuses: ") == 1 and "The previous block has failed" in done.stderr
     assert made.objects["workflow_jobs"] == {} and "Traceback" not in done.stderr
 
 
@@ -415,7 +415,7 @@ def test_each_block_stops_at_the_first_refusal(awx: tuple[StandIn, str], command
 
     made.post = post  # type: ignore[method-assign]
     done = pasted(url, TOKEN, commands)
-    # The blocks after it say that the one before has not ended well, and send nothing.
+    # The blocks after it say that the previous one has failed, and send nothing.
     assert made.posted[-1][0] == f"{refused}/"
     assert done.stderr.count("AWX refuses: ") == 1, done.stderr
     assert 'AWX refuses: {"detail": "You do not have permission to perform this action."}' in done.stderr
@@ -444,4 +444,4 @@ def test_a_check_that_failed_starts_no_run(awx: tuple[StandIn, str], commands: P
     done = pasted(url, TOKEN, commands)
     assert launches(made) == [{"job_type": "check"}]
     assert "Traceback" not in done.stderr
-    assert "The block before has launched nothing" in done.stderr
+    assert "The previous block has launched no job" in done.stderr

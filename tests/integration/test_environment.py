@@ -89,7 +89,7 @@ def test_no_worker_asks_the_system_for_its_proxies(results: Callable[..., dict[s
 def test_a_server_that_drips_holds_no_task_and_no_lookup(results: Callable[..., dict[str, Any]]) -> None:
     with second_api(instances=1, drip={"*": 0.5}) as api:
         told = results(api, FLEETOPS_REQUEST_TIMEOUT="1", FLEETOPS_RETRIES="0")
-        assert all("no whole answer within the time limit of 1 s" in result["msg"] for result in told.values()), told
+        assert all("no complete answer within the time limit of 1 s" in result["msg"] for result in told.values()), told
 
 
 # reports/2026-11 D15

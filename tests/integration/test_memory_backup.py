@@ -67,7 +67,7 @@ def test_a_list_that_the_api_cuts_off_is_no_backup(tmp_path: Path, run_playbook:
             sim.call("POST", one, {"content": f"fact {number}", "conversation_id": f"conv-{number % 2}"})
         settings = {"fleetops_memory_dir": str(folder)}
         refused = run_playbook(sim, PLAYBOOK, "--limit", "agent-002*", e=settings)
-        assert refused.rc == 2 and "this would be no backup" in refused.output
+        assert refused.rc == 2 and "this would not be a backup" in refused.output
         assert not folder.exists()
         settings["fleetops_memory_conversation_id"] = "conv-1"
         slices = run_playbook(sim, PLAYBOOK, "--limit", "agent-002*", e=settings)

@@ -79,7 +79,7 @@ def test_a_value_that_is_otherwise_or_a_wrong_query_stops_the_run(fleet: Simulat
     [
         (lambda at: None, 0, "failed calls has no data, so it is not known whether it is < 0.01."),
         (lambda at: float("nan"), 0, "failed calls has no data"),
-        (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are values of the last "),
+        (lambda at: 0.0 if at > time.time() - 60 else None, 600, "there are only values of the last "),
     ],
 )
 def test_without_data_it_cannot_be_told(
@@ -101,7 +101,7 @@ def test_without_data_it_cannot_be_told(
         ((401, b"Unauthorized"), "the server answers with status 401, so set FLEETOPS_METRIC_TOKEN to a valid token"),
         (
             (200, b"<html>Sign in</html>"),
-            "the answer is none of Prometheus' HTTP API; does metric_url name its address?",
+            "the answer is not from the HTTP API of Prometheus; check metric_url",
         ),
         ((302, b""), "the server answers with status 302"),
         ((404, TOKEN.encode()), "the server answers with status 404"),

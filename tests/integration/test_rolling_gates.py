@@ -242,7 +242,10 @@ def test_no_traffic_is_inconclusive_and_ends_with_4(run_playbook: Run) -> None:
         found = report_of(run)
         assert (found["verdict"], found["updated"]) == ("inconclusive", hosts(1))
         assert found["not_touched"] == hosts(2, 3, 4)
-        assert "It could not be told whether to go on. Too little traffic to compare: 0 audit events" in run.stdout
+        assert (
+            "It could not be determined whether to continue. Too little traffic to compare: 0 audit events"
+            in run.stdout
+        )
 
 
 def test_batches_by_percent_and_a_fleet_that_falls_ill_stops_the_run(run_playbook: Run) -> None:

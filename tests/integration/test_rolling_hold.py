@@ -49,7 +49,7 @@ def test_nothing_is_started_while_a_run_is_held_and_a_freeze_defers_the_rest(run
         unread = [{"from": "2026-01-01", "to": "2200"}]
         refused = run_playbook(sim, PLAYBOOK, e={**QUICK, "fleetops_freezes": unread})
         assert refused.rc == 4, refused.output
-        assert "of freeze 1, to is '2200'" in refused.stdout
+        assert "in freeze 1, to is '2200'" in refused.stdout
         assert sim.writes() == []
 
         later = datetime.fromtimestamp(sim.state()["now"] + 2 * 86400, UTC).date().isoformat()

@@ -375,7 +375,7 @@ def test_a_freeze_refuses_a_run_defers_a_begun_one_and_is_overridden_for_a_reaso
     assert ask(sim, freezes=frozen, updated={}, **urgent).result["verdict"] == "pass"
     unreadable = ask(sim, freezes=[{"from": "2026-01-01"}], check=True)
     assert unreadable.result["verdict"] == "inconclusive"
-    assert "of freeze 1, to is nothing" in unreadable.result["reasons"][0]
+    assert "in freeze 1, to is nothing" in unreadable.result["reasons"][0]
 
 
 def test_a_stall_names_the_instance_that_does_not_end(sim: Simulator) -> None:

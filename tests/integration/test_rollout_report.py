@@ -115,7 +115,7 @@ def test_check_mode_asks_nothing_and_says_what_would_be(sim: Simulator) -> None:
         ("pass", None, ""),
         ("deferred", None, ""),
         ("fail", "failed", "It broke. Twice."),
-        ("inconclusive", "unreachable", "It could not be told whether to go on. It broke. Twice."),
+        ("inconclusive", "unreachable", "It could not be determined whether to continue. It broke. Twice."),
     ],
 )
 def test_the_end_of_a_run(sim: Simulator, verdict: str, key: str | None, message: str) -> None:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The instance ops API as Python: one method an endpoint, named by its operationId."""
+"""The instance ops API as a Python class: one method for each endpoint, with the name of its operationId."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ROLLOUTS_PAGE = 100
 AUDIT_PAGE = 500
 MEMORY_CAP = 200
 ACTIONS_CAP = 100
-# The keys of the rows' times, which tell how a list is ordered.
+# The keys that hold the times of rows, from which the order of a list is determined.
 ROLLOUT_TIMES = ACTION_TIMES = ("created_at",)
 AUDIT_TIMES = ("event_ts", "ingested_at")
 
-# What a server says to E9 where the API is not: not found, a page of HTML, another address.
+# Kinds of errors that E9 ends with if the API is not at this address: not found, an HTML page, a redirect.
 _NO_API_THERE = frozenset({"not_found", "unreadable", "redirected"})
 
 Until = Callable[[Record], bool]
@@ -47,7 +47,10 @@ def connect(
     read_only: bool = False,
     on_repeat: Callable[[str], None] | None = None,
 ) -> FleetClient:
-    """A client for one server. Nothing is sent yet. Raises SettingsError for settings that cannot be used."""
+    """A client for one server. Nothing is sent yet. ``request_timeout`` is in seconds; for the rest, see Settings.
+
+    Raises SettingsError for settings that cannot be used.
+    """
     settings = Settings(
         api_url=api_url,
         api_key=api_key,
@@ -61,21 +64,22 @@ def connect(
 
 
 class FleetClient:
-    """One method an endpoint. Ids go in as text; answers come back as plain data of the documented shape.
+    """One method for each endpoint. Ids are passed as text; answers are plain data of the documented shape.
 
-    A list (E3, E20, E23) is read in two ways. Without an offset a ``list_`` method gives what one page shows of the
-    newest rows, whichever way round the server lists; with one it gives that page as it is. The server may give fewer
-    rows than ``limit``, so a short page is no proof of anything. An ``all_`` method reads to the list's end.
+    There are two ways to read a list (E3, E20, E23). A ``list_`` method reads one page. Without an offset it returns
+    the newest rows, whether the server lists the newest or the oldest row first; with an offset it returns that page as
+    it is. The server may return fewer rows than ``limit``, so a short page does not mean that the list ends. An
+    ``all_`` method reads the list to its end.
 
-    A success with a body of another shape raises ApiError (kind ``unexpected``), so that a reader may rely on getting
-    a mapping or a list of mappings - but on no key in it. Every method raises ApiError.
+    A success whose body has another shape raises ApiError (kind ``unexpected``). The result is therefore always a
+    mapping or a list of mappings, but any key in it may be missing. Every method raises ApiError.
     """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
 
     def clone(self) -> FleetClient:
-        """A client for another thread: same settings, own session and trace."""
+        """A client for another thread, with the same settings and its own session and trace."""
         return FleetClient(self.transport.clone())
 
     def close(self) -> None:
@@ -83,22 +87,22 @@ class FleetClient:
 
     @property
     def trace(self) -> list[Record]:
-        """A row per attempt: method, path, attempt, ms, status or error."""
+        """One row for each attempt: method, path, attempt, ms, and status or error."""
         return self.transport.trace
 
     @property
     def server_time(self) -> float | None:
-        """The server's clock (Date header, epoch seconds UTC) at the latest answer."""
+        """The Date header of the latest answer (epoch seconds, UTC); None if no answer had one."""
         return self.transport.server_time
 
     # E1 to E8: fleet rollouts
 
     def get_rollout_timeline(self, rollout_id: str) -> Record:
-        """E1: one rollout's targets with host names and times, under ``timeline``."""
+        """E1: the targets of one rollout with host names and times, under ``timeline``."""
         return self._record("get_rollout_timeline", rollout_id=rollout_id)
 
     def start_fleet_rollout(self, *, override_window: bool = False) -> Record:
-        """E2: push the runtime to all running instances. Answers ``enqueued``, ``skipped``, ``total``, no id."""
+        """E2: push the runtime to all running instances. Returns ``enqueued``, ``skipped`` and ``total``, but no id."""
         return self._record("start_fleet_rollout", query={"override_window": override_window})
 
     def list_fleet_rollouts(self, *, limit: int = 20, offset: int | None = None) -> list[Record]:
@@ -110,67 +114,67 @@ class FleetClient:
         return fetch(limit, offset) if offset is not None else newest_page(fetch, limit, ROLLOUTS_PAGE, ROLLOUT_TIMES)
 
     def all_fleet_rollouts(self, *, most: int | None = None, until: Until | None = None) -> list[Record]:
-        """E3, every page: see paging.read_list for ``most`` and ``until``."""
+        """E3: all pages. For ``most`` and ``until``, see paging.read_list."""
         return self._paged(self.list_fleet_rollouts, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def open_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts of ``recent_fleet_rollouts()`` that are not at their end."""
+        """E3: the rollouts of ``recent_fleet_rollouts()`` that have not ended."""
         return [row for row in self.recent_fleet_rollouts() if not rollout_is_terminal(row)]
 
     def recent_fleet_rollouts(self) -> list[Record]:
-        """E3: the rollouts from the newest row down to 100 in a row that are at their end.
+        """E3: the rollouts from the newest row down to 100 consecutive ones that have ended.
 
-        One call where the newest 100 are all at their end, or one more where there are fewer than 100.
+        This takes one call if the newest 100 have all ended, and two if there are fewer than 100.
         """
         ended_in_a_row = 0
 
-        def far_below(row: Record) -> bool:
+        def is_far_enough(row: Record) -> bool:
             nonlocal ended_in_a_row
             ended_in_a_row = ended_in_a_row + 1 if rollout_is_terminal(row) else 0
             return ended_in_a_row >= ROLLOUTS_PAGE
 
-        return self.all_fleet_rollouts(until=far_below)
+        return self.all_fleet_rollouts(until=is_far_enough)
 
     def get_rollout(self, rollout_id: str) -> Record:
-        """E4: ``rollout`` and its ``targets`` (without host names)."""
+        """E4: ``rollout`` and its ``targets``, which have no host names."""
         body = self._record("get_rollout", rollout_id=rollout_id)
         if not isinstance(body.get("rollout"), Mapping):
             raise self._unexpected("get_rollout", {"rollout_id": rollout_id}, "no rollout in the answer")
         rollout, targets = dict(body["rollout"]), body.get("targets")
-        # The server may leave out the id that it was asked for.
+        # The answer may lack the id that was requested.
         rollout["id"] = rollout.get("id") or rollout_id
         return {**body, "rollout": rollout, "targets": _rows(targets) if targets else []}
 
     def cancel_rollout(self, rollout_id: str, *, force: bool = False) -> Any:
-        """E5: revoke queued targets; ``force`` also terminates those in progress. Read E4 afterwards."""
+        """E5: revoke the queued targets; ``force`` also terminates those in progress. The result is shown by E4."""
         return self._call("cancel_rollout", query={"force": force}, rollout_id=rollout_id).body
 
     def pause_rollout(self, rollout_id: str) -> Any:
-        """E6: revoke queued targets until resumed. Read E4 afterwards."""
+        """E6: revoke the queued targets until the rollout is resumed. The result is shown by E4."""
         return self._call("pause_rollout", rollout_id=rollout_id).body
 
     def resume_rollout(self, rollout_id: str) -> Any:
-        """E7: queue the cancelled targets again. Read E4 afterwards."""
+        """E7: queue the cancelled targets again. The result is shown by E4."""
         return self._call("resume_rollout", rollout_id=rollout_id).body
 
     def retry_rollout_target(self, rollout_id: str, target_id: str) -> Any:
-        """E8: queue one failed or uncertain target again. Read E4 afterwards."""
+        """E8: queue one failed or uncertain target again. The result is shown by E4."""
         return self._call("retry_rollout_target", rollout_id=rollout_id, target_id=target_id).body
 
     # E9, E10: the tenant's policy
 
     def get_fleet_update_policy(self) -> Record:
-        """E9: window hours (UTC), ``max_parallel_rollouts``, and a default per component."""
+        """E9: the window's hours (UTC), ``max_parallel_rollouts``, and a default for each component."""
         return self._record("get_fleet_update_policy")
 
     def set_fleet_update_policy(self, changes: Mapping[str, Any]) -> Record:
-        """E10: change the given keys; answers the policy as it then is."""
+        """E10: change the given keys. Returns the resulting policy."""
         return self._record("set_fleet_update_policy", body=dict(changes))
 
     # E11 to E16: actions and health of one instance
 
     def list_instance_actions(self, instance_id: str, *, limit: int = 20) -> Record:
-        """E11: ``actions``, newest first, and ``total``. There is no paging: of a larger total the rest is unread."""
+        """E11: ``actions``, newest first, and ``total``, which may be larger, since there is no paging."""
         answer = self._record("list_instance_actions", query={"limit": limit}, instance_id=instance_id)
         if order_of(_rows(answer.get("actions")), ACTION_TIMES) == OLDEST_FIRST:
             if limit < ACTIONS_CAP:
@@ -179,7 +183,7 @@ class FleetClient:
         return answer
 
     def clear_circuit_breakers(self, instance_id: str) -> Record:
-        """E12: close every LLM provider's circuit breaker."""
+        """E12: close the circuit breakers of all LLM providers."""
         return self._record("clear_circuit_breakers", instance_id=instance_id)
 
     def power_cycle(self, instance_id: str) -> Record:
@@ -187,15 +191,15 @@ class FleetClient:
         return self._record("power_cycle", instance_id=instance_id)
 
     def reboot(self, instance_id: str) -> Record:
-        """E14: reboot the whole VPS (about 60 s; admin)."""
+        """E14: reboot the whole VPS (about 60 s). Needs the role admin."""
         return self._record("reboot", instance_id=instance_id)
 
     def run_diagnostics(self, instance_id: str) -> Record:
-        """E15: check live and store the result; answers like E16."""
+        """E15: make a live check and store its result, which is returned as by E16."""
         return self._record("run_diagnostics", instance_id=instance_id)
 
     def get_deep_health(self, instance_id: str, *, force: bool = False) -> Record:
-        """E16: the stored health record, or with ``force`` a live one (slower)."""
+        """E16: the stored health record, or with ``force`` the record of a live check (slower)."""
         live = {"repeat": Repeat.READ_ONCE_MORE, "read_timeout": 60.0} if force else {}
         return self._record("get_deep_health", query={"force": force}, instance_id=instance_id, endpoint_change=live)
 
@@ -204,7 +208,7 @@ class FleetClient:
     def list_memories(
         self, instance_id: str, *, conversation_id: str | None = None, customer_id: str | None = None, limit: int = 100
     ) -> Record:
-        """E17: ``memories``, at most 200 and without paging; ``status`` is a mapping here."""
+        """E17: ``memories``, at most 200 and without paging. Here ``status`` is a mapping."""
         query = {"conversation_id": conversation_id, "customer_id": customer_id, "limit": limit}
         return self._record("list_memories", query=query, instance_id=instance_id)
 
@@ -213,7 +217,7 @@ class FleetClient:
         return self._record("store_memory", body=dict(memory), instance_id=instance_id)
 
     def clear_memories(self, instance_id: str, selection: Mapping[str, Any]) -> Record:
-        """E19: clear memories; answers ``deleted``. An empty selection probably means all of them."""
+        """E19: clear memories. Returns ``deleted``. An empty selection probably means all of them."""
         return self._record("clear_memories", body=dict(selection), instance_id=instance_id)
 
     # E20, E21: audit
@@ -229,7 +233,7 @@ class FleetClient:
     def all_audit_events(
         self, instance_id: str, *, most: int | None = None, until: Until | None = None, first: int | None = None
     ) -> Listing:
-        """E20, every page: see paging.read_list for ``most``, ``until`` and ``first``."""
+        """E20: all pages. For ``most``, ``until`` and ``first``, see paging.read_list."""
 
         def fetch(*, limit: int, offset: int) -> list[Record]:
             return self.list_audit_events(instance_id, limit=limit, offset=offset)
@@ -237,13 +241,13 @@ class FleetClient:
         return self._paged(fetch, AUDIT_PAGE, AUDIT_TIMES, most, until, first)
 
     def get_audit_summary(self, instance_id: str) -> Record:
-        """E21: counts of audit events since ever, by outcome and under ``by_source``."""
+        """E21: the counts of all audit events ever recorded, by outcome and under ``by_source``."""
         return self._record("get_audit_summary", instance_id=instance_id)
 
     # E22 to E26: runtime and updates of one instance
 
     def redeploy_runtime(self, instance_id: str) -> Record:
-        """E22: push the runtime bundle to one running instance (admin); answers ``task_id``."""
+        """E22: push the runtime bundle to one running instance. Needs the role admin. Returns ``task_id``."""
         return self._record("redeploy_runtime", instance_id=instance_id)
 
     def list_instance_rollouts(self, instance_id: str, *, limit: int = 20, offset: int | None = None) -> list[Record]:
@@ -258,7 +262,7 @@ class FleetClient:
     def all_instance_rollouts(
         self, instance_id: str, *, most: int | None = None, until: Until | None = None
     ) -> list[Record]:
-        """E23, every page: see paging.read_list for ``most`` and ``until``."""
+        """E23: all pages. For ``most`` and ``until``, see paging.read_list."""
 
         def fetch(*, limit: int, offset: int) -> list[Record]:
             return self.list_instance_rollouts(instance_id, limit=limit, offset=offset)
@@ -266,21 +270,21 @@ class FleetClient:
         return self._paged(fetch, ROLLOUTS_PAGE, ROLLOUT_TIMES, most, until).rows
 
     def apply_all_updates(self, instance_id: str) -> Record:
-        """E24: apply all updates, skills first, runtime last; answers ``runtime_task_id`` and ``skills_applied``."""
+        """E24: apply all updates, skills first, runtime last. Returns ``runtime_task_id`` and ``skills_applied``."""
         return self._record("apply_all_updates", instance_id=instance_id)
 
     def get_available_updates(self, instance_id: str) -> Record:
-        """E25: running against available versions, and the instance's update policy."""
+        """E25: the current and the available versions, and the instance's update policy."""
         return self._record("get_available_updates", instance_id=instance_id)
 
     def set_instance_update_policy(self, instance_id: str, changes: Mapping[str, Any]) -> Record:
-        """E26: override the update policy per component; None inherits again (assumption of behaviour 2.6)."""
+        """E26: override the update policy of components. None removes an override (assumption, behaviour 2.6)."""
         return self._record("set_instance_update_policy", body=dict(changes), instance_id=instance_id)
 
     # Anything else
 
     def raw(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Reply:
-        """Any call below ``/v1/``, with the repeat rule of its endpoint; an unknown write is never repeated."""
+        """Any call below ``/v1/``, repeated by the rule of its endpoint; never if it writes to an unknown path."""
         return self._request(endpoint_of(method, path), path, query=query, body=body)
 
     def _call(
@@ -308,7 +312,7 @@ class FleetClient:
             raise
 
     def _is_no_api(self) -> bool:
-        """Whether the server denies E9 too, which takes no id: then not the id is unknown, but the API is elsewhere."""
+        """Whether the API is not at this address: then E9 is not found either, although it takes no id."""
         try:
             self.transport.request(ENDPOINTS["get_fleet_update_policy"], KNOWN_PATH)
         except ApiError as error:
@@ -318,13 +322,13 @@ class FleetClient:
     def _record(self, name: str, **call: Any) -> Record:
         body = self._call(name, **call).body
         if not isinstance(body, Mapping):
-            raise self._unexpected(name, call, f"an object was expected, {_shape(body)} came")
+            raise self._unexpected(name, call, f"an object was expected, but the answer is {_shape(body)}")
         return dict(body)
 
     def _records(self, name: str, **call: Any) -> list[Record]:
         body = self._call(name, **call).body
         if not isinstance(body, list):
-            raise self._unexpected(name, call, f"a list was expected, {_shape(body)} came")
+            raise self._unexpected(name, call, f"a list was expected, but the answer is {_shape(body)}")
         return _rows(body)
 
     def _paged(
@@ -344,12 +348,12 @@ class FleetClient:
     def _unexpected(self, name: str, call: Mapping[str, Any], detail: str) -> ApiError:
         endpoint = ENDPOINTS[name]
         path = _path(endpoint, {k: v for k, v in call.items() if k.endswith("_id")})
-        # A write that was answered with success has happened, whatever its answer looks like.
+        # The status was a success, so a write may have been carried out, whatever the body is.
         return ApiError("unexpected", endpoint.method, path, status=200, detail=detail, ambiguous=endpoint.writes)
 
 
 def endpoint_of(method: str, path: str) -> Endpoint:
-    """The endpoint that a raw call belongs to. One that the reference does not know is never repeated if it writes."""
+    """The endpoint of a raw call. A write that the reference does not list gets an endpoint that is never repeated."""
     method = method.upper()
     for endpoint in ENDPOINTS.values():
         if endpoint.method == method and _matcher(endpoint).fullmatch(path):
@@ -363,19 +367,20 @@ def _matcher(endpoint: Endpoint) -> re.Pattern[str]:
 
 def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
     for name, value in ids.items():
-        # Such an id would make another endpoint of the path: "fleet" the whole tenant's, the dots one further up.
+        # Such an id would turn the path into that of another endpoint: "fleet" into one of the whole tenant, and dots
+        # into one of a parent folder.
         if not str(value).strip() or str(value) in (".", "..") or (name == "instance_id" and str(value) == "fleet"):
-            said = f"{name} is {str(value)!r}, which is no id; nothing was sent"
+            said = f"{name} is {str(value)!r}, which is not a valid id; nothing was sent"
             raise ApiError("invalid", endpoint.method, endpoint.path, detail=said)
     return endpoint.path.format(**{name: quote(str(value), safe="") for name, value in ids.items()})
 
 
 def _rows(items: Any) -> list[Record]:
-    """The mappings of a list; anything else in it cannot be a record and is left out."""
+    """The mappings in a list. Anything else cannot be a record and is left out."""
     return [dict(item) for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
 def _shape(body: Any) -> str:
     if body is None:
-        return "nothing"
+        return "empty"
     return {list: "a list", dict: "an object", str: "a text", bool: "true or false"}.get(type(body), "a number")

@@ -2,7 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Reading from a socket until a deadline, however often a few bytes arrive before it. Standard library only."""
+"""Reading from a socket until a deadline, even if bytes keep arriving. Standard library only.
+
+The timeout of a socket alone limits only the time between two arrivals of bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ import io
 import time
 from typing import Any
 
-NOT_WHOLE = "the answer was not whole within the time limit"
+NOT_WHOLE = "the answer was not complete within the time limit"
 
 
 class UntilTheDeadline(io.RawIOBase):
-    """Reads ``stream``, which is of the socket ``connection``, for ``seconds`` from now; then raises TimeoutError."""
+    """Reads ``stream``, which belongs to the socket ``connection``. After ``seconds`` a read raises TimeoutError."""
 
     def __init__(self, stream: io.RawIOBase, connection: Any, seconds: float) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The endpoints and which call may be sent again after which failure: the one table (behaviour 2.1, 2.3, 2.5)."""
+"""The table of all endpoints, and which call may be sent again after which failure (behaviour 2.1, 2.3, 2.5)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from .._rules.answers import number
 
 
 class Repeat(Enum):
-    """What may happen to a call whose outcome is unknown; one certainly not carried out may always go again."""
+    """Whether a call whose outcome is unknown is sent again. A call that was not carried out may always be repeated."""
 
-    READ = "read"  # a GET: again, up to the number of retries
-    READ_ONCE_MORE = "read_once_more"  # a forced health read loads the agent: one more try
-    ABSOLUTE = "absolute"  # the same values or the same effect twice: again
-    NEVER = "never"  # looked up, never sent again
+    READ = "read"  # a GET: up to the number of retries
+    READ_ONCE_MORE = "read_once_more"  # a forced health read: once, because it loads the agent
+    ABSOLUTE = "absolute"  # a write whose effect is the same if it is sent twice: up to the number of retries
+    NEVER = "never"  # its effect is looked up instead
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation: ``number`` is E1 to E26, ``path`` has its parameters in braces, ``read_timeout`` is in seconds."""
+    """One operation. ``number``: of E1 to E26, 0 for any other call. ``path``: with parameters in braces.
+
+    ``read_timeout``: the least number of seconds to wait for the answer; None for the setting request_timeout alone.
+    """
 
     number: int
     name: str
@@ -43,7 +46,7 @@ _BASE = "/v1/instances"
 _FLEET = _BASE + "/fleet"
 _ONE = _BASE + "/{instance_id}"
 _ROLLOUT = _FLEET + "/runtime/rollouts/{rollout_id}"
-# A restart and a live health check take their time (behaviour 2.5).
+# The read_timeout of restarts and live health checks, which may take long (behaviour 2.5).
 _SLOW = 60.0
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -53,7 +56,7 @@ ENDPOINTS: dict[str, Endpoint] = {
         Endpoint(2, "start_fleet_rollout", "POST", _FLEET + "/runtime/rollout", _NEVER),
         Endpoint(3, "list_fleet_rollouts", "GET", _FLEET + "/runtime/rollouts", _READ),
         Endpoint(4, "get_rollout", "GET", _ROLLOUT, _READ),
-        # E5 to E8 may follow each other only after a look at E4, which the module takes: never here.
+        # E5 to E8 are never repeated by the client: the module reads E4 first, and then decides.
         Endpoint(5, "cancel_rollout", "POST", _ROLLOUT + "/cancel", _NEVER),
         Endpoint(6, "pause_rollout", "POST", _ROLLOUT + "/pause", _NEVER),
         Endpoint(7, "resume_rollout", "POST", _ROLLOUT + "/resume", _NEVER),
@@ -81,16 +84,16 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 
 class Outcome(Enum):
-    """What became of one attempt, before anybody decides what to do about it."""
+    """The outcome of one attempt."""
 
-    NOT_SENT = "not_sent"  # refused, no such name, no route
-    NOT_EXECUTED = "not_executed"  # 429; 503 that names a time
-    REFUSED = "refused"  # the server said no: 4xx
-    UNKNOWN = "unknown"  # 5xx, lost connection, time-out, unreadable answer
+    NOT_SENT = "not_sent"  # connection refused, unknown host name, no route
+    NOT_EXECUTED = "not_executed"  # status 429, or 503 with Retry-After
+    REFUSED = "refused"  # any other 4xx: the same call would fail again
+    UNKNOWN = "unknown"  # 5xx, lost connection, timeout, unreadable answer
 
 
 def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
-    """What an HTTP status says about the attempt; None for success."""
+    """The outcome of an attempt that was answered with this HTTP status; None for a success."""
     if 200 <= status < 300:
         return None
     if status == 429 or (status == 503 and has_retry_after):
@@ -101,7 +104,7 @@ def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
 
 
 def may_repeat(repeat: Repeat, outcome: Outcome, attempt: int, retries: int) -> bool:
-    """Whether attempt number ``attempt`` (1, 2, ...) may be followed by another one."""
+    """Whether another attempt may follow attempt number ``attempt`` (1, 2, ...)."""
     if outcome is Outcome.REFUSED or attempt > retries:
         return False
     if outcome in (Outcome.NOT_SENT, Outcome.NOT_EXECUTED):
@@ -117,10 +120,10 @@ _LONGEST_PAUSE = 8.0
 
 
 def retry_after_seconds(header: str | None, server_now: float | None) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if there is none or it says nothing usable.
+    """Seconds that a Retry-After header asks to wait, from 0 to 120; None if it is missing or invalid.
 
-    The header holds seconds or an HTTP date. A date is measured against ``server_now`` (the answer's own Date header,
-    epoch seconds), so that a wrong local clock does no harm.
+    The header contains seconds or an HTTP date. A date is compared with ``server_now`` (the Date header of the same
+    answer, epoch seconds), so that a wrong local clock does not matter.
     """
     if header is None:
         return None
@@ -145,10 +148,11 @@ def http_date(text: str | None) -> float | None:
 
 
 def pause_before_repeat(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Seconds to wait after attempt number ``attempt``; ``jitter`` is a random number from 0 to 1.
+    """Seconds to wait after attempt number ``attempt``. ``jitter``: a random number from 0 to 1.
 
-    0.5, 1, 2 ... 8 s, of which the random part is half. A server that asks for more gets it: the random part is only
-    added. One that asks for less, or for no pause at all, would have the attempts used up before it is well again.
+    The pauses are 0.5, 1, 2 ... 8 s, half of it random. If the server asks for a longer pause, it is that pause and a
+    small random part. If it asks for a shorter one, that is ignored, since all attempts would be used up before the
+    server has recovered.
     """
     full = min(_FIRST_PAUSE * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE)
     ordinary = full * (0.5 + 0.5 * jitter)

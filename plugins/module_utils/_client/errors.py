@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What can go wrong with a call, as one readable sentence and as data."""
+"""The error of a failed call, as one readable sentence and as data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from .._rules.printable import printable
 
-# E9, which every tenant has.
+# The path of E9, which works for every tenant.
 KNOWN_PATH = "/v1/instances/fleet/updates/policy"
-# What a person does next, by kind.
+# What the user should do next, by the kind of error.
 _NEXT_STEP = {
     "auth": "Check api_key (FLEETOPS_API_KEY): it is missing, wrong, expired or of another tenant.",
     "forbidden": "The key's role does not allow this, or the maintenance window is closed.",
@@ -31,12 +31,12 @@ class ApiError(Exception):
     """One failed call of the instance ops API.
 
     ``kind``: auth, forbidden, not_found, wrong_path, conflict, invalid, rate_limited, server, unavailable, timeout,
-    connection_lost, unreachable, tls, redirected, unreadable, unexpected.
-    ``status``: the HTTP status, None when no answer came. ``method`` and ``path``: the call (never with a key).
-    ``detail``: what the server said, as text that a terminal may be sent. ``request_id``: the server's id of the call,
-    if it sent one.
-    ``ambiguous``: the call may have been carried out although no usable answer came (behaviour 2.5).
-    ``refused``: the same call would fail again. ``retry_after``: seconds for which the server asked to wait, or None.
+    connection_lost, unreachable, tls, redirected, unreadable, unexpected, read_only.
+    ``status``: the HTTP status, None if there was no answer. ``method`` and ``path``: of the call.
+    ``detail``: the server's message, without characters that could control a terminal. ``request_id``: the server's id
+    of the call, if it sent one.
+    ``ambiguous``: the call may have been carried out, although there was no usable answer (behaviour 2.5).
+    ``refused``: the same call would fail again. ``retry_after``: seconds that the server asked to wait, or None.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ApiError(Exception):
         super().__init__(self.sentence())
 
     def sentence(self) -> str:
-        """What failed, what the server said, what to do next: one line."""
+        """What failed, what the server said, and what to do next, in one line."""
         what = f"{self.method} {self.path} failed"
         if self.status is not None:
             what += f" with HTTP {self.status}"
@@ -81,7 +81,7 @@ class ApiError(Exception):
         return printable(" ".join(text.split()))
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``error`` of a module's result."""
+        """The return value ``error`` of a module."""
         return {
             "kind": self.kind,
             "status": self.status,
@@ -117,10 +117,10 @@ def kind_of_status(status: int) -> str:
 
 
 def detail_text(body: Any, limit: int = 600) -> str | None:
-    """The server's explanation as one line, whatever shape the body has (behaviour 2.3).
+    """The server's explanation in one line of at most ``limit`` characters; None if there is none (behaviour 2.3).
 
-    Takes a parsed body: ``{"detail": [{"loc", "msg", "type"}]}``, ``{"detail": "text"}``, another mapping,
-    a list, or the raw text of something that is not JSON.
+    ``body``: a parsed body such as ``{"detail": [{"loc", "msg", "type"}]}`` or ``{"detail": "text"}``, another mapping,
+    a list, or the raw text of a body that is not JSON.
     """
     if body is None:
         return None
@@ -151,7 +151,7 @@ def _validation_line(item: Any) -> str:
 
 
 def words_of_html(text: str) -> str:
-    """The text of HTML without its tags, in one line."""
+    """The text of an HTML document without tags, in one line."""
     out, inside = [], False
     for letter in text:
         if letter in "<>":

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Queries of Prometheus, or of what speaks its HTTP API: /api/v1/query and /api/v1/query_range. Reads only."""
+"""Queries of Prometheus, or of a server with its HTTP API: /api/v1/query and /api/v1/query_range. Reads only."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from .redact import Redactor, spellings
 from .transport import CONNECT_TIMEOUT, FAILURES, certificates_in, new_session, reading_of
 from .trust import trust_of
 
-# As many bytes of an answer are read.
+# The maximum size of an answer in bytes.
 _MOST = 8 * 1024 * 1024
+# The maximum length of an error message in characters.
 _WORDS_MOST = 300
 
 
@@ -33,10 +34,11 @@ def ask(
     ca_path: str | None,
     timeout: float,
 ) -> Answer:
-    """What the server at ``url`` answers to a check's query, at ``now`` (epoch seconds), within ``timeout`` seconds.
+    """The answer of the server at ``url`` to the query of a check.
 
-    ``url`` is the address below which ``/api/v1`` is. The API's key is not sent; ``token`` is, as a bearer token. Proxy
-    and certificates are those of the API's calls. Redirects are not followed.
+    ``url``: the base address, without ``/api/v1``. ``now``: the time of the query, in epoch seconds. ``token``: sent as
+    a bearer token, or None. The API key is not sent. ``timeout``: seconds within which the whole answer must arrive.
+    Proxy and certificates are the same as for the calls of the API. Redirects are not followed.
     """
     try:
         proxy = proxy_for(url, os.environ)
@@ -54,7 +56,7 @@ def ask(
     path, fields = _request(check, now)
     session = new_session(proxy)
     try:
-        # By POST, as a query may be longer than an address.
+        # A query may be too long for an address, so it is sent with POST.
         response = session.post(
             url.rstrip("/") + path,
             data=fields,
@@ -86,7 +88,7 @@ def _request(check: MetricCheck, now: float) -> tuple[str, dict[str, str]]:
 
 
 def _reading(status: int, content: bytes) -> Answer:
-    """The meaning of a whole answer. 400 and 422 say that the query is wrong (HTTP API of Prometheus)."""
+    """The result of a complete answer. Status 400 and 422 mean that the query is invalid (HTTP API of Prometheus)."""
     try:
         body: Any = json.loads(content)
     except (ValueError, RecursionError):
@@ -101,5 +103,5 @@ def _reading(status: int, content: bytes) -> Answer:
         return Answer(problem=words if not said else f"{words} (status {status})")
     series = series_of(body)
     if series is None:
-        return Answer(problem="the answer is none of Prometheus' HTTP API; does metric_url name its address?")
+        return Answer(problem="the answer is not from the HTTP API of Prometheus; check metric_url")
     return Answer(series)

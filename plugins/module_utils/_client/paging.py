@@ -2,10 +2,11 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Reading a list page by page: one that grows while it is read, and of which only the server knows the page's size.
+"""Reading a list page by page, although it may grow meanwhile and the server may return short pages.
 
-A server may give fewer rows than were asked for, so a short page is not the end of a list: a page without a new row is.
-The reference does not say for every list which row comes first, so the order is found out from the rows' times.
+A server may return fewer rows than requested, so a short page is not the end of a list. The list ends at a page without
+new rows. The reference does not say for every list which row comes first, so the order is determined from the times of
+the rows.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from .._rules.answers import Record, parse_time
 Fetch = Callable[[int, int], list[Record]]
 Until = Callable[[Record], bool]
 
+# How many rows of a page are read again with the next one.
 OVERLAP = 5
-# A head that never stops growing must not keep a reader for ever.
+# Limits, so that a list that never stops growing is not read for ever.
 _MOST_HEAD_READS = 20
 _MOST_STEPS_BACK = 100
 _MOST_IDLE_PAGES = 20
-# So many rows further on there are others, or none. A server that gives the same rows there ignores the offset.
+# This many rows further on there must be other rows, or none. A server that returns the same rows ignores the offset.
 _FAR = 100_000
 
 NEWEST_FIRST, OLDEST_FIRST, NO_ORDER = "newest first", "oldest first", "no order"
@@ -36,16 +38,16 @@ NEWEST_FIRST, OLDEST_FIRST, NO_ORDER = "newest first", "oldest first", "no order
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows of a list, newest first where their times tell the order. ``whole``: the list holds no others."""
+    """Rows of a list, newest first if their times show the order. ``whole``: the list has no other rows."""
 
     rows: list[Record]
     whole: bool
 
 
 def order_of(rows: Iterable[Record], times: Sequence[str]) -> str:
-    """How rows are ordered by their times (keys ``times``); NO_ORDER where these are absent, equal or contradictory.
+    """How rows are ordered by their times (keys ``times``); NO_ORDER if these are absent, equal or contradictory.
 
-    Single rows may stand elsewhere than their time says: an event arrives late, two clocks differ.
+    A few rows may be out of order, because an event arrived late or two clocks differ.
     """
     listed = list(rows)
     told = set()
@@ -73,11 +75,13 @@ def read_list(
 ) -> Listing:
     """The rows of a list from offset ``start`` on, each once.
 
-    ``fetch(limit, offset)`` reads one page; ``page`` is the largest limit the API takes, ``first`` the limit of the
-    first call. ``most`` ends the walk once that many rows are known; ``until(row)`` ends it at the first row that is
-    already known to the caller (that row is left out). Both only end a list that is newest first, which ``times``
-    (the keys of the rows' times) tell: any other is read to its end. Without ``times`` it is taken for newest first.
-    An offset counts from the newest row, also where the server lists the oldest row first.
+    ``fetch(limit, offset)`` reads one page. ``page``: the largest limit that the API allows. ``first``: the limit of
+    the first call. Reading ends once ``most`` rows are known, or at the first row for which ``until(row)`` is true;
+    that row is left out. Both apply only to a list that begins with the newest row: any other list is read to its end.
+
+    ``times``: the keys of the rows' times, which show the order. Without them the newest row is assumed to come first.
+    The offset counts from the newest row, even if the server lists the oldest row first. What ``fetch`` raises goes to
+    the caller.
     """
     walk = _Walk(fetch, page, most, until, start, key, times, first)
     walk.go()
@@ -102,7 +106,7 @@ def read_all(
     key: str = "id",
     times: Sequence[str] = (),
 ) -> list[Record]:
-    """The rows of read_list."""
+    """The rows of read_list, without ``whole``."""
     return read_list(fetch, page=page, most=most, until=until, start=start, key=key, times=times).rows
 
 
@@ -111,8 +115,8 @@ def newest(
 ) -> tuple[list[Record], bool]:
     """The ``limit`` newest rows (None: all) from offset ``start`` on, and whether there are more.
 
-    ``read_page(limit, offset)`` reads one page. One row more than asked tells exactly whether there are more; where
-    it comes with the first page, one call does.
+    ``read_page(limit, offset)`` reads one page. One row more than ``limit`` is read, which shows whether there are
+    more. If the first page contains that row, there is only one call.
     """
     if limit is None:
         return read_all(read_page, page=page, start=start, times=times), False
@@ -122,9 +126,9 @@ def newest(
 
 
 def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> list[Record]:
-    """What one page of up to ``limit`` rows shows of a list's newest rows; they may be fewer than there are.
+    """The newest rows of a list, as many as the server returns in one page of up to ``limit`` rows.
 
-    One call, unless the server lists the oldest row first: then the list is read to its end.
+    There is one call, unless the server lists the oldest row first: then the list is read to its end.
     """
     rows = fetch(limit, 0)
     if order_of(rows, times) != OLDEST_FIRST:
@@ -134,11 +138,11 @@ def newest_page(fetch: Fetch, limit: int, page: int, times: Sequence[str]) -> li
 
 @dataclass
 class _Walk:
-    """One way through a list, from page to page.
+    """One pass through a list, page by page.
 
-    Pages overlap by 5 rows, or by half of a page that is shorter than 10. Where a page shares no row with what is
-    known (rows above the cursor vanished), the walk steps back. A page that is longer than the overlap and brings
-    nothing new shows a list that grew by a whole page meanwhile, or a server that ignores the offset.
+    Pages overlap by 5 rows, or by half of a page that has fewer than 10 rows. If a page has no row that is known
+    already (because rows above it were removed), the walk goes back by a page. A page that is longer than the overlap,
+    but has no new rows, means that the list has grown by a whole page meanwhile, or that the server ignores the offset.
     """
 
     fetch: Fetch
@@ -170,7 +174,7 @@ class _Walk:
                 offset = max(self.start, offset - step)
                 continue
             fresh = bool(keyed.keys() - self.found.keys())
-            # At the start a page that shares no row with what is known has pushed all that down.
+            # A page at the start without any known row: its rows were added above all known ones.
             pushed = apart and offset == self.start
             self.found = {**keyed, **self.found} if pushed else _merged(self.found, keyed)
             if self.order == NO_ORDER:
@@ -182,7 +186,7 @@ class _Walk:
                 break
             if not rows or (not fresh and len(rows) <= overlap):
                 self.whole = True
-                # The only page before ends with just these rows: nothing was put at the head meanwhile.
+                # The page before, the only one, ends with the same rows. So none was added at the head meanwhile.
                 steady = reads == 2 and len(rows) == overlap and rows == above[len(above) - overlap :]
                 break
             idle = 0 if fresh else idle + 1
@@ -198,7 +202,7 @@ class _Walk:
             self._read_head()
 
     def listing(self) -> Listing:
-        """What was found, up to the row that ends it."""
+        """The rows that were found, up to the row that ends the walk."""
         self._is_stopped(self.found)
         rows: list[Record] = []
         for identity, row in self.found.items():
@@ -208,7 +212,7 @@ class _Walk:
         return Listing(rows, self.whole)
 
     def _is_stopped(self, keyed: dict[Any, Record]) -> bool:
-        """Whether one of these rows ends the walk. Each row is judged once."""
+        """Whether one of these rows ends the walk. ``until`` is called once for each row."""
         if self.until is None:
             return False
         for identity, row in keyed.items():
@@ -221,12 +225,12 @@ class _Walk:
         return bool(rows) and _keyed(rows, self.key).keys() <= self.found.keys()
 
     def _read_head(self) -> None:
-        """Add the rows that were put at the head during the walk: read it until a page brings nothing new."""
+        """Add the rows that were added at the head during the walk: read the head until a page has no new rows."""
         for _attempt in range(_MOST_HEAD_READS):
             head: dict[Any, Record] = {}
             offset = 0
             while True:
-                # A row without an id would look new whenever it changed.
+                # A row without an id would count as new each time that it changes, so it is left out.
                 rows = self.fetch(self.page, offset)
                 keyed = _keyed([row for row in rows if _is_identity(row.get(self.key))], self.key)
                 fresh = bool(keyed.keys() - head.keys())
@@ -243,7 +247,7 @@ class _Walk:
 
 
 def _keyed(rows: Iterable[Record], key: str) -> dict[Any, Record]:
-    """Rows by id, in order. Rows of one page without a usable id are told apart by what they say, and by counting."""
+    """Rows by id, in order. The key of a row without a usable id is its JSON text, and a number for equal ones."""
     keyed: dict[Any, Record] = {}
     alike: Counter[str] = Counter()
     for row in rows:
@@ -261,7 +265,7 @@ def _is_identity(value: Any) -> bool:
 
 
 def _merged(found: dict[Any, Record], page: dict[Any, Record]) -> dict[Any, Record]:
-    """``found`` with the rows of a page put where the page shows them: beside the rows that both have."""
+    """``found`` with the rows of a page, each placed beside the neighbours that it has in the page."""
     fresh_before: dict[Any, list[Any]] = {}
     waiting: list[Any] = []
     last_known: Any = None

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Many calls at once, each thread with a client of its own; a failure that every call would meet ends the rest."""
+"""Many calls at once, each thread with its own client. A failure that would affect every call ends the rest."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from typing import Any, NamedTuple
 from .client import FleetClient
 from .errors import ApiError
 
-# After one of these every further call would fail alike: a wrong key is reported once, not 100 times.
+# Kinds of errors with which every further call would fail too. A wrong key is thus reported once, not 100 times.
 HOPELESS = frozenset({"auth", "unreachable", "tls", "redirected", "wrong_path"})
 
 Call = Callable[[FleetClient], Any]
 
 
 class NotCalled(NamedTuple):
-    """A call that was left out after a hopeless failure."""
+    """The result of a call that was not made, because another call failed with a HOPELESS error."""
 
 
 class Pool:
-    """Threads that call with clones of one client, as a context manager: what has not begun when it ends is not called.
+    """Threads that call with clones of one client.
 
-    ``hopeless``: a call failed as every further one would; those are answered with NotCalled.
+    A context manager: at its end, calls that have not begun are dropped. ``hopeless``: a call has failed with a
+    HOPELESS error; the answers of all further calls are NotCalled.
     """
 
     def __init__(self, client: FleetClient, workers: int) -> None:
@@ -54,7 +55,10 @@ class Pool:
             clone.close()
 
     def as_completed(self, calls: Iterable[Call]) -> Iterator[tuple[int, Any]]:
-        """The position and the answer of each call, as they come in: what it returned, its ApiError, or NotCalled."""
+        """The position and the answer of each call, in the order in which they end.
+
+        An answer is what the call returned, its ApiError, or NotCalled.
+        """
         futures = {self._threads.submit(self._run, call): position for position, call in enumerate(calls)}
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
@@ -78,13 +82,16 @@ class Pool:
 
 
 def in_pool(client: FleetClient, calls: Sequence[Call], *, workers: int) -> list[Any]:
-    """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a hopeless one."""
+    """The answer of each call, in order: what it returned, its ApiError, or NotCalled after a HOPELESS error."""
     with Pool(client, min(workers, len(calls))) as pool:
         return pool.in_order(calls)
 
 
 def failures(labels: Iterable[str], answers: Sequence[Any]) -> list[str]:
-    """A phrase for each call that failed; those that were left out afterwards are counted in one."""
+    """A phrase for each call that failed, and one with the number of calls that were not made afterwards.
+
+    ``labels``: the names of the calls, in the order of ``answers``.
+    """
     phrases = [
         f"{label}: {answer}" for label, answer in zip(labels, answers, strict=True) if isinstance(answer, ApiError)
     ]

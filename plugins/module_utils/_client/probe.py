@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The HTTP status of an address that is not the API's, such as that of a hold. Nothing secret is sent."""
+"""The HTTP status of an address that does not belong to the API, such as that of a hold. No secrets are sent."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .trust import trust_of
 
 
 class ProbeError(Exception):
-    """No status came; the message is a phrase that says why."""
+    """There was no answer. The message is a phrase that says why."""
 
 
 def status_of(url: str, *, validate_certs: bool, ca_path: str | None, timeout: float) -> int:
-    """The status that a GET of ``url`` is answered with within ``timeout`` seconds. Redirects are not followed.
+    """The status of the answer to a GET of ``url`` within ``timeout`` seconds. Redirects are not followed.
 
-    No key, no header of a gateway and no cookie is sent. Proxy and certificates are those of the API's calls. Raises
-    ProbeError.
+    No key, no extra headers and no cookies are sent. Proxy and certificates are the same as for the calls of the API.
+    Raises ProbeError.
     """
     try:
         proxy = proxy_for(url, os.environ)
@@ -44,7 +44,7 @@ def status_of(url: str, *, validate_certs: bool, ca_path: str | None, timeout: f
             timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
             allow_redirects=False,
             verify=trust.verify,
-            # The status is all that counts, however long the body is.
+            # Only the status is needed, so the body is not read.
             stream=True,
         )
         with response:

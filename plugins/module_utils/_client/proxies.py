@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Which proxy a server is reached by, from the environment alone. Pure.
+"""Which proxy is used for a server, by the environment variables alone. Pure.
 
-requests would also ask the operating system. On macOS that look-up ends a forked process, and Ansible's workers are
+requests would also ask the operating system. On macOS, that lookup crashes a forked process, and Ansible's workers are
 forked.
 """
 
@@ -19,13 +19,13 @@ from .._rules.plain_values import SettingsError
 
 
 class Proxy(NamedTuple):
-    """``variable`` is the environment variable that names it; ``url`` may hold a password."""
+    """A proxy. ``url``: its address, which may contain a password. ``variable``: the environment variable with it."""
 
     url: str
     variable: str
 
     def secrets(self) -> tuple[str, ...]:
-        """The password, as it is written and as it is meant."""
+        """The password, as it is written in the address and decoded."""
         password = urlsplit(self.url).password
         return (password, unquote(password)) if password else ()
 
@@ -33,14 +33,15 @@ class Proxy(NamedTuple):
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """The proxy for calls to ``url``: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the host.
 
-    A name in small letters wins over one in capitals. Raises SettingsError, without the value, for what is no address.
+    A variable in lower case takes precedence over the one in upper case. Raises SettingsError, without the value, for
+    an invalid address.
     """
     parts = urlsplit(url)
     host, port = (parts.hostname or "").lower(), parts.port
     if _is_excepted(host, port, environ.get("no_proxy") or environ.get("NO_PROXY", "")):
         return None
     for scheme in (parts.scheme, "all"):
-        # Under CGI a client could set HTTP_PROXY by a header of its request.
+        # In a CGI program a client could set HTTP_PROXY with a header of its request.
         if scheme == "http" and "REQUEST_METHOD" in environ and not environ.get("http_proxy"):
             continue
         variable, address = _named(environ, f"{scheme}_proxy")
@@ -50,7 +51,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def _named(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """The variable and its text. One in small letters that is empty takes the other back, as curl has it."""
+    """The variable and its text. As in curl, an empty variable in lower case disables the one in upper case."""
     variable = name if name in environ else name.upper()
     return variable, environ.get(variable, "").strip()
 
@@ -64,13 +65,13 @@ def _checked(variable: str, address: str) -> str:
         usable = False
     if not usable:
         raise SettingsError(
-            f"{variable} in the environment is no address of a proxy, such as http://proxy.example:3128"
+            f"{variable} in the environment is not the address of a proxy, such as http://proxy.example:3128"
         )
     return full
 
 
 def _is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
-    """Whether an entry fits the host: a name, a domain, either with a port, an address, a network, or ``*``."""
+    """Whether an entry of NO_PROXY matches: a name or a domain, also with a port, an IP address, a network, ``*``."""
     for entry in (part.strip().lower() for part in no_proxy.split(",")):
         if entry == "*" or (entry and _fits(entry, host, port)):
             return True

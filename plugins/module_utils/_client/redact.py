@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""One scrubber for traces, results, the run log and the console. Standard library only."""
+"""Masking of secrets in traces, results, the run log and the console. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 
-# A key that ends in one of these words holds a secret, whatever its value.
+# The value under a key that ends in one of these words is a secret, whatever it is.
 _SECRET_KEY = re.compile(
     r"(?:^|[_\-. ])(?:api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|bearer|passw(?:or)?d"
     r"|passphrase|authorization|credentials?|cookie)$",
@@ -27,20 +27,21 @@ _DEEPEST = 40
 
 
 class Redactor:
-    """Replaces secrets by ``********`` in any plain data.
+    """Replaces secrets with ``********`` in plain data.
 
-    ``secrets`` are known values (the API key); they are masked wherever they occur, also inside longer
-    strings and in keys of mappings. Values under keys that name a secret are masked whatever they are.
+    ``secrets``: known values, such as the API key. They are masked wherever they occur, also inside longer strings and
+    in keys of mappings. A value of fewer than 4 characters is ignored. Values under keys that name a secret are masked
+    whatever they are.
     """
 
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         known = {str(s) for s in secrets if s and len(str(s)) >= _SHORTEST_SECRET}
-        # The longest first: a key that contains another one leaves no tail behind.
+        # The longest first: otherwise a part of a secret that contains another one would remain.
         ordered = sorted(known, key=lambda s: (-len(s), s))
         self._pattern = re.compile("|".join(re.escape(s) for s in ordered)) if ordered else None
 
     def text(self, value: str) -> str:
-        """``value`` without known secrets and without the values of key-bearing headers."""
+        """``value`` without known secrets, and without the values of X-Api-Key and Authorization headers."""
         if self._pattern is not None:
             value = self._pattern.sub(self._masked, value)
         if "-" in value or "uthorization" in value or "UTHORIZATION" in value:
@@ -48,7 +49,7 @@ class Redactor:
         return value
 
     def scrub(self, value: Any, _depth: int = 0) -> Any:
-        """A copy of ``value`` (mappings, sequences, scalars) without secrets; absurdly deep nesting is masked."""
+        """A copy of ``value`` (mappings, sequences, scalars) without secrets. What is nested too deeply is masked."""
         if isinstance(value, str):
             return self.text(value)
         if value is None or isinstance(value, (bool, int, float)):
@@ -69,11 +70,11 @@ class Redactor:
         return value
 
     def _masked(self, found: re.Match[str]) -> str:
-        """What stands for a known secret that was found in a text."""
+        """The replacement for a known secret that was found in a text."""
         return MASK
 
     def _hides_value(self, key: Any) -> bool:
-        """Whether the value under a mapping's ``key`` is masked whatever it is."""
+        """Whether the value under ``key`` of a mapping is masked, whatever it is."""
         return is_secret_key(key)
 
 
@@ -83,5 +84,5 @@ def is_secret_key(key: Any) -> bool:
 
 
 def spellings(secret: str) -> set[str]:
-    """The ways in which a server may repeat a secret."""
+    """The spellings in which a server may repeat a secret: plain, and escaped for URLs, HTML and Python."""
     return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}

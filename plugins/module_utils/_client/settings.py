@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Where and how to call: the settings of a connection, checked before anything is sent. Pure."""
+"""The settings of a connection, checked before anything is sent. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ LONGEST_TIMEOUT = 86400.0
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how to call. ``request_timeout`` is in seconds; ``retries`` counts attempts after the first one."""
+    """The settings of a connection.
+
+    ``request_timeout``: seconds within which a whole answer must arrive. ``retries``: the number of attempts after the
+    first one. ``headers``: sent with each call in addition. Raises SettingsError, which never shows a secret.
+    """
 
     api_url: str
     api_key: str = field(repr=False)
@@ -37,11 +41,11 @@ class Settings:
         try:
             str(self.api_key).encode("latin-1")
         except UnicodeEncodeError:
-            raise SettingsError("holds characters that no HTTP header can carry", setting="api_key") from None
+            raise SettingsError("contains characters that an HTTP header cannot have", setting="api_key") from None
         if any(c in str(self.api_key) for c in "\r\n"):
-            raise SettingsError("holds a line break: strip it (a file read with its newline?)", setting="api_key")
+            raise SettingsError("contains a line break: remove it (perhaps the end of a file)", setting="api_key")
         if str(self.api_key) != str(self.api_key).strip():
-            raise SettingsError("begins or ends with a blank: strip it", setting="api_key")
+            raise SettingsError("begins or ends with a blank: remove it", setting="api_key")
         for name, value in self.headers.items():
             _check_header(name, value)
         if not 0 < self.request_timeout <= LONGEST_TIMEOUT:
@@ -54,28 +58,28 @@ class Settings:
 
     @property
     def identity(self) -> str:
-        """Whose answers these are: server, key and gateway headers, as a digest that holds none of them."""
+        """A digest of the address, the key and the headers. Answers may be shared by clients with the same identity."""
         parts = repr((self.api_url, self.api_key, sorted(self.headers.items())))
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _check_header(name: str, value: str) -> None:
-    """Raises SettingsError, without the value, for a header that cannot be sent."""
+    """Raise SettingsError, without the value, for a header that cannot be sent."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise SettingsError("extra_headers holds a name that no HTTP header can have: letters, digits and dashes only")
+        raise SettingsError("extra_headers contains an invalid name of a header: use only letters, digits and dashes")
     setting = f"extra_headers: {name}"
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        raise SettingsError("holds characters that no HTTP header can carry", setting=setting) from None
+        raise SettingsError("contains characters that an HTTP header cannot have", setting=setting) from None
     if value != value.strip() or any(c in value for c in "\r\n"):
-        raise SettingsError("holds a line break, or begins or ends with a blank: strip it", setting=setting)
+        raise SettingsError("contains a line break, or begins or ends with a blank: remove it", setting=setting)
 
 
 def base_url(api_url: Any) -> str:
-    """The server's root from what the user gave: no trailing slash, no ``/v1/instances``.
+    """The base address of the server: ``api_url`` without a trailing slash and without ``/v1/instances``.
 
-    Raises SettingsError for anything that is not an http(s) address of a server.
+    Raises SettingsError for anything that is not the http(s) address of a server.
     """
     text = str(api_url or "").strip().rstrip("/")
     if not text:
@@ -84,7 +88,7 @@ def base_url(api_url: Any) -> str:
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError as bad:
-        raise SettingsError(f"is no address: {bad}", setting="api_url") from None
+        raise SettingsError(f"is not a valid address: {bad}", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(
             f"must look like https://fleet.example.com, it is {text.rpartition('@')[2]!r}", setting="api_url"

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The one place that speaks HTTP to the API: session, time-outs, repeats, trace of calls."""
+"""The HTTP calls of the API: session, timeouts, repeats, and the trace of calls. No other module makes them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ try:
     from urllib3 import exceptions as urllib3_errors
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
-    # What a call without an answer raises.
+    # The exceptions of calls that got no answer.
     FAILURES: tuple[type[Exception], ...] = (
         requests.RequestException,
         urllib3_errors.HTTPError,
         OSError,
         ValueError,
     )
-except ImportError as missing:  # reported by the caller with missing_required_lib
+except ImportError as missing:  # The caller reports it with missing_required_lib.
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
 from .._rules.plain_values import SettingsError
@@ -56,14 +56,14 @@ from .trust import trust_of
 __all__ = ["REQUESTS_IMPORT_ERROR", "Reply", "Settings", "SettingsError", "Transport", "base_url"]
 
 CONNECT_TIMEOUT = 5.0
-# The trace of a long wait keeps its newest calls.
+# How many calls a trace keeps. When a task waits for long, the oldest ones are removed.
 LONGEST_TRACE = 500
 
 
 if REQUESTS_IMPORT_ERROR is None:
 
     class _Answer(http.client.HTTPResponse):
-        """urllib3 gives the socket its read time-out just before the answer is read: it is for the whole answer."""
+        """Applies the read timeout to the whole answer. urllib3 sets it on the socket before it reads the answer."""
 
         def __init__(self, sock: Any, *arguments: Any, **more: Any) -> None:
             super().__init__(sock, *arguments, **more)
@@ -84,7 +84,7 @@ if REQUESTS_IMPORT_ERROR is None:
         ConnectionCls = _TlsConnection
 
     class _Adapter(requests.adapters.HTTPAdapter):
-        """requests' own with the connections above, to the server and through a proxy."""
+        """The adapter of requests with the connection classes above, to the server and through a proxy."""
 
         def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
             super().init_poolmanager(*arguments, **more)
@@ -98,7 +98,7 @@ if REQUESTS_IMPORT_ERROR is None:
 
 @dataclass(frozen=True)
 class Reply:
-    """A success: the parsed ``body`` (None if empty); ``server_time`` from its Date header (epoch seconds UTC)."""
+    """A successful answer. ``body``: parsed, None if empty. ``server_time``: its Date header (epoch seconds, UTC)."""
 
     status: int
     body: Any
@@ -107,11 +107,12 @@ class Reply:
 
 
 class Transport:
-    """Sends calls with one session. Not for several threads at once: ``Transport.clone()`` gives each its own.
+    """Sends calls with one session. Each thread needs its own transport, see ``clone``.
 
-    ``read_only`` refuses every write before it is sent (check mode). ``on_repeat`` is called with a sentence before
-    each repeat. ``trace`` holds a row per attempt: method, path, status or error, milliseconds - never the key.
-    ``answered`` is set, for its clones too, once a call has succeeded. Raises SettingsError for a proxy that is none.
+    ``read_only``: refuse every write before it is sent (check mode). ``on_repeat``: called with a sentence before each
+    repeat. ``trace``: one row for each attempt, with the method, the path, the number of the attempt, milliseconds, and
+    the status or the kind of error. ``answered``: set once a call has succeeded, also one of a clone.
+    Raises SettingsError for an invalid address of a proxy.
     """
 
     def __init__(
@@ -175,10 +176,9 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
     ) -> Reply:
-        """Send one call, repeat it where the table allows, and return the success.
+        """Send one call, repeat it if the table of endpoints allows that, and return the answer of a success.
 
-        Raises ApiError for everything else. After an outcome that is unknown, a call that must not be repeated comes
-        back as an ApiError with ``ambiguous`` true.
+        Raises ApiError if the call fails. ``ambiguous`` is true for a write that may have been carried out.
         """
         if endpoint.writes and self.read_only:
             raise ApiError("read_only", endpoint.method, path, detail="refused: check mode sends no writes")
@@ -209,7 +209,7 @@ class Transport:
         method = endpoint.method
         read_timeout = max(self.settings.request_timeout, endpoint.read_timeout or 0.0)
         if endpoint.writes:
-            # An idle connection that the server is just closing would make a write's outcome unknown for nothing.
+            # A write gets a new connection: if the server were just closing an idle one, the outcome would be unknown.
             self._session.close()
         started = self._clock()
         if (problem := self._problem_of_trust()) is not None:
@@ -222,7 +222,7 @@ class Transport:
                 params=_plain_query(query),
                 data=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
-                # The second one is for the whole answer: see session.py.
+                # The second number is for the whole answer, see _Answer.
                 timeout=(min(CONNECT_TIMEOUT, read_timeout), read_timeout),
                 allow_redirects=False,
                 verify=self._trust.verify,
@@ -259,7 +259,7 @@ class Transport:
             detail = f"the server redirects to {response.headers.get('Location', 'an unnamed address')}"
             detail = self._redactor.text(detail)
         else:
-            # Scrubbed before it is shortened, or a part of a secret could stay.
+            # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self._redactor.scrub(parsed)) if is_json else self._described(response)
         error = ApiError(
             kind_of_status(status),
@@ -272,14 +272,14 @@ class Transport:
         return outcome, error, retry_after_seconds(response.headers.get("Retry-After"), server_time)
 
     def _problem_of_trust(self) -> str | None:
-        """Why no certificate can be checked, found out before the first call and before anything is sent."""
+        """Why certificates cannot be checked, or None. Determined before the first call, so before anything is sent."""
         if not self._trust_checked and self.settings.api_url.startswith("https:"):
             self._trust_problem = self._trust.problem(certificates_in)
         self._trust_checked = True
         return self._trust_problem
 
     def _described(self, response: requests.Response) -> str:
-        """What a body that is not JSON is, with its first words and without its tags and secrets."""
+        """The type of a body that is not JSON, with its first words, without HTML tags and secrets."""
         kind = self._redactor.text(response.headers.get("Content-Type", "").split(";")[0]) or "of no stated type"
         words = words_of_html(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
         return f"{kind} ({words})" if words else kind
@@ -296,7 +296,7 @@ def _short(error: ApiError) -> str:
 
 
 def _plain_query(query: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Query parameters as the API spells them: lower-case booleans, nothing for None."""
+    """Query parameters as text: booleans in lower case, and None left out."""
     if not query:
         return None
     spelled = {True: "true", False: "false"}
@@ -304,7 +304,7 @@ def _plain_query(query: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 
 def _parsed(response: requests.Response) -> tuple[Any, bool]:
-    """The body and whether it was JSON. An empty body is JSON's null."""
+    """The body, and whether it was JSON. An empty body counts as null."""
     if not response.content.strip():
         return None, True
     try:
@@ -314,7 +314,7 @@ def _parsed(response: requests.Response) -> tuple[Any, bool]:
 
 
 def new_session(proxy: Proxy | None) -> requests.Session:
-    """A session that takes nothing from the environment: no proxy but this one, no certificates, no .netrc."""
+    """A session that uses ``proxy`` and takes nothing from the environment: no proxy, no certificates, no .netrc."""
     session = requests.Session()
     session.trust_env = False
     for scheme in ("http", "https"):
@@ -325,7 +325,7 @@ def new_session(proxy: Proxy | None) -> requests.Session:
 
 
 def certificates_in(path: str) -> int:
-    """How many certificates a file holds. Raises OSError if it cannot be opened."""
+    """The number of certificates in a file. Raises OSError if it cannot be opened."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
@@ -335,7 +335,7 @@ def certificates_in(path: str) -> int:
 
 
 def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
-    """What a failed attempt without an answer means: outcome, kind, and a phrase for people."""
+    """The outcome, the kind and a phrase for an attempt that failed without an answer."""
     chain = list(_causes(failure))
     kinds = tuple(type(cause) for cause in chain)
 
@@ -350,12 +350,12 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
         return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
     if shaking is not None:
-        return Outcome.NOT_SENT, "tls", f"the TLS handshake did not end: {_phrase(shaking)}"
+        return Outcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {_phrase(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
-        # requests raises a bare OSError when ca_path cannot be read.
+        # requests raises a plain OSError if ca_path cannot be read.
         return Outcome.REFUSED, "tls", _phrase(failure)
     if any_is(urllib3_errors.NameResolutionError):
-        return Outcome.NOT_SENT, "unreachable", "the server's name is unknown"
+        return Outcome.NOT_SENT, "unreachable", "the server's host name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
@@ -365,11 +365,11 @@ def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
         return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
         began = any(str(cause) == NOT_WHOLE for cause in chain)
-        return Outcome.UNKNOWN, "timeout", f"no {'whole ' if began else ''}answer within the time limit"
+        return Outcome.UNKNOWN, "timeout", f"no {'complete ' if began else ''}answer within the time limit"
     return (
         Outcome.UNKNOWN,
         "connection_lost",
-        f"the connection broke before the answer was whole ({_phrase(chain[-1])})",
+        f"the connection broke before the answer was complete ({_phrase(chain[-1])})",
     )
 
 
@@ -388,7 +388,7 @@ def _causes(failure: BaseException) -> list[BaseException]:
 
 
 def _is_raised_in(cause: BaseException, function: str) -> bool:
-    """Whether it was raised while the connection was made or TLS agreed on, so before the call was sent."""
+    """Whether the exception was raised in this function: in connect or do_handshake, nothing was sent yet."""
     frames = traceback.walk_tb(cause.__traceback__)
     return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
 

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Which certificates a server is checked against, and whether they can be read at all."""
+"""Which certificates are trusted, and whether they can be read."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-# How OpenSSL looks up a certificate in a folder.
+# The names by which OpenSSL finds certificates in a folder.
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
 class Trust(NamedTuple):
-    """``verify`` is what requests takes: false, true (its own certificates), or a file or folder of certificates.
+    """``verify``: the value for requests, which is false, true (its own certificates), or a file or folder.
 
-    ``name``: the option or the environment variable that gave the path.
+    ``name``: the option or the environment variable that the value comes from.
     """
 
     verify: bool | str
     name: str
 
     def problem(self, certificates_in: Callable[[str], int]) -> str | None:
-        """Why the certificates cannot be used, with the path; None if they can.
+        """Why the certificates cannot be used, as a phrase with the path; None if they can.
 
-        ``certificates_in`` counts those of a file, and raises OSError if it cannot be opened.
+        ``certificates_in(path)`` is the number of certificates in a file. It raises OSError if the file cannot be
+        opened.
         """
         if isinstance(self.verify, bool):
             return None
@@ -48,15 +49,15 @@ class Trust(NamedTuple):
             count = certificates_in(str(path))
         except (OSError, ValueError) as problem:
             return f"{self.name} {path} cannot be read ({getattr(problem, 'strerror', None) or problem})"
-        return None if count else f"{self.name} {path} holds no certificate (PEM) that can be read"
+        return None if count else f"{self.name} {path} contains no readable certificate (PEM)"
 
 
 def trust_of(validate_certs: bool, ca_path: str | None, environ: Mapping[str, str]) -> Trust:
-    """The setting, else what the environment says to every program that uses requests, else requests' own."""
+    """The certificates of ``ca_path``, else of the variables that requests reads, else those that requests contains."""
     if not validate_certs:
         return Trust(False, "validate_certs")
     if ca_path:
-        # Not pathlib's, which raises for a user that is not there.
+        # Path.expanduser raises an error for an unknown user.
         return Trust(os.path.expanduser(ca_path), "ca_path")  # noqa: PTH111
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := environ.get(variable, "").strip():

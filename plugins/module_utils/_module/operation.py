@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a module is: a spec and a run. Runs one on plain parameters, or as an ordinary Ansible module.
+"""What a module consists of: its options and the function that runs it, as a task or as an ordinary Ansible module.
 
-Check mode and diff are decided here and nowhere else: a module changes something only through Context.write(), which
-in check mode sends nothing, and the client of a check-mode run refuses every write besides.
+Only this file implements check mode and diff. A module changes something only through Context.write(), which sends
+nothing in check mode. In addition, the client of a run in check mode refuses every write.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Result = dict[str, Any]
 
 
 class OperationFailed(Exception):
-    """A failure that is no failed call: ``facts`` are added to the result beside ``msg``."""
+    """A failure other than a failed call. ``facts``: return values in addition to ``msg``."""
 
     def __init__(self, msg: str, **facts: Any) -> None:
         super().__init__(msg)
@@ -50,9 +50,10 @@ class OperationFailed(Exception):
 
 
 class Context:
-    """What a running operation has: parameters, the client, the clock, and the record of what it changed.
+    """What a running operation uses: its parameters, the client, the clock, and its result.
 
-    ``result`` is filled as the operation learns things, so a failure carries the last known state.
+    ``result`` is filled as the operation proceeds, so that a failure returns the last known state. ``changed`` and
+    ``diff`` are set by ``write``. ``warn`` shows a warning. ``clock`` and ``sleep`` are in seconds.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class Context:
         self._said: set[str] = set()
 
     def warn_once(self, about: str, message: str) -> None:
-        """Warn of a subject the first time only."""
+        """Show a warning, but only the first one with the same subject ``about``."""
         if about not in self._said:
             self._said.add(about)
             self.warn(message)
 
     @property
     def client(self) -> FleetClient:
-        """The API; opened at first use, read-only in check mode."""
+        """The client of the API, created at its first use. Read-only in check mode. Raises SettingsError."""
         if self._client is None:
             self._client = open_client(self.params.get, read_only=self.check_mode, on_repeat=self.warn)
         return self._client
@@ -93,10 +94,10 @@ class Context:
         return self._client.trace if self._client is not None else []
 
     def write(self, send: Callable[[], Answer], *, before: Any, after: Any) -> Answer | None:
-        """Change something: record ``before`` and ``after`` as the diff, then send - in check mode send nothing.
+        """Change something: record ``before`` and ``after`` as the diff, then call ``send``, but not in check mode.
 
-        Answers what ``send`` answers, None in check mode. ``changed`` stands once the server has answered, or when
-        whether it carried the call out is unknown.
+        Returns what ``send`` returns, or None in check mode. ``changed`` is set if ``send`` returns, in check mode, and
+        if it is unknown whether the server has carried out the call. What ``send`` raises goes to the caller.
         """
         self.diff = {"before": before, "after": after}
         if self.check_mode:
@@ -110,8 +111,8 @@ class Context:
         self.changed = True
         return answer
 
-    def spell_as(self, answer: Mapping[str, Any]) -> None:
-        """Send and show the instance's id as the server spells it in an answer, if that is the same id."""
+    def use_spelling_of(self, answer: Mapping[str, Any]) -> None:
+        """Use the instance's id in the server's spelling from now on, if ``answer`` contains the same id."""
         said = answer.get("instance_id")
         if isinstance(said, str) and same_id(said, self.params["instance_id"]):
             self.params["instance_id"] = said
@@ -119,7 +120,7 @@ class Context:
                 self.result["instance_id"] = said
 
     def fail(self, msg: str, **facts: Any) -> NoReturn:
-        """Stop with a sentence; ``facts`` join the result."""
+        """Fail with the message ``msg``. ``facts``: further return values. Raises OperationFailed."""
         raise OperationFailed(msg, **facts)
 
     def close(self) -> None:
@@ -129,11 +130,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Operation:
-    """One module: its own options, which shared ones it takes, and what it does.
+    """One module: what it does, its own options, and which shared options it has.
 
-    ``run(context)`` fills ``context.result``; it raises ApiError or OperationFailed. ``wait_timeout`` in seconds makes
-    it a waiting module. ``offline``: it has something to say without the server too, even after a refused key.
-    ``verbatim``: the keys of its result that hold the server's texts as they are, because they are written back.
+    ``run(context)`` fills ``context.result``; it raises ApiError, OperationFailed or SettingsError. ``on_instance``: it
+    has the option instance_id. ``wait_timeout``: it has the options for waiting, with this default in seconds.
+    ``offline``: it is of use without the server, so it also runs after the key was refused. ``verbatim``: return values
+    whose texts are not made printable, because they may be written back. ``rules``: arguments of AnsibleModule such as
+    ``mutually_exclusive``.
     """
 
     run: Callable[[Context], None]
@@ -145,7 +148,7 @@ class Operation:
     rules: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def argument_spec(self) -> Spec:
-        """Every option: shared and own."""
+        """All options of the module, shared ones and its own."""
         return {
             **connection_spec(),
             **(instance_spec() if self.on_instance else {}),
@@ -157,9 +160,10 @@ class Operation:
 def read_listing(
     context: Context, read_page: Callable[[int, int], list[Record]], page: int, times: Sequence[str]
 ) -> tuple[list[Record], bool, int | None]:
-    """The rows that the options ``limit``, ``offset`` and ``all`` ask for, whether there are more, and their offset.
+    """The rows for the options ``limit``, ``offset`` and ``all``, whether there are more, and the offset of these.
 
-    ``times``: the keys of the rows' times, which tell whether the server lists the newest row first.
+    ``read_page(limit, offset)`` reads one page, of at most ``page`` rows. ``times``: the keys of the rows' times, which
+    show whether the server lists the newest row first.
     """
     limit, offset = context.params["limit"], context.params["offset"]
     if limit < 1:
@@ -171,7 +175,7 @@ def read_listing(
 
 
 def execute(operation: Operation, context: Context, *, diff_mode: bool = False) -> Result:
-    """Run an operation to its result; every foreseen failure becomes ``failed`` with ``msg``, never an exception."""
+    """Run an operation and return its result. An expected failure is a result with ``failed`` and ``msg``."""
     outcome: Result = {}
     try:
         _check_ids(context)
@@ -193,7 +197,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
         result["diff"] = context.diff
     if context.params.get("api_trace"):
         result["api_calls"] = context.trace
-    # Ansible sends what is in a result to the terminal as it is, or in JSON that escapes a part of it only.
+    # Ansible shows the texts of a result on the terminal unchanged, or as JSON, which escapes only some characters.
     return {
         name: value if name in operation.verbatim and name not in outcome else printable_values(value)
         for name, value in result.items()
@@ -208,7 +212,7 @@ def _check_ids(context: Context) -> None:
 
 
 def _check_times(context: Context) -> None:
-    """Refuse times that cannot be waited: without a pause the server would be asked without end."""
+    """Refuse invalid times. With an interval of 0 seconds the server would be asked without a pause."""
     for name, value in context.params.items():
         if name.endswith("_interval") and not value > 0:
             context.fail(f"{name} is {value}: it must be above 0 seconds.")
@@ -217,14 +221,14 @@ def _check_times(context: Context) -> None:
 
 
 def run_as_module(operation: Operation) -> None:
-    """The main() of every module file: an ordinary Ansible module, wherever Ansible puts it."""
+    """Run an operation as an ordinary Ansible module, on whatever host. Each module's main() calls this."""
     from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
     spec = operation.argument_spec()
     try:
         module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **operation.rules)
     except SettingsError as refused:
-        # Of an environment variable. The same module without any demand can say so.
+        # An environment variable is invalid. A module with the same options, but no requirements, can report that.
         undemanding = {name: {"type": "raw", "no_log": bool(entry.get("no_log"))} for name, entry in spec.items()}
         AnsibleModule(argument_spec=undemanding, supports_check_mode=True).fail_json(msg=f"{refused}.")
     if REQUESTS_IMPORT_ERROR is not None:

@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The one declaration of the options that modules and plugins share: argument specs, environment names, the client.
+"""The options that modules and plugins share: their argument specs, environment variables, and the client from them.
 
-The documentation of the same options is in doc_fragments/connection.py, wait.py and instance.py; a test compares them.
+Their documentation is in doc_fragments; a test compares both.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CONNECTION_OPTIONS = tuple(_CONNECTION)
 
 
 def connection_spec() -> Spec:
-    """The connection options of every module, with their environment names."""
+    """The connection options of every module, with their environment variables as fallbacks."""
     return {
         name: {**entry, **({"fallback": (_from_environment, [name])} if name in ENVIRONMENT else {})}
         for name, entry in _CONNECTION.items()
@@ -59,7 +59,7 @@ def connection_spec() -> Spec:
 
 
 def _from_environment(option: str) -> Any:
-    """The option's value in the environment. An empty one is as good as none. Raises SettingsError."""
+    """The value of an option from its environment variable. An empty one counts as not set. Raises SettingsError."""
     variable, kind = ENVIRONMENT[option], _CONNECTION[option]["type"]
     value = os.environ.get(variable)
     if is_blank(value):
@@ -72,11 +72,11 @@ def _from_environment(option: str) -> Any:
 
 
 def instance_spec() -> Spec:
-    """The option that every instance_* module has."""
+    """The option that every instance_* module has, ``instance_id``."""
     return {"instance_id": id_option(required=True)}
 
 
-# The options that hold an id, a list of ids, ids by name, and a record with ids in it.
+# The options that contain an id, a list of ids, a mapping of names to ids, and a record with ids.
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
 _ID_LISTS = ("only_if_outdated",)
 _ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
@@ -84,15 +84,15 @@ _ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
 
 
 def id_option(*, required: bool = False) -> dict[str, Any]:
-    """An option that holds an id. With the type str Ansible would make a text of a number that YAML read."""
+    """An option that holds an id. With the type str, Ansible would convert a number that YAML has read to text."""
     return {"type": "raw", "required": True} if required else {"type": "raw"}
 
 
 def check_ids(options: Mapping[str, Any]) -> None:
-    """Refuse ids that are no text, in the options of any module. Raises ValueError with a sentence.
+    """Refuse ids that are not text, in the options of any module. Raises ValueError with a sentence.
 
-    The action plugin asks before the options are turned to JSON, where a date becomes a text, and the module asks
-    again for whoever runs it without that plugin.
+    The action plugin checks the ids before the options are converted to JSON, in which a date becomes text. The module
+    checks them again, because it can be run without that plugin.
     """
     for name in _IDS:
         if options.get(name) is not None:
@@ -108,7 +108,7 @@ def check_ids(options: Mapping[str, Any]) -> None:
                     require_text(value, str(key), of=name)
     for name, keys in _ID_RECORDS.items():
         record = options.get(name)
-        # A record with an id of its own was told by the server, in whatever types it likes.
+        # A record that has an id itself comes from the server, which may use other types.
         if isinstance(record, Mapping) and record.get("id") is None:
             for key in keys:
                 if record.get(key) is not None:
@@ -134,7 +134,7 @@ def listing_spec() -> Spec:
 
 
 def workers_spec() -> Spec:
-    """The option of a module that asks about many instances."""
+    """The option of a module that makes calls for many instances."""
     return {"workers": {"type": "int", "default": 8}}
 
 
@@ -153,14 +153,14 @@ def open_client(
     read_only: bool = False,
     on_repeat: Callable[[str], None] | None = None,
 ) -> FleetClient:
-    """A client from the shared options; ``option(name)`` gives a value (a module's params.get, a plugin's get_option).
+    """A client from the shared options. ``option(name)``: the value of an option (params.get, or get_option).
 
-    Raises SettingsError with a sentence for values that cannot be used.
+    Raises SettingsError with a sentence for invalid values.
     """
     return connect(
         api_url=option("api_url"),
         api_key=option("api_key"),
-        # Read once more: nothing that is no boolean may ever switch the check of certificates off.
+        # Converted again here: a value that is not a boolean must never disable the check of certificates.
         validate_certs=is_blank(option("validate_certs")) or boolean("validate_certs", option("validate_certs")),
         ca_path=option("ca_path"),
         request_timeout=option("request_timeout"),

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """Whether the next redeploy of a stream may be sent: the checks of a gate, for one instance at a time. Pure.
 
 A stream (``fleetops_pace=continuous``) has no batches, so the checks of the gate are made before each redeploy.
@@ -26,7 +27,7 @@ class Facts:
 
     ``policy``: the answer of E9, and ``now``, the server's time of that answer (epoch seconds). ``rollouts``: the
     newest rows of E3, and all rollouts that have not ended. ``most``: the run's own limit of redeploys in flight, or
-    None. ``in_flight``: redeploys under way, whoever started them. ``names``: the run's host names, by the rollout
+    None. ``in_flight``: redeploys in flight, whoever started them. ``names``: the run's host names, by the rollout
     (id_key) of their redeploy. ``failed`` and ``unsure``: names of the run's instances whose redeploy failed, or ended
     as uncertain and is still being checked. ``max_failed``: how many may fail. ``needs`` and ``margin``: the seconds
     that the redeploy takes, and the seconds of the window that must be left after it. ``started``: the run has already
@@ -59,7 +60,7 @@ class Verdict:
     """``word``: go, wait or stop. ``allowed``: how many redeploys may be in flight, 0 if none may be started now.
 
     ``worst``: the verdict of the gate's checks, pass unless the run stops or is held. ``reasons``: sentences. Only when
-    the checks pass and the stream waits all the same, they are phrases that complete "for 10 s ...".
+    the checks pass and the stream waits nevertheless, they are phrases that complete "for 10 s ...".
     """
 
     word: str
@@ -99,7 +100,7 @@ def open_window(facts: Facts) -> gate.Check:
 
 
 def no_fleet_rollout(facts: Facts) -> gate.Check:
-    """No fleet rollout is under way at the server."""
+    """No fleet rollout is in progress on the server."""
     return gate.foreign_rollout(row for row in facts.rollouts if not rollout_is_terminal(row))
 
 
@@ -140,7 +141,7 @@ def healthy_fleet(facts: Facts) -> gate.Check | None:
     return facts.health
 
 
-# Reasons are reported in this order: a hold, which a person can lift at once, comes last.
+# Reasons are reported in this order. A hold comes last, because a person can lift it at once.
 RULES: tuple[Rule, ...] = (
     failure_budget,
     policy_limit,
@@ -169,7 +170,7 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
     allowed = limit if facts.most is None else min(limit, facts.most)
     if facts.unsure and len(facts.failed) + len(facts.unsure) > facts.max_failed:
         named = gate.listed(facts.unsure)
-        return Verdict(WAIT, allowed, reasons=[f"whether the redeploy of {named} worked is uncertain to the server"])
+        return Verdict(WAIT, allowed, reasons=[f"it is uncertain to the server whether the redeploy of {named} worked"])
     if facts.in_flight >= allowed:
         return Verdict(WAIT, allowed, reasons=[FULL])
     return Verdict(GO, allowed)
@@ -177,10 +178,11 @@ def admission_verdict(facts: Facts, rules: Iterable[Rule] = RULES) -> Verdict:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the tasks of a stream have told each other, by host name.
+    """What the tasks of a stream have recorded for each other, by host name.
 
     ``started``: the rollout (id_key) of each redeploy that was sent. ``done`` and ``failed``: the hosts whose task has
-    ended with success, and with a failure. ``changed``: whether one of those that are done has changed its instance.
+    succeeded, and those whose task has failed. ``changed``: whether one of the tasks in ``done`` has changed its
+    instance.
     """
 
     started: Mapping[str, str] = field(default_factory=dict)

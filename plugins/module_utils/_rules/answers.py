@@ -4,8 +4,8 @@
 
 """Reading the API's answers: status words, counters, times, versions. Pure functions on plain data.
 
-The reference types every status as a plain string and documents no enumeration (behaviour 2.4), so words are
-normalised, synonyms are mapped, and a word that nobody knows is kept and judged by counters and completed_at.
+In the reference every status is a plain string without a list of values (behaviour 2.4). Words are therefore
+normalised and synonyms are mapped. An unknown word is kept, and the counters and completed_at decide instead.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Record = dict[str, Any]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TOO_LARGE = 2.0**63
-# Every whole number below it is a number of floating point too.
+# Every whole number below this can be represented exactly as a float.
 _SMALL = 2**53
-# Nine digits and more are no ISO 8601 text, though Python would read some of them as one.
+# A text of nine or more digits is a number of seconds. Python would read some of them as ISO 8601.
 _EPOCH = re.compile(r"\d{9,}(\.\d+)?", re.ASCII)
 _FINER_THAN_SECONDS = 1e11
-# The times that are read: from 1970 to before this moment of the year 2242.
+# Only times from 1970 to this moment in the year 2242 are valid.
 FIRST_TIME, PAST_LAST_TIME = 0.0, 2.0**33
-# The years 1 to 9999 are those that can be written.
+# Python can write times of the years 1 to 9999.
 _EARLIEST_WRITTEN, _LATEST_WRITTEN = -62135596800.0, 253402300800.0
 
 _TARGET_WORDS = {
@@ -59,26 +59,26 @@ ROLLOUT_OPEN = frozenset({"pending", "in_progress", "paused", "cancelling"})
 
 
 def normalise(word: Any) -> str:
-    """Lower case, with ``-`` and blanks as ``_``; an absent word is an empty string."""
+    """A word in lower case, with ``_`` for hyphens and blanks. None becomes an empty text."""
     return re.sub(r"[\s\-]+", "_", str(word).strip().lower()) if word is not None else ""
 
 
 def target_status(word: Any) -> str:
-    """The canonical status of a target; an unknown word comes back normalised."""
+    """The canonical status of a target. An unknown word is returned normalised."""
     text = normalise(word)
     return _TARGET.get(text, text)
 
 
 def rollout_status(word: Any) -> str:
-    """The canonical status of a rollout; an unknown word comes back normalised."""
+    """The canonical status of a rollout. An unknown word is returned normalised."""
     text = normalise(word)
     return _ROLLOUT.get(text, text)
 
 
 def number(value: Any) -> float | None:
-    """A number, from a number or its text; None for what is none.
+    """A number, from a number or its text; None for any other value.
 
-    None too for what is not finite, and for what a database of 64 bits cannot hold: no count or time is as large.
+    Also None for a number that is infinite or NaN, or too large for 64 bits: no count or time is that large.
     """
     if isinstance(value, str):
         value = value.strip()
@@ -94,20 +94,20 @@ def number(value: Any) -> float | None:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number, from a number or its text; None for anything else, a fraction too."""
+    """A whole number, from a number or its text; None for any other value, including a fraction."""
     result = number(value)
     return int(result) if result is not None and result.is_integer() else None
 
 
 def amount(value: Any) -> float | None:
-    """A number that cannot be below 0 (a duration, a delay); None where it is, or is none."""
+    """A number that cannot be negative (a duration, a delay); None for any other value."""
     result = number(value)
     return result if result is not None and result >= 0 else None
 
 
 def known_count(value: Any) -> int | None:
-    """A count; None where the server gives none that can be one: absent, negative, a fraction or no number."""
-    # What nearly every answer holds, hundreds of times.
+    """A count; None for a value that cannot be a count (absent, negative, a fraction, not a number)."""
+    # A fast path for the usual case, since an answer can contain hundreds of counts.
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SMALL:
         return value
     result = whole(value)
@@ -115,22 +115,22 @@ def known_count(value: Any) -> int | None:
 
 
 def count(value: Any) -> int:
-    """A count where an unknown one counts as 0."""
+    """A count, or 0 if it is unknown."""
     return known_count(value) or 0
 
 
 def parse_time(text: Any) -> float | None:
     """Epoch seconds (UTC) of an ISO 8601 text, or of a number of epoch seconds or milliseconds; otherwise None.
 
-    A text without a zone is read as UTC (behaviour 2.4); an empty one is no time. Nor is what lies outside the years
-    1970 to 2242: servers write 0001-01-01 or 9999-12-31 for "never".
+    A text without a zone is read as UTC (behaviour 2.4). None for an empty text, and for times outside the years 1970
+    to 2242, since some servers write 0001-01-01 or 9999-12-31 for "never".
     """
     if isinstance(text, str) and not _EPOCH.fullmatch(text.strip()):
         return _in_range(_of_iso(text.strip()))
     moment = number(text)
     if moment is None:
         return None
-    # Milliseconds, or what is finer still: as seconds these would be years after 5000.
+    # Milliseconds or an even smaller unit: as seconds, such a number would be after the year 5000.
     while moment >= _FINER_THAN_SECONDS:
         moment /= 1000
     return _in_range(moment)
@@ -149,20 +149,20 @@ def _in_range(at: float | None) -> float | None:
 
 
 def iso_time(at: float | None) -> str | None:
-    """ISO 8601 text (UTC, whole seconds) of epoch seconds; None for what is no time."""
+    """ISO 8601 text (UTC, whole seconds) of epoch seconds; None for None and for an invalid time."""
     if at is None or not math.isfinite(at) or not _EARLIEST_WRITTEN <= at < _LATEST_WRITTEN:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def text_or_none(value: Any) -> str | None:
-    """A non-empty text, or None."""
+    """``value`` if it is a text that is not blank, else None."""
     return value if isinstance(value, str) and value.strip() else None
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Targets of one rollout by status. ``cancelled`` is derived: the API has no counter for it."""
+    """The numbers of targets of a rollout by status. ``cancelled`` is calculated, as the API has no counter for it."""
 
     total: int
     queued: int
@@ -177,7 +177,7 @@ class Counters:
 
     @property
     def open(self) -> int:
-        """Targets that are still to come or under way."""
+        """The number of targets that are queued or in progress."""
         return self.queued + self.in_progress
 
     def as_dict(self) -> dict[str, int]:
@@ -205,14 +205,14 @@ def counters(rollout: Mapping[str, Any]) -> Counters:
 
 
 def counters_of_targets(targets: Iterable[Mapping[str, Any]]) -> Counters:
-    """The counters that the target rows themselves give (they win over the rollout's own, behaviour 2.4)."""
+    """The counters by the target rows. They take precedence over those of the rollout record (behaviour 2.4)."""
     words = [target_status(t.get("status")) for t in targets]
     known = {word: words.count(word) for word in ("queued", "in_progress", "succeeded", "failed", "uncertain")}
     return Counters(total=len(words), **known)
 
 
 def target_is_terminal(target: Mapping[str, Any]) -> bool:
-    """Whether a target has come to rest: by its word, or by completed_at where the word is unknown."""
+    """Whether a target has ended, by its status or, if that word is unknown, by completed_at."""
     word = target_status(target.get("status"))
     if word in TARGET_TERMINAL:
         return True
@@ -222,10 +222,10 @@ def target_is_terminal(target: Mapping[str, Any]) -> bool:
 
 
 def rollout_is_terminal(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]] | None = None) -> bool:
-    """Whether a rollout has come to rest.
+    """Whether a rollout has ended.
 
-    A known word decides, unless counters or target rows say that something is still under way. An unknown word is
-    judged by them and by completed_at alone.
+    A known status decides, unless the counters or the target rows show that something is still queued or in progress.
+    If the status is unknown, these and completed_at decide.
     """
     word = rollout_status(rollout.get("status"))
     tally = counters_of_targets(targets) if targets else counters(rollout)
@@ -248,10 +248,10 @@ def is_single_target(rollout: Mapping[str, Any]) -> bool:
 
 
 def in_flight(rollouts: Iterable[Mapping[str, Any]]) -> int:
-    """Targets under way or about to be, over all given rollouts, whoever started them.
+    """The number of targets of all given rollouts that are in progress or may start, whoever started the rollouts.
 
-    The queued targets of a paused rollout do not start; all others count, since the server may start them at any time.
-    Of a rollout that is not at its end and does not say how many these are, all count that are not known to have ended.
+    Queued targets count, since the server may start them at any time, but not those of a paused rollout. If a rollout
+    that has not ended lacks these counters, all of its targets count that are not known to have ended.
     """
     return sum(map(_in_flight, rollouts))
 
@@ -266,7 +266,7 @@ def _in_flight(rollout: Mapping[str, Any]) -> int:
 
 
 def boot_time(health: Mapping[str, Any]) -> float | None:
-    """When the agent started, in epoch seconds of the server's clock: checked_at - uptime_seconds (E15, E16)."""
+    """When the agent started: checked_at - uptime_seconds (E15, E16), epoch seconds of the server's clock, or None."""
     checked, uptime = parse_time(health.get("checked_at")), amount(health.get("uptime_seconds"))
     return _in_range(checked - uptime) if checked is not None and uptime is not None else None
 
@@ -275,32 +275,32 @@ _HEALTHY = frozenset({"healthy", "ok", "up", "pass", "passing", "green"})
 
 
 def is_healthy(health: Mapping[str, Any]) -> bool:
-    """Whether a deep health record says that the instance is well."""
+    """Whether a deep health record says that the instance is healthy."""
     return normalise(health.get("status")) in _HEALTHY
 
 
 def is_live(health: Mapping[str, Any]) -> bool:
-    """Whether a deep health record was measured for this call rather than taken from the server's cache."""
+    """Whether a deep health record was measured for this call, and not taken from the server's cache."""
     return health.get("cached") is False
 
 
 def runtime_component(updates: Mapping[str, Any]) -> Record:
-    """The runtime's row of E25; an empty mapping when the server gives none."""
+    """The row of the runtime in E25; an empty mapping if there is none."""
     runtime = updates.get("runtime")
     return dict(runtime) if isinstance(runtime, Mapping) else {}
 
 
 def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
-    """``max_parallel_rollouts`` of E9 as a positive integer.
+    """``max_parallel_rollouts`` of E9, an integer of 1 or more.
 
-    Raises ValueError with a sentence when it is absent, no whole number, or below 1: Ansible's serial reads 0 as
-    "all hosts at once", so such a value must never get there.
+    Raises ValueError with a sentence if it is absent, not a whole number, or below 1. Such a value must never be used
+    for Ansible's serial, which reads 0 as "all hosts at once".
     """
     value = policy.get("max_parallel_rollouts")
     limit = whole(value)
     if limit is None:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {value!r}, no whole number; nothing may be rolled out"
+            f"the update policy's max_parallel_rollouts is {value!r}, which is not a whole number; nothing may start"
         )
     if limit < 1:
         raise ValueError(

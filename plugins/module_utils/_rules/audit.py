@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Audit events (E20): which ones pass filters, and when a walk through them may end. Pure functions.
+"""Audit events (E20): which of them match filters, and at which event reading the list may end. Pure functions.
 
-The API has no filter of time, does not say how it orders events, and takes events in after they happened.
+The API has no time filter and no documented order of events, and events are recorded some time after they happened.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 
 from .answers import normalise, parse_time
 
-# Seconds by which the clock of an agent may be ahead of the server's, where events are listed by arrival.
+# Seconds by which the clock of an agent may differ from the server's.
 CLOCKS_APART = 300.0
 _TIMES = ("event_ts", "ingested_at")
 
 
 def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Collection[str]]) -> bool:
-    """Whether an event is of ``start`` (epoch seconds) or later and says, key by key, one of ``words``.
+    """Whether an event happened at ``start`` (epoch seconds; None for any time) or later, and matches ``words``.
 
-    An event without a readable time passes, so that none gets lost.
+    ``words``: the values that are accepted, by key; any value for an empty entry. An event without a valid time counts
+    as later than ``start``, so that no event gets lost.
     """
     at = parse_time(event.get("event_ts"))
     if start is not None and at is not None and at < start:
@@ -34,10 +35,11 @@ def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Co
 
 
 def end_of_walk(page: Sequence[Mapping[str, Any]], start: float) -> Callable[[Mapping[str, Any]], bool] | None:
-    """Whether an event shows that no later one in the list is of ``start`` or after; None if nothing can show that.
+    """A function that is true for an event after which all further rows happened before ``start`` (epoch seconds).
 
-    ``page`` is the first page. If its times fall from row to row, the list is newest first by that time, and an event
-    well before ``start`` ends the walk. Where both times fall either may be the order, so both must be before.
+    None if no event can show that. ``page``: the first page of the list. If one of its times falls from row to row, the
+    list is ordered by that time, and ends at an event that is well before ``start``. If both times fall, the list may
+    be ordered by either, so both must be before ``start``.
     """
     falling = [name for name in _TIMES if _falls([parse_time(row.get(name)) for row in page])]
     if not falling:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""How the members of a plan are cut into batches: how large these are, and who is in which. Pure functions."""
+
+"""How the members of a plan are divided into batches: the sizes of the batches, and their members. Pure functions."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ def batch_sizes(
     of: int | None = None,
     pace: str = BATCHES,
 ) -> list[int]:
-    """Sizes for ``serial``: at least one, each from 1 to ``limit`` (and ``batch_max``); the last one repeats.
+    """Batch sizes for ``serial``, at least one, each from 1 to ``limit`` and ``batch_max``. The last one is repeated.
 
-    ``limit`` is the policy's max_parallel_rollouts, 1 or more; a canary above it is cut down to it. With growth
-    ``percent`` a batch is that share of ``of`` instances, rounded down. With pace ``continuous`` all of ``of`` that
-    the canary leaves are one batch, whatever the limit.
+    ``limit``: the policy's max_parallel_rollouts, 1 or more; it also limits the canary. With growth ``percent`` a batch
+    is that percentage of ``of`` instances, rounded down, but at least 1. With pace ``continuous``, all instances after
+    the canary are one batch, whatever the limit is.
     """
     full = limit if batch_max is None else min(limit, batch_max)
     if pace == CONTINUOUS:
@@ -48,7 +49,10 @@ def batch_sizes(
 
 @dataclass(frozen=True)
 class Member:
-    """One instance of the plan. ``planned``: it will be redeployed. ``why`` says why, or why not."""
+    """One instance of the plan. ``planned``: whether the run will change it. ``why``: the reason.
+
+    ``current`` and ``available``: versions of the runtime, None if unknown.
+    """
 
     name: str
     instance_id: str
@@ -60,9 +64,10 @@ class Member:
 
 @dataclass
 class Part:
-    """Members that a run takes together, in their order. ``limit``: how many at once, besides the policy's limit.
+    """Members that a run takes together, in their order, for example a wave.
 
-    ``soak``: seconds, instead of the run's. ``settings``: what the gate after one of its batches is asked differently.
+    ``limit``: the maximum size of its batches, in addition to the policy's limit. ``soak``: the soak after each of its
+    batches in seconds, instead of that of the run. ``settings``: options of the gate after each of its batches.
     """
 
     name: str
@@ -80,10 +85,11 @@ def cut(
     caps: Mapping[str, int] | None = None,
     groups: Mapping[str, str] | None = None,
 ) -> list[tuple[Part, list[Member]]]:
-    """The parts cut into batches: one size after the other, and the last one repeated, also from part to part.
+    """The batches of all parts, each with its part. A batch never contains members of two parts.
 
-    Each batch of the part named ``canary`` has the first size. ``caps``: how many of a group a batch holds at most,
-    ``groups``: the group of each name; who is too many waits for the next batch.
+    ``sizes``: of the first batch, the second one, and so on over all parts; the last size is repeated. Each batch of
+    the part named ``canary`` has the first size. ``caps``: the maximum number of members of a group in one batch.
+    ``groups``: the group of each member. A member beyond the maximum waits for the next batch.
     """
     caps, groups = caps or {}, groups or {}
     batches: list[tuple[Part, list[Member]]] = []
@@ -108,7 +114,7 @@ def cut(
 
 
 def one_stream(parts: Sequence[Part], canary: str) -> list[Part]:
-    """The part named ``canary``, and all others as one without a name, in their order."""
+    """The part named ``canary``, followed by one part without a name that contains all others in their order."""
     first = [part for part in parts if canary and part.name == canary]
     rest = [member for part in parts if not (canary and part.name == canary) for member in part.members]
     return [*first, Part("", rest)] if rest else first

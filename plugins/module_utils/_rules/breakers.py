@@ -21,24 +21,27 @@ _FLAG_KEYS = frozenset({"open", "is_open", "tripped", "half_open"})
 
 @dataclass(frozen=True)
 class Breakers:
-    """``open``: the names of breakers that are not closed, sorted. ``visible``: whether the record shows any at all."""
+    """``open``: the names of breakers that are not closed, sorted. ``visible``: whether the record has any breakers."""
 
     open: tuple[str, ...]
     visible: bool
 
 
 def breakers_of(subsystems: Any) -> Breakers:
-    """The breakers that are found below a key with "breaker" in its name, at any depth.
+    """The breakers below any key, at any depth, whose name contains "breaker". A half-open breaker counts as open.
 
-    Takes ``{"openai": "open"}``, ``{"openai": {"state": "open"}}``, ``[{"name": "openai", "state": "open"}]``,
-    ``{"openai": {"open": true}}`` and ``{"open_breakers": ["openai"]}``. A half-open breaker counts as open.
+    Accepted shapes are ``{"openai": "open"}``, ``{"openai": {"state": "open"}}``,
+    ``[{"name": "openai", "state": "open"}]``, ``{"openai": {"open": true}}`` and ``{"open_breakers": ["openai"]}``.
     """
     found = list(_search(subsystems, "llm"))
     return Breakers(tuple(sorted({name for name, is_open in found if is_open})), bool(found))
 
 
 def _search(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    """Looks for breakers where none has been named yet; ``owner`` is the nearest name above."""
+    """Pairs of a breaker's name and whether it is open, below any key with "breaker" in its name.
+
+    ``owner``: the nearest name above, used for a breaker without a name of its own.
+    """
     for key, value in _items(node, owner):
         if "breaker" in normalise(key):
             yield from _named_by_key(normalise(key), value, owner)
@@ -58,7 +61,7 @@ def _named_by_key(key: str, value: Any, owner: str) -> Iterator[tuple[str, bool]
 
 
 def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
-    """The breakers of a value that stands where breakers do."""
+    """The same for a value that is known to contain breakers."""
     state = _state(node)
     if state is not None:
         yield _name(node, owner), state
@@ -71,14 +74,14 @@ def _breakers(node: Any, owner: str) -> Iterator[tuple[str, bool]]:
 
 
 def _listed_open(names: list[Any], owner: str) -> Iterator[tuple[str, bool]]:
-    """The breakers of a list of the open ones; an empty one says that none is."""
+    """The same for a list of open breakers. An empty list means that the breaker of ``owner`` is closed."""
     yield from ((_name(item, str(item)), True) for item in names)
     if not names:
         yield owner, False
 
 
 def _state(node: Any) -> bool | None:
-    """Whether a breaker is open; None for what is no breaker."""
+    """Whether a breaker is open; None for a value that is not a breaker."""
     if isinstance(node, str):
         word = normalise(node)
         return True if word in _OPEN else False if word in _CLOSED else None
@@ -87,7 +90,7 @@ def _state(node: Any) -> bool | None:
     states = [_state(node[key]) for key in _STATE_KEYS if isinstance(node.get(key), str)]
     states += [value for key, value in node.items() if normalise(key) in _FLAG_KEYS and isinstance(value, bool)]
     known = [state for state in states if state is not None]
-    # {"state": "ok", "openai": "open"} is a group with a summary, which its members overrule.
+    # {"state": "ok", "openai": "open"} is a group with a summary. The breakers in it count, not the summary.
     members = [value for key, value in node.items() if key not in _STATE_KEYS and _state_of_member(value) is not None]
     return any(known) if known and not members else None
 

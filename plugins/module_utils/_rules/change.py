@@ -12,7 +12,7 @@ import re
 def change_problem(change: str, pattern: str) -> str:
     """Why a run may not be made under ``change``, as a sentence; empty if it may.
 
-    ``pattern``: a regular expression that the whole text must match; empty if any text will do, and none too.
+    ``pattern``: a regular expression that the whole text must match. If it is empty, any text is accepted, and no text.
     """
     if "\n" in change.strip():
         return "fleetops_change has more than one line. Give the number of the change alone. Nothing was done."
@@ -21,10 +21,10 @@ def change_problem(change: str, pattern: str) -> str:
     try:
         expected = re.compile(pattern)
     except re.error as error:
-        return f"fleetops_change_pattern is {pattern!r}, which is no regular expression: {error}. Nothing was done."
+        return f"fleetops_change_pattern is {pattern!r}, which is not a regular expression: {error}. Nothing was done."
     if not change.strip():
         return (
-            f"No change is named, and this fleet demands one that matches {pattern}. Set fleetops_change. "
+            f"No change is named, and this fleet requires one that matches {pattern}. Set fleetops_change. "
             "Nothing was done."
         )
     if not expected.fullmatch(change.strip()):

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What differs between two deep health records (E15, E16). Pure functions on plain data."""
+"""The differences between two deep health records (E15, E16). Pure functions on plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .answers import Record, normalise
 
 
 def status_of(subsystem: Any) -> str | None:
-    """The status word of one subsystem, in whichever of the likely shapes; None if it has none."""
+    """The status of one subsystem, which may be a word, a boolean or a mapping; None if it has none."""
     if isinstance(subsystem, Mapping):
         word = next((subsystem[key] for key in ("status", "state", "healthy", "ok") if key in subsystem), None)
     else:
@@ -24,9 +24,9 @@ def status_of(subsystem: Any) -> str | None:
 
 
 def flipped(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Record]:
-    """The subsystems whose status differs between two records, by name: ``name``, ``before`` and ``after``.
+    """The subsystems whose status differs between two records, sorted by name: ``name``, ``before`` and ``after``.
 
-    A subsystem that is in one record only has None in the other.
+    If one record lacks a subsystem, its status there is None.
     """
     old, new = _subsystems(before), _subsystems(after)
     pairs = ((name, status_of(old.get(name)), status_of(new.get(name))) for name in sorted({*old, *new}))

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Percentiles of durations by the nearest-rank method: always a duration that was measured, never one in between.
 
-And durations and moments in words. Pure.
+"""Durations: percentiles, the usual duration of a redeploy, and durations and times in words. Pure.
+
+Percentiles are calculated by the nearest-rank method, so each is a duration that was measured, not an interpolated one.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from .ids import id_key
 
 
 def nearest_rank(count: int, percent: int) -> int:
-    """The index, in ``count`` sorted values, of the smallest one that at least ``percent`` % do not exceed.
+    """The index, in ``count`` sorted values, of the smallest value that at least ``percent`` % of them do not exceed.
 
-    ``count`` and ``percent`` (1 to 100) are 1 or more.
+    ``count`` is 1 or more, ``percent`` from 1 to 100.
     """
     return -(-count * percent // 100) - 1
 
@@ -28,7 +29,7 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 20 min."""
+    """Seconds in words: 45 s, 12 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -36,24 +37,25 @@ def duration(seconds: float) -> str:
 
 
 def clock(at: float) -> str:
-    """Epoch seconds as a moment in UTC, to the minute."""
+    """Epoch seconds in words, in UTC and to the minute: 2026-12-24 18:00 UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def pause_before_look(waited: float, expected: float | None, shortest: float, longest: float) -> float:
-    """Seconds until the next look at work that has taken ``waited`` seconds and usually takes ``expected`` (or None).
+    """Seconds until the next check of work that has taken ``waited`` seconds and usually takes ``expected`` (or None).
 
-    A quarter of the time that is usually left, later a tenth of the time by which it is overdue, so that the end is
-    seen late by a small part of the work; without ``expected``, a fortieth of the time that it has taken.
+    This is a quarter of the time that is usually left, and later a tenth of the time by which the work is overdue.
+    Without ``expected`` it is a fortieth of ``waited``. So the delay until the end is noticed is small compared with
+    the work. The result is from ``shortest`` to ``longest`` seconds.
     """
     usual = waited / 40 if expected is None else max((expected - waited) / 4, (waited - expected) / 10)
     return min(max(usual, shortest), longest)
 
 
 class Usual:
-    """How long the redeploy of an instance takes as a rule, by its own past or else by the fleet's.
+    """How long the redeploy of an instance usually takes: by its own past redeploys, else by those of the fleet.
 
-    ``known``: seconds of past redeploys by instance (id_key). ``fallback``: seconds where nothing is known.
+    ``known``: the seconds of past redeploys by instance (id_key). ``fallback``: the seconds if there are none at all.
     """
 
     def __init__(self, known: Mapping[str, Sequence[float]], fallback: float) -> None:
@@ -61,12 +63,12 @@ class Usual:
         self._known, self._fallback = known, fallback
         self._fleet = {percent: percentile(everything, percent) for percent in (50, 90)}
 
-    def told(self, instance_id: str, percent: int) -> float | None:
-        """Seconds that ``percent`` (50 or 90) % of its redeploys do not exceed; None if nothing is known."""
+    def known_seconds(self, instance_id: str, percent: int) -> float | None:
+        """The seconds that ``percent`` % (50 or 90) of the redeploys do not exceed; None if there are none."""
         own = percentile(self._known.get(id_key(instance_id), ()), percent)
         return self._fleet[percent] if own is None else own
 
     def of(self, instance_id: str, percent: int) -> float:
-        """The same, or the fallback."""
-        told = self.told(instance_id, percent)
-        return self._fallback if told is None else told
+        """As ``known_seconds``, but the fallback if there are no redeploys."""
+        known = self.known_seconds(instance_id, percent)
+        return self._fallback if known is None else known

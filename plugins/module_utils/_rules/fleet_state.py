@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""A declared state of the fleet: what it means for each instance, and where the fleet differs from it. Pure."""
+"""A declared state of the fleet: the policies that it declares for each instance, and how the fleet differs. Pure."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ _MODES = ("auto", "notify", "disabled")
 _INHERIT = "inherit"
 _UNKNOWN = "unknown"
 
-# The mode of each component that is declared; ``inherit`` is having no override.
+# The declared modes by component. ``inherit`` means that the instance has no override.
 Policy = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A state that was checked: values of the tenant's policy by their keys in E9, policies by group and by host."""
+    """A valid state. ``tenant``: values by their keys in E9. ``groups`` and ``instances``: policies by group and host.
+
+    ``runtime_current``: whether each runtime must have the published version.
+    """
 
     tenant: Record
     groups: dict[str, Policy]
@@ -45,7 +48,7 @@ class Declared:
 
 
 def declared(state: Any) -> Declared:
-    """The state as it was written. What is null counts as not written. Raises ValueError with a sentence."""
+    """The state in a mapping that the user wrote. Null counts as not given. Raises ValueError with a sentence."""
     if not isinstance(state, Mapping):
         raise ValueError(f"The state must be a mapping with some of the keys {', '.join(_KEYS)}.")
     _only("The state", state, _KEYS)
@@ -98,7 +101,7 @@ def _policies(where: str, value: Any) -> dict[str, Policy]:
     found: dict[str, Policy] = {}
     for name, policy in _mapping(where, value).items():
         if not isinstance(name, str):
-            raise ValueError(f"{where}: the name {name!r} is no text. Write it in quotes.")
+            raise ValueError(f"{where}: the name {name!r} is not text. Write it in quotes.")
         of_one = f"{where}: {name}"
         policy = _mapping(of_one, {} if policy is None else policy)
         _only(of_one, policy, COMPONENTS)
@@ -114,10 +117,10 @@ def _mode(where: str, key: str, value: Any, modes: Sequence[str]) -> None:
 
 
 def wanted_policies(state: Declared, names: Iterable[str], groups: Mapping[str, Iterable[str]]) -> dict[str, Policy]:
-    """The declared policy of each host: its own, else that of its groups. Components that neither names are absent.
+    """The declared policy of each host in ``names``: its own, else that of its groups.
 
-    ``groups``: the hosts of each inventory group. Raises ValueError, naming hosts and groups, where two groups of a
-    host declare different modes and the host declares none.
+    A component is missing if neither declares it. ``groups``: the hosts of each inventory group. Raises ValueError with
+    the hosts and groups if two groups of a host declare different modes, and the host itself declares none.
     """
     in_group = {group: set(groups.get(group) or ()) for group in state.groups}
     found: dict[str, Policy] = {}
@@ -148,10 +151,11 @@ def wanted_policies(state: Declared, names: Iterable[str], groups: Mapping[str, 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What was read of the fleet.
+    """The fleet as it was read.
 
     ``tenant``: E9. ``updates``: E25 by host. ``gone``: hosts whose instance the server does not know. ``inventory``:
-    all hosts with their ids. ``groups``: their groups. ``seen``: ids with host names, from the history of rollouts.
+    all hosts, names to ids. ``groups``: the hosts of each group. ``seen``: host names by id, from the history of
+    rollouts.
     """
 
     tenant: Record
@@ -163,15 +167,16 @@ class Fleet:
 
 
 def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prune: bool) -> Record:
-    """Where the fleet differs from the state, as plain data; ``in_sync`` if it does nowhere.
+    """How the fleet differs from the state, as plain data. ``in_sync``: whether there is no difference.
 
-    - ``tenant``: key -> ``wanted`` and ``is``. ``instances``: host -> component -> the same; ``inherit`` is no
-      override, ``unknown`` what the server does not say.
-    - ``undeclared``: host -> component -> mode, overrides that the state does not name. With ``prune`` they are in
-      ``instances`` instead, to become ``inherit``.
-    - ``behind``: host -> its versions and why, if the state wants current runtimes.
-    - ``unmanaged``: instances that no policy of the state covers, or that the inventory does not have. ``unknown``:
-      what the state names and the inventory does not have. ``gone``: hosts whose instance the server does not know.
+    - ``tenant``: key -> ``wanted`` and ``is``. ``instances``: host -> component -> ``wanted`` and ``is``. ``inherit``
+      means no override, and ``unknown`` that the server does not report it.
+    - ``undeclared``: host -> component -> mode, for overrides that the state does not name. With ``prune`` they are in
+      ``instances`` instead, where ``inherit`` is wanted.
+    - ``behind``: host -> its versions and the reason, if the state declares ``runtime_current``.
+    - ``unmanaged``: instances that no policy of the state covers, or that are not in the inventory. ``unknown``: hosts
+      and groups that the state names but the inventory does not have. ``gone``: hosts whose instance the server does
+      not know.
     """
     held = tenant_values(fleet.tenant)
     of_tenant = {key: {"wanted": value, "is": held.get(key)} for key, value in differing(held, state.tenant).items()}
@@ -205,7 +210,7 @@ def compare(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet, *, prun
 
 
 def _missed(state: Declared, wanted: Mapping[str, Policy], fleet: Fleet) -> list[str]:
-    """Instances that the state says something about and that the server does not know any more."""
+    """The names of instances that the state declares something for, but that the server does not know any more."""
     return [name for name in fleet.gone if state.runtime_current or wanted.get(name)]
 
 
@@ -242,7 +247,7 @@ def _unknown(state: Declared, fleet: Fleet) -> dict[str, list[str]]:
 
 
 def in_words(report: Mapping[str, Any]) -> list[str]:
-    """The report as lines for people. Equal differences of several instances are one line."""
+    """The lines of the report. An equal difference of several instances is one line."""
     lines = [
         f"Tenant: {key} is {_shown(pair['is'])}, should be {pair['wanted']}." for key, pair in report["tenant"].items()
     ]

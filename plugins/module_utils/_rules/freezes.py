@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Freezes: times in which nothing may be changed, such as holidays or every Friday evening. Pure.
 
-A freeze is a mapping of ``from`` and ``to`` (ISO 8601), and optionally ``zone`` (an IANA time zone, UTC without one),
+"""Freezes: periods in which nothing may be changed, such as holidays or every Friday evening. Pure.
+
+A freeze is a mapping with ``from`` and ``to`` (ISO 8601), and optionally ``zone`` (an IANA time zone, by default UTC),
 ``reason``, and ``rule``, a recurrence rule (RFC 5545 RRULE) whose first occurrence is from ``from`` to ``to``. A ``to``
 without a time of day means the end of that day.
 """
@@ -25,16 +26,16 @@ from .plain_values import is_blank
 
 NAME = "freeze"
 _KEYS = {"from", "to", "zone", "reason", "rule"}
-# Rules that are finer than a day would be walked through second by second.
+# With other frequencies, the occurrences would be calculated second by second.
 _FREQUENCIES = {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
-# Freezes that follow each other without a gap are taken for one; so many of them at most.
+# Freezes that follow each other without a gap count as one. This is the maximum number of them.
 _CHAINED = 60
 _DAY_ONLY = len("2026-12-24")
 _FIRST_YEAR, _LAST_YEAR = 1970, 2242
 
 
 class Period(NamedTuple):
-    """One time of a freeze in epoch seconds, its end excluded."""
+    """One occurrence of a freeze, in epoch seconds. The end is exclusive."""
 
     start: float
     end: float
@@ -43,7 +44,7 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True)
 class Freeze:
-    """One entry: its first occurrence with time zones, and the rule by which it recurs, or None."""
+    """One entry. ``start``, ``end``: its first occurrence, with time zones. ``rule``: by which it recurs, or None."""
 
     start: datetime
     end: datetime
@@ -51,20 +52,23 @@ class Freeze:
     rule: Any = None
 
     def last_before(self, at: datetime) -> Period | None:
-        """The occurrence that began last, at ``at`` or before."""
+        """The latest occurrence that began at ``at`` or before, or None."""
         if self.rule is not None:
             return self._period(self.rule.before(at, inc=True))
         return self._period(self.start) if self.start <= at else None
 
     def first_after(self, at: datetime) -> Period | None:
-        """The occurrence that begins next, after ``at``."""
+        """The first occurrence that begins after ``at``, or None."""
         if self.rule is not None:
             return self._period(self.rule.after(at))
         return self._period(self.start) if self.start > at else None
 
     def _period(self, start: datetime | None) -> Period | None:
-        """The occurrence from ``start`` on: as long by the clock on the wall as the first one, also over a change of
-        the clocks. Of an hour that comes twice the second one ends it."""
+        """The occurrence that begins at ``start``; None for None.
+
+        It takes as long as the first one in local time, even if the clocks change during it. If its end falls into an
+        hour that exists twice, the second one counts.
+        """
         if start is None:
             return None
         length = self.end.replace(tzinfo=None) - self.start.replace(tzinfo=None)
@@ -73,14 +77,14 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Freezes:
-    """All freezes of a run. ``problem``: a sentence if they cannot be read; nothing may be started by them then."""
+    """All freezes of a run. ``problem``: a sentence if they are invalid, so that nothing may be started; else empty."""
 
     entries: tuple[Freeze, ...] = ()
     problem: str = ""
 
     @classmethod
     def of(cls, given: Any) -> Freezes:
-        """The freezes of a list of mappings, or of its JSON text; none if ``given`` is blank."""
+        """The freezes in a list of mappings, or in its JSON text; no freezes if ``given`` is blank. Raises nothing."""
         try:
             if isinstance(given, str) and not is_blank(given):
                 given = _of_json(given)
@@ -96,7 +100,7 @@ class Freezes:
             )
 
     def during(self, at: float) -> Period | None:
-        """The freeze at ``at`` (epoch seconds), with those that follow it without a gap; None outside of one."""
+        """The freeze at ``at`` (epoch seconds), including those that follow without a gap; None if there is none."""
         found: Period | None = None
         for _dummy in range(_CHAINED):
             last = self._longest(at if found is None else found.end)
@@ -106,14 +110,16 @@ class Freezes:
         return found
 
     def next_after(self, at: float) -> Period | None:
-        """The freeze that begins next after ``at`` (epoch seconds), or None."""
+        """The first freeze that begins after ``at`` (epoch seconds), or None."""
         moment = datetime.fromtimestamp(at, UTC)
         following = [period for freeze in self.entries if (period := freeze.first_after(moment)) is not None]
         return min(following, default=None)
 
     def between(self, first: float, last: float, most: int) -> list[Period]:
-        """The frozen times between ``first`` and ``last`` (epoch seconds) in order, at most ``most``. One that began
-        before, or ends later, is whole."""
+        """The freezes between ``first`` and ``last`` (epoch seconds) in order, at most ``most`` of them.
+
+        A freeze that began before, or that ends later, is returned as a whole.
+        """
         begin = datetime.fromtimestamp(first, UTC)
         found: list[Period] = []
         for freeze in self.entries:
@@ -146,10 +152,10 @@ def judge(
     override: str,
     subject: str = "The next batch",
 ) -> Check:
-    """Whether there is no freeze now, nor for ``needs`` seconds and ``margin`` seconds more.
+    """Whether there is no freeze now (epoch seconds), and none within the next ``needs`` plus ``margin`` seconds.
 
-    ``started``: the run has changed something already, so that a freeze only defers what is left. ``override``: the
-    reason for going on in a freeze, or an empty text. ``subject``: what takes that long.
+    ``started``: the run has already changed something, so that a freeze only defers the rest. ``override``: the reason
+    for ignoring freezes, or an empty text. ``subject``: what takes ``needs`` seconds, as the beginning of a sentence.
     """
     if override:
         return Check(NAME, PASS, f"Freezes are overridden: {override}", {"overridden": True})
@@ -181,14 +187,14 @@ def _of_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("the text is no JSON") from None
+        raise ValueError("the text is not valid JSON") from None
 
 
 def _numbered(number: int, entry: Any) -> Freeze:
     try:
         return _freeze(entry)
     except ValueError as bad:
-        raise ValueError(f"of freeze {number}, {bad}") from None
+        raise ValueError(f"in freeze {number}, {bad}") from None
 
 
 def _freeze(entry: Any) -> Freeze:
@@ -196,7 +202,7 @@ def _freeze(entry: Any) -> Freeze:
         raise ValueError(f"a mapping with from and to was expected, not {_shown(entry)}")
     unknown = sorted(str(key) for key in entry if key not in _KEYS)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not known; there are {', '.join(sorted(_KEYS))}")
+        raise ValueError(f"{', '.join(unknown)} is not known; the keys are {', '.join(sorted(_KEYS))}")
     zone = _zone(entry.get("zone"))
     start = _moment("from", entry.get("from"), zone)
     end = _moment("to", entry.get("to"), zone)
@@ -214,7 +220,7 @@ def _zone(name: Any) -> tzinfo | None:
         return ZoneInfo(str(name))
     # ZoneInfo raises OSError for a name that is a folder of its database.
     except (ValueError, KeyError, OSError):
-        raise ValueError(f"zone is {_shown(name)}, which is no time zone that this machine knows") from None
+        raise ValueError(f"zone is {_shown(name)}, which is not a time zone that this machine knows") from None
 
 
 def _moment(name: str, value: Any, zone: tzinfo | None) -> datetime:
@@ -236,7 +242,7 @@ def _moment(name: str, value: Any, zone: tzinfo | None) -> datetime:
 
 
 def _rule(text: Any, start: datetime) -> Any:
-    """The rule as python-dateutil has it. The library is asked for only where there is a rule."""
+    """The rule as an object of python-dateutil, which is imported only if a freeze has a rule. Raises ValueError."""
     try:
         from dateutil.rrule import rrulestr
     except ImportError:
@@ -251,7 +257,7 @@ def _rule(text: Any, start: datetime) -> Any:
             "as FREQ=WEEKLY;BYDAY=FR"
         )
     if any(part in parts for part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
-        raise ValueError(f"rule is {_shown(text)}; the time of day is said by from and to")
+        raise ValueError(f"rule is {_shown(text)}; from and to set the time of day")
     if not re.fullmatch("[1-9][0-9]{0,5}", parts.get("INTERVAL", "1")):
         raise ValueError(f"rule is {_shown(text)}; INTERVAL must be 1 or more")
     try:

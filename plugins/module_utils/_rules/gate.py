@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""May the next batch start? Each check judges plain data; the verdict is the worst of them. Pure functions.
 
-``pass``: go on. ``hold``: not now, since somebody holds the run. ``deferred``: the window closes or a freeze begins;
-the rest waits, and nothing went wrong. ``inconclusive``: it cannot be told, so the run stops without blame. ``fail``:
-it stops because something is wrong.
+"""Whether the next batch may start. Each check judges plain data, and the worst verdict decides. Pure functions.
+
+``pass``: continue. ``hold``: not now, since somebody holds the run. ``deferred``: the window closes or a freeze begins;
+nothing failed, and the rest waits. ``inconclusive``: a check cannot be judged, so the run stops. ``fail``: the run
+stops because something is wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a gate: its verdict, one sentence, and the numbers behind it."""
+    """One check of a gate: its verdict, the reason as a sentence, and the figures (``facts``) that led to it."""
 
     name: str
     verdict: str
@@ -38,12 +39,15 @@ class Check:
 
 
 def worst(checks: Iterable[Check]) -> str:
-    """The verdict of a gate: the worst of its checks, pass if there are none."""
+    """The verdict of a gate: the worst verdict of its checks; pass if there are none."""
     return max((check.verdict for check in checks), key=_ORDER.index, default=PASS)
 
 
 def budget(failed: Sequence[str], max_failed: int, last_batch: Sequence[str]) -> Check:
-    """More failures than allowed, or a last batch of which nothing came through."""
+    """Fails if more instances than ``max_failed`` have failed, or all instances of the last batch.
+
+    ``failed`` and ``last_batch``: names of instances.
+    """
     names = listed(failed)
     if len(failed) > max_failed:
         return Check(
@@ -70,10 +74,11 @@ def window(
     override: str,
     subject: str = "The next batch",
 ) -> Check:
-    """Whether the maintenance window is open and stays so for ``needs`` seconds and ``margin`` seconds more.
+    """Whether the maintenance window is open now (epoch seconds), and for the next ``needs`` plus ``margin`` seconds.
 
-    ``started``: the run has updated something already, so that a closing window only defers what is left. ``override``:
-    the reason for ignoring the window, or an empty text. ``subject``: what takes that long.
+    ``policy``: E9. ``started``: the run has already updated something, so that a closed window only defers the rest.
+    ``override``: the reason for ignoring the window, or an empty text. ``subject``: what takes ``needs`` seconds, as
+    the beginning of a sentence.
     """
     known = Window.of_policy(policy)
     if known.problem and not override:
@@ -100,7 +105,10 @@ def window(
 
 
 def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
-    """A fleet rollout that the server itself is driving: two drivers at once would roll the same instances."""
+    """Fails if a fleet rollout of the server is in progress: it and the run would redeploy the same instances.
+
+    ``open_rollouts``: rows of E3 that have not ended.
+    """
     fleet = [row for row in open_rollouts if not is_single_target(row)]
     if not fleet:
         return Check("foreign_rollout", PASS, "No fleet rollout is under way at the server.")
@@ -114,9 +122,10 @@ def foreign_rollout(open_rollouts: Iterable[Mapping[str, Any]]) -> Check:
 
 
 def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float, fleet: int) -> Check:
-    """Whether enough of the fleet is healthy. ``readings``: health records (E16) by name, None where none came.
+    """Whether the share of healthy instances is at least ``least`` (0 to 1).
 
-    ``least``: 0 to 1. What did not answer counts as not healthy, unless nothing answered at all: that is inconclusive.
+    ``readings``: health records (E16) by name, None if there was no answer. Such an instance counts as not healthy. If
+    there was no answer at all, the check is inconclusive. ``fleet``: the number of instances in the whole fleet.
     """
     asked = len(readings)
     answered = [name for name, health in readings.items() if health is not None]
@@ -136,7 +145,7 @@ def health_share(readings: Mapping[str, Mapping[str, Any] | None], least: float,
 
 @dataclass(frozen=True)
 class Tally:
-    """Audit events (E21) of a group of instances: how many, and how many of them were errors or denials."""
+    """The number of audit events (E21) of some instances, and how many of them (``bad``) were errors or denials."""
 
     total: int
     bad: int
@@ -147,7 +156,7 @@ class Tally:
 
 
 def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | None:
-    """What was added between two summaries of one instance; None if a counter went backwards (retention)."""
+    """The events that were added between two summaries of one instance; None if a counter decreased (retention)."""
     grown = {
         key: count(after.get(key)) - count(before.get(key)) for key in ("total_events", "error_events", "denied_events")
     }
@@ -159,11 +168,12 @@ def audit_delta(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tally | 
 def audit(
     updated: Mapping[str, Tally | None], control: Mapping[str, Tally | None], *, most: float, least_events: int
 ) -> Check:
-    """Errors and denials of updated instances against those not yet updated, over the same time.
+    """Compares errors and denials of updated instances with those of instances that are not updated yet.
 
-    A None is an instance whose counters went backwards or could not be read. Fails when the updated instances' rate is
-    more than ``most`` (0 to 1) above the control group's; with fewer than ``least_events`` in a group, or a group of
-    which nothing is known, nothing can be said.
+    Both groups hold the events of the same time, by name of the instance; None if the counters decreased or could not
+    be read. The check fails if the rate of the updated instances is more than ``most`` (0 to 1) above that of the
+    control group. It is inconclusive if a group has fewer than ``least_events`` events, or if the events of an instance
+    are not known.
     """
     lost = [name for group in (updated, control) for name, tally in group.items() if tally is None]
     sums = [_sum(group.values()) for group in (updated, control)]
@@ -196,9 +206,9 @@ def audit(
 
 
 def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
-    """Whether the run has deployed one bundle only: another one means that somebody published it meanwhile.
+    """Whether the run has deployed only one bundle. A second one means that a bundle was published during the run.
 
-    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the run is to end then.
+    ``bundles``: names of instances by the hash of the bundle. ``stop``: whether the check fails in this case.
     """
     if len(bundles) < 2:
         return Check("bundle", PASS, "One bundle was deployed.", {"bundles": len(bundles)})
@@ -206,14 +216,18 @@ def bundle(bundles: Mapping[str, Sequence[str]], *, stop: bool) -> Check:
 
 
 def bundle_sentence(bundles: Mapping[str, Sequence[str]]) -> str:
-    """That a run has deployed more than one bundle, and which to whom."""
+    """A sentence that the run has deployed more than one bundle, with the instances of each."""
     told = "; ".join(f"{found} to {len(names)} ({listed(names)})" for found, names in bundles.items())
     return f"{len(bundles)} bundles were deployed in this run, probably because one was published during it: {told}."
 
 
 @dataclass
 class Soak:
-    """Live reads of the instances that were updated last: how many good ones in a row, and what went wrong."""
+    """The live health reads of the instances of the last batch.
+
+    ``needed``: how many consecutive healthy reads each instance needs. ``in_a_row``: how many it has. ``sick``: the
+    status of each instance that was not healthy. ``errors_in_a_row``: how many consecutive reads failed.
+    """
 
     needed: int
     in_a_row: dict[str, int] = field(default_factory=dict)
@@ -221,7 +235,7 @@ class Soak:
     errors_in_a_row: dict[str, int] = field(default_factory=dict)
 
     def take(self, name: str, health: Mapping[str, Any] | None) -> None:
-        """One reading; None for a call that failed."""
+        """Add one read. ``health``: a live health record, or None if the call failed."""
         if health is None:
             self.errors_in_a_row[name] = self.errors_in_a_row.get(name, 0) + 1
             self.in_a_row[name] = 0
@@ -234,7 +248,7 @@ class Soak:
             self.sick[name] = text_of(health, "status", "of unknown health")
 
     def unreadable(self, most_errors: int) -> list[str]:
-        """Who could not be read so many times in a row."""
+        """The names of instances whose last reads failed, ``most_errors`` or more in a row."""
         return [name for name, errors in self.errors_in_a_row.items() if errors >= most_errors]
 
     def steady(self, names: Iterable[str]) -> bool:
@@ -242,7 +256,7 @@ class Soak:
 
 
 def soaked(soak: Soak, names: Sequence[str], seconds: float, most_errors: int) -> Check:
-    """What a soak of ``seconds`` says about the instances ``names``."""
+    """The check of the instances ``names`` after a soak of ``seconds``. ``most_errors``: see Soak.unreadable."""
     facts = {"seconds": round(seconds, 1), "unhealthy": dict(soak.sick)}
     if soak.sick:
         named = listed([f"{name} was {status}" for name, status in soak.sick.items()])
@@ -261,7 +275,7 @@ def _sum(tallies: Iterable[Tally | None]) -> Tally:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of further ones: ``a, b, c, d, e and 3 more``."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(str, names[:_NAMED])) + more
 

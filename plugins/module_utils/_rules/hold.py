@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """A hold: a file or an address by which a person or a monitor pauses a rolling run. Pure.
 
-While a run is held nothing is started. What is under way goes on to its end.
+While a run is held, nothing is started, and what has started continues to its end.
 """
 
 from __future__ import annotations
@@ -18,46 +19,46 @@ NAME = "hold"
 _HELD, _FREE = 200, 404
 
 
-# So many looks in a row that show nothing, before it is inconclusive.
+# The check is inconclusive after this many consecutive reads that did not show whether the run is held.
 MOST_UNKNOWN = 4
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a look at the hold showed: ``held`` is None if it cannot be told. ``said`` is a phrase about the source."""
+    """One read of the hold. ``held``: None if it is not known. ``said``: a phrase about the source, or the problem."""
 
     held: bool | None
     said: str
 
 
 def is_address(source: str) -> bool:
-    """Whether the hold is an address of HTTP, and not a file."""
+    """Whether the hold is an HTTP address, and not a file."""
     return source.lower().startswith(("http://", "https://"))
 
 
 def problem_of(source: str) -> str:
-    """Why ``source`` can be no hold, as a phrase; empty if it can."""
+    """Why ``source`` cannot be a hold, as a phrase; empty if it can."""
     if not is_address(source):
         if source.startswith(("/", "~/")):
             return ""
-        # What looks like an address may hold a password.
+        # A text that looks like an address may contain a password.
         said = "it" if "@" in source or "://" in source else repr(source)
         return f"{said} is neither an absolute path (/run/fleetops/hold) nor an address (https://...)"
     try:
         parts = urlsplit(source)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        # The text of the error has a part of the address, which may be a password.
-        return "it is no address: its host or its port cannot be read"
+        # The message of the exception contains a part of the address, which may be a password.
+        return "it is not a valid address: its host or its port cannot be read"
     if not host:
-        return "the address names no host"
+        return "the address has no host"
     if parts.username is not None or parts.password is not None:
         return "the address must not hold a user name or a password: it is read without credentials"
     return ""
 
 
 def shown(source: str) -> str:
-    """The source as messages name it: of an address without its query, which may hold a token."""
+    """The source as messages show it. The query of an address is left out, because it may contain a token."""
     if not is_address(source):
         return f"the file {source}"
     parts = urlsplit(source)
@@ -65,7 +66,7 @@ def shown(source: str) -> str:
 
 
 def of_status(source: str, status: int) -> Reading:
-    """What the HTTP status of an address says: 200 holds, 404 does not, and any other says nothing."""
+    """The meaning of the HTTP status of an address: 200 is held, 404 is not held, and any other is unknown."""
     if status == _HELD:
         return Reading(True, shown(source))
     if status == _FREE:
@@ -74,8 +75,10 @@ def of_status(source: str, status: int) -> Reading:
 
 
 def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
-    """May something be started? ``hold``: not now, ask again. ``waited``, ``timeout``: seconds that the run was held,
-    and may be held."""
+    """Whether something may be started. The verdict ``hold`` means: not now, but the hold must be read again.
+
+    ``waited``: for how many seconds the run was held. ``timeout``: for how many it may be held.
+    """
     facts = {"waited_seconds": round(max(0.0, waited), 1)}
     if reading.held is None:
         return Check(NAME, INCONCLUSIVE, f"It is not known whether the run is held: {reading.said}.", facts)
@@ -99,10 +102,11 @@ def judge(reading: Reading, *, waited: float, timeout: float) -> Check:
 
 @dataclass(frozen=True)
 class Looks:
-    """What looks at a hold have shown one after the other.
+    """The result of all reads of a hold so far.
 
-    ``at``: when the last one was. ``since``: the first one after which nothing was started, None if something may be.
-    ``unknown``: how many of the last ones showed nothing. ``seconds``: for how long nothing was started in all.
+    ``reading``: the latest one. ``at``: when that was. ``since``: since when nothing may be started; None if something
+    may be. ``unknown``: how many of the latest reads, in a row, did not show whether the run is held. ``seconds``: for
+    how long in total nothing could be started.
     """
 
     reading: Reading
@@ -113,7 +117,7 @@ class Looks:
 
     @classmethod
     def after(cls, before: Looks | None, reading: Reading, at: float) -> Looks:
-        """The looks with one more at ``at`` (seconds, of any clock that does not stop)."""
+        """``before`` with one more read. ``at``: its time in seconds, by any clock that does not stop."""
         since, unknown, seconds = (None, 0, 0.0) if before is None else (before.since, before.unknown, before.seconds)
         if before is not None and since is not None:
             seconds += max(0.0, at - before.at)
@@ -127,7 +131,7 @@ class Looks:
         )
 
     def check(self, timeout: float) -> Check:
-        """As judge, but what cannot be told is inconclusive only once it could not be told several times."""
+        """As ``judge``, but an unknown result is inconclusive only after MOST_UNKNOWN consecutive ones."""
         waited = 0.0 if self.since is None else self.at - self.since
         check = judge(self.reading, waited=waited, timeout=timeout)
         if check.verdict == INCONCLUSIVE and self.unknown < MOST_UNKNOWN:

@@ -41,11 +41,11 @@ def require_text(value: Any, name: str, *, of: str = "") -> str:
 
 
 def id_key(value: Any) -> str:
-    """What an id is compared by: a UUID in its usual spelling, anything else as its text without outer blanks."""
+    """The key by which ids are compared: a UUID in its standard form, any other id without outer blanks."""
     return "" if value is None else _key_of(str(value))
 
 
-# Who follows a redeploy compares the same hundred ids every second.
+# A task that follows a redeploy compares the same hundred ids every second.
 @functools.lru_cache(maxsize=1024)
 def _key_of(text: str) -> str:
     text = text.strip()
@@ -54,15 +54,15 @@ def _key_of(text: str) -> str:
 
 
 def same_id(one: Any, other: Any) -> bool:
-    """Whether two ids name the same thing; no id names nothing."""
+    """Whether two ids are equal. An empty id is not equal to any other."""
     key = id_key(one)
     return bool(key) and key == id_key(other)
 
 
 def task_keys(value: Any) -> frozenset[str]:
-    """What the task ids in a value are compared by, whatever their case or type.
+    """The keys by which the task ids in a value are compared, whatever their case or type.
 
-    The value is a text, a number, or a list or mapping of such, whose keys do not count.
+    ``value``: a text, a number, or a list of them, or a mapping, of which only the values count.
     """
     if isinstance(value, Mapping):
         return frozenset().union(*(task_keys(part) for part in value.values()))
@@ -72,7 +72,7 @@ def task_keys(value: Any) -> frozenset[str]:
         return frozenset()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    # A UUID is a number of 128 bits too.
+    # A UUID may also be given as a number of 128 bits.
     if isinstance(value, int) and 2**64 < value < 2**128:
         value = uuid.UUID(int=value)
     key = id_key(value).casefold()

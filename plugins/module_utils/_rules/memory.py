@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What an instance's memories say (E17 to E19): which are the same, and what a list of them proves. Pure functions.
+"""The memories of an instance (E17 to E19): which ones are equal, and what a list of them proves. Pure functions.
 
-The reference leaves the shape of a memory open, so nothing here relies on a key being there.
+The reference does not define the shape of a memory, so any key may be missing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 from .answers import Record, count
 
-# How many memories E17 lists where it is not told.
+# How many memories E17 lists without a limit.
 DEFAULT_LIMIT = 100
 # What a memory belongs to; the only filters of E17.
 SCOPE = ("conversation_id", "customer_id")
-# What the server gives a memory when it stores it (assumption of behaviour 2.6: a stored row gets new ones).
+# The fields that the server adds when it stores a memory (assumption, behaviour 2.6).
 SERVER_FIELDS = frozenset(
     {"id", "memory_id", "instance_id", "created_at", "updated_at", "stored_at", "last_accessed_at"}
 )
@@ -33,9 +33,10 @@ SERVER_FIELDS = frozenset(
 class Listing:
     """One answer of E17.
 
-    ``memories``: its records. ``listed``: its items, those that are no records too. ``truncated``: there may be more,
-    since the list is as long as it may be, or the server counts more than it lists. ``available``: False if the
-    server says that the memory cannot be read now, so that an empty list proves nothing. ``status``: as it came.
+    ``memories``: its records. ``listed``: the number of its items, including any that are not records. ``truncated``:
+    there may be more, because the list has the maximum length, or the server counts more than it lists. ``available``:
+    False if the server says that the memory cannot be read now, so that an empty list proves nothing. ``status``: as
+    the server returned it.
     """
 
     memories: list[Record]
@@ -50,7 +51,7 @@ class Listing:
 
 
 def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
-    """The list in an answer of E17 that was asked for ``limit`` items. Raises ValueError if there is no list in it."""
+    """The list in an answer of E17. ``limit``: how many were requested. Raises ValueError if there is no list."""
     items = answer.get("memories")
     if items is None:
         items = []
@@ -67,50 +68,51 @@ def listing_of(answer: Mapping[str, Any], limit: int) -> Listing:
 
 
 def may_be_cut(listed: int, answer: Mapping[str, Any], limit: int) -> bool:
-    """Whether there may be more memories than the ``listed`` ones of an answer of E17 that was asked for ``limit``.
+    """Whether there may be more memories than the ``listed`` ones in an answer of E17 with this ``limit``.
 
-    True where the list is as long as asked, or shorter than ``count``. E17 has no paging: where a server lists fewer
-    than it was asked for and does not say so, that cannot be found out.
+    True if the list has ``limit`` items, or fewer than the ``count`` of the answer. E17 has no paging, so a list that a
+    server cuts off below ``limit`` without saying so cannot be detected.
     """
     return listed >= limit or count(answer.get("count")) > listed
 
 
 def body_of(memory: Mapping[str, Any]) -> Record:
-    """What to send to store a memory: as JSON will carry it, without what the server gives by itself.
+    """The body to send to store a memory: plain JSON, without the fields that the server adds itself.
 
-    So a row of an earlier list can be stored again. Raises ValueError for a value that JSON cannot carry.
+    A memory from an earlier list can therefore be stored again. Raises ValueError for a value that JSON cannot
+    represent.
     """
     carried = json.loads(json.dumps(dict(memory), allow_nan=False, default=_as_text))
     return {key: value for key, value in carried.items() if key not in SERVER_FIELDS}
 
 
 def _as_text(value: Any) -> str:
-    # YAML reads an unquoted date as one.
+    # YAML converts a date without quotes.
     if isinstance(value, date):
         return value.isoformat()
     raise ValueError(f"{value!r} cannot be sent as JSON")
 
 
 def key_of(body: Mapping[str, Any]) -> str:
-    """A hash of what a memory says and belongs to, the same for all that are the same memory."""
+    """A hash of the content and the scope of a memory. Equal memories have the same hash."""
     said = json.dumps(normalised(body), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(said.encode()).hexdigest()
 
 
 def scope_of(memory: Mapping[str, Any]) -> dict[str, str]:
-    """The conversation and the customer that a memory names, as text."""
+    """The conversation and the customer that a memory belongs to, as text. Absent ones are left out."""
     return {key: text for key in SCOPE if (text := _scope_text(memory.get(key))) is not None}
 
 
 def says_something(body: Mapping[str, Any]) -> bool:
-    """Whether there is anything to remember beside what it belongs to."""
+    """Whether a memory has content besides its kind and its scope."""
     return any(
         normalised(value) not in (None, "", [], {}) for key, value in body.items() if key not in (*SCOPE, "kind")
     )
 
 
 def normalised(value: Any) -> Any:
-    """A value as it is compared: texts in Unicode form NFC with each run of white space as one blank."""
+    """A value in the form that is compared: texts in Unicode form NFC, with one blank for each run of white space."""
     if isinstance(value, str):
         return " ".join(unicodedata.normalize("NFC", value).split())
     if isinstance(value, Mapping):
@@ -121,7 +123,7 @@ def normalised(value: Any) -> Any:
 
 
 def same(wanted: Any, held: Any) -> bool:
-    """Whether ``held`` says what ``wanted`` does; a mapping may hold further keys, which the server added."""
+    """Whether ``held`` equals ``wanted``. A mapping in ``held`` may have further keys, which the server added."""
     return _covers(normalised(wanted), normalised(held))
 
 
@@ -140,9 +142,9 @@ def _covers(wanted: Any, held: Any) -> bool:
 
 
 def find(memories: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Record | None:
-    """The memory that says what ``body`` says, of the same conversation and customer, or None.
+    """The memory with the content of ``body`` and the same conversation and customer, or None.
 
-    A row that leaves a conversation or customer out that was asked for is taken for one of it.
+    If ``body`` names a conversation or a customer, a memory without that field is assumed to belong to it.
     """
     content = {key: value for key, value in body.items() if key not in SCOPE}
     scope = scope_of(body)
@@ -154,9 +156,9 @@ def _belongs(row: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
 
 
 def strangers(memories: Sequence[Mapping[str, Any]], selection: Mapping[str, str]) -> list[Record]:
-    """The memories of a list that say that they are not of the selection which was asked for.
+    """The memories in a list that do not belong to the selection that was requested.
 
-    Where there are any, the server reads the selection otherwise than meant, and would clear otherwise than meant.
+    If there are any, the server has understood the selection differently, and would also clear other memories.
     """
     return [
         dict(row)
@@ -166,14 +168,14 @@ def strangers(memories: Sequence[Mapping[str, Any]], selection: Mapping[str, str
 
 
 def slices(memories: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The conversations and the customers that occur in a list, sorted: the parts that may be listed whole."""
+    """The conversations and the customers in a list, sorted. Each may be small enough to be listed completely."""
     return {key: sorted({text for row in memories if (text := _scope_text(row.get(key)))}) for key in SCOPE}
 
 
 def remains(before: Listing, after: Listing) -> tuple[int, int]:
     """How many of the memories of ``before`` are still in ``after``, and how many were stored since.
 
-    What has no id cannot be told from what was there, and counts as still there.
+    A memory without an id counts as one of ``before``, because it cannot be identified.
     """
     known = set(before.ids)
     since = sum(identity not in known for identity in after.ids)

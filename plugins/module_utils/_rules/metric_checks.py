@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Checks of metrics: a query of Prometheus, and what each value that it gives must be. Pure.
+"""Checks of metrics: a query of Prometheus, and the condition that each returned value must meet. Pure.
 
-A check is a mapping of ``query`` (PromQL), ``must_be`` (a comparison with a number, ``"< 0.01"``), and optionally
-``for`` (seconds for which that must have held until now) and ``name``.
+A check is a mapping with ``query`` (PromQL), ``must_be`` (a comparison with a number, ``"< 0.01"``), and optionally
+``for`` (seconds for which the condition must have been met until now) and ``name``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-# A range is read in so many steps, but not finer than Prometheus usually scrapes.
+# A range is read in 60 steps, but in none shorter than the usual scrape interval of Prometheus (in seconds).
 _STEPS, _FINEST_STEP = 60, 15.0
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class MetricCheck:
-    """One check. ``seconds``: for how long the comparison must have held; 0 for the newest value alone."""
+    """One check. ``seconds``: for how long the condition must have been met; 0 checks only the newest value."""
 
     name: str
     query: str
@@ -51,7 +51,7 @@ class MetricCheck:
 
     @property
     def step(self) -> float:
-        """Seconds between two values of the range that is read."""
+        """The seconds between two values of the range that is read."""
         finest = min(_FINEST_STEP, self.seconds) or _FINEST_STEP
         return max(finest, self.seconds / _STEPS)
 
@@ -62,7 +62,7 @@ class MetricCheck:
 
 @dataclass(frozen=True)
 class Series:
-    """One time series of an answer: its labels, and pairs of a time (epoch seconds) and a value, oldest first."""
+    """One time series of an answer. ``values``: pairs of a time (epoch seconds) and a value, oldest first."""
 
     labels: Mapping[str, str]
     values: Sequence[tuple[float, float]]
@@ -70,7 +70,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Answer:
-    """What Prometheus says. ``problem``: a phrase for why it says nothing; ``refused``: since the query is wrong."""
+    """An answer of Prometheus. ``problem``: why there is none, as a phrase; ``refused`` if the query is invalid."""
 
     series: Sequence[Series] = field(default_factory=tuple)
     problem: str = ""
@@ -78,14 +78,14 @@ class Answer:
 
 
 def checks_of(value: Any) -> list[MetricCheck]:
-    """The checks of a list of mappings, or of its JSON text; none of a blank one. Raises ValueError with a sentence."""
+    """The checks in a list of mappings or its JSON text; none for a blank value. Raises ValueError with a sentence."""
     if is_blank(value):
         return []
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise ValueError(f"metric_checks is text that is no JSON: {error}.") from None
+            raise ValueError(f"metric_checks is text, but not valid JSON: {error}.") from None
     if not isinstance(value, list):
         raise ValueError(f"metric_checks is {value!r}: it must be a list of mappings.")
     return [_check(entry, place) for place, entry in enumerate(value, 1)]
@@ -125,7 +125,7 @@ def _comparison(text: str) -> tuple[str, float]:
 
 
 def series_of(body: Any) -> list[Series] | None:
-    """The series of an answer's body: a scalar, a vector or a matrix. None if it is none of them."""
+    """The series in the body of an answer, which is a scalar, a vector or a matrix; None for any other body."""
     data = body.get("data") if isinstance(body, Mapping) and body.get("status") == "success" else None
     if not isinstance(data, Mapping):
         return None
@@ -144,7 +144,7 @@ def _labels(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _values(pairs: Any) -> list[tuple[float, float]]:
-    """The values that are numbers. NaN, as of 0 divided by 0, is no value; an infinite one is."""
+    """The values that are numbers, including infinite ones. NaN, the result of 0 / 0, does not count as a value."""
     found = []
     for pair in pairs if isinstance(pairs, list) else ():
         if isinstance(pair, list) and len(pair) == 2:
@@ -159,10 +159,10 @@ def _values(pairs: Any) -> list[tuple[float, float]]:
 
 
 def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
-    """The verdict of one check. ``now``: when it was asked, epoch seconds, for how far the values must reach back.
+    """The verdict of one check. ``now``: the time of the query (epoch seconds), from which the values must reach back.
 
-    pass: every value of every series holds. fail: one does not, or the query is wrong. inconclusive: there is no value,
-    the values do not reach back as far as they must, or nothing was answered.
+    pass: every value of every series meets the condition. fail: a value does not, or the query is invalid.
+    inconclusive: there is no value, the values do not reach back far enough or have gaps, or there was no answer.
     """
     facts = {"metric": check.name, "query": check.query, "must_be": check.must_be, "for": check.seconds}
     if answer.refused:
@@ -183,14 +183,14 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
         told = ", ".join(f"{value:g}{_of(one)}" for one, value in list(first.values())[::-1][:_NAMED])
         more = f" and {len(first) - _NAMED} more series" if len(first) > _NAMED else ""
         return Check(NAME, FAIL, f"{check.name} is {told}{more}, and must be {check.must_be}{over}.", facts)
-    # A value may be as old as a step, and the first one be missing.
+    # The values of the first two steps may be missing.
     late = [one for one in series if one.values[0][0] > now - check.seconds + 2 * check.step]
     if check.seconds and late:
         since = duration(max(0.0, now - max(one.values[0][0] for one in late)))
         return Check(
             NAME,
             INCONCLUSIVE,
-            f"{check.name} must be {check.must_be}{over}, and there are values of the last {since} only{_of(late[0])}.",
+            f"{check.name} must be {check.must_be}{over}, but there are only values of the last {since}{_of(late[0])}.",
             facts,
         )
     missing = next((one for one in series if check.seconds and _has_gap(one, now, 2.5 * check.step)), None)
@@ -206,7 +206,7 @@ def judge(check: MetricCheck, answer: Answer, now: float) -> Check:
 
 
 def _has_gap(series: Series, now: float, most: float) -> bool:
-    """Whether two values follow each other, or the last one and now, with more than ``most`` seconds between them."""
+    """Whether more than ``most`` seconds lie between two consecutive values, or between the last one and now."""
     times = [at for at, _value in series.values] + [now]
     return any(later - earlier > most for earlier, later in itertools.pairwise(times))
 

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """When something may be started: within the maintenance window and outside of the freezes. Pure arithmetic in UTC."""
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from .freezes import NO_FREEZES, Freezes
 from .window import DAY, Window
 
-# How far ahead an opening is looked for, in seconds.
+# For how many seconds ahead the next opening is searched for.
 _AHEAD = 400 * DAY
 
 
 @dataclass(frozen=True)
 class Openings:
-    """The window without the freezes. ``problem``: a sentence if one of them cannot be read; it counts as closed."""
+    """The window without the freezes. ``problem``: a sentence if one of both is invalid, which counts as closed."""
 
     window: Window
     freezes: Freezes = NO_FREEZES

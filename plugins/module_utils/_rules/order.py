@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""In which order the instances of a plan are taken, and which of them in this run. Pure functions.
 
-The parts of a run, one after the other: the canary hosts, the waves, the rest, those that were busy, and those in
-quarantine, each of which is alone in its batch. Within a part the order rule decides.
+"""In which order a run takes the instances of a plan, and which ones it leaves for a later run. Pure functions.
+
+A run consists of these parts, in this order: the canary hosts, the waves, the rest, the busy instances, and those in
+quarantine, each of which has a batch of its own. The order rule applies within each part.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .redeploy import newest_first
 
 ORDERS = ("name", "inventory", "sickest", "slowest_first", "random")
 SCOPES = ("run", "at_once")
-# What a wave may say besides the hosts, its name and its limit: settings of the gate after each of its batches.
+# The keys of a wave's ``gate``: settings of the gate after each of its batches.
 GATE_KEYS = (
     "max_failed",
     "min_healthy_share",
@@ -42,9 +43,9 @@ CANARY, BUSY, QUARANTINE = "canary", "busy", "quarantine"
 
 @dataclass(frozen=True)
 class Wave:
-    """Some hosts of a run. ``limit``: how many are in flight at most. ``soak``: seconds, of each of its batches.
+    """Some hosts of a run. ``limit``: the maximum size of its batches. ``soak``: seconds of soak after each batch.
 
-    ``gate``: options of rollout_gate that hold after its batches.
+    ``gate``: options of rollout_gate for the gate after each batch.
     """
 
     name: str
@@ -55,15 +56,18 @@ class Wave:
 
     @property
     def settings(self) -> Record:
-        """What the gate after one of its batches is asked differently."""
+        """The options of rollout_gate, including the soak, for the gate after each of its batches."""
         return {**self.gate, **({} if self.soak is None else {"soak": self.soak})}
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a plan is arranged. ``most``: a number or a percentage as text, of each group in ``groups`` (name to group).
+    """The rules for the order of a plan and for its share of the fleet.
 
-    ``quarantine``: so many failures in a row; ``defer_busy``: seconds since the newest conversation. 0 is off.
+    ``order`` and ``seed``: see order_of. ``most``: the share, a number or a percentage as text. It applies to each
+    group in ``groups`` (host name to group), and to the whole run or to a batch, by ``scope``. ``quarantine``: after
+    how many consecutive failures an instance is in quarantine. ``defer_busy``: for how many seconds after a
+    conversation an instance is busy. 0 disables these two.
     """
 
     order: str = "name"
@@ -78,7 +82,7 @@ class Rules:
 
     @property
     def hashed(self) -> Record:
-        """What of it goes into the plan's hash: the rules that were given, and not the order that they make today."""
+        """The part of the plan's hash: the rules that were given, without the order that results from them now."""
         waves = [[wave.name, sorted(wave.hosts), wave.limit, wave.settings] for wave in self.waves]
         rules = {
             "order": "" if self.order == "name" else self.order,
@@ -94,10 +98,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at, by the names of the instances. What a rule does not need may be missing.
+    """The data that the rules use, by the names of the instances. Data that no rule needs may be missing.
 
-    ``inventory``: names in the order of the inventory. ``health``: status words. ``past``: seconds of redeploys, by
-    id_key. ``busy``: why an instance counts as busy. ``failing``: names of those in quarantine.
+    ``inventory``: names in the order of the inventory. ``health``: statuses. ``past``: the seconds of past redeploys,
+    by id_key. ``busy``: why an instance counts as busy. ``failing``: the names of the instances in quarantine.
     """
 
     inventory: Sequence[str] = ()
@@ -111,7 +115,7 @@ NO_RULES, NO_FACTS = Rules(), Facts()
 
 
 def order_of(text: str) -> tuple[str, str]:
-    """The rule and its seed of ``fleetops_order``. Raises ValueError with a sentence without its full stop."""
+    """The rule and its seed in ``fleetops_order``. Raises ValueError with a sentence, without the full stop."""
     match = re.fullmatch(r"random\((.+)\)", text.strip())
     if match:
         return "random", match[1].strip()
@@ -123,9 +127,9 @@ def order_of(text: str) -> tuple[str, str]:
 
 
 def share_of(text: str, group: int) -> int:
-    """How many of a ``group`` of instances a share is: a number, or a percentage rounded down, but 1 at least.
+    """The number of instances in a share: ``text`` is a number, or a percentage of ``group`` instances.
 
-    Raises ValueError.
+    A percentage is rounded down, but to at least 1. Raises ValueError.
     """
     match = re.fullmatch(r"([0-9]+)\s*(%?)", text.strip())
     number = int(match[1]) if match else 0
@@ -135,9 +139,9 @@ def share_of(text: str, group: int) -> int:
 
 
 def waves_of(given: Any, hosts_of: Callable[[str], Iterable[str]] | None = None) -> list[Wave]:
-    """The waves of a list of mappings, or of patterns. Raises ValueError.
+    """The waves in a list of mappings or patterns. Raises ValueError.
 
-    ``hosts`` of a mapping are names, or a pattern of which ``hosts_of`` gives the names.
+    ``hosts`` of a mapping are names, or a pattern, of which ``hosts_of(pattern)`` returns the names.
     """
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"waves must be a list of patterns or mappings, not {given!r}")
@@ -182,18 +186,19 @@ def refusal_of(
     of_redeploys: bool,
     soak: float,
 ) -> str:
-    """Why the rules make no sense together, as a phrase; empty if they do.
+    """Why the rules cannot be used together, as a phrase; empty if they can.
 
-    ``canary``: how many canaries there are. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were
-    given at all. ``of_redeploys``: whether the run makes redeploys. ``soak``: seconds, of the waves that say nothing.
+    ``canary``: the number of canaries. ``canary_asked``, ``scope_asked``: whether canary hosts and a scope were given.
+    ``of_redeploys``: whether the run redeploys instances. ``soak``: the soak in seconds of waves without one of their
+    own.
     """
     if canary_asked and canary == 0:
         return "canary is 0, which means no canary, but canary_hosts names some"
     unsoaked = [w.name for w in rules.waves if w.gate.get("audit") and not (soak if w.soak is None else w.soak)]
     if unsoaked:
-        return f"the audit of wave {unsoaked[0]} is compared over a soak, and it has none"
+        return f"the audit of wave {unsoaked[0]} needs a soak, and this wave has none"
     if not rules.most and (scope_asked or rules.groups):
-        return "share_scope and share_by say how max_share is meant, which is not given"
+        return "share_scope and share_by apply to max_share, which is not given"
     if not of_redeploys and rules.order == "slowest_first":
         return "order slowest_first looks at past redeploys, and this run makes none"
     if not of_redeploys and rules.quarantine:
@@ -202,7 +207,7 @@ def refusal_of(
 
 
 def options_of(rules: Rules) -> Record:
-    """The options behind the rules, for pace.refusal_of: of the waves the names of those with settings of their own."""
+    """The rules as options for pace.refusal_of. ``waves`` has the names of the waves with settings of their own."""
     return {
         "waves": tuple(wave.name for wave in rules.waves if wave.limit is not None or wave.settings),
         "share_scope": rules.scope if rules.most else "",
@@ -212,7 +217,7 @@ def options_of(rules: Rules) -> Record:
 
 
 def _gate(name: str, given: Any) -> Record:
-    """The settings of a wave's gate, as rollout_gate takes them. Raises ValueError."""
+    """The settings of a wave's gate, with the types of the options of rollout_gate. Raises ValueError."""
     if not isinstance(given, Mapping):
         raise ValueError(f"the gate of wave {name} is {given!r}; it must be a mapping")
     unknown = sorted(str(key) for key in given if key not in GATE_KEYS)
@@ -231,9 +236,9 @@ def _gate(name: str, given: Any) -> Record:
 
 
 def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[list[Part], dict[str, str]]:
-    """The parts of a run, and the members that are left for a later one with the reason.
+    """The parts of a run, and the names of the members that are left for a later run, with the reasons.
 
-    ``members``: all that can be read, in order of their names. Raises ValueError for a share that is none.
+    ``members``: all members, in order of their names. Raises ValueError for an invalid share.
     """
     planned = _ordered([member for member in members if member.planned], rules, facts)
     last = [member for member in planned if member.name in facts.failing]
@@ -255,7 +260,7 @@ def sequence(members: Sequence[Member], rules: Rules, facts: Facts) -> tuple[lis
 
 
 def _split(members: Iterable[Member], names: Iterable[str]) -> tuple[list[Member], list[Member]]:
-    """The members that are named, and the others."""
+    """The members whose names are among ``names``, and the others."""
     named = set(names)
     inside: list[Member] = []
     outside: list[Member] = []
@@ -279,13 +284,13 @@ def _ordered(members: Sequence[Member], rules: Rules, facts: Facts) -> list[Memb
 
         return sorted(members, key=lambda member: -seconds_of(member))
     if rules.order == "random":
-        # By the name and not by its place, so that an instance more or less moves none of the others.
+        # By the name and not by the position, so that one more or one less instance does not move the others.
         return sorted(members, key=lambda member: hashlib.sha256(f"{rules.seed}:{member.name}".encode()).digest())
     return list(members)
 
 
 def caps_of(members: Iterable[Member], rules: Rules) -> dict[str, int]:
-    """How many of each group the share is; nothing without a share."""
+    """The number of instances in the share of each group; empty if there is no share."""
     if not rules.most:
         return {}
     sizes = Counter(rules.groups.get(member.name, "") for member in members)
@@ -293,7 +298,7 @@ def caps_of(members: Iterable[Member], rules: Rules) -> dict[str, int]:
 
 
 def _within_share(parts: list[Part], members: Sequence[Member], rules: Rules) -> tuple[list[Part], dict[str, str]]:
-    """The parts with what may be taken in this run, and what may not."""
+    """The parts without the members beyond the share of the run, and the reasons for these by name."""
     caps = caps_of(members, rules) if rules.scope == "run" else {}
     if not caps:
         return parts, {}
@@ -312,16 +317,17 @@ def _within_share(parts: list[Part], members: Sequence[Member], rules: Rules) ->
 
 
 def newest_conversation(events: Iterable[Mapping[str, Any]]) -> float | None:
-    """When the newest audit event (E20) of a conversation happened, in epoch seconds; None without one."""
+    """When the newest audit event (E20) of a conversation happened, in epoch seconds; None if there is none."""
     times = [parse_time(event.get("event_ts")) for event in events if event.get("conversation_id")]
     return max((at for at in times if at is not None), default=None)
 
 
 def why_busy(events: Sequence[Mapping[str, Any]] | None, now: float, within: float, most: int | None = None) -> str:
-    """Why an instance counts as busy, or an empty text. ``events``: its newest audit events, None if unreadable.
+    """Why an instance counts as busy, as a phrase; an empty text if it does not.
 
-    ``within``: seconds since its newest conversation. ``most``: so many events are read; where all of them are younger
-    than ``within`` and of no conversation, older ones may be of one.
+    ``events``: its newest audit events, None if they cannot be read. ``now``: epoch seconds. ``within``: for how many
+    seconds after a conversation it is busy. ``most``: how many events were requested. If there are that many, all of
+    this time and none of a conversation, an older one may belong to a conversation, so the instance counts as busy.
     """
     if events is None:
         return "its audit cannot be read"
@@ -336,6 +342,6 @@ def why_busy(events: Sequence[Mapping[str, Any]] | None, now: float, within: flo
 
 
 def is_failing(history: Iterable[Mapping[str, Any]], rows: int) -> bool:
-    """Whether the newest ``rows`` targets of the history (E23) that are at their end all failed."""
+    """Whether the newest ``rows`` targets of the history (E23) that have ended have all failed."""
     ended = [row for row in newest_first(history) if target_is_terminal(row)][:rows]
     return len(ended) == rows and all(target_status(row.get("status")) == "failed" for row in ended)

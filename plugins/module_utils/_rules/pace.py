@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """How the instances of a run follow each other: in batches, or as one stream. Pure functions.
 
-``continuous``: after the canary one batch holds all that is left. Its instances are not waited for together: the next
-one begins as soon as another one has ended, never more at once than the policy allows.
+With ``continuous``, all instances after the canary are one batch. The next instance begins as soon as another one has
+ended, and there are never more at once than the policy allows.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ BATCHES, CONTINUOUS = "batches", "continuous"
 PACES = (BATCHES, CONTINUOUS)
 
 
-# What needs batches, by the names of the modules' options and of the playbooks' variables after fleetops_: the words
-# that ask for it (none: whatever is not empty, 0 or false), and why it does not go without batches.
+# The settings that need batches, by the names of the modules' options, and of the playbooks' variables without
+# fleetops_. Each has the values for which batches are needed (an empty tuple: any value except an empty one, 0 and
+# false), and the reason.
 _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "growth": (("doubling", "percent"), "nothing grows"),
     "soak": ((), "there is no next batch that waits for it"),
@@ -36,10 +38,11 @@ _NEEDS_BATCHES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
-    """Why one of the options ``asked`` (names to values) does not go with a run that has no batches, as a sentence.
+    """Why one of the options ``asked`` (names to values) cannot be used in a run without batches, as a sentence.
 
-    Empty if all of them do. ``without``: what makes it a run without batches, ``pace=continuous``. ``prefix`` stands
-    before the names of the options. ``waves``: a tuple of the names of those that have settings of their own.
+    Empty if all of them can. ``without``: the setting that makes it such a run, for example ``pace=continuous``.
+    ``prefix``: the prefix of the names of the options. The value of ``waves`` is a tuple with the names of the waves
+    that have settings of their own.
     """
     for option, (words, why) in _NEEDS_BATCHES.items():
         value = asked.get(prefix + option)
@@ -51,7 +54,7 @@ def refusal_of(asked: Mapping[str, Any], without: str, prefix: str = "") -> str:
 
 
 def refusal_of_run(asked: Mapping[str, Any]) -> str:
-    """Why the variables of a run (their names as the playbook has them) do not go with its pace; empty if they do."""
+    """Why the variables of a run (names to values) cannot be used with its pace, as a sentence; empty if they can."""
     pace = asked.get("fleetops_pace", BATCHES)
     if pace not in PACES:
         return f"fleetops_pace is {pace}: it must be {' or '.join(PACES)}."
@@ -59,13 +62,16 @@ def refusal_of_run(asked: Mapping[str, Any]) -> str:
         return ""
     if asked.get("fleetops_plan_for", "redeploy") not in ("redeploy", "updates"):
         return "fleetops_pace is continuous, which is for redeploys and updates only. Leave it out here."
-    # Which waves have settings of their own is known once the plan has read them.
+    # The plan checks the waves: here it is not known yet which of them have settings of their own.
     known = {name: value for name, value in asked.items() if name != "fleetops_waves"}
     return refusal_of(known, "fleetops_pace=continuous", "fleetops_")
 
 
 def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -> Iterator[tuple[float, float]]:
-    """Start and end of each one, in their order, if the next one begins when one of ``most`` has ended."""
+    """Start and end of each item in order, if the next one begins as soon as one of ``most`` has ended.
+
+    ``seconds``: how long each item takes. ``begin``: the start of the first one. All are in seconds.
+    """
     ends: list[float] = []
     for each in seconds:
         start = begin if len(ends) < most else heapq.heappop(ends)
@@ -74,9 +80,9 @@ def follow_each_other(seconds: Sequence[float], most: int, begin: float = 0.0) -
 
 
 def forks_needed(most: int, of: int, usual: float, proof: float) -> int:
-    """How many of Ansible's workers keep ``most`` redeploys in flight, of ``of`` instances in all.
+    """How many of Ansible's workers are needed to keep ``most`` redeploys in flight, with ``of`` instances in total.
 
-    A worker stays with its instance for the ``proof`` of its health, after a redeploy of ``usual`` seconds.
+    A worker is busy for the ``usual`` seconds of the redeploy and the ``proof`` seconds of the health checks after it.
     """
     busy = most * (1.0 + proof / usual) if usual > 0 else float(of)
     return max(1, min(math.ceil(busy), of))

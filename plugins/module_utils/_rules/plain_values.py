@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The one reader of settings that arrive as text: from the environment, an inventory file, a variable. Pure.
+"""Conversion of settings that arrive as text: from the environment, an inventory file or a variable. Pure.
 
-An empty text means "not set". What cannot be read is refused with a sentence that names the setting; it is never
-replaced by a default.
+An empty text means "not set". An invalid value is refused with a sentence that names the setting. It is never replaced
+by a default.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# The words that Ansible's modules take for a boolean.
+# The words that Ansible's modules accept as booleans.
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True),
     **dict.fromkeys(("false", "no", "off", "0", "f", "n"), False),
@@ -21,10 +21,10 @@ _BOOLEANS = {
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message says which and what it should be.
+    """A setting that cannot be used. The message says which one, and what it should be.
 
-    ``setting``: its name, where the message begins with it, and ``problem`` the rest of the message: a caller that
-    knows the setting by another name says so with the same problem.
+    ``setting``: the name of the setting if the message begins with it, else empty. ``problem``: the rest of the
+    message, which a caller can use with its own name of the setting.
     """
 
     def __init__(self, problem: str, *, setting: str = "") -> None:
@@ -33,7 +33,7 @@ class SettingsError(ValueError):
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value says nothing: None, or a text of blanks."""
+    """Whether a value is None, or a text that is empty or consists of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -53,7 +53,7 @@ def boolean(name: str, value: Any) -> bool:
 
 
 def number(name: str, value: Any, *, least: float | None = None, whole: bool = False) -> float:
-    """A finite number from a number or its text; with ``whole`` an int. ``least``: the smallest one that is allowed.
+    """A finite number from a number or its text; with ``whole`` an int. ``least``: the smallest allowed number.
 
     ``name`` is the option or the environment variable. Raises SettingsError.
     """
@@ -71,4 +71,4 @@ def number(name: str, value: Any, *, least: float | None = None, whole: bool = F
 
 
 def _no_template(value: Any) -> str:
-    return " (a template is not run here)" if isinstance(value, str) and "{{" in value else ""
+    return " (templates are not evaluated here)" if isinstance(value, str) and "{{" in value else ""

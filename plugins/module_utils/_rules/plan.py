@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The plan of a rolling redeploy: batches by name, how long they take, whether they fit the window. Pure functions."""
+
+"""The plan of a rolling run: its batches, how long they take, and whether they fit into the window. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,16 +21,17 @@ from .openings import Openings
 from .pace import BATCHES, CONTINUOUS, follow_each_other, forks_needed
 from .window import Window
 
-# A redeploy of which nothing is known yet (rollouts.md 4.8).
+# The assumed duration of a redeploy if there is no history.
 FALLBACK_SECONDS = 180.0
 
 
 def member_of(
     name: str, instance_id: str, updates: Mapping[str, Any], *, redeploy_all: bool, any_component: bool = False
 ) -> Member:
-    """What an instance's available updates (E25) mean for the plan; where the server says too little, it is planned.
+    """The member for an instance, by its available updates (E25). It is planned if the server does not say enough.
 
-    ``any_component``: skills and MCP servers count too, not the runtime alone.
+    ``redeploy_all``: plan it whatever its version is. ``any_component``: skills and MCP servers count too, and not only
+    the runtime.
     """
     runtime = runtime_component(updates)
     said, current, available = (runtime.get(key) for key in ("has_update", "current_version", "available_version"))
@@ -43,14 +45,14 @@ def member_of(
         why = "the server does not say how many updates there are" if waiting is None else f"{waiting:.0f} updates"
         return Member(name, instance_id, current, available, waiting != 0, "current" if waiting == 0 else why)
     if redeploy_all:
-        return Member(name, instance_id, current, available, True, "redeployed whatever its version")
+        return Member(name, instance_id, current, available, True, "redeployed whatever its version is")
     if outdated is None:
         return Member(name, instance_id, current, available, True, "the server does not say whether it is current")
     return Member(name, instance_id, current, available, outdated, "outdated" if outdated else "current")
 
 
 def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Seconds from start to end of each succeeded target, by instance (id_key), from rollout timelines (E1)."""
+    """The durations in seconds of all succeeded targets in rollout timelines (E1), by instance (id_key)."""
     found: dict[str, list[float]] = {}
     for timeline in timelines:
         rows = timeline.get("timeline")
@@ -68,7 +70,7 @@ def durations_of(timelines: Iterable[Mapping[str, Any]]) -> dict[str, list[float
 
 @dataclass(frozen=True)
 class Expected:
-    """Seconds that a batch, or all of them, will take: half of the times at most ``p50``, nine of ten ``p90``."""
+    """The expected seconds of a batch: the median, ``p50``, and the 90th percentile, ``p90``."""
 
     p50: float
     p90: float
@@ -81,9 +83,10 @@ def expect(
     fallback: float = FALLBACK_SECONDS,
     extra: float | Sequence[float] = 0.0,
 ) -> list[Expected]:
-    """How long each batch takes: its slowest member, by that instance's own past or else by the fleet's.
+    """How long each batch takes: as long as its slowest member, see Usual.
 
-    ``known``: see durations_of. ``extra`` seconds are added to each batch (proof of health, soak), of a list its own.
+    ``known``: the result of durations_of. ``fallback``: seconds of a redeploy if nothing is known. ``extra``: seconds
+    for health checks and soak that are added to each batch, as one number or as a list with one for each batch.
     """
     extras = [extra] * len(batches) if isinstance(extra, (int, float)) else extra
     usual = Usual(known, fallback)
@@ -105,7 +108,7 @@ def expect_stream(
     fallback: float = FALLBACK_SECONDS,
     extra: float = 0.0,
 ) -> list[Expected]:
-    """The same where the members of a batch follow each other, at most ``most`` of them at once."""
+    """As ``expect``, if the members of a batch follow each other, with at most ``most`` of them at once."""
     usual = Usual(known, fallback)
 
     def all_of(batch: Sequence[Member], percent: int) -> float:
@@ -117,9 +120,11 @@ def expect_stream(
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether the batches fit into the window that is open at the start, or into the next one if it is closed.
+    """Whether the batches fit into the maintenance window, or the next one if it is closed. A freeze closes it too.
 
-    Freezes close it as its hours do. Nothing fits into a window, or a calendar of freezes, that cannot be read.
+    All times are epoch seconds. ``asked_at``: the time of the plan. ``starts_at``: the time of the first batch.
+    ``closes_at``: None if the window never closes. ``next_opening``: None if it is open. If the window or the freezes
+    are invalid, no batch fits. ``instances_that_fit``: only for a stream.
     """
 
     asked_at: float
@@ -134,9 +139,9 @@ class Fit:
 
 
 def fit(openings: Window | Openings, now: float, expected: Sequence[Expected], margin: float) -> Fit:
-    """Lay the batches end to end from ``now`` (epoch seconds), or from the next opening if it is closed.
+    """The fit of batches that follow each other from ``now`` (epoch seconds) on, or from the next opening.
 
-    A batch fits when its p90 end leaves ``margin`` seconds before the window closes.
+    A batch fits if its end by p90 is at least ``margin`` seconds before the window closes.
     """
     opening = openings.next_opening(now)
     known = not openings.problem
@@ -172,9 +177,10 @@ def fit_stream(
     extra: float,
     margin: float,
 ) -> Fit:
-    """The same for a stream: how many of its instances are sent before what is left of the window is too short.
+    """As ``fit``, for a stream: the number of its instances that can be sent before the window becomes too short.
 
-    ``seconds``: of each member of the last batch, in order. ``extra`` seconds of proof follow each of them.
+    ``seconds``: how long the redeploy of each member of the last batch takes, in order. ``most``: how many may be in
+    flight at once. ``extra``: the seconds of the health checks after each redeploy.
     """
     whole = fit(openings, now, expected, margin)
     before = len(batches) - 1
@@ -194,10 +200,10 @@ _PARTS = ("fleet", "policy", "versions")
 
 
 def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Mapping[str, Any]) -> str:
-    """What a plan was made of, as three digests: the fleet and its order, the policy and ``batching``, the versions.
+    """The hash of a plan, with three parts: the names and ids of the fleet, the policy with ``batching``, the versions.
 
-    ``batching``: the settings of batch_sizes, and not its sizes, which the versions change too with growth percent.
-    Times are no part of it: the same plan an hour later has the same hash.
+    ``batching``: the settings for the batches. The resulting sizes are not part of the hash, because with growth
+    percent they depend on the versions. Times are not part of it either: the same plan an hour later has the same hash.
     """
     listed = list(members)
     window = [policy.get(f"maintenance_window_{end}_hour_utc") for end in ("start", "end")]
@@ -210,7 +216,7 @@ def plan_hash(members: Iterable[Member], policy: Mapping[str, Any], batching: Ma
 
 
 def moved(expected: str, found: str) -> list[str]:
-    """Which parts of a plan differ from the ``expected`` hash: fleet, policy, versions; all three if it is no hash."""
+    """Which parts of a plan differ from the ``expected`` hash: fleet, policy, versions. All if that is not a hash."""
     wanted, have = expected.strip().split("-"), found.split("-")
     if len(wanted) != len(have):
         return list(_PARTS)
@@ -221,9 +227,11 @@ def moved(expected: str, found: str) -> list[str]:
 class Plan:
     """Everything that is decided before a run.
 
-    ``parts``: the part of each batch. ``left``: who is left for a later run, and why. ``forks``: how many workers of
-    Ansible it takes. ``usual``: by name, the seconds that half of an instance's redeploys take at most (None if nothing
-    is known), and nine of ten. ``needs``: the seconds of the window that must be left before each batch.
+    ``samples``: the number of past redeploys that the durations are calculated from. ``gone``: names of instances that
+    the server does not know. ``parts``: the part of each batch. ``left``: the instances that are left for a later run,
+    with the reasons. ``forks``: how many of Ansible's workers are needed. ``usual``: by name, the p50 (None if nothing
+    is known) and the p90 of the seconds of an instance's redeploys. ``needs``: for each batch, the seconds of the
+    window that must be left when it begins.
     """
 
     members: list[Member]
@@ -242,7 +250,7 @@ class Plan:
 
     @property
     def planned(self) -> list[Member]:
-        """In the order in which they are taken."""
+        """The planned members, in the order in which the run takes them."""
         return [member for batch in self.batches for member in batch]
 
     @property
@@ -271,10 +279,13 @@ def make_plan(
     soak: float = 0.0,
     most: int | None = None,
 ) -> Plan:
-    """The plan for members in order of their names. ``parts``: see order.sequence, and cut for what belongs to them.
+    """The plan for ``members``, which are in order of their names.
 
-    ``most``: with pace ``continuous`` in ``batching``, how many may be in flight at once. All that comes after the
-    canary is one part then.
+    ``sizes`` and ``batching``: see batch_sizes and plan_hash. ``known``, ``fallback`` and ``extra``: see expect.
+    ``now``: epoch seconds. ``margin``: see fit. ``parts`` and ``left``: see order.sequence. ``canary``, ``caps`` and
+    ``groups``: see cut. ``soak``: the soak in seconds of parts without one of their own. ``most``: with pace
+    ``continuous`` in ``batching``, how many redeploys may be in flight at once. All parts after the canary are then
+    one.
     """
     if parts is None:
         parts = [Part("", [member for member in members if member.planned])]
@@ -310,7 +321,7 @@ def make_plan(
         pace=pace,
         forks=forks,
         usual={
-            member.name: (usual.told(member.instance_id, 50), usual.of(member.instance_id, 90))
+            member.name: (usual.known_seconds(member.instance_id, 50), usual.of(member.instance_id, 90))
             for batch in batches
             for member in batch
         },

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """A plan in words: the lines that a person reads before the run. Pure."""
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def in_words(
     facts: Facts = NO_FACTS,
     act: str = "redeploy",
 ) -> list[str]:
-    """The lines of a plan: what happens to whom, in which batches, until when, and the hash to pin it."""
+    """The lines of a plan: the instances and what is done to them, the batches, the expected end, and the hash.
+
+    ``limit``: how many instances are in flight at once. ``act``: what is done to an instance, as an infinitive.
+    """
     total, planned = len(plan.members), plan.planned
     how = f"{len(plan.batches)} {'batch' if len(plan.batches) == 1 else 'batches'}"
     if plan.pace == CONTINUOUS:
@@ -60,7 +64,7 @@ def in_words(
 
 
 def _rule_lines(plan: Plan, rules: Rules, facts: Facts) -> list[str]:
-    """What made the order of the batches, and who is taken later or not at all."""
+    """The lines about the rules for the order, and about instances that come last or are left out."""
     lines = []
     names = {member.name for member in plan.planned}
     if rules.order != "name":

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Update policies of the tenant (E9, E10) and of one instance (E25, E26): what differs, and what will be. Pure."""
+"""Update policies of the tenant (E9, E10) and of instances (E25, E26): differences and the result of changes. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TENANT_KEYS = ("max_parallel_rollouts", *HOUR_KEYS, *(f"{component}_default" for
 
 
 def is_value(said: Any, wanted: str | int | None) -> bool:
-    """Whether what the server says is the wanted value, however it spells a word or a number."""
+    """Whether the server's value is the wanted one, whatever its spelling of a word or a number is."""
     if wanted is None:
         return said is None
     if isinstance(wanted, str):
@@ -27,12 +27,12 @@ def is_value(said: Any, wanted: str | int | None) -> bool:
 
 
 def differing(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> Record:
-    """The part of ``wanted`` that does not hold yet."""
+    """The entries of ``wanted`` that ``values`` do not have yet."""
     return {key: value for key, value in wanted.items() if not is_value(values.get(key), value)}
 
 
 def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str, Any]) -> Record:
-    """What changed without having been sent: key -> ``before`` and ``after``."""
+    """The values that changed although they were not sent: key -> ``before`` and ``after``."""
     pairs = {key: (_known(before.get(key)), _known(after.get(key))) for key in sorted(before.keys() | after.keys())}
     return {
         key: {"before": one, "after": other} for key, (one, other) in pairs.items() if key not in sent and one != other
@@ -40,12 +40,12 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any], sent: Mapping[str
 
 
 def tenant_values(policy: Mapping[str, Any]) -> Record:
-    """The keys of E9 that can be set, None where the server does not give one."""
+    """The keys of E9 that can be set, with their values; None if the server does not return one."""
     return {key: _known(policy.get(key)) for key in TENANT_KEYS}
 
 
 def _known(value: Any) -> Any:
-    """A value without NaN and the infinities, which no policy means and which would differ from themselves."""
+    """A value in which NaN and infinite numbers are None. They are invalid, and NaN is not equal to itself."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
@@ -54,9 +54,9 @@ def _known(value: Any) -> Any:
 
 
 def overrides(policy: Mapping[str, Any]) -> Record:
-    """The overrides of an instance's policy (E25, E26) by component; None inherits.
+    """The overrides in an instance's policy (E25, E26) by component; None for a component that inherits.
 
-    Without the key ``<component>_override`` the mode is one if its source names the instance.
+    If the key ``<component>_override`` is missing, the mode counts as an override if its source is the instance.
     """
     return {component: _override(policy, component) for component in COMPONENTS}
 
@@ -69,26 +69,26 @@ def _override(policy: Mapping[str, Any], component: str) -> str | None:
 
 
 def untold(policy: Mapping[str, Any], components: Iterable[str]) -> list[str]:
-    """The components of which an instance's policy does not say whether they are overridden."""
+    """The components for which an instance's policy does not say whether they are overridden."""
     return [c for c in components if f"{c}_override" not in policy and not normalise(policy.get(f"{c}_source"))]
 
 
 def override_of(mode: str) -> str | None:
-    """The override that a mode stands for: inheriting is having none."""
+    """The override for a mode; None for ``inherit``."""
     return None if mode == "inherit" else mode
 
 
 def auto_refused(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
-    """The components for which ``auto`` is asked although the server says that it does not support it."""
+    """The components for which ``auto`` is requested, although the server says that it is not supported."""
     return [name for name, mode in changes.items() if mode == "auto" and policy.get(f"{name}_auto_supported") is False]
 
 
 def with_overrides(
     policy: Mapping[str, Any], changes: Mapping[str, Any], tenant: Mapping[str, Any] | None = None
 ) -> Record:
-    """The instance's policy with other overrides; ``tenant`` (E9) says what is inherited, without it that is None.
+    """The instance's policy after its overrides were changed. ``tenant`` (E9) has the inherited modes, None if unknown.
 
-    Whether an inherited mode comes from the tenant or the platform is the server's to say: its source is None.
+    The source of an inherited mode is None, because only the server knows whether it is the tenant or the platform.
     """
     told = dict(policy)
     for name, mode in changes.items():
@@ -99,6 +99,6 @@ def with_overrides(
 
 
 def opened_by_one_hour(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
-    """Whether a change of one hour of the window made it equal to the other, which opens the window all day."""
+    """Whether a change of one hour of the window has made both hours equal, which opens the window all day."""
     start, end = (whole(policy.get(key)) for key in HOUR_KEYS)
     return start is not None and start == end and len(changes.keys() & set(HOUR_KEYS)) == 1

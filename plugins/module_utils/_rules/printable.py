@@ -2,9 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Text of a server as people may see it: without signs that drive a terminal. Pure.
+"""Texts of the server without characters that could control a terminal. Pure.
 
-The results of modules, warnings, errors, the inventory and the console's command line all go through here.
+The results of modules, warnings, errors, the inventory and the command line of the console all use these functions.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Control characters of both sets except the line feed and the tab, the separators of lines and paragraphs, the signs
-# that turn the direction of writing, and halves of surrogate pairs, which no terminal can be sent.
+# Control characters of both sets except the line feed and the tab, the Unicode separators of lines and paragraphs, the
+# characters that change the direction of text, and halves of surrogate pairs, which cannot be encoded.
 _NOT_FOR_A_TERMINAL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def printable(text: str) -> str:
-    """``text`` with each sign that could drive a terminal as its escape, for example ``\\x1b``; lines end in LF."""
+    """``text`` with an escape, such as ``\\x1b``, for each character that could control a terminal. Lines end in LF."""
     if not _NOT_FOR_A_TERMINAL.search(text):
         return str(text)
     return _NOT_FOR_A_TERMINAL.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def printable_line(text: str) -> str:
-    """As ``printable``, with line feeds and tabs escaped too: for a cell of a table."""
+    """As ``printable``, but line feeds and tabs are escaped too, for a cell of a table."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def printable_json(document: str) -> str:
-    """A JSON document of the same meaning without the signs that JSON itself would let through."""
+    """An equivalent JSON document in which these characters are escaped."""
     return _NOT_FOR_A_TERMINAL.sub(lambda found: f"\\u{ord(found.group()):04x}", document)
 
 
 def printable_values(value: Any) -> Any:
-    """A copy of plain data (mappings, sequences, scalars) in which each text is printable."""
+    """A copy of plain data (mappings, sequences, scalars) in which all texts are printable."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, Mapping):

@@ -2,10 +2,9 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a record of the API says, as words of a message. Pure.
+"""Fields of the API's records as words for messages. Pure.
 
-A server may leave any field out, or give null for it: a message then says that the value is unknown. The console's
-messages read records through here too.
+A field may be missing or null. The message then says that the value is unknown. The console also uses these functions.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ UNKNOWN = "unknown"
 
 
 def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> str:
-    """A field of a record as text; ``otherwise`` where the record has none, or null, or a blank one."""
+    """A field of a record as text; ``otherwise`` if it is missing, null or blank."""
     value = record.get(key)
     text = "" if value is None else str(value).strip()
     return text or otherwise
@@ -30,13 +29,13 @@ def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:
 
 
 def is_status(record: Mapping[str, Any]) -> str:
-    """``is in_progress`` in the server's word, or ``has no status``."""
+    """``is in_progress``, with the server's word, or ``has no status``."""
     word = text_of(record, "status", "")
     return f"is {word}" if word else "has no status"
 
 
 def ended_as(record: Mapping[str, Any]) -> str:
-    """``ended as partial`` in the server's word, or ``ended without a status``."""
+    """``ended as partial``, with the server's word, or ``ended without a status``."""
     word = text_of(record, "status", "")
     return f"ended as {word}" if word else "ended without a status"
 

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Deciding about the redeploy of one instance from what the server shows (behaviour 2.7). Pure functions."""
+"""Decisions about the redeploy of one instance, from the server's records (behaviour 2.7). Pure functions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .answers import (
 from .ids import same_id, task_keys
 from .record_words import text_of
 
-# The words of a scope that is no single instance's.
+# The scopes of rollouts of more than one instance.
 FLEET_SCOPES = frozenset({"fleet", "tenant", "all"})
-# How far a version manifest without a time may be behind, in seconds.
+# By how many seconds a version manifest without a time may be outdated.
 _UNTIMED_LAG = 3600.0
 
-# What a server says that is full or busy now, and not of a state that no waiting changes (behaviour 2.6).
+# What a server says if it is full or busy, so that waiting helps (behaviour 2.6).
 _PASSES = re.compile(
     r"\b(?:full|busy|limit(?:s|ed)?|max_?parallel\w*|capacity|concurren\w*|parallel|too many|slots?|queued?|ongoing"
     r"|another (?:\w+ )?(?:rollout|redeploy|deploy\w*|update|restart|reboot|operation|action|task|job)"
@@ -40,9 +40,10 @@ _PASSES = re.compile(
 
 
 def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
-    """Whether a refusal (an ApiError's ``kind``, ``status``, ``detail``) may pass by waiting: full or busy.
+    """Whether waiting may help after a refusal, because the server is full or busy.
 
-    A 409 says so by its text, and one without a text is taken for it; 423, 425 and 429 say so by themselves.
+    ``kind``, ``status`` and ``detail`` are those of the ApiError. Status 423, 425 and 429 always mean this. Status 409
+    means it if the text says so, or if there is no text.
     """
     if kind == "rate_limited":
         return True
@@ -52,7 +53,7 @@ def may_pass(kind: str, status: int | None, detail: str | None) -> bool:
 
 
 def newest_first(targets: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """Rollout targets (E23) by created_at, newest first; rows without a time keep the server's order, at the end."""
+    """Rollout targets (E23) by created_at, newest first. Rows without a time come last, in the order of the server."""
     return sorted((dict(t) for t in targets), key=lambda t: -(parse_time(t.get("created_at")) or 0.0))
 
 
@@ -64,10 +65,11 @@ def open_target(targets: Sequence[Mapping[str, Any]]) -> Record | None:
 def manifest_is_stale(
     updates: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], now: float | None = None
 ) -> Record | None:
-    """The deployed target that the version manifest (E25) does not know of yet, or None.
+    """The deployed target that is newer than the version manifest (E25), or None.
 
-    The manifest is refreshed by the server's health loop, so shortly after a redeploy it still names the old version.
-    One without a time is taken for older than a redeploy of the last hour only: ``now`` is the server's clock.
+    The server's health loop refreshes the manifest, so shortly after a redeploy it still has the old version. A
+    manifest without a time counts as older only than redeploys of the last hour. ``now``: epoch seconds by the server's
+    clock.
     """
     reported = parse_time(updates.get("versions_reported_at"))
     for target in newest_first(targets):
@@ -84,7 +86,7 @@ def manifest_is_stale(
 
 @dataclass(frozen=True)
 class Before:
-    """A list as it stood before a call: the ids of its rows, and the newest created_at of them (epoch seconds)."""
+    """A list before a call: the ids of its rows, and the newest created_at of them (epoch seconds)."""
 
     known_ids: frozenset[str] = frozenset()
     newest: float | None = None
@@ -104,11 +106,12 @@ def started_target(
     newest: float | None = None,
     instance_id: str | None = None,
 ) -> tuple[Record, str] | None:
-    """The target that a redeploy call made, with how sure that is: ``exact`` by task id, ``weak`` by time alone.
+    """The target that a redeploy call has created, and how certain that is: ``exact`` by task id, or ``weak`` by time.
 
-    ``known_ids`` and ``newest`` are those of Before: the server's rows are compared with its rows, never with another
-    clock. Without an id only a single new row is accepted, which is no older than those before, is of no fleet rollout
-    and of this instance: of two, either may be somebody else's.
+    ``known_ids`` and ``newest``: see Before. Times of the server's rows are compared only with times of its other rows,
+    never with another clock. Without a task id the target must be the only new row that belongs to this instance, does
+    not belong to a fleet rollout, and is not older than the rows before the call. If there are two such rows, either
+    may be somebody else's, so the result is None.
     """
     new = [t for t in newest_first(targets) if str(t.get("id")) not in known_ids]
     keys = task_keys(task_id)
@@ -126,7 +129,7 @@ def started_target(
 
 
 def is_older(row: Mapping[str, Any], newest: float | None) -> bool:
-    """Whether a row was made before the newest one of a snapshot."""
+    """Whether a row was created before ``newest`` (epoch seconds), the time of the newest row before the call."""
     created = parse_time(row.get("created_at"))
     return created is not None and newest is not None and created < newest
 
@@ -137,9 +140,10 @@ def reconcile(
     updates: Mapping[str, Any],
     health: Mapping[str, Any] | None,
 ) -> tuple[str, str]:
-    """What an ``uncertain`` target really did: succeeded, superseded, not_applied or still_unknown, and the evidence.
+    """The outcome of an ``uncertain`` target (succeeded, superseded, not_applied or still_unknown), and the evidence.
 
-    ``health`` is a live record (E16 with force) or None if there was no answer.
+    ``targets``: the history of the instance (E23). ``updates``: E25. ``health``: a live record (E16 with force), or
+    None if there was no answer.
     """
     newest = next(iter(newest_first(targets)), None)
     if newest is not None and newest.get("id") not in (None, target.get("id")):

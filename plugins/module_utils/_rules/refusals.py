@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The one reader of answers with status 200 that say no. Pure functions.
+"""Refusals in answers with status 200. Pure functions.
 
-The reference types ``status`` and ``message`` as plain texts, so a server may refuse or leave out a write and still
-answer with a success. What is no refusal by its words proves nothing: the caller looks up what became of the write.
+In the reference ``status`` and ``message`` are plain texts, so a server may refuse or skip a write and still answer
+with status 200. An answer without a refusal proves nothing: the caller looks up the effect of the write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from .answers import normalise
 
-# Of a status: its first word says it ("rejected: quota exceeded").
+# Refusals in ``status``, by its first word ("rejected: quota exceeded").
 _STATUS = re.compile(
     r"(?:failed|failure|error|refused|rejected|denied|declined|cancell?ed|aborted|blocked|forbidden|skipped|ignored"
     r"|disabled|disallowed|unauthori[sz]ed|invalid|unsupported|unavailable|locked|prohibited|suppressed|throttled"
@@ -33,7 +33,7 @@ _REFUSED = (
     r"|can ?not|can't|could not|may not|must not|unable to|window (?:is )?(?:now )?closed|closed window"
     r"|outside (?:of )?(?:the |its |your )?(?:maintenance )?window|only (?:admins?|administrators?)"
 )
-# What hinders, unless the status says that it does not.
+# Words that mean a refusal, unless the status says that the call was accepted.
 _HINDERED = (
     r"skipped|skipping|ignored|failed|aborted|disabled|unsupported|unavailable|suspended|stopped|locked|offline"
     r"|unreachable|not (?:running|available|found|reachable|ready)|nothing was"
@@ -41,7 +41,7 @@ _HINDERED = (
 _WORDS = rf"{_REFUSED}|{_HINDERED}"
 _STRONG = re.compile(rf"\b(?:{_REFUSED})\b", re.IGNORECASE)
 _ANY = re.compile(rf"\b(?:{_WORDS})\b", re.IGNORECASE)
-# "0 failed", "no update was skipped", "failed: 0": the word is denied where it stands, or speaks of an earlier time.
+# "0 failed", "no update was skipped", "failed: 0", "the previous redeploy failed": here these words are not a refusal.
 _DENIED = re.compile(
     rf"\b(?:0|no|none|without)\s+(?:\w+\s+){{0,2}}?(?:{_WORDS})\b(?!\s*:)|\bnothing was (?:skipped|refused|rejected)\b"
     r"|\b(?:not|never)\s+(?:stopped|blocked|failed|skipped|rejected|refused|denied|disabled|locked|ignored)\b"
@@ -53,15 +53,15 @@ _SKIPS = re.compile(r"\b\d*\s*(?:\w+\s+)?(?:skipped|skipping)\b", re.IGNORECASE)
 
 
 def says_no(status: Any) -> bool:
-    """Whether a status word means that what was asked for was not done, or did not work."""
+    """Whether a status means that the call was refused or has failed."""
     return bool(_STATUS.match(normalise(status)))
 
 
 def refusal_in(answer: Any, *, status: bool = True, skips: bool = True) -> str | None:
-    """What the server said if its answer to a write is a refusal by the words of ``status`` or ``message``; or None.
+    """The server's words if its answer to a write is a refusal by its ``status`` or ``message``; otherwise None.
 
-    Takes any parsed body. ``status`` false leaves the status out, where it says something else (E15: the health).
-    ``skips`` false does not take "skipped" in the message for one, where a part may be left out (E2).
+    ``answer``: any parsed body. ``status`` false ignores the status, if it means something else (the health, in E15).
+    ``skips`` false ignores "skipped" in the message, if a part may be skipped (E2).
     """
     if not isinstance(answer, Mapping):
         return None

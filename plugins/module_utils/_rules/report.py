@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a run did to each instance, from the results of its tasks and what the server says afterwards. Pure."""
+
+"""What a run did to each instance, by the results of its tasks and by the server's versions afterwards. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from .answers import Record, target_is_terminal
 from .gate import bundle_sentence
 from .run_state import bundles_of
 
-# In the order in which a person wants to read them.
+# In the order in which they are reported.
 CATEGORIES = ("failed", "uncertain", "updated", "current", "deferred", "not_touched", "gone")
 _TITLES = {
     "failed": "Failed",
@@ -25,7 +26,7 @@ _TITLES = {
 
 
 def category_of(result: Mapping[str, Any] | None) -> str:
-    """What one task's result says of its instance; None if the task did not run."""
+    """The category of an instance by the result of its task. ``result``: None if the task did not run."""
     if result is None or result.get("skipped"):
         return "not_touched"
     if result.get("failed") or result.get("unreachable"):
@@ -35,7 +36,7 @@ def category_of(result: Mapping[str, Any] | None) -> str:
 
 
 def _still_runs(result: Mapping[str, Any]) -> bool:
-    """Whether a failed task left a redeploy behind of which no end is known: one that runs, or was accepted unseen."""
+    """Whether a failed task left a redeploy that has not ended, or that was accepted but has not appeared."""
     target = result.get("target")
     if isinstance(target, Mapping):
         return not target_is_terminal(target)
@@ -52,12 +53,12 @@ def make_report(
     left_out: Mapping[str, str] | None = None,
     server: Mapping[str, str],
 ) -> Record:
-    """Each instance in exactly one category, with the reasons of those that failed.
+    """The report: each instance in exactly one category, with the reasons of those that failed.
 
-    ``planned``: the instances that the run set out to change. ``left_out``: why others, or some of them, were not
-    touched, by name. ``outcomes``: the result of each one's task, if it ran.
-    ``verdict``: of the gate that ended the run, pass if none did. ``server``: per instance ``current``, ``outdated`` or
-    ``unknown``, as the server says after the run; what contradicts the play is listed under ``disagreements``.
+    ``planned``: the instances that the run was to change. ``left_out``: by name, why instances were not touched.
+    ``outcomes``: the result of each instance's task, if it ran. ``gone``: instances that the server does not know.
+    ``verdict``: of the gate that ended the run, or pass. ``server``: ``current``, ``outdated`` or ``unknown`` for each
+    instance, by the server's versions after the run. What contradicts the results is listed under ``disagreements``.
     """
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     reasons: dict[str, str] = {}
@@ -96,9 +97,10 @@ def make_report(
 def in_words(
     report: Mapping[str, Any], reasons: Sequence[str], *, acted: str = "updated", predicted: bool = False
 ) -> list[str]:
-    """The report as lines: why the run ended, then each category that is not empty.
+    """The lines of the report: why the run ended, and then each category that is not empty.
 
-    ``acted``: what was done to those under ``updated``, as a participle. ``predicted``: what would be done.
+    ``acted``: what was done to the instances in ``updated``, as a participle. ``predicted``: whether it is a
+    prediction.
     """
     titles = {**_TITLES, "updated": f"Would be {acted}" if predicted else acted.capitalize()}
     if acted != "updated":

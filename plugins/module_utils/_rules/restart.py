@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a sequence of live health samples proves about a restart (behaviour 2.7). Pure functions on plain data."""
+"""What a series of live health records proves about a restart (behaviour 2.7). Pure functions on plain data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .ids import task_keys
 from .record_words import text_of
 from .refusals import says_no
 
-# checked_at and uptime_seconds are rounded, each by itself.
+# By how many seconds a boot time may vary, since checked_at and uptime_seconds are rounded separately.
 BOOT_SLACK = 1.5
-# Rows are written just before or after the answer's Date, which has whole seconds.
+# By how many seconds the time of a row may differ from the Date of an answer, which has whole seconds.
 CLOCK_SLACK = 5.0
-# An agent may take that long from the end of an action to its own start.
+# How many seconds after the end of an action the agent may start.
 _STARTS_WITHIN = 60.0
 
 _COMPLETED = frozenset({"completed", "complete", "succeeded", "success", "done", "finished", "ok"})
@@ -27,13 +27,13 @@ _COMPLETED = frozenset({"completed", "complete", "succeeded", "success", "done",
 
 @dataclass(frozen=True)
 class Watch:
-    """What the samples after one restart call have shown so far; ``see`` gives the next state.
+    """What the health records after a restart call have shown so far. ``see`` returns the next state.
 
-    ``boot_before``: the start before the call (epoch seconds of the server's clock), None if unknown. ``newer_than``: a
-    live record must have been checked after this (server's clock) to count; None lets each one count.
-    ``moved`` is the evidence of a new start, ``down`` whether the agent was seen not answering, ``back`` whether it
-    answered after that, ``answering`` whether the newest sample counts, ``healthy`` the good samples in a row since the
-    restart, ``last`` the newest sample in words.
+    ``boot_before``: the boot time before the call (epoch seconds by the server's clock), None if unknown.
+    ``newer_than``: a live record counts only if it was checked after this time (server's clock); None: each one counts.
+    ``moved``: the evidence of a new boot time, or None. ``down``: whether the agent has not answered at least once.
+    ``back``: whether it has answered after that. ``answering``: whether the newest record counts. ``healthy``: the
+    number of consecutive healthy records since the restart. ``last``: the newest record in words.
     """
 
     boot_before: float | None = None
@@ -43,12 +43,13 @@ class Watch:
     back: bool = False
     answering: bool = False
     healthy: int = 0
-    last: str = "it was not looked at"
+    last: str = "it was not checked"
 
     def see(self, health: Mapping[str, Any] | None, since_call: float, said: str = "no answer") -> Watch:
-        """The state after one more sample: a health record (E16 with force), or None and why there was none.
+        """The state after one more record (E16 with force). ``health``: None if there was no answer.
 
-        ``since_call``: seconds from the restart call to the request of this sample, by the local clock.
+        ``since_call``: seconds from the restart call to the request for this record, by the local clock. ``said``: why
+        there was no answer, as a phrase.
         """
         if health is None:
             return replace(self, down=True, answering=False, healthy=0, last=said)
@@ -60,7 +61,7 @@ class Watch:
             return replace(self, healthy=0, last=f"{status} by a record from before the call")
         boot, uptime = boot_time(health), number(health.get("uptime_seconds"))
         moved = self.moved or _moved(self.boot_before, boot, uptime, since_call)
-        # What was good before the restart says nothing about the time after it.
+        # Healthy records from before the restart do not count.
         good_before = self.healthy if moved == self.moved else 0
         return replace(
             self,
@@ -72,10 +73,11 @@ class Watch:
         )
 
     def evidence(self, *, completed: bool, settled: bool) -> str | None:
-        """What proves the restart: ``boot_time``, ``uptime``, ``gap_only``, or None while nothing does.
+        """The evidence of the restart: ``boot_time``, ``uptime``, ``gap_only``, or None while there is none.
 
-        ``completed``: E11 shows the action at its end. ``settled``: so long after the call that a restart is over as a
-        rule; before that, an unmoved start says "not yet" and a gap may be a hiccup on the way to the agent.
+        ``completed``: E11 shows the action as completed. ``settled``: whether a restart would usually be over by now.
+        Before that, the old boot time may mean that the restart is still to come, and a gap in the answers may have
+        another cause.
         """
         if self.moved:
             return self.moved
@@ -85,11 +87,11 @@ class Watch:
 
     @property
     def untouched(self) -> bool:
-        """Whether the agent answered all the time with the start that it had before."""
+        """Whether the agent has always answered, with the boot time that it had before the call."""
         return self.boot_before is not None and self.answering and not self.down and not self.moved
 
     def in_words(self) -> str:
-        """What was seen, for a failure."""
+        """What was observed, for the message of a failure."""
         if self.moved:
             start = "it restarted"
         elif self.back:
@@ -104,42 +106,45 @@ class Watch:
 def _moved(before: float | None, boot: float | None, uptime: float | None, since_call: float) -> str | None:
     if before is not None:
         return "boot_time" if boot is not None and boot > before + BOOT_SLACK else None
-    # Measured after its request, so an uptime below the time until that request began after the call.
+    # The uptime is measured after the request. If it is less than since_call, the agent started after the call.
     return "uptime" if uptime is not None and 0 <= uptime < since_call else None
 
 
 def rows_of(answer: Mapping[str, Any]) -> list[Record]:
-    """The rows of E11, newest first by created_at where it is known; what is no mapping is left out."""
+    """The rows of E11 sorted by created_at, newest first. Items that are not mappings are left out."""
     rows = answer.get("actions")
     found = [dict(row) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     return sorted(found, key=lambda row: -(parse_time(row.get("created_at")) or 0.0))
 
 
 def action_key(row: Mapping[str, Any]) -> str | None:
-    """What identifies a row of E11, whose shape the reference leaves open; None if nothing does."""
+    """The value that identifies a row of E11, whose shape the reference does not define; None if there is no value."""
     return next((str(row[name]) for name in ("action_id", "id", "created_at") if row.get(name)), None)
 
 
 def is_action(row: Mapping[str, Any], *kinds: str) -> bool:
-    """Whether a row of E11 is of one of ``kinds`` (power_cycle, reboot, ...), however it is spelled."""
+    """Whether a row of E11 is an action of one of ``kinds`` (power_cycle, reboot, ...), in any spelling."""
     word = normalise(row.get("action") or row.get("action_type") or row.get("type")).replace("_", "")
     return word in {kind.replace("_", "") for kind in kinds}
 
 
 def is_completed(row: Mapping[str, Any]) -> bool:
-    """Whether an action is at its end, by its word; "accepted" is not."""
+    """Whether an action is completed, by its status. An accepted action is not."""
     return normalise(row.get("status")) in _COMPLETED
 
 
 def has_failed(row: Mapping[str, Any]) -> bool:
-    """Whether the server says that an action did not work. A time-out is no answer to that."""
+    """Whether the server says that an action has failed. A timeout does not count as a failure."""
     return says_no(row.get("status"))
 
 
 def started_action(
     rows: Sequence[Mapping[str, Any]], kind: str, known: Collection[str], action_id: str | None
 ) -> Record | None:
-    """The row that a call made: by its id, or if no answer told it the newest one of its kind that is not ``known``."""
+    """The row (E11) of a call: the one with its id or, if the id is unknown, the newest new row of its kind.
+
+    ``known``: the keys (action_key) of the rows before the call.
+    """
     if action_id:
         keys = task_keys(action_id)
         return next((dict(row) for row in rows if keys & task_keys([row.get("action_id"), row.get("id")])), None)
@@ -148,7 +153,10 @@ def started_action(
 
 
 def completed_ago(rows: Sequence[Mapping[str, Any]], now: float | None, within: float, *kinds: str) -> float | None:
-    """Seconds since the newest completed action of one of ``kinds``, if at most ``within``; otherwise None."""
+    """Seconds since the newest completed action of one of ``kinds``, if that is at most ``within``; otherwise None.
+
+    ``now``: epoch seconds by the server's clock, None if unknown.
+    """
     return _newest_age([row for row in rows if is_action(row, *kinds) and is_completed(row)], now, within)
 
 
@@ -157,9 +165,9 @@ def restarted_ago(
 ) -> float | None:
     """Seconds since the last restart of this ``kind`` (power_cycle, reboot), if less than ``within``; otherwise None.
 
-    From the start time, which a cached record shows too, and from E11, since uptime_seconds may be that of the host and
-    a restart may still be under way. A reboot restarts the process, but a start that a power-cycle or a deployment
-    explains is no reboot.
+    The time is taken from the boot time, which a cached record has too, and from E11. Both are needed, because
+    uptime_seconds may be that of the host, and a restart may still be in progress. For the kind ``reboot``, a boot time
+    does not count if a power-cycle or a deployment explains it.
     """
     kinds = ("reboot",) if kind == "reboot" else ("power_cycle", "reboot")
     listed = _newest_age([row for row in rows if is_action(row, *kinds) and not has_failed(row)], now, within)
@@ -172,14 +180,14 @@ def restarted_ago(
 
 
 def _newest_age(rows: Sequence[Mapping[str, Any]], now: float | None, within: float) -> float | None:
-    """Seconds since the newest of the actions ended (or began, if no end is given), if at most ``within``."""
+    """Seconds since the newest of the actions ended (or was created, if its end is unknown), if at most ``within``."""
     ends = [parse_time(row.get("completed_at")) or parse_time(row.get("created_at")) for row in rows]
     ages = [max(0.0, now - end) for end in ends if end is not None] if now is not None else []
     return min((age for age in ages if age <= within), default=None)
 
 
 def _explains(row: Mapping[str, Any], boot: float) -> bool:
-    """Whether an action other than a reboot restarted the agent at ``boot``."""
+    """Whether an action other than a reboot explains that the agent started at ``boot`` (epoch seconds)."""
     created = parse_time(row.get("created_at"))
     if created is None or not is_action(row, "power_cycle", "redeploy", "apply_all"):
         return False

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Deciding about rollouts of many instances from what the server shows (behaviour 2.5 to 2.7). Pure functions."""
+"""Decisions about rollouts of many instances, from the server's records (behaviour 2.5 to 2.7). Pure functions."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ from .refusals import refusal_in
 
 # The rollout that E2 started
 
-# How well a rollout fits the answer to E2; what names it by an id or by its instances is proof enough.
+# How well a rollout matches the answer of E2. A match of ids or of instances is sufficient proof.
 _BY_ID, _BY_INSTANCES, _BY_COUNT, _BY_TIME, _OF_ANOTHER_SIZE = 3, 2, 1, 0, -1
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What tells the rollout that a call of E2 made from others.
+    """The data by which the rollout of a call of E2 is identified.
 
-    ``known_ids`` are the rollouts that stood in E3 before the call, ``newest`` the newest created_at of them (epoch
-    seconds UTC). ``enqueued``, ``total`` and the ``strings`` of its tasks are of the answer, if there was one.
+    ``known_ids``: the ids of the rollouts in E3 before the call. ``newest``: the newest created_at of them (epoch
+    seconds, UTC). ``enqueued``, ``total`` and ``strings`` (the ids in its tasks) are those of the answer, if there was
+    one.
     """
 
     known_ids: frozenset[str]
@@ -55,9 +56,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Found:
-    """The rollout that was found, ``exact`` by its ids or ``weak`` as the only new one, and all that came in question.
+    """The rollout that was found, and all candidates.
 
-    ``detail`` is its E4 body, None where nothing or more than one fits; ``candidates`` are rollouts as E3 has them.
+    ``detail``: its E4 body, None if no rollout or more than one matches. ``match``: ``exact`` by ids or instances, or
+    ``weak`` as the only new rollout. ``candidates``: rows of E3.
     """
 
     detail: Record | None = None
@@ -66,16 +68,18 @@ class Found:
 
 
 def is_fleet_rollout(rollout: Mapping[str, Any], enqueued: int | None = None) -> bool:
-    """Whether E2 may have made a rollout. With a scope of an unknown word one of a single target is E22's, unless
-    exactly one instance was ``enqueued``."""
+    """Whether a rollout may have been created by E2.
+
+    A rollout with an unknown scope and a single target belongs to E22, unless exactly one instance was ``enqueued``.
+    """
     scope = normalise(rollout.get("scope"))
     return not is_single_target(rollout) or (enqueued == 1 and scope not in ("instance", "single"))
 
 
 def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence) -> list[Record]:
-    """The rollouts (E3) that the call may have made: new ones of the fleet.
+    """The rows of E3 that the call may have created: new fleet rollouts.
 
-    One that is older than those before the call is none of them, unless an id of the answer may prove the contrary.
+    A rollout that is older than the newest one before the call is left out, unless the answer had ids, which decide.
     """
     return [
         dict(row)
@@ -88,9 +92,10 @@ def new_fleet_rollouts(rollouts: Iterable[Mapping[str, Any]], evidence: Evidence
 
 
 def started_rollout(details: Sequence[Mapping[str, Any]], evidence: Evidence) -> Found:
-    """Which of the candidates (E4 bodies) the call made. Never the newest: of two that fit equally well, neither.
+    """Which of the candidates (E4 bodies) the call has created. If two match equally well, neither is chosen.
 
-    Without an id only a single one is taken that is no older than those before and has as many targets as were told.
+    Without a match of ids or instances, the result is a rollout only if it is the single candidate, is not older than
+    the rollouts before the call, and its number of targets does not contradict the answer.
     """
     keys = task_keys(evidence.strings)
     scored = [(_fits(detail, evidence, keys), detail) for detail in details]
@@ -127,8 +132,11 @@ def _fits(detail: Mapping[str, Any], evidence: Evidence, keys: frozenset[str]) -
 def transition(
     state: str, rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], force: bool = False
 ) -> str:
-    """What it takes to bring a rollout to ``state`` (paused, running, cancelled): ``call``, ``already``, or
-    ``too_late`` for one that has come to its end or is being cancelled."""
+    """What must be done to bring a rollout to ``state`` (paused, running, cancelled).
+
+    ``call``: make the call. ``already``: the rollout is in that state. ``too_late``: it has ended or is being
+    cancelled. ``force``: also terminate targets in progress.
+    """
     word = rollout_status(rollout.get("status"))
     finished = rollout_is_terminal(rollout, targets)
     if state == "cancelled":
@@ -141,20 +149,20 @@ def transition(
         return "too_late"
     if state == "paused":
         return "already" if word == "paused" else "call"
-    # One whose word nobody knows runs if something of it is under way.
+    # A rollout with an unknown status is running if one of its targets is queued or in progress.
     runs = word in ROLLOUT_OPEN - {"paused"} or (word != "paused" and tally(rollout, targets).open > 0)
     return "already" if runs else "call"
 
 
 def refusal_of_rollout(answer: Any) -> str | None:
-    """What the server said if its answer to E5 to E8 says no. A status may be the rollout's or the target's own."""
+    """The server's words if its answer to E5 to E8 is a refusal. The status may be that of the rollout or target."""
     word = answer.get("status") if isinstance(answer, Mapping) else None
     own = {rollout_status(word), target_status(word)} & (ROLLOUT_OPEN | ROLLOUT_TERMINAL | {"queued", "uncertain"})
     return refusal_in(answer, status=not own)
 
 
 def after_transition(state: str, before: Counters, force: bool = False) -> Record:
-    """Status and counters right after E5 (cancelled), E6 (paused) or E7 (running), as the reference describes them."""
+    """The status and the counters after E5 (cancelled), E6 (paused) or E7 (running), by the reference."""
     after = before.as_dict()
     if state == "running":
         after["queued"], after["cancelled"] = before.queued + before.cancelled, 0
@@ -168,7 +176,7 @@ def after_transition(state: str, before: Counters, force: bool = False) -> Recor
 
 
 def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> Counters:
-    """Counters of a rollout: by its target rows, which win, or where there are none by its own counters."""
+    """The counters of a rollout by its target rows or, if there are none, by its own counters."""
     return counters_of_targets(targets) if targets else counters(rollout)
 
 
@@ -176,9 +184,9 @@ def tally(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> C
 
 
 def is_quiet(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a rollout of an unknown status word, without a time of its end, has nothing left that could move.
+    """Whether a rollout with an unknown status has no target that is queued or in progress.
 
-    Seen twice some seconds apart, that is its end too (behaviour 2.4).
+    If this is true twice, some seconds apart, the rollout has ended (behaviour 2.4).
     """
     word = rollout_status(rollout.get("status"))
     if word in ROLLOUT_OPEN | ROLLOUT_TERMINAL:
@@ -188,9 +196,10 @@ def is_quiet(rollout: Mapping[str, Any], targets: Sequence[Mapping[str, Any]]) -
 
 @dataclass(frozen=True)
 class Ends:
-    """How the targets of a rollout ended. ``uncertain`` are those of which nothing proves that they succeeded.
+    """How the targets of a rollout ended. ``uncertain``: without evidence that they succeeded.
 
-    ``unknown`` ended with a word that nobody knows, ``cancelled`` were revoked before they started.
+    ``unknown``: with an unknown status. ``cancelled``: revoked before they started. ``total``: the number of all
+    targets.
     """
 
     total: int
@@ -206,9 +215,9 @@ class Ends:
 
 
 def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, finished: bool = True) -> Ends:
-    """The targets by their ends. ``proved``: the ids of uncertain targets that succeeded by the evidence.
+    """The targets by how they ended. ``proved``: the ids of uncertain targets that succeeded by the evidence.
 
-    While the rollout is not ``finished``, targets that have not come to rest have no end yet.
+    If the rollout is not ``finished``, targets that have not ended are left out.
     """
     rows = [dict(t) for t in targets]
     by_end: dict[str, list[Record]] = {"failed": [], "uncertain": [], "unknown": [], "cancelled": []}
@@ -227,22 +236,22 @@ def ends(targets: Iterable[Mapping[str, Any]], proved: Collection[str] = (), *, 
 
 
 def host_names(timeline: Any) -> dict[str, str]:
-    """Instance ids (as id_key gives them) to host names, by the rows of E1's ``timeline``."""
+    """Host names by instance id (id_key), from the rows of ``timeline`` in E1."""
     rows = [row for row in timeline if isinstance(row, Mapping)] if isinstance(timeline, list) else []
     found = {id_key(str(row.get("instance_id"))): text_of(row, "instance_hostname", "") for row in rows}
     return {instance: host for instance, host in found.items() if host}
 
 
 def instance_in_words(target: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """A target's instance: its host name by ``names`` (those of host_names), otherwise its id."""
+    """The instance of a target: its host name in ``names`` (see host_names), otherwise its id."""
     host = names.get(id_key(str(target.get("instance_id"))))
     return host or named("instance", target, "instance_id")
 
 
 def in_words(found: Ends, names: Mapping[str, str]) -> str:
-    """The bad ends as a phrase: how many of which kind, then the first instances with the server's reasons.
+    """The targets that did not succeed, as a phrase: their numbers, and the first instances with the server's reasons.
 
-    ``names``: those of host_names.
+    ``names``: see host_names.
     """
     kinds = {"failed": found.failed, "uncertain": found.uncertain, "of unknown end": found.unknown}
     kinds["cancelled"] = found.cancelled
@@ -262,9 +271,9 @@ def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: 
 
 
 def grace_left(targets: Iterable[Mapping[str, Any]], now: float | None, grace: float) -> float:
-    """Seconds that a late result of the uncertain targets may still take, counted from when each was lost.
+    """For how many more seconds a late result of the uncertain targets is waited for, from the end of each target.
 
-    ``now`` is the server's clock (epoch seconds UTC); without it, or without a time of the end, it is all of ``grace``.
+    ``now``: epoch seconds by the server's clock. Without it, or without a time of the end, this is all of ``grace``.
     """
     lost = [parse_time(t.get("completed_at")) for t in targets if target_status(t.get("status")) == "uncertain"]
     if not lost:
@@ -284,7 +293,7 @@ def selected(
     instance_id: str | None = None,
     select: str | None = None,
 ) -> list[Record]:
-    """The targets that are meant: by row id, by instance, or all that are failed, uncertain or either (``all``)."""
+    """The selected targets: by row id, by instance, or by ``select`` (failed, uncertain, or all of both)."""
     words = RETRYABLE.get(select or "", ())
     return [
         dict(t)
@@ -296,10 +305,10 @@ def selected(
 
 
 def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry_unknown: bool = False) -> str | None:
-    """Why a target is left alone, or None if it may be retried (E8 takes failed and uncertain ones).
+    """Why a target is not retried, as a phrase; None if it may be retried (E8 accepts failed and uncertain ones).
 
-    An uncertain one goes by ``verdict``, what the evidence says: only what was certainly not applied is sent again,
-    with ``retry_unknown`` also what nobody knows.
+    For an uncertain target, ``verdict`` (see reconcile) decides. It is retried only if it was certainly not applied, or
+    with ``retry_unknown`` also if that is unknown.
     """
     word = target_status(target.get("status"))
     if word == "failed":
@@ -319,7 +328,7 @@ def why_not_retried(target: Mapping[str, Any], verdict: str | None = None, retry
 
 
 def was_reopened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether a target was queued again between two looks at the same row: E8 was carried out (behaviour 2.5)."""
+    """Whether a target was queued again between two reads of the same row, so E8 was carried out (behaviour 2.5)."""
     if target_status(after.get("status")) in ("queued", "in_progress"):
         return True
     return any(before.get(key) != after.get(key) for key in ("celery_task_id", "completed_at")) or count(

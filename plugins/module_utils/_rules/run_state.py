@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
+
 """The state of a rolling run: what is planned, which batch is next, and how the earlier batches ended. Pure.
 
 A state is plain data, because Ansible keeps it as a fact. The functions return a new state. Its keys:
@@ -36,7 +37,7 @@ from typing import Any
 from .answers import Record
 
 _GROUP = "fleetops_planned"
-# Seconds of a redeploy of which nothing is known, and of the checks of health after it, as in the plan (extra_seconds).
+# The seconds of a redeploy without a history, and of the health checks after it, as in the plan (extra_seconds).
 _UNKNOWN_SECONDS, _PROOF = 180.0, 10.0
 
 
@@ -90,10 +91,10 @@ def started(
 
 
 def members(state: Mapping[str, Any], usual: Mapping[str, Mapping[str, Any]]) -> list[Record]:
-    """What the hosts of the run's group are told, in the order of the plan; none unless the gate's verdict is pass.
+    """The hosts of the run's group with their variables, in the order of the plan; none unless the verdict is pass.
 
-    ``usual``: by name, for how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each
-    one has ``name``, ``group``, ``usual_seconds``, and ``stream``: the option of instance_runtime.
+    ``usual``: by name, how many seconds redeploys of the instance take (``p50``, ``p90``, None if unknown). Each host
+    has ``name``, ``group``, ``usual_seconds``, and ``stream``, the option of instance_runtime.
     """
     if state["verdict"] != "pass":
         return []
@@ -210,6 +211,6 @@ def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
 
 
 def free_group(groups: Iterable[str]) -> str:
-    """The name of a group that no earlier run of this process used. A group keeps its hosts until the process ends."""
+    """The name of a group that no earlier run of this process has used, since groups keep their hosts until it ends."""
     taken = sum(1 for group in groups if re.fullmatch(rf"{_GROUP}(_[0-9]+)?", group))
     return f"{_GROUP}_{taken + 1}" if taken else _GROUP

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A stall: something is in flight, and nothing has ended for a long time. Pure."""
+
+"""A stall: redeploys are in flight, and none has ended for a long time. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ NAME = "stall"
 def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) -> Check:
     """``fail`` if redeploys are in flight and none has ended for ``timeout`` seconds.
 
-    ``rollouts``: newest rows of E3, ended ones too. ``now``: epoch seconds by the server's clock. The facts have the
-    ids of the rollouts in flight, and since when nothing has ended. The time counts from the latest end, or, if that
-    is later, from when the oldest rollout that is in flight was made.
+    ``rollouts``: the newest rows of E3, including ended ones. ``now``: epoch seconds by the server's clock. The facts
+    contain the ids of the rollouts in flight, and for how many seconds none has ended. The time counts from the latest
+    end, or from the creation of the oldest rollout in flight, whichever is later.
     """
     rows = list(rollouts)
     flying = [row for row in rows if in_flight([row])]
@@ -47,7 +48,7 @@ def judge(rollouts: Iterable[Mapping[str, Any]], now: float, *, timeout: float) 
 
 
 def instances_in_flight(timelines: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The instances of which a target is not at its end, by host name or else by id, from rollout timelines (E1)."""
+    """The instances with a target that has not ended, by host name or else by id, from rollout timelines (E1)."""
     names: list[str] = []
     for timeline in timelines:
         rows = timeline.get("timeline")

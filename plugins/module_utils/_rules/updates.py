@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What the available updates of an instance (E25) say, component by component. Pure functions."""
+"""The available updates of an instance (E25), by component. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from .answers import number, parse_time, text_or_none
 
 RUNTIME = "runtime"
-# In the order in which apply-all takes them: the runtime comes last (E24).
+# In the order in which E24 applies them. The runtime comes last.
 _LISTS = ("skills", "mcp_servers")
 
 
 @dataclass(frozen=True)
 class Component:
-    """One row of E25. ``outdated`` is None where the server says too little."""
+    """One row of E25. ``outdated``: None if the server does not say enough."""
 
     kind: str
     slug: str | None
@@ -29,12 +29,12 @@ class Component:
 
     @property
     def name(self) -> str:
-        """``skills/calendar``; the kind alone where there is no slug."""
+        """The kind and the slug, for example ``skills/calendar``. Only the kind if there is no slug."""
         return f"{self.kind}/{self.slug}" if self.slug else self.kind
 
 
 def components_of(updates: Mapping[str, Any]) -> list[Component]:
-    """Skills, MCP servers and, last, the runtime; what is no row is left out."""
+    """Skills, MCP servers and, at the end, the runtime. Items that are not mappings are left out."""
     rows = [(kind, row) for kind in _LISTS for row in _list(updates.get(kind))]
     rows.append((RUNTIME, updates.get(RUNTIME)))
     return [_component(kind, row) for kind, row in rows if isinstance(row, Mapping) and row]
@@ -59,12 +59,12 @@ _VERSIONS = ("current_version", "available_version")
 
 
 def versions(updates: Mapping[str, Any], *, updated: bool = False) -> dict[str, str | None]:
-    """Each component's version by name; with ``updated`` as it will be once every update is applied."""
+    """The version of each component by name. With ``updated``, the version after all updates are applied."""
     return {c.name: c.available if updated and c.outdated else c.current for c in components_of(updates)}
 
 
 def waiting(updates: Mapping[str, Any]) -> int | None:
-    """How many updates wait: the server's ``total_available``, or else counted; None where it says too little."""
+    """The number of waiting updates: ``total_available``, or else counted; None if the server does not say enough."""
     total = number(updates.get("total_available"))
     if total is not None:
         return max(0, int(total))
@@ -73,17 +73,17 @@ def waiting(updates: Mapping[str, Any]) -> int | None:
 
 
 def outdated(updates: Mapping[str, Any]) -> list[Component]:
-    """The components that wait for an update."""
+    """The components with a waiting update."""
     return [component for component in components_of(updates) if component.outdated]
 
 
 def runtime_waits(updates: Mapping[str, Any]) -> bool:
-    """Whether applying all updates may redeploy the runtime: unless the server says that it is current."""
+    """Whether applying all updates may redeploy the runtime, which is so unless the server says that it is current."""
     return not any(c.kind == RUNTIME and c.outdated is False for c in components_of(updates))
 
 
 def without_runtime(updates: Mapping[str, Any]) -> dict[str, Any]:
-    """The same once the runtime's update has been deployed."""
+    """``updates`` as they will be after the runtime was updated."""
     runtime = updates.get(RUNTIME)
     left = dict(updates)
     if isinstance(runtime, Mapping) and any(c.kind == RUNTIME and c.outdated for c in components_of(updates)):
@@ -95,7 +95,7 @@ def without_runtime(updates: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def skills_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The slugs of the skills that waited for an update and have another version now."""
+    """The slugs of the skills that had a waiting update and now have another version."""
     seen = versions(now)
     return sorted(
         c.slug for c in outdated(before) if c.kind == "skills" and c.slug and seen.get(c.name, c.current) != c.current
@@ -103,6 +103,6 @@ def skills_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def reported_after(updates: Mapping[str, Any], moment: float | None) -> bool:
-    """Whether the versions were reported after ``moment`` (epoch seconds of the server, which gives whole ones)."""
+    """Whether the versions were reported after ``moment`` (epoch seconds), by more than the second it is rounded to."""
     reported = parse_time(updates.get("versions_reported_at"))
     return reported is not None and moment is not None and reported > moment + 1

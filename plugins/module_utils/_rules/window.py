@@ -20,13 +20,13 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Window:
-    """Hours of the day in UTC, start inclusive, end exclusive; a start after the end wraps over midnight.
+    """Hours of the day in UTC. The start is inclusive, the end exclusive. A window may extend over midnight.
 
-    No hours, or equal hours, mean open all day: the reference shows 0 and 0 as defaults, and reading that as "never"
-    would lock every tenant. The server is the judge; this only refuses early and explains.
+    Without hours, or with equal hours, the window is open all day. The reference has 0 and 0 as defaults, so reading
+    equal hours as "never" would lock out every tenant. The server decides; this class only refuses early and explains.
 
-    ``problem``: a sentence if the policy's hours cannot be read. Such a window counts as not open, since nothing may be
-    started by it, and it has no next opening: whoever asks for the verdict looks at ``problem`` first.
+    ``problem``: a sentence if the policy's hours are invalid. Such a window is not open and has no next opening, so
+    callers must check ``problem`` first.
     """
 
     start: int | None
@@ -35,7 +35,7 @@ class Window:
 
     @classmethod
     def of_policy(cls, policy: Mapping[str, Any]) -> Window:
-        """The window of an update policy (E9). Two absent hours are no window; 24 is 0."""
+        """The window of an update policy (E9). If both hours are null, there is no window. 24 is read as 0."""
         said = [policy.get(key) for key in HOUR_KEYS]
         if said == [None, None]:
             return cls(None, None)

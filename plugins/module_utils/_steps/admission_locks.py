@@ -2,14 +2,15 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Admission of redeploys: never more in flight than the policy allows, counted over the server and this machine.
+"""Admission of redeploys: never more in flight than the policy allows, counted on the server and on this machine.
 
-``throttle`` alone cannot promise that (a lowered policy takes effect one host late), and looking before sending is a
-race between Ansible's workers. So they take turns: a byte of one lock file per redeploy in flight, counted under a
-lock. POSIX locks vanish with the process that holds them, so a killed run leaves nothing behind.
+``throttle`` alone cannot ensure that, because a lowered policy takes effect one host late. If each of Ansible's workers
+counted before it sends, several could send at once. So the workers take turns. Each redeploy in flight locks a byte of
+one file (its seat), and the bytes are counted under a lock. POSIX locks end with the process that holds them, so a
+killed run leaves nothing behind.
 
-Of those that wait for a place only the first one looks, and who gives a place back sets the time of the file, which
-ends the pause of the first one.
+Only the first of the processes that wait for a seat counts. A process that gives its seat back sets the time of the
+file, which ends the pause of the first one.
 """
 
 from __future__ import annotations
@@ -27,28 +28,28 @@ from pathlib import Path
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import base_url
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 
-# Byte 0 is the turn, 1 to 1022 are redeploys in flight; 1024 bytes further stands whether the server lists it not yet.
-# Byte 1023 is held by the first of those that wait. From byte 2048 on stand claims, one of each thing that a task is
-# about to write to.
+# The bytes that are locked. Byte 0: whose turn it is. 1 to 1022: the seats, one for each redeploy in flight. The byte
+# 1024 further on: the server does not list this redeploy yet. 1023: the first process that waits for a seat. From 2048
+# on: claims, one for each object that a task is about to write to.
 _TURN = 0
 _FIRST = 1023
 _SEATS = 1024
 _CLAIMS = 2 * _SEATS
-# What the file holds, a seat: so many bytes with the name of its redeploy. The locks are on other bytes, by number.
+# The content of the file: for each seat, this many bytes with the name of its redeploy. Locks do not depend on content.
 _NAME = 64
-# Seconds between two looks at the lock file while waiting; they ask no server.
+# Seconds between two checks of the lock file while a process waits. They do not call the server.
 _LOOKS_EVERY = 0.2
 
 
 class AdmissionError(Exception):
-    """The lock file cannot be used; the message says why and what to do."""
+    """The lock file cannot be used. The message is a phrase that says why."""
 
 
 class Admission:
-    """The redeploys that this machine has in flight at one server. Raises SettingsError if ``api_url`` is none.
+    """The redeploys of this machine that are in flight on one server. Raises SettingsError for an invalid ``api_url``.
 
-    Once ``enter()`` has answered True this process counts as one of them, until ``leave()`` or its end. ``allowed`` is
-    how many may be, as it was looked up the last time.
+    After ``enter()`` has returned True, this process counts as one of them until ``leave()`` or its end. ``allowed``:
+    how many there may be, by the last reading. All methods raise AdmissionError.
     """
 
     def __init__(self, api_url: str) -> None:
@@ -58,9 +59,9 @@ class Admission:
         self.allowed: int | None = None
 
     def claim(self, name: str) -> bool:
-        """Keep other tasks of this machine from claiming ``name`` until ``leave()``; False if one has.
+        """Prevent other tasks of this machine from claiming ``name`` until ``leave()``; False if another one has it.
 
-        An instance's id, in any spelling, stands for its redeploy; other names are those of _claimed.
+        The id of an instance, in any spelling, is the name for its redeploy. For other names, see claimed.py.
         """
         number = int.from_bytes(hashlib.sha256(id_key(name).encode()).digest()[:6], "big")
         return _try_lock(self._open(), _CLAIMS + number)
@@ -68,18 +69,19 @@ class Admission:
     def enter(
         self, look: Callable[[int], tuple[int, int]], is_listed: Callable[[str], bool] = lambda _name: False
     ) -> bool:
-        """Take a seat if one is free: ``look(seats)`` gives (in flight at the server, allowed), read while nobody else
-        may, where ``seats`` are taken on this machine.
+        """Take a seat if one is free, and return whether this process has one now.
 
-        Redeploys of this machine that the server does not list yet are added to its count; of those that have a name
-        (see ``found``) ``is_listed(name)`` tells, asked after ``look``. What ``look`` raises goes to the caller.
+        ``look(seats)``, given how many seats of this machine are taken, returns how many redeploys are in flight on the
+        server and how many are allowed. Only one process at a time calls it. Redeploys of this machine that the server
+        does not list yet are added. If such a redeploy has a name (see ``found``), ``is_listed(name)``, called after
+        ``look``, says whether the list has it by now. What ``look`` raises goes to the caller.
         """
         descriptor = self._open()
         with _turn(descriptor):
             held = _held_by_others(descriptor, 1, _FIRST)
             kept: int | None = None
             try:
-                # Before the list is read: a redeploy that is listed in between counts twice, and never not at all.
+                # Before the list is read: a redeploy that is listed in between is counted twice instead of not at all.
                 unlisted = [_name_at(descriptor, seat) for seat in held if _is_locked(descriptor, _SEATS + seat)]
                 in_flight, allowed = look(len(held))
                 self.allowed = allowed
@@ -94,14 +96,16 @@ class Admission:
         return kept is not None
 
     def found(self, name: str) -> None:
-        """Say by which name the server will list this redeploy; so another task knows it in the list before this one
-        has looked there. At most 64 bytes."""
+        """Store the name by which the server will list this redeploy, at most 64 bytes.
+
+        Another task can then find it in the list before this one has read the list.
+        """
         if self._descriptor is not None and self._seat is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, name.encode()[:_NAME].ljust(_NAME, b"\0"), self._seat * _NAME)
 
     def listed(self) -> None:
-        """The server's list shows this redeploy, so it is counted there from now on."""
+        """Record that the server's list contains this redeploy, so it is counted there from now on."""
         if self._descriptor is not None and self._seat is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _SEATS + self._seat)
             self._wake()
@@ -112,16 +116,16 @@ class Admission:
         return self._seat is not None
 
     def is_first(self) -> bool:
-        """Whether no other process waits for a place before this one; so it stays until ``give_up_first()``."""
+        """Whether this process is the first one that waits for a seat. It stays the first until ``give_up_first()``."""
         return _try_lock(self._open(), _FIRST)
 
     def give_up_first(self) -> None:
-        """Let another process be the first one that waits."""
+        """Allow another process to be the first one that waits."""
         if self._descriptor is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _FIRST)
 
     def pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Wait for a place up to ``seconds``; ends early for the first one that waits when a place is given back."""
+        """Wait up to ``seconds``. For the first process that waits, this ends as soon as a seat is given back."""
         descriptor = self._open()
         before, was_first, left = os.fstat(descriptor).st_mtime_ns, self.is_first(), seconds
         while left > 0:
@@ -132,7 +136,7 @@ class Admission:
                 return
 
     def give_back(self) -> None:
-        """Give the seat back and keep the claim: what it stood for is in flight no more."""
+        """Give the seat back, because the redeploy is no longer in flight, and keep the claim."""
         if self._descriptor is not None and self._seat is not None:
             for byte in (self._seat, _SEATS + self._seat):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
@@ -140,14 +144,14 @@ class Admission:
             self._wake()
 
     def leave(self) -> None:
-        """Give the seat and the claim back."""
+        """Give back the seat and the claims."""
         self.give_back()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _wake(self) -> None:
-        """End the pause of the first one that waits."""
+        """End the pause of the first process that waits."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.utime(self._descriptor)
@@ -163,7 +167,7 @@ class Admission:
 
 
 def name_of_server(api_url: str) -> str:
-    """What the files of one server begin with, however its address is spelled; upper case only merges more."""
+    """The prefix for the names of a server's files. Addresses that differ only in their case share it."""
     return hashlib.sha256(base_url(api_url).lower().encode()).hexdigest()[:16]
 
 
@@ -180,9 +184,9 @@ def _turn(descriptor: int) -> Iterator[None]:
 
 
 def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
-    """The bytes from ``first`` up to ``after`` that other processes hold. Locks all others.
+    """The bytes from ``first`` up to, but not including, ``after`` that other processes hold. Locks all others.
 
-    A range is tried as a whole, and halved where somebody holds a part of it: most are free.
+    The range is locked as a whole if possible, and else halved, because most bytes are free.
     """
     if _try_lock(descriptor, first, after - first):
         return set()
@@ -193,10 +197,10 @@ def _held_by_others(descriptor: int, first: int, after: int) -> set[int]:
 
 
 def _unlock_but(descriptor: int, first: int, after: int, kept: int | None) -> None:
-    """Unlock the bytes from ``first`` up to ``after`` but the one that is ``kept``."""
+    """Unlock the bytes from ``first`` up to, but not including, ``after``, except the byte ``kept``."""
     parts = [(first, after)] if kept is None else [(first, kept), (kept + 1, after)]
     for start, end in parts:
-        # A length of 0 would mean the rest of the file.
+        # A length of 0 would unlock the rest of the file.
         if end > start:
             fcntl.lockf(descriptor, fcntl.LOCK_UN, end - start, start)
 
@@ -227,7 +231,10 @@ def _is_locked(descriptor: int, byte: int) -> bool:
 
 
 def lock_folder() -> Path:
-    """A folder of this user alone, on a local file system. Raises AdmissionError."""
+    """The folder for lock files: in XDG_RUNTIME_DIR or the folder for temporary files, and only for this user.
+
+    Raises AdmissionError.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
     folder = base / f"fleetops-agents-{os.geteuid()}"
@@ -237,5 +244,5 @@ def lock_folder() -> Path:
     except OSError as failure:
         raise AdmissionError(f"the folder {folder} for lock files cannot be made: {failure.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise AdmissionError(f"{folder} belongs to somebody else; remove it or set TMPDIR to a folder of your own")
+        raise AdmissionError(f"{folder} belongs to another user; remove it or set TMPDIR to a folder of your own")
     return folder

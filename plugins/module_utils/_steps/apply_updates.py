@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Applying all updates of an instance once (E24), and finding what became of it (E23, E25)."""
+"""Applying all updates of an instance once (E24), and finding the effect (E23, E25)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 
 
 def send_apply(context: Context, history: list[Record], updates: Record) -> Sent:
-    """Send E24 once. ``updates`` is E25 before the call.
+    """Send E24 once. ``updates``: E25 before the call.
 
-    An answer that says no is a refusal, unless something of the call shows.
+    If the answer is a refusal, the task fails, unless an effect of the call can be found.
     """
     with_runtime = runtime_waits(updates)
     sent = send_once(
@@ -53,7 +53,7 @@ def send_apply(context: Context, history: list[Record], updates: Record) -> Sent
     skills = sent.answer.get("skills_applied")
     context.result["skills_applied"] = [str(slug) for slug in skills] if isinstance(skills, list) else []
     if sent.ambiguous is None and not with_runtime:
-        # The answer itself says what became of the skills.
+        # The answer says which skills were applied, so there is nothing to look up.
         sent.found()
     said = refusal_in(sent.answer)
     if said is not None and sent.task_id is None and not context.result["skills_applied"]:
@@ -64,18 +64,21 @@ def send_apply(context: Context, history: list[Record], updates: Record) -> Sent
 
 
 def still_waits(updates: Record, seen: Record) -> bool:
-    """Whether something that the call should have applied, a runtime or a skill, waited before and waits still."""
+    """Whether a runtime or a skill that the call should have updated is still waiting.
+
+    ``updates`` and ``seen``: E25 before and after the call.
+    """
 
     def names(of: Record) -> set[str]:
         return {c.name for c in outdated(of) if c.kind in (RUNTIME, "skills")}
 
     before, now = names(updates), names(seen)
-    # A server that counts without naming is taken at its count.
+    # If the server only counts the updates without naming them, the count decides.
     return bool(before & now) or (not outdated(updates) and not outdated(seen) and waiting(seen) != 0)
 
 
 def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> NoReturn:
-    """Fail for an answer that nothing was applied, though something waits."""
+    """Fail because nothing was applied, although updates are waiting."""
     sent.found()
     context.changed, context.diff = False, None
     context.result["after"] = versions(seen)
@@ -87,10 +90,11 @@ def _refused(context: Context, sent: Sent, seen: Record, said: str | None) -> No
 
 
 def find_applied(context: Context, sent: Sent, updates: Record, *, may_retry: bool = True) -> Record | None:
-    """The target that the call made; None if it did its work without one. ``updates`` is E25 before the call.
+    """The target that the call has created; None if there was no redeploy. ``updates``: E25 before the call.
 
-    An answer that nothing was applied is no change, and a refusal if something waited and still waits. A call of
-    unknown outcome that left no trace fails as ambiguous, or with ``retry_if_absent`` is sent once more.
+    If the answer says that nothing was applied, nothing has changed, and the task fails if updates are still waiting.
+    If the outcome is unknown and no effect is found, the task fails as ambiguous, or sends the call once more with
+    ``retry_if_absent``.
     """
     if sent.task_id:
         return find(context, sent, once_more=False)
@@ -116,7 +120,7 @@ def find_applied(context: Context, sent: Sent, updates: Record, *, may_retry: bo
 
 
 def _trace(context: Context, sent: Sent) -> tuple[Record | None, Record]:
-    """A new target that can only be the call's, and the versions as they are then."""
+    """The new target of the call, or None, and E25 at that time. Waits for up to 30 s."""
     client, instance_id = context.client, context.params["instance_id"]
     waited = wait_until(
         lambda: (look_for(context, sent), client.get_available_updates(instance_id)),
@@ -134,7 +138,7 @@ def _trace(context: Context, sent: Sent) -> tuple[Record | None, Record]:
 
 
 def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_retry: bool) -> Record | None:
-    """What to do when the call's outcome is unknown and no redeploy of it appeared."""
+    """Handle a call with an unknown outcome for which no redeploy has appeared."""
     instance_id = context.params["instance_id"]
     moved = versions(seen) != versions(updates)
     context.result["after"] = versions(seen)
@@ -157,13 +161,13 @@ def _absent(context: Context, sent: Sent, updates: Record, seen: Record, may_ret
 
 
 def updates_in_words(updates: Record) -> str:
-    """The updates that wait, for people."""
+    """The waiting updates, as a phrase."""
     names = [f"{c.name} ({c.current or UNKNOWN} to {c.available or UNKNOWN})" for c in outdated(updates)]
     return ", ".join(names) or f"{waiting(updates)} without a name"
 
 
 def checked_at(context: Context) -> float | None:
-    """A time after the call by the clock that the versions are reported with; the Date of an answer is another one."""
+    """A time after the call, by the clock of the version report (from a health record; else the Date of an answer)."""
     try:
         health = context.result.get("health") or context.client.get_deep_health(
             context.params["instance_id"], force=True
@@ -173,8 +177,11 @@ def checked_at(context: Context) -> float | None:
     return (parse_time(health.get("checked_at")) if is_live(health) else None) or context.client.server_time
 
 
-def look_what_is_left(context: Context, updates: Record, applied_at: float | None) -> None:
-    """Read the versions again, newer than what was done. Nothing is taken for granted that they deny."""
+def check_nothing_waits(context: Context, updates: Record, applied_at: float | None) -> None:
+    """Read the versions until they are newer than the update, and fail if updates are still waiting then.
+
+    ``updates``: E25 before the call. ``applied_at``: when the updates were applied (epoch seconds), None if unknown.
+    """
     instance_id = context.params["instance_id"]
     applied = "target_id" in context.result or bool(context.result["skills_applied"])
     done = f"{'All updates were' if applied else 'Nothing was'} applied to instance {instance_id}"

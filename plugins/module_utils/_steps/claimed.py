@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Looking and writing without another task of this machine in between: both would see that there is something to do."""
+"""Reading and then writing, without another task of this machine doing the same at the same time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
-# Seconds to wait for the other task; a restart keeps its claim until it is proved.
+# Seconds to wait for the other task. A restart keeps its claim until there is evidence of it.
 _WAITS_FOR = 3600.0
 
 
 @contextmanager
 def claimed(context: Context, name: str, what: str) -> Iterator[float | None]:
-    """Keep other tasks of this machine from ``name`` for the block, waiting for one that is at it.
+    """Claim ``name`` on this machine for the block, after waiting for another task that has claimed it.
 
-    Gives this machine's clock (epoch seconds) at the start of the wait, None if there was none. ``what`` is what the
-    other task does, for the sentence after an hour. Check mode claims nothing. Not to be nested in one process.
+    Yields the time when the wait began (epoch seconds, local clock), None if there was no wait. ``what``: what the
+    other task does, for the message of the failure after an hour. Nothing is claimed in check mode. Must not be nested.
     """
     if context.check_mode:
         yield None

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Looking at a hold, a file or an address, and waiting while a run is held."""
+"""Reading a hold, which is a file or an address, and waiting while a run is held."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST_REASON = 120
 
 
 def check_hold_options(context: Context) -> None:
-    """Refuse a hold that is none. Blank is not given."""
+    """Fail if the options for the hold are invalid. A blank ``hold`` counts as not given."""
     params = context.params
     params["hold"] = (params["hold"] or "").strip() or None
     if params["hold"] is not None and (problem := hold.problem_of(params["hold"])):
@@ -40,7 +40,7 @@ def check_hold_options(context: Context) -> None:
 
 
 def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
-    """One look at the hold. ``settings``: ``validate_certs``, ``ca_path`` and ``request_timeout``, as of the API."""
+    """Read the hold once. ``settings``: ``validate_certs``, ``ca_path`` and ``request_timeout``, as for the API."""
     if not hold.is_address(source):
         return _of_file(source)
     try:
@@ -56,14 +56,17 @@ def read_hold(source: str, settings: dict[str, Any]) -> hold.Reading:
 
 
 def look_at_hold(context: Context, *, wait: bool = True) -> Check:
-    """Whether the run is held. With ``wait`` the answer is never ``hold``: it is looked at again until it is lifted, or
-    ``hold_timeout`` seconds have gone by. What cannot be told is looked at four times."""
+    """Check whether the run is held.
+
+    With ``wait`` the verdict is never ``hold``: the hold is read again until it is lifted, or ``hold_timeout`` seconds
+    have passed. The check is inconclusive after four consecutive reads without a result.
+    """
     params = context.params
     looks: hold.Looks | None = None
     while True:
         looks = hold.Looks.after(looks, read_hold(params["hold"], params), context.clock())
         if not wait and looks.reading.held:
-            # Nobody has waited yet, so that no limit is reached.
+            # The run has not waited yet, so hold_timeout cannot be reached.
             return replace(hold.judge(looks.reading, waited=-1.0, timeout=params["hold_timeout"]), facts={})
         check = looks.check(params["hold_timeout"])
         if check.verdict != HOLD:
@@ -72,8 +75,8 @@ def look_at_hold(context: Context, *, wait: bool = True) -> Check:
 
 
 def _of_file(path: str) -> hold.Reading:
-    """A file that is there holds. One that is missing in a folder that is missing too says nothing."""
-    # Not pathlib's, which raises for a user that is not there.
+    """Read a hold that is a file. If its folder does not exist either, the result is unknown."""
+    # Path.expanduser raises an error for an unknown user.
     full = Path(os.path.expanduser(path))  # noqa: PTH111
     try:
         full.lstat()
@@ -89,7 +92,7 @@ def _of_file(path: str) -> hold.Reading:
 
 
 def _first_line(path: Path) -> str:
-    """What somebody wrote into the file, to say why; nothing if it is no ordinary file or cannot be read."""
+    """The first line of the file, which says why the run is held; empty if it is not a regular file or not readable."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return ""

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What a backup of an instance's memory is: its file, and what of it an instance has no more."""
+"""A backup of an instance's memory: the content of its file, and the memories that the instance no longer has."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory impo
 
 
 class BackupError(Exception):
-    """The file cannot be used; the message says which, why, and what to do."""
+    """The file cannot be used. The message says which file, why, and what to do."""
 
 
 def document_of(instance_id: str, selection: Mapping[str, str], memories: Sequence[Record]) -> Record:
-    """What a backup's file holds. ``selection``: the conversation and the customer that it is of, if any."""
+    """The content of a backup. ``selection``: the conversation and the customer that it is limited to, if any."""
     return {
         "instance_id": instance_id,
         **{key: selection.get(key) for key in SCOPE},
@@ -36,12 +36,12 @@ def document_of(instance_id: str, selection: Mapping[str, str], memories: Sequen
 
 
 def text_of(document: Record) -> str:
-    """The file's text. Only ASCII: half a surrogate pair, which is no character, can be kept in no other way."""
+    """The text of the file. It is ASCII, because half of a surrogate pair cannot be encoded in any other way."""
     return json.dumps(document, indent=4, sort_keys=True) + "\n"
 
 
 def read_backup(path: Path) -> Record | None:
-    """The document in the file, None if there is no file. Raises BackupError."""
+    """The content of the backup in a file; None if the file does not exist. Raises BackupError."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -49,15 +49,15 @@ def read_backup(path: Path) -> Record | None:
     except OSError as error:
         raise BackupError(f"The backup {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise BackupError(f"The backup {path} is damaged, it is no JSON: {error}") from error
+        raise BackupError(f"The backup {path} is damaged: it is not valid JSON ({error})") from error
     memories = document.get("memories") if isinstance(document, dict) else None
     if not isinstance(memories, list) or not all(isinstance(memory, dict) for memory in memories):
-        raise BackupError(f"The file {path} is no backup of a memory: it holds no list of memories")
+        raise BackupError(f"The file {path} is not a backup of a memory: it contains no list of memories")
     return document
 
 
 def refuse_other_slice(path: Path, document: Mapping[str, Any], selection: Mapping[str, str]) -> None:
-    """Raise BackupError if the file holds another conversation or customer than the one that is asked for."""
+    """Raise BackupError if the file is a backup of a conversation or customer other than the selected one."""
     held = {key: str(document[key]) for key in SCOPE if document.get(key) not in (None, "")}
     if held != dict(selection):
         raise BackupError(
@@ -67,7 +67,7 @@ def refuse_other_slice(path: Path, document: Mapping[str, Any], selection: Mappi
 
 
 def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: str) -> None:
-    """Raise BackupError if the file is the backup of another instance, which a new one would replace."""
+    """Raise BackupError if the file is a backup of another instance, which would be overwritten."""
     other = document.get("instance_id")
     if other and not same_id(other, instance_id):
         raise BackupError(
@@ -77,9 +77,10 @@ def refuse_other_instance(path: Path, document: Mapping[str, Any], instance_id: 
 
 
 def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """The memories of a backup that no memory of the instance says any more: those to store again, and the rest.
+    """The memories of a backup that the instance no longer has: those that can be stored again, and the empty ones.
 
-    A memory without content, of the rest, says nothing, and the API does not take it; nothing is lost with it.
+    ``saved``: the memories of the backup. ``held``: those of the instance. The API does not accept a memory without
+    content.
     """
     missing: list[Record] = []
     empty: list[Record] = []
@@ -91,7 +92,7 @@ def compare(saved: Iterable[Record], held: Sequence[Record]) -> tuple[list[Recor
 
 
 def broken(memories: Iterable[Record]) -> list[str]:
-    """The names of the memories with text that is no Unicode: half of a surrogate pair, as of an emoji cut in two."""
+    """The names of the memories that contain half of a surrogate pair, for example of an emoji that was cut in two."""
     found = []
     for place, memory in enumerate(memories, start=1):
         try:
@@ -102,7 +103,7 @@ def broken(memories: Iterable[Record]) -> list[str]:
 
 
 def name_of(memory: Mapping[str, Any], place: int) -> str:
-    """What to call a memory: its id, or else its place in the list, from 1."""
+    """A name for a memory: its id, or else its position in the list, counted from 1."""
     identity = memory.get("id", memory.get("memory_id"))
     return f"number {place}" if identity is None else str(identity)
 

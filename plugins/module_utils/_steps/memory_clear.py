@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Clearing memories of an instance (E19): only what could be listed, sent once, and verified by the list (E17)."""
+"""Clearing memories of an instance (E19): only if all of them are listed, sent once, and verified with E17."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
     context.result.update(deleted=before.listed, deleted_ids=before.ids)
     if answer is None and lost is None:
         return
-    # What was stored before may be stored again.
+    # The notes of stored memories no longer apply: these memories may be stored again.
     Notes(context, "memory", instance_id).end()
     refused = refusal_in(answer)
     if refused is not None:
@@ -77,7 +77,7 @@ def clear(context: Context, selection: Mapping[str, str]) -> None:
 
 
 def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before: Listing, refused: str) -> None:
-    """Fail for an answer that says no, unless the list shows that something was cleared all the same."""
+    """Fail because the answer is a refusal, unless the list shows that memories were cleared nevertheless."""
     if remains(before, read_memories(context, selection))[0] < before.listed:
         return
     context.changed, context.diff = False, None
@@ -88,7 +88,7 @@ def _fail_if_nothing_went(context: Context, selection: Mapping[str, str], before
 
 
 def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listing) -> None:
-    """Fail unless the list is the whole of what would go, and nothing else."""
+    """Fail unless the list contains all memories that would be cleared, and no others."""
     instance_id, expected = context.params["instance_id"], context.params["expect_count"]
     foreign = strangers(before.memories, selection)
     if foreign:
@@ -111,7 +111,10 @@ def _refuse_unsure(context: Context, selection: Mapping[str, str], before: Listi
 
 
 def _verify_cleared(context: Context, selection: Mapping[str, str], before: Listing, lost: ApiError | None) -> None:
-    """Read the list again: nothing that was listed before may be left."""
+    """Read the list again, and fail if memories from before are still listed.
+
+    ``lost``: the error of a call with an unknown outcome, otherwise None.
+    """
     instance_id = context.params["instance_id"]
 
     def gone(now: Listing) -> bool:
@@ -134,7 +137,7 @@ def _verify_cleared(context: Context, selection: Mapping[str, str], before: List
     if lost is not None:
         context.result["deleted"] = len(context.result["deleted_ids"])
         context.fail(f"{lost} {shown}. Look at them, then run this task again.", ambiguous=True, error=lost.as_dict())
-    # An honest "none" of the server: nothing was changed.
+    # If the server says that it has cleared none, and all are still listed, nothing has changed.
     context.changed = not (context.result["deleted"] == 0 and left >= before.listed)
     context.fail(
         f"The server says that it cleared {context.result['deleted']} memories of instance {instance_id}, but: "

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Reading an instance's memories (E17), once, or until a write to them shows."""
+"""Reading an instance's memories (E17), once, or until the effect of a write is visible."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.memory import SCOPE, Listing, listing_of
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
 
-# Seconds within which a write must show in the list; one whose answer was lost may still be under way.
+# Seconds within which the effect of a write must be visible in the list.
 SHOWS_WITHIN = 10.0
 
 
 def selected(context: Context) -> dict[str, str]:
-    """The conversation and the customer of the options. One that is empty is refused: a server may read it as "any"."""
+    """The conversation and the customer from the options. An empty id is refused: a server may read it as "any"."""
     chosen: dict[str, str] = {}
     for name in SCOPE:
         value = context.params[name]
@@ -32,12 +32,12 @@ def selected(context: Context) -> dict[str, str]:
 
 
 def in_words(selection: Mapping[str, str]) -> str:
-    """`` of conversation conv-1``, for a sentence; nothing for the whole instance."""
+    """The selection as a part of a sentence, `` of conversation conv-1``; empty for the whole instance."""
     return "".join(f" of {key.removesuffix('_id')} {value}" for key, value in selection.items())
 
 
 def read_memories(context: Context, selection: Mapping[str, str], limit: int = MEMORY_CAP) -> Listing:
-    """The memories of the instance, or of one conversation or customer."""
+    """The memories of the instance, or of one conversation or customer. Fails if the answer has no list."""
     instance_id = context.params["instance_id"]
     answer = context.client.list_memories(
         instance_id,
@@ -45,7 +45,7 @@ def read_memories(context: Context, selection: Mapping[str, str], limit: int = M
         customer_id=selection.get("customer_id"),
         limit=limit,
     )
-    context.spell_as(answer)
+    context.use_spelling_of(answer)
     try:
         return listing_of(answer, limit)
     except ValueError as problem:
@@ -53,7 +53,7 @@ def read_memories(context: Context, selection: Mapping[str, str], limit: int = M
 
 
 def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
-    """The memories before a change; fails if the server says that they cannot be read now."""
+    """The memories before a change. Fails if the server says that they cannot be read now."""
     before = read_memories(context, selection)
     context.result.update(status=before.status, truncated=before.truncated)
     if not before.available:
@@ -67,7 +67,10 @@ def read_for_change(context: Context, selection: Mapping[str, str]) -> Listing:
 def read_until(
     context: Context, selection: Mapping[str, str], done: Callable[[Listing], bool], *, since: ApiError | None
 ) -> Waited[Listing]:
-    """Read the memories until ``done`` or for 10 s. ``since`` is the write whose outcome is looked for, if unknown."""
+    """Read the memories until ``done(listing)``, for at most 10 s.
+
+    ``since``: the error of the write, if its outcome is unknown. Fails if the memories cannot be read.
+    """
     try:
         return wait_until(
             lambda: read_memories(context, selection),

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Checks of metrics by a module: its options, and asking again where nothing was answered."""
+"""Checks of metrics by a module: its options, and repeated queries if there is no answer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ METRIC_OPTIONS: Spec = {
     "metric_token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["FLEETOPS_METRIC_TOKEN"])},
     "metric_timeout": {"type": "float", "default": 10},
 }
-# So many tries before a server that does not answer is inconclusive, and the seconds between them.
+# The number of attempts, after which a server that does not answer is inconclusive, and the seconds between them.
 _TRIES, _PAUSE = 3, 2.0
 
 
 def metric_checks(context: Context) -> list[MetricCheck]:
-    """The checks that were asked for; fails for what cannot be meant."""
+    """The checks from the options. Fails if an option is invalid."""
     params = context.params
     try:
         checks = checks_of(params["metric_checks"])
@@ -53,7 +53,7 @@ def metric_checks(context: Context) -> list[MetricCheck]:
 
 
 def judge_metrics(context: Context) -> list[Check]:
-    """Each check with its verdict. What is not answered is asked again twice."""
+    """The verdict of each check. A query without an answer is repeated twice."""
     return [_judge(context, check) for check in metric_checks(context)]
 
 

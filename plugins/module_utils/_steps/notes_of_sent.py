@@ -2,10 +2,11 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What this machine has sent and not found yet, in the user's state folder, so that no later run sends it again.
+"""Notes of the calls that this machine has sent and whose effect was not found yet, so that they are not sent again.
 
-A note is written just before the call leaves and ends with the evidence of what the call did. A killed process leaves
-its note behind. All of this is done under the claim of the subject (see _claimed and _admission).
+The notes are in the user's state folder. A note is written just before the call is sent, and removed when the effect of
+the call is known. A killed process leaves its note behind. Notes are read and written only while the subject is claimed
+(see claimed.py and admission_locks.py).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, iso_time, number
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import id_key
 
-# Seconds for which a call that was not found keeps a later run from sending it again.
+# For how many seconds a call whose effect was not found is not sent again.
 KEPT_FOR = 3600.0
-# Seconds within which what a call did shows in the server's lists. Of a process that was killed while sending, a call
-# that has not shown by then is taken as never sent.
+# Seconds within which the effect of a call appears in the server's lists. If a process was killed while it was sending
+# a call, and nothing has appeared by then, the call was never sent.
 SETTLES_WITHIN = 120.0
 
 SENDING, ANSWERED, LOST, FOUND = "sending", "answered", "lost", "found"
@@ -36,10 +37,13 @@ SENDING, ANSWERED, LOST, FOUND = "sending", "answered", "lost", "found"
 
 @dataclass(frozen=True)
 class Note:
-    """One call. ``stage``: sending (no answer came while the process lived), answered, lost (an answer that says
-    nothing of the outcome) or found. ``age`` in seconds, by the server's clock where there is one. ``noted_at``: this
-    machine's clock (epoch seconds) as the stage was written. ``sent_at``: the clock that ``age`` goes by, epoch
-    seconds. ``facts``: what tells the effect of the call from others; plain data."""
+    """The note of one call.
+
+    ``stage``: sending (the process ended before there was an answer), answered, lost (the outcome is unknown) or found.
+    ``sent_at``: epoch seconds by the server's clock if it was known, else by the local clock. ``age``: seconds since
+    then, by the same clock. ``noted_at``: when the stage was written (epoch seconds, local clock). ``kept_for``: after
+    how many seconds the note expires. ``facts``: plain data to identify the effect of the call.
+    """
 
     stage: str
     age: float
@@ -64,10 +68,10 @@ class Note:
 
 
 class Notes:
-    """The notes of one subject (an instance's id, or ``fleet``) at the server of a task.
+    """The notes about one subject (an instance's id, or ``fleet``) on the server of a task.
 
-    ``kind`` is what is claimed together: update, fleet, memory, restart. A folder that cannot be used is a warning,
-    once: the call is sent all the same, and nothing keeps a later run from sending it again.
+    ``kind``: the kind of calls, which are claimed together: update, fleet, memory or restart. If the folder cannot be
+    used, there is one warning. The call is sent nevertheless, and a later run may send it again.
     """
 
     def __init__(self, context: Context, kind: str, subject: str) -> None:
@@ -78,12 +82,12 @@ class Notes:
         self._name = "-".join(hashlib.sha256(name.encode()).hexdigest()[:16] for name in names) + ".json"
 
     def read(self, key: str) -> Note | None:
-        """The note of a call, unless it is older than it is kept."""
+        """The note of a call; None if there is none or it has expired."""
         entry = self._load().get(key)
         return self._note(entry) if isinstance(entry, dict) else None
 
     def sending(self, key: str, kept_for: float = KEPT_FOR, **facts: Any) -> None:
-        """The call is about to leave."""
+        """Write a note because the call is about to be sent. ``facts``: see Note."""
         clock = self._context.client.server_time
         self._keep(
             key,
@@ -98,18 +102,18 @@ class Notes:
         )
 
     def set_stage(self, key: str, stage: str, **facts: Any) -> None:
-        """What became of the call since; ``facts`` are added."""
+        """Change the stage of a note, and add ``facts``."""
         entry = self._load().get(key)
         if isinstance(entry, dict):
             self._keep(key, {**entry, "stage": stage, "facts": {**(entry.get("facts") or {}), **facts}})
 
     def found(self, key: str, **facts: Any) -> None:
-        """What the call did is known, for a task that waits for this one."""
+        """Write a note that the effect of the call is known, for another task that waits for this one."""
         self.sending(key, **facts)
         self.set_stage(key, FOUND)
 
     def end(self, *keys: str) -> None:
-        """Forget calls; without a key all of the subject."""
+        """Remove the notes of these calls, or without a key all notes about the subject."""
         entries = self._load()
         left = {key: entry for key, entry in entries.items() if keys and key not in keys}
         if left != entries:
@@ -144,7 +148,7 @@ class Notes:
             try:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                    raise OSError(1, "it is no file of this user")
+                    raise OSError(1, "it is not a file of this user")
                 content = json.load(file)
             except (OSError, ValueError) as failure:
                 self._warn(failure)
@@ -153,13 +157,13 @@ class Notes:
         return calls if isinstance(calls, dict) else {}
 
     def _store(self, entries: Record) -> None:
-        """Write beside, then rename: a reader sees the old notes or the new ones."""
+        """Replace the file atomically, so that a reader sees either the old or the new notes."""
         try:
             folder = _folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat()
             if found.st_uid != os.geteuid():
-                raise OSError(1, "its folder belongs to somebody else")
+                raise OSError(1, "its folder belongs to another user")
             if not entries:
                 (folder / self._name).unlink(missing_ok=True)
                 return
@@ -183,14 +187,14 @@ class Notes:
         said = failure.strerror if isinstance(failure, OSError) else str(failure)
         self._context.warn_once(
             "notes",
-            f"What is sent cannot be remembered on this machine: {self._name} in {_folder_in_words()}: {said}. "
+            f"Sent calls cannot be recorded on this machine: {self._name} in {_folder_in_words()}: {said}. "
             "If it is not found afterwards, a later run may send it again. Set XDG_STATE_HOME to a folder that is "
             "kept.",
         )
 
 
 def _folder() -> Path:
-    """``$XDG_STATE_HOME/fleetops/sent``, where XDG_STATE_HOME is by default ~/.local/state. Raises RuntimeError."""
+    """``$XDG_STATE_HOME/fleetops/sent``, with ~/.local/state as the default. RuntimeError without a home directory."""
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "fleetops" / "sent"

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""A change of some keys of a policy: only what differs is sent, and what the server took of it is read back."""
+"""Changing some keys of a policy: only values that differ are sent, and the policy is read again afterwards."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def patch(
     read: Callable[[], Record],
     send: Callable[[Record], Record],
     values: Callable[[Record], Record],
-    foretold: Callable[[Record, Record], Record],
+    predict: Callable[[Record, Record], Record],
 ) -> Record:
-    """Bring the keys of ``wanted`` to their values; the policy as it is afterwards, in check mode as it would be.
+    """Set the keys of ``wanted``, and return the policy after that, in check mode the predicted one.
 
-    ``before`` is the policy as it was just read, ``read()`` reads it again, ``send(changes)`` sends a PATCH,
-    ``values(policy)`` finds the keys' values in it, ``foretold(policy, changes)`` is the policy as it will be.
-    ``what`` names the policy in sentences. Fills ``policy``, ``policy_before``, ``changed_keys`` and ``drift``. A
-    PATCH whose outcome is unknown is looked up. Fails with ``not_taken`` if the server did not take something.
+    ``what``: the name of the policy in messages. ``before``: the current policy. ``read()`` reads it again.
+    ``send(changes)`` sends a PATCH. ``values(policy)`` returns the values of the keys. ``predict(policy, changes)``
+    predicts the policy. The return values ``policy``, ``policy_before``, ``changed_keys`` and ``drift`` are set. If the
+    outcome of the PATCH is unknown, the policy is read to find out. Fails with ``not_taken`` if a value was not set.
     """
     held = values(before)
     changes = differing(held, wanted)
@@ -45,12 +45,12 @@ def patch(
     try:
         answer = context.write(lambda: send(changes), before=old, after=dict(changes))
     except ApiError as error:
-        # A refusal too, if an earlier attempt may have been carried out before it.
+        # A refusal after several attempts counts as unknown too, since an earlier attempt may have been carried out.
         if not error.ambiguous and error.attempts < 2:
             raise
         lost = error
     else:
-        context.result["policy"] = foretold(before, changes) if answer is None else answer
+        context.result["policy"] = predict(before, changes) if answer is None else answer
         if answer is None:
             context.result["changed_keys"] = sorted(changes)
             return context.result["policy"]
@@ -84,9 +84,12 @@ def _compare(
     lost: ApiError | None,
     refused: str | None,
 ) -> None:
-    """Say what became of ``changes``; ``lost`` is the error that came instead of an answer, ``refused`` what the server
-    said in one that says no."""
-    # Of all that is wanted: somebody else may have changed what held already.
+    """Compare the policy with ``wanted``, set the return values, and fail if a value was not set.
+
+    ``held`` and ``now``: the values before and after. ``changes``: what was sent. ``lost``: the error of a PATCH with
+    an unknown outcome. ``refused``: the server's words if its answer was a refusal.
+    """
+    # All wanted values are compared: somebody else may have changed one that was not sent.
     not_taken = {key: {"wanted": value, "is": now.get(key)} for key, value in differing(now, wanted).items()}
     changed = sorted(key for key in changes if key not in not_taken or now.get(key) != held.get(key))
     drift = moved(held, now, changes)

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What the order of a plan depends on, of each instance: health (E16), history (E23), newest audit events (E20)."""
+"""The data for the order of a plan: health (E16), history (E23) and newest audit events (E20) of each instance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.pool impor
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Context
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import is_failing, why_busy
 
-# Among so many audit events of an instance the newest conversation is looked for.
+# In how many audit events of an instance the newest conversation is searched for.
 _EVENTS = 100
 _HISTORY = 20
 _NAMED = 5
@@ -33,18 +33,23 @@ def health_words(context: Context, instances: Mapping[str, str]) -> dict[str, st
 
 
 def failing(context: Context, instances: Mapping[str, str], rows: int) -> frozenset[str]:
-    """The names of those whose last ``rows`` redeploys failed (E23). Fails the task if a history cannot be read."""
+    """The names of the instances whose last ``rows`` redeploys failed (E23). Fails if a history cannot be read.
+
+    ``instances``: names to ids.
+    """
     limit = max(rows, _HISTORY)
     answers = _each(context, instances, partial(FleetClient.list_instance_rollouts, limit=limit))
     unread = failures(list(instances), answers)
     if unread:
-        context.fail(f"Who belongs into quarantine is not known, since {'; '.join(unread[:_NAMED])}")
+        context.fail(f"It is not known which instances are in quarantine, since {'; '.join(unread[:_NAMED])}")
     return frozenset(name for name, history in zip(instances, answers, strict=True) if is_failing(history, rows))
 
 
 def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[str, str]:
-    """Why instances count as busy, by name: a conversation less than ``within`` seconds ago, or an audit that cannot be
-    read."""
+    """Why instances count as busy, by name. An instance whose audit events cannot be read counts as busy.
+
+    ``instances``: names to ids. ``within``: for how many seconds after a conversation an instance is busy.
+    """
     answers = _each(context, instances, partial(FleetClient.list_audit_events, limit=_EVENTS))
     now = context.client.server_time or time.time()
     why = {
@@ -55,7 +60,7 @@ def busy(context: Context, instances: Mapping[str, str], within: float) -> dict[
 
 
 def _each(context: Context, instances: Mapping[str, str], call: Callable[..., Any]) -> list[Any]:
-    """The answer of each call, in the order of ``instances``, or its ApiError. Raises a hopeless one."""
+    """The answer of the call for each instance, or its ApiError. Raises an ApiError that would affect every call."""
     calls = [partial(call, instance_id=str(instance_id)) for instance_id in instances.values()]
     answers = in_pool(context.client, calls, workers=context.params["workers"])
     for answer in answers:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The available updates and the update policy (E25) of many instances, of which none may remain unread."""
+"""The available updates and the update policies (E25) of many instances, all of which must be readable."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _NAMED_FAILURES = 5
 def read_updates(
     context: Context, instances: Mapping[str, Any], *, refusal: str
 ) -> tuple[dict[str, Record], list[str]]:
-    """E25 by name, in order of names, and the names of the instances that the server does not know any more.
+    """E25 of each instance by name, in order of names, and the names of instances that the server does not know.
 
-    ``instances``: names to ids. Fails with ``refusal`` ("There is no plan") and the reasons if one cannot be read.
+    ``instances``: names to ids. Fails if an instance cannot be read, with ``refusal`` ("There is no plan") and the
+    reasons.
     """
     named = sorted((str(name), str(instance_id)) for name, instance_id in instances.items())
     calls = [partial(FleetClient.get_available_updates, instance_id=instance_id) for _name, instance_id in named]

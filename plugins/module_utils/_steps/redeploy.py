@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Sending a redeploy once, finding what it made, following it to its end and proving that the instance is well."""
+"""Sending a redeploy once, finding its target, following that to its end, and checking the health of the instance."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 
 # How long an accepted redeploy may take to appear in the instance's history (behaviour 2.7).
 APPEARS_WITHIN = 30.0
-# How long the version manifest may lag behind what was done (behaviour 2.1, E25).
+# For how many seconds the version manifest may still show the state before an update (behaviour 2.1, E25).
 _MANIFEST_WITHIN = 60.0
 
-# The options of a module that sends a redeploy and proves it. Times are in seconds.
+# The options of a module that sends a redeploy and checks the health after it. Times are in seconds.
 SENT_OPTIONS: Spec = {
     "healthy_reads": {"type": "int", "default": 3},
     "healthy_timeout": {"type": "int", "default": 300},
@@ -71,9 +71,10 @@ SENT_OPTIONS: Spec = {
 
 @dataclass
 class Sent:
-    """A call that starts a redeploy: what stood in the history before, and what the server answered.
+    """A call that starts a redeploy.
 
-    ``key`` is that of its note, which ends with the evidence of what the call did.
+    ``before``: the history before the call. ``key``: the key of its note in ``notes``. ``task_id``: the server's id of
+    the redeploy, or None. ``ambiguous``: the error if the outcome is unknown. ``answer``: empty if there was none.
     """
 
     before: Before
@@ -84,7 +85,7 @@ class Sent:
     answer: Record = field(default_factory=dict)
 
     def found(self) -> None:
-        """What the call did is known: nothing keeps a later run from sending again."""
+        """Remove the note, because the effect of the call is known. A later run may then send the call again."""
         self.notes.end(self.key)
 
 
@@ -97,9 +98,10 @@ def send_once(
     key: str = REDEPLOY,
     **facts: Any,
 ) -> Sent:
-    """Send ``call(instance_id)`` once. An unknown outcome is no failure yet: it is noted, to be looked up.
+    """Send ``call(instance_id)`` once. If the outcome is unknown, this does not fail: the caller looks for the effect.
 
-    ``task_key`` is where the answer, and then the result, has the id of the redeploy. ``facts`` go into the note.
+    ``history``: E23 before the call. ``task_key``: the key of the answer with the id of the redeploy, which becomes a
+    return value. ``facts``: further data for the note. Fails, or raises ApiError, if the call was not carried out.
     """
     sent = Sent(Before.of(history), notes_of(context), key)
     sent.notes.sending(key, known_ids=sorted(sent.before.known_ids), newest=sent.before.newest, **facts)
@@ -120,7 +122,7 @@ def send_once(
 
 
 def send_redeploy(context: Context, history: list[Record]) -> Sent:
-    """Send E22 once. An answer that says no is a refusal, unless the history shows that it was carried out."""
+    """Send E22 once. Fails if the answer is a refusal, unless the history shows that it was carried out."""
     sent = send_once(context, history, context.client.redeploy_runtime)
     said = refusal_in(sent.answer)
     if said is not None and look_for(context, sent) is None:
@@ -130,21 +132,21 @@ def send_redeploy(context: Context, history: list[Record]) -> Sent:
 
 
 def look_for(context: Context, sent: Sent) -> tuple[Record, str] | None:
-    """The target that the call made and how sure that is, as far as the history shows it now."""
+    """The target of the call and how certain that is (see started_target), if the history already shows it."""
     instance_id = context.params["instance_id"]
     rows = context.client.list_instance_rollouts(instance_id)
     return started_target(rows, sent.before.known_ids, sent.task_id, sent.before.newest, instance_id)
 
 
 def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
-    """Go on with a target that was found, and say how it was told from others."""
+    """Use a target that was found: remove the note and set the return values. Warns of a match by time alone."""
     target, match = found
     sent.found()
     context.result["match"] = match
     if match == "weak":
         context.warn(
-            f"The redeploy of instance {context.params['instance_id']} was told without its id, as the only new one in "
-            f"the instance's history ({named('target', target)}, created at "
+            f"The redeploy of instance {context.params['instance_id']} was identified without its id, as the only new "
+            f"one in the instance's history ({named('target', target)}, created at "
             f"{text_of(target, 'created_at', 'an unknown time')})."
         )
     remember(context, target)
@@ -152,12 +154,14 @@ def take(context: Context, sent: Sent, found: tuple[Record, str]) -> Record:
 
 
 def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
-    """The target that the redeploy made. With ``once_more`` one whose outcome is unknown and that left no trace is
-    sent a second time."""
+    """The target of the redeploy. Fails if it does not appear within 30 s.
+
+    With ``once_more``, a call with an unknown outcome of which nothing has appeared is sent a second time.
+    """
     instance_id = context.params["instance_id"]
     waited = wait_until(
         lambda: look_for(context, sent),
-        # A match by time alone may be another one's as long as the right row may still appear.
+        # If there is a task id, a match by time alone is not enough, since the row with that id may still appear.
         lambda found: found is not None and (found[1] == "exact" or sent.task_id is None),
         timeout=APPEARS_WITHIN,
         interval=min(1.0, context.params["wait_interval"]),
@@ -189,9 +193,10 @@ def find(context: Context, sent: Sent, *, once_more: bool) -> Record:
 
 
 def follow(context: Context, target: Record, admission: Admission | None = None) -> Record:
-    """Wait for the target's end, judge it, and prove that the instance is well. Answers the target at its end.
+    """Wait for the end of the target, check its outcome and then the health of the instance. Returns the ended target.
 
-    ``admission`` is what counts the redeploy as in flight; its place is given back before the proof.
+    ``admission``: counts the redeploy as in flight. Its seat is given back before the health checks. Fails if the
+    redeploy fails or does not end in time, or if the instance does not become healthy.
     """
     name = f"The redeploy of instance {context.params['instance_id']}"
     in_progress = not target_is_terminal(target)
@@ -216,7 +221,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         context.fail(f"{name} {ended_as(target)}{reason}. Look at the instance before you repeat it.")
     ended_at = parse_time(target.get("completed_at"))
     if in_progress and context.params["healthy_reads"]:
-        # An agent that has just been restarted is not healthy at once: a live check would only be in its way.
+        # The agent has just been restarted and needs some time. A live check at once would only load it.
         now = context.client.server_time
         since_end = 0.0 if now is None or ended_at is None else max(0.0, now - ended_at)
         context.sleep(max(0.0, min(context.params["wait_interval"] - since_end, context.params["healthy_timeout"])))
@@ -225,7 +230,10 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
 
 
 def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
-    """What an uncertain target did: a late result, or else what the evidence says."""
+    """The status and the target after a late result of an uncertain target, or ``succeeded`` if the evidence says so.
+
+    Fails if the target remains uncertain and the evidence does not show a success.
+    """
     client, instance_id = context.client, context.params["instance_id"]
 
     target = wait_until(
@@ -257,9 +265,11 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
 
 
 def prove_health(context: Context, since: float | None, *, done: str = "redeployed") -> None:
-    """Live health reads in a row, ``healthy_reads`` of them, all newer than ``since`` (epoch seconds of the server).
+    """Fail unless ``healthy_reads`` consecutive live health records are healthy within ``healthy_timeout`` seconds.
 
-    A pause of wait_interval follows one that is not healthy, half of it one that is.
+    A record must not be older than ``since`` (epoch seconds by the server's clock; None for any). The pause is
+    ``wait_interval`` after a record that is not healthy, and half of it after a healthy one. ``done``: what was done to
+    the instance, for the message.
     """
     client, instance_id, needed = context.client, context.params["instance_id"], context.params["healthy_reads"]
     interval = context.params["wait_interval"]
@@ -270,7 +280,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
         try:
             health = client.get_deep_health(instance_id, force=True)
         except ApiError as error:
-            # An agent that restarts does not answer: not yet, rather than failed.
+            # An agent that restarts does not answer. That is not a failure.
             if error.kind in ("auth", "forbidden"):
                 raise
             last = str(error)
@@ -307,7 +317,7 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
 
 
 def until_manifest(context: Context, enough: Callable[[Record], bool]) -> Record:
-    """The version manifest (E25) once it is ``enough``, or as it is after 60 s."""
+    """The version manifest (E25) as soon as ``enough(manifest)`` is true, or as it is after 60 s."""
     return wait_until(
         lambda: context.client.get_available_updates(context.params["instance_id"]),
         enough,

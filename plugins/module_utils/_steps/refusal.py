@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""A refusal by the server in words that help: what it said and, if the maintenance window is closed, until when."""
+"""Messages about a refusal by the server, with its words and, if the maintenance window is closed, the next opening."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 
 
 def fail_if_refused(context: Context, error: ApiError) -> None:
-    """Fail if ``error`` says that the call was not allowed: a role that is too low, or a closed window.
+    """Fail if ``error`` means that the call was not allowed, by the role of the key or by a closed window.
 
-    A closed window may show as any refusal; a conflict is about it only if it says so (behaviour 2.7, Window).
+    Any refusal may mean a closed window, but a conflict only if its text says so (behaviour 2.7, Window).
     """
     about_window = error.kind == "conflict" and "window" in (error.detail or "").lower()
     if error.kind in ("forbidden", "invalid") or about_window:
@@ -24,9 +24,9 @@ def fail_if_refused(context: Context, error: ApiError) -> None:
 
 
 def fail_if_window_is_unknown(context: Context) -> None:
-    """Fail, with the verdict ``inconclusive``, if the hours of the maintenance window cannot be read.
+    """Fail with the verdict ``inconclusive`` if the hours of the maintenance window are invalid.
 
-    A policy that the server does not give is left to the server's own judgement.
+    If the policy cannot be read, this does not fail, and the server decides.
     """
     try:
         problem = Window.of_policy(context.client.get_fleet_update_policy()).problem
@@ -39,12 +39,12 @@ def fail_if_window_is_unknown(context: Context) -> None:
 
 
 def fail_refused(context: Context, what: str, said: str) -> NoReturn:
-    """Fail for an answer with status 200 that says no, in the server's words. ``what`` begins the sentence."""
+    """Fail for a refusal in an answer with status 200. ``what``: the beginning of the sentence. ``said``: its words."""
     context.fail(f"{what} was refused by the server: {said}. {closed_window(context)}".strip(), refused=said)
 
 
 def closed_window(context: Context) -> str:
-    """The maintenance window in words if it is closed, for work that it may hold back; otherwise nothing."""
+    """A sentence about the maintenance window if it is closed, so that work may not start; otherwise empty."""
     try:
         window = Window.of_policy(context.client.get_fleet_update_policy())
     except ApiError:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Restarting an instance: looking before, sending once (E13, E14), and following it until the restart is proved."""
+"""Restarting an instance: checks before, sending once (E13, E14), and waiting for evidence of the restart."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ REBOOT = Restart("reboot", "reboot", 120.0, 60.0, FleetClient.reboot)
 
 
 def run_restart(context: Context, restart: Restart) -> None:
-    """The whole of a restarting module."""
+    """Run a module that restarts an instance."""
     started = context.clock()
     try:
         _restart(context, restart)
@@ -72,11 +72,11 @@ def run_restart(context: Context, restart: Restart) -> None:
 
 
 def _restart(context: Context, restart: Restart) -> None:
-    """Look, send and prove, while no other task of this machine restarts the instance."""
+    """Check, send and wait for evidence, while no other task of this machine restarts the instance."""
     instance_id = context.params["instance_id"]
     context.result["instance_id"] = instance_id
     with claimed(context, f"restart {id_key(instance_id)}", f"restarting instance {instance_id}") as waited_from:
-        # Read first: it knows the id while the agent is down.
+        # E11 is read first, because it works while the agent is down.
         rows = actions_of(context)
         notes = Notes(context, "restart", instance_id)
         note = None if context.check_mode else notes.read(restart.action)
@@ -90,9 +90,9 @@ def _restart(context: Context, restart: Restart) -> None:
 
 
 def _sent_before(context: Context, restart: Restart, notes: Notes, note: Note) -> bool:
-    """Look for a restart that an earlier run on this machine sent and lost, and follow it; False if there was none.
+    """Look for a restart that an earlier run on this machine sent with an unknown outcome, and follow it.
 
-    Fails, and keeps the note, if that cannot be told.
+    Returns whether it was carried out. Fails, and keeps the note, if that is still unknown.
     """
     instance_id, facts = context.params["instance_id"], note.facts
     course = Course(
@@ -151,7 +151,7 @@ def _restart_alone(context: Context, restart: Restart, rows: list[Record], notes
 
 
 def _health_before(context: Context) -> Record | None:
-    """The live record before, or None if the agent does not answer."""
+    """The live health record before the restart, or None if the agent does not answer."""
     try:
         health = context.client.get_deep_health(context.params["instance_id"], force=True)
     except ApiError as error:
@@ -160,13 +160,13 @@ def _health_before(context: Context) -> Record | None:
         health = None
     context.result.update(health_before=health, uptime_before=None)
     if health is not None:
-        context.spell_as(health)
+        context.use_spelling_of(health)
         context.result["uptime_before"] = number(health.get("uptime_seconds"))
     return health
 
 
 def _reason_to_skip(context: Context, restart: Restart, health: Record | None, rows: list[Record]) -> str | None:
-    """Why there is nothing to do, as a sentence."""
+    """Why there is nothing to do, as a sentence; None if there is something to do."""
     if context.params["only_if_unhealthy"] and health is not None and is_live(health) and is_healthy(health):
         return "The instance is healthy (only_if_unhealthy)."
     least = context.params["min_uptime"]
@@ -177,7 +177,7 @@ def _reason_to_skip(context: Context, restart: Restart, health: Record | None, r
 
 
 def _now(context: Context, health: Record | None) -> float | None:
-    """The clock that the server's records go by: a live one's own, which the Date of an answer may differ from."""
+    """The current time by the clock of the server's records (epoch seconds); the Date of an answer as a fallback."""
     checked = parse_time(health.get("checked_at")) if health is not None and is_live(health) else None
     return checked if checked is not None else context.client.server_time
 
@@ -205,9 +205,9 @@ def _refuse(context: Context, restart: Restart, health: Record | None, rows: lis
 def _send(
     context: Context, restart: Restart, health: Record | None, rows: list[Record], notes: Notes, *, once_more: bool
 ) -> Course:
-    """Send the restart once; an outcome that is unknown is looked up.
+    """Send the restart once. If the outcome is unknown, find out whether it was carried out.
 
-    With ``once_more`` one that certainly was not carried out is sent a second time.
+    With ``once_more``, a restart that was certainly not carried out is sent a second time.
     """
     instance_id = context.params["instance_id"]
     live = health is not None and is_live(health)
@@ -215,7 +215,8 @@ def _send(
         known=frozenset(key for key in map(action_key, rows) if key),
         watch=Watch(
             boot_before=boot_time(health) if health is not None and live else None,
-            # Of the records' own clock. Without one each live record counts, being measured for its call.
+            # By the clock of the records. If it is unknown, each live record counts, since it was measured for its
+            # call.
             newer_than=parse_time((health or {}).get("checked_at")),
         ),
         sent_at=context.clock(),
@@ -230,7 +231,7 @@ def _send(
         notes.set_stage(restart.action, LOST)
         course.ambiguous = error
     else:
-        # The server has taken it: from here on the instance itself shows what became of it.
+        # The server has accepted the restart. From now on, the records of the instance show its effect.
         notes.end(restart.action)
         course.action_id = str(answer["action_id"]) if answer.get("action_id") else None
         context.result.update(action_id=course.action_id, duration_ms=answer.get("duration_ms"))
@@ -255,7 +256,7 @@ def _send(
 
 
 def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -> None:
-    """Fail, with the state that the server names, if the call was refused; an unknown outcome is no failure yet."""
+    """Fail with the server's words if the call was refused. Does nothing if the outcome is unknown."""
     fail_if_refused(context, error)
     if error.ambiguous:
         return
@@ -271,7 +272,7 @@ def _fail_if_not_accepted(context: Context, restart: Restart, error: ApiError) -
 
 
 def _prove(context: Context, restart: Restart, course: Course) -> None:
-    """Follow the restart until it is proved and the instance is well, or until wait_timeout."""
+    """Wait until there is evidence of the restart and the instance is healthy. Fails after wait_timeout."""
     instance_id, timeout = context.params["instance_id"], context.params["wait_timeout"]
     needed = context.params["healthy_reads"] if context.params["require_healthy"] else 0
 

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Watching an instance after a restart call (E11, E16): one more look at a time, and what they say of the call."""
+"""Watching an instance after a restart call, by its health (E16) and its actions (E11)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart imp
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
-# An agent that is just restarting, or a gateway in front of it, answers with one of these.
+# The kinds of errors that calls may end with while an agent is restarting.
 DOWN = frozenset(
     {
         "not_found",
@@ -40,10 +40,11 @@ DOWN = frozenset(
 
 @dataclass(frozen=True)
 class Restart:
-    """One kind of restart. ``action`` is its name in E11 and its operationId, ``words`` the same for people.
+    """One kind of restart. ``action``: its name in E11 and its operationId. ``words``: its name in messages.
 
-    ``over_after``: seconds after which it is over, as a rule, on the server. ``absent_after``: seconds of an agent that
-    answers with its old start, without a row in E11, after which a call of unknown outcome was not carried out.
+    ``over_after``: seconds after which a restart is usually over. ``absent_after``: a call with an unknown outcome was
+    not carried out if, for this time, the agent has answered with its old boot time and E11 has no row. ``send``:
+    the call, with the client and the instance's id.
     """
 
     action: str
@@ -55,7 +56,12 @@ class Restart:
 
 @dataclass
 class Course:
-    """A restart call under way: what stood in E11 before, when it was sent (local clock), and what was seen since."""
+    """The course of a restart after the call.
+
+    ``known``: the rows of E11 before the call (action_key). ``watch``: what the health records have shown. ``sent_at``:
+    when it was sent (local clock). ``action_id``: from the answer. ``ambiguous``: the error if the outcome is unknown.
+    ``row``: its row in E11, if it was found. ``listed``: whether E11 could be read the last time.
+    """
 
     known: frozenset[str]
     watch: Watch
@@ -73,7 +79,7 @@ def actions_of(context: Context) -> list[Record]:
 
 @contextmanager
 def without_repeats(context: Context) -> Iterator[FleetClient]:
-    """The client for looks at an agent that may be down: the next look is the repeat, so a call itself has none."""
+    """A client without retries, for an agent that may be down, since its state is read again and again anyway."""
     client = context.client.clone()
     client.transport.settings = replace(client.transport.settings, retries=0)
     client.transport.trace = context.client.trace
@@ -84,7 +90,7 @@ def without_repeats(context: Context) -> Iterator[FleetClient]:
 
 
 def look(context: Context, client: FleetClient, course: Course) -> None:
-    """Take one more sample of the agent."""
+    """Read the health of the agent once more."""
     since_call = context.clock() - course.sent_at
     try:
         health = client.get_deep_health(context.params["instance_id"], force=True)
@@ -105,7 +111,7 @@ def _answer_in_words(error: ApiError) -> str:
 
 
 def look_for_row(context: Context, restart: Restart, client: FleetClient, course: Course) -> None:
-    """Find the call's row in E11; ``listed`` says whether the list could be read."""
+    """Look for the row of the call in E11. Fails if it says that the restart has failed."""
     try:
         rows = rows_of(client.list_instance_actions(context.params["instance_id"], limit=ACTIONS_CAP))
     except ApiError as error:
@@ -126,7 +132,7 @@ def look_for_row(context: Context, restart: Restart, client: FleetClient, course
 
 
 def reconcile(context: Context, restart: Restart, course: Course) -> str:
-    """What a call of unknown outcome did: executed, not_executed or unknown."""
+    """Whether a call with an unknown outcome was carried out: executed, not_executed, or unknown after wait_timeout."""
 
     def verdict() -> str:
         look(context, client, course)

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Finding the rollout that was started, following it to its end, and finding out what its uncertain targets did."""
+"""Finding the rollout that was started, following it to its end, and the real outcome of its uncertain targets."""
 
 from __future__ import annotations
 
@@ -33,34 +33,38 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.notes_of_se
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.refusal import closed_window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import Waited, wait_until
 
-# The subject and the key of the note of E2: a tenant has one fleet.
+# The subject and the key of the note of E2. A tenant has one fleet.
 FLEET = "fleet"
-# How long an accepted rollout may take to appear in the list, and one of which nobody knows (behaviour 2.7).
+# Seconds within which a rollout must appear in the list if it was accepted, and if the outcome of the call is unknown
+# (behaviour 2.7).
 _APPEARS_WITHIN = 30.0
 _APPEARS_UNKNOWN_WITHIN = 60.0
-# Between two equal looks at a rollout whose words say nothing (behaviour 2.4).
+# A rollout with an unknown status has ended after this many seconds without an open target (behaviour 2.4).
 _QUIET_FOR = 5.0
-# How long a call may take to show in E4.
+# Seconds within which the effect of a call must be visible in E4.
 SHOWS_WITHIN = 10.0
 
 
 def unfinished_fleet_rollouts(context: Context) -> list[Record]:
-    """The fleet rollouts (E3) that are not at their end."""
+    """The fleet rollouts (E3) that have not ended."""
     return [row for row in context.client.open_fleet_rollouts() if not is_single_target(row)]
 
 
 def look_for_started(context: Context, evidence: Evidence) -> Found:
-    """The rollout that a call of E2 made, as far as the server's lists show it now."""
+    """The rollout of a call of E2, if the server's lists already show it."""
     rows = new_fleet_rollouts(context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE), evidence)
     return started_rollout([_detail_of(context, row) for row in rows], evidence)
 
 
 def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: ApiError | None) -> Record:
-    """The rollout (E4 body) that E2 made, told from others by evidence; fails with the candidates if in doubt."""
+    """The rollout (E4 body) of a call of E2. Fails with the candidates if it cannot be identified.
+
+    ``ambiguous``: the error of the call if its outcome is unknown.
+    """
     within = _APPEARS_UNKNOWN_WITHIN if ambiguous is not None else _APPEARS_WITHIN
 
     def settled(found: Found) -> bool:
-        # One that fits by its time alone may be another's as long as the one with the right ids may still appear.
+        # If the answer had ids, a match by time alone is not enough, since the rollout with these ids may still appear.
         return found.match == "exact" or (
             not evidence.strings and (found.match is not None or len(found.candidates) > 1)
         )
@@ -79,7 +83,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
         remember(context, found.detail)
         if found.match == "weak":
             context.warn(
-                f"The fleet rollout was told without its ids, as the only new one in the server's list "
+                f"The fleet rollout was identified without its ids, as the only new one in the server's list "
                 f"({context.result['rollout_id']}, {origin(found.detail['rollout'])})."
             )
         return found.detail
@@ -88,7 +92,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
     if ambiguous is not None:
         facts.update(error=ambiguous.as_dict(), ambiguous=True)
     if found.candidates:
-        # The call shows, though not which row is its own: nothing keeps a later run from starting another one.
+        # The call had an effect, although it is unknown which row that is. A later run may start another rollout.
         notes.end(FLEET)
         listed = "; ".join(
             f"{text_of(row, 'id', 'one without an id')} (targets: {text_of(row, 'total_targets')}, {origin(row)})"
@@ -100,7 +104,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
             else "The only new rollout does not fit"
         )
         return context.fail(
-            f"{said}{why}, so none was taken for it: {listed}. Look which one is yours; none was stopped.",
+            f"{said}{why}, so none was chosen: {listed}. Check which one is yours; none was stopped.",
             candidates=found.candidates,
             **facts,
         )
@@ -113,7 +117,7 @@ def find_started(context: Context, notes: Notes, evidence: Evidence, ambiguous: 
 
 
 def _detail_of(context: Context, row: Record) -> Record:
-    """A listed rollout with its targets; one that is listed but cannot be read yet has none."""
+    """A listed rollout as E4 has it. Without targets if it is listed but cannot be read yet."""
     try:
         return context.client.get_rollout(str(row["id"]))
     except ApiError as error:
@@ -125,7 +129,7 @@ def _detail_of(context: Context, row: Record) -> Record:
 def read_until(
     context: Context, rollout_id: str, done: Callable[[Record], bool], *, timeout: float, interval: float | None = None
 ) -> Waited[Record]:
-    """E4 until ``done(detail)`` or until ``timeout`` seconds have gone by."""
+    """Read E4 until ``done(detail)`` is true, or until ``timeout`` seconds have passed."""
     return wait_until(
         lambda: context.client.get_rollout(rollout_id),
         done,
@@ -137,8 +141,10 @@ def read_until(
 
 
 def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] | None = None) -> Record:
-    """The rollout (E4 body) at its end, or as soon as ``enough(detail)``; fails with ``timed_out`` after wait_timeout
-    and leaves it running."""
+    """The rollout (E4 body) when it has ended, or as soon as ``enough(detail)`` is true.
+
+    Fails with ``timed_out`` after wait_timeout, and leaves the rollout running.
+    """
     quiet_since: float | None = None
 
     def ended(detail: Record) -> bool:
@@ -170,9 +176,10 @@ def follow(context: Context, rollout_id: str, enough: Callable[[Record], bool] |
 def settle_uncertain(
     context: Context, detail: Record, among: Collection[str] | None = None
 ) -> tuple[Record, dict[str, str]]:
-    """The rollout once late results had their time, and what its uncertain targets really did, by target id.
+    """Wait for late results of uncertain targets. Returns the rollout, and the verdicts of those that remain uncertain.
 
-    ``among``: only the targets with these row ids. The verdicts are those of reconcile(), and go into the result.
+    ``among``: only the targets with these ids. The verdicts, by target id, are those of reconcile() and are also in the
+    return value ``reconciled``.
     """
     rollout_id = str(detail["rollout"].get("id"))
 
@@ -201,7 +208,7 @@ def settle_uncertain(
 
 
 def evidence_of(context: Context, target: Record) -> tuple[str, str]:
-    """What one uncertain target did, as a verdict of reconcile() and what it rests on."""
+    """The verdict of reconcile() for one uncertain target, and the evidence."""
     client, instance_id = context.client, str(target.get("instance_id"))
     try:
         health: Record | None = client.get_deep_health(instance_id, force=True)
@@ -220,7 +227,7 @@ def evidence_of(context: Context, target: Record) -> tuple[str, str]:
 
 
 def names_of(context: Context, rollout_id: str) -> dict[str, str]:
-    """The host names of a rollout's instances (E1), for a message; none if they cannot be read."""
+    """The host names of a rollout's instances (E1) for a message, by id; empty if they cannot be read."""
     try:
         return host_names(context.client.get_rollout_timeline(rollout_id).get("timeline"))
     except ApiError:
@@ -228,6 +235,6 @@ def names_of(context: Context, rollout_id: str) -> dict[str, str]:
 
 
 def remember(context: Context, detail: Record) -> None:
-    """Keep the last known state of the rollout in the result."""
+    """Set the return values to the last known state of the rollout."""
     rollout = detail["rollout"]
     context.result.update(rollout=rollout, rollout_id=rollout.get("id"), targets=detail["targets"])

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Starting a rollout to the whole fleet once, or adopting the one that is under way, and judging how it ended."""
+"""Starting a fleet rollout once, or adopting the one that is in progress, and checking how it ended."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_steer import call_until_it_shows
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve
 
-# A first start that is further away than this (seconds) was put off, not staggered.
+# If the first target starts more than this many seconds later, the server has postponed the rollout.
 _PUT_OFF = 60.0
 _WORKERS = 8
 
 
 def start(context: Context) -> None:
-    """Start a fleet rollout, or adopt the one that is under way; with ``wait``, see it through to its end."""
+    """Start a fleet rollout, or adopt the one that is in progress. With ``wait``, follow it to its end."""
     context.result["adopted"] = False
     if context.params["only_if_outdated"] is not None:
         context.result["outdated"] = _outdated(context, context.params["only_if_outdated"])
@@ -86,13 +86,13 @@ def start(context: Context) -> None:
     if not context.result["adopted"]:
         _tell_delay(context, detail)
     if context.params["wait"]:
-        _see_it_through(context)
+        _follow_to_end(context)
 
 
 def _start_or_adopt(context: Context, waited_from: float | None) -> Record | None:
-    """The rollout (E4 body) to follow, None if there is none. Another task of this machine does not start one now.
+    """The rollout (E4 body) to follow, None if there is none. The caller has claimed the fleet on this machine.
 
-    ``waited_from`` is this machine's clock as this task began to wait for another one.
+    ``waited_from``: when this task began to wait for another one (epoch seconds, local clock); None if it did not wait.
     """
     notes = Notes(context, FLEET, FLEET)
     rows = context.client.list_fleet_rollouts(limit=ROLLOUTS_PAGE)
@@ -118,7 +118,7 @@ def _start_or_adopt(context: Context, waited_from: float | None) -> Record | Non
     except ApiError as error:
         if error.kind != "conflict":
             raise
-        return _adopt(context, _in_the_way(context, error))
+        return _adopt(context, _rollout_of_conflict(context, error))
     if answer is None:
         return None
     evidence = Evidence(before.known_ids, before.newest)
@@ -132,7 +132,7 @@ def _start_or_adopt(context: Context, waited_from: float | None) -> Record | Non
 
 
 def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> Record | None:
-    """The rollout that another task started while this one waited for it, or that an earlier run sent and lost."""
+    """The rollout that another task started while this one waited, or that an earlier run sent but did not find."""
     note = notes.read(FLEET)
     if note is None:
         return None
@@ -157,8 +157,10 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
         return None
     rollout = found["rollout"]
     ended = rollout_is_terminal(rollout, found["targets"])
-    told = f"Fleet {named('rollout', rollout)} is taken for that sent from this machine at {note.sent_in_words}"
-    # One that has come to its end without doing what is asked for keeps nobody from starting another one.
+    told = (
+        f"Fleet {named('rollout', rollout)} is probably the one that was sent from this machine at {note.sent_in_words}"
+    )
+    # If it has ended without the wanted result, another one may be started.
     if ended and (rollout_status(rollout.get("status")) != "completed" or context.result.get("outdated")):
         context.warn(f"{told}. It has {ended_as(rollout)}, so another one is started.")
         return None
@@ -167,7 +169,7 @@ def _sent_before(context: Context, notes: Notes, waited_from: float | None) -> R
 
 
 def _outdated(context: Context, instances: list[str]) -> list[str]:
-    """The instances that do not have the published runtime, by E25 and, where that is older, by their last redeploy."""
+    """The instances that do not have the published runtime, by E25 or, if that is older, by their last redeploy."""
 
     def look(instance: str) -> Call:
         def ask(client: FleetClient) -> bool:
@@ -180,7 +182,7 @@ def _outdated(context: Context, instances: list[str]) -> list[str]:
         return ask
 
     calls = [look(instance) for instance in instances]
-    # The first one alone, so that a wrong key is tried once.
+    # The first call is made alone, so that a wrong key is tried only once.
     answers = in_pool(context.client, calls[:1], workers=1)
     if isinstance(answers[0], ApiError):
         raise answers[0]
@@ -188,12 +190,12 @@ def _outdated(context: Context, instances: list[str]) -> list[str]:
     error = next((answer for answer in answers if isinstance(answer, ApiError)), None)
     if error is not None:
         said = "; ".join(failures((f"instance {i}" for i in instances), answers))
-        context.fail(f"Which instances are outdated is not known: {said}", error=error.as_dict())
+        context.fail(f"It is not known which instances are outdated: {said}", error=error.as_dict())
     return [instance for instance, outdated in zip(instances, answers, strict=True) if outdated]
 
 
 def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiError]) -> Record:
-    """Send E2 once. An unknown outcome is no failure yet: it is noted, to be looked up."""
+    """Send E2 once. If the outcome is unknown, its error is added to ``ambiguous``, and the answer is empty."""
     notes.sending(FLEET, known_ids=sorted(before.known_ids), newest=before.newest)
     try:
         answer = context.client.start_fleet_rollout(override_window=context.params["override_window"])
@@ -208,7 +210,7 @@ def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiErr
     if not _whole(answer.get("enqueued")):
         said = refusal_in(answer, skips=False)
         held_back = "" if context.params["override_window"] else closed_window(context)
-        # Instances that are left out are no refusal, unless they are all the fleet and the window is closed.
+        # Skipped instances are not a refusal, unless no instance was enqueued and the window is closed.
         if said is None and held_back and "window" in str(answer.get("message")).lower():
             said = str(answer["message"]).removesuffix(".")
         if said is not None and not task_keys(answer.get("tasks")):
@@ -217,8 +219,8 @@ def _send(context: Context, notes: Notes, before: Before, ambiguous: list[ApiErr
     return answer
 
 
-def _in_the_way(context: Context, error: ApiError) -> list[Record]:
-    """The fleet rollout that the server's 409 speaks of, which the list may show a little later."""
+def _rollout_of_conflict(context: Context, error: ApiError) -> list[Record]:
+    """The fleet rollout that is the reason for a status 409. It may appear in the list a few seconds later."""
     waited_from = context.clock()
     while True:
         unfinished = unfinished_fleet_rollouts(context)
@@ -230,7 +232,7 @@ def _in_the_way(context: Context, error: ApiError) -> list[Record]:
 
 
 def _adopt(context: Context, unfinished: list[Record]) -> Record:
-    """The fleet rollout that is under way, to be followed, if the task may."""
+    """The fleet rollout (E4 body) that is in progress. Fails if the task must not, or cannot, adopt it."""
     told = with_status(unfinished)
     if len(unfinished) > 1:
         context.fail(f"Several fleet rollouts are under way, so none was started and none followed: {told}.")
@@ -251,10 +253,13 @@ def _adopt(context: Context, unfinished: list[Record]) -> Record:
 
 
 def _answered(context: Context, notes: Notes, answer: Record, evidence: Evidence) -> Evidence:
-    """What E2 said, into the result; an answer that nothing was enqueued is no change."""
+    """Set the return values from the answer of E2, and return the evidence with its data.
+
+    If the answer says that nothing was enqueued, nothing has changed.
+    """
     enqueued, skipped, total = (_whole(answer.get(key)) for key in ("enqueued", "skipped", "total"))
     tasks = answer["tasks"] if isinstance(answer.get("tasks"), list) else []
-    # Not "skipped": Ansible would take the whole task for skipped.
+    # The name is not "skipped", because Ansible would then report the whole task as skipped.
     context.result.update(enqueued=enqueued, skipped_instances=skipped, total=total, tasks=tasks)
     strings = task_keys(tasks)
     notes.set_stage(FLEET, ANSWERED, enqueued=enqueued, total=total, strings=sorted(strings))
@@ -275,7 +280,7 @@ def _whole(value: object) -> int | None:
 
 
 def _tell_delay(context: Context, detail: Record) -> None:
-    """Report when the targets start, and say so if the server put all of them off."""
+    """Return when the targets start, and warn if the server has postponed all of them."""
     delays = [number(row.get("scheduled_countdown_seconds")) for row in detail["targets"]]
     known = [delay for delay in delays if delay is not None]
     if not known:
@@ -288,8 +293,8 @@ def _tell_delay(context: Context, detail: Record) -> None:
         )
 
 
-def _see_it_through(context: Context) -> None:
-    """Wait for the end, or stop the rollout once too many targets failed; find out what uncertain ones did; judge."""
+def _follow_to_end(context: Context) -> None:
+    """Wait for the end of the rollout, or stop it if too many targets fail. Fails unless the result is good enough."""
     rollout_id, on_too_many = str(context.result["rollout_id"]), context.params["on_too_many"]
     watch = None if on_too_many == "none" else _TooMany(context)
     detail = follow(context, rollout_id, watch)
@@ -314,9 +319,9 @@ def _see_it_through(context: Context) -> None:
 
 
 class _TooMany:
-    """Whether more targets of a rollout under way failed than may. Asked with each look at it.
+    """Whether more targets of a rollout in progress have failed than max_failed allows. Called with each read of E4.
 
-    An uncertain one counts once its late result had its time and the evidence does not say that it succeeded.
+    An uncertain target counts as failed after uncertain_grace seconds, unless the evidence says that it succeeded.
     """
 
     def __init__(self, context: Context) -> None:
@@ -340,14 +345,14 @@ class _TooMany:
 
 
 def _stop(context: Context, detail: Record) -> None:
-    """Pause or cancel the rollout of which too many targets failed, and fail; one that just ended is left to judge."""
+    """Pause or cancel the rollout because too many targets have failed, and fail. Does nothing if it has just ended."""
     rollout_id, cancels = str(context.result["rollout_id"]), context.params["on_too_many"] == "cancel"
     before = None if context.changed else detail["rollout"].get("status")
     state = "cancelled" if cancels else "paused"
     found = ends(detail["targets"], finished=False)
 
     def told() -> str:
-        # Names are read only after the rollout was stopped.
+        # The host names are read only after the rollout was stopped.
         return (
             f"Too many targets of fleet rollout {rollout_id} failed ({in_words(found, names_of(context, rollout_id))})"
         )

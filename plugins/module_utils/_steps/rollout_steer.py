@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Pausing, resuming and cancelling a rollout: looked at first, called if needed, and looked at again."""
+"""Pausing, resuming and cancelling a rollout: it is read first, the call is made if needed, and it is read again."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.rollout_fol
     unfinished_fleet_rollouts,
 )
 
-# How long an accepted call may take until the rollout's status shows it (seconds).
-_FLIPS_WITHIN = 60
+# Seconds within which the status of the rollout must change after an accepted call.
+_CHANGES_WITHIN = 60
 
 
 def steer(context: Context) -> None:
-    """Bring a rollout to the state paused, running or cancelled, unless it is there already."""
+    """Bring a rollout to the state paused, running or cancelled, unless it already is in that state."""
     rollout_id = context.params["rollout_id"] or _only_one(context)
     with claimed(context, f"rollout {id_key(rollout_id)}", f"acting on rollout {rollout_id}"):
         _steer(context, rollout_id)
@@ -62,7 +62,7 @@ def _steer(context: Context, rollout_id: str) -> None:
         fail_if_refused(context, error)
         if error.kind != "conflict":
             raise
-        # Between the look and the call the rollout may have moved by itself, or by another's hand.
+        # The rollout may have changed since it was read, by itself or because of somebody else.
         detail = context.client.get_rollout(rollout_id)
         remember(context, detail)
         if not _takes_a_call(context, detail):
@@ -70,11 +70,11 @@ def _steer(context: Context, rollout_id: str) -> None:
         raise
     if context.check_mode or not context.params["wait"]:
         return
-    _until_it_flips(context, rollout_id)
+    _wait_for_status(context, rollout_id)
 
 
 def _only_one(context: Context) -> str:
-    """The id of the single fleet rollout that is not at its end."""
+    """The id of the only fleet rollout that has not ended. Fails if there is none, or more than one."""
     unfinished = unfinished_fleet_rollouts(context)
     if len(unfinished) == 1 and unfinished[0].get("id"):
         return str(unfinished[0]["id"])
@@ -90,7 +90,7 @@ def _only_one(context: Context) -> str:
 
 
 def _takes_a_call(context: Context, detail: Record) -> bool:
-    """Whether a call is needed; fails for a rollout that has ended and cannot be brought to that state."""
+    """Whether a call is needed. Fails if the rollout has ended and cannot be brought to that state."""
     state, rollout = context.params["state"], detail["rollout"]
     step = transition(state, rollout, detail["targets"], context.params["force"])
     if step == "too_late":
@@ -103,9 +103,9 @@ def _takes_a_call(context: Context, detail: Record) -> bool:
 
 
 def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bool = False) -> None:
-    """Call E5, E6 or E7; if the outcome is unknown and E4 shows that nothing was done, call once more (behaviour 2.5).
+    """Call E5, E6 or E7. If the outcome is unknown and E4 shows no effect, call once more (behaviour 2.5).
 
-    Raises ApiError: a refusal, or an outcome that is unknown to the end.
+    Raises ApiError if the call is refused, or if the outcome remains unknown.
     """
 
     def shows(detail: Record) -> bool:
@@ -120,7 +120,7 @@ def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bo
                 fail_refused(context, f"Bringing rollout {rollout_id} to {state}", said)
             return
         except ApiError as error:
-            # The first call may have been carried out between the look and the second one.
+            # The first call may have been carried out after E4 was read and before the second call.
             if unknown is not None and error.kind == "conflict" and shows(context.client.get_rollout(rollout_id)):
                 return
             if not error.ambiguous:
@@ -133,7 +133,7 @@ def call_until_it_shows(context: Context, rollout_id: str, state: str, force: bo
 
 
 def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> str | None:
-    """Call, and answer what the server said if it says no although its status is 200."""
+    """Make the call. Returns the server's words if its answer with status 200 is a refusal, otherwise None."""
     if state == "paused":
         answer = context.client.pause_rollout(rollout_id)
     elif state == "running":
@@ -143,10 +143,10 @@ def _send_call(context: Context, rollout_id: str, state: str, force: bool) -> st
     return refusal_of_rollout(answer)
 
 
-def _until_it_flips(context: Context, rollout_id: str) -> None:
-    """Wait until E4 shows the new status. Of a cancelled rollout, what is in progress may drain beyond that."""
+def _wait_for_status(context: Context, rollout_id: str) -> None:
+    """Wait until E4 shows the new status. Targets of a cancelled rollout that are in progress may take longer."""
     state, force = context.params["state"], context.params["force"]
-    limit = min(_FLIPS_WITHIN, context.params["wait_timeout"])
+    limit = min(_CHANGES_WITHIN, context.params["wait_timeout"])
 
     def there(detail: Record) -> bool:
         remember(context, detail)

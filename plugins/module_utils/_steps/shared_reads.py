@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The update policy (E9) and the newest rollouts (E3), read by one task of this machine for all of them.
+"""The update policy (E9) and the newest rollouts (E3), read by one task of this machine for all others.
 
-What was read lies in a file beside the lock of the admission, for this user alone. Whoever finds it too old reads
-anew while the others wait for it, so the calls of a run do not grow with its workers.
+The answers are stored in a file beside the admission lock, for this user only. A task that finds them too old reads
+them again while the others wait, so the number of calls does not grow with the number of workers.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_l
     name_of_server,
 )
 
-# Seconds for which what was read is good enough for an admission.
+# For how many seconds an answer is recent enough for an admission.
 FRESH_FOR = 1.0
-# Seconds after which the list is read further down than its first page: a retry may have reopened an old rollout.
+# Seconds after which the list is read beyond its first page, since a retry may have reopened an old rollout.
 _WHOLE_EVERY = 60.0
 _NOTHING: list[Record] = []
 
 
 class SharedReads:
-    """What the server said last to any task of this machine with the same address, key and headers.
+    """The latest answers to any task of this machine with the same address, key and headers.
 
-    ``clock`` gives seconds that all processes of the machine count alike. With another one than the machine's, or
-    without a folder for the file, nothing is shared, and each read is a call. Reads raise ApiError.
+    ``clock``: seconds by a clock that is the same for all processes of the machine. With a clock other than
+    time.monotonic, or without a folder for the file, nothing is shared, and each read is a call. Reads raise ApiError.
     """
 
     def __init__(self, client: FleetClient, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,18 +57,18 @@ class SharedReads:
                 self._file = lock_folder() / f"{name_of_server(settings.api_url)}.seen"
 
     def policy(self, max_age: float = FRESH_FOR) -> tuple[Record, float | None]:
-        """E9, at most ``max_age`` seconds old, and the server's clock now (epoch seconds), None if it tells none."""
+        """E9, at most ``max_age`` seconds old, and the current time by the server's clock (epoch seconds) or None."""
         kept = self._read("policy", max_age, lambda _former: {"policy": self._client.get_fleet_update_policy()})
         said_at = kept.get("server_time")
         return kept["policy"], None if said_at is None else said_at + self._clock() - kept["at"]
 
     def rollouts(self, max_age: float = FRESH_FOR) -> list[Record]:
-        """E3, at most ``max_age`` seconds old: the newest page of rollouts, and every open one below it."""
+        """E3, at most ``max_age`` seconds old: the newest page of rollouts, and all others that have not ended."""
         rows: list[Record] = self._read("rollouts", max_age, self._newest_rollouts)["rows"]
         return rows
 
     def last_rollouts(self) -> list[Record]:
-        """The rollouts as they were read last by anybody, however old; asks no server. The same list if unchanged."""
+        """The rollouts as any task read them last, however old, without a call. The same object if unchanged."""
         kept = self._content().get("rollouts")
         return kept["rows"] if kept else _NOTHING
 
@@ -97,7 +97,7 @@ class SharedReads:
                 found = self._now(read, self._content().get(name))
                 self._keep(self._file, name, found)
                 return found
-        # Another task has just been answered with an error while this one waited: each one asks for itself now.
+        # While this task waited, another one got an error. Now each task makes the call itself.
         return self._now(read, self._content().get(name))
 
     def _now(self, read: Callable[[Record | None], Record], former: Record | None) -> Record:
@@ -109,7 +109,7 @@ class SharedReads:
         return kept if isinstance(kept, dict) and 0 <= self._clock() - kept["at"] <= max_age else None
 
     def _content(self) -> Record:
-        """What the file holds for this address, key and headers; empty if it cannot be read."""
+        """The content of the file for this address, key and headers; empty if it cannot be read."""
         if self._file is None:
             return {}
         try:
@@ -127,14 +127,14 @@ class SharedReads:
             beside.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
-                # In one piece: json.dump would write many small ones, which takes ten times as long.
+                # json.dump would make many small writes, which takes ten times as long.
                 file.write(json.dumps({**self._content(), "by": self._by, name: found}))
             beside.replace(path)
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[float | None]:
-    """Let no other task of this machine read meanwhile. Gives when a read failed last (epoch seconds)."""
+    """Lock out other tasks of this machine for the block. Yields when a read last failed (epoch seconds), or None."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:

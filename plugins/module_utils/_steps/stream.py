@@ -2,10 +2,10 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks tell each other.
+"""The files of a stream of redeploys, beside the admission locks: its rules, and what its tasks record for each other.
 
 rollout_gate writes the rules before the stream begins. Each task appends a line when its redeploy has been found, and
-when the task ends. Only this module gathers the facts that decide an admission.
+when the task ends. Only this module collects the facts that decide an admission.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class NotAdmittedError(Exception):
 
 
 class Stream:
-    """The stream ``run`` on this machine. Methods that decide raise NotAdmittedError, and those that
-    call the API raise ApiError."""
+    """The stream ``run`` on this machine. Methods that decide raise NotAdmittedError, and those that call the API raise
+    ApiError."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -96,7 +96,7 @@ class Stream:
             with contextlib.suppress(OSError):
                 newest[file.stem] = max(newest.get(file.stem, 0.0), file.stat().st_mtime)
         for file in files:
-            # Of a stream that still runs, the rules are old and the marks are not.
+            # In a stream that is still running, the file with the rules is old, but the marks are not.
             if time.time() - newest.get(file.stem, 0.0) > _ABANDONED:
                 with contextlib.suppress(OSError):
                     file.unlink()
@@ -138,9 +138,10 @@ class Stream:
     # Read before each redeploy
 
     def has_others_open(self, context: Context, *, max_age: float) -> bool:
-        """Whether redeploys are under way that this stream did not start. One of them may be of the task's instance.
+        """Whether redeploys are in progress that this stream did not start, by a list at most ``max_age`` seconds old.
 
-        By a list of rollouts that is at most ``max_age`` seconds old."""
+        One of them may be that of the task's instance.
+        """
         own = set(self.marks().started.values())
         rows = shared_reads(context).rollouts(max_age)
         return any(
@@ -196,7 +197,7 @@ class Stream:
     # The hold
 
     def look_at_hold(self, context: Context) -> None:
-        """Read the hold, unless it was read in the last hold_interval seconds. Only the first task that waits does."""
+        """Read the hold, unless it was read within the last hold_interval seconds. Only the first waiting task does."""
         rules, before, now = self._rules(), self._looks(), time.time()
         if rules["hold"] is None or (before is not None and 0 <= now - before.at < rules["hold_interval"]):
             return
@@ -204,7 +205,7 @@ class Stream:
         self._keep("hold", asdict(looks))
 
     def seconds_held(self) -> float:
-        """For how many seconds in all the hold has kept the stream from starting redeploys, by its readings so far."""
+        """For how many seconds in total the hold has prevented the stream from sending, by the reads so far."""
         looks = self._looks()
         return 0.0 if looks is None else looks.seconds
 
@@ -255,7 +256,7 @@ class Stream:
         return lock_folder() / f"stream-{self._run}.{kind}"
 
     def _keep(self, kind: str, reading: Mapping[str, Any]) -> None:
-        """Replace a reading that the rules look at. Without it they would pass, so a failure ends the stream."""
+        """Replace a reading that the rules use. Without it they would pass, so a failure to write ends the stream."""
         try:
             self._replace(self._path(kind), json.dumps(reading))
         except (OSError, AdmissionError):

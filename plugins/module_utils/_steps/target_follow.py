@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Following one rollout target to its end: by the list of rollouts that all tasks share, and by reading it alone."""
+"""Following one rollout target to its end, by the list of rollouts that all tasks share, and by reading it itself."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy im
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.admission_locks import Admission
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.shared_reads import FRESH_FOR, SharedReads
 
-# Pauses are multiples of wait_interval: the longest one, and between two reads of a target that the list shows open.
+# In multiples of wait_interval: the longest pause, and the pause between two reads of a target that is open by the
+# list.
 _LONGEST, _ALONE_EVERY = 5, 15
-# Such a target is first read once it has taken so many times as long as usual.
+# Such a target is first read after this multiple of its usual duration.
 _OVERDUE = 2
-# Between two looks around the usual end lies one of so many parts of the usual time.
+# In a stream, the shortest pause is the usual duration divided by this.
 _PARTS = 10
-# Seconds between two looks at what another task has read, which ask no server: of the shortest pause one of so many
-# parts, and the bounds.
+# The pause between two checks of the list that another task has read, which make no call: the shortest pause divided by
+# this, and its bounds in seconds.
 _LOOKS, _LOOKS_EVERY = 8, (0.25, 1.0)
 
 
 def fresh_for(context: Context) -> float:
-    """For how many seconds a shared read is good enough for this task."""
+    """For how many seconds a shared read is recent enough for this task."""
     return min(FRESH_FOR, context.params["wait_interval"])
 
 
@@ -44,14 +45,15 @@ def shared_reads(context: Context) -> SharedReads:
 
 
 def remember(context: Context, target: Record) -> None:
-    """Keep the last known state of the target in the result."""
+    """Set the return values to the last known state of the target."""
     context.result.update(target=target, target_id=target.get("id"), rollout_id=target.get("rollout_id"))
 
 
 def own_target(context: Context, target: Record) -> Record:
-    """The target as it is now, by its row id, which a retry or a resume keeps: E4, or E23 for one of a fleet rollout.
+    """The current state of the target: from E4, or from E23 for a target of a fleet rollout.
 
-    As it was before, if the answer does not hold it.
+    It is found by its row id, which a retry or a resume does not change. If the answer lacks it, ``target`` is
+    returned.
     """
     client, rows = context.client, []
     if target.get("rollout_id") and normalise(target.get("rollout_scope")) not in FLEET_SCOPES:
@@ -69,7 +71,7 @@ def own_target(context: Context, target: Record) -> Record:
 
 
 class _Listed:
-    """What the shared list says of one rollout. ``useful`` is false once it says nothing that helps."""
+    """The row of one rollout in the shared list. ``useful``: false as soon as the list can no longer help."""
 
     def __init__(self, context: Context, target: Record, admission: Admission | None) -> None:
         self._context, self._admission, self._rollout_id = context, admission, target.get("rollout_id")
@@ -79,7 +81,7 @@ class _Listed:
         self._rows: list[Record] = []
 
     def look(self, max_age: float | None) -> None:
-        """Look at what is at most ``max_age`` seconds old, or at what was read last, however old that is (None)."""
+        """Update ``row`` from a list that is at most ``max_age`` seconds old; None for the last list of any age."""
         if not self.useful:
             return
         try:
@@ -96,13 +98,13 @@ class _Listed:
         if row is not None and self.row is None and self._admission is not None:
             count_as_listed(self._context, rows, self._admission)
         if row is None and self.row is not None:
-            # It ended, and newer rollouts have taken its place on the page.
+            # The rollout has ended, and is no longer on the page because of newer ones.
             self.useful = False
         self.row = row
 
 
 def count_as_listed(context: Context, rollouts: list[Record], admission: Admission) -> None:
-    """The list shows the redeploy, so from now on the list alone counts it. Warns if it shows more than are allowed."""
+    """Count the redeploy only by the list from now on, since that shows it. Warns if it shows more than are allowed."""
     admission.listed()
     count = in_flight(rollouts)
     if admission.allowed is None or count <= admission.allowed:
@@ -118,17 +120,17 @@ def count_as_listed(context: Context, rollouts: list[Record], admission: Admissi
 
 
 def until_ended(context: Context, target: Record, admission: Admission | None = None) -> Record:
-    """The target at its end, or as it is after ``wait_timeout`` seconds.
+    """The target when it has ended, or as it is after ``wait_timeout`` seconds.
 
-    ``admission`` is what counts it as in flight. While the list of rollouts shows it open, that list is looked at, one
-    read for all tasks of this machine, and the target itself rarely; otherwise it is read, most often around its usual
-    end, or in pauses that grow if that is not known.
+    ``admission``: counts the redeploy as in flight. While the list of rollouts shows the rollout as open, mostly that
+    list is read, once for all tasks of this machine. Otherwise the target itself is read, most often around its usual
+    end, or with growing pauses if that is unknown.
     """
     interval, expected = context.params["wait_interval"], context.params.get("expected_seconds")
     listed, started, longest = _Listed(context, target, admission), context.clock(), _LONGEST * interval
     shortest = fresh_for(context)
     if context.params.get("stream"):
-        # The next one waits for the end of any, not of the last one: it may be seen late by a small part of the time.
+        # The next redeploy begins when any of them ends, so a small delay until this end is noticed is acceptable.
         shortest = min(max(interval, (expected or 0.0) / _PARTS), longest)
 
     look_every = min(max(shortest / _LOOKS, _LOOKS_EVERY[0]), _LOOKS_EVERY[1])
@@ -155,7 +157,7 @@ def until_ended(context: Context, target: Record, admission: Admission | None = 
         if now >= read_next or (ended and listed.useful):
             target, read_at = own_target(context, target), now
             alone_pause = alone_again(now - started, alone_pause)
-            # A list that says otherwise than the target itself is not asked again.
+            # If the list contradicts the target itself, it is not used any more.
             listed.useful = listed.useful and not ended
             continue
         left = started + context.params["wait_timeout"] - now

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What an earlier run on this machine sent and did not find: looked for again, and sent once more only if told to."""
+"""Calls of an earlier run on this machine whose effect was not found: what a later run does before it sends again."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import
 
 Found = TypeVar("Found")
 
-# The calls that are noted of one instance's updates: one that makes a redeploy, and one of skills alone.
+# The keys of the notes about an instance's updates: for a call that creates a redeploy, and for one of skills alone.
 REDEPLOY, SKILLS = "redeploy", "skills"
-# Seconds for which a later run looks for what an earlier one sent.
+# For how many seconds a later run looks for the effect of an earlier call.
 _LOOKS_FOR = 30.0
 
 
@@ -45,11 +45,12 @@ def resolve(
     *,
     looks_for: float = _LOOKS_FOR,
 ) -> Found | None:
-    """What ``look(note)`` finds of a call that an earlier run sent; None if there is none, or it may be sent now.
+    """The effect of a call that an earlier run sent, as ``look(note)`` finds it; None if the call may be sent now.
 
-    Fails, and keeps the note, while what became of it is unknown. ``what`` names the call and its subject, beginning a
-    sentence. A call of a process that was killed while sending is taken as never sent once nothing showed for 120 s,
-    and one that was found by its answer alone as undone since.
+    ``what``: the call and its subject, as the beginning of a sentence. ``looks_for``: seconds to look for the effect.
+    Fails, and keeps the note, while the outcome is unknown. If the process was killed while it was sending, and nothing
+    has appeared for 120 s, the call counts as never sent. If the answer alone showed the effect, and it is not listed
+    now, it counts as undone since.
     """
     note = notes.read(key)
     if note is None:
@@ -71,7 +72,7 @@ def resolve(
     sent = f"{what} was sent from this machine at {note.sent_in_words}"
     if note.stage == FOUND:
         notes.end(key)
-        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent anew.")
+        context.warn(f"{sent} and was carried out, but nothing of it is left, so it is sent again.")
         return None
     if note.stage == SENDING:
         notes.end(key)
@@ -93,9 +94,9 @@ def resolve(
 
 
 def resolve_update(context: Context, *, skills_too: bool = False) -> Record | None:
-    """The target of a redeploy that an earlier run sent, if it shows only now (E23).
+    """The target (E23) of a redeploy that an earlier run sent and did not find; None if there is none.
 
-    ``skills_too`` looks for an earlier update of skills alone as well, which leaves no target.
+    ``skills_too``: also look for the effect of an earlier update of skills alone, which creates no target.
     """
     instance_id = context.params["instance_id"]
     notes = notes_of(context)
@@ -108,7 +109,7 @@ def resolve_update(context: Context, *, skills_too: bool = False) -> Record | No
         if found is not None and found[1] == "weak":
             context.warn(
                 f"The redeploy of instance {instance_id} that was sent from this machine at {note.sent_in_words} was "
-                f"told without its id, as the only new one ({named('target', found[0])})."
+                f"identified without its id, as the only new one ({named('target', found[0])})."
             )
         return found[0] if found is not None else None
 

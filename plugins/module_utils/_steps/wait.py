@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Waiting for a state: a predicate, a deadline, growing pauses, and the last state - on timeout too."""
+"""Waiting for a state, with a deadline and growing pauses. The last state is returned even after a timeout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Waited(Generic[State]):
-    """How a wait ended. ``state`` is the last one read; ``seconds`` the time waited; ``reads`` counts."""
+    """How a wait ended. ``done``: whether the state was reached. ``state``: the last one. ``reads``: how many reads."""
 
     done: bool
     state: State
@@ -34,11 +34,11 @@ def wait_until(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Waited[State]:
-    """Read until ``done(state)`` or until ``timeout`` seconds have gone by.
+    """Read until ``done(state)`` is true, or until ``timeout`` seconds have passed.
 
-    Pauses start at ``interval`` seconds and grow by half each time up to ``longest_interval`` (default: 5 times
-    ``interval``). The last read happens at the deadline, so a state reached during the last pause counts.
-    What ``read`` raises goes to the caller.
+    Pauses start at ``interval`` seconds and grow by half each time, up to ``longest_interval`` (default: 5 times
+    ``interval``). The last read is at the deadline, so a state that is reached during the last pause counts. What
+    ``read`` raises goes to the caller.
     """
     start = clock()
     longest = interval * 5 if longest_interval is None else longest_interval

@@ -39,9 +39,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._steps.target_foll
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.unresolved import resolve_update
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.wait import wait_until
 
-# How long an accepted redeploy may take to appear in the list of rollouts.
+# Seconds within which an accepted redeploy must appear in the list of rollouts.
 _LISTED_WITHIN = 30.0
-# While this machine holds all places that it may, policy and list may be older than for an admission, so many times.
+# While all seats are taken, the policy and the list may be older than for an admission, by this factor.
 _WHILE_FULL = 5
 
 Outcome = TypeVar("Outcome")
@@ -62,9 +62,9 @@ ADMISSION_OPTIONS: Spec = {
 
 
 class OvertakenError(Exception):
-    """The instance is not as it was when the decision to act was made.
+    """The instance has changed since the decision to send.
 
-    ``target`` is a redeploy of it that somebody else, or an earlier run, has made meanwhile; None if there is none.
+    ``target``: a redeploy of it by somebody else or by an earlier run; None if there is none.
     """
 
     def __init__(self, target: Record | None = None) -> None:
@@ -73,11 +73,11 @@ class OvertakenError(Exception):
 
 
 def converge_admitted(context: Context, converge: Callable[[Context, Admission, Record | None], None]) -> None:
-    """Run ``converge`` until nobody overtakes it, give the seat back, and say how long it took.
+    """Run ``converge``, again after each OvertakenError, then give the seat back and set ``waited_seconds``.
 
-    Its third argument is the redeploy that overtook it the last time, if there is one. In a stream the place is taken
-    before the instance is read, unless somebody else's redeploy may be of this instance; what ends the stream is the
-    task's result ``not_admitted``, and no failure.
+    The third argument of ``converge`` is the target of the last OvertakenError, or None. In a stream, the seat is taken
+    before the instance is read, unless somebody else's redeploy may be one of this instance. If the stream ends, the
+    task does not fail, but is skipped with the return value ``not_admitted``.
     """
     started = context.clock()
     context.result.update(instance_id=context.params["instance_id"], adopted=False)
@@ -112,7 +112,7 @@ def converge_admitted(context: Context, converge: Callable[[Context, Admission, 
 
 
 def tell_started(context: Context, target: Record, admission: Admission) -> None:
-    """Tell the other tasks of this machine, and those of the stream if there is one, which redeploy is this task's."""
+    """Record which redeploy belongs to this task, for the other tasks of this machine and of the stream, if any."""
     if not target.get("rollout_id"):
         return
     rollout_id, stream = id_key(str(target["rollout_id"])), Stream.of(context)
@@ -122,10 +122,10 @@ def tell_started(context: Context, target: Record, admission: Admission) -> None
 
 
 def claim_first(context: Context, admission: Admission) -> bool:
-    """Claim the instance before its history is read; whether no other task of this machine acts on it.
+    """Claim the instance before its history is read. Returns whether this task has the claim.
 
-    Without the claim the history is read again before anything is sent, so a lock file that cannot be used is told
-    there. Check mode claims nothing.
+    Without the claim, the history is read again before anything is sent. An unusable lock file is reported then, and
+    not here. Nothing is claimed in check mode.
     """
     try:
         return not context.check_mode and admission.claim(context.params["instance_id"])
@@ -144,14 +144,13 @@ def send_admitted(
     skills_too: bool = False,
     unchanged: Callable[[], bool] = lambda: True,
 ) -> Sent:
-    """Wait for admission, then ``send()`` once. A server that is full or busy is asked again later.
+    """Wait for admission, then call ``send()`` once. If the server is full or busy, it is called again later.
 
-    ``history`` are the instance's targets (E23) as the decision to send was made, at ``read_at`` by the task's clock if
-    the instance was claimed before; a new one raises OvertakenError, and so does ``unchanged()`` if it is false, asked
-    once no other task of this machine acts on the instance any more.
-    Not ``limited``, or with the option admission at none, it does not count against the policy. In a stream all count:
-    what decides an admission holds for each instance. ``skills_too`` also looks for what an earlier run sent of skills
-    alone.
+    ``history``: the targets of the instance (E23) when the decision to send was made. ``read_at``: when the history was
+    read, by the task's clock, if the instance was claimed before. ``unchanged()``: whether the decision is still valid;
+    called when this task has the claim. Raises OvertakenError if it returns false or if there is a new target.
+    ``limited``: whether the redeploy counts against the policy. It does not with the option admission=none, and it
+    always does in a stream. ``skills_too``: see resolve_update.
     """
     instance_id = context.params["instance_id"]
     known = {row.get("id") for row in history}
@@ -183,7 +182,7 @@ def send_admitted(
                 resolved = True
             if limited and not admission.seated and (why := _why_not(context, admission)):
                 return why
-            # Another task, or another controller, may have been faster.
+            # Another task or another controller may have sent a redeploy in the meantime.
             if read_at is None or context.clock() - read_at > fresh_for(context):
                 rows_now()
             if not unchanged():
@@ -211,7 +210,7 @@ def send_admitted(
 
 
 def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
-    """Wait for a place of the stream before the instance is read, unless it may have a redeploy under way already."""
+    """Wait for a seat in the stream before the instance is read, unless it may already have a redeploy in progress."""
     stream.look_for_stop()
     if stream.has_others_open(context, max_age=_WHILE_FULL * fresh_for(context)):
         return
@@ -226,12 +225,12 @@ def _take_place(context: Context, admission: Admission, stream: Stream) -> None:
 
 
 def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome | str]) -> Outcome:
-    """What ``attempt()`` gives once that is no text, which says why not now. Fails after admission_timeout."""
+    """The result of ``attempt()``, which is repeated while it returns why to wait. Fails after admission_timeout."""
     outcome: Outcome | str = ""
     stream = Stream.of(context)
 
     def clock() -> float:
-        """The time that the run is held is no time of waiting for a place: hold_timeout limits it."""
+        """The task's clock without the time for which the run was held, which hold_timeout limits."""
         return context.clock() - (0.0 if stream is None else stream.seconds_held())
 
     def attempt_again() -> Outcome | str:
@@ -266,10 +265,10 @@ def _wait(context: Context, admission: Admission, attempt: Callable[[], Outcome 
 
 
 def until_listed(context: Context, target: Record, admission: Admission) -> None:
-    """Wait until the server's list of rollouts shows the redeploy, so that from then on the list alone counts it.
+    """Wait until the server's list of rollouts shows the redeploy, so that it is counted by the list alone.
 
-    For a task that does not follow it; one that does sees it there. One that stays unlisted is counted by its seat
-    until the task ends.
+    This is for a task that does not follow its redeploy. If the redeploy does not appear in the list, it is counted by
+    its seat until the task ends.
     """
     rollout_id = target.get("rollout_id")
     if context.params["admission"] == "none" or not rollout_id:
@@ -287,7 +286,7 @@ def until_listed(context: Context, target: Record, admission: Admission) -> None
 
 
 def _why_not(context: Context, admission: Admission) -> str:
-    """Why no place can be taken now; empty once one was. Of the tasks that wait, only the first one looks."""
+    """Take a seat, or return why that is not possible now. Only the first of the waiting tasks reads the lists."""
     stream, fresh = Stream.of(context), fresh_for(context)
     if stream is not None:
         stream.look_for_stop()
@@ -299,7 +298,7 @@ def _why_not(context: Context, admission: Admission) -> str:
     why, reads = FULL, shared_reads(context)
 
     def seen(max_age: float) -> tuple[int, int]:
-        """How many redeploys are in flight at the server, and how many may be."""
+        """How many redeploys are in flight on the server, and how many are allowed."""
         nonlocal why
         if stream is None:
             policy, _server_time = reads.policy(max_age)
@@ -322,7 +321,7 @@ def _why_not(context: Context, admission: Admission) -> str:
 
 
 def _why_not_after_all(context: Context, admission: Admission) -> str:
-    """The last look before the call: a controller on another machine is seen by the server's list alone."""
+    """The last check before the call, by the server's list, which also shows the redeploys of other machines."""
     stream, max_age = Stream.of(context), fresh_for(context)
     if stream is not None:
         verdict, _count = stream.verdict(context, max_age=max_age)

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Replacing a file so that whenever the process is killed the former text or the new one is there, whole."""
+"""Replacing a file so that it always contains the complete old or new text, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import tempfile
 import time
 from pathlib import Path
 
-# A started file that is older than this (seconds) was left behind by a process that was killed.
+# A temporary file that is older than this (seconds) was left behind by a process that was killed.
 _ABANDONED = 3600.0
 _STARTED = ".part"
 
 
 class FileError(Exception):
-    """The file cannot be written; the message says which and why."""
+    """The file cannot be written. The message says which file and why."""
 
 
 def is_current(path: Path, text: str) -> bool:
-    """Whether the file holds the text already, for its owner alone."""
+    """Whether the file already has this text and the mode 0600."""
     try:
         return stat.S_IMODE(path.stat().st_mode) == 0o600 and path.read_text(encoding="utf-8") == text
     except (OSError, ValueError):
@@ -30,10 +30,10 @@ def is_current(path: Path, text: str) -> bool:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Put the text where the file is, or leave the file as it was: whoever is killed, one of the two is there whole.
+    """Replace the file with one that has this text, or leave it unchanged.
 
-    The text is written beside it, brought to the disk and read back before it takes the place. Folders that are
-    missing are made, 0700; the file is 0600. Raises FileError.
+    The text is written to a temporary file beside it, flushed to the disk and read again, before that file is renamed.
+    Missing folders are created with mode 0700, and the file has mode 0600. Raises FileError.
     """
     path = Path(os.path.realpath(path))
     started: Path | None = None
@@ -59,7 +59,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """The folder and those above it, each for its owner alone if it is new; one that is there stays as it is."""
+    """Create the folder and its missing parents with mode 0700. Existing folders are not changed."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -79,7 +79,7 @@ def _without_patterns(name: str) -> str:
 
 
 def _bring_to_disk(folder: Path) -> None:
-    """So that the new name outlives a power cut; some file systems cannot, and need not."""
+    """Flush the folder to the disk, so that the new name survives a power failure, if the file system supports that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

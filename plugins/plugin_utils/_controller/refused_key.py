@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A key that the server refused once is not tried again in the same run: one failure, and not one for each instance.
 
-The workers of a run share nothing but its folder of temporary files, so an empty file there says it.
+"""A key that the server has refused is not used again in the same run, so there is one failure, not one per instance.
+
+The workers of a run share only its folder for temporary files, so an empty file there records the refusal.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from ansible import constants
 
 
 class RefusedKey:
-    """Whether the server refused this key (HTTP 401) to an earlier task of this run."""
+    """The record of whether the server has refused this key (status 401) in this run."""
 
     def __init__(self, api_url: Any, api_key: Any) -> None:
         identity = hashlib.sha256(repr((str(api_url), str(api_key))).encode()).hexdigest()
-        self._sign = Path(constants.DEFAULT_LOCAL_TMP) / f"fleetops-key-refused-{identity[:32]}"
+        self._file = Path(constants.DEFAULT_LOCAL_TMP) / f"fleetops-key-refused-{identity[:32]}"
 
     @property
     def known(self) -> bool:
-        return self._sign.exists()
+        """Whether an earlier task has recorded the refusal."""
+        return self._file.exists()
 
     def tell(self) -> bool:
-        """Say that the key was refused; whether this task is the first one to say it."""
+        """Record that the key was refused. Returns whether this task is the first one that does so."""
         try:
-            self._sign.touch(mode=0o600, exist_ok=False)
+            self._file.touch(mode=0o600, exist_ok=False)
         except FileExistsError:
             return False
         except OSError:
-            # Without the sign each task finds out for itself.
+            # Without the file, each task uses the key and fails.
             return True
         return True

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of plugins, read as strictly as those of modules.
+"""Options of plugins, checked as strictly as those of modules.
 
-Ansible takes each text that it does not know for "false", so a slip would switch the check of certificates off, and an
-empty path for the current folder. Here an empty value means "not set", and what cannot be read is refused by name.
+For a plugin, Ansible converts any unknown text to "false", so a typing error would disable the check of certificates.
+It converts an empty path to the current folder. Here an empty value means "not set", and an invalid one is an error
+that names the option.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Definitions = Mapping[str, Mapping[str, Any]]
 
 
 class StrictOptions:
-    """A base class of plugins that stands before Ansible's own. Raises AnsibleOptionsError with a sentence."""
+    """A base class for plugins, before that of Ansible. ``set_options`` raises AnsibleOptionsError with a sentence."""
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
         definitions = C.config.get_configuration_definitions(plugin_type=self.plugin_type, name=self._load_name)
@@ -46,10 +47,10 @@ class StrictOptions:
 def read_options(
     definitions: Definitions, direct: Mapping[str, Any], variables: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What was given directly, without what is empty, and with booleans, numbers and mappings of every source read.
+    """The options that were given directly, without empty ones, and the converted booleans, numbers and mappings.
 
-    The sources in Ansible's order: given directly, variables, the environment. Raises SettingsError for a value that
-    does not fit its option; one that another source overrules is not looked at.
+    The sources, in Ansible's order of precedence, are direct options, variables and the environment. Raises
+    SettingsError for an invalid value, unless a source with a higher precedence overrides it.
     """
     given = dict(direct)
     for name, entry in definitions.items():
@@ -72,7 +73,7 @@ def read_options(
 
 
 def _mapping(name: str, value: Any) -> Any:
-    """From a mapping or its JSON text; the value is not shown, as headers may hold secrets."""
+    """A mapping, from a mapping or its JSON text. Errors do not show the value, since headers may contain secrets."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -95,12 +96,12 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def _own_variables(entry: Mapping[str, Any]) -> list[str]:
-    """The environment variables of an option that are the collection's."""
+    """The environment variables of an option that belong to the collection."""
     return [row["name"] for row in entry.get("env") or [] if row["name"].startswith("FLEETOPS_")]
 
 
 def _resolved(definitions: Definitions, variables: Mapping[str, Any], templar: Any) -> Mapping[str, Any]:
-    """The variables of the options, with their templates run where there is a templar, and without empty ones."""
+    """The variables of the options, without empty ones. Templates in them are evaluated if there is a templar."""
     names = {row["name"] for entry in definitions.values() for row in entry.get("vars") or []}
     found = {name: variables[name] for name in names if name in variables}
     if templar is not None:
@@ -110,7 +111,7 @@ def _resolved(definitions: Definitions, variables: Mapping[str, Any], templar: A
 
 @contextmanager
 def _no_empty_variables(definitions: Definitions) -> Iterator[None]:
-    """Without the empty environment variables of these options, which Ansible would take for values."""
+    """Remove the empty environment variables of these options for the block. Ansible would use them as values."""
     names = {name for entry in definitions.values() for name in _own_variables(entry)}
     empty = {name: os.environ.pop(name) for name in names if name in os.environ and is_blank(os.environ[name])}
     try:

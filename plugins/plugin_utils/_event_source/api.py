@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection's client for an event loop: each call in a thread, not too many at once, and paced."""
+"""The collection's client for an event loop: each call runs in a thread, and their number and rate are limited."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ T = TypeVar("T")
 Fetch = Callable[[FleetClient, int, int], list[Record]]
 
 AT_ONCE = 4
-# How often a call is sent that the server does not carry out for now, and the longest pause (seconds) that it causes
-# if the server names none.
+# How many times a call is sent while the server asks to wait, and the longest pause in seconds if it names no time.
 ATTEMPTS, LONGEST_PAUSE = 6, 60.0
 MOST_PAGES = 500
-# So many pages in a row may hold known rows only, because new rows above have moved them down.
+# How many consecutive pages may contain only known rows, because new rows above have moved these down.
 MOST_IDLE_PAGES = 20
-# No list has so many rows. A server that gives some at this offset ignores the offset.
+# No list has this many rows. A server that returns rows at this offset ignores the offset.
 FAR = 100_000
 
 
 class Api:
-    """Reads the instance ops API, at most ``max_rate`` calls a second. Raises SourceError if no client can be made."""
+    """Reads the instance ops API with at most ``max_rate`` calls per second. SourceError if it cannot be used."""
 
     def __init__(self, settings: Settings) -> None:
         try:
@@ -69,10 +68,10 @@ class Api:
             client.close()
 
     async def call(self, read: Callable[[FleetClient], T]) -> T:
-        """What ``read(client)`` returns, without the key. It is called again while the server asks to wait.
+        """The result of ``read(client)``, without the key. It is called again while the server asks to wait.
 
-        Raises SourceError for what will stay wrong (a key or a role that is refused, a redirect, another address, and
-        before the first answer a certificate or a host name), and ApiError for anything else.
+        Raises SourceError for a permanent error: a refused key or role, a redirect, a wrong address and, before the
+        first answer, an untrusted certificate or an invalid host name. Raises ApiError for any other error.
         """
         attempt = 1
         while True:
@@ -84,7 +83,7 @@ class Api:
                     raise SourceError(as_sentence(error)) from None
                 if attempt == ATTEMPTS or not asks_to_wait(error):
                     raise
-                # At least the usual pause: a server may name a time that has passed.
+                # At least the usual pause, since the server may name a time that has passed.
                 pause = max(min(2.0 ** (attempt - 1), LONGEST_PAUSE), error.retry_after or 0.0)
                 log.info("%s %s: HTTP %s; all calls wait for %.0f s", error.method, error.path, error.status, pause)
                 self._next_call = max(self._next_call, time.monotonic() + pause)
@@ -115,7 +114,7 @@ class Api:
         self.warn_once(f"A list has more than {MOST_PAGES} pages of {size} rows; the rest of it is not read.")
 
     async def end_of(self, fetch: Fetch, size: int, known: int) -> int:
-        """An offset at most ``size`` rows behind the end of a list of at least ``known`` rows, found by halving."""
+        """An offset at most ``size`` rows beyond the end of a list of at least ``known`` rows, found by bisection."""
 
         async def has_row_at(offset: int) -> bool:
             return await self.call(lambda client: bool(fetch(client, 1, offset)))
@@ -130,8 +129,8 @@ class Api:
         return high
 
     def warn_once(self, problem: ApiError | str) -> None:
-        """Log what failed for one instance or rollout alone, once while it fails in the same way."""
-        # The whole sentence of an error has the id of the request, which is another one each time.
+        """Log a failure that concerns only one instance or rollout, once while the failure is the same."""
+        # The full message of an error contains the id of the request, which is different each time.
         same = str((problem.path, problem.status, problem.detail)) if isinstance(problem, ApiError) else problem
         if same not in self._warned:
             if len(self._warned) > 1000:
@@ -145,9 +144,9 @@ class Api:
         self._next_call = time.monotonic() + self._seconds_between_calls
 
     async def _in_thread(self, read: Callable[[FleetClient], T]) -> T:
-        """``read`` in a thread of its own, with a client that no other thread uses.
+        """Run ``read`` in its own thread, with a client that no other thread uses at the same time.
 
-        The thread is a daemon. With asyncio.to_thread the process could not end before the last call has its answer.
+        The thread is a daemon. With asyncio.to_thread, the process could not end before the last call was answered.
         """
         client = self._idle.pop() if self._idle else self._client.clone()
         future: Future[T] = Future()
@@ -168,19 +167,19 @@ class Api:
 
 
 def ends_the_source(error: ApiError, *, has_answered: bool) -> bool:
-    """Whether no later call can succeed either. ``has_answered``: the server has answered a call as it should."""
+    """Whether all later calls would fail too. ``has_answered``: whether a call has succeeded before."""
     if error.kind in ("auth", "forbidden", "redirected", "wrong_path"):
         return True
     return error.kind in ("tls", "unreachable") and error.refused and not has_answered
 
 
 def asks_to_wait(error: ApiError) -> bool:
-    """Whether the server did not carry out the call and wants it later: 429, or 503 with a time."""
+    """Whether the server did not carry out the call and asks to repeat it later: status 429, or 503 with a time."""
     return error.kind == "rate_limited" or (error.kind == "unavailable" and error.retry_after is not None)
 
 
 def concerns_this_call_only(error: ApiError) -> bool:
-    """Whether the server is there and only this call failed, or the id in it is none and nothing was sent."""
+    """Whether only this call failed: the server has answered, or nothing was sent because the id is invalid."""
     return error.kind == "invalid" or (error.status is not None and not asks_to_wait(error))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending the events to ansible-rulebook, each noted in the watermark file before and after."""
+"""Sending the events to ansible-rulebook. Each one is noted in the watermark file before and after it is sent."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ FEEDBACK_TIMEOUT = 60.0
 
 
 class Delivery:
-    """``queue`` is ansible-rulebook's, with an asynchronous ``put``; ``feedback`` is its queue of confirmations.
+    """``queue``: of ansible-rulebook, with an asynchronous ``put``. ``feedback``: its queue of confirmations, or None.
 
-    What is known of the fleet is in ``known``, as the watermark file has it: rollouts, floor, past_read, health and
-    audit (see the steps), and names: the host name that the API gives, by instance id; the id where it gives none.
+    ``known`` is the known state of the fleet, which is stored in the watermark file: rollouts, floor, past_read, health
+    and audit (see rollout_steps.py and instance_steps.py), and names, which are the API's host names by instance id, or
+    the ids themselves if there is no host name.
     """
 
     def __init__(self, settings: Settings, mark: Watermark, queue: Any, feedback: asyncio.Queue[Any] | None) -> None:
@@ -38,14 +39,15 @@ class Delivery:
         return self._mark.known
 
     def names(self) -> dict[str, str]:
-        """The name in the inventory by id, of all instances that the API or the option ``instances`` names."""
+        """The names in the inventory by id, for all instances of the API and of the option ``instances``."""
         hostnames = {i: None if name == i else name for i, name in self.known["names"].items()}
         return names_by_id(hostnames, self._settings.instances)
 
     async def update(self, known: Record, events: list[Record], *, on_disk: bool = True) -> None:
-        """Write what is known with the events that follow from it, then send these.
+        """Write the known state and the events that follow from it to the watermark file, then send the events.
 
-        Without ``on_disk`` it is kept in memory only: a later poll would find it again, and there are no events.
+        Without ``on_disk`` the state is kept only in memory. This is for a state without events that a later poll would
+        find again.
         """
         self._mark.known = known
         if not on_disk:
@@ -55,7 +57,7 @@ class Delivery:
         await self.send()
 
     async def send(self) -> None:
-        """Send what is in the outbox of the watermark file."""
+        """Send the events in the outbox of the watermark file."""
         while self._mark.outbox:
             row = self._mark.outbox[0]
             self._mark.note("put", row["id"])
@@ -66,12 +68,12 @@ class Delivery:
                 raise
             if self._feedback is not None:
                 await self._confirmation(self._feedback, row["id"])
-            # Nothing is awaited between the put and this line, so only a kill can come between them.
+            # Between put and this line nothing is awaited, so only a kill of the process can interrupt them.
             self._mark.note("done", row["id"])
             del self._mark.outbox[0]
 
     async def _confirmation(self, feedback: asyncio.Queue[Any], event_id: str) -> None:
-        """Wait until the rule engine has taken the event, for at most a minute."""
+        """Wait for at most a minute until the rule engine confirms that it has received the event."""
         try:
             while True:
                 answer = await asyncio.wait_for(feedback.get(), FEEDBACK_TIMEOUT)

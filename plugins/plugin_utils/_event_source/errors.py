@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ends the event source."""
+"""The error that ends the event source."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ class SourceError(Exception):
 
 
 def as_sentence(problem: object) -> str:
-    """The text of an error with a full stop, so that another sentence may follow."""
+    """The text of an error with a full stop, so that another sentence can follow."""
     text = str(problem)
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -31,20 +31,20 @@ LONGEST_TEXT = 2000
 
 
 class Step(NamedTuple):
-    """What is known after reading something, and the events that follow from it."""
+    """The new known state after something was read, and the events that follow from the change."""
 
     known: Record
     events: list[Record]
 
 
 def event(kind: str, at: str | None, occurrence: Iterable[Any], **fields: Any) -> Record:
-    """One event of type ``kind``; ``at`` is an ISO 8601 text in UTC. The same ``occurrence`` always has the same id."""
+    """One event of type ``kind``. ``at``: ISO 8601 in UTC, or None. Equal values of ``occurrence`` give the same id."""
     name = json.dumps([kind, *occurrence], default=str)
     return {"type": kind, "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "at": at, "repeated": False, **fields}
 
 
 def in_utc(value: Any) -> str | None:
-    """A time of the API as ISO 8601 text in UTC with whole seconds; None for what is no time."""
+    """A time of the API as ISO 8601 text in UTC with whole seconds; None for an invalid time."""
     return iso_time(parse_time(value))
 
 
@@ -54,14 +54,14 @@ def bounded_text(value: Any) -> str | None:
 
 
 def records(value: Any) -> list[Record]:
-    """The mappings in a list; none for what is no list."""
+    """The mappings in a list; an empty list for any other value."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def names_by_id(hostnames: Mapping[str, str | None], given: Mapping[str, Given]) -> dict[str, str]:
-    """Host names by instance id, as the inventory plugin gives them.
+    """Host names by instance id, as in the inventory plugin.
 
-    ``hostnames``: of the API, by id. ``given``: the option ``instances`` as ``given_instances`` reads it.
+    ``hostnames``: the API's host names by id. ``given``: the option ``instances``, see given_instances.
     """
     instances = with_given([Instance(i, hostname) for i, hostname in hostnames.items()], given)
     names, _problems = host_names(instances, given, by_id=False)
@@ -69,7 +69,10 @@ def names_by_id(hostnames: Mapping[str, str | None], given: Mapping[str, Given])
 
 
 def addressed(row: Record, names: Mapping[str, str]) -> Record:
-    """The event with its instance's name, and with ``meta.hosts``, to which ansible-rulebook limits its actions."""
+    """The event with the name of its instance, also as ``meta.hosts``, to which ansible-rulebook limits its actions.
+
+    ``names``: host names by instance id.
+    """
     meta: Record = {"uuid": row["id"]}
     if (instance_id := row.get("instance", {}).get("id")) is not None:
         name = names.get(instance_id)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Health and audit of one instance: from what was known and what was read to the events that follow. Pure."""
+"""Health and audit of one instance: the new known state and the events, from the old state and new records. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .events import AUDIT_EVENT, GONE, HEALTHY, UNHEALTHY, Step, bounded_text, e
 NEVER_CHECKED = {"state": None, "streak": 0, "checked_at": None}
 # Seconds: an audit event that appears later than this after a newer one is not noticed.
 AUDIT_LATENESS = 600.0
-# Stands for the time of an audit event that has none: it is kept as known, and does not make any other one old.
+# The time of an audit event without one. Such an event stays known, and does not make other events old.
 NO_TIME = 9e15
 _AUDIT_FIELDS = (
     "event_type", "outcome", "role", "source", "server_slug", "tool_name", "conversation_id", "request_id",
@@ -31,13 +31,13 @@ _AUDIT_FIELDS = (
 def health_step(
     known: Mapping[str, Any] | None, instance_id: str, health: Record | None, *, needed: int = 1, excused: float = 0
 ) -> Step:
-    """One deep health record (E16) of an instance; ``health`` is None if the server does not know the instance.
+    """The step for one deep health record (E16). ``health``: None if the server does not know the instance.
 
-    ``needed``: how many checks in a row must find it unhealthy. ``excused``: until then (epoch seconds) a deployment
-    explains that it is unhealthy.
+    ``needed``: how many consecutive checks must find the instance unhealthy. ``excused``: until this time (epoch
+    seconds) a deployment explains that it is unhealthy.
 
-    ``known``: state (None, healthy, unhealthy, gone), streak (how many checks in a row found it unhealthy), and
-    checked_at of the newest check.
+    ``known``: None, or state (None, healthy, unhealthy, gone), streak (how many consecutive checks found it unhealthy),
+    and checked_at of the newest check.
     """
     old: Record = dict(known or NEVER_CHECKED)
     subject = {"instance": {"id": instance_id}}
@@ -69,7 +69,7 @@ def health_step(
 
 
 def unhealthy_subsystems(subsystems: Any) -> list[str]:
-    """The names, sorted, of the subsystems whose status is not a healthy one."""
+    """The names of the subsystems that are not healthy, sorted."""
     if not isinstance(subsystems, dict):
         return []
     states = {name: part if isinstance(part, dict) else {"status": part} for name, part in subsystems.items()}
@@ -77,7 +77,7 @@ def unhealthy_subsystems(subsystems: Any) -> list[str]:
 
 
 def new_audit_events(known: Mapping[str, Any], rows: Iterable[Record]) -> list[Record]:
-    """The rows of a page of audit events that are neither known nor of the past (``known`` as in ``audit_step``)."""
+    """The rows of a page of audit events that are neither known nor too old. ``known``: see audit_step."""
     floor = known["floor"]
     return [
         row
@@ -89,16 +89,16 @@ def new_audit_events(known: Mapping[str, Any], rows: Iterable[Record]) -> list[R
 
 
 def audit_time(row: Mapping[str, Any]) -> float | None:
-    """When an audit event happened, or else when it was recorded: epoch seconds, or None."""
+    """When an audit event happened, or else when it was recorded, in epoch seconds; None if both are unknown."""
     at = parse_time(row.get("event_ts"))
     return at if at is not None else parse_time(row.get("ingested_at"))
 
 
 def audit_step(known: Mapping[str, Any], instance_id: str, rows: Iterable[Record], outcomes: Iterable[str]) -> Step:
-    """All rows (E20) of an instance that may be new. ``outcomes``: those of which an event is made.
+    """The step for the rows (E20) of an instance that may be new. ``outcomes``: only these outcomes cause events.
 
-    ``known``: floor (epoch seconds or None), ids (id -> epoch seconds) above the floor, and end: how many rows the
-    list had if it begins with the oldest one.
+    ``known``: floor (epoch seconds or None; older events are ignored), ids (id -> epoch seconds) above the floor, and
+    end, the number of rows in the list if it begins with the oldest row, else 0.
     """
     new = {str(row["id"]): row for row in new_audit_events(known, rows)}
     ids = {**known["ids"], **{i: NO_TIME if (at := audit_time(row)) is None else at for i, row in new.items()}}

@@ -20,16 +20,16 @@ from .events import AUDIT_EVENT, HEALTH_EVENTS, Step
 from .instance_steps import AUDIT_LATENESS, audit_step, audit_time, health_step, new_audit_events
 from .settings import Settings
 
-# Rows that are asked for at once.
+# How many rows a page has.
 AUDIT_PAGE = 100
-# At the first poll of an instance, so many of its newest audit events are read at least.
+# At the first poll of an instance, at least this many of its newest audit events are read.
 AUDIT_FIRST = 500
-# What is known of so many instances is written to the watermark file at once.
+# After how many instances the known state is written to the watermark file.
 INSTANCES_AT_ONCE = 200
 
 
 class Instances:
-    """``excused``: see ``Rollouts``."""
+    """Polls the instances. ``excused``: see Rollouts."""
 
     def __init__(
         self, settings: Settings, api: Api, delivery: Delivery, excused: Mapping[str, tuple[float, float]]
@@ -38,7 +38,7 @@ class Instances:
         self._excused = excused
 
     async def poll(self) -> None:
-        """Poll all instances, if any event of theirs is wanted."""
+        """Poll all instances, if events about them are wanted. Raises ApiError and SourceError."""
         if not self._settings.wants(*HEALTH_EVENTS, AUDIT_EVENT):
             return
         has_new = False
@@ -51,11 +51,11 @@ class Instances:
             has_new = has_new or len(health) + len(audit) > len(before.get("health", {})) + len(before.get("audit", {}))
             await self._delivery.update({**before, "health": health, "audit": audit}, events, on_disk=bool(events))
         if has_new:
-            # The state that an instance has when it is polled first must outlive a restart, although it is no event.
+            # The first state of an instance causes no event, but it must still be known after a restart.
             await self._delivery.update(self._delivery.known, [])
 
     async def _poll_one(self, health: Record, audit: Record, events: list[Record], instance_id: str) -> None:
-        """What is known of an instance now goes into ``health`` and ``audit``, what follows into ``events``."""
+        """Poll one instance: set its new state in ``health`` and ``audit``, and add its events to ``events``."""
         try:
             if self._settings.wants(*HEALTH_EVENTS):
                 health[instance_id], new = await self._health(instance_id, health.get(instance_id))
@@ -94,7 +94,7 @@ class Instances:
         return audit_step({**past, "end": end}, instance_id, rows, outcomes)
 
     async def _first_audit(self, fetch: Fetch, past: Record) -> tuple[list[Record], int]:
-        """The newest audit events of an instance, 500 or more; and the list's length if the oldest row is first."""
+        """The newest audit events, 500 or more, and the length of the list if it begins with the oldest row, else 0."""
         rows: list[Record] = []
         async with aclosing(self._api.pages(fetch, AUDIT_PAGE)) as pages:
             async for page in pages:
@@ -112,19 +112,19 @@ class Instances:
         return await self._audit_from(fetch, past, start) if start else (rows, len(rows))
 
     async def _new_audit(self, fetch: Fetch, past: Record) -> tuple[list[Record], int]:
-        """The audit events that may be new; and the list's length if the oldest row is first."""
+        """The audit events that may be new, and the length of the list if it begins with the oldest row, else 0."""
         if not past.get("end"):
             return await self._audit_from(fetch, past, 0)
         start, step = max(0, past["end"] - AUDIT_PAGE), AUDIT_PAGE
         while True:
             rows, end = await self._audit_from(fetch, past, start)
-            # Retention takes rows away at the beginning. If the first row is not new, none was missed.
+            # Retention removes rows at the beginning. If the first row is not new, none was missed.
             if not start or (rows and not new_audit_events(past, rows[:1])):
                 return rows, end
             start, step = max(0, start - step), step * 2
 
     async def _audit_from(self, fetch: Fetch, past: Record, start: int) -> tuple[list[Record], int]:
-        """The rows from an offset to the end of the list; if the newest row is first, only down to known ones."""
+        """The rows from an offset to the end of the list or, if the newest row is first, down to known ones."""
         rows, floor = list[Record](), past["floor"]
         async with aclosing(self._api.pages(fetch, AUDIT_PAGE, start)) as pages:
             async for page in pages:
@@ -133,12 +133,12 @@ class Instances:
                 is_old = not new_audit_events(past, page) and (floor is None or (times and min(times) <= floor))
                 if is_old and is_newest_first(rows, *AUDIT_TIMES):
                     break
-        # A list of which only the end was read was found to have the oldest row first before.
+        # If only the end of a list was read, an earlier poll has found that it begins with the oldest row.
         has_oldest_first = is_oldest_first(rows, *AUDIT_TIMES) or (start and not is_newest_first(rows, *AUDIT_TIMES))
         return rows, start + len(rows) if has_oldest_first else 0
 
 
 def _span(rows: list[Record]) -> float:
-    """Seconds between the oldest and the newest row; 0 where no row has a time."""
+    """The seconds between the oldest and the newest row; 0 if no row has a time."""
     times = [at for row in rows if (at := audit_time(row)) is not None]
     return max(times) - min(times) if times else 0.0

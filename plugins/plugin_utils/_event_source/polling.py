@@ -31,9 +31,9 @@ LONGEST_PAUSE = 60.0
 
 
 async def follow(queue: Any, args: Mapping[str, Any]) -> None:
-    """Put the fleet's events into ``queue`` until cancelled. ``args``: the options as the rulebook gives them.
+    """Put the events of the fleet into ``queue`` until cancelled. ``args``: the options in the rulebook.
 
-    Raises SourceError, with one sentence, for what will stay wrong.
+    Raises SourceError, with one sentence, for a permanent error.
     """
     try:
         if problem := inventory_problem(sys.argv, os.environ):
@@ -48,12 +48,12 @@ async def follow(queue: Any, args: Mapping[str, Any]) -> None:
             finally:
                 api.close()
     except SourceError as error:
-        # ansible-rulebook prints the traceback, which is of no use for an error of this kind.
+        # ansible-rulebook prints the traceback, which is not useful for an error of this kind.
         raise error.with_traceback(None) from None
 
 
 async def _poll(settings: Settings, api: Api, delivery: Delivery) -> None:
-    """Poll for ever. After a failure that concerns all calls, wait longer each time."""
+    """Poll forever. After each further failure that concerns all calls, wait longer."""
     rollouts = Rollouts(settings, api, delivery)
     instances = Instances(settings, api, delivery, rollouts.excused)
     failures, down_since, next_instances = 0, 0.0, 0.0

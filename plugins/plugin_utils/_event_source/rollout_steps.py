@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts: from what was known and what was read to what is known now and the events that follow. Pure."""
+"""Rollouts: the new known state and the events, from the old state and new records. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .events import FINISHED, PAUSED, RESUMED, STARTED, Step, bounded_text, even
 # How many finished rollouts are kept in the watermark.
 FINISHED_KEPT = 100
 _COUNTED = ("queued", "in_progress", "succeeded", "failed", "uncertain", "cancelled")
-# A deployment makes an agent unhealthy, which is no news from its start to so many seconds after its start or its end.
+# A deployment makes an agent unhealthy. This is not reported within these seconds after its start, and after its end.
 DEPLOYING, SETTLING = 900.0, 60.0
 
 
 def list_mark(row: Mapping[str, Any]) -> list[Any]:
-    """What of a row of the list of rollouts shows, when it changes, that the rollout must be read again."""
+    """The fields of a row (E3). If one of them changes, the rollout must be read again."""
     return [row.get("status"), row.get("completed_at"), *(row.get(f"{word}_targets") for word in _COUNTED[:-1])]
 
 
@@ -43,24 +43,24 @@ def is_known_or_past(row: Mapping[str, Any], rollouts: Mapping[str, Record], flo
 
 
 def unread_rollout(row: Mapping[str, Any], phase: str) -> Record:
-    """What is known of a rollout of which the list's row alone was read. Its first timeline gives no events."""
+    """The known state of a rollout of which only the row of the list was read. Its first timeline causes no events."""
     created, mark = parse_time(row.get("created_at")), list_mark(row)
     return {"created": created, "phase": phase, "mark": mark, "result": None, "targets": {}, "turn": 0, "unread": True}
 
 
 def phase_of(timeline: Mapping[str, Any]) -> str:
-    """``open``, ``paused`` or ``finished``; the targets count for more than the rollout's own status."""
+    """``open``, ``paused`` or ``finished``. The targets take precedence over the status of the rollout."""
     if rollout_status(timeline.get("status")) == "paused":
         return "paused"
     return "finished" if rollout_is_terminal(timeline, records(timeline.get("timeline"))) else "open"
 
 
 def rollout_step(known: Mapping[str, Any] | None, row: Mapping[str, Any], timeline: Mapping[str, Any]) -> Step:
-    """One rollout's timeline (E1). ``row`` is its row of the list (E3), read before; ``known`` is None for a new one.
+    """The step for the timeline (E1) of one rollout. ``row``: its row in the list (E3), which was read before.
 
-    ``known``: created (epoch seconds), phase, mark, result, unread, turn (the number of events of the rollout itself),
-    and targets: id -> [status, completed_at, started_at, number of failures]. Of a finished rollout the targets that
-    succeeded are left out: their events have been sent.
+    ``known``: None for a new rollout, or created (epoch seconds), phase, mark, result, unread, turn (the number of
+    events about the rollout itself), and targets: id -> [status, completed_at, started_at, number of failures]. If a
+    rollout has finished, its succeeded targets are left out, since their events have been sent.
     """
     rows = records(timeline.get("timeline"))
     statuses = [target_status(target.get("status")) for target in rows]
@@ -152,9 +152,9 @@ def _target_event(
 
 
 def prune(rollouts: Mapping[str, Record], floor: float | None) -> tuple[dict[str, Record], float | None]:
-    """The rollouts to keep, and the creation time (epoch seconds) up to which an unknown rollout is of the past.
+    """The rollouts to keep, and the floor: an unknown rollout that was created by then (epoch seconds) is of the past.
 
-    All that are not finished are kept, and the newest 100 that are.
+    All unfinished rollouts are kept, and the newest 100 finished ones.
     """
     closed = [item for item in rollouts.items() if item[1]["phase"] == "finished" and item[1]["created"] is not None]
     closed.sort(key=lambda item: -item[1]["created"])

@@ -36,7 +36,7 @@ from .settings import Settings
 
 log = logging.getLogger("fleetops.agents.eda.fleet")
 
-# At the first start, so many finished rollouts are read for the names of the instances.
+# How many finished rollouts are read at the first start for the names of the instances.
 FLEET_ROLLOUTS_READ, SINGLE_ROLLOUTS_READ = 5, 45
 
 
@@ -45,14 +45,14 @@ def _page_of_rollouts(client: FleetClient, limit: int, offset: int) -> list[Reco
 
 
 class _List:
-    """The list of rollouts, read page by page; ``rows`` are those that were read so far."""
+    """The list of rollouts, which is read page by page. ``rows``: the rows that were read so far."""
 
     def __init__(self, pages: AsyncIterator[list[Record]]) -> None:
         self._pages = pages
         self.rows: list[Record] = []
 
     async def next_page(self) -> list[Record]:
-        """The rows that were not on the pages before; none at the end."""
+        """The rows that were not on earlier pages; an empty list at the end."""
         rows: list[Record] = await anext(self._pages, [])
         self.rows += rows
         return rows
@@ -67,8 +67,11 @@ class _List:
 
 
 class Rollouts:
-    """``excused``: by instance id, when its newest deployment that was read started, and until when this deployment
-    explains that the instance is unhealthy (both in epoch seconds)."""
+    """Polls the rollouts.
+
+    ``excused``: by instance id, when its newest known deployment started, and until when this deployment explains that
+    the instance is unhealthy (both in epoch seconds).
+    """
 
     def __init__(self, settings: Settings, api: Api, delivery: Delivery) -> None:
         self._settings, self._api, self._delivery = settings, api, delivery
@@ -76,7 +79,7 @@ class Rollouts:
         self._rest: _List | None = None
 
     async def poll_first_page(self) -> None:
-        """Poll the first page of the list. Pages below it that must be read are left to ``poll_other_pages``."""
+        """Poll the first page of the list. If further pages must be read, ``poll_other_pages`` does that."""
         known = self._delivery.known
         rollouts: dict[str, Record] = known.get("rollouts", {})
         listed = _List(self._api.pages(_page_of_rollouts, ROLLOUTS_PAGE))
@@ -88,13 +91,13 @@ class Rollouts:
             raise
         await self._take(rows, is_first_page=True, is_first_poll="rollouts" not in known)
         past = [is_known_or_past(row, rollouts, known.get("floor")) for row in rows]
-        # A rollout may appear late, below newer ones: with short pages as many rows are read as with long ones.
+        # A rollout may appear late, below newer ones. So with short pages, as many rows are read as with full ones.
         is_enough = len(rows) >= ROLLOUTS_PAGE or rollouts.keys() <= {str(row["id"]) for row in rows}
         ends_in_past = not rows or (past[-1] and is_enough and listed.newest_first)
         self._rest = None if ends_in_past and self._delivery.known.get("past_read", True) else listed
 
     async def poll_other_pages(self) -> None:
-        """Poll the pages below the first one, down to known rollouts; at the first start down to the past."""
+        """Poll the pages after the first one, down to known rollouts or, at the first start, to those of the past."""
         listed, self._rest = self._rest, None
         if listed is None:
             return
@@ -104,7 +107,7 @@ class Rollouts:
             found += rows
             new = [row for row in rows if not is_known_or_past(row, known["rollouts"], known["floor"])]
             if is_first_poll and listed.fleet_rollouts >= FLEET_ROLLOUTS_READ:
-                # Before that, finished ones count as well: the rollouts of the fleet name the instances.
+                # Until then finished ones are read too, because fleet rollouts have the names of the instances.
                 new = [row for row in new if not rollout_is_terminal(row)]
             if not new and len(listed.rows) >= ROLLOUTS_PAGE and listed.newest_first:
                 is_whole = False
@@ -114,7 +117,10 @@ class Rollouts:
     async def _take(
         self, rows: list[Record], *, is_first_page: bool, is_first_poll: bool, is_whole: bool = False
     ) -> None:
-        """Read the listed rollouts that may have changed, and send the events. ``is_whole``: the list has no others."""
+        """Read the listed rollouts that may have changed, and send the events.
+
+        ``is_whole``: whether ``rows`` reach the end of the list.
+        """
         known = self._delivery.known
         rollouts: dict[str, Record] = known.get("rollouts", {})
         floor = known.get("floor")
@@ -152,7 +158,7 @@ class Rollouts:
         events = [row for i in sorted(steps, key=lambda i: steps[i].known["created"] or 0) for row in steps[i].events]
         rollouts = {**rollouts, **{i: step.known for i, step in steps.items()}}
         if is_first_poll and not is_first_page and not is_whole:
-            # What is older than the pages that were read is the past.
+            # Rollouts that are older than those on the pages that were read are of the past.
             floor = min((old["created"] for old in rollouts.values() if old["created"] is not None), default=floor)
         rollouts, floor = prune(rollouts, floor)
         fresh = {**known, "rollouts": rollouts, "floor": floor, "names": names}
@@ -165,9 +171,9 @@ class Rollouts:
     def _unreadable(
         self, error: ApiError, rollout_id: str, old: Record | None, row: Record, is_first_poll: bool
     ) -> Step | None:
-        """What is known of a rollout whose timeline could not be read; None if it stays as it was.
+        """The step for a rollout whose timeline could not be read; None if its known state does not change.
 
-        Raises ``error`` again if it concerns other calls too.
+        Raises ``error`` if it concerns other calls too.
         """
         if error.kind == "not_found":
             log.warning("Rollout %s is gone from the API; it is no longer followed.", rollout_id)
@@ -176,14 +182,14 @@ class Rollouts:
         if not concerns_this_call_only(error):
             raise error
         self._api.warn_once(error)
-        # When it can be read later, it is of the past and gives no events.
+        # If it can be read later, it belongs to the past and causes no events.
         is_past = is_first_poll and self._settings.start_from == "now"
         return Step(unread_rollout(row, "open"), []) if is_past else None
 
     def _of_the_past(self, due: Mapping[str, Record], known: int) -> tuple[set[str], set[str]]:
-        """The finished rollouts of the first poll: those that are not read, and those read for names of instances only.
+        """The finished rollouts of the first poll: those that are not read, and those that are read only for names.
 
-        ``known``: how many newer rollouts are known.
+        ``known``: the number of newer rollouts that are known.
         """
         finished = [i for i, row in due.items() if rollout_is_terminal(row)]
         finished.sort(key=lambda i: -(parse_time(due[i].get("created_at")) or 0))
@@ -195,7 +201,7 @@ class Rollouts:
         return set(finished) - for_names - reported, for_names - reported
 
     def _note_instances(self, timeline: Record, names: dict[str, str]) -> None:
-        """Add to ``names`` and to ``excused`` what a timeline says of the instances."""
+        """Add the host names of a timeline to ``names``, and its deployments to ``excused``."""
         spelled = {id_key(known): known for known in names}
         for target in records(timeline["timeline"]):
             instance_id = bounded_text(target.get("instance_id"))

@@ -24,7 +24,7 @@ from .._inventory.hosts import Given, given_instances
 from .errors import SourceError, as_sentence
 from .events import DEFAULT_EVENTS, EVENTS
 
-# Seconds. A shorter pause would only load the server.
+# The shortest pause in seconds.
 SHORTEST_INTERVAL = 0.01
 
 
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """The settings from a rulebook's arguments, else from the environment. Raises SourceError, naming the option."""
+    """The settings from the arguments in a rulebook, else from the environment. Raises SourceError with the option."""
     unknown = set(args) - set(Settings._fields) - {"feedback", "eda_feedback_queue"}
     if unknown:
         raise SourceError(f"There is no option {', '.join(sorted(unknown))}; there are {', '.join(Settings._fields)}.")
@@ -62,7 +62,7 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 @contextmanager
 def as_source_error() -> Iterator[None]:
-    """A setting that cannot be used ends the source."""
+    """Convert the ValueError of an invalid setting to SourceError."""
     try:
         yield
     except ValueError as problem:
@@ -70,7 +70,7 @@ def as_source_error() -> Iterator[None]:
 
 
 class _Reader:
-    """An empty value of an option or of a variable means "not set", as in the other parts of the collection."""
+    """Reads the options. An empty value of an option or a variable means "not set", as everywhere in the collection."""
 
     def __init__(self, args: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self._given = {name: value for name, value in args.items() if not is_blank(value)}
@@ -110,7 +110,7 @@ class _Reader:
         )
 
     def _value(self, name: str, default: Any, variable: str = "") -> tuple[str, Any]:
-        """What must be changed if the value cannot be used (the option or the variable), and the value."""
+        """The name of the option or the environment variable that the value comes from, and the value."""
         if name in self._given or variable not in self._environment:
             return name, self._given.get(name, default)
         return variable, self._environment[variable]
@@ -140,10 +140,10 @@ class _Reader:
 
 
 def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | None:
-    """Why the playbooks of this ansible-rulebook would run without variables of its inventory; None if they would not.
+    """Why the playbooks of ansible-rulebook would run without variables of its inventory, as a sentence, or None.
 
-    For each playbook it copies the inventory to another folder: a folder as a whole, but of a file only the file.
-    ``argv`` is the command line of the process.
+    For each playbook, ansible-rulebook copies the inventory to another folder. It copies a folder completely, but a
+    file without the folders beside it. ``argv``: the command line of the process.
     """
     program = Path(argv[0]) if argv else Path()
     if not {"ansible-rulebook", "ansible_rulebook"} & {program.name, program.parent.name}:
@@ -152,6 +152,7 @@ def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | 
     words = iter(argv[1:])
     for word in words:
         option, is_assigned, value = word.partition("=")
+        # The argument parser also accepts abbreviations such as --inv, and combined options such as -vi.
         if option.startswith("--in") and "--inventory".startswith(option):
             given = value if is_assigned else next(words, "")
         elif (short := re.fullmatch(r"-v*i(.*)", word)) is not None:

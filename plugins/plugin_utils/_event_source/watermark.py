@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The watermark file: what is known of the fleet, and which events ansible-rulebook has been given."""
+"""The watermark file: the known state of the fleet, and which events were sent to ansible-rulebook."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .errors import SourceError
 
 
 class Watermark:
-    """What is known, and the events that follow from it and are still to be sent (``outbox``).
+    """The known state (``known``), and the events that follow from it and must still be sent (``outbox``).
 
-    The file is replaced as a whole, so that both appear together. Which of the events were sent is appended to
-    ``FILE.log``: ``put`` before and ``done`` after. An event with a ``put`` and no ``done`` when the file is opened may
-    or may not have arrived; it is sent again with ``repeated`` true. ``FILE.lock`` keeps other processes out.
+    The file is replaced atomically, so both always belong together. ``FILE.log`` records which events were sent:
+    ``put`` before and ``done`` after. If an event has ``put`` but not ``done`` when the file is opened, it is unknown
+    whether it arrived, so it is sent again with ``repeated`` true. ``FILE.lock`` locks out other processes.
 
-    A context manager. Raises SourceError, which names the file, if the file cannot be read, written or locked.
+    A context manager. Raises SourceError with the name of the file if it cannot be read, written or locked.
     """
 
     FORMAT = 1
@@ -90,7 +90,7 @@ class Watermark:
         ]
 
     def commit(self, events: list[Record]) -> None:
-        """Write what is known now, with ``events`` that follow from it and are to be sent."""
+        """Write the known state, and add ``events`` to the outbox. Raises SourceError."""
         try:
             self._replace(events)
         except OSError as problem:

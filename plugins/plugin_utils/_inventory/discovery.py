@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the records of rollouts (E1, E3, E4) to the instances they show, and what is missing. Pure."""
+"""The instances in the records of rollouts (E1, E3, E4), and what is missing in these records. Pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.ids import 
 
 
 class Instance(NamedTuple):
-    """What the API tells about one instance. The field names are the host variables without their prefix.
+    """One instance by the API. The names of the fields are those of the host variables without their prefix.
 
-    Status, result, bundle, rollout and time are those of the instance's newest target. The last six are known only
-    where the inventory was asked to enrich.
+    Status, result, bundle, rollout and time are those of the instance's newest target. The last five are known only
+    with the option ``enrich``.
     """
 
     instance_id: str
@@ -52,16 +52,16 @@ class RolloutReading:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rollouts to read, newest first, and what is therefore left out that should not be."""
+    """Which rollouts to read, newest first, and a phrase for each problem."""
 
     rollouts: list[Record] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choice:
-    """The newest ``fleet`` fleet rollouts and the newest ``single`` single-instance ones of E3's rows.
+    """The newest rollouts in E3's rows: ``fleet`` fleet rollouts, and ``single`` rollouts of single instances.
 
-    After a rolling redeploy the newest rows are all single ones: counted together they would hide most of the fleet.
+    They are counted separately, because after a rolling redeploy all of the newest rows are single ones.
     """
     newest = sorted(rows, key=_created, reverse=True)
     problems = []
@@ -80,10 +80,10 @@ def choose_rollouts(rows: Sequence[Record], *, fleet: int, single: int) -> Choic
 
 
 def instances_of(readings: Iterable[RolloutReading]) -> tuple[list[Instance], list[str]]:
-    """The instances that took part, sorted by id, and a phrase for each thing that is missing or contradictory.
+    """The instances in the rollouts, sorted by id, and a phrase for each missing or contradictory record.
 
-    The newest target of an instance gives its status, the newest one that has a host name or a bundle hash gives
-    these. ``readings`` come newest first, which decides where times are absent.
+    The status of an instance is that of its newest target. Its host name and bundle hash are those of the newest target
+    that has them. ``readings``: newest first, which decides if times are missing.
     """
     sightings: dict[str, list[_Sighting]] = {}
     problems: list[str] = []
@@ -127,7 +127,7 @@ def _sightings(reading: RolloutReading, order: int) -> tuple[list[_Sighting], li
     sightings: list[_Sighting] = []
     names: dict[str, str] = {}
     for row, target in pairs:
-        # Where E1 and E4 spell it differently, the one of E4 is taken; it lists the targets themselves.
+        # If E1 and E4 have different spellings, that of E4 is used.
         instance_id = _text(target.get("instance_id")) or _text(row.get("instance_id"))
         target_id = _text(row.get("target_id")) or _text(target.get("id")) or "without an id"
         if instance_id is None:
@@ -160,7 +160,7 @@ def _sighting(
 
 
 def _too_few(reading: RolloutReading, rollout_id: str, timeline: int, targets: int) -> list[str]:
-    """Where a rollout says that it has more targets than were delivered."""
+    """A phrase for each answer that has fewer targets than the rollout's total."""
     records = [reading.row, reading.timeline or {}, (reading.targets or {}).get("rollout") or {}]
     total = max(count(record.get("total_targets")) for record in records)
     problems = []
@@ -172,7 +172,7 @@ def _too_few(reading: RolloutReading, rollout_id: str, timeline: int, targets: i
 
 
 def _instance(sightings: list[_Sighting]) -> Instance:
-    """One instance from all that was seen of it; its id as the newest sighting spells it."""
+    """One instance from all of its sightings. The id has the spelling of the newest one."""
     newest_first = sorted(sightings, key=lambda sighting: sighting.newness, reverse=True)
     newest = newest_first[0]
     return Instance(
@@ -196,14 +196,14 @@ def _rows(value: Any) -> list[Record]:
 
 
 def _text(value: Any) -> str | None:
-    """A non-empty text; numbers as text, anything else is none."""
+    """A text that is not blank, or a number as text; None for any other value."""
     if isinstance(value, str):
         return str(value) if value.strip() else None
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _key(value: Any) -> str | None:
-    """An id as it is compared."""
+    """The key by which an id is compared, or None."""
     text = _text(value)
     return None if text is None else id_key(text)
 

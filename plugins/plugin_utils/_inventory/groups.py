@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The user's own variables and groups (compose, groups, keyed_groups), where what is not known joins no group."""
+"""The variables and groups that the user defines (compose, groups, keyed_groups). Unknown values create no groups."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from .hosts import PREFIX
 # A name and the keys below it that the expression reads: tags.owner is ("tags", "owner").
 Path = tuple[str, ...]
 
-# Every variable that the plugin documents: one that was not asked for is unknown, and no mistake.
+# All variables that the plugin documents. One that was not read is unknown, so an expression with it is not an error.
 _DOCUMENTED = {PREFIX + name: None for name in Instance._fields}
 
 
 class ConstructedOfKnown(Constructable):
-    """Ansible's own way to make variables and groups of expressions, without what a host has no value for.
+    """Ansible's variables and groups from expressions, except that a host may lack a value for an expression.
 
-    Such a variable is null and such a host joins no group. With ``strict`` the rest that fails is an error, as in any
-    inventory plugin.
+    The variable is then null, and the host joins no group. With ``strict``, any other failure is an error, as in all
+    inventory plugins.
     """
 
     # The entry of keyed_groups that Ansible's method is working on.
     _keyed_entry: Any = None
 
     def _construct(self, names: list[str]) -> None:
-        """Work through the options compose, groups and keyed_groups for the hosts. Raises AnsibleError."""
+        """Apply the options compose, groups and keyed_groups to the hosts. Raises AnsibleError."""
         compose, groups, keyed = (self.get_option(name) or () for name in ("compose", "groups", "keyed_groups"))
         for name in names if compose or groups or keyed else ():
             for variable in compose:
@@ -55,7 +55,7 @@ class ConstructedOfKnown(Constructable):
                     self._keyed_entry = None
 
     def _made(self, names: list[str], name: str, expression: Any, how: Callable[..., None]) -> bool:
-        """Whether ``how`` worked for the host. With ``strict`` its error goes on, unless the host lacks a value."""
+        """Whether ``how`` succeeded for the host. With ``strict``, raises its error unless the host lacks a value."""
         try:
             how(self.inventory.get_host(name).get_vars(), name, strict=True)
         except AnsibleError:
@@ -72,17 +72,17 @@ class ConstructedOfKnown(Constructable):
 
 
 def lacks_a_value(expression: Any, own: Mapping[str, Any], of_all: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether the host with the variables ``own`` has no value for something that the expression reads.
+    """Whether the host with the variables ``own`` lacks a value that the expression reads.
 
-    No value is null, an empty text, and what is not there although another host, one of ``of_all``, has it or has
-    null there. What no host has is a mistake in the expression and counts as no lack.
+    A value is lacking if it is null or an empty text, or if it is undefined but defined for another host. ``of_all``:
+    the variables of all hosts. A name that is undefined for all hosts is a mistake in the expression.
     """
     read = [path for path in paths_of(expression) if not _has(path, own, empty_counts=False)]
     return any(_has(path, variables, empty_counts=True) for path in read for variables in of_all)
 
 
 def paths_of(expression: Any) -> list[Path]:
-    """What the expression reads; nothing of one that is no text or no expression."""
+    """The paths that the expression reads; empty if it is not a valid expression."""
     try:
         parsed = Environment(autoescape=True).parse("{{ (" + str(expression) + ") }}")
     except TemplateSyntaxError:
@@ -92,7 +92,7 @@ def paths_of(expression: Any) -> list[Path]:
 
 
 def _path(node: nodes.Node) -> Path:
-    """The path of a name or of a key below one; () where the key is computed."""
+    """The path of a name or of a key below it; () if the key is computed."""
     if isinstance(node, nodes.Name):
         return (node.name,)
     if isinstance(node, nodes.Getattr):
@@ -106,9 +106,9 @@ def _path(node: nodes.Node) -> Path:
 
 
 def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> bool:
-    """Whether there is a value at the path; with ``empty_counts`` null and an empty text are one.
+    """Whether there is a value at the path. With ``empty_counts``, null and an empty text count as values.
 
-    An attribute of something that is no mapping, such as a method of a text, is there.
+    An attribute of a value that is not a mapping, such as a method of a text, counts as a value.
     """
     value: Any = variables
     for key in path:
@@ -122,10 +122,10 @@ def _has(path: Path, variables: Mapping[str, Any], *, empty_counts: bool) -> boo
 
 
 def named_values(key: Any, entry: Mapping[str, Any]) -> Any:
-    """The value of a ``keyed_groups`` entry without what names no group: null and empty texts, also inside.
+    """The value of a ``keyed_groups`` entry without null and empty texts, also inside it, since these name no groups.
 
-    What the entry gives a name to (``default_value``, ``trailing_separator``) stays. An empty list is the value that
-    Ansible takes for "no group".
+    Values for which the entry defines a name (``default_value``, ``trailing_separator``) are kept. For an empty list
+    Ansible creates no group.
     """
     if entry.get("default_value") is not None:
         return key

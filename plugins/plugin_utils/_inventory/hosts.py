@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From instances to hosts: their names, variables and groups, and the ``instances`` of the inventory file. Pure."""
+"""The hosts for instances: their names, variables and groups, and the option ``instances``. Pure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .discovery import Instance
 PREFIX = "fleetops_"
 ALL_INSTANCES = "fleetops_instances"
 
-# What may stand as a host's name: no blank, no pattern sign, no template.
+# A valid name of a host: without blanks, characters of host patterns, and templates.
 _PLAIN_NAME = re.compile(r"[^\W_][\w.\-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Groups that always exist, and names that Ansible takes for the controller itself.
+# Groups that always exist, and names that Ansible uses for the controller itself.
 _RESERVED = frozenset({"all", "ungrouped", "localhost", "127.0.0.1", "::1"})
 _SHORT_ID = 8
 _SHORT_HASH = 12
@@ -33,7 +33,7 @@ _ENRICHED = {
 
 
 class Given(NamedTuple):
-    """An instance of the inventory file: its name there, further host variables, and its id as it is written."""
+    """An instance in the option ``instances``: its name, further host variables, and its id as it is written."""
 
     name: str
     variables: dict[str, Any]
@@ -41,7 +41,7 @@ class Given(NamedTuple):
 
 
 class Host(NamedTuple):
-    """A host to be added. ``told`` comes from the API and is inert text; ``given`` from the inventory file."""
+    """A host. ``told``: variables from the API, which are never templates. ``given``: those from the inventory file."""
 
     name: str
     told: dict[str, Any]
@@ -49,16 +49,16 @@ class Host(NamedTuple):
 
 
 def given_instances(value: Any) -> dict[str, Given]:
-    """The option ``instances`` by instance (id_key), since an id may be spelled otherwise than the server does.
+    """The option ``instances``, by instance (id_key), since the server may spell an id differently.
 
-    ``value``: a mapping name -> id, or name -> {instance_id, further variables}, or its JSON text.
-    Raises ValueError with a sentence.
+    ``value``: a mapping of names to ids, or of names to mappings with ``instance_id`` and further variables, or its
+    JSON text. Raises ValueError with a sentence.
     """
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
         except ValueError as bad:
-            raise ValueError(f"instances is no JSON: {bad}") from None
+            raise ValueError(f"instances is not valid JSON: {bad}") from None
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -92,7 +92,7 @@ def given_instances(value: Any) -> dict[str, Given]:
 
 
 def with_given(instances: Sequence[Instance], given: Mapping[str, Given]) -> list[Instance]:
-    """The discovered instances and those that only the inventory file knows, sorted by id."""
+    """The discovered instances and those that are only in the inventory file, sorted by id."""
     known = {id_key(instance.instance_id) for instance in instances}
     added = [Instance(entry.instance_id) for key, entry in given.items() if key not in known]
     return sorted([*instances, *added], key=lambda instance: instance.instance_id)
@@ -106,10 +106,10 @@ def hosts_of(
     enriched: Iterable[str] = (),
     taken: Iterable[str] = (),
 ) -> tuple[list[Host], list[str]]:
-    """The hosts sorted by name, and a phrase for each contradiction between the file and the API.
+    """The hosts sorted by name, and a phrase for each contradiction between the inventory file and the API.
 
-    ``by_id`` names every host by its id. ``enriched``: ``updates``, ``health``. ``taken``: names that no host may
-    have because groups have them.
+    ``by_id``: name every host by its id. ``enriched``: which of ``updates`` and ``health`` were read. ``taken``: names
+    of groups, which no host may have.
     """
     names, problems = host_names(instances, given, by_id=by_id, taken=taken)
     left_out = {name for what, fields in _ENRICHED.items() if what not in set(enriched) for name in fields}
@@ -130,10 +130,11 @@ def hosts_of(
 def host_names(
     instances: Sequence[Instance], given: Mapping[str, Given], *, by_id: bool, taken: Iterable[str] = ()
 ) -> tuple[dict[str, str], list[str]]:
-    """One name for each id, each name once; and the contradictions.
+    """A unique name for each id, and a phrase for each contradiction.
 
-    The inventory file's name comes first, then the API's if no other instance has it, then name-<8 of the id>. A
-    name that could be mistaken for a group, a pattern or a template is not used: instance-<8 of the id>.
+    This is the name in the inventory file, else the API's host name if no other instance has it, else that name and the
+    first 8 characters of the id. A name that could be read as a group, a pattern or a template is not used: it is
+    replaced by ``instance-`` and the first 8 characters of the id.
     """
     reserved = frozenset(taken)
     of_instance = {} if by_id else {i.instance_id: given.get(id_key(i.instance_id)) for i in instances}
@@ -168,7 +169,7 @@ def host_names(
 
 
 def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
-    """The names of the hosts by group, in the order of ``hosts``."""
+    """The names of the hosts of each group, in the order of ``hosts``."""
     groups: dict[str, list[str]] = defaultdict(list)
     safe: dict[tuple[str, str], str] = {}
     for name, told, _given in hosts:
@@ -188,7 +189,7 @@ def groups_of(hosts: Iterable[Host]) -> dict[str, list[str]]:
 
 
 def group_name(kind: str, value: str) -> str:
-    """``fleetops_<kind>_<value>`` with an underscore for what cannot be in a group's name (Ansible's own rule)."""
+    """``fleetops_<kind>_<value>``, with underscores for characters that Ansible does not allow in a group's name."""
     return re.sub(r"\W", "_", f"{PREFIX}{kind}_{value}")
 
 
@@ -201,7 +202,7 @@ _GROUPS: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...] = (
 
 
 def _short_hash(bundle_hash: str | None) -> str:
-    """The start of the digest itself: a scheme in front (sha256:...) tells no bundle from another."""
+    """The first characters of the digest, without a prefix such as ``sha256:``, which all bundles have."""
     return (bundle_hash or "").rpartition(":")[2][:_SHORT_HASH]
 
 
@@ -215,7 +216,7 @@ def _is_usable_name(name: str, reserved: frozenset[str]) -> bool:
 
 
 def _name_with_id(base: str, instance_id: str, used: set[str]) -> str:
-    """The base with the start of the id; with all of it where that is not unique, as it is for ids that count up."""
+    """The base with the first characters of the id, or with the whole id if that is not unique."""
     plain = _plain(instance_id)
     for tail in (plain[:_SHORT_ID], plain):
         if f"{base}-{tail}" not in used:

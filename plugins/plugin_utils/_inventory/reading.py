@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a fleet from the API for the inventory: the history, each rollout, and each instance. I/O only."""
+"""Reading a fleet from the API for the inventory: the list of rollouts, each rollout, and each instance. I/O only."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from .discovery import Instance, RolloutReading, choose_rollouts, instances_of
 
 
 class Depth(NamedTuple):
-    """How far the history is read: newest fleet rollouts, and newest single-instance ones besides."""
+    """How many rollouts are read: newest fleet rollouts, and in addition newest rollouts of single instances."""
 
     fleet: int
     single: int
 
 
 class Fleet(NamedTuple):
-    """The instances found, sorted by id, and a phrase for each thing that is missing."""
+    """The instances that were found, sorted by id, and a phrase for each problem."""
 
     instances: list[Instance]
     problems: list[str]
 
 
 def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
-    """Discovery: E3 until ``depth`` is reached, then E1 and E4 of each chosen rollout. Raises nothing of the API's."""
+    """Read E3 as far as ``depth`` requires, then E1 and E4 of each rollout. A failed call is one of the problems."""
     if depth.fleet < 1 and depth.single < 1:
         return Fleet([], [])
     try:
@@ -69,16 +69,16 @@ def read_fleet(client: FleetClient, depth: Depth, *, workers: int) -> Fleet:
 
 
 def read_history(client: FleetClient, fleet: int) -> list[Record]:
-    """Rows of E3 down to the page that holds the ``fleet``-th fleet rollout, or to the end of the history.
+    """The rows of E3 down to the page with the ``fleet``-th fleet rollout, or to the end of the list.
 
-    The newest 100 are read in any case, for the single-instance ones among them. Raises ApiError.
+    At least the newest 100 rows are read, for the rollouts of single instances among them. Raises ApiError.
     """
     rows: dict[str, Record] = {}
     fleets: set[str] = set()
 
     def fetch(limit: int, offset: int) -> list[Record]:
         page = client.list_fleet_rollouts(limit=limit, offset=offset)
-        # A row read twice is kept as the later, newer answer; one without an id is kept for the tally.
+        # If a row is read twice, the later answer is kept. A row without an id is kept so that it is counted.
         rows.update({str(row.get("id") or f"no id, {offset} {place}"): row for place, row in enumerate(page)})
         fleets.update(str(row.get("id")) for row in page if not is_single_target(row))
         return page
@@ -91,9 +91,9 @@ def read_history(client: FleetClient, fleet: int) -> list[Record]:
 
 
 def enrich(client: FleetClient, instances: Sequence[Instance], *, updates: bool, health: bool, workers: int) -> Fleet:
-    """The instances with what E25 (``updates``) and E16 (``health``, the stored record) say of each.
+    """The instances with data from E25 (``updates``) and E16 (``health``, the stored record).
 
-    An instance that the server no longer knows (404) is marked as gone; that is an answer, not a failure.
+    An instance that the server no longer knows (status 404) is marked as gone. This is not a problem.
     """
     ids = [instance.instance_id for instance in instances]
     reads: list[tuple[str, Callable[..., Any]]] = []
@@ -131,7 +131,7 @@ def _is_gone(answer: Any) -> bool:
 
 def _updates(answer: Record) -> Record:
     runtime = runtime_component(answer)
-    # total_available counts skills and MCP servers too; the fleet is redeployed for its runtime.
+    # Not total_available, which also counts skills and MCP servers.
     has_update = runtime.get("has_update")
     return {
         "update_available": has_update if isinstance(has_update, bool) else None,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values given to a playbook or role: a blank one counts as not given, others are converted to the default's type."""
+"""Values of variables of a playbook or role. A blank one counts as not given, others get the type of the default."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEPARATOR = re.compile(r"[,\n]")
 
 
 class GivenError(ValueError):
-    """A value that cannot be used; the message is a sentence that names the variable."""
+    """An invalid value. The message is a sentence that names the variable."""
 
 
 def is_blank(value: Any) -> bool:
@@ -28,9 +28,9 @@ def is_blank(value: Any) -> bool:
 
 
 def typed(name: str, value: Any, default: Any) -> Any:
-    """``value``, which is not blank, converted to the type of ``default``; unchanged if the default is None.
+    """``value``, which must not be blank, converted to the type of ``default``; unchanged if the default is None.
 
-    Raises GivenError.
+    ``name``: of the variable, for the message. Raises GivenError.
     """
     if default is None:
         return value

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of a run as lookups see it, and the hosts patterns of a plan's order as names of hosts."""
+"""The inventory of a run in lookups, and the names of the hosts for the patterns that order a plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WITHOUT = "the rest"
 
 
 def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None = None) -> InventoryManager:
-    """The inventory of the variable ``groups``, without variables of hosts, restricted to ``limit``."""
+    """The groups and hosts of the variable ``groups`` as an inventory without host variables, limited to ``limit``."""
     inventory = InventoryManager(loader=loader, sources=[], parse=False)
     for group, hosts in groups.items():
         inventory.add_group(group)
@@ -34,9 +34,9 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
 def order_of_patterns(
     loader: Any, variables: Mapping[str, Any], *, canary_hosts: Any, waves: Any, share_by: Any
 ) -> dict[str, Any]:
-    """What the lookup plan_order answers: names of hosts of the play, or under ``problem`` a sentence.
+    """The result of the lookup plan_order: names of hosts of the play, or under ``problem`` a sentence.
 
-    ``variables``: of the play, as a lookup gets them.
+    ``variables``: the variables of the play, which a lookup gets. The other arguments are options of the lookup.
     """
     patterns = _Patterns(loader, variables)
     found: dict[str, Any] = {"canary_hosts": [], "waves": [], "share_groups": {}, "problem": ""}
@@ -64,7 +64,7 @@ def order_of_patterns(
 
 
 def _list_of(waves: Any) -> Any:
-    """The list of waves of its JSON text, or of a text with commas or line breaks. Raises ValueError."""
+    """The list of waves, from a list, its JSON text, or a text with commas or line breaks. Raises ValueError."""
     if is_blank(waves):
         return []
     if not isinstance(waves, str):
@@ -73,12 +73,12 @@ def _list_of(waves: Any) -> Any:
         try:
             return json.loads(waves)
         except ValueError:
-            raise ValueError("waves is no JSON, although it begins like that") from None
+            raise ValueError("waves begins like JSON, but is not valid JSON") from None
     return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
 
 
 class _Patterns:
-    """The hosts of a play, and what of its inventory a pattern matches."""
+    """The hosts of a play, and the hosts that patterns match."""
 
     def __init__(self, loader: Any, variables: Mapping[str, Any]) -> None:
         self._groups = variables.get("groups", {})
@@ -87,23 +87,26 @@ class _Patterns:
         self._inventory = inventory_of(loader, self._groups)
 
     def instances(self) -> dict[str, Any]:
-        """Names to ids in the order of the inventory."""
+        """The hosts of the play, names to ids, in the order of the inventory."""
         names = [host.name for host in self._inventory.get_hosts("all") if host.name in self._in_play]
         return {name: self._hostvars[name][_ID] for name in names if _ID in self._hostvars[name]}
 
     def hosts(self, name: str, pattern: str) -> list[str]:
-        """The hosts of the play that a pattern matches. Raises ValueError if the inventory has none."""
+        """The hosts of the play that a pattern matches. Raises ValueError if it matches no host of the inventory.
+
+        ``name``: the option with the pattern, for the message.
+        """
         matched = [host.name for host in self._inventory.get_hosts(pattern)]
         if not matched:
             raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
-        # Of several patterns in one text, Ansible passes over one that matches nothing.
+        # Ansible ignores one of several patterns in a text if it matches nothing.
         for part in (part.strip() for part in pattern.split(",")):
             if part and part[0] not in "!&" and not self._inventory.get_hosts(part):
                 raise ValueError(f"{name} is {pattern!r}, and {part!r} matches no host of the inventory")
         return [host for host in matched if host in self._in_play]
 
     def groups_by(self, share_by: str) -> dict[str, str]:
-        """The group of each host of the play, by inventory groups or by a variable. Raises ValueError."""
+        """The group of each host of the play: an inventory group, or the value of a variable. Raises ValueError."""
         named = [part.strip() for part in share_by.split(",") if part.strip()]
         if all(name in self._groups for name in named):
             first = {host: name for name in reversed(named) for host in self._groups[name]}

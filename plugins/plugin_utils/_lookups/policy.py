@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One update policy read (E9) for the lookups: short-lived, shared within a process, and closed on every failure."""
+"""The update policy (E9) for the lookups. It is reused for 2 seconds within a process. A failure is never reused."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_values
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
-# A throttle is templated twice for each host; a policy that is 2 s old is fresh enough for the next start.
+# Ansible evaluates a throttle twice for each host. A policy that is 2 seconds old is recent enough for that.
 FRESH_SECONDS = 2.0
 
 _policies: dict[str, tuple[float, Record]] = {}
 
 
 class PolicyError(Exception):
-    """The policy cannot be read, or must not be acted on; the message is one sentence for people."""
+    """The policy cannot be read, or does not allow redeploys. The message is one sentence."""
 
 
 def update_policy(option: Callable[[str], Any], *, clock: Callable[[], float] = time.monotonic) -> Record:
-    """The tenant's policy as E9 gives it, at most 2 seconds old.
+    """The tenant's policy (E9), at most 2 seconds old. ``option(name)``: the value of a connection option.
 
-    ``option(name)`` gives a connection option. Raises PolicyError; a failure is never remembered.
+    Raises PolicyError.
     """
     try:
         client = open_client(option, read_only=True)
@@ -51,7 +51,7 @@ def update_policy(option: Callable[[str], Any], *, clock: Callable[[], float] = 
 
 
 def parallel_limit(policy: Record) -> int:
-    """How many instances may be redeployed at once: 1 or more. Raises PolicyError otherwise."""
+    """How many instances may be redeployed at once, 1 or more. Raises PolicyError if the policy allows none."""
     try:
         return max_parallel_rollouts(policy)
     except ValueError as refusal:
@@ -59,7 +59,7 @@ def parallel_limit(policy: Record) -> int:
 
 
 def readable_window(policy: Record) -> None:
-    """Raises PolicyError if the hours of the maintenance window cannot be read."""
+    """Raise PolicyError if the hours of the maintenance window are invalid."""
     problem = Window.of_policy(policy).problem
     if problem:
         raise PolicyError(problem)
@@ -74,7 +74,7 @@ def _fresh_policy(client: FleetClient, clock: Callable[[], float]) -> Record:
         policy = client.get_fleet_update_policy()
     except ApiError as failure:
         raise PolicyError(f"The update policy cannot be read, so nothing may be rolled out. {failure}") from failure
-    # A lookup's value is shown as it is.
+    # Ansible shows the value of a lookup unchanged.
     policy = printable_values(policy)
     _policies[identity] = (clock(), policy)
     return dict(policy)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the tags of the command line leave out every task of a playbook of this collection."""
+"""Whether the tags on the command line leave out all tasks of a playbook of this collection."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FOLDERS = ("playbooks", "extensions")
 def refusal_by_tags(arguments: Mapping[str, Any], root: Path) -> str:
     """Why the run would do nothing, as a sentence; empty if tasks are left.
 
-    ``arguments``: Ansible's, with ``args`` (the playbooks), ``tags`` and ``skip_tags``. ``root``: the collection's
-    folder. The playbooks of the collection have no tags, so that either all of their tasks run or none. An import into
-    a playbook of somebody's own may give them tags, and that playbook may run other tasks: it is not refused.
+    ``arguments``: the command line of Ansible, with ``args`` (the playbooks), ``tags`` and ``skip_tags``. ``root``: the
+    folder of the collection. The playbooks of the collection have no tags, so either all of their tasks run or none. A
+    playbook of the user's own is never refused: it may import them with tags, and have other tasks.
     """
     playbooks = arguments.get("args") or ()
     tags, skipped = list(arguments.get("tags") or ()), list(arguments.get("skip_tags") or ())
@@ -41,7 +41,7 @@ def _is_of_collection(playbook: str, root: Path) -> bool:
     if playbook.startswith(_COLLECTION):
         return True
     path = Path(playbook).resolve()
-    # Also of another checkout, as a project of AWX is one.
+    # This includes another checkout of the collection, such as a project of AWX.
     return any(path.is_relative_to(folder.resolve()) for folder in _folders(root) + _folders(path.parent.parent))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The artifacts of a run (what set_stats was given) cut down to a size: the scalars stay, lists become shorter."""
+"""The artifacts of a run (custom stats), reduced to a maximum size: scalars are kept, and lists become shorter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results i
 # A mapping with more members is a table (an entry for each host), not a record with fields.
 _MOST_FIELDS = 64
 _NO_LIMIT = 1 << 31
-# Tried in this order until it fits: the most entries of a list or a table, the most characters of a text.
+# Tried in this order until the artifacts fit: the maximum number of entries of a list or a table, and of characters of
+# a text.
 _STEPS = (
     (_NO_LIMIT, _NO_LIMIT),
     *((entries, 8192) for entries in (1000, 500, 200, 100, 50, 20, 10, 5)),
@@ -26,12 +27,12 @@ _DEEPEST = 40
 
 
 def cut_artifacts(data: Any, limit: int, redactor: Redactor, longest_text: int = _NO_LIMIT) -> Any:
-    """``data`` if its JSON has at most ``limit`` bytes, else as much of it as fits; ``redactor`` has seen it already.
+    """``data`` if its JSON has at most ``limit`` bytes, else as much of it as fits. Secrets must be masked already.
 
-    Of a record all scalars stay. If the whole does not fit, a text of more than ``longest_text`` characters becomes
-    shorter first; then a list or a table (such as reasons by host) keeps its first entries. What was cut has
-    ``truncated: true`` beside it, and under ``left_out`` the full length of each list, by its place
-    (``fleetops_report.updated``). Only artifacts of thousands of scalars come to ``{"truncated": true}``.
+    All scalars of a record are kept. If ``data`` does not fit, texts of more than ``longest_text`` characters are
+    shortened first. Then lists and tables (such as reasons by host) keep only their first entries. The result has
+    ``truncated: true``, and under ``left_out`` the full length of each shortened list by its path
+    (``fleetops_report.updated``). Only artifacts with thousands of scalars are reduced to ``{"truncated": true}``.
     """
     if not data or _fits(data, limit, redactor):
         return data
@@ -40,7 +41,7 @@ def cut_artifacts(data: Any, limit: int, redactor: Redactor, longest_text: int =
         cut = {**_record(data, entries, min(most, longest_text), "", left_out, 0), "truncated": True}
         if _fits(whole := {**cut, "left_out": left_out}, limit, redactor):
             return whole
-        # So many lists that their names are too long.
+        # There are so many lists that left_out itself is too long.
         if entries <= 1 and _fits(cut, limit, redactor):
             return cut
     return {"truncated": True}
@@ -50,7 +51,7 @@ def _fits(data: Any, limit: int, redactor: Redactor) -> bool:
     try:
         return len(dump(data, redactor)) <= limit
     except (TypeError, ValueError, RecursionError):
-        # What JSON cannot say: NaN, or itself inside itself.
+        # JSON cannot represent NaN, or a value that contains itself.
         return False
 
 

@@ -15,7 +15,7 @@ Recap = dict[str, dict[str, int]]
 
 
 class Clock:
-    """The time as microseconds since 1970 and as ISO 8601 text in UTC; the text of a second is made once."""
+    """The time as microseconds since 1970 and as ISO 8601 text in UTC. The text of a second is calculated only once."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -43,7 +43,7 @@ class Parent(NamedTuple):
 
 
 def described_task(task: Any) -> dict[str, Any]:
-    """What every event of ``task`` says of it, apart from its path. Its name may be a template, so it is not masked."""
+    """The data about ``task`` in each of its events, without its path. Not masked yet."""
     described = {
         "task": task.name or task.action,
         "task_uuid": str(task._uuid),

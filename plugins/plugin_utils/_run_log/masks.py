@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run has learned so far of secrets and names, and the redactors that follow from it."""
+"""The secrets and names that are known so far in a run, and the redactors for them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Masks:
         self.key_redactor = Redactor()
 
     def forget_names(self) -> None:
-        """Another playbook begins: its names are learned anew. Secrets stay."""
+        """Forget the names, because another playbook begins. Secrets are kept."""
         self._names = set()
 
     def learn(self, secrets: Secrets, names: Set[str] = frozenset()) -> list[str]:
         """Add secrets, and names that are not masked.
 
-        Returns where those secrets come from that are now part of a name and not masked there, each once.
+        Returns the sources of secrets that are a part of a name, and therefore not masked there. Each is returned once.
         """
         fresh = {value: source for value, source in secrets.items() if value not in self._secrets}
         fresh |= {value: source for value, source in secrets.items() if is_api_key(source)}
@@ -49,7 +49,7 @@ class Masks:
         return spared
 
     def host_name(self, name: str) -> str:
-        """A host's name or address without the API key."""
+        """The name or address of a host without the API key."""
         known = self._host_names.get(name)
         if known is None:
             known = self._host_names[name] = self.key_redactor.scrub(name)

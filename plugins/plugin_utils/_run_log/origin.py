@@ -21,7 +21,7 @@ from ansible.release import __version__ as ansible_version
 
 
 def run_origin(run_id: str, started: datetime) -> dict[str, Any]:
-    """The ``fleetops_run`` of ``playbook_on_start``; arguments and extra variables are left out."""
+    """The data ``fleetops_run`` of ``playbook_on_start``. Arguments and extra variables are left out."""
     given = context.CLIARGS
     return {
         "run_id": run_id,
@@ -42,7 +42,7 @@ def run_origin(run_id: str, started: datetime) -> dict[str, Any]:
 
 
 def collection_version() -> str | None:
-    """This collection's version: of its manifest when installed, of galaxy.yml in a checkout."""
+    """The version of this collection: from its manifest if it is installed, from galaxy.yml in a checkout, or None."""
     root = Path(__file__).resolve().parents[3]
     try:
         return json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"]
@@ -58,5 +58,5 @@ def collection_version() -> str | None:
 def _user() -> str | None:
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's numeric user without a name
+    except (KeyError, OSError, ImportError):  # In a container, the user may be a number without a name.
         return str(os.getuid())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A scrubber that leaves names alone: of hosts, groups and paths, even where a secret is part of them."""
+"""A redactor that does not mask names of hosts, groups and paths, even if a secret is a part of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import MASK, Redactor
 
-# What a name consists of: around a secret in a text, the longest run of these is most often a whole name.
+# The characters of a name. Around a secret in a text, the longest run of these is usually a whole name.
 _HOST_WORD = re.compile(r"[\w.\-]+")
 
 
 class NameRedactor(Redactor):
-    """Masks secrets, except where they are a part of a name that stands in the text.
+    """Masks secrets, except where they are a part of a name in the text.
 
-    ``secrets``: value -> where it is from, in words. ``always``: values that are masked in names too (the API key).
-    ``names``: hosts, groups and paths. A password that equals a group's name is masked nowhere, since the name is
-    written everywhere; ``spared()`` tells which secrets are concerned.
+    ``secrets``: values, each with its source in words. ``always``: values that are masked even in names (the API key).
+    ``names``: hosts, groups and paths. A password that equals the name of a group is therefore never masked.
+    ``spared()`` returns the sources of such secrets.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class NameRedactor(Redactor):
         self._secrets = dict(secrets or {})
         self._always = frozenset(always)
         self._names = frozenset(names)
-        # By secret: each place in a name where it stands, as (name, offset).
+        # For each secret, the names that contain it, with its offset.
         self._places: dict[str, list[tuple[str, int]]] = {}
         super().__init__([*self._secrets, *self._always])
         for secret in self._secrets:
@@ -41,7 +41,7 @@ class NameRedactor(Redactor):
                 self._places[secret] = places
 
     def spared(self) -> list[str]:
-        """Where the secrets are from that are part of names and not masked there."""
+        """The sources of the secrets that are a part of a name, and therefore not masked there."""
         return sorted({self._secrets[secret] for secret in self._places})
 
     def _masked(self, found: re.Match[str]) -> str:
@@ -56,7 +56,7 @@ class NameRedactor(Redactor):
         return MASK
 
     def _hides_value(self, key: Any) -> bool:
-        # A host may be called "ci-token"; what is told of it is no secret.
+        # A host may be named "ci-token". The value under such a key is not a secret.
         return key not in self._names and super()._hides_value(key)
 
 

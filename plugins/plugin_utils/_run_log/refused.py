@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tells the run log of this process that a run is refused before it has a host, of which no callback hears."""
+"""Informs the run log of this process that a run is refused before it has a host. Ansible calls no callback then."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def listen(listener: Callable[[str], None]) -> None:
-    """Take ``listener`` as the one to be told."""
+    """Register ``listener``, which replaces an earlier one."""
     _listeners[:] = [listener]
 
 
 def tell_refused(why: str) -> None:
-    """Say why the run ends here; nobody needs to listen."""
+    """Call the registered listener, if there is one, with the reason why the run ends."""
     for listener in _listeners:
         listener(why)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a task's result goes into the run log, as plain data: whitelist, censorship, size."""
+"""The part of a task's result that is stored in the run log: which keys, without secrets, and of limited size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 
 CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
 
-# Kept of every result, when plain scalars.
+# Stored for every result, if they are scalars.
 _STATUS = ("changed", "failed", "unreachable", "skipped", "attempts", "retries", "rc")
 _IDS = (
     "rollout_id",
@@ -39,32 +39,32 @@ _IDS = (
     "total",
 )
 _CORE = frozenset(_STATUS + _IDS)
-# Kept besides of a result that was looked up at the server, or is that of an operation somebody else began: it may have
-# changed nothing itself.
+# Stored in addition if the effect was looked up on the server, or the operation was begun by somebody else. Such a
+# result may be unchanged.
 _OUTCOME = ("reconciled", "evidence", "before", "after")
 _LONGEST_ID = 256
 
-# Never kept, at any depth: a module's arguments and whole facts.
+# Never stored, at any depth: the arguments of a module, and facts.
 _DROPPED = frozenset(("invocation", "module_args", "ansible_facts"))
 _INTERNAL = frozenset(("_ansible_no_log", "_ansible_verbose_always", "_ansible_verbose_override"))
 _FULL_EVENTS = frozenset(("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed"))
 
-# ansible-core 2.21 takes "failed" out of a loop's items; the others tell of a failure then.
+# ansible-core 2.21 removes "failed" from the items of a loop. The other keys then show a failure.
 _NOT_JUST_OK = ("changed", "failed", "unreachable", "failed_when_result", "exception")
 
-# What a result too long is cut down to beside the core, the most telling first.
+# What is stored of a result that is too long, in addition to the status and ids. The most useful keys come first.
 _TELLING = ("msg", "error", "reason", "exception", "stderr", "stdout", "module_stderr", "module_stdout")
-# Longer than any secret: text is scrubbed this far past the cut, so that none is halved and missed.
+# A text is masked this many characters beyond the point where it is cut, so that no secret is cut in two and missed.
 _MARGIN = 16384
 _DEEPEST = 40
 
 
 def kept_result(result: Mapping[str, Any], event: str, limit: int, redactor: Redactor) -> dict[str, Any]:
-    """The part of ``result`` that may be stored for ``event``, scrubbed, at most ``limit`` bytes of JSON.
+    """The part of ``result`` that may be stored for ``event``, without secrets, in at most ``limit`` bytes of JSON.
 
-    Failed, unreachable and changed results are kept whole but for arguments and facts; of all others the status,
-    known ids and outcomes remain. ``no_log`` results stay censored. A result over ``limit`` has ``truncated: true``
-    and its core, ``msg`` and ``error`` first, as far as there is room.
+    Failed, unreachable and changed results are stored completely, except for arguments and facts. For all others, the
+    status, known ids and outcomes are stored. Results with ``no_log`` stay censored. A result that is too long has
+    ``truncated: true``, and the status and ids, ``msg``, ``error`` and further keys as far as they fit.
     """
     if is_censored(result):
         return _censored(result)
@@ -86,23 +86,23 @@ def is_kept_whole(result: Mapping[str, Any], event: str) -> bool:
 def storable_result(
     result: Mapping[str, Any] | None, event: str, limit: int, redactor: Redactor
 ) -> dict[str, Any] | None:
-    """``kept_result``; the status and ids only of a result that JSON cannot represent; None if there is no result."""
+    """As ``kept_result``, but only the status and ids if JSON cannot represent the result. None if there is none."""
     if result is None:
         return None
     try:
         return kept_result(result, event, limit, redactor)
     except (TypeError, ValueError, RecursionError):
-        # A NaN, or a value that contains itself.
+        # The result contains NaN, or a value that contains itself.
         return {**core_result(result, redactor), "truncated": True}
 
 
 def core_result(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """Status and ids alone: for results that cannot be written otherwise."""
+    """Only the status and ids, for results that cannot be stored otherwise."""
     return _censored(result) if is_censored(result) else _core(result, redactor)
 
 
 def dump(value: Any, redactor: Redactor) -> str:
-    """Compact ASCII JSON of ``value``. Types unknown to JSON become what Ansible writes for them, else text."""
+    """Compact ASCII JSON of ``value``. Types that JSON does not know are converted as by Ansible, or else to text."""
     return _encoder(redactor).encode(value)
 
 
@@ -112,7 +112,7 @@ def _encoder(redactor: Redactor) -> json.JSONEncoder:
 
 
 def plain_value(redactor: Redactor) -> Callable[[Any], Any]:
-    """The ``default`` of json.dumps: vaulted values stay encrypted, dates in ISO 8601, anything else as text."""
+    """The ``default`` for json.dumps: vaulted values stay encrypted, dates become ISO 8601, others become text."""
 
     def plain(value: Any) -> Any:
         ciphertext = getattr(value, "_ciphertext", None)
@@ -157,7 +157,7 @@ def _core(result: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
 
 
 def _with_outcome(result: Mapping[str, Any], core: dict[str, Any], limit: int, redactor: Redactor) -> dict[str, Any]:
-    """``core`` with how the outcome was found, if there is room for it; else it is marked with ``truncated``."""
+    """``core`` and how the outcome was found. If that does not fit, ``core`` is marked with ``truncated``."""
     if not result.get("adopted") and not result.get("reconciled"):
         return core
     whole = {**core, **redactor.scrub({key: _stripped(result[key]) for key in _OUTCOME if key in result})}
@@ -175,7 +175,7 @@ def _without_arguments(result: Mapping[str, Any], redactor: Redactor) -> dict[st
 
 
 def _item(item: Any, redactor: Redactor) -> Any:
-    """One item of a loop, by the same rule as a result of its own."""
+    """One item of a loop, by the same rules as a separate result."""
     if not isinstance(item, Mapping):
         return _stripped(item)
     if is_censored(item):
@@ -202,7 +202,7 @@ def _cut_down(result: Mapping[str, Any], core: dict[str, Any], limit: int, redac
         value = result.get(key)
         if value is None or value == "":
             continue
-        # Half of what is left, so that a long message leaves room for the error; 8 is for the key's punctuation.
+        # Half of the remaining room, so that a long message leaves room for the error. 8 bytes are for punctuation.
         share = room // 2 - len(key) - 8
         if share < 16:
             break

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which values must not stand in a run log: what a run knows of secrets without asking anybody."""
+"""The values that must not appear in a run log: secrets among the variables, options and environment of a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import is_secret_key
 
-# A value found by its variable's name may be an ordinary word ("default"): those shorter are left.
+# The value of a variable whose name says that it is secret may be an ordinary word ("default"). Shorter values are
+# therefore not masked.
 _SHORTEST_BY_NAME = 8
 _DEEPEST = 8
-# Ansible's own large variables: the same hosts again, or facts.
+# Large variables of Ansible, which contain the same hosts again, or facts.
 _SKIPPED = frozenset(("ansible_facts", "hostvars", "groups", "vars", "group_names", "play_hosts"))
 
 
-# A secret and where it is from, in words.
+# Secrets, each with its source in words.
 Secrets = dict[str, str]
 
 
@@ -32,9 +33,9 @@ def environment_secrets(environ: Mapping[str, str]) -> set[str]:
 
 
 def named_environment_secrets(environ: Mapping[str, str]) -> Secrets:
-    """The API key, and long values of variables whose names say that they are secret.
+    """The API key, and long values of environment variables whose names say that they are secret.
 
-    A path to a file that exists is where a secret lies, not the secret.
+    The path of an existing file does not count, since it only says where a secret is stored.
     """
     found = {
         value: f"the environment variable {name}"
@@ -47,18 +48,18 @@ def named_environment_secrets(environ: Mapping[str, str]) -> Secrets:
 
 
 def is_api_key(source: str) -> bool:
-    """Whether a secret from there is the API key, which is masked everywhere."""
+    """Whether a secret with this source is the API key, which is masked everywhere."""
     return source.rpartition(" ")[2] in ("FLEETOPS_API_KEY", "fleetops_api_key")
 
 
 def inventory_names(inventory: Any) -> set[str]:
-    """The names of all hosts and groups of an inventory, and the addresses of hosts that have another one."""
+    """The names of all hosts and groups of an inventory, and the addresses of its hosts."""
     names = {str(name) for name in (*inventory.hosts, *inventory.groups)}
     return names | {str(address) for host in inventory.hosts.values() if (address := getattr(host, "address", None))}
 
 
 def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[str]:
-    """The paths that a run's messages are full of: of the playbook, the inventory ``sources``, the working folder, the
+    """The paths that occur in messages of a run: of the playbook, the inventory ``sources``, the working folder, the
     user's home, this collection, and ``more``."""
     base, file = getattr(playbook, "_basedir", None), getattr(playbook, "_file_name", None)
     given = [base, file, *more, *(str(source) for source in sources if "," not in str(source))]
@@ -73,8 +74,8 @@ def run_paths(playbook: Any, sources: Iterable[Any], *more: str | None) -> set[s
 def play_secrets(play: Any, hosts: Iterable[Any]) -> Secrets:
     """Secrets among the variables of ``play`` and ``hosts`` (a batch), and the vault passwords.
 
-    Variables are looked up as Ansible sees them for the play and for its first host, and read in memory for the
-    others. A vaulted value is a secret whatever its name, any other by its name.
+    For the play and its first host, the variables are determined by Ansible's rules. For the other hosts, those in
+    memory are read. A vaulted value is always a secret, and any other value if the name of its variable says so.
     """
     found: Secrets = {}
     manager = play.get_variable_manager()
@@ -115,10 +116,10 @@ def _collect(value: Any, found: Secrets, name: str = "", depth: int = 0) -> None
     if getattr(value, "_ciphertext", None) is not None:
         try:
             _add(str(value), f"the vaulted variable {name or 'of a list'}", found)
-        except Exception:  # noqa: BLE001 - no password for this vault id: the value cannot come up in clear either
+        except Exception:  # noqa: BLE001 - no password for this vault id, so the value cannot appear decrypted
             return
     elif isinstance(value, str):
-        # A template is not the value; its parts are variables too and looked at by themselves.
+        # A template is not a secret itself. The variables in it are checked separately.
         if len(value) >= _SHORTEST_BY_NAME and "{{" not in value and name and names_secret(name):
             _add(str(value), f"the variable {name}", found)
     elif depth < _DEEPEST:
@@ -136,7 +137,7 @@ def _add(secret: str, source: str, found: Secrets) -> None:
     if whole:
         found.setdefault(whole, source)
     if "\n" in secret:
-        # Results carry text a second time as a list of lines (stdout_lines).
+        # Results also contain texts as lists of lines (stdout_lines).
         for line in map(str.strip, secret.splitlines()):
             if len(line) >= _SHORTEST_BY_NAME:
                 found.setdefault(line, source)

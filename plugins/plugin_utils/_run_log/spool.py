@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file of one recorded run: one JSON line an event, a lock that says the run is alive."""
+"""The file of one recorded run: one JSON line for each event, and a lock that shows that the run is alive."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-# Kept free for the recap of a run whose hosts are not known yet.
+# Bytes that are reserved for the recap of a run whose hosts are not known yet.
 LEAST_RESERVE = 8192
 _BLOCK = b"." * 65536
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
-    """``$XDG_STATE_HOME/fleetops/runs``; a relative or missing XDG_STATE_HOME means ~/.local/state.
+    """``$XDG_STATE_HOME/fleetops/runs``, with ~/.local/state if XDG_STATE_HOME is missing or a relative path.
 
-    Raises RuntimeError when there is no home directory either.
+    Raises RuntimeError if there is no home directory.
     """
     state = environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
@@ -38,13 +38,13 @@ def make_folder(folder: Path) -> None:
     for path in reversed(missing):
         try:
             path.mkdir(mode=0o700)
-        except FileExistsError:  # another run was quicker; a file in the way is told when the spool is opened
+        except FileExistsError:  # Another run was faster. If it is a file, opening the spool will fail.
             continue
         path.chmod(0o700)
 
 
 def open_to_others(folder: Path) -> str | None:
-    """A sentence if other users can put files into ``folder`` or take them away, else None. Raises OSError."""
+    """A sentence if other users can add files to ``folder`` or remove them, else None. Raises OSError."""
     found = folder.stat()
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return (
@@ -55,18 +55,18 @@ def open_to_others(folder: Path) -> str | None:
 
 
 class Spool:
-    """A new file ``<YYYYmmddTHHMMSSZ>-<run_id>.jsonl`` (0600) in ``folder`` (made 0700 when missing).
+    """A new file ``<YYYYmmddTHHMMSSZ>-<run_id>.jsonl`` with mode 0600 in ``folder``, which is created if missing.
 
-    Each line is one ``os.write`` on an O_APPEND descriptor, so what was written survives a kill -9.
-    An exclusive POSIX record lock is held until ``close`` or the end of the process. Forked workers do not inherit
-    it. Any other descriptor of this file closed in this process would drop it: the file is opened here only.
+    Each line is one ``os.write`` to an O_APPEND descriptor, so written lines survive a kill -9. An exclusive POSIX lock
+    is held until ``close`` or the end of the process. Forked workers do not inherit it. The lock would end if the
+    process closed any other descriptor of the file, so the file is opened only here.
 
-    ``append_last`` finds room on a full disk: bytes for it are held by a second file that has no name. ``remark`` is a
-    sentence about the folder that its owner should know, or None.
+    For ``append_last``, bytes are reserved on the disk by a second file without a name. ``remark``: a sentence about
+    the folder that its owner should know, or None. ``lock_error``: why the file could not be locked, or None.
     """
 
     def __init__(self, folder: Path, run_id: str, started: datetime) -> None:
-        """Create and lock the file. Raises OSError when that is impossible."""
+        """Create and lock the file. Raises OSError if it cannot be created."""
         make_folder(folder)
         self.path = folder / f"{started:%Y%m%dT%H%M%SZ}-{run_id}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -79,7 +79,7 @@ class Spool:
         self.lock_error: OSError | None = None
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # a file system without locks: the record is still worth having
+        except OSError as error:  # The file system has no locks. The run is recorded nevertheless.
             self.lock_error = error
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         self._longest = None if limit == resource.RLIM_INFINITY else limit
@@ -91,13 +91,13 @@ class Spool:
         return self._fd >= 0
 
     def check_name(self) -> None:
-        """Close the file and raise FileNotFoundError when it was removed: nobody would ever read it."""
+        """Close the file and raise FileNotFoundError if it was removed, since nobody could ever read it."""
         if os.fstat(self._fd).st_nlink == 0:
             self.close()
             raise FileNotFoundError(2, "the file was removed during the run", str(self.path))
 
     def reserve(self, size: int) -> None:
-        """Hold ``size`` bytes of the disk for ``append_last``, or as many as there are; less than before is ignored."""
+        """Reserve ``size`` bytes on the disk for ``append_last``, or as many as possible. Never reduces them."""
         if self._fd < 0 or size <= self._reserved:
             return
         with suppress(OSError):
@@ -107,20 +107,20 @@ class Spool:
                 self._reserved += os.write(self._reserve_fd, _BLOCK[: size - self._reserved])
 
     def append(self, line: bytes) -> None:
-        """Write ``line`` (without its newline). Raises OSError; the file then still ends with a whole line."""
-        # A limit on the size of files is met by this file alone, so here the room is kept by staying below it.
+        """Write ``line`` (without its newline). Raises OSError; the file then still ends with a complete line."""
+        # A limit on the size of files applies to each file separately, so this file stays below it by the reserve.
         if self._longest is not None and self._size + len(line) + 2 + self._reserved > self._longest:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         self._write(line)
 
     def append_last(self, line: bytes) -> None:
-        """Write ``line`` as ``append`` does, on a full disk into the room that was reserved."""
+        """Write ``line`` as ``append`` does. On a full disk, the reserved room is used."""
         try:
             self._write(line)
         except OSError:
             if self._reserve_fd < 0:
                 raise
-            # Forked workers may have it open too: closing it alone would not free the room.
+            # Forked workers may also have the file open, so closing it would not free the room.
             os.ftruncate(self._reserve_fd, 0)
             self._write(line)
 
@@ -137,7 +137,7 @@ class Spool:
         self._torn = False
 
     def _cut_back(self, written: int) -> None:
-        """Take away the beginning of a line whose rest found no room."""
+        """Remove the beginning of a line of which the rest could not be written."""
         if not written:
             return
         try:
@@ -149,7 +149,7 @@ class Spool:
     def close(self) -> None:
         """End the record and free the lock and the reserved room."""
         if self._reserve_fd >= 0:
-            # The room is this process's: a forked worker only closes its own descriptor.
+            # Only this process frees the room. A forked worker only closes its own descriptor.
             if os.getpid() == self._pid:
                 with suppress(OSError):
                     os.ftruncate(self._reserve_fd, 0)
@@ -161,7 +161,7 @@ class Spool:
 
 
 def _nameless(beside: Path) -> int:
-    """A new file on the file system of ``beside`` that is gone when its last descriptor is closed."""
+    """The descriptor of a new file without a name, on the file system of ``beside``. Closing it removes the file."""
     path = beside.with_suffix(".reserve")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     path.unlink()

@@ -16,14 +16,14 @@ from .masks import Masks
 from .results import dump
 from .spool import LEAST_RESERVE, Spool
 
-# As many bytes of the artifacts have room on a full disk.
+# Bytes that are reserved for the artifacts on a full disk.
 LEAST_ARTIFACTS = 4096
 
 
 class EventWriter:
     """Writes the events of the run ``run_id`` into ``spool``. Counters begin at 1 and have no gaps.
 
-    ``dropped`` is the number of events that could not be written; each event after them says it.
+    ``dropped``: the number of events that could not be written. All later events contain it.
     """
 
     def __init__(self, spool: Spool, run_id: str, masks: Masks, clock: Clock) -> None:
@@ -31,7 +31,7 @@ class EventWriter:
         self._spool, self._masks, self._clock = spool, masks, clock
         self._of_run = {"pid": os.getpid(), "runner_ident": run_id}
         self._counter = 0
-        # A random number costs a system call: one for the run, together with the counter, is as unique.
+        # A random number takes a system call. One for the whole run, combined with the counter, is also unique.
         self._uuid_start = str(uuid.uuid4())[:24]
         self._recap_room: dict[str, int] = {}
 
@@ -49,10 +49,10 @@ class EventWriter:
         event_uuid: str = "",
         last: bool = False,
     ) -> None:
-        """Append one event, whose data are those of ``parent`` and ``data``; they are masked already.
+        """Append one event with the data of ``parent`` and ``data``, which are masked already.
 
         The ``last`` event may use the reserved room. Raises OSError if the event cannot be written, and ValueError,
-        TypeError or RecursionError if JSON cannot represent it; the counter then stays.
+        TypeError or RecursionError if JSON cannot represent it. The counter is then not increased.
         """
         counter = self._counter + 1
         event_uuid = event_uuid or f"{self._uuid_start}{counter:012x}"

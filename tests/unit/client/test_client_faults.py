@@ -312,7 +312,7 @@ def test_an_empty_answer_to_a_redeploy_is_ambiguous_not_a_crash(sim: Simulator) 
     with pytest.raises(ApiError) as caught:
         call(Watched(sim))
     assert (caught.value.kind, caught.value.ambiguous) == ("unexpected", True)
-    assert "an object was expected, nothing came" in str(caught.value)
+    assert "an object was expected, but the answer is empty" in str(caught.value)
 
 
 def test_a_validation_error_is_one_readable_sentence(sim: Simulator) -> None:

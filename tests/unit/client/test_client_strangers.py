@@ -185,7 +185,7 @@ def test_an_id_is_one_part_of_the_address(server: CrookedServer) -> None:
         ({"api_key": KEY + "\n"}, "line break"),
         ({"api_key": " " + KEY}, "blank"),
         ({"api_key": KEY + "\t"}, "blank"),
-        ({"api_key": KEY + "\u20ac"}, "no HTTP header can carry"),
+        ({"api_key": KEY + "\u20ac"}, "an HTTP header cannot have"),
         ({"headers": {"X-Gateway": "a\nb" + KEY}}, "extra_headers"),
         ({"headers": {"X-Gateway": "\u20ac" + KEY}}, "extra_headers"),
         ({"headers": {"X-Gateway": " " + KEY}}, "extra_headers"),

@@ -65,7 +65,7 @@ def test_a_server_that_drips_is_left_at_the_time_limit(part: str) -> None:
         error = failure(client_for(api.url, request_timeout=1), "get_fleet_update_policy")
         assert 1 <= time.monotonic() - started < 5
     assert (error.kind, error.ambiguous) == ("timeout", False)
-    assert "no whole answer within the time limit of 1 s" in str(error)
+    assert "no complete answer within the time limit of 1 s" in str(error)
 
 
 def test_a_write_whose_answer_drips_is_sent_once_and_its_outcome_is_unknown() -> None:
@@ -309,7 +309,7 @@ def test_which_proxy_the_environment_means(url: str, environ: dict[str, str], us
 
 @pytest.mark.parametrize("address", ["http://user:secret-p4ss@[bad", "http://", "http://user:secret-p4ss@proxy:port"])
 def test_a_proxy_that_is_no_address_is_refused_without_its_password(address: str) -> None:
-    with pytest.raises(SettingsError, match=r"^HTTP_PROXY in the environment is no address of a proxy") as caught:
+    with pytest.raises(SettingsError, match=r"^HTTP_PROXY in the environment is not the address of a proxy") as caught:
         proxy_for("http://fleet.example", {"HTTP_PROXY": address})
     assert "secret-p4ss" not in str(caught.value)
 

@@ -219,7 +219,7 @@ def test_the_run_log_does_not_write_into_the_current_folder_for_an_empty_variabl
 
 
 def test_a_template_in_a_variable_of_a_lookup_is_no_boolean_by_itself() -> None:
-    with pytest.raises(Refused, match=r"^fleetops_validate_certs is .*a template is not run here"):
+    with pytest.raises(Refused, match=r"^fleetops_validate_certs is .*templates are not evaluated here"):
         of_a_lookup(fleetops_validate_certs="{{ true }}")
 
 

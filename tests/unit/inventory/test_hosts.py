@@ -130,7 +130,7 @@ def test_instances_come_as_a_mapping_or_as_json() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("{web: 1", "no JSON"),
+        ("{web: 1", "not valid JSON"),
         (["web"], "must map names to instance ids"),
         ({"web": None}, "web has no instance_id"),
         ({"web": {"owner": "x"}}, "web has no instance_id"),

@@ -66,7 +66,12 @@ FLEET_ROLLOUT = {"id": "r-9", "scope": "fleet", "status": "in_progress", "total_
         ),
         ({"failed": ["agent-004"]}, STOP, gate.FAIL, "1 instance failed (agent-004); at most 0 may fail."),
         ({"failed": ["agent-004"], "max_failed": 1}, GO, gate.PASS, ""),
-        ({"unsure": ["agent-005"]}, WAIT, gate.PASS, "the redeploy of agent-005 worked is uncertain"),
+        (
+            {"unsure": ["agent-005"]},
+            WAIT,
+            gate.PASS,
+            "uncertain to the server whether the redeploy of agent-005 worked",
+        ),
         ({"unsure": ["agent-005"], "max_failed": 1}, GO, gate.PASS, ""),
         ({"unsure": ["agent-005"], "failed": ["agent-004"], "max_failed": 1}, WAIT, gate.PASS, "agent-005"),
         ({"now": NOON + 3 * HOUR}, STOP, gate.FAIL, "is closed"),

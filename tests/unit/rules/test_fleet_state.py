@@ -59,7 +59,7 @@ def report(state: dict[str, Any], *, prune: bool = False, **read: Any) -> dict[s
         ({"group_policies": {"eu": {"runtime": "off"}}}, "group_policies: eu: runtime is 'off'"),
         ({"group_policies": {"eu": {"runtime": False}}}, "it must be auto, notify, disabled or inherit"),
         ({"group_policies": {"eu": "auto"}}, "group_policies: eu is 'auto': it must be a mapping"),
-        ({"instance_policies": {7: {"runtime": "auto"}}}, "the name 7 is no text. Write it in quotes"),
+        ({"instance_policies": {7: {"runtime": "auto"}}}, "the name 7 is not text. Write it in quotes"),
         ({"instance_policies": {"a": {"runtim": "auto"}}}, "instance_policies: a has the unknown key runtim"),
         ({"runtime_current": "yes"}, "runtime_current is 'yes': it must be true or false"),
     ],

@@ -73,10 +73,10 @@ def test_freezes_that_follow_each_other_without_a_gap_end_with_the_last_one() ->
 
 
 UNREADABLE: list[tuple[Any, str]] = [
-    ("[", "the text is no JSON"),
+    ("[", "the text is not valid JSON"),
     ({"from": "2026-01-01"}, "a list of freezes was expected"),
-    (["2026-01-01"], "of freeze 1, a mapping with from and to was expected"),
-    ([HOLIDAYS, {"from": "2026-01-01"}], "of freeze 2, to is nothing"),
+    (["2026-01-01"], "in freeze 1, a mapping with from and to was expected"),
+    ([HOLIDAYS, {"from": "2026-01-01"}], "in freeze 2, to is nothing"),
     ([{**HOLIDAYS, "until": "2026"}], "until is not known"),
     ([{**HOLIDAYS, "from": "tomorrow"}], "from is 'tomorrow'"),
     ([{**HOLIDAYS, "from": 20261220}], "from is 20261220"),
@@ -90,7 +90,7 @@ UNREADABLE: list[tuple[Any, str]] = [
     ([{**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=XX"}], "cannot be read"),
     ([{**WEEKENDS, "rule": "FREQ=WEEKLY;INTERVAL=0"}], "INTERVAL must be 1 or more"),
     ([{**WEEKENDS, "rule": "FREQ=WEEKLY;BYDAY=SA"}], "does not fall on from (Friday 2026-01-02)"),
-    ([{**WEEKENDS, "rule": "FREQ=DAILY;BYHOUR=3"}], "the time of day is said by from and to"),
+    ([{**WEEKENDS, "rule": "FREQ=DAILY;BYHOUR=3"}], "from and to set the time of day"),
 ]
 
 

@@ -24,8 +24,8 @@ URL = "https://monitor.example/hold?token=s3cret"
         ("HTTP://monitor/hold", ""),
         ("hold", "neither an absolute path"),
         ("ftp://monitor/hold", "neither an absolute path"),
-        ("http://", "names no host"),
-        ("http://host:port/", "no address"),
+        ("http://", "has no host"),
+        ("http://host:port/", "not a valid address"),
         ("https://ann:pw@monitor.example/hold", "must not hold a user name or a password"),
     ],
 )

@@ -30,7 +30,7 @@ def series(*values: float, step: float = 15.0, **labels: str) -> Series:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("no json", "metric_checks is text that is no JSON"),
+        ("no json", "metric_checks is text, but not valid JSON"),
         ({"query": "up"}, "it must be a list of mappings"),
         (["up"], "entry 1 is 'up': it must be a mapping"),
         ([ONE, {**ONE, "above": 3}], "entry 2 has the unknown key above. It may have name, query, must_be, for"),
@@ -74,8 +74,8 @@ def test_checks_are_a_list_its_json_text_or_none() -> None:
         # For some time: one value in the past that was not is enough, and the values must reach back.
         ("< 1", 60, [series(0, 0, 0, 0, 0)], "pass", "errors is 0, and must be < 1 for 60 s."),
         ("< 1", 60, [series(0, 2, 0, 0, 0)], "fail", "errors is 2, and must be < 1 for 60 s."),
-        ("< 1", 60, [series(0, 0)], "inconclusive", "and there are values of the last 15 s only."),
-        ("< 1", 60, [series(0, 0, 0, 0), series(0, host="new")], "inconclusive", 'only (host="new")'),
+        ("< 1", 60, [series(0, 0)], "inconclusive", "but there are only values of the last 15 s."),
+        ("< 1", 60, [series(0, 0, 0, 0), series(0, host="new")], "inconclusive", '(host="new")'),
         ("< 1", 60, [series(3)], "fail", "errors is 3"),
     ],
 )

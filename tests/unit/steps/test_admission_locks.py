@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(own_folder: Path) -> None:
 
     (own_folder / "elsewhere").mkdir()
     name.symlink_to(own_folder / "elsewhere")
-    with pytest.raises(AdmissionError, match="belongs to somebody else; remove it or set TMPDIR"):
+    with pytest.raises(AdmissionError, match="belongs to another user; remove it or set TMPDIR"):
         Admission(URL).enter(lambda _seats: (0, 1))
     name.unlink()
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Event source for ansible-rulebook: what happens to rollouts, targets, instances and in the audit of a fleet.
+"""Event source for ansible-rulebook: events of the rollouts, targets, instances and audit of a fleet.
 
-Its parts are in plugins/plugin_utils/_event_source: every Python file in this folder is listed as an event source.
+Its parts are in plugins/plugin_utils/_event_source, because every Python file in this folder counts as an event source.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ author:
 version_added: 0.2.0
 description:
   - Polls the instance ops API and sends an event for each change.
-  - What was sent is kept in a watermark file, so that no event is sent twice or left out when ansible-rulebook is
-    started again. If the process is killed after it has sent an event and before it has noted that, this one event is
-    sent again, with the same C(meta.uuid) and C(repeated=true).
-  - The API gives states, not changes. What happens and is over between two polls gives no event.
-  - An instance that is unhealthy while it is deployed, or within a minute after, gives no event.
-  - The API has no list of instances. Those that took part in the newest rollouts are known, and those of O(instances).
-  - ansible-rulebook copies only the file that C(-i) names for its playbooks. With group_vars or host_vars beside that
-    file the source stops, since the playbooks would run without these variables; give the folder.
+  - The sent events are recorded in a watermark file, so that no event is sent twice or left out when ansible-rulebook
+    is started again. If the process is killed after it has sent an event and before it has recorded that, this one
+    event is sent again, with the same C(meta.uuid) and C(repeated=true).
+  - The API reports states, not changes. Something that begins and ends between two polls causes no event.
+  - If an instance is unhealthy during its deployment, or within a minute after it, there is no event.
+  - The API has no list of instances. The source knows those that took part in the newest rollouts, and those in
+    O(instances).
+  - For its playbooks, ansible-rulebook copies only the file that C(-i) names. If group_vars or host_vars are beside
+    that file, the source stops, since the playbooks would run without these variables. Give the folder instead.
   - If the key is wrong, the source stops. While the API does not answer, it keeps trying and logs each failure.
-  - The guide lists the events with their fields; C(extensions/eda/schemas/fleet.json) is their JSON schema.
+  - The guide lists the events with their fields. Their JSON schema is C(extensions/eda/schemas/fleet.json).
 requirements:
   - The Python package requests, where ansible-rulebook runs.
 options:
@@ -45,7 +46,7 @@ options:
     required: true
   api_key:
     description:
-      - The key that is sent in the header C(X-Api-Key); a key with the role of a user does.
+      - The key that is sent in the header C(X-Api-Key). A key with the role of a user is sufficient.
       - If it is not set, the environment variable E(FLEETOPS_API_KEY) is used, which keeps it out of the rulebook.
     type: str
     required: true
@@ -55,17 +56,17 @@ options:
     default: true
   ca_path:
     description:
-      - A file of certificates (PEM), or a folder of them, to trust instead of those that the Python library brings;
-        also E(FLEETOPS_CA_PATH). In a folder each is named by its hash (C(openssl rehash)).
+      - A file of certificates (PEM), or a folder of them, to trust instead of those of the Python library. Also
+        E(FLEETOPS_CA_PATH). In a folder, each file must be named by its hash (C(openssl rehash)).
     type: str
   request_timeout:
     description:
-      - Seconds until an answer must be there as a whole; also E(FLEETOPS_REQUEST_TIMEOUT).
-      - A live health check (O(live)) is given at least 60 s.
+      - Seconds within which a complete answer must arrive. Also E(FLEETOPS_REQUEST_TIMEOUT).
+      - For a live health check (O(live)), this is at least 60 seconds.
     type: float
     default: 30
   max_rate:
-    description: How many calls a second are sent at most. While a server's C(Retry-After) lasts, none are sent.
+    description: The maximum number of calls per second. While a server's C(Retry-After) lasts, none are sent.
     type: float
     default: 10
   interval:
@@ -73,12 +74,12 @@ options:
     type: float
     default: 30
   instance_interval:
-    description: Seconds between two polls of the health and the audit of all instances, one call an instance for each.
+    description: Seconds between two polls of all instances, with one call for the health and one for the audit of each.
     type: float
     default: 60
   events:
     description:
-      - The types of events to send. Nothing is read that none of them needs.
+      - The types of events to send. Data that none of them needs is not read.
       - There are also V(fleetops.target.succeeded) and V(fleetops.audit.event).
     type: list
     elements: str
@@ -95,26 +96,26 @@ options:
   start_from:
     description:
       - Which events to send when there is no watermark yet.
-      - V(now) sends what happens from now on, and what is unhealthy now.
-      - V(earliest) sends the past too, as far back as the newest 100 rollouts and, for each instance, the newest 500
-        audit events or those of the last ten minutes, whichever are more.
+      - V(now) sends events about changes from now on, and about instances that are unhealthy now.
+      - V(earliest) also sends events about the past, which are those of the newest 100 rollouts and, for each instance,
+        of the newest 500 audit events or those of the last ten minutes, whichever are more.
     type: str
     choices: [now, earliest]
     default: now
   instances:
     description:
-      - Instances that took part in no rollout, names to ids, as in the inventory's file. The names win over those that
-        the API gives.
+      - Instances that took part in no rollout, as names and ids, like in the inventory file. These names take
+        precedence over those of the API.
       - Put the ids in quotes, since YAML reads some of them as numbers.
     type: dict
     default: {}
   live:
     description:
-      - Whether to have each agent checked now instead of reading its stored health. That loads the agents.
+      - Whether to make a live check of each agent instead of reading its stored health. This loads the agents.
     type: bool
     default: false
   unhealthy_after:
-    description: How many checks in a row must find an instance unhealthy before an event is sent.
+    description: How many consecutive checks must find an instance unhealthy before an event is sent.
     type: int
     default: 1
   audit_outcomes:
@@ -124,14 +125,14 @@ options:
     default: [error, denied]
   watermark:
     description:
-      - The file that keeps what was sent; each rulebook needs its own. Also E(FLEETOPS_EDA_WATERMARK).
+      - The file in which the sent events are recorded. Each rulebook needs its own. Also E(FLEETOPS_EDA_WATERMARK).
       - In a decision environment it must be on a volume that outlives the container.
     type: str
     default: ~/.local/state/fleetops/eda-watermark.json
   feedback:
     description:
-      - Whether to wait until the rule engine has taken an event before it is noted as sent. ansible-rulebook offers
-        that with C(--persistence-id) and a C(name) for this source.
+      - Whether to wait until the rule engine confirms an event before it is recorded as sent. ansible-rulebook supports
+        this with C(--persistence-id) and a C(name) for this source.
     type: bool
     default: false
 """
@@ -157,10 +158,10 @@ EXAMPLES = r"""
 
 
 def _make_collection_importable(file: Path) -> None:
-    """Put the folder of collections that ``file`` lies in on Python's path.
+    """Add the folder of collections that contains ``file`` to Python's path.
 
-    ansible-rulebook runs an event source by its path, and knows no collections otherwise. A checkout that lies in no
-    such folder must be importable already.
+    ansible-rulebook runs an event source by its path, without the import of collections. A checkout outside of a folder
+    of collections must be importable already.
     """
     folder = file.absolute().parents[6]
     if folder.name != "ansible_collections":
@@ -170,7 +171,7 @@ def _make_collection_importable(file: Path) -> None:
     import ansible_collections
 
     if str(folder) not in ansible_collections.__path__:
-        # The Python package "ansible" installs a package of this name, which hides all other folders of it.
+        # The Python package "ansible" contains a package ansible_collections, which hides all other folders.
         ansible_collections.__path__.append(str(folder))
 
 
@@ -181,14 +182,14 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.poll
 
 
 async def main(queue: asyncio.Queue, args: dict[str, Any]) -> None:
-    """Put events into ``queue`` until cancelled. Raises SourceError, with one sentence, for what will stay wrong."""
+    """Put events into ``queue`` until cancelled. Raises SourceError, with one sentence, for a permanent error."""
     await follow(queue, args)
 
 
 if __name__ == "__main__":
 
     class Printer:
-        """Without ansible-rulebook: print each event."""
+        """A queue that prints each event, to run the source without ansible-rulebook."""
 
         async def put(self, row: dict[str, Any]) -> None:
             print(json.dumps(row), flush=True)  # noqa: T201
