@@ -147,15 +147,11 @@ def table(
     from an order to the address of the same page in that order.
     """
     head = joined(_header(column, sorted_by, sorts) for column in columns)
-    body = joined(
-        Markup("<tr>{}</tr>").format(
-            joined(
-                Markup('<td class="fo-{}">{}</td>').format(column.kind or "text", cell)
-                for column, cell in zip(columns, row, strict=True)
-            )
-        )
-        for row in rows
-    )
+    # Not by format, which takes as long for 100 rows as all the rest.
+    begins = [Markup('<td class="fo-{}">').format(column.kind or "text") for column in columns]
+    end = Markup("</td>")
+    lines = (joined(begin + escape(cell) + end for begin, cell in zip(begins, row, strict=True)) for row in rows)
+    body = joined(Markup("<tr>{}</tr>").format(line) for line in lines)
     return Markup(
         '<div class="fo-scroll" tabindex="0" role="region" aria-label="{}">'
         '<table class="fo-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
