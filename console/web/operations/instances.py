@@ -44,7 +44,8 @@ def show(found: Operation) -> None:
     if not len(frame):
         return
     st.header("Instances")
-    present = [one for one in CATEGORIES if (frame["category"] == one).any()]
+    known = set(frame["category"])
+    present = [one for one in CATEGORIES if one in known]
     names = {word(one, row["name"]): one for one in present}
     if "outcome" in st.query_params and st.query_params["outcome"] in present:
         # A link names the category; the pills show it as a word.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
@@ -120,7 +121,12 @@ def timeline(found: queries.Operation, now: float) -> None:
         and len(found.batches) > 1
     )
     if row["kind"] == "rollout":
-        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks)
+
+        def read(*_place: object) -> pd.DataFrame:
+            # Asked again, because the answer is kept for the version of the database that there is now.
+            return (cached.operation(ID, now) or found).targets
+
+        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
     elif len(found.rollouts):
         still_open = found.rollouts["is_open"] != 0
         last = found.rollouts["completed_at"].max()

@@ -154,20 +154,22 @@ def _figure(
 
 
 def show(
-    query: Callable[..., pd.DataFrame],
+    query: Query,
     *args: Any,
     now: float,
     earlier: Earlier | None = None,
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
+    read: Query | None = None,
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
     earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
-    as dashed lines.
+    as dashed lines. read: called instead of the query where the page has its answer.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    query = read or query
     timeline = _timeline(*key, query)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
