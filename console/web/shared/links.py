@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -35,18 +34,6 @@ def resolved(identifier: str, *kinds: str) -> str:
     except DatabaseProblem:
         # The body of the page shows this error.
         return identifier
-
-
-def open_column(title: str, key: str) -> Any:
-    """A table column of buttons that open the row's page; its cells hold the buttons' labels."""
-    return st.column_config.ButtonColumn(title, type="tertiary", key=key, alignment="left")
-
-
-def follow(key: str, page: str, ids: Sequence[str]) -> None:
-    """Open the page of the row whose button in :func:`open_column` was clicked."""
-    click = st.session_state.get(key)
-    if click is not None and 0 <= click.row < len(ids):
-        navigation.go(page, ids[click.row], key)
 
 
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:

@@ -1,14 +1,12 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Statuses as badges, table cells and filters: always with a sign and a word, not by colour alone."""
+"""Statuses as badges and filters: always with a sign and a word, not by colour alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from console.text.statuses import STYLES, style_of
@@ -21,17 +19,6 @@ def status_badge(status: str) -> None:
         st.badge(style.word, icon=style.tone.icon, color=style.tone.badge)  # type: ignore[arg-type]
     else:
         st.text(style_of(status).label)
-
-
-def status_cells(words: Iterable[str]) -> pd.Series:
-    """Status words as cells for :func:`status_column`."""
-    return pd.Series([[style_of(word).label] for word in words], dtype=object)
-
-
-def status_column(title: str = "status", width: Any = None) -> Any:
-    """A table column of statuses: coloured badges with sign and word."""
-    styles = {style.label: style.tone.badge for style in STYLES.values()}
-    return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
 
 
 def status_choice(of: str, options: Sequence[str], label: str = "Status", width: int = 170) -> list[str]:
