@@ -93,12 +93,7 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
                 # The confirmation is drawn by the page and not by the fragment in which the button is.
                 st.rerun()
         thing = offers[0][0]
-        st.page_link(
-            pages.ACTIONS,
-            label="Record of actions",
-            icon=":material/history:",
-            query_params={"acted_q": thing.rollout_id or thing.instance_id},
-        )
+        links.to(pages.ACTIONS, "Record of actions", icon="history", acted_q=thing.rollout_id or thing.instance_id)
     if not who.may_act:
         st.caption(who.why_not)
     elif no_api:

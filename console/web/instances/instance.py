@@ -47,7 +47,7 @@ def body() -> None:
         if known is None:
             st.title("Instance")
             st.text(f"The database knows no instance {ID}." if ID else "No instance is chosen.")
-            st.page_link(pages.INSTANCES, label="All instances", icon=":material/dns:")
+            links.to(pages.INSTANCES, "All instances", icon="dns")
             return
         header(known)
         happened.show(known)
@@ -203,12 +203,7 @@ def audit(known: dict[str, Any]) -> None:
     )
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
-        st.page_link(
-            pages.AUDIT,
-            label="In the audit summary",
-            icon=":material/arrow_forward:",
-            query_params={"instance": known["instance_id"]},
-        )
+        links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
         with lists.row():

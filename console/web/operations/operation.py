@@ -42,7 +42,7 @@ def body() -> None:
         if found is None:
             st.title("Operation")
             st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")
-            st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
+            links.to(pages.OPERATIONS, "All operations", icon="view_timeline")
             return
         header(found)
         verdict(found)
@@ -139,15 +139,13 @@ def closed(found: queries.Operation) -> None:
     """The end of the page: links to the rollout and the run, and closed expanders with rollouts, plan and report."""
     row = found.row
     if row["kind"] == "rollout":
-        st.page_link(pages.ROLLOUT, label="The rollout at the server", icon=":material/view_timeline:",
-                     query_params={"id": row["key"]})  # fmt: skip
+        links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
         with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
             rollout_and_run_tables.rollouts(found.rollouts, cached.ask(freshness.freshness), key="operation_rollouts")
     if row["kind"] == "run":
-        st.page_link(pages.RUN, label="Tasks, results and recap of this run", icon=":material/play_circle:",
-                     query_params={"id": row["key"]})  # fmt: skip
+        links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:
             with st.expander("Raw plan and report"):
                 st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)

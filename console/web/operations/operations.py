@@ -12,7 +12,7 @@ from console.record.read import frames
 from console.record.read import operations as queries
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
+from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, period, viewer
 from console.web.shared.status import status_choice
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
@@ -44,10 +44,10 @@ def body() -> None:
         markup.draw(rows.table_of(found, "Operations, newest first"))
         lists.pager("operations", total, frames.LIST_PAGE)
         with lists.row():
-            st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")
-            st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
-            st.page_link(pages.RUNS, label="Playbook runs as Ansible reports them", icon=":material/play_circle:")
-            st.page_link(pages.ACTIONS, label="Console actions", icon=":material/admin_panel_settings:")
+            links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
+            links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
+            links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
+            links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
 
 
 def filters() -> queries.OperationFilter:

@@ -24,7 +24,7 @@ from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, viewer
+from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, viewer
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
@@ -62,8 +62,7 @@ def running(now: float) -> None:
         one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
-        st.page_link(pages.OPERATIONS, label=f"{len(found) - RUNNING_SHOWN:,} more run now",
-                     query_params={"operations_status": "running"})  # fmt: skip
+        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more run now", icon="", operations_status="running")
 
 
 def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
@@ -115,9 +114,9 @@ def operations(newest: pd.DataFrame, total: int) -> None:
         return
     markup.draw(rows.table_of(newest, "Newest operations"))
     with lists.row():
-        st.page_link(pages.OPERATIONS, label=f"All operations ({total:,})", icon=":material/arrow_forward:")
+        links.to(pages.OPERATIONS, f"All operations ({total:,})")
         if total > 1:
-            st.page_link(pages.COMPARE, label="Compare the last two", icon=":material/compare_arrows:")
+            links.to(pages.COMPARE, "Compare the last two", icon="compare_arrows")
 
 
 with lists.row():

@@ -111,19 +111,14 @@ def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
         st.text("Choose two operations above.")
     elif not unknown:
         messages.empty("Nothing to compare yet", "This page needs two operations. A sync reads them:", [frames.SYNC])
-    st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
+    links.to(pages.OPERATIONS, "All operations", icon="view_timeline")
 
 
 def score(a: Rollout, b: Rollout) -> None:
     """How many targets changed in which way, and how much longer they took."""
     with lists.row():
         for name, rollout in (("Open the one before", a), ("Open the current one", b)):
-            st.page_link(
-                pages.ROLLOUT,
-                label=name,
-                icon=":material/arrow_forward:",
-                query_params={"id": rollout["rollout_id"]},
-            )
+            links.to(pages.ROLLOUT, name, id=rollout["rollout_id"])
         st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
     found = cached.ask(compare.compared_score, *keys(a, b))
     counts = dict(zip(found["kind"], found["targets"], strict=True))

@@ -30,7 +30,7 @@ def body() -> None:
         if rollout is None:
             st.title("Rollout")
             st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
-            st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+            links.to(pages.ROLLOUTS, "All rollouts", icon="view_timeline")
             return
         seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
         now = seen if rollout["is_open"] else rollout["completed_at"] or seen
@@ -63,30 +63,17 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     )
     runs = lists.records(cached.ask(rollouts.runs_of_rollout, ID))
     if not runs:
-        st.page_link(
-            pages.OPERATION,
-            label="The operation: verdict, outcome of each instance",
-            icon=":material/view_timeline:",
-            query_params={"id": ID},
-        )
+        links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
         with lists.row():
             status_badge(run["status"])
-            st.page_link(
-                pages.OPERATION,
-                label="The operation of a playbook run that names it",
-                icon=":material/view_timeline:",
-                query_params={"id": run["run_id"]},
+            links.to(
+                pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
             )
             lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
     before = cached.ask(rollout_failures.previous_rollout, rollout["tenant"], ID)
     if before:
-        st.page_link(
-            pages.COMPARE,
-            label="Compare with the rollout before",
-            icon=":material/compare_arrows:",
-            query_params={"a": before, "b": ID},
-        )
+        links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
         [

@@ -17,7 +17,7 @@ from console.figures import phases
 from console.record.read import durations, rollout_failures, rollouts
 from console.record.read import same_time as queries
 from console.text import times
-from console.web.shared import cached, columns, lists, pages, plot, rollout_and_run_tables, same_time, viewer
+from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
 from console.web.shared.status import status_badge
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
@@ -173,6 +173,5 @@ def _around(rollout: dict[str, Any], now: float) -> None:
 def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
         status_badge(run["status"])
-        st.page_link(pages.OPERATION, label="Open the operation", icon=":material/arrow_forward:",
-                     query_params={"id": run["run_id"]})  # fmt: skip
+        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
         lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

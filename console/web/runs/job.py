@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from console.record.read import jobs
-from console.web.shared import cached, lists, pages
+from console.web.shared import cached, links, lists, pages
 
 
 def show(run_id: str) -> None:
@@ -34,4 +34,4 @@ def show(run_id: str) -> None:
 
 
 def _link(label: str, run_id: str) -> None:
-    st.page_link(pages.OPERATION, label=lists.literal(label), icon=":material/replay:", query_params={"id": run_id})
+    links.to(pages.OPERATION, lists.literal(label), icon="replay", id=run_id)

@@ -46,7 +46,7 @@ def body() -> None:
         if run is None:
             st.title("Playbook run")
             st.text(f"The database knows no run {ID}." if ID else "No run is chosen.")
-            st.page_link(pages.RUNS, label="All playbook runs", icon=":material/play_circle:")
+            links.to(pages.RUNS, "All playbook runs", icon="play_circle")
             return
         header(run)
         job.show(ID)
@@ -68,12 +68,7 @@ def header(run: dict[str, Any]) -> None:
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
-    st.page_link(
-        pages.OPERATION,
-        label="The operation: verdict, outcome of each instance, gates",
-        icon=":material/view_timeline:",
-        query_params={"id": ID},
-    )
+    links.to(pages.OPERATION, "The operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
     ended = run["ended_at"] or run["heartbeat_at"]
     lists.line(
         run["playbook"] or "playbook unknown",

@@ -36,6 +36,11 @@ def resolved(identifier: str, *kinds: str) -> str:
         return identifier
 
 
+def to(page: str, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
+    """A link to a page, with parameters in its address. icon: the name of a Material icon, '' for none."""
+    st.page_link(page, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)
+
+
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:
     """A select box that opens the page of an entry. Unlike the buttons of a table it works with the keyboard.
 

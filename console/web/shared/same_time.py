@@ -12,7 +12,7 @@ import streamlit as st
 
 from console.record.read import same_time
 from console.text.statuses import style_of
-from console.web.shared import cached, columns, lists, pages, rollout_and_run_tables, viewer
+from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
 
 
 def show(run: dict[str, Any], now: float) -> None:
@@ -53,7 +53,7 @@ def acted_and_audited(found: same_time.SameTime) -> None:
         )
         if len(found.events):
             rollout_and_run_tables.audit_around(found.events)
-        st.page_link(pages.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
+        links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
 
