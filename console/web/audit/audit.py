@@ -80,21 +80,9 @@ def held(totals: audit_queries.AuditTotals) -> None:
 def filters() -> tuple[audit_queries.AuditSpan, str, str]:
     """The filters, all in the URL; returns the time span with its grain and instance, the dimension and its label."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.segmented_control(
-            "Time", list(SPANS), default="30 days", required=True, key="span", bind="query-params"
-        )
-        days = SPANS[chosen or "30 days"]
-        per = "Hour" if days == 1 else "Day"
-        if days == 7:
-            per = (
-                st.segmented_control(
-                    "Per", ["Day", "Hour"], default="Day", required=True, key="per", bind="query-params"
-                )
-                or "Day"
-            )
-        by = st.segmented_control(
-            "By", list(DIMENSIONS), default="Source", required=True, key="by", bind="query-params"
-        )
+        days = SPANS[lists.choice("Time", SPANS, "span", "30 days")]
+        per = lists.choice("Per", ("Day", "Hour"), "per") if days == 7 else "Hour" if days == 1 else "Day"
+        name = lists.choice("By", DIMENSIONS, "by")
         known = cached.ask(audit_queries.audit_instances)
         hosts = dict(zip(known["instance_id"], known["host"], strict=True))
         instance = st.selectbox(
@@ -107,9 +95,7 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
         )
     # Rounded to the hour, so that answers can be cached.
     now = viewer.clock() // 3600 * 3600
-    span = audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or "")
-    name = by or "Source"
-    return span, DIMENSIONS[name], name
+    return audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or ""), DIMENSIONS[name], name
 
 
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:

@@ -117,10 +117,10 @@ def health(known: dict[str, Any]) -> None:
             "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
         )
         return
-    span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
+    span = lists.choice("Time", SPANS, "span", "7 days")
     # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
-    since = now - SPANS[span or "7 days"] * 86400
+    since = now - SPANS[span] * 86400
     checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
     figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
     plot.chart(figure, "Health of the instance over time", "health")

@@ -161,15 +161,8 @@ def targets(a: Rollout, b: Rollout) -> None:
             help="  \n".join(f"{kind}: {meaning}" for kind, meaning in compare.KINDS.items()),
         )
         search = lists.search_box("compare", "Host or error contains")
-        sort = st.segmented_control(
-            "Sort",
-            list(compare.COMPARE_SORTS),
-            default="Problems first",
-            required=True,
-            key="compare_sort",
-            bind="query-params",
-        )
-    wanted = (*keys(a, b), tuple(kinds), search, sort or "Problems first")
+        sort = lists.choice("Sort", compare.COMPARE_SORTS, "compare_sort")
+    wanted = (*keys(a, b), tuple(kinds), search, sort)
     found, total = lists.paged("compare", lambda n: cached.ask(compare.compared_page, *wanted, n), frames.PAGE)
     with lists.row():
         st.caption(f"{total:,} target{'s' if total != 1 else ''}, matched by instance", width="content")

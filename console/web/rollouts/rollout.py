@@ -97,16 +97,9 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")
-        sort = st.segmented_control(
-            "Sort",
-            list(rollouts.TARGET_SORTS),
-            default="Problems first",
-            required=True,
-            key="sort",
-            bind="query-params",
-        )
+        sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
     only = selected_ones()
-    wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort or "Problems first", only)
+    wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort, only)
     tenant = rollout["tenant"]
     found, total = lists.paged(
         "targets", lambda n: cached.ask(rollouts.target_page, tenant, ID, wanted, now, n), frames.PAGE

@@ -44,15 +44,7 @@ def show(rollout: dict[str, Any], now: float) -> None:
     st.space("xsmall")
     with lists.row():
         st.header("Why", width="content")
-        chosen = st.segmented_control(
-            "Why",
-            [FAILURES, TIME, AROUND],
-            default=FAILURES,
-            required=True,
-            label_visibility="collapsed",
-            key="why",
-            bind="query-params",
-        )
+        chosen = lists.choice("Why", (FAILURES, TIME, AROUND), "why", labelled=False)
     if chosen == TIME:
         _time(rollout, now)
     elif chosen == AROUND:
@@ -122,16 +114,7 @@ def _time(rollout: dict[str, Any], now: float) -> None:
     rollout_and_run_tables.phases(spent)
     with lists.row():
         st.markdown("**Slowest targets**", width="content")
-        by = st.segmented_control(
-            "Slowest by",
-            list(durations.SLOWEST_BY),
-            default="Run",
-            required=True,
-            label_visibility="collapsed",
-            key="slowest",
-            bind="query-params",
-        )
-    by = by or "Run"
+        by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
     slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
     if len(slowest):
         figure = _figure(slowest, viewer.theme(), by.lower())

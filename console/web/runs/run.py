@@ -151,14 +151,8 @@ def details(batches: pd.DataFrame) -> None:
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
         st.header("Details", width="content")
-        chosen = st.segmented_control(
-            "Details",
-            [GRID, TASKS, RECAP, RESULTS],
-            default=RESULTS if filtered else GRID,
-            required=True,
-            label_visibility="collapsed",
-            key="details",
-            bind="query-params",
+        chosen = lists.choice(
+            "Details", (GRID, TASKS, RECAP, RESULTS), "details", RESULTS if filtered else GRID, labelled=False
         )
     if chosen == TASKS:
         task_table()

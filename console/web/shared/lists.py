@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,21 @@ from streamlit.delta_generator import DeltaGenerator
 def search_box(of: str, label: str) -> str:
     """A search box that searches while the user types; its text is in the URL."""
     return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
+
+
+def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
+    """A choice of one option side by side, by default the first; it is in the URL under its key."""
+    listed = list(options)
+    chosen = st.segmented_control(
+        label,
+        listed,
+        default=default or listed[0],
+        required=True,
+        label_visibility="visible" if labelled else "collapsed",
+        key=key,
+        bind="query-params",
+    )
+    return chosen or default or listed[0]
 
 
 def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:

@@ -180,8 +180,8 @@ def show(
         return None
     few = len(timeline.targets) <= axes.ROWS_MOST
     with head:
-        per_target = few and _switch("Rows", (PER_TARGET, PER_SLOT), "rows") == PER_TARGET
-        elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
+        per_target = few and lists.choice("Rows", (PER_TARGET, PER_SLOT), "rows", labelled=False) == PER_TARGET
+        elapsed = lists.choice("Axis", (TIME_OF_DAY, ELAPSED), "axis", labelled=False) == ELAPSED
     axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
     chosen = timeline.rows_of(selection.selected()) if selectable else ()
     take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
@@ -225,19 +225,6 @@ def show(
             "by dragging over the heat map, to show each one as a bar."
         )
     return window
-
-
-def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
-    """A choice between two options, the first by default; in the URL."""
-    return st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        label_visibility="collapsed",
-        key=key,
-        bind="query-params",
-    )
 
 
 def _origin(timeline: PlacedTargets, bounds: tuple[float, float]) -> float:
