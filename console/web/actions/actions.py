@@ -8,8 +8,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console.record.read import console_actions, frames
-from console.web.shared import cached, columns, export_menu, lists, messages
+from console.record.read import console_actions
+from console.text.counts import counted
+from console.web.shared import columns, lists, messages, paging
 from console.web.shared.status import status_filter
 
 
@@ -18,23 +19,16 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             outcomes = status_filter("acted", console_actions.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
-        wanted = tuple(outcomes), search
-        found, total = lists.paged(
-            "acted", lambda n: cached.ask(console_actions.console_actions, *wanted, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("acted", console_actions.console_actions, tuple(outcomes), search)
+        if not found.total:
             if outcomes or search:
                 st.text("No action matches these filters.")
             else:
                 st.text("No action was ever tried from this console.")
             return
-        with lists.row():
-            st.caption(f"{total:,} action{'s' if total != 1 else ''}", width="content")
-            export_menu.share(
-                "acted", total, lambda path, most: console_actions.console_actions(path, *wanted, size=most)[0]
-            )
-        table(found)
-        lists.pager("acted", total, frames.LIST_PAGE)
+        found.head(counted(found.total, "action"))
+        table(found.rows)
+        found.pager()
         st.caption(
             "Refused: nothing was sent. No outcome: the console stopped after it had recorded the attempt. "
             "Rows are never changed or deleted."

@@ -11,10 +11,11 @@ import streamlit as st
 from console.figures import audit
 from console.record.read import audit as audit_queries
 from console.record.read import frames
+from console.text.counts import counted
 from console.web.audit import tables
 from console.web.audit.pivot import pivot
 from console.web.audit.tables import word
-from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
@@ -144,15 +145,15 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         None if outcome is None else outcomes[outcome],
         bucket,
     )
-    found, total = lists.paged("audit", lambda n: cached.ask(audit_queries.audit_events, cell, n), frames.LIST_PAGE)
+    found = paging.asked("audit", audit_queries.audit_events, cell)
     with menu:
-        export_menu.share("audit", total, lambda path, most: audit_queries.audit_events(path, cell, 1, most)[0])
-    if not len(found):
-        st.text("These events are no longer stored, only their counts." if not total else "This page is empty.")
+        found.share()
+    if not len(found.rows):
+        st.text("These events are no longer stored, only their counts." if not found.total else "This page is empty.")
         return
-    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first; a time leads to the operations of that time")
-    tables.events(found)
-    lists.pager("audit", total, frames.LIST_PAGE)
+    st.caption(f"{counted(found.total, 'event')}, newest first; a time leads to the operations of that time")
+    tables.events(found.rows)
+    found.pager()
 
 
 def pick(label: str, options: list[str], key: str, width: int) -> str | None:
@@ -163,12 +164,12 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 
 
 def instances() -> None:
-    found, total = lists.paged("coverage", lambda n: cached.ask(audit_queries.audit_coverage, n), frames.LIST_PAGE)
+    found = paging.asked("coverage", audit_queries.audit_coverage)
     with lists.row():
         st.header("By instance", width="content")
-        export_menu.share("coverage", total, lambda path, most: audit_queries.audit_coverage(path, 1, most)[0])
-    tables.coverage(found)
-    lists.pager("coverage", total, frames.LIST_PAGE)
+        found.share()
+    tables.coverage(found.rows)
+    found.pager()
 
 
 st.title("Audit summary")

@@ -17,11 +17,12 @@ from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
 from console.record.read import durations, frames, freshness, instances
 from console.text import times
+from console.text.counts import counted
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened, tables
-from console.web.shared import cached, links, lists, markup, messages, pages, plot, viewer
-from console.web.shared.export_menu import Fetch, share
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared.export_menu import share
 from console.web.shared.status import status_badge
 
 ID = links.resolved(links.wanted_id(), "instance")
@@ -86,12 +87,12 @@ def header(known: dict[str, Any]) -> None:
     markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
-def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
+def headed(title: str, name: str, found: paging.Paged) -> None:
     """The heading of a list, with the menu Share if the list is not empty."""
     with lists.row():
         st.header(title, width="content")
-        if total:
-            share(of, total, fetch)
+        if found.total:
+            found.share(name)
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
@@ -138,13 +139,10 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
-    found, total = lists.paged(
-        "deploys", lambda n: cached.ask(instances.instance_targets, *key, now, n), frames.LIST_PAGE
-    )
-    headed(
-        "Rollouts", "instance-rollouts", total, lambda path, n: instances.instance_targets(path, *key, now, size=n)[0]
-    )
-    if not total:
+    page = paging.asked("deploys", instances.instance_targets, *key, now)
+    found = page.rows
+    headed("Rollouts", "instance-rollouts", page)
+    if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
     usual = cached.ask(durations.usual_of_instance, *key)
@@ -162,7 +160,7 @@ def deploys(known: dict[str, Any]) -> None:
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
     tables.deploys(found, p50, p95, whose)
-    lists.pager("deploys", total, frames.LIST_PAGE)
+    page.pager()
 
 
 def actions(known: dict[str, Any]) -> None:
@@ -171,18 +169,18 @@ def actions(known: dict[str, Any]) -> None:
         st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
-    found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
-    headed("Actions", "instance-actions", total, lambda path, n: instances.instance_actions(path, *key, size=n)[0])
-    lists.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
+    found = paging.asked("actions", instances.instance_actions, *key)
+    headed("Actions", "instance-actions", found)
+    lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
         st.text(
             f"Between {viewer.moment(known['gap_from'])} and {viewer.moment(known['gap_to'])} there were more "
             "actions than the 100 that the API lists. Sync the actions more often."
         )
-    if total:
-        tables.actions(found)
-        lists.pager("actions", total, frames.LIST_PAGE)
+    if found.total:
+        tables.actions(found.rows)
+        found.pager()
 
 
 def audit(known: dict[str, Any]) -> None:

@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from console.outcomes.comparison import KINDS, kind_of
 from console.outcomes.words import UPDATED, word
-from console.record.read.frames import LIST_PAGE
 from console.record.read.operation import Operation
 from console.text import times
+from console.text.counts import counted
 from console.web.operations import rows
-from console.web.shared import export_menu, lists, markup, pages
+from console.web.shared import lists, markup, pages, paging
 
 COLUMNS = (
     markup.Column("then and now"),
@@ -76,11 +76,9 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     if search:
         text = found["host"] + "\n" + found["message"].fillna("")
         found = found[text.str.contains(search, case=False, regex=False)]
-    page, total = lists.paged("compare", lambda n: (found[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(found)), LIST_PAGE)
-    with lists.row():
-        st.caption(f"{total:,} instance{'s' if total != 1 else ''}, matched by host", width="content")
-        export_menu.share("compare", total, lambda _path, most: found.head(most))
-    if not total:
+    listed = paging.of_frame("compare", found)
+    listed.head(f"{counted(listed.total, 'instance')}, matched by host")
+    if not listed.total:
         st.text("No instance matches these filters.")
         return
     cells = (
@@ -93,10 +91,10 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
             times.duration(one["seconds_now"]),
             one["message"] or "",
         )
-        for one in lists.records(page)
+        for one in lists.records(listed.rows)
     )
     markup.draw(markup.table(COLUMNS, cells, "Instances of two operations"))
-    lists.pager("compare", total, LIST_PAGE)
+    listed.pager()
 
 
 def _category(category: object, of: Operation) -> Markup | str:

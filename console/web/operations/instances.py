@@ -9,10 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from console.outcomes.words import CATEGORIES, word
-from console.record.read.frames import LIST_PAGE
 from console.record.read.operation import Operation
 from console.text import times
-from console.web.shared import export_menu, lists, markup, pages, viewer
+from console.web.shared import lists, markup, pages, paging, viewer
 
 SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
 COLUMNS = (
@@ -55,16 +54,12 @@ def show(found: Operation) -> None:
         chosen = st.pills("Outcome", list(names), selection_mode="multi", key="operation_outcome", bind="query-params")
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
-    wanted = arranged(frame, tuple(names[one] for one in chosen), search, sort)
-    page, total = lists.paged(
-        "operation", lambda n: (wanted[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(wanted)), LIST_PAGE
+    listed = paging.of_frame("operation", arranged(frame, tuple(names[one] for one in chosen), search, sort))
+    listed.head(
+        lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"),
+        "operation_instances",
     )
-    with lists.row():
-        of_all = f" of {len(frame):,}" if total != len(frame) else ""
-        order = "" if sort else ", problems first"
-        st.caption(f"{total:,}{of_all} instance{'s' if len(frame) != 1 else ''}{order}", width="content")
-        export_menu.share("operation_instances", total, lambda _path, most: wanted.head(most))
-    if not total:
+    if not listed.total:
         st.text("No instance matches these filters.")
         return
     rows = (
@@ -76,7 +71,7 @@ def show(found: Operation) -> None:
             times.duration(one["waited"]),
             one["message"] or "",
         )
-        for one in lists.records(page)
+        for one in lists.records(listed.rows)
     )
     asked = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
     markup.draw(
@@ -85,4 +80,4 @@ def show(found: Operation) -> None:
             lambda order: markup.address(pages.OPERATION, **asked, sort=order),
         )
     )  # fmt: skip
-    lists.pager("operation", total, LIST_PAGE)
+    listed.pager()

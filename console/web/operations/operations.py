@@ -10,9 +10,10 @@ import streamlit as st
 from console.outcomes.words import VERDICTS
 from console.record.read import frames
 from console.record.read import operations as queries
+from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, period, viewer
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
 from console.web.shared.status import status_choice
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
@@ -25,10 +26,8 @@ def body() -> None:
         head = messages.head("Operations")
         wanted = filters()
         now = viewer.clock() // 5 * 5
-        found, total = lists.paged(
-            "operations", lambda n: cached.ask(queries.operations, now, wanted, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("operations", queries.operations, now, wanted)
+        if not found.total:
             if wanted == queries.OperationFilter():
                 messages.empty(
                     "No operations yet",
@@ -39,10 +38,10 @@ def body() -> None:
                 st.text("No operation matches these filters.")
             return
         with head:
-            st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
-            export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
-        markup.draw(rows.table_of(found, "Operations, newest first"))
-        lists.pager("operations", total, frames.LIST_PAGE)
+            st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
+            found.share()
+        markup.draw(rows.table_of(found.rows, "Operations, newest first"))
+        found.pager()
         with lists.row():
             links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
             links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")

@@ -20,7 +20,7 @@ from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
 from console.web.overview import notifications
-from console.web.shared import cached, columns, export_menu, lists, messages, viewer
+from console.web.shared import cached, columns, export_menu, lists, messages, paging, viewer
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
@@ -131,17 +131,18 @@ def tenants(fresh: freshness.Freshness) -> None:
 
 
 def troubles() -> None:
-    found, total = lists.paged("troubles", lambda n: cached.ask(record_health.source_troubles, n), frames.LIST_PAGE)
+    missing = paging.asked("troubles", record_health.source_troubles)
+    found = missing.rows
     st.header("Missing")
-    if not total:
+    if not missing.total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
             st.text("The last sync read everything it asked for, and no events between two syncs are missing.")
         return
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
-        st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
-        export_menu.share("missing", total, lambda path, most: record_health.source_troubles(path, 1, most)[0])
+        st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
+        missing.share("missing")
     for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     parts = [
@@ -160,7 +161,7 @@ def troubles() -> None:
         columns.moments(found["last_ok_at"], "last read successfully", 170),
     ]
     columns.show("What could not be read", shown)
-    lists.pager("troubles", total, frames.LIST_PAGE)
+    missing.pager()
     if not cached.is_copy():
         st.text("The next sync tries again. To close a gap in the audit events, read further back:")
         lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")

@@ -14,10 +14,20 @@ import streamlit as st
 
 from console.record.read import compare, frames, operations, rollouts
 from console.text import times
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
-from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables, viewer
+from console.web.shared import (
+    cached,
+    links,
+    lists,
+    messages,
+    pages,
+    paging,
+    rollout_and_run_tables,
+    viewer,
+)
 
 CHOICES = 100
 Rollout = dict[str, Any]
@@ -162,14 +172,11 @@ def targets(a: Rollout, b: Rollout) -> None:
         )
         search = lists.search_box("compare", "Host or error contains")
         sort = lists.choice("Sort", compare.COMPARE_SORTS, "compare_sort")
-    wanted = (*keys(a, b), tuple(kinds), search, sort)
-    found, total = lists.paged("compare", lambda n: cached.ask(compare.compared_page, *wanted, n), frames.PAGE)
-    with lists.row():
-        st.caption(f"{total:,} target{'s' if total != 1 else ''}, matched by instance", width="content")
-        export_menu.share("compare", total, lambda path, most: compare.compared_page(path, *wanted, size=most)[0])
-    if total:
-        rollout_and_run_tables.compared(found)
-        lists.pager("compare", total, frames.PAGE)
+    found = paging.asked("compare", compare.compared_page, *keys(a, b), tuple(kinds), search, sort, size=frames.PAGE)
+    found.head(f"{counted(found.total, 'target')}, matched by instance")
+    if found.total:
+        rollout_and_run_tables.compared(found.rows)
+        found.pager()
     else:
         st.text("No target matches these filters.")
 

@@ -15,7 +15,7 @@ from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.rollouts import targets_table, why
-from console.web.shared import cached, columns, export_menu, links, lists, messages, pages, viewer
+from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
 from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section, selection
 
@@ -100,24 +100,14 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
         sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
     only = selected_ones()
     wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort, only)
-    tenant = rollout["tenant"]
-    found, total = lists.paged(
-        "targets", lambda n: cached.ask(rollouts.target_page, tenant, ID, wanted, now, n), frames.PAGE
-    )
+    found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
-    of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
-    with lists.row():
-        st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}", width="content")
-        export_menu.share(
-            "targets",
-            total,
-            lambda path, most: rollouts.target_page(path, tenant, ID, wanted, now, size=most)[0],
-        )
-        known = found[found["instance_id"].notna()]
+    with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
+        known = found.rows[found.rows["instance_id"].notna()]
         links.go_to("instance", pages.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
-    if total:
-        targets_table.show(found)
-        lists.pager("targets", total, frames.PAGE)
+    if found.total:
+        targets_table.show(found.rows)
+        found.pager()
     elif statuses or search or window or only:
         st.text("No target matches these filters.")
 

@@ -24,6 +24,7 @@ from console.web.shared import (
     lists,
     messages,
     pages,
+    paging,
     rollout_and_run_tables,
     same_time,
     viewer,
@@ -167,22 +168,18 @@ def details(batches: pd.DataFrame) -> None:
 def grid() -> None:
     search = lists.search_box("grid", "Host contains")
     tasks_of_run = cached.ask(run_grid.run_tasks, ID)
-    found, total = lists.paged("grid", lambda n: cached.ask(run_grid.run_grid, ID, search, n), frames.LIST_PAGE)
+    found = paging.asked("grid", run_grid.run_grid, ID, search)
     with lists.row():
         more = len(tasks_of_run) - run_grid.TASKS_MOST
         st.caption(
-            f"{total:,} host{'s' if total != 1 else ''}, problems first"
+            f"{counted(found.total, 'host')}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share(
-            "grid",
-            total,
-            lambda path, most: tables.named(run_grid.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
-        )
-    if total:
-        tables.grid(found, tasks_of_run)
-        lists.pager("grid", total, frames.LIST_PAGE)
+        export_menu.share("grid", found.total, lambda path, most: tables.named(found.every(path, most), tasks_of_run))
+    if found.total:
+        tables.grid(found.rows, tasks_of_run)
+        found.pager()
 
 
 def task_table() -> None:
@@ -217,17 +214,11 @@ def results(batches: pd.DataFrame) -> None:
                 width=180,
             )
         search = lists.search_box("results", "Host, task or message contains")
-    found, total = lists.paged(
-        "results", lambda n: cached.ask(runs.results, ID, tuple(statuses), search, play, n), frames.PAGE
-    )
-    with lists.row():
-        st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first", width="content")
-        export_menu.share(
-            "results", total, lambda path, most: runs.results(path, ID, tuple(statuses), search, play, size=most)[0]
-        )
-    if total:
-        tables.results(found)
-        lists.pager("results", total, frames.PAGE)
+    found = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
+    found.head(f"{counted(found.total, 'result')}, failures first")
+    if found.total:
+        tables.results(found.rows)
+        found.pager()
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+
+from console.text.counts import counted
 
 
 def search_box(of: str, label: str) -> str:
@@ -34,23 +36,9 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
     return chosen or default or listed[0]
 
 
-def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
-    """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
-    wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
-    # Nine digits are more pages than any list has, and fit into SQLite's integers.
-    page = int(wanted[:9]) if wanted.isdecimal() else 1
-    found, total = fetch(max(1, page))
-    if page > 1 and not len(found) and total:
-        # With the present filters there are fewer pages than the one in the address.
-        found, total = fetch(-(-total // size))
-    return found, total
-
-
-def pager(of: str, total: int, size: int) -> None:
-    """The pagination control, if there is more than one page."""
-    count = -(-total // size)
-    if count > 1:
-        st.pagination(count, key=f"{of}_page", bind="query-params")
+def counted_of(count: int, total: int, what: str) -> str:
+    """How many of all a filter leaves: '3 of 1,200 instances', or '1,200 instances' where it leaves all."""
+    return counted(total, what) if count == total else f"{count:,} of {counted(total, what)}"
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
