@@ -13,7 +13,7 @@ from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.instances import declared, tables
 from console.web.shared import cached, lists, markup, messages, paging, viewer
-from console.web.shared.status import status_choice
+from console.web.shared.status import status_filter
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD]
@@ -82,7 +82,7 @@ def filters(compared: declared_queries.Comparison | None) -> instances.InstanceF
         only = st.selectbox(
             "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
         )
-        statuses = status_choice("instances", STATUSES, "Last rollout")
+        statuses = status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
         sort = st.selectbox(

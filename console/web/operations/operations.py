@@ -14,7 +14,7 @@ from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
 from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
-from console.web.shared.status import status_choice
+from console.web.shared.status import status_filter
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
@@ -53,7 +53,7 @@ def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
-        verdicts = status_choice("operations", VERDICTS, "Verdict")
+        verdicts = status_filter("operations", VERDICTS, "Verdict", narrow=True)
         kinds = st.multiselect(
             "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
         )

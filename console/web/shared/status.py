@@ -21,18 +21,15 @@ def status_badge(status: str) -> None:
         st.text(style_of(status).label)
 
 
-def status_choice(of: str, options: Sequence[str], label: str = "Status", width: int = 170) -> list[str]:
-    """As :func:`status_filter`, as a box that needs less space."""
-    words = {style_of(status).word: status for status in options}
-    chosen = st.multiselect(label, list(words), key=f"{of}_status", bind="query-params", placeholder="all", width=width)
-    return [words[word] for word in chosen]
-
-
-def status_filter(of: str, options: Sequence[str], label: str = "Status") -> list[str]:
-    """Pills to choose statuses; the choice is in the URL, by the labels of the pills. No choice means all.
+def status_filter(of: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
+    """Pills to choose statuses, or a narrow box; the choice is in the URL, by the words of the statuses. No choice
+    means all.
 
     of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
     """
-    words = {style_of(status).word: status for status in options}
-    chosen = st.pills(label, list(words), selection_mode="multi", key=f"{of}_status", bind="query-params")
+    words, key = {style_of(status).word: status for status in options}, f"{of}_status"
+    if narrow:
+        chosen = st.multiselect(label, list(words), key=key, bind="query-params", placeholder="all", width=170)
+    else:
+        chosen = st.pills(label, list(words), selection_mode="multi", key=key, bind="query-params")
     return [words[word] for word in chosen]
