@@ -25,7 +25,7 @@ from console.web.shared import cached, links, lists, markup, messages, pages, pa
 from console.web.shared.export_menu import share
 from console.web.shared.status import status_badge
 
-ID = links.resolved(links.wanted_id(), "instance")
+ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
 

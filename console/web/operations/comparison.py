@@ -30,12 +30,10 @@ COLUMNS = (
 
 def show(before: Operation, now: Operation) -> None:
     """The comparison: both verdicts, the counts of each change, the instances."""
-    markup.draw(
-        markup.pairs((title, _told(one)) for title, one in (("Before", before), ("Now", now))),
-    )
+    markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
-    counted = found["kind"].value_counts()
-    lists.metrics([(kind.capitalize(), f"{counted[kind]:,}") for kind in KINDS if kind in counted])
+    numbers = found["kind"].value_counts()
+    lists.metrics([(kind.capitalize(), f"{numbers[kind]:,}") for kind in KINDS if kind in numbers])
     done = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)]
     if len(done) and done["more"].notna().any():
         st.text(f"Instances that were done both times took {beside(float(done['more'].mean()))} on average.")
@@ -62,14 +60,7 @@ def _told(one: Operation) -> Markup:
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = st.pills(
-            "Then and now",
-            list(KINDS),
-            selection_mode="multi",
-            key="compare_kind",
-            bind="query-params",
-            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()),
-        )
+        kinds = lists.kinds_of_change(KINDS)
         search = lists.search_box("compare", "Host or message contains")
     if kinds:
         found = found[found["kind"].isin(kinds)]

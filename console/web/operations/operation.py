@@ -16,6 +16,7 @@ from console.outcomes import words
 from console.outcomes.next_step import next_step
 from console.record.read import freshness, rollouts
 from console.record.read import operation as queries
+from console.text import times
 from console.web.browser import auto_refresh
 from console.web.operations import instances, parts, rows
 from console.web.shared import (
@@ -32,7 +33,7 @@ from console.web.shared import (
 from console.web.shared.status import status_badge
 from console.web.timeline import section
 
-ID = links.resolved(links.wanted_id(), "run", "rollout")
+ID = links.resolved("run", "rollout")
 
 
 def body() -> None:
@@ -70,7 +71,7 @@ def header(found: queries.Operation) -> None:
     ended = viewer.when(row["ended_at"]) or "now"
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
-        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {times.duration(row['seconds'])}",
         f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]
@@ -85,7 +86,7 @@ def verdict(found: queries.Operation) -> None:
     label = ", ".join(f"{one.count:,} {one.word}" for one in segments)
     markup.draw(
         markup.card(
-            rows.edge(row["verdict"]),
+            row["verdict"],
             Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),

@@ -16,17 +16,16 @@ from console.figures.timeline.axes import Mark
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.statuses import style_of
-from console.web.operations import rows
 from console.web.shared import lists, markup, pages, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
 
 
-def hosts(names: tuple[str, ...], most: int = HOSTS_SHOWN) -> Markup:
+def hosts(names: tuple[str, ...]) -> Markup:
     """The first instances as links, and the number of the others."""
-    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:most]), ", ")
-    more = len(names) - most
+    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:HOSTS_SHOWN]), ", ")
+    more = len(names) - HOSTS_SHOWN
     return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
 
 
@@ -53,7 +52,7 @@ def _failure(failure: dict[str, Any]) -> Markup:
     )
     what = f"{count:,} instances: " if count > 1 else ""
     return markup.card(
-        rows.edge(failure["status"]),
+        failure["status"],
         markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
         markup.paragraph(
             Markup("{}{}").format(what, hosts(failure["hosts"])),
@@ -105,7 +104,7 @@ def plan_and_result(found: Operation) -> None:
             [
                 ("Plan", f"{_with_noun(planned, 'instance', 'instances')}{of_batches}{hash_}" if planned else ""),
                 ("Expected", times.duration(float(expected)) if expected else ""),
-                ("Took", f"{rows.took(row)}{of_begun}"),
+                ("Took", f"{times.duration(row['seconds'])}{of_begun}"),
                 ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
                 ("Window", str(plan.get("window") or "")),
                 ("Unchanged", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),

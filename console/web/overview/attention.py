@@ -16,7 +16,6 @@ from markupsafe import Markup
 
 from console.record.read import attention as queries
 from console.record.read import instances
-from console.web.operations.rows import edge
 from console.web.shared import markup, pages, viewer
 
 SHOWN, OF_EACH = 6, 2
@@ -89,7 +88,7 @@ def entry(item: dict[str, Any]) -> Markup:
     of = Markup("{}{}").format(names, more) if len(hosts) > 1 else markup.NOTHING
     said = markup.small(item["detail"]) if item["detail"] else markup.NOTHING
     below = markup.paragraph(*(part for part in (of, said) if part), between=" · ") if of or said else markup.NOTHING
-    return markup.card(edge(item["status"]), Markup('<div class="fo-head">{}</div>').format(head), below)
+    return markup.card(item["status"], Markup('<div class="fo-head">{}</div>').format(head), below)
 
 
 def _named(item: dict[str, Any]) -> str:

@@ -46,11 +46,12 @@ def body() -> None:
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
         kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
-        size = sum(frames.database_version(path)[1::2])
+        size = times.size(sum(frames.database_version(path)[1::2]))
+        unread = times.size(waiting.unread) if waiting.files else "none"
         lists.metrics(
             [
-                ("Database", times.size(size)),
-                *([] if kept.copied_at is not None else [("Run logs waiting", unread(waiting))]),
+                ("Database", size),
+                *([] if kept.copied_at is not None else [("Run logs waiting", unread)]),
                 ("Sources with errors", f"{int(found['errors'].sum()):,}"),
                 ("Gaps", f"{int(found['gaps'].sum()):,}"),
                 ("Last backup", since(kept.backup_at)),
@@ -74,11 +75,6 @@ def body() -> None:
         st.header("Monitoring")
         st.text("Prints one line for each check and exits with 0, 1 or 2. To run it from cron or a timer:")
         lists.shell(command("check"))
-
-
-def unread(waiting: Backlog) -> str:
-    """The size of the run logs that no sync has read yet."""
-    return times.size(waiting.unread) if waiting.files else "none"
 
 
 def since(at: float | None) -> str:

@@ -162,14 +162,7 @@ def keys(a: Rollout, b: Rollout) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def targets(a: Rollout, b: Rollout) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = st.pills(
-            "Then and now",
-            list(compare.KINDS),
-            selection_mode="multi",
-            key="compare_kind",
-            bind="query-params",
-            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in compare.KINDS.items()),
-        )
+        kinds = lists.kinds_of_change(compare.KINDS)
         search = lists.search_box("compare", "Host or error contains")
         sort = lists.choice("Sort", compare.COMPARE_SORTS, "compare_sort")
     found = paging.asked("compare", compare.compared_page, *keys(a, b), tuple(kinds), search, sort, size=frames.PAGE)

@@ -21,7 +21,7 @@ from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 LIVE_SECONDS = 120.0
-ID = links.resolved(links.wanted_id(), "rollout")
+ID = links.resolved("rollout")
 
 
 def body() -> None:

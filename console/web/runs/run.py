@@ -38,7 +38,7 @@ GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
 UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
 UNFINISHED_MOST = 20
-ID = links.resolved(links.wanted_id(), "run")
+ID = links.resolved("run")
 
 
 def body() -> None:

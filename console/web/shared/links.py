@@ -26,9 +26,10 @@ def wanted_id() -> str:
     return str(st.query_params.get("id", "")).strip()
 
 
-def resolved(identifier: str, *kinds: str) -> str:
-    """The whole id where ``identifier`` is the beginning of one; else as it is, of which the page says that it is not
-    known. kinds: run, rollout, instance."""
+def resolved(*kinds: str) -> str:
+    """The id in the page's address, completed where it is the beginning of one id; the page says of any other that it
+    is not known. kinds: run, rollout, instance."""
+    identifier = wanted_id()
     try:
         return cached.ask(ids.whole_id, identifier, *kinds) or identifier
     except DatabaseProblem:

@@ -71,9 +71,9 @@ def badge(status: str, word: str = "") -> Markup:
     )
 
 
-def card(tone: str, *parts: Markup) -> Markup:
-    """A box with a coloured edge. tone: one of Streamlit's colour names, '' for none."""
-    return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(tone or "none", joined(parts))
+def card(status: str, *parts: Markup) -> Markup:
+    """A box whose edge has the colour of a status."""
+    return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(style_of(status).tone.badge, joined(parts))
 
 
 def strip(figures: Iterable[tuple[str, Markup | str]]) -> Markup:

@@ -41,16 +41,9 @@ def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
         st.markdown(f"**{title}**")
         st.text(sentence)
         for command in commands:
-            if command == frames.SYNC:
-                to_sync(command)
-            else:
+            # A copy cannot be synced.
+            if command != frames.SYNC or not cached.is_copy():
                 lists.shell(command)
-
-
-def to_sync(command: str) -> None:
-    """Show a command that syncs, except for a copy, which cannot be synced."""
-    if not cached.is_copy():
-        lists.shell(command)
 
 
 def head(title: str) -> DeltaGenerator:
