@@ -64,11 +64,7 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
                 name="usual run",
                 x=((before + usual) / scale)[known],
                 y=y[known],
-                marker={
-                    "symbol": "line-ns",
-                    "size": 18,
-                    "line": {"width": 2, "color": mark},
-                },
+                marker={"symbol": "line-ns", "size": 18, "line": {"width": 2, "color": mark}},
                 customdata=[f"usually runs {duration(s)}" for s in usual[known]],
                 hovertemplate="%{customdata}<extra></extra>",
             )

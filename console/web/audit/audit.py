@@ -139,11 +139,7 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         outcome = pick("Outcome", list(outcomes), "audit_outcome", 150)
         bucket = pick("Hour (UTC)" if span.grain == "hour" else "Day (UTC)", buckets, "audit_when", 180)
     cell = audit_queries.AuditCell(
-        span,
-        by,
-        None if value is None else values[value],
-        None if outcome is None else outcomes[outcome],
-        bucket,
+        span, by, None if value is None else values[value], None if outcome is None else outcomes[outcome], bucket
     )
     found = paging.asked("audit", audit_queries.audit_events, cell)
     with menu:

@@ -177,11 +177,7 @@ def events(found: pd.DataFrame) -> None:
     columns.show("Audit events without success, newest first", shown, "events")
 
 
-FREEZES = (
-    markup.Column("frozen"),
-    markup.Column("reason"),
-    markup.Column("told to", "rest"),
-)
+FREEZES = (markup.Column("frozen"), markup.Column("reason"), markup.Column("told to", "rest"))
 
 
 def freezes(found: Sequence[FrozenTime]) -> None:

@@ -30,9 +30,7 @@ def body() -> None:
         if not found.total:
             if wanted == queries.OperationFilter():
                 messages.empty(
-                    "No operations yet",
-                    "Playbook runs and rollouts appear here after a sync:",
-                    [frames.SYNC],
+                    "No operations yet", "Playbook runs and rollouts appear here after a sync:", [frames.SYNC]
                 )
             else:
                 st.text("No operation matches these filters.")

@@ -18,16 +18,7 @@ from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
-from console.web.shared import (
-    cached,
-    links,
-    lists,
-    messages,
-    pages,
-    paging,
-    rollout_and_run_tables,
-    viewer,
-)
+from console.web.shared import cached, links, lists, messages, pages, paging, rollout_and_run_tables, viewer
 
 CHOICES = 100
 Rollout = dict[str, Any]

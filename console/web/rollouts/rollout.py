@@ -120,8 +120,7 @@ def selected_ones() -> tuple[str, ...] | None:
     with lists.row():
         more = selection.left_out()
         st.caption(
-            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""),
-            width="content",
+            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""), width="content"
         )
         alone = st.toggle("Selected only", key="selected_only", bind="query-params")
         st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)

@@ -220,14 +220,7 @@ def show(
     return window
 
 
-def _chart(
-    figure_json: str,
-    alt: str,
-    name: str,
-    picked: Callable[[str], None] | None,
-    *,
-    boxed: bool,
-) -> None:
+def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
     figure = json.loads(figure_json)
     # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
     changes = selection.changes()
