@@ -29,16 +29,6 @@ def word(value: str) -> str:
 def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     """The pivot; a click on a cell calls ``chosen`` with the row's value and, in an outcome's column, that outcome."""
     outcomes = [str(name) for name in table.columns if str(name).startswith("o:")]
-    frame, config = columns.framed(
-        [
-            columns.text([word(value) for value in table["value"]], title, 300),
-            columns.count(table["events"], "events", 100),
-            *(columns.count(table[o], style_of(o[2:]).label if o[2:] else "no outcome", 110) for o in outcomes),
-            columns.percentage(table["not_success"], "not a success", 130),
-        ]
-    )
-    frame = frame.assign(over_time=table["over_time"])
-    config["over_time"] = st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary")
 
     def clicked() -> None:
         cells = st.session_state[key].selection.cells
@@ -47,17 +37,15 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
             outcome = str(column)[2:] if str(column) in outcomes else None
             chosen(str(table["value"].iloc[row]), outcome)
 
-    st.dataframe(
-        frame,
-        column_config=config,
-        hide_index=True,
-        height=columns.height(len(table), 10),
-        placeholder="",
-        alt=f"Audit events by {title}",
-        key=key,
-        on_select=clicked,
-        selection_mode="single-cell",
-    )
+    over_time = st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary")
+    shown = [
+        columns.text([word(value) for value in table["value"]], title, 300),
+        columns.count(table["events"], "events", 100),
+        *(columns.count(table[one], style_of(one[2:]).label if one[2:] else "no outcome", 110) for one in outcomes),
+        columns.percentage(table["not_success"], "not a success", 130),
+        columns.Column("over_time", table["over_time"], over_time),
+    ]
+    columns.show(f"Audit events by {title}", shown, key, 10, on_select=clicked, selection_mode="single-cell")
 
 
 EVENTS = (

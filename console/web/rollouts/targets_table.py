@@ -23,35 +23,27 @@ def show(found: pd.DataFrame) -> None:
     key = _key(ids)
     longest = found["took_s"].max()
     full = float(longest) if longest and longest > 0 else 1.0
-    opens = columns.Opens("instance", pages.INSTANCE, found["instance_id"])
     not_read = "not a time: " + found["unread"].fillna("").astype(str)
     took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
-    frame, config = columns.framed(
-        [
-            columns.open_buttons(opens, f"{KEY}_open"),
-            columns.text(found["host"], "host", 240),
-            columns.statuses(found["status"], width=120),
-            columns.moments(found["started_at"], "started"),
-            columns.Column("took_s", found["took_s"], took),
-            columns.durations(found["waited_s"], "waited", 90),
-            columns.text(found["error"].where(found["unread"].isna(), not_read), "error", 420),
-            columns.text(found["last_result_status"], "last result", 100),
-            columns.text(found["bundle_hash"], "bundle", 110),
-            columns.text(found["instance_id"], "instance id", 280),
-        ]
-    )
-    st.dataframe(
-        frame,
-        column_config=config,
-        hide_index=True,
-        height=columns.height(len(frame)),
-        placeholder="",
-        alt="Targets of the rollout",
-        key=key,
+    shown = [
+        columns.text(found["host"], "host", 240),
+        columns.statuses(found["status"], width=120),
+        columns.moments(found["started_at"], "started"),
+        columns.Column("took_s", found["took_s"], took),
+        columns.durations(found["waited_s"], "waited", 90),
+        columns.text(found["error"].where(found["unread"].isna(), not_read), "error", 420),
+        columns.text(found["last_result_status"], "last result", 100),
+        columns.text(found["bundle_hash"], "bundle", 110),
+        columns.text(found["instance_id"], "instance id", 280),
+    ]
+    columns.show(
+        "Targets of the rollout",
+        shown,
+        key,
+        opens=columns.Opens("instance", pages.INSTANCE, found["instance_id"]),
         on_select=lambda: _ticked(key, ids),
         selection_mode="multi-row",
     )
-    columns.follow(opens, f"{KEY}_open")
 
 
 def _key(ids: list[str]) -> str:

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -17,21 +14,7 @@ from console.web.shared import columns, lists
 STATUSES = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
 # A host can also have this status, a result cannot.
 IN_FLIGHT = "in_flight"
-
-
-def _status(name: str, words: Iterable[Any], title: str, width: int = 120, pinned: bool = False) -> columns.Column:
-    """A column for the statuses of a host in a run. With all statuses of the console a wide grid would be slow to
-    send."""
-    styles = [style_of(word) for word in (*STATUSES, IN_FLIGHT)]
-    cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
-    config = st.column_config.MultiselectColumn(
-        title,
-        options=[style.label for style in styles],
-        color=[style.tone.badge for style in styles],
-        width=width,
-        pinned=pinned,
-    )
-    return columns.Column(name, pd.Series(cells, dtype=object), config)
+OF_A_HOST = (*STATUSES, IN_FLIGHT)
 
 
 def batches(found: pd.DataFrame) -> None:
@@ -51,11 +34,12 @@ def batches(found: pd.DataFrame) -> None:
 def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
     """One row for each host, one column for each task. ``found`` names the columns by the position of the task in
     ``tasks``."""
-    places = [str(name) for name in found.columns if str(name).isdecimal()]
+    titles = {n: tasks["task"].iloc[int(n)] or "no name" for n in map(str, found.columns) if n.isdecimal()}
     shown = [
         columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
-        _status("outcome", found["outcome"], "outcome", 115, pinned=True),
-        *(_status(place, found[place], tasks["task"].iloc[int(place)] or "no name") for place in places),
+        columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
+        # Named by place, since several tasks can have one name.
+        *(columns.statuses(found[n], title, 120, OF_A_HOST)._replace(name=n) for n, title in titles.items()),
     ]
     columns.show("Status of each host at each task, hosts in trouble first", shown, "grid", 25)
 
@@ -87,7 +71,7 @@ def recap(found: pd.DataFrame) -> None:
     counted = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
     shown = [
         columns.text(found["host"], "host", 260),
-        _status("outcome", words, "outcome"),
+        columns.statuses(words, "outcome", 120, OF_A_HOST),
         *(columns.count(found[name], name) for name in counted),
     ]
     columns.show("Recap by host", shown, "recap", 9)

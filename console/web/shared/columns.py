@@ -41,45 +41,45 @@ class Opens(NamedTuple):
 
 
 def show(
-    alt: str, columns: Sequence[Column], key: str | None = None, most: int = MOST_ROWS, opens: Opens | None = None
+    alt: str,
+    columns: Sequence[Column],
+    key: str | None = None,
+    most: int = MOST_ROWS,
+    opens: Opens | None = None,
+    **more: Any,
 ) -> None:
-    """Draw a table; with more than ``most`` rows it scrolls. alt: describes it for screen readers. With ``opens`` the
-    key is needed too."""
-    buttons = [] if opens is None else [open_buttons(opens, f"{key}_open")]
-    frame, config = framed([*buttons, *columns])
-    st.dataframe(
-        frame, column_config=config, hide_index=True, height=height(len(frame), most), placeholder="", alt=alt, key=key
+    """Draw a table of these columns; only they are sent. With more than ``most`` rows it scrolls.
+
+    alt: describes it for screen readers. opens: needs the key too. more: arguments of ``st.dataframe``.
+    """
+    buttons = [] if opens is None else [_buttons(opens, f"{key}_open")]
+    shown = [*buttons, *columns]
+    frame = pd.DataFrame(
+        {
+            # By place: not every one has the index of the others.
+            one.name: one.cells.reset_index(drop=True) if isinstance(one.cells, pd.Series) else list(one.cells)
+            for one in shown
+        }
     )
-    if opens is not None:
-        follow(opens, f"{key}_open")
+    st.dataframe(
+        frame,
+        column_config={one.name: one.config for one in shown},
+        hide_index=True,
+        height="content" if len(frame) <= most else (most + 1) * ROW,
+        placeholder="",
+        alt=alt,
+        key=key,
+        **more,
+    )
+    click = st.session_state.get(f"{key}_open")
+    if opens is not None and click is not None and 0 <= click.row < len(frame) and opens.ids.iloc[click.row]:
+        navigation.go(opens.page, opens.ids.iloc[click.row], f"{key}_open")
 
 
-def framed(columns: Sequence[Column]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The columns as a frame and the ``column_config`` of ``st.dataframe``."""
-    cells = {
-        one.name: one.cells.reset_index(drop=True) if isinstance(one.cells, pd.Series) else list(one.cells)
-        for one in columns
-    }
-    return pd.DataFrame(cells), {one.name: one.config for one in columns}
-
-
-def height(rows: int, most: int = MOST_ROWS) -> Any:
-    """The height for so many rows; with more than ``most`` the table scrolls."""
-    return "content" if rows <= most else (most + 1) * ROW
-
-
-def open_buttons(opens: Opens, key: str) -> Column:
-    """The column of :class:`Opens`; :func:`follow` then opens the page."""
-    shown = opens.ids if opens.shown is None else opens.shown
-    labels = [links.short(one) if isinstance(one, str) and one else "" for one in shown]
+def _buttons(opens: Opens, key: str) -> Column:
+    ids = opens.ids if opens.shown is None else opens.shown
+    labels = [links.short(one) if isinstance(one, str) and one else "" for one in ids]
     return Column("open", labels, st.column_config.ButtonColumn(opens.what, type="tertiary", key=key, alignment="left"))
-
-
-def follow(opens: Opens, key: str) -> None:
-    """Open the page of the row whose button was clicked."""
-    click = st.session_state.get(key)
-    if click is not None and 0 <= click.row < len(opens.ids) and opens.ids.iloc[click.row]:
-        navigation.go(opens.page, opens.ids.iloc[click.row], key)
 
 
 def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
@@ -112,16 +112,21 @@ def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
     return text([times.duration(value) for value in seconds], title, width)
 
 
-def statuses(words: Iterable[str], title: str = "status", width: Any = None) -> Column:
-    """Statuses: coloured badges with sign and word."""
-    styles = {style.label: style.tone.badge for style in STYLES.values()}
-    config = st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
-    return Column(title, status_cells(words), config)
-
-
-def status_cells(words: Iterable[str]) -> pd.Series:
-    """Status words as cells of a column of badges."""
-    return pd.Series([[style_of(word).label] for word in words], dtype=object)
+def statuses(
+    words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = STYLES, pinned: bool = False
+) -> Column:
+    """Statuses: coloured badges with sign and word. among: those that can occur, where a wide table would be slow to
+    send with all of them."""
+    styles = [style_of(word) for word in among]
+    cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
+    config = st.column_config.MultiselectColumn(
+        title,
+        options=[style.label for style in styles],
+        color=[style.tone.badge for style in styles],
+        width=width,
+        pinned=pinned,
+    )
+    return Column(title, pd.Series(cells, dtype=object), config)
 
 
 def count(cells: Iterable[Any], title: str, width: Any = "small") -> Column:
