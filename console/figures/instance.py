@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from console.figures.health_bands import Band
 from console.figures.plotly_text import place, places, plain
 from console.figures.theme import ACCENT, FAINT, GRID, finish
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
 
@@ -53,7 +54,7 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
                     f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
-                    f"<br>{duration(band.end - band.start)}, {band.checks} check{'s' if band.checks > 1 else ''}"
+                    f"<br>{duration(band.end - band.start)}, {counted(band.checks, 'check')}"
                     for band in part
                 ],
                 textposition="none",

@@ -73,8 +73,8 @@ def held(totals: audit_queries.AuditTotals) -> None:
         with lists.row():
             st.badge("gaps", icon=":material/warning:", color="orange")
             st.text(
-                f"Of {totals.gaps:,} instance{'s' if totals.gaps != 1 else ''} events are missing between two syncs;"
-                " By instance lists them first."
+                f"Of {counted(totals.gaps, 'instance')} events are missing between two syncs; By instance lists them"
+                " first."
             )
 
 

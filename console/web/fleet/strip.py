@@ -20,10 +20,10 @@ VERSIONS_SHOWN = 4
 
 
 def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
-    """One fleet; each number leads to the list that it counts. name: said first where there are several fleets.
+    """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
 
-    frozen: when changes are frozen; without it the strip is short, without what happened, for a page that shows a list
-    below.
+    frozen: when changes are frozen. Without it the strip has only health, versions and updates, for a page with a list
+    below it.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
@@ -141,5 +141,5 @@ def _last_day(fleet: Fleet) -> Markup:
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip
     total = sum(one.count for one in parts)
-    figure = link(f"{total:,} operation{'s' if total != 1 else ''}", pages.OPERATIONS, operations_when="last 24 h")
+    figure = link(counted(total, "operation"), pages.OPERATIONS, operations_when="last 24 h")
     return _cell("Last 24 hours", figure if total else "no operation", parts, legend(parts))

@@ -46,9 +46,7 @@ def body() -> None:
     with messages.database():
         known = cached.ask(instances.instance, ID) if ID else None
         if known is None:
-            st.title("Instance")
-            st.text(f"The database knows no instance {ID}." if ID else "No instance is chosen.")
-            links.to(pages.INSTANCES, "All instances", icon="dns")
+            messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
             return
         header(known)
         happened.show(known)
@@ -127,7 +125,7 @@ def health(known: dict[str, Any]) -> None:
     plot.chart(figure, "Health of the instance over time", "health")
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
-        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A result counts until the next check, "
+        f"{counted(shown, 'check')} in this time. A result counts until the next check, "
         f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )

@@ -85,7 +85,7 @@ def chosen(found: pd.DataFrame) -> None:
     with lists.row():
         total = int(hosts["total"].iloc[0])
         shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-        st.caption(f"{shown}{total:,} instance{'s' if total > 1 else ''}, newest failure first", width="content")
+        st.caption(f"{shown}{counted(total, 'instance')}, newest failure first", width="content")
         export_menu.share("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most))
     columns = (markup.Column("host"), markup.Column("newest", "time"), markup.Column("failures", "number"),
                markup.Column("operation"))  # fmt: skip

@@ -41,9 +41,7 @@ def body() -> None:
         now = viewer.clock() // 10 * 10
         found = cached.operation(ID, now) if ID else None
         if found is None:
-            st.title("Operation")
-            st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")
-            links.to(pages.OPERATIONS, "All operations", icon="view_timeline")
+            messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
             return
         header(found)
         verdict(found)
@@ -124,7 +122,7 @@ def timeline(found: queries.Operation, now: float) -> None:
     if row["kind"] == "rollout":
 
         def read(*_place: object) -> pd.DataFrame:
-            # Asked again, because the answer is kept for the version of the database that there is now.
+            # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
             return (cached.operation(ID, now) or found).targets
 
         section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)

@@ -38,7 +38,7 @@ def failures(found: Operation) -> None:
     markup.draw(*(_failure(one) for one in listed[:FAILURES_SHOWN]))
     hidden = listed[FAILURES_SHOWN:]
     if hidden:
-        with st.expander(f"{len(hidden):,} more failure{'s' if len(hidden) > 1 else ''}"):
+        with st.expander(counted(len(hidden), "more failure")):
             markup.draw(*(_failure(one) for one in hidden))
 
 
@@ -46,7 +46,7 @@ def _failure(failure: dict[str, Any]) -> Markup:
     count = len(failure["hosts"])
     before = int(failure["before"] or 0)
     since = (
-        f"in {before:,} earlier operation{'s' if before > 1 else ''}, first {viewer.when(failure['first_seen'])}"
+        f"in {counted(before, 'earlier operation')}, first {viewer.when(failure['first_seen'])}"
         if before
         else "in no earlier operation"
     )

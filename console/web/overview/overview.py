@@ -20,6 +20,7 @@ from console.record.read import frames, freezes, freshness
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
+from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
@@ -102,7 +103,7 @@ def needs_attention(now: float) -> None:
     with lists.row():
         st.header("Needs attention", width="content")
         if entries:
-            st.caption(f"{len(entries)} cause{'s' if len(entries) > 1 else ''}", width="content")
+            st.caption(counted(len(entries), "cause"), width="content")
             export_menu.share("attention", len(entries), attention.rows_to_export(now // 60 * 60))
     attention.show(entries)
 

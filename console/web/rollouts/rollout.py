@@ -28,9 +28,7 @@ def body() -> None:
     with messages.database():
         rollout = cached.ask(rollouts.rollout, ID) if ID else None
         if rollout is None:
-            st.title("Rollout")
-            st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
-            links.to(pages.ROLLOUTS, "All rollouts", icon="view_timeline")
+            messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
             return
         seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
         now = seen if rollout["is_open"] else rollout["completed_at"] or seen

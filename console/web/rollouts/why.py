@@ -17,6 +17,7 @@ from console.figures import phases
 from console.record.read import durations, rollout_failures, rollouts
 from console.record.read import same_time as queries
 from console.text import times
+from console.text.counts import counted
 from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
 from console.web.shared.status import status_badge
 
@@ -61,9 +62,9 @@ def _failures(rollout: dict[str, Any]) -> None:
             st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
         return
     new = sum(cluster.is_new for cluster in clusters)
-    kinds = f"{len(clusters):,} kind{'s' if len(clusters) != 1 else ''} of failure"
     st.caption(
-        f"{kinds}, {new:,} new in this rollout. Messages that differ only in hosts, ids or numbers count as one."
+        f"{counted(len(clusters), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in hosts,"
+        " ids or numbers count as one."
     )
     for cluster in clusters[:SHOWN]:
         _cluster(cluster)
@@ -77,7 +78,7 @@ def _cluster(cluster: rollout_failures.Cluster) -> None:
     with st.container(border=True, gap="xsmall"):
         with lists.row():
             status_badge(cluster.status)
-            st.text(f"{cluster.targets:,} target{'s' if cluster.targets != 1 else ''}")
+            st.text(counted(cluster.targets, "target"))
             if cluster.is_new:
                 st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
             st.caption(_when(cluster), width="content")
@@ -92,12 +93,12 @@ def _when(cluster: rollout_failures.Cluster) -> str:
     parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
     if cluster.before:
         parts.append(
-            f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "
+            f"seen in {counted(cluster.before, 'earlier rollout')}, "
             f"first {times.moment(cluster.first_seen, '%Y-%m-%d')}, "
             f"last {times.moment(cluster.last_before, '%Y-%m-%d')}"
         )
     if cluster.later:
-        parts.append(f"again in {cluster.later:,} later one{'s' if cluster.later != 1 else ''}")
+        parts.append(f"again in {counted(cluster.later, 'later one')}")
     return " · ".join(part for part in parts if part)
 
 

@@ -11,11 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import frames, freshness, run_grid, runs
+from console.record.read import jobs as job_queries
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.runs import job, tables
+from console.web.runs import tables
 from console.web.shared import (
     cached,
     columns,
@@ -45,12 +46,10 @@ def body() -> None:
     with messages.database():
         run = cached.ask(runs.run, ID) if ID else None
         if run is None:
-            st.title("Playbook run")
-            st.text(f"The database knows no run {ID}." if ID else "No run is chosen.")
-            links.to(pages.RUNS, "All playbook runs", icon="play_circle")
+            messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
             return
         header(run)
-        job.show(ID)
+        jobs(ID)
         failures(run)
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
@@ -100,6 +99,32 @@ def header(run: dict[str, Any]) -> None:
     )
 
 
+def jobs(run_id: str) -> None:
+    """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
+    for one in lists.records(cached.ask(job_queries.jobs_of_run, run_id)):
+        with lists.row():
+            if one["url"]:
+                lists.line(
+                    f"AWX job {one['job_id']}",
+                    one["template"] or one["name"] or "",
+                    f"project {one['project']}" if one["project"] else "",
+                    f"launched by {one['launched_by']}" if one["launched_by"] else "",
+                    one["launch_type"] or "",
+                    one["explanation"] or "",
+                )
+                st.link_button("Open in AWX", one["url"], icon=":material/open_in_new:", type="tertiary")
+            else:
+                lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
+            if one["relaunch_run"]:
+                relaunch("Relaunched from", one["relaunch_run"])
+            for later in lists.records(cached.ask(job_queries.relaunches_of_run, run_id)):
+                relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
+
+
+def relaunch(label: str, run_id: str) -> None:
+    links.to(pages.OPERATION, lists.literal(label), icon="replay", id=run_id)
+
+
 def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
     """The tasks without a result, if any: those in progress, or those that were when the run ended."""
     unfinished = cached.ask(runs.in_flight, ID)
@@ -141,7 +166,7 @@ def rollouts(run: dict[str, Any]) -> None:
     waiting = linked["tenant"][linked["is_open"] != 0]
     now = min((fresh.as_of(viewer.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
     section.show(rollout_queries.targets_of_run, ID, now=now)
-    with st.expander(f"The {len(linked):,} rollout{'s' if len(linked) > 1 else ''} that this run started"):
+    with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
         rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
 
 
@@ -185,7 +210,7 @@ def grid() -> None:
 def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
     with lists.row():
-        st.caption(f"{len(found):,} task{'s' if len(found) != 1 else ''}, all batches together", width="content")
+        st.caption(f"{counted(len(found), 'task')}, all batches together", width="content")
         export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
     if len(found):
         tables.tasks(found)
@@ -194,7 +219,7 @@ def task_table() -> None:
 def recap() -> None:
     found = cached.ask(runs.recap, ID)
     with lists.row():
-        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, problems first", width="content")
+        st.caption(f"{counted(len(found), 'host')}, problems first", width="content")
         export_menu.share("recap", len(found), lambda path, most: runs.recap(path, ID).head(most))
     tables.recap(found)
 

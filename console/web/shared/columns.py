@@ -56,7 +56,7 @@ def show(
     shown = [*buttons, *columns]
     frame = pd.DataFrame(
         {
-            # By place: not every one has the index of the others.
+            # Matched by position, because the index of a sorted or filtered frame is not that of a list.
             one.name: one.cells.reset_index(drop=True) if isinstance(one.cells, pd.Series) else list(one.cells)
             for one in shown
         }

@@ -27,8 +27,8 @@ def wanted_id() -> str:
 
 
 def resolved(*kinds: str) -> str:
-    """The id in the page's address, completed where it is the beginning of one id; the page says of any other that it
-    is not known. kinds: run, rollout, instance."""
+    """The id in the page's address, completed if it is the beginning of exactly one id; any other is returned as it is.
+    kinds: run, rollout, instance."""
     identifier = wanted_id()
     try:
         return cached.ask(ids.whole_id, identifier, *kinds) or identifier

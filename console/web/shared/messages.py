@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
-from console.web.shared import cached, following, lists, viewer
+from console.web.shared import cached, following, links, lists, viewer
 
 
 @contextmanager
@@ -33,6 +33,13 @@ def problem(title: str, sentence: str) -> None:
     with st.container(border=True):
         st.badge(title, icon=":material/error:", color="red")
         st.text(sentence)
+
+
+def not_known(title: str, what: str, identifier: str, page: str, icon: str) -> None:
+    """The page of something that the database does not know. what: its word, in the singular. page: the list of all."""
+    st.title(title)
+    st.text(f"The database knows no {what} {identifier}." if identifier else f"No {what} is chosen.")
+    links.to(page, f"All {title.lower()}s", icon)
 
 
 def empty(title: str, sentence: str, commands: Sequence[str]) -> None:

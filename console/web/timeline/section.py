@@ -160,7 +160,8 @@ def show(
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
     earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
-    as dashed lines. read: called instead of the query where the page has its answer.
+    as dashed lines. read: what to call instead of the query, for a page that has
+    read the targets already.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
