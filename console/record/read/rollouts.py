@@ -90,7 +90,7 @@ def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
             _TARGET_COLUMNS
             + """
             , substr(t.error_message, 1, 2000) AS error, t.position
-            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id LIMIT 200000
+            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
             """,
             {"tenant": tenant, "id": rollout_id},
             _TARGET_NUMBERS,
