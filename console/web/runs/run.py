@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -162,9 +163,11 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     fresh = cached.ask(freshness.freshness)
-    # All have one axis. With open rollouts it ends when the tenant that was read longest ago was read.
-    waiting = linked["tenant"][linked["is_open"] != 0]
-    now = min((fresh.as_of(viewer.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
+    # All have one axis. With open rollouts, or without the end of any, it ends when the tenant that was read longest
+    # ago was read.
+    last = float(linked["completed_at"].max())
+    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
+    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
     section.show(rollout_queries.targets_of_run, ID, now=now)
     with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
         rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
