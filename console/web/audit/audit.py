@@ -37,11 +37,8 @@ def body() -> None:
         messages.data_as_of()
         totals = cached.ask(audit_queries.audit_totals)
         if not totals.instances:
-            messages.empty(
-                "No audit events yet",
-                "They are read from the API for every instance that a rollout has named:",
-                [frames.SYNC],
-            )
+            every = "They are read from the API for every instance that a rollout has named:"
+            messages.empty("No audit events yet", every, [frames.SYNC])
             return
         held(totals)
         span, by, name = filters()

@@ -21,6 +21,7 @@ from console.web.shared.markup import (
     address,
     badge,
     card,
+    head,
     joined,
     legend,
     link,
@@ -108,18 +109,14 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     ``running``: a line with the instances in progress; ``progress``: how far it is; ``gate``: a line about the last
     gate. All three are texts, empty if there is nothing to show.
     """
-    head = joined(
-        (
-            badge(RUNNING),
-            link(title(row), pages.OPERATION, id=row["key"]),
-            small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"),
-            Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
-        )
+    first = head(
+        badge(RUNNING),
+        link(title(row), pages.OPERATION, id=row["key"]),
+        small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"),
+        Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
     )
     parts = segments(row)
     done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
     label = f"{done:,} of {int(row['instances']):,} done"
     below = [paragraph(small(line)) for line in (running, gate) if line]
-    return card(
-        RUNNING, Markup('<div class="fo-head">{}</div>').format(head), stacked_bar(parts, label), legend(parts), *below
-    )
+    return card(RUNNING, first, stacked_bar(parts, label), legend(parts), *below)

@@ -98,13 +98,13 @@ def _last_gate(gates: pd.DataFrame) -> str:
 
 
 def needs_attention(now: float) -> None:
-    found = cached.ask(attention_queries.attention, now // 60 * 60)
-    entries = lists.records(found)
+    minute = now // 60 * 60
+    entries = lists.records(cached.ask(attention_queries.attention, minute))
     with lists.row():
         st.header("Needs attention", width="content")
         if entries:
             st.caption(counted(len(entries), "cause"), width="content")
-            export_menu.share("attention", len(entries), attention.rows_to_export(now // 60 * 60))
+            export_menu.share("attention", len(entries), lambda path, most: attention.exported(path, most, minute))
     attention.show(entries)
 
 

@@ -71,6 +71,11 @@ def badge(status: str, word: str = "") -> Markup:
     )
 
 
+def head(*parts: Markup) -> Markup:
+    """The first line of a card; a part of the class fo-end is at its right end."""
+    return Markup('<div class="fo-head">{}</div>').format(joined(parts))
+
+
 def card(status: str, *parts: Markup) -> Markup:
     """A box whose edge has the colour of a status."""
     return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(style_of(status).tone.badge, joined(parts))
