@@ -64,9 +64,7 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
         search = lists.search_box("compare", "Host or message contains")
     if kinds:
         found = found[found["kind"].isin(kinds)]
-    if search:
-        text = found["host"] + "\n" + found["message"].fillna("")
-        found = found[text.str.contains(search, case=False, regex=False)]
+    found = lists.containing(found, search, "host", "message")
     listed = paging.of_frame("compare", found)
     listed.head(f"{counted(listed.total, 'instance')}, matched by host")
     if not listed.total:

@@ -28,9 +28,7 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
     """The rows that match, in that order: '' as they are (problems first), '-word' for descending."""
     if categories:
         frame = frame[frame["category"].isin(categories)]
-    if search:
-        text = frame["host"] + "\n" + frame["message"].fillna("")
-        frame = frame[text.str.contains(search, case=False, regex=False)]
+    frame = lists.containing(frame, search, "host", "message")
     column = SORTS.get(sort.lstrip("-"))
     if column is None:
         return frame[::-1] if sort == "-outcome" else frame

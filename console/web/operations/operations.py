@@ -29,9 +29,8 @@ def body() -> None:
         found = paging.asked("operations", queries.operations, now, wanted)
         if not found.total:
             if wanted == queries.OperationFilter():
-                messages.empty(
-                    "No operations yet", "Playbook runs and rollouts appear here after a sync:", [frames.SYNC]
-                )
+                when = "Playbook runs and rollouts appear here after a sync:"
+                messages.empty("No operations yet", when, [frames.SYNC])
             else:
                 st.text("No operation matches these filters.")
             return

@@ -21,6 +21,14 @@ def search_box(of: str, label: str) -> str:
     return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
 
 
+def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
+    """The rows with a text in one of two columns, in capital or small letters; all rows for ''."""
+    if not search:
+        return frame
+    text = frame[first].fillna("") + "\n" + frame[second].fillna("")
+    return frame[text.str.contains(search, case=False, regex=False)]
+
+
 def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
     """A choice of one option side by side, by default the first; it is in the URL under its key."""
     listed = list(options)
