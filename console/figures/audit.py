@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import plain
-from console.figures.theme import GRID, style_axis_text
+from console.figures.theme import GRID, finish
 from console.text.statuses import style_of
 from console.text.time_zone import local
 
@@ -50,17 +50,10 @@ def over_time(counts: pd.DataFrame, theme: str = "light", zone: str = "") -> go.
             )
         )
     buckets = summed["bucket"].nunique()
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.25 if buckets > 3 else 0.7,
-        height=280,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
-    )
     ticks = {"dtick": 86_400_000} if not hourly and buckets < 9 else {}
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %-d" if hourly else "%b %-d\n%Y", showgrid=False, **ticks)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", automargin=True)
-    return style_axis_text(figure, theme)
+    return finish(figure, theme, barmode="stack", bargap=0.25 if buckets > 3 else 0.7, height=280)
 
 
 def _hours_there(buckets: Iterable[str], zone: str) -> list[str]:

@@ -12,12 +12,10 @@ import plotly.graph_objects as go
 
 from console.figures.health_bands import Band
 from console.figures.plotly_text import place, places, plain
-from console.figures.theme import ACCENT, FAINT, GRID, style_axis_text
+from console.figures.theme import ACCENT, FAINT, GRID, finish
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
-
-_MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
-_LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None}
 
 
 def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = "light", zone: str = "") -> go.Figure:
@@ -56,17 +54,16 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
                 marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
                 text=[
                     f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
-                    f"<br>{duration(band.end - band.start)}, {band.checks} check{'s' if band.checks > 1 else ''}"
+                    f"<br>{duration(band.end - band.start)}, {counted(band.checks, 'check')}"
                     for band in part
                 ],
                 textposition="none",
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_layout(barmode="overlay", height=128, margin=_MARGIN, legend=_LEGEND, hovermode="closest")
     figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)
-    return style_axis_text(figure, theme)
+    return finish(figure, theme, barmode="overlay", height=128, hovermode="closest")
 
 
 def deploy_times(
@@ -105,11 +102,8 @@ def deploy_times(
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_layout(
-        height=240, margin=_MARGIN, legend=_LEGEND, showlegend=True, hovermode="closest", hoverlabel={"align": "left"}
-    )
     figure.update_xaxes(type="date", showgrid=False, zeroline=False)
     figure.update_yaxes(
         gridcolor=GRID[theme], zeroline=False, rangemode="tozero", title="seconds", automargin=True, fixedrange=True
     )
-    return style_axis_text(figure, theme)
+    return finish(figure, theme, height=240, showlegend=True, hovermode="closest")

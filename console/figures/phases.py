@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import axis_unit, plain
-from console.figures.theme import ACCENT, FAINT, GRID, style_axis_text
+from console.figures.theme import ACCENT, FAINT, GRID, finish
 from console.text.statuses import DOUBT, style_of
 from console.text.times import duration
 
@@ -64,24 +64,13 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
                 name="usual run",
                 x=((before + usual) / scale)[known],
                 y=y[known],
-                marker={
-                    "symbol": "line-ns",
-                    "size": 18,
-                    "line": {"width": 2, "color": mark},
-                },
+                marker={"symbol": "line-ns", "size": 18, "line": {"width": 2, "color": mark}},
                 customdata=[f"usually runs {duration(s)}" for s in usual[known]],
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    figure.update_layout(
-        barmode="stack",
-        height=int(count * 26 + 92),
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
-        hoverlabel={"align": "left"},
-    )
     figure.update_xaxes(gridcolor=GRID[theme], zeroline=False, rangemode="tozero", ticksuffix=f" {unit}")
     figure.update_yaxes(
         range=[count + 0.6, 0.4], tickvals=y, ticktext=names, automargin=True, showgrid=False, fixedrange=True
     )
-    return style_axis_text(figure, theme)
+    return finish(figure, theme, barmode="stack", height=int(count * 26 + 92))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, style_axis_text
+from console.figures.theme import ACCENT, FAINT, INK, finish
 from console.text.statuses import BAD
 from console.text.times import moment
 
@@ -65,14 +65,6 @@ def calendar(
         )
     hour = (now - first) / 3600
     figure.add_shape(type="line", x0=hour, x1=hour, y0=-0.48, y1=0.48, line={"color": INK[theme], "width": 2})
-    figure.update_layout(
-        barmode="overlay",
-        height=84 + 24 * days,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": None},
-        showlegend=True,
-        hovermode="closest",
-    )
     figure.update_xaxes(
         range=[-0.1, 24.1],
         tickvals=list(range(0, 25, 3)),
@@ -89,7 +81,7 @@ def calendar(
         zeroline=False,
         fixedrange=True,
     )
-    return style_axis_text(figure, theme)
+    return finish(figure, theme, barmode="overlay", height=84 + 24 * days, showlegend=True, hovermode="closest")
 
 
 def _hours(open_hours: Sequence[bool], wanted: bool, day: int) -> Iterator[Span]:

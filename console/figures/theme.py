@@ -1,12 +1,14 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours of figures for Streamlit's light and dark theme, and the text colour of axes and legend. Pure.
+"""Colours of figures for Streamlit's light and dark theme, and what their layouts have alike. Pure.
 
 The colours of a status are in console.text.statuses.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -17,10 +19,16 @@ INK = {"light": "#1d2430", "dark": "#eef1f5"}
 GRID = {"light": "rgba(120,128,140,0.18)", "dark": "rgba(160,168,180,0.16)"}
 
 
-def style_axis_text(figure: go.Figure, theme: str) -> go.Figure:
-    """Set the text colour of axes and legend, which is readable at their small size."""
+MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
+"""Pixels around a figure; its legend is in the upper one."""
+
+
+def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
+    """Set what all figures have alike: the margins, the legend above the figure, and the text colour of axes and
+    legend, which is readable at their small size. layout: more of Plotly's layout, before or instead of these."""
     font = {"color": LABEL[theme]}
-    figure.update_layout(legend_font=font)
+    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "font": font}
+    figure.update_layout({"margin": MARGIN, "legend": legend, "hoverlabel": {"align": "left"}, **layout})
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(tickfont=font, title_font=font)
     return figure

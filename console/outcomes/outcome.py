@@ -229,18 +229,28 @@ def newest_targets(targets: Sequence[Target]) -> dict[str, Target]:
     return found
 
 
-def _of_target(target: Target, *, ended: bool = False) -> Outcome:
-    since = target.completed_at or target.started_at or target.created_at
-    category = _TARGETS.get(target.status, UNCERTAIN)
+def category_of_target(status: str, ended: bool) -> tuple[str, str]:
+    """The category of a target by its status, and why, '' where the server's message says it. ended: its rollout has
+    ended."""
+    category = _TARGETS.get(status, UNCERTAIN)
     if ended and category == RUNNING:
-        return Outcome(UNCERTAIN, "The rollout has ended, and this target has not.", since, True)
-    if ended and category == WAITING:
-        return Outcome(NOT_TOUCHED, target.message, None, True)
-    return Outcome(category, target.message, since, True)
+        return UNCERTAIN, "The rollout has ended, and this target has not."
+    return NOT_TOUCHED if ended and category == WAITING else category, ""
+
+
+def has_ended(facts: Facts) -> bool:
+    """Whether the server has nothing left to do for the rollout that the operation is."""
+    return facts.kind == ROLLOUT and facts.status in ("completed", "partial", "failed", "cancelled")
+
+
+def _of_target(target: Target, *, ended: bool = False) -> Outcome:
+    category, why = category_of_target(target.status, ended)
+    since = target.completed_at or target.started_at or target.created_at
+    return Outcome(category, why or target.message, None if ended and target.status == "queued" else since, True)
 
 
 def _of_targets(facts: Facts) -> dict[str, Outcome]:
-    ended = facts.kind == ROLLOUT and facts.status in ("completed", "partial", "failed", "cancelled")
+    ended = has_ended(facts)
     verdicts = {row.get("target_id"): row for row in _reconciled(facts)}
     found = {}
     for host, target in newest_targets(facts.targets).items():

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import axis_unit, place, places, plain
-from console.figures.theme import GRID, INK, style_axis_text
+from console.figures.theme import GRID, INK, MARGIN, finish
 from console.figures.timeline.packing import Bools, Ints, Usual
 from console.text.statuses import style_of
 
@@ -116,16 +116,7 @@ def add_axes(
     height = int(np.clip(count * row_height + 92, 150, 620 if title else 2400))
     # Without names on the y axis its width is known. If Plotly computes it, it draws the figure twice.
     known = title is not None
-    margin = {"l": 44 + 8 * len(str(count)), "b": 44} if known else {"l": 8, "b": 8}
-    figure.update_layout(
-        barmode="overlay",
-        height=height,
-        margin={"r": 8, "t": 34, **margin},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": None},
-        hoverlabel={"align": "left"},
-        hovermode="closest",
-        dragmode="zoom",
-    )
+    margin = {**MARGIN, "l": 44 + 8 * len(str(count)), "b": 44} if known else MARGIN
     if axis.origin is None:
         figure.update_xaxes(type="date", gridcolor=grid, zeroline=False, tickformatstops=_CLOCK)
     else:
@@ -140,7 +131,9 @@ def add_axes(
     )
     figure.update_yaxes(**ticks)
     _add_marks(figure, options)
-    return style_axis_text(figure, options.theme)
+    return finish(
+        figure, options.theme, barmode="overlay", height=height, margin=margin, hovermode="closest", dragmode="zoom"
+    )
 
 
 def _add_marks(figure: go.Figure, options: DrawOptions) -> None:

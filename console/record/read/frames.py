@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
@@ -64,7 +65,7 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
     frame = {}
     for name, values in zip(names, columns, strict=True):
-        if _is_time(name):
+        if _is_time(name) and not (name in numbers and _are_times(values)):
             values = tuple(map(_time, values))
         if name in numbers:
             frame[name] = pd.Series(values, dtype=float)
@@ -109,6 +110,12 @@ def _with_times(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
 
 def _is_time(name: str) -> bool:
     return name == "at" or name.endswith(("_at", "_ts"))
+
+
+def _are_times(values: Sequence[Any]) -> bool:
+    """Whether all these numbers are times, or None. To look at each of 20,000 takes ten times as long."""
+    known = np.array(values, dtype=float)
+    return bool((np.isnan(known) | ((known >= FIRST_TIME) & (known < PAST_LAST_TIME))).all())
 
 
 def _time(value: Any) -> Any:

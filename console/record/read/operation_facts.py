@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
+from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
-from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
+from console.record.read.operation_targets import sent_by_tasks, targets_of_run
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -173,14 +173,10 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
-def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, whole: bool) -> Facts:
-    """The facts of a rollout that no run of the record started; ``rollout`` is its row of the table ``rollouts``."""
-    targets: list[Target] = []
-    if whole:
-        targets = targets_of_rollout(conn, rollout["tenant"], rollout["rollout_id"])
-    return Facts(
-        kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout, targets=targets
-    )
+def facts_of_rollout(rollout: Mapping[str, Any]) -> Facts:
+    """The facts of a rollout that no run of the record started, without its targets; ``rollout`` is its row of the
+    table ``rollouts``."""
+    return Facts(kind=ROLLOUT, name=rollout_name(rollout["scope"]), status=rollout["status"], rollout=rollout)
 
 
 def facts_of_act(act: Mapping[str, Any]) -> Facts:

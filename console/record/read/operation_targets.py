@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server's targets of an operation: of a rollout, and of all rollouts that a playbook run started."""
+"""The server's targets of a playbook run: those of all rollouts that it started or followed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ _TARGET = """
 SELECT {host} AS host, t.target_id, t.instance_id, t.status, t.created_at, t.started_at, t.completed_at,
        substr(t.error_message, 1, 2000) AS message, t.rollout_id
 """
-_OF_ROLLOUT = (
-    _TARGET.format(host="coalesce(t.hostname, t.instance_id, t.target_id)")
-    + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id"
-)
 # The inventory may name an instance otherwise than the server does.
 _LINKED = """
 FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
@@ -31,11 +27,6 @@ WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.
   AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
 """
 _OF_RUN = _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)") + _LINKED
-
-
-def targets_of_rollout(conn: sqlite3.Connection, tenant: str, rollout_id: str) -> list[Target]:
-    """The targets of one rollout."""
-    return _targets(conn, _OF_ROLLOUT, {"tenant": tenant, "id": rollout_id})
 
 
 def targets_of_run(conn: sqlite3.Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:

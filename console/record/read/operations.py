@@ -223,7 +223,9 @@ def row_of(conn: sqlite3.Connection, key: Key, now: float) -> tuple[dict[str, An
 
 def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
     """What the record has of one operation: a part of its row, and its facts. whole: as in facts_of_run."""
-    return {RUN: _run_row, ROLLOUT: _rollout_row, ACT: _act_row}[key.kind](conn, key, whole)
+    if key.kind == RUN:
+        return _run_row(conn, key, whole)
+    return (_rollout_row if key.kind == ROLLOUT else _act_row)(conn, key)
 
 
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
@@ -303,7 +305,7 @@ def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _rollout_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     rollout = one(
         conn,
         "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
@@ -313,7 +315,7 @@ def _rollout_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[
     )
     if rollout is None:
         raise LookupError(key.key)
-    facts = facts_of_rollout(conn, rollout, whole=whole)
+    facts = facts_of_rollout(rollout)
     alone = rollout["host"] and rollout["scope"] != "fleet"
     row = {
         "started_at": rollout["created_at"],
@@ -327,8 +329,7 @@ def _rollout_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[
     return row, facts
 
 
-def _act_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    del whole
+def _act_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     act = one(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
     if act is None:
         raise LookupError(key.key)

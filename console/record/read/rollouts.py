@@ -78,18 +78,19 @@ _TARGET_NUMBERS = ("created_at", "started_at", "completed_at", "countdown_s")
 
 _TARGET_COLUMNS = """
 SELECT t.target_id, t.rollout_id, t.instance_id, coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.status,
-       t.is_open, t.created_at, t.started_at, t.completed_at, t.countdown_s, substr(t.error_message, 1, 400) AS error
+       t.is_open, t.created_at, t.started_at, t.completed_at, t.countdown_s
 """
 
 
 def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
-    """All targets of a rollout for its timeline, in the API's order."""
+    """All targets of a rollout, in the API's order."""
     with reading(path) as conn:
         found = as_frame(
             conn,
             _TARGET_COLUMNS
             + """
-            , t.position FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id LIMIT 200000
+            , substr(t.error_message, 1, 2000) AS error, t.position
+            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
             """,
             {"tenant": tenant, "id": rollout_id},
             _TARGET_NUMBERS,
@@ -105,6 +106,7 @@ def targets_of_run(path: Path, run_id: str) -> pd.DataFrame:
             conn,
             _TARGET_COLUMNS
             + """
+            , substr(t.error_message, 1, 400) AS error
             FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
             WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
             ORDER BY t.created_at LIMIT 50000
@@ -172,7 +174,8 @@ def target_page(
     columns = (
         _TARGET_COLUMNS
         + """
-        , max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+        , substr(t.error_message, 1, 400) AS error,
+        max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
         max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,
         CASE WHEN t.started_at IS NULL AND t.started_raw <> '' THEN t.started_raw
              WHEN t.completed_at IS NULL AND t.completed_raw <> '' THEN t.completed_raw END AS unread

@@ -8,9 +8,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from console.record.read import console_actions, frames
-from console.web.shared import cached, columns, export_menu, lists, messages
-from console.web.shared.status import status_cells, status_column, status_filter
+from console.record.read import console_actions
+from console.text.counts import counted
+from console.web.shared import columns, lists, messages, paging
+from console.web.shared.status import status_filter
 
 
 def body() -> None:
@@ -18,23 +19,16 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             outcomes = status_filter("acted", console_actions.OUTCOMES, "Outcome")
             search = lists.search_box("acted", "Who, what, why or id contains")
-        wanted = tuple(outcomes), search
-        found, total = lists.paged(
-            "acted", lambda n: cached.ask(console_actions.console_actions, *wanted, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("acted", console_actions.console_actions, tuple(outcomes), search)
+        if not found.total:
             if outcomes or search:
                 st.text("No action matches these filters.")
             else:
                 st.text("No action was ever tried from this console.")
             return
-        with lists.row():
-            st.caption(f"{total:,} action{'s' if total != 1 else ''}", width="content")
-            export_menu.share(
-                "acted", total, lambda path, most: console_actions.console_actions(path, *wanted, size=most)[0]
-            )
-        table(found)
-        lists.pager("acted", total, frames.LIST_PAGE)
+        found.head(counted(found.total, "action"))
+        table(found.rows)
+        found.pager()
         st.caption(
             "Refused: nothing was sent. No outcome: the console stopped after it had recorded the attempt. "
             "Rows are never changed or deleted."
@@ -42,27 +36,22 @@ def body() -> None:
 
 
 def table(found: pd.DataFrame) -> None:
-    frame = found.assign(
-        when=columns.moments(found["at"]),
-        what=[
-            f"{action}{' (force)' if force else ''}"
-            for action, force in zip(found["action"], found["force"], strict=True)
-        ],
-        came=status_cells(found["outcome"]),
-    )
-    shown = {
-        "when": columns.time_column("at", 150),
-        "user": columns.text("who", 160),
-        "what": columns.text("action", 110),
-        "name": columns.text("on", 100),
-        "targets": columns.count("targets", 65),
-        "came": status_column("outcome", width=100),
-        "reason": columns.text("reason", 210),
-        "detail": columns.text("result", 420),
-        "http_status": st.column_config.NumberColumn("HTTP", format="%d", width=60),
-        "request_id": columns.text("request id", 110),
-    }
-    columns.show(frame, shown, "Actions tried from the console")
+    what = [
+        f"{action}{' (force)' if force else ''}" for action, force in zip(found["action"], found["force"], strict=True)
+    ]
+    shown = [
+        columns.moments(found["at"], "at", 150),
+        columns.text(found["user"], "who", 160),
+        columns.text(what, "action", 110),
+        columns.text(found["name"], "on", 100),
+        columns.count(found["targets"], "targets", 65),
+        columns.statuses(found["outcome"], "outcome", 100),
+        columns.text(found["reason"], "reason", 210),
+        columns.text(found["detail"], "result", 420),
+        columns.number(found["http_status"], "HTTP", "%d", 60),
+        columns.text(found["request_id"], "request id", 110),
+    ]
+    columns.show("Actions tried from the console", shown)
 
 
 st.title("Console actions")

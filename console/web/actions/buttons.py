@@ -25,6 +25,7 @@ from console.collect.once import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
 from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
+from console.text.counts import counted
 from console.web import sign_in
 from console.web.shared import cached, links, lists, messages, pages, viewer
 from console.web.shared.status import status_badge
@@ -93,12 +94,7 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
                 # The confirmation is drawn by the page and not by the fragment in which the button is.
                 st.rerun()
         thing = offers[0][0]
-        st.page_link(
-            pages.ACTIONS,
-            label="Record of actions",
-            icon=":material/history:",
-            query_params={"acted_q": thing.rollout_id or thing.instance_id},
-        )
+        links.to(pages.ACTIONS, "Record of actions", icon="history", acted_q=thing.rollout_id or thing.instance_id)
     if not who.may_act:
         st.caption(who.why_not)
     elif no_api:
@@ -150,8 +146,7 @@ def _confirm(this: _Confirmation) -> None:
     typed = ""
     if intent.force:
         typed = st.text_input(f"To force this, type {_plain(intent.name)}", key="act_typed")
-    count = f"{verdict.touches:,} target{'s' if verdict.touches != 1 else ''}"
-    touched = "1 instance" if intent.action == "power-cycle" else count
+    touched = "1 instance" if intent.action == "power-cycle" else counted(verdict.touches, "target")
     if st.button(
         f"{intent.action.capitalize()}{', by force' if intent.force else ''}: {touched}",
         icon=ICONS[intent.action],

@@ -11,10 +11,11 @@ import streamlit as st
 from console.figures import audit
 from console.record.read import audit as audit_queries
 from console.record.read import frames
+from console.text.counts import counted
 from console.web.audit import tables
 from console.web.audit.pivot import pivot
 from console.web.audit.tables import word
-from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
@@ -36,11 +37,8 @@ def body() -> None:
         messages.data_as_of()
         totals = cached.ask(audit_queries.audit_totals)
         if not totals.instances:
-            messages.empty(
-                "No audit events yet",
-                "They are read from the API for every instance that a rollout has named:",
-                [frames.SYNC],
-            )
+            every = "They are read from the API for every instance that a rollout has named:"
+            messages.empty("No audit events yet", every, [frames.SYNC])
             return
         held(totals)
         span, by, name = filters()
@@ -72,29 +70,17 @@ def held(totals: audit_queries.AuditTotals) -> None:
         with lists.row():
             st.badge("gaps", icon=":material/warning:", color="orange")
             st.text(
-                f"Of {totals.gaps:,} instance{'s' if totals.gaps != 1 else ''} events are missing between two syncs;"
-                " By instance lists them first."
+                f"Of {counted(totals.gaps, 'instance')} events are missing between two syncs; By instance lists them"
+                " first."
             )
 
 
 def filters() -> tuple[audit_queries.AuditSpan, str, str]:
     """The filters, all in the URL; returns the time span with its grain and instance, the dimension and its label."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.segmented_control(
-            "Time", list(SPANS), default="30 days", required=True, key="span", bind="query-params"
-        )
-        days = SPANS[chosen or "30 days"]
-        per = "Hour" if days == 1 else "Day"
-        if days == 7:
-            per = (
-                st.segmented_control(
-                    "Per", ["Day", "Hour"], default="Day", required=True, key="per", bind="query-params"
-                )
-                or "Day"
-            )
-        by = st.segmented_control(
-            "By", list(DIMENSIONS), default="Source", required=True, key="by", bind="query-params"
-        )
+        days = SPANS[lists.choice("Time", SPANS, "span", "30 days")]
+        per = lists.choice("Per", ("Day", "Hour"), "per") if days == 7 else "Hour" if days == 1 else "Day"
+        name = lists.choice("By", DIMENSIONS, "by")
         known = cached.ask(audit_queries.audit_instances)
         hosts = dict(zip(known["instance_id"], known["host"], strict=True))
         instance = st.selectbox(
@@ -107,9 +93,7 @@ def filters() -> tuple[audit_queries.AuditSpan, str, str]:
         )
     # Rounded to the hour, so that answers can be cached.
     now = viewer.clock() // 3600 * 3600
-    span = audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or "")
-    name = by or "Source"
-    return span, DIMENSIONS[name], name
+    return audit_queries.span_of(days, "hour" if per == "Hour" else "day", now, instance or ""), DIMENSIONS[name], name
 
 
 def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: str) -> None:
@@ -152,21 +136,17 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         outcome = pick("Outcome", list(outcomes), "audit_outcome", 150)
         bucket = pick("Hour (UTC)" if span.grain == "hour" else "Day (UTC)", buckets, "audit_when", 180)
     cell = audit_queries.AuditCell(
-        span,
-        by,
-        None if value is None else values[value],
-        None if outcome is None else outcomes[outcome],
-        bucket,
+        span, by, None if value is None else values[value], None if outcome is None else outcomes[outcome], bucket
     )
-    found, total = lists.paged("audit", lambda n: cached.ask(audit_queries.audit_events, cell, n), frames.LIST_PAGE)
+    found = paging.asked("audit", audit_queries.audit_events, cell)
     with menu:
-        export_menu.share("audit", total, lambda path, most: audit_queries.audit_events(path, cell, 1, most)[0])
-    if not len(found):
-        st.text("These events are no longer stored, only their counts." if not total else "This page is empty.")
+        found.share()
+    if not len(found.rows):
+        st.text("These events are no longer stored, only their counts." if not found.total else "This page is empty.")
         return
-    st.caption(f"{total:,} event{'s' if total != 1 else ''}, newest first; a time leads to the operations of that time")
-    tables.events(found)
-    lists.pager("audit", total, frames.LIST_PAGE)
+    st.caption(f"{counted(found.total, 'event')}, newest first; a time leads to the operations of that time")
+    tables.events(found.rows)
+    found.pager()
 
 
 def pick(label: str, options: list[str], key: str, width: int) -> str | None:
@@ -177,12 +157,12 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 
 
 def instances() -> None:
-    found, total = lists.paged("coverage", lambda n: cached.ask(audit_queries.audit_coverage, n), frames.LIST_PAGE)
+    found = paging.asked("coverage", audit_queries.audit_coverage)
     with lists.row():
         st.header("By instance", width="content")
-        export_menu.share("coverage", total, lambda path, most: audit_queries.audit_coverage(path, 1, most)[0])
-    tables.coverage(found)
-    lists.pager("coverage", total, frames.LIST_PAGE)
+        found.share()
+    tables.coverage(found.rows)
+    found.pager()
 
 
 st.title("Audit summary")

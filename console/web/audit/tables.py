@@ -29,13 +29,6 @@ def word(value: str) -> str:
 def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     """The pivot; a click on a cell calls ``chosen`` with the row's value and, in an outcome's column, that outcome."""
     outcomes = [str(name) for name in table.columns if str(name).startswith("o:")]
-    shown = {
-        "name": columns.text(title, 300),
-        "events": columns.count("events", 100),
-        **{name: columns.count(style_of(name[2:]).label if name[2:] else "no outcome", 110) for name in outcomes},
-        "not_success": columns.percentage("not a success", 130),
-        "over_time": st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary"),
-    }
 
     def clicked() -> None:
         cells = st.session_state[key].selection.cells
@@ -44,18 +37,15 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
             outcome = str(column)[2:] if str(column) in outcomes else None
             chosen(str(table["value"].iloc[row]), outcome)
 
-    st.dataframe(
-        table.assign(name=[word(value) for value in table["value"]]),
-        column_config=shown,
-        column_order=list(shown),
-        hide_index=True,
-        height=columns.height(len(table), 10),
-        placeholder="",
-        alt=f"Audit events by {title}",
-        key=key,
-        on_select=clicked,
-        selection_mode="single-cell",
-    )
+    over_time = st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary")
+    shown = [
+        columns.text([word(value) for value in table["value"]], title, 300),
+        columns.count(table["events"], "events", 100),
+        *(columns.count(table[one], style_of(one[2:]).label if one[2:] else "no outcome", 110) for one in outcomes),
+        columns.percentage(table["not_success"], "not a success", 130),
+        columns.Column("over_time", table["over_time"], over_time),
+    ]
+    columns.show(f"Audit events by {title}", shown, key, 10, on_select=clicked, selection_mode="single-cell")
 
 
 EVENTS = (
@@ -91,23 +81,14 @@ def _event(row: dict[str, Any]) -> tuple[Markup | str, ...]:
 
 def coverage(found: pd.DataFrame) -> None:
     """By instance: the API's totals, how many events are stored, and where events are missing."""
-    frame = found.assign(
-        share=(found["ours"] / found["total"].where(found["total"] > 0)).clip(upper=1.0),
-        taken=columns.moments(found["taken_at"]),
-        gap=[
-            f"{a} to {b or 'now'}" if a else ""
-            for a, b in zip(columns.moments(found["gap_from"]), columns.moments(found["gap_to"]), strict=True)
-        ],
-    )
-    shown = {
-        "host": columns.text("instance", 260),
-        "share": columns.percentage("coverage"),
-        "ours": columns.count("held"),
-        "total": columns.count("events"),
-        "success": columns.count("success"),
-        "error": columns.count("error"),
-        "denied": columns.count("denied"),
-        "gap": columns.time_column("missing between", 320),
-        "taken": columns.time_column("API figures of"),
-    }
-    columns.show(frame, shown, "Audit coverage by instance", "coverage", 12)
+    gaps = zip(columns.in_words(found["gap_from"]), columns.in_words(found["gap_to"]), strict=True)
+    shown = [
+        columns.text(found["host"], "instance", 260),
+        columns.percentage((found["ours"] / found["total"].where(found["total"] > 0)).clip(upper=1.0), "coverage"),
+        columns.count(found["ours"], "held"),
+        columns.count(found["total"], "events"),
+        *(columns.count(found[outcome], outcome) for outcome in ("success", "error", "denied")),
+        columns.text([f"{a} to {b or 'now'}" if a else "" for a, b in gaps], columns.in_zone("missing between"), 320),
+        columns.moments(found["taken_at"], "API figures of"),
+    ]
+    columns.show("Audit coverage by instance", shown, "coverage", 12)

@@ -20,10 +20,10 @@ VERSIONS_SHOWN = 4
 
 
 def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None) -> Markup:
-    """One fleet; each number leads to the list that it counts. name: said first where there are several fleets.
+    """One fleet; each number is a link to the list that it counts. name: the heading, if there are several fleets.
 
-    frozen: when changes are frozen; without it the strip is short, without what happened, for a page that shows a list
-    below.
+    frozen: when changes are frozen. Without it the strip has only health, versions and updates, for a page with a list
+    below it.
     """
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
@@ -106,29 +106,26 @@ def _in_flight(fleet: Fleet) -> Markup:
 
 
 def _window(fleet: Fleet, frozen: Frozen, now: float) -> Markup:
+    figure, below = _window_in_words(fleet, frozen, now)
+    return _cell("Maintenance window", figure, [], small(below))
+
+
+def _window_in_words(fleet: Fleet, frozen: Frozen, now: float) -> tuple[Markup | str, Markup | str]:
     if (ends := frozen.at(now)) is not None:
-        figure = link(f"frozen until {_day(ends.end, now)}", pages.POLICY)
-        return _cell("Maintenance window", figure, [], small(ends.reason or "by fleetops_freezes"))
+        return link(f"frozen until {_day(ends.end, now)}", pages.POLICY), ends.reason or "by fleetops_freezes"
     begins = frozen.next_after(now)
     following = f"frozen from {_day(begins.start, now)}" if begins is not None else ""
     window = fleet.window
     if window is None:
-        return _cell("Maintenance window", "not read", [], small(following))
+        return "not read", following
     if not window.is_known:
-        return _cell("Maintenance window", link("cannot be read", pages.POLICY), [], small(window.sentence))
+        return link("cannot be read", pages.POLICY), window.sentence
     change = window.closes_at if window.is_open else window.opens_at
     if change is None:
-        return _cell(
-            "Maintenance window",
-            link("open all day" if window.is_open else "closed", pages.POLICY),
-            [],
-            small(following),
-        )
+        return link("open all day" if window.is_open else "closed", pages.POLICY), following
     state = "open until" if window.is_open else "closed until"
     figure = link(f"{state} {viewer.moment(change, '%H:%M')}", pages.POLICY)
-    return _cell(
-        "Maintenance window", figure, [], small(joined((f"{times.rounded(change - now)} left", following), " · "))
-    )
+    return figure, joined((f"{times.rounded(change - now)} left", following), " · ")
 
 
 def _day(at: float, now: float) -> str:
@@ -144,5 +141,5 @@ def _last_day(fleet: Fleet) -> Markup:
         if (count := fleet.operations.get(word, 0))
     ]  # fmt: skip
     total = sum(one.count for one in parts)
-    figure = link(f"{total:,} operation{'s' if total != 1 else ''}", pages.OPERATIONS, operations_when="last 24 h")
+    figure = link(counted(total, "operation"), pages.OPERATIONS, operations_when="last 24 h")
     return _cell("Last 24 hours", figure if total else "no operation", parts, legend(parts))

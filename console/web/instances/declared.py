@@ -46,8 +46,8 @@ def line(tally: Mapping[str, int], compared: Comparison | None) -> None:
 
 
 def details(compared: Comparison | None) -> None:
-    """What the comparison said, closed; without one the command that compares. Below the list, which has its own words
-    for each instance."""
+    """The report of the comparison in a closed expander, or the command that compares. It is below the list, in which
+    each instance has its own difference."""
     if compared is None:
         with st.expander("The fleet was not compared with a declared state", icon=":material/info:"):
             st.text("This playbook compares the fleet with a state that is declared in a file, and changes nothing:")

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def show(known: dict[str, Any]) -> None:
-    """The section, with the period in the address; without one the last days."""
+    """The section, for the period in the address, by default the last 7 days."""
     head = lists.row()
     with head:
         st.header("What happened", width="content")

@@ -17,14 +17,15 @@ from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
 from console.record.read import durations, frames, freshness, instances
 from console.text import times
+from console.text.counts import counted
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened, tables
-from console.web.shared import cached, links, lists, markup, messages, pages, plot, viewer
-from console.web.shared.export_menu import Fetch, share
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared.export_menu import share
 from console.web.shared.status import status_badge
 
-ID = links.resolved(links.wanted_id(), "instance")
+ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
 
@@ -45,9 +46,7 @@ def body() -> None:
     with messages.database():
         known = cached.ask(instances.instance, ID) if ID else None
         if known is None:
-            st.title("Instance")
-            st.text(f"The database knows no instance {ID}." if ID else "No instance is chosen.")
-            st.page_link(pages.INSTANCES, label="All instances", icon=":material/dns:")
+            messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
             return
         header(known)
         happened.show(known)
@@ -86,12 +85,12 @@ def header(known: dict[str, Any]) -> None:
     markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
-def headed(title: str, of: str, total: int, fetch: Fetch) -> None:
+def headed(title: str, name: str, found: paging.Paged) -> None:
     """The heading of a list, with the menu Share if the list is not empty."""
     with lists.row():
         st.header(title, width="content")
-        if total:
-            share(of, total, fetch)
+        if found.total:
+            found.share(name)
 
 
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
@@ -117,16 +116,16 @@ def health(known: dict[str, Any]) -> None:
             "Its health was never read.", "This command reads the health that the server has stored:", known, "--health"
         )
         return
-    span = st.segmented_control("Time", list(SPANS), default="7 days", required=True, key="span", bind="query-params")
+    span = lists.choice("Time", SPANS, "span", "7 days")
     # Rounded to minutes, so that the cached figure can be used.
     now = viewer.clock() // 60 * 60
-    since = now - SPANS[span or "7 days"] * 86400
+    since = now - SPANS[span] * 86400
     checks = cached.ask(instances.health_checks, known["tenant"], known["instance_id"], since - health_bands.HOLD_MOST)
     figure = health_figure(checks, (since, now), viewer.theme(), viewer.zone())
     plot.chart(figure, "Health of the instance over time", "health")
     shown = int((checks["checked_at"] >= since).sum())
     st.caption(
-        f"{shown:,} check{'s' if shown != 1 else ''} in this time. A result counts until the next check, "
+        f"{counted(shown, 'check')} in this time. A result counts until the next check, "
         f"for at most {times.duration(health_bands.usual_hold(checks['checked_at'].tolist()))}; "
         "hatched: no check."
     )
@@ -138,13 +137,10 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
-    found, total = lists.paged(
-        "deploys", lambda n: cached.ask(instances.instance_targets, *key, now, n), frames.LIST_PAGE
-    )
-    headed(
-        "Rollouts", "instance-rollouts", total, lambda path, n: instances.instance_targets(path, *key, now, size=n)[0]
-    )
-    if not total:
+    page = paging.asked("deploys", instances.instance_targets, *key, now)
+    found = page.rows
+    headed("Rollouts", "instance-rollouts", page)
+    if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
     usual = cached.ask(durations.usual_of_instance, *key)
@@ -162,7 +158,7 @@ def deploys(known: dict[str, Any]) -> None:
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
     tables.deploys(found, p50, p95, whose)
-    lists.pager("deploys", total, frames.LIST_PAGE)
+    page.pager()
 
 
 def actions(known: dict[str, Any]) -> None:
@@ -171,18 +167,18 @@ def actions(known: dict[str, Any]) -> None:
         st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
-    found, total = lists.paged("actions", lambda n: cached.ask(instances.instance_actions, *key, n), frames.LIST_PAGE)
-    headed("Actions", "instance-actions", total, lambda path, n: instances.instance_actions(path, *key, size=n)[0])
-    lists.line(f"{total:,} action{'s' if total != 1 else ''}", as_of(known, "actions"))
+    found = paging.asked("actions", instances.instance_actions, *key)
+    headed("Actions", "instance-actions", found)
+    lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
         st.text(
             f"Between {viewer.moment(known['gap_from'])} and {viewer.moment(known['gap_to'])} there were more "
             "actions than the 100 that the API lists. Sync the actions more often."
         )
-    if total:
-        tables.actions(found)
-        lists.pager("actions", total, frames.LIST_PAGE)
+    if found.total:
+        tables.actions(found.rows)
+        found.pager()
 
 
 def audit(known: dict[str, Any]) -> None:
@@ -203,12 +199,7 @@ def audit(known: dict[str, Any]) -> None:
     )
     with lists.row():
         lists.line("ingested events, all time", as_of(known, "audit"))
-        st.page_link(
-            pages.AUDIT,
-            label="In the audit summary",
-            icon=":material/arrow_forward:",
-            query_params={"instance": known["instance_id"]},
-        )
+        links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
         with lists.row():

@@ -12,9 +12,8 @@ from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.instances import declared, tables
-from console.web.shared import cached, lists, markup, messages, viewer
-from console.web.shared.export_menu import share
-from console.web.shared.status import status_choice
+from console.web.shared import cached, lists, markup, messages, paging, viewer
+from console.web.shared.status import status_filter
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD]
@@ -48,16 +47,13 @@ def body() -> None:
         compared = cached.ask(declared_queries.comparison)
         declared.line(tally, compared)
         wanted = filters(compared)
-        found, total = lists.paged(
-            "instances", lambda n: cached.ask(instances.instance_page, wanted, n), frames.LIST_PAGE
-        )
-        of_all = f" of {tally['total']:,}" if total != tally["total"] else ""
+        found = paging.asked("instances", instances.instance_page, wanted)
         with head:
-            st.caption(f"{total:,}{of_all} instance{'s' if total != 1 or of_all else ''}", width="content")
-            share("instances", total, lambda path, most: instances.instance_page(path, wanted, 1, most)[0])
-        if total:
-            tables.instances(found, compared)
-            lists.pager("instances", total, frames.LIST_PAGE)
+            st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
+            found.share()
+        if found.total:
+            tables.instances(found.rows, compared)
+            found.pager()
         else:
             st.text("No instance matches these filters.")
         declared.details(compared)
@@ -86,7 +82,7 @@ def filters(compared: declared_queries.Comparison | None) -> instances.InstanceF
         only = st.selectbox(
             "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
         )
-        statuses = status_choice("instances", STATUSES, "Last rollout")
+        statuses = status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
         sort = st.selectbox(

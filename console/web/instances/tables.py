@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,13 +17,7 @@ from markupsafe import Markup
 from console.record.read.declared import Comparison
 from console.record.read.freezes import FrozenTime
 from console.text import times
-from console.web.shared import columns, links, lists, markup, pages, viewer
-from console.web.shared.status import status_cells, status_column
-
-
-def _words(values: Iterable[Any], none: str = "not read") -> pd.Series:
-    return status_cells([value if isinstance(value, str) and value else none for value in values])
-
+from console.web.shared import columns, lists, markup, pages, viewer
 
 COLUMNS = (
     markup.Column("health"),
@@ -91,24 +85,20 @@ def waiting(components_json: str | None) -> list[str]:
 
 def actions(found: pd.DataFrame) -> None:
     """Actions of one instance, newest first."""
-    frame = found.assign(
-        state=status_cells(found["status"]),
-        at=[
-            viewer.clock_time(at, "%Y-%m-%d %H:%M:%S") or (raw or "")
-            for at, raw in zip(found["created_at"], found["created_raw"], strict=True)
-        ],
-        took=columns.durations(found["took_s"]),
-    )
-    shown = {
-        "at": columns.time_column("asked for"),
-        "action": columns.text("action", 190),
-        "state": status_column(width=130),
-        "took": columns.text("took", 100),
-        "message": columns.text("message", 420),
-        **({"actor": columns.text("by", 140)} if found["actor"].notna().any() else {}),
-        "action_id": columns.text("id", 280),
-    }
-    columns.show(frame, shown, "Actions of the instance, newest first", "actions")
+    at = [
+        written or raw or ""
+        for written, raw in zip(columns.in_words(found["created_at"]), found["created_raw"], strict=True)
+    ]
+    shown = [
+        columns.text(at, columns.in_zone("asked for"), 160),
+        columns.text(found["action"], "action", 190),
+        columns.statuses(found["status"], width=130),
+        columns.durations(found["took_s"], "took"),
+        columns.text(found["message"], "message", 420),
+        *([columns.text(found["actor"], "by", 140)] if found["actor"].notna().any() else []),
+        columns.text(found["action_id"], "id", 280),
+    ]
+    columns.show("Actions of the instance, newest first", shown, "actions")
 
 
 def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: str) -> None:
@@ -116,25 +106,17 @@ def deploys(found: pd.DataFrame, p50: float | None, p95: float | None, whose: st
 
     whose: whose p50 and p95 they are, "its" or "the fleet's".
     """
-    frame = found.assign(
-        open=[links.short(i) for i in found["rollout_id"]],
-        state=status_cells(found["status"]),
-        started=columns.moments(found["started_at"].fillna(found["created_at"])),
-        took=columns.durations(found["took_s"]),
-        beside=[_beside(took, p50, p95) for took in found["took_s"]],
-    )
-    shown = {
-        "open": links.open_column("rollout", "deploys_open"),
-        "state": status_column(width=130),
-        "started": columns.time_column("started"),
-        "took": columns.text("took", 110),
-        "beside": columns.text(f"beside {whose} usual", 190),
-        "scope": columns.text("scope", 85),
-        "error": columns.text("error", 420),
-        "bundle_hash": columns.text("bundle", 110),
-    }
-    columns.show(frame, shown, "Rollout targets of the instance, newest first", "deploys")
-    links.follow("deploys_open", pages.ROLLOUT, found["rollout_id"].tolist())
+    shown = [
+        columns.statuses(found["status"], width=130),
+        columns.moments(found["started_at"].fillna(found["created_at"]), "started"),
+        columns.durations(found["took_s"], "took", 110),
+        columns.text([_beside(took, p50, p95) for took in found["took_s"]], f"beside {whose} usual", 190),
+        columns.text(found["scope"], "scope", 85),
+        columns.text(found["error"], "error", 420),
+        columns.text(found["bundle_hash"], "bundle", 110),
+    ]
+    opens = columns.Opens("rollout", pages.ROLLOUT, found["rollout_id"])
+    columns.show("Rollout targets of the instance, newest first", shown, "deploys", opens=opens)
 
 
 def _beside(took: float, p50: float | None, p95: float | None) -> str:
@@ -151,64 +133,51 @@ def components(rows: list[dict[str, Any]]) -> None:
     """Versions of one instance's components, those with an update first."""
     frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
     words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
-    frame = frame.assign(state=status_cells(words), order=[w != "outdated" for w in words])
-    frame = frame.sort_values(["order", "name"], kind="stable")
-    shown = {
-        "name": columns.text("component", 260),
-        "state": status_column("version", 130),
-        "current": columns.text("running", 150),
-        "available": columns.text("available", 150),
-    }
-    columns.show(frame, shown, "Components and their versions", "components")
+    frame = frame.assign(word=words, later=[word != "outdated" for word in words])
+    frame = frame.sort_values(["later", "name"], kind="stable")
+    shown = [
+        columns.text(frame["name"], "component", 260),
+        columns.statuses(frame["word"], "version", 130),
+        columns.text(frame["current"], "running", 150),
+        columns.text(frame["available"], "available", 150),
+    ]
+    columns.show("Components and their versions", shown, "components")
 
 
 def versions(found: pd.DataFrame) -> None:
     """When each runtime version was first seen on one instance, and what else changed at that time."""
     contents = [json.loads(text) for text in found["versions_json"]]
-    before = [*contents[1:], None]
-    frame = found.assign(
-        seen=columns.moments(found["taken_at"]),
-        changed=[
-            "first read"
-            if old is None
-            else ", ".join(f"{name} {old.get(name) or '?'} → {now or 'gone'}" for name, now in _moved(old, new))
-            for old, new in zip(before, contents, strict=True)
-        ],
-    )
-    shown = {
-        "seen": columns.time_column("first seen"),
-        "runtime": columns.text("runtime", 130),
-        "changed": columns.text("change", 520),
-    }
-    columns.show(frame, shown, "Versions seen, newest first", "versions")
-
-
-def _moved(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(name, new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    changed = [
+        "first read" if old is None
+        else ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'gone'}" for name in sorted({*old, *new})
+                       if old.get(name) != new.get(name))
+        for old, new in zip([*contents[1:], None], contents, strict=True)
+    ]  # fmt: skip
+    shown = [
+        columns.moments(found["taken_at"], "first seen"),
+        columns.text(found["runtime"], "runtime", 130),
+        columns.text(changed, "change", 520),
+    ]
+    columns.show("Versions seen, newest first", shown, "versions")
 
 
 def events(found: pd.DataFrame) -> None:
     """Audit events with another outcome than success, newest first."""
-    frame = found.assign(state=status_cells(found["outcome"]), at=columns.moments(found["event_ts"]))
-    shown = {
-        "at": columns.time_column("time"),
-        "state": status_column("outcome", 110),
-        "event_type": columns.text("event", 170),
-        "source": columns.text("source", 110),
-        "tool_name": columns.text("tool", 180),
-        "server_slug": columns.text("server", 140),
-        "role": columns.text("role", 100),
-        "conversation_id": columns.text("conversation", 250),
-        "request_id": columns.text("request", 250),
-    }
-    columns.show(frame, shown, "Audit events without success, newest first", "events")
+    shown = [
+        columns.moments(found["event_ts"], "time"),
+        columns.statuses(found["outcome"], "outcome", 110),
+        columns.text(found["event_type"], "event", 170),
+        columns.text(found["source"], "source", 110),
+        columns.text(found["tool_name"], "tool", 180),
+        columns.text(found["server_slug"], "server", 140),
+        columns.text(found["role"], "role", 100),
+        columns.text(found["conversation_id"], "conversation", 250),
+        columns.text(found["request_id"], "request", 250),
+    ]
+    columns.show("Audit events without success, newest first", shown, "events")
 
 
-FREEZES = (
-    markup.Column("frozen"),
-    markup.Column("reason"),
-    markup.Column("told to", "rest"),
-)
+FREEZES = (markup.Column("frozen"), markup.Column("reason"), markup.Column("told to", "rest"))
 
 
 def freezes(found: Sequence[FrozenTime]) -> None:
@@ -228,54 +197,39 @@ def freezes(found: Sequence[FrozenTime]) -> None:
 
 def policy_changes(found: pd.DataFrame) -> None:
     """What changed in the policy and when it was seen."""
-    frame = found.assign(seen=columns.moments(found["seen_at"]), since=columns.moments(found["not_before_at"]))
-    shown = {
-        "seen": columns.time_column("seen"),
-        "key": columns.text("setting", 290),
-        "before": columns.text("before", 150),
-        "after": columns.text("after", 150),
-        "since": columns.time_column("not before"),
-    }
-    columns.show(frame, shown, "Changes of the policy, newest first", "policy_changes")
+    shown = [
+        columns.moments(found["seen_at"], "seen"),
+        columns.text(found["key"], "setting", 290),
+        columns.text(found["before"], "before", 150),
+        columns.text(found["after"], "after", 150),
+        columns.moments(found["not_before_at"], "not before"),
+    ]
+    columns.show("Changes of the policy, newest first", shown, "policy_changes")
 
 
 def outside(found: pd.DataFrame) -> None:
     """Rollouts started while the window was closed; a click opens the operation."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["rollout_id"]],
-        state=status_cells(found["status"]),
-        started=columns.moments(found["created_at"]),
-        window=[h + (" (assumed)" if a else "") for h, a in zip(found["hours"], found["assumed"], strict=True)],
-        by=["playbook" if run else "" for run in found["run_id"]],
-    )
-    shown = {
-        "open": links.open_column("operation", "outside_open"),
-        "state": status_column(width=130),
-        "started": columns.time_column("started"),
-        "window": columns.text("window then", 250),
-        "reason": columns.text("reason given", 420),
-        "by": columns.text("started by", 90),
-    }
-    columns.show(frame, shown, "Rollouts started outside the maintenance window", "outside")
-    ids = [run or rollout for run, rollout in zip(found["run_id"], found["rollout_id"], strict=True)]
-    links.follow("outside_open", pages.OPERATION, ids)
+    window = [h + (" (assumed)" if a else "") for h, a in zip(found["hours"], found["assumed"], strict=True)]
+    shown = [
+        columns.statuses(found["status"], width=130),
+        columns.moments(found["created_at"], "started"),
+        columns.text(window, "window then", 250),
+        columns.text(found["reason"], "reason given", 420),
+        columns.text(["playbook" if run else "" for run in found["run_id"]], "started by", 90),
+    ]
+    ids = found["run_id"].where(found["run_id"].notna(), found["rollout_id"])
+    opens = columns.Opens("operation", pages.OPERATION, ids, found["rollout_id"])
+    columns.show("Rollouts started outside the maintenance window", shown, "outside", opens=opens)
 
 
 def override_runs(found: pd.DataFrame) -> None:
     """Playbook runs that gave a reason for overriding the window; a click opens the operation."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["run_id"]],
-        state=status_cells(found["status"]),
-        name=[columns.playbook_name(path) for path in found["playbook"]],
-        started=columns.moments(found["started_at"]),
-    )
-    shown = {
-        "open": links.open_column("operation", "override_runs_open"),
-        "state": status_column(width=120),
-        "name": columns.text("playbook", 210),
-        "started": columns.time_column("started"),
-        "reason": columns.text("reason given", 420),
-        "user": columns.text("user", 110),
-    }
-    columns.show(frame, shown, "Playbook runs that overrode the window", "override_runs")
-    links.follow("override_runs_open", pages.OPERATION, found["run_id"].tolist())
+    shown = [
+        columns.statuses(found["status"], width=120),
+        columns.text([columns.playbook_name(path) for path in found["playbook"]], "playbook", 210),
+        columns.moments(found["started_at"], "started"),
+        columns.text(found["reason"], "reason given", 420),
+        columns.text(found["user"], "user", 110),
+    ]
+    opens = columns.Opens("operation", pages.OPERATION, found["run_id"])
+    columns.show("Playbook runs that overrode the window", shown, "override_runs", opens=opens)

@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from console.outcomes.comparison import KINDS, kind_of
 from console.outcomes.words import UPDATED, word
-from console.record.read.frames import LIST_PAGE
 from console.record.read.operation import Operation
 from console.text import times
+from console.text.counts import counted
 from console.web.operations import rows
-from console.web.shared import export_menu, lists, markup, pages
+from console.web.shared import lists, markup, pages, paging
 
 COLUMNS = (
     markup.Column("then and now"),
@@ -30,12 +30,10 @@ COLUMNS = (
 
 def show(before: Operation, now: Operation) -> None:
     """The comparison: both verdicts, the counts of each change, the instances."""
-    markup.draw(
-        markup.pairs((title, _told(one)) for title, one in (("Before", before), ("Now", now))),
-    )
+    markup.draw(markup.pairs((("Before", _told(before)), ("Now", _told(now)))))
     found = compared(before.instances, now.instances)
-    counted = found["kind"].value_counts()
-    lists.metrics([(kind.capitalize(), f"{counted[kind]:,}") for kind in KINDS if kind in counted])
+    numbers = found["kind"].value_counts()
+    lists.metrics([(kind.capitalize(), f"{numbers[kind]:,}") for kind in KINDS if kind in numbers])
     done = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)]
     if len(done) and done["more"].notna().any():
         st.text(f"Instances that were done both times took {beside(float(done['more'].mean()))} on average.")
@@ -62,25 +60,14 @@ def _told(one: Operation) -> Markup:
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = st.pills(
-            "Then and now",
-            list(KINDS),
-            selection_mode="multi",
-            key="compare_kind",
-            bind="query-params",
-            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()),
-        )
+        kinds = lists.kinds_of_change(KINDS)
         search = lists.search_box("compare", "Host or message contains")
     if kinds:
         found = found[found["kind"].isin(kinds)]
-    if search:
-        text = found["host"] + "\n" + found["message"].fillna("")
-        found = found[text.str.contains(search, case=False, regex=False)]
-    page, total = lists.paged("compare", lambda n: (found[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(found)), LIST_PAGE)
-    with lists.row():
-        st.caption(f"{total:,} instance{'s' if total != 1 else ''}, matched by host", width="content")
-        export_menu.share("compare", total, lambda _path, most: found.head(most))
-    if not total:
+    found = lists.containing(found, search, "host", "message")
+    listed = paging.of_frame("compare", found)
+    listed.head(f"{counted(listed.total, 'instance')}, matched by host")
+    if not listed.total:
         st.text("No instance matches these filters.")
         return
     cells = (
@@ -93,10 +80,10 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
             times.duration(one["seconds_now"]),
             one["message"] or "",
         )
-        for one in lists.records(page)
+        for one in lists.records(listed.rows)
     )
     markup.draw(markup.table(COLUMNS, cells, "Instances of two operations"))
-    lists.pager("compare", total, LIST_PAGE)
+    listed.pager()
 
 
 def _category(category: object, of: Operation) -> Markup | str:

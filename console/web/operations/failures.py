@@ -12,9 +12,9 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import failures as queries
-from console.record.read import frames
+from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
+from console.web.shared import cached, export_menu, lists, markup, messages, pages, paging, period, viewer
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
 COLUMNS = (
@@ -34,25 +34,19 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             since, until = period.chosen("failures")
             search = lists.search_box("failures", "Message or host contains")
-        found = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until)
-        if search:
-            text = found["message"] + "\n" + found["newest_host"].fillna("")
-            found = found[text.str.contains(search, case=False, regex=False)]
+        known = cached.ask(queries.failures_by_message, since or 0.0, CLUSTERS, until)
+        found = lists.containing(known, search, "message", "newest_host")
         if not len(found):
             everything = since is None and until is None and not search
             st.text("No failure is recorded." if everything else "No failure matches these filters.")
             return
-        shown, total = lists.paged(
-            "failures", lambda n: (found[(n - 1) * frames.LIST_PAGE : n * frames.LIST_PAGE], len(found)),
-            frames.LIST_PAGE,
-        )  # fmt: skip
+        listed = paging.of_frame("failures", found)
         with head:
-            count = int(found["failures"].sum())
-            said = f"{count:,} failure{'s' if count != 1 else ''} with {total:,} message{'s' if total != 1 else ''}"
+            said = f"{counted(int(found['failures'].sum()), 'failure')} with {counted(listed.total, 'message')}"
             st.caption(f"{said}, most frequent first", width="content")
-            export_menu.share("failures", total, lambda _path, most: found.head(most))
-        markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(shown)), "Failures by message"))
-        lists.pager("failures", total, frames.LIST_PAGE)
+            listed.share()
+        markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(listed.rows)), "Failures by message"))
+        listed.pager()
         chosen(found)
 
 
@@ -89,7 +83,7 @@ def chosen(found: pd.DataFrame) -> None:
     with lists.row():
         total = int(hosts["total"].iloc[0])
         shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-        st.caption(f"{shown}{total:,} instance{'s' if total > 1 else ''}, newest failure first", width="content")
+        st.caption(f"{shown}{counted(total, 'instance')}, newest failure first", width="content")
         export_menu.share("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most))
     columns = (markup.Column("host"), markup.Column("newest", "time"), markup.Column("failures", "number"),
                markup.Column("operation"))  # fmt: skip

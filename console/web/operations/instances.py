@@ -9,10 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from console.outcomes.words import CATEGORIES, word
-from console.record.read.frames import LIST_PAGE
 from console.record.read.operation import Operation
 from console.text import times
-from console.web.shared import export_menu, lists, markup, pages, viewer
+from console.web.shared import lists, markup, pages, paging, viewer
 
 SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
 COLUMNS = (
@@ -29,9 +28,7 @@ def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort
     """The rows that match, in that order: '' as they are (problems first), '-word' for descending."""
     if categories:
         frame = frame[frame["category"].isin(categories)]
-    if search:
-        text = frame["host"] + "\n" + frame["message"].fillna("")
-        frame = frame[text.str.contains(search, case=False, regex=False)]
+    frame = lists.containing(frame, search, "host", "message")
     column = SORTS.get(sort.lstrip("-"))
     if column is None:
         return frame[::-1] if sort == "-outcome" else frame
@@ -44,7 +41,8 @@ def show(found: Operation) -> None:
     if not len(frame):
         return
     st.header("Instances")
-    present = [one for one in CATEGORIES if (frame["category"] == one).any()]
+    known = set(frame["category"])
+    present = [one for one in CATEGORIES if one in known]
     names = {word(one, row["name"]): one for one in present}
     if "outcome" in st.query_params and st.query_params["outcome"] in present:
         # A link names the category; the pills show it as a word.
@@ -54,16 +52,12 @@ def show(found: Operation) -> None:
         chosen = st.pills("Outcome", list(names), selection_mode="multi", key="operation_outcome", bind="query-params")
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
-    wanted = arranged(frame, tuple(names[one] for one in chosen), search, sort)
-    page, total = lists.paged(
-        "operation", lambda n: (wanted[(n - 1) * LIST_PAGE : n * LIST_PAGE], len(wanted)), LIST_PAGE
+    listed = paging.of_frame("operation", arranged(frame, tuple(names[one] for one in chosen), search, sort))
+    listed.head(
+        lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"),
+        "operation_instances",
     )
-    with lists.row():
-        of_all = f" of {len(frame):,}" if total != len(frame) else ""
-        order = "" if sort else ", problems first"
-        st.caption(f"{total:,}{of_all} instance{'s' if len(frame) != 1 else ''}{order}", width="content")
-        export_menu.share("operation_instances", total, lambda _path, most: wanted.head(most))
-    if not total:
+    if not listed.total:
         st.text("No instance matches these filters.")
         return
     rows = (
@@ -75,7 +69,7 @@ def show(found: Operation) -> None:
             times.duration(one["waited"]),
             one["message"] or "",
         )
-        for one in lists.records(page)
+        for one in lists.records(listed.rows)
     )
     asked = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
     markup.draw(
@@ -84,4 +78,4 @@ def show(found: Operation) -> None:
             lambda order: markup.address(pages.OPERATION, **asked, sort=order),
         )
     )  # fmt: skip
-    lists.pager("operation", total, LIST_PAGE)
+    listed.pager()

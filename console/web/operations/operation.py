@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
@@ -15,6 +16,7 @@ from console.outcomes import words
 from console.outcomes.next_step import next_step
 from console.record.read import freshness, rollouts
 from console.record.read import operation as queries
+from console.text import times
 from console.web.browser import auto_refresh
 from console.web.operations import instances, parts, rows
 from console.web.shared import (
@@ -31,7 +33,7 @@ from console.web.shared import (
 from console.web.shared.status import status_badge
 from console.web.timeline import section
 
-ID = links.resolved(links.wanted_id(), "run", "rollout")
+ID = links.resolved("run", "rollout")
 
 
 def body() -> None:
@@ -39,9 +41,7 @@ def body() -> None:
         now = viewer.clock() // 10 * 10
         found = cached.operation(ID, now) if ID else None
         if found is None:
-            st.title("Operation")
-            st.text(f"The database knows no operation {ID}." if ID else "No operation is chosen.")
-            st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
+            messages.not_known("Operation", "operation", ID, pages.OPERATIONS, "view_timeline")
             return
         header(found)
         verdict(found)
@@ -69,7 +69,7 @@ def header(found: queries.Operation) -> None:
     ended = viewer.when(row["ended_at"]) or "now"
     where = f" on {row['controller']}" if row["controller"] else ""
     line = [
-        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {rows.took(row)}",
+        f"{viewer.when(row['started_at'])} to {ended} {viewer.zone_word()}, {times.duration(row['seconds'])}",
         f"{rows.by_whom(row)}{where}",
         f"id {row['key']}",
     ]
@@ -84,7 +84,7 @@ def verdict(found: queries.Operation) -> None:
     label = ", ".join(f"{one.count:,} {one.word}" for one in segments)
     markup.draw(
         markup.card(
-            rows.edge(row["verdict"]),
+            row["verdict"],
             Markup('<p class="fo-verdict">{}</p>').format(found.verdict.sentence),
             markup.stacked_bar(segments, label) if segments else markup.NOTHING,
             markup.legend(segments),
@@ -120,7 +120,12 @@ def timeline(found: queries.Operation, now: float) -> None:
         and len(found.batches) > 1
     )
     if row["kind"] == "rollout":
-        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks)
+
+        def read(*_place: object) -> pd.DataFrame:
+            # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
+            return (cached.operation(ID, now) or found).targets
+
+        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
     elif len(found.rollouts):
         still_open = found.rollouts["is_open"] != 0
         last = found.rollouts["completed_at"].max()
@@ -133,15 +138,13 @@ def closed(found: queries.Operation) -> None:
     """The end of the page: links to the rollout and the run, and closed expanders with rollouts, plan and report."""
     row = found.row
     if row["kind"] == "rollout":
-        st.page_link(pages.ROLLOUT, label="The rollout at the server", icon=":material/view_timeline:",
-                     query_params={"id": row["key"]})  # fmt: skip
+        links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
         with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
             rollout_and_run_tables.rollouts(found.rollouts, cached.ask(freshness.freshness), key="operation_rollouts")
     if row["kind"] == "run":
-        st.page_link(pages.RUN, label="Tasks, results and recap of this run", icon=":material/play_circle:",
-                     query_params={"id": row["key"]})  # fmt: skip
+        links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:
             with st.expander("Raw plan and report"):
                 st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)

@@ -10,10 +10,11 @@ import streamlit as st
 from console.outcomes.words import VERDICTS
 from console.record.read import frames
 from console.record.read import operations as queries
+from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.operations import rows
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, period, viewer
-from console.web.shared.status import status_choice
+from console.web.shared import cached, links, lists, markup, messages, pages, paging, period, viewer
+from console.web.shared.status import status_filter
 
 PLAYBOOK, SERVER, CONSOLE = "Playbook runs", "Rollouts by others", "Console actions"
 KINDS = {PLAYBOOK: "run", SERVER: "rollout", CONSOLE: "act"}
@@ -25,36 +26,31 @@ def body() -> None:
         head = messages.head("Operations")
         wanted = filters()
         now = viewer.clock() // 5 * 5
-        found, total = lists.paged(
-            "operations", lambda n: cached.ask(queries.operations, now, wanted, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("operations", queries.operations, now, wanted)
+        if not found.total:
             if wanted == queries.OperationFilter():
-                messages.empty(
-                    "No operations yet",
-                    "Playbook runs and rollouts appear here after a sync:",
-                    [frames.SYNC],
-                )
+                when = "Playbook runs and rollouts appear here after a sync:"
+                messages.empty("No operations yet", when, [frames.SYNC])
             else:
                 st.text("No operation matches these filters.")
             return
         with head:
-            st.caption(f"{total:,} operation{'s' if total != 1 else ''}, newest first", width="content")
-            export_menu.share("operations", total, lambda path, most: queries.operations(path, now, wanted, 1, most)[0])
-        markup.draw(rows.table_of(found, "Operations, newest first"))
-        lists.pager("operations", total, frames.LIST_PAGE)
+            st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
+            found.share()
+        markup.draw(rows.table_of(found.rows, "Operations, newest first"))
+        found.pager()
         with lists.row():
-            st.page_link(pages.COMPARE, label="Compare two operations", icon=":material/compare_arrows:")
-            st.page_link(pages.ROLLOUTS, label="Rollouts at the server", icon=":material/view_timeline:")
-            st.page_link(pages.RUNS, label="Playbook runs as Ansible reports them", icon=":material/play_circle:")
-            st.page_link(pages.ACTIONS, label="Console actions", icon=":material/admin_panel_settings:")
+            links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")
+            links.to(pages.ROLLOUTS, "Rollouts at the server", icon="view_timeline")
+            links.to(pages.RUNS, "Playbook runs as Ansible reports them", icon="play_circle")
+            links.to(pages.ACTIONS, "Console actions", icon="admin_panel_settings")
 
 
 def filters() -> queries.OperationFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
-        verdicts = status_choice("operations", VERDICTS, "Verdict")
+        verdicts = status_filter("operations", VERDICTS, "Verdict", narrow=True)
         kinds = st.multiselect(
             "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
         )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,18 +14,18 @@ from markupsafe import Markup
 from console.figures.timeline.axes import Mark
 from console.record.read.operation import Operation
 from console.text import times
+from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.operations import rows
 from console.web.shared import lists, markup, pages, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
 
 
-def hosts(names: tuple[str, ...], most: int = HOSTS_SHOWN) -> Markup:
+def hosts(names: tuple[str, ...]) -> Markup:
     """The first instances as links, and the number of the others."""
-    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:most]), ", ")
-    more = len(names) - most
+    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:HOSTS_SHOWN]), ", ")
+    more = len(names) - HOSTS_SHOWN
     return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
 
 
@@ -39,7 +38,7 @@ def failures(found: Operation) -> None:
     markup.draw(*(_failure(one) for one in listed[:FAILURES_SHOWN]))
     hidden = listed[FAILURES_SHOWN:]
     if hidden:
-        with st.expander(f"{len(hidden):,} more failure{'s' if len(hidden) > 1 else ''}"):
+        with st.expander(counted(len(hidden), "more failure")):
             markup.draw(*(_failure(one) for one in hidden))
 
 
@@ -47,13 +46,13 @@ def _failure(failure: dict[str, Any]) -> Markup:
     count = len(failure["hosts"])
     before = int(failure["before"] or 0)
     since = (
-        f"in {before:,} earlier operation{'s' if before > 1 else ''}, first {viewer.when(failure['first_seen'])}"
+        f"in {counted(before, 'earlier operation')}, first {viewer.when(failure['first_seen'])}"
         if before
         else "in no earlier operation"
     )
     what = f"{count:,} instances: " if count > 1 else ""
     return markup.card(
-        rows.edge(failure["status"]),
+        failure["status"],
         markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
         markup.paragraph(
             Markup("{}{}").format(what, hosts(failure["hosts"])),
@@ -74,7 +73,7 @@ def gates(found: Operation) -> None:
     columns = (markup.Column("before batch"), markup.Column("at", "time"), markup.Column("verdict"),
                markup.Column("figures"))  # fmt: skip
     cells = (
-        (_text(gate["batch"]), viewer.clock_time(gate["at"]), markup.badge(gate["verdict"]), gate["figures"] or "")
+        (_number(gate["batch"]), viewer.clock_time(gate["at"]), markup.badge(gate["verdict"]), gate["figures"] or "")
         for gate in listed[hidden:]
     )
     markup.draw(markup.table(columns, cells, "Gates of this run"))
@@ -92,25 +91,23 @@ def plan_and_result(found: Operation) -> None:
     """What was planned, and what was done. Rows without a value are left out."""
     plan, row = found.plan, found.row
     st.header("Plan and result")
-    batches = plan.get("batches")
-    planned = _text(plan.get("planned"))
-    of_batches = f" in {_with_noun(_text(batches), 'batch', 'batches')}" if batches else ""
-    hash_ = f", hash {str(plan['hash'])[:8]}" if plan.get("hash") else ""
-    expected = plan.get("seconds")
-    begun = int(found.batches["touched"].sum()) if len(found.batches) else 0
-    of_begun = f" for {begun:,} of {_with_noun(_text(batches), 'batch', 'batches')}" if batches else ""
+    planned, expected, limit = plan["planned"], plan.get("seconds"), plan.get("limit")
+    batches = counted(plan["batches"], "batch", "batches") if plan["batches"] else ""
+    of_batches = f" in {batches}" if batches else ""
+    hash_ = f", hash {str(plan['hash'])[:8]}" if plan["hash"] else ""
+    of_begun = f" for {plan['batches_begun']:,} of {batches}" if batches else ""
     started = len(found.rollouts)
     markup.draw(
         markup.pairs(
             [
-                ("Plan", f"{_with_noun(planned, 'instance', 'instances')}{of_batches}{hash_}" if planned else ""),
+                ("Plan", f"{counted(planned, 'instance')}{of_batches}{hash_}" if planned is not None else ""),
                 ("Expected", times.duration(float(expected)) if expected else ""),
-                ("Took", f"{rows.took(row)}{of_begun}"),
-                ("Limit", f"{_text(plan['limit'])} at once (policy)" if plan.get("limit") else ""),
+                ("Took", f"{times.duration(row['seconds'])}{of_begun}"),
+                ("Limit", f"{_number(limit)} at once (policy)" if limit else ""),
                 ("Window", str(plan.get("window") or "")),
-                ("Unchanged", _text(plan.get("left_alone")) if plan.get("left_alone") else ""),
-                ("Not found", _text(plan.get("gone")) if plan.get("gone") else ""),
-                ("Override", str(plan.get("override_reason") or "")),
+                ("Unchanged", f"{len(plan['left_alone']):,}" if plan["left_alone"] else ""),
+                ("Not found", f"{len(plan['gone']):,}" if plan["gone"] else ""),
+                ("Override", str(plan["override_reason"] or "")),
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
                 (
                     "Followed",
@@ -125,15 +122,6 @@ def plan_and_result(found: Operation) -> None:
     )
 
 
-def _with_noun(number: str, one: str, more: str) -> str:
-    """A number as ``_text`` gives it, with its noun: "1 batch", "7 batches"."""
-    return f"{number} {one if number == '1' else more}"
-
-
-def _text(value: Any) -> str:
-    """A number, or the length of a collection, with thousands separators; other values as text. '' for None and NaN."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, list | tuple | dict):
-        return f"{len(value):,}"
-    return f"{int(value):,}" if isinstance(value, float | int) else str(value)
+def _number(value: Any) -> str:
+    """A number of a run log with thousands separators; anything else that is there as it is."""
+    return f"{value:,}" if isinstance(value, int | float) else str(value or "")

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
 from console.text import times
-from console.text.statuses import style_of
 from console.web.shared import lists, pages, viewer
 from console.web.shared.markup import (
     NOTHING,
@@ -22,6 +21,7 @@ from console.web.shared.markup import (
     address,
     badge,
     card,
+    head,
     joined,
     legend,
     link,
@@ -32,12 +32,12 @@ from console.web.shared.markup import (
 )
 
 COLUMNS = (
-    Column("started", "time", "started"),
+    Column("started", "time"),
     Column("operation", "title"),
     Column("outcome", "outcome"),
     Column("by", "short fo-rest"),
     Column("why it ended", "long fo-rest"),
-    Column("took", "number fo-rest", "took"),
+    Column("took", "number fo-rest"),
 )
 
 
@@ -74,11 +74,6 @@ def outcome(row: dict[str, Any]) -> Markup:
     return Markup('<div class="fo-outcome-cell">{}{}</div>').format(stacked_bar(parts, text), small(text))
 
 
-def took(row: dict[str, Any]) -> str:
-    """How long it took, or how long it has been running."""
-    return times.duration(row["seconds"])
-
-
 def by(row: dict[str, Any]) -> str:
     """Who started it. Of a rollout that no recorded run started only the address is known: 'from 198.51.100.7'."""
     who = row["who"] or "unknown"
@@ -91,9 +86,9 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
-def table_of(found: pd.DataFrame, label: str, sorted_by: str = "", sorts: Any = None) -> Markup:
+def table_of(found: pd.DataFrame, label: str) -> Markup:
     """Operations as a table."""
-    return table(COLUMNS, (_cells(row) for row in lists.records(found)), label, sorted_by, sorts)
+    return table(COLUMNS, (_cells(row) for row in lists.records(found)), label)
 
 
 def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
@@ -104,7 +99,7 @@ def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
         outcome(row),
         by(row),
         Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
-        took(row),
+        times.duration(row["seconds"]),
     )
 
 
@@ -114,23 +109,14 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     ``running``: a line with the instances in progress; ``progress``: how far it is; ``gate``: a line about the last
     gate. All three are texts, empty if there is nothing to show.
     """
-    head = joined(
-        (
-            badge(RUNNING),
-            link(title(row), pages.OPERATION, id=row["key"]),
-            small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({took(row)} ago)"),
-            Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
-        )
+    first = head(
+        badge(RUNNING),
+        link(title(row), pages.OPERATION, id=row["key"]),
+        small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"),
+        Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
     )
     parts = segments(row)
     done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
     label = f"{done:,} of {int(row['instances']):,} done"
     below = [paragraph(small(line)) for line in (running, gate) if line]
-    return card(
-        "blue", Markup('<div class="fo-head">{}</div>').format(head), stacked_bar(parts, label), legend(parts), *below
-    )
-
-
-def edge(verdict: str) -> str:
-    """Streamlit's name of the colour of a card's edge, for a verdict or a status."""
-    return style_of(verdict).tone.badge
+    return card(RUNNING, first, stacked_bar(parts, label), legend(parts), *below)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from markupsafe import Markup
 
 from console.record.read import attention as queries
 from console.record.read import instances
-from console.web.operations.rows import edge
 from console.web.shared import markup, pages, viewer
 
 SHOWN, OF_EACH = 6, 2
@@ -44,14 +42,10 @@ def show(entries: list[dict[str, Any]]) -> None:
             markup.draw(*(entry(item) for item in hidden))
 
 
-def rows_to_export(now: float) -> Callable[[Path, int], pd.DataFrame]:
+def exported(path: Path, most: int, now: float) -> pd.DataFrame:
     """The entries as rows of a file."""
-
-    def rows(path: Path, most: int) -> pd.DataFrame:
-        found = queries.attention(path, now).head(most).rename(columns={"at": "since_at"})
-        return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
-
-    return rows
+    found = queries.attention(path, now).head(most).rename(columns={"at": "since_at"})
+    return found.assign(hosts=[", ".join(names) for names in found["hosts"]])
 
 
 def foremost(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -73,23 +67,17 @@ def entry(item: dict[str, Any]) -> Markup:
         target, label, key = LINKS[item["page"]]
         act = Markup('<span class="fo-end">{}</span>').format(markup.link(label, target, **{key: _named(item)}))
     since = viewer.when(item["at"])
-    head = markup.joined(
-        (
-            markup.badge(item["status"]),
-            markup.strong(item["title"]),
-            markup.small(f"since {since}") if since else markup.NOTHING,
-            act,
-        )
-    )
+    when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
     names = markup.joined((markup.link(host, pages.INSTANCE, id=host) for host in hosts), ", ")
     others = item["instances"] - len(hosts)
     more = f" and {others:,} more" if hosts and others > 0 else ""
     # The title of one instance names it.
     of = Markup("{}{}").format(names, more) if len(hosts) > 1 else markup.NOTHING
-    said = markup.small(item["detail"]) if item["detail"] else markup.NOTHING
-    below = markup.paragraph(*(part for part in (of, said) if part), between=" · ") if of or said else markup.NOTHING
-    return markup.card(edge(item["status"]), Markup('<div class="fo-head">{}</div>').format(head), below)
+    said = markup.small(item["detail"])
+    below = markup.paragraph(of, said, between=" · ") if of or said else markup.NOTHING
+    head = markup.head(markup.badge(item["status"]), markup.strong(item["title"]), when, act)
+    return markup.card(item["status"], head, below)
 
 
 def _named(item: dict[str, Any]) -> str:

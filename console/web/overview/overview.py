@@ -20,11 +20,12 @@ from console.record.read import frames, freezes, freshness
 from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
+from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, viewer
+from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, viewer
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
@@ -62,8 +63,7 @@ def running(now: float) -> None:
         one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
-        st.page_link(pages.OPERATIONS, label=f"{len(found) - RUNNING_SHOWN:,} more run now",
-                     query_params={"operations_status": "running"})  # fmt: skip
+        links.to(pages.OPERATIONS, f"{len(found) - RUNNING_SHOWN:,} more run now", icon="", operations_status="running")
 
 
 def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str, str, str]:
@@ -98,13 +98,13 @@ def _last_gate(gates: pd.DataFrame) -> str:
 
 
 def needs_attention(now: float) -> None:
-    found = cached.ask(attention_queries.attention, now // 60 * 60)
-    entries = lists.records(found)
+    minute = now // 60 * 60
+    entries = lists.records(cached.ask(attention_queries.attention, minute))
     with lists.row():
         st.header("Needs attention", width="content")
         if entries:
-            st.caption(f"{len(entries)} cause{'s' if len(entries) > 1 else ''}", width="content")
-            export_menu.share("attention", len(entries), attention.rows_to_export(now // 60 * 60))
+            st.caption(counted(len(entries), "cause"), width="content")
+            export_menu.share("attention", len(entries), lambda path, most: attention.exported(path, most, minute))
     attention.show(entries)
 
 
@@ -115,9 +115,9 @@ def operations(newest: pd.DataFrame, total: int) -> None:
         return
     markup.draw(rows.table_of(newest, "Newest operations"))
     with lists.row():
-        st.page_link(pages.OPERATIONS, label=f"All operations ({total:,})", icon=":material/arrow_forward:")
+        links.to(pages.OPERATIONS, f"All operations ({total:,})")
         if total > 1:
-            st.page_link(pages.COMPARE, label="Compare the last two", icon=":material/compare_arrows:")
+            links.to(pages.COMPARE, "Compare the last two", icon="compare_arrows")
 
 
 with lists.row():

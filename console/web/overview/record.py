@@ -20,7 +20,7 @@ from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
 from console.web.overview import notifications
-from console.web.shared import cached, columns, export_menu, lists, messages, viewer
+from console.web.shared import cached, columns, export_menu, lists, messages, paging, viewer
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
@@ -46,11 +46,12 @@ def body() -> None:
         waiting = backlog(load_settings().spool_dir, cached.ask(record_health.spool_positions))
         kept = cached.ask(record_health.last_maintenance)
         found = cached.ask(record_health.sources)
-        size = sum(frames.database_version(path)[1::2])
+        size = times.size(sum(frames.database_version(path)[1::2]))
+        unread = times.size(waiting.unread) if waiting.files else "none"
         lists.metrics(
             [
-                ("Database", times.size(size)),
-                *([] if kept.copied_at is not None else [("Run logs waiting", unread(waiting))]),
+                ("Database", size),
+                *([] if kept.copied_at is not None else [("Run logs waiting", unread)]),
                 ("Sources with errors", f"{int(found['errors'].sum()):,}"),
                 ("Gaps", f"{int(found['gaps'].sum()):,}"),
                 ("Last backup", since(kept.backup_at)),
@@ -76,11 +77,6 @@ def body() -> None:
         lists.shell(command("check"))
 
 
-def unread(waiting: Backlog) -> str:
-    """The size of the run logs that no sync has read yet."""
-    return times.size(waiting.unread) if waiting.files else "none"
-
-
 def since(at: float | None) -> str:
     """How long ago, short enough for a metric."""
     return "never" if at is None else f"{times.rounded(viewer.clock() - at)} ago"
@@ -96,26 +92,16 @@ def sources(found: pd.DataFrame) -> None:
     with lists.row():
         st.header("Data as of", width="content")
         export_menu.share("sources", len(found), lambda path, most: record_health.sources(path).head(most))
-    frame = found.assign(
-        name=[SOURCES.get(source, source) for source in found["source"]],
-        read=columns.moments(found["read_at"]),
-        oldest=columns.moments(found["oldest_at"]),
-    )
-    listed = {
-        "name": columns.text("source", 260),
-        "read": columns.time_column("last read", 170),
-        "oldest": columns.time_column("oldest part", 170),
-        **{
-            name: columns.count(title, 110)
-            for name, title in (
-                ("scopes", "parts"),
-                ("errors", "errors"),
-                ("gaps", "gaps"),
-                ("bad_lines", "lines skipped"),
-            )
-        },
-    }
-    columns.show(frame, listed, "Sources of the record")
+    shown = [
+        columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 260),
+        columns.moments(found["read_at"], "last read", 170),
+        columns.moments(found["oldest_at"], "oldest part", 170),
+        columns.count(found["scopes"], "parts", 110),
+        columns.count(found["errors"], "errors", 110),
+        columns.count(found["gaps"], "gaps", 110),
+        columns.count(found["bad_lines"], "lines skipped", 110),
+    ]
+    columns.show("Sources of the record", shown)
 
 
 def tenants(fresh: freshness.Freshness) -> None:
@@ -124,63 +110,54 @@ def tenants(fresh: freshness.Freshness) -> None:
         return
     st.header("Tenants")
     stale = fresh.stale(viewer.clock())
-    frame = pd.DataFrame(
-        {
-            "tenant": [look.tenant for look in fresh.looks],
-            "read": columns.moments(pd.Series([look.at for look in fresh.looks], dtype=float)),
-            "state": [
-                f"retired {times.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
-                else "stale" if look in stale else "never read" if look.at is None else "followed"
-                for look in fresh.looks
-            ],
-        }
-    )  # fmt: skip
-    listed = {
-        "tenant": columns.text("address of the API", 380),
-        "read": columns.time_column("last read", 170),
-        "state": columns.text("state", 160),
-    }
-    columns.show(frame, listed, "Tenants of the record")
+    states = [
+        f"retired {times.moment(look.retired_at, '%Y-%m-%d')}" if look.retired_at is not None
+        else "stale" if look in stale else "never read" if look.at is None else "followed"
+        for look in fresh.looks
+    ]  # fmt: skip
+    shown = [
+        columns.text([look.tenant for look in fresh.looks], "address of the API", 380),
+        columns.moments([look.at for look in fresh.looks], "last read", 170),
+        columns.text(states, "state", 160),
+    ]
+    columns.show("Tenants of the record", shown)
     if stale and not cached.is_copy():
         st.text("A tenant that is no longer read can be retired: its data stays, and it no longer counts as stale:")
         lists.shell(command(f"retire {shlex.quote(stale[0].tenant)}"))
 
 
 def troubles() -> None:
-    found, total = lists.paged("troubles", lambda n: cached.ask(record_health.source_troubles, n), frames.LIST_PAGE)
+    missing = paging.asked("troubles", record_health.source_troubles)
+    found = missing.rows
     st.header("Missing")
-    if not total:
+    if not missing.total:
         with lists.row():
             st.badge("nothing missing", icon=":material/check_circle:", color="green")
             st.text("The last sync read everything it asked for, and no events between two syncs are missing.")
         return
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
-        st.text(f"{total:,} part{'s' if total != 1 else ''} of a source with an error, a gap or skipped lines")
-        export_menu.share("missing", total, lambda path, most: record_health.source_troubles(path, 1, most)[0])
+        st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
+        missing.share("missing")
     for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
-    frame = found.assign(
-        name=[SOURCES.get(source, source) for source in found["source"]],
-        part=[
-            host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
-        ],
-        gap=[
-            viewer.period(a, b) if known else ""
-            for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
-        ],
-        read=columns.moments(found["last_ok_at"]),
-    )
-    listed = {
-        "name": columns.text("source", 180),
-        "part": columns.text("part", 240),
-        "last_error": columns.text("last error", 420),
-        "gap": columns.time_column("no events between", 300),
-        "bad_lines": columns.count("lines skipped", 100),
-        "read": columns.time_column("last read successfully", 170),
-    }
-    columns.show(frame, listed, "What could not be read")
-    lists.pager("troubles", total, frames.LIST_PAGE)
+    parts = [
+        host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)
+    ]
+    gaps = [
+        viewer.period(a, b) if known else ""
+        for a, b, known in zip(found["gap_from"], found["gap_to"], found["gap_from"].notna(), strict=True)
+    ]
+    shown = [
+        columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 180),
+        columns.text(parts, "part", 240),
+        columns.text(found["last_error"], "last error", 420),
+        columns.text(gaps, columns.in_zone("no events between"), 300),
+        columns.count(found["bad_lines"], "lines skipped", 100),
+        columns.moments(found["last_ok_at"], "last read successfully", 170),
+    ]
+    columns.show("What could not be read", shown)
+    missing.pager()
     if not cached.is_copy():
         st.text("The next sync tries again. To close a gap in the audit events, read further back:")
         lists.shell(f"{command('sync')}\n{command('sync --audit-events 5000')}")
@@ -207,14 +184,15 @@ def sizes() -> None:
         return
     st.header("Size by table")
     most = float(found["bytes"].max())
-    listed = {
-        "table": columns.text("table", 220),
-        "rows": columns.count("rows", 130),
-        "bytes": st.column_config.ProgressColumn(
-            "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
-        ),
-    }
-    columns.show(found, listed, "Tables of the database, biggest first")
+    weight = st.column_config.ProgressColumn(
+        "with indexes", format="bytes", min_value=0.0, max_value=most if most > 0 else 1.0, width=260
+    )
+    shown = [
+        columns.text(found["table"], "table", 220),
+        columns.count(found["rows"], "rows", 130),
+        columns.Column("bytes", found["bytes"], weight),
+    ]
+    columns.show("Tables of the database, biggest first", shown)
 
 
 def backup(kept: record_health.LastMaintenance) -> None:
@@ -257,13 +235,12 @@ def retention(kept: record_health.LastMaintenance) -> None:
         lists.line(f"Last pruned {viewer.moment(kept.prune_at)} ({viewer.ago(kept.prune_at)})", counted(gone, "row"))
     # Rounded to the hour, so that the answer can be cached.
     found = cached.ask(record_health.prunable, usual, viewer.clock() // 3600 * 3600)
-    found = found.assign(before=columns.moments(found["before_at"]))
-    listed = {
-        "what": columns.text("would be removed now", 260),
-        "before": columns.time_column("older than", 170),
-        "rows": columns.count("rows", 110),
-    }
-    columns.show(found, listed, "Rows that prune would remove")
+    shown = [
+        columns.text(found["what"], "would be removed now", 260),
+        columns.moments(found["before_at"], "older than", 170),
+        columns.count(found["rows"], "rows", 110),
+    ]
+    columns.show("Rows that prune would remove", shown)
     lists.shell(f"{command('prune --dry-run')}\n{command('prune --yes')}")
 
 

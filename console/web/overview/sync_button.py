@@ -58,29 +58,22 @@ def button() -> bool:
     """
     if cached.is_copy():
         return False
-    if why_not := _why_not():
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.caption("Operators sync", width="content", help=f"`{_plain(why_not)}`")
-            st.button("Sync now", icon=":material/sync:", disabled=True)
-        return False
     connection, why = _api()
-    settings = load_settings()
-    spools = settings.spool_dir.is_dir()
-    if connection is None and not spools:
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.caption("Nothing to sync from", width="content", help=f"`{why}`")
-            st.button("Sync now", icon=":material/sync:", disabled=True)
-        return False
+    refused = ""
+    if why_not := _why_not():
+        # It holds text of the login provider, which must not end the code span.
+        refused, why = "Operators sync", why_not.replace("`", "'")
+    elif connection is None and not load_settings().spool_dir.is_dir():
+        refused = "Nothing to sync from"
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        if refused:
+            st.caption(refused, width="content", help=f"`{why}`")
+            st.button("Sync now", icon=":material/sync:", disabled=True)
+            return False
         if connection:
             _choice_of_details()
         what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
         return st.button("Sync now", icon=":material/sync:", type="secondary", help=f"Reads into the database: {what}.")
-
-
-def _plain(sentence: str) -> str:
-    # The sentence holds text of the login provider, which must not end the code span.
-    return sentence.replace("`", "'")
 
 
 def _details() -> tuple[str, ...]:

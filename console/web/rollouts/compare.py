@@ -14,10 +14,11 @@ import streamlit as st
 
 from console.record.read import compare, frames, operations, rollouts
 from console.text import times
+from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.operations import comparison, rows
-from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables, viewer
+from console.web.shared import cached, links, lists, messages, pages, paging, rollout_and_run_tables, viewer
 
 CHOICES = 100
 Rollout = dict[str, Any]
@@ -111,19 +112,14 @@ def missing(a: Row | None, b: Row | None, any_known: bool) -> None:
         st.text("Choose two operations above.")
     elif not unknown:
         messages.empty("Nothing to compare yet", "This page needs two operations. A sync reads them:", [frames.SYNC])
-    st.page_link(pages.OPERATIONS, label="All operations", icon=":material/view_timeline:")
+    links.to(pages.OPERATIONS, "All operations", icon="view_timeline")
 
 
 def score(a: Rollout, b: Rollout) -> None:
     """How many targets changed in which way, and how much longer they took."""
     with lists.row():
         for name, rollout in (("Open the one before", a), ("Open the current one", b)):
-            st.page_link(
-                pages.ROLLOUT,
-                label=name,
-                icon=":material/arrow_forward:",
-                query_params={"id": rollout["rollout_id"]},
-            )
+            links.to(pages.ROLLOUT, name, id=rollout["rollout_id"])
         st.button("Swap", icon=":material/swap_horiz:", type="tertiary", on_click=swap)
     found = cached.ask(compare.compared_score, *keys(a, b))
     counts = dict(zip(found["kind"], found["targets"], strict=True))
@@ -157,31 +153,14 @@ def keys(a: Rollout, b: Rollout) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def targets(a: Rollout, b: Rollout) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = st.pills(
-            "Then and now",
-            list(compare.KINDS),
-            selection_mode="multi",
-            key="compare_kind",
-            bind="query-params",
-            help="  \n".join(f"{kind}: {meaning}" for kind, meaning in compare.KINDS.items()),
-        )
+        kinds = lists.kinds_of_change(compare.KINDS)
         search = lists.search_box("compare", "Host or error contains")
-        sort = st.segmented_control(
-            "Sort",
-            list(compare.COMPARE_SORTS),
-            default="Problems first",
-            required=True,
-            key="compare_sort",
-            bind="query-params",
-        )
-    wanted = (*keys(a, b), tuple(kinds), search, sort or "Problems first")
-    found, total = lists.paged("compare", lambda n: cached.ask(compare.compared_page, *wanted, n), frames.PAGE)
-    with lists.row():
-        st.caption(f"{total:,} target{'s' if total != 1 else ''}, matched by instance", width="content")
-        export_menu.share("compare", total, lambda path, most: compare.compared_page(path, *wanted, size=most)[0])
-    if total:
-        rollout_and_run_tables.compared(found)
-        lists.pager("compare", total, frames.PAGE)
+        sort = lists.choice("Sort", compare.COMPARE_SORTS, "compare_sort")
+    found = paging.asked("compare", compare.compared_page, *keys(a, b), tuple(kinds), search, sort, size=frames.PAGE)
+    found.head(f"{counted(found.total, 'target')}, matched by instance")
+    if found.total:
+        rollout_and_run_tables.compared(found.rows)
+        found.pager()
     else:
         st.text("No target matches these filters.")
 

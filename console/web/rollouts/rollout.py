@@ -15,22 +15,20 @@ from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.rollouts import targets_table, why
-from console.web.shared import cached, columns, export_menu, links, lists, messages, pages, viewer
+from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
 from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 LIVE_SECONDS = 120.0
-ID = links.resolved(links.wanted_id(), "rollout")
+ID = links.resolved("rollout")
 
 
 def body() -> None:
     with messages.database():
         rollout = cached.ask(rollouts.rollout, ID) if ID else None
         if rollout is None:
-            st.title("Rollout")
-            st.text(f"The database knows no rollout {ID}." if ID else "No rollout is chosen.")
-            st.page_link(pages.ROLLOUTS, label="All rollouts", icon=":material/view_timeline:")
+            messages.not_known("Rollout", "rollout", ID, pages.ROLLOUTS, "view_timeline")
             return
         seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
         now = seen if rollout["is_open"] else rollout["completed_at"] or seen
@@ -63,30 +61,17 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     )
     runs = lists.records(cached.ask(rollouts.runs_of_rollout, ID))
     if not runs:
-        st.page_link(
-            pages.OPERATION,
-            label="The operation: verdict, outcome of each instance",
-            icon=":material/view_timeline:",
-            query_params={"id": ID},
-        )
+        links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
         with lists.row():
             status_badge(run["status"])
-            st.page_link(
-                pages.OPERATION,
-                label="The operation of a playbook run that names it",
-                icon=":material/view_timeline:",
-                query_params={"id": run["run_id"]},
+            links.to(
+                pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
             )
             lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
     before = cached.ask(rollout_failures.previous_rollout, rollout["tenant"], ID)
     if before:
-        st.page_link(
-            pages.COMPARE,
-            label="Compare with the rollout before",
-            icon=":material/compare_arrows:",
-            query_params={"a": before, "b": ID},
-        )
+        links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
     waiting = rollout["queued"] + rollout["in_progress"]
     lists.metrics(
         [
@@ -110,34 +95,17 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")
-        sort = st.segmented_control(
-            "Sort",
-            list(rollouts.TARGET_SORTS),
-            default="Problems first",
-            required=True,
-            key="sort",
-            bind="query-params",
-        )
+        sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
     only = selected_ones()
-    wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort or "Problems first", only)
-    tenant = rollout["tenant"]
-    found, total = lists.paged(
-        "targets", lambda n: cached.ask(rollouts.target_page, tenant, ID, wanted, now, n), frames.PAGE
-    )
+    wanted = rollouts.TargetFilter(tuple(statuses), search, window, sort, only)
+    found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
-    of_all = f" of {rollout['total']:,}" if total != rollout["total"] else ""
-    with lists.row():
-        st.caption(f"{total:,}{of_all} target{'s' if total != 1 or of_all else ''}{place}", width="content")
-        export_menu.share(
-            "targets",
-            total,
-            lambda path, most: rollouts.target_page(path, tenant, ID, wanted, now, size=most)[0],
-        )
-        known = found[found["instance_id"].notna()]
+    with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
+        known = found.rows[found.rows["instance_id"].notna()]
         links.go_to("instance", pages.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
-    if total:
-        targets_table.show(found)
-        lists.pager("targets", total, frames.PAGE)
+    if found.total:
+        targets_table.show(found.rows)
+        found.pager()
     elif statuses or search or window or only:
         st.text("No target matches these filters.")
 
@@ -150,8 +118,7 @@ def selected_ones() -> tuple[str, ...] | None:
     with lists.row():
         more = selection.left_out()
         st.caption(
-            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""),
-            width="content",
+            f"{len(chosen):,} selected" + (f", the most possible; {more:,} left out" if more else ""), width="content"
         )
         alone = st.toggle("Selected only", key="selected_only", bind="query-params")
         st.button("Clear selection", icon=":material/deselect:", type="tertiary", on_click=selection.clear)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import streamlit as st
 
 from console.record.read import frames, rollouts
+from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
+from console.web.shared import cached, links, lists, messages, pages, paging, rollout_and_run_tables
 from console.web.shared.status import status_filter
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
@@ -24,31 +25,18 @@ def body() -> None:
                 st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
             )
             search = lists.search_box("rollouts", "Host or id contains")
-        found, total = lists.paged(
-            "rollouts", lambda n: cached.ask(rollouts.rollouts, tuple(statuses), scope, search, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("rollouts", rollouts.rollouts, tuple(statuses), scope, search)
+        if not found.total:
             if statuses or scope or search:
                 st.text("No rollout matches these filters.")
             else:
                 messages.empty("No rollouts yet", "Rollouts appear here after a sync with the API:", [frames.SYNC])
             return
-        with lists.row():
-            st.caption(f"{total:,} rollout{'s' if total != 1 else ''}", width="content")
-            export_menu.share(
-                "rollouts",
-                total,
-                lambda path, most: rollouts.rollouts(path, tuple(statuses), scope, search, size=most)[0],
-            )
-            ids = found["rollout_id"].tolist()
-            links.go_to(
-                "rollout",
-                pages.ROLLOUT,
-                ids,
-                [rollout_and_run_tables.rollout_name(row) for row in lists.records(found)],
-            )
-        rollout_and_run_tables.rollouts(found, fresh, key="rollouts")
-        lists.pager("rollouts", total, frames.LIST_PAGE)
+        with found.head(counted(found.total, "rollout")):
+            names = [rollout_and_run_tables.rollout_name(row) for row in lists.records(found.rows)]
+            links.go_to("rollout", pages.ROLLOUT, found.rows["rollout_id"].tolist(), names)
+        rollout_and_run_tables.rollouts(found.rows, fresh, key="rollouts")
+        found.pager()
 
 
 st.title("Rollouts")

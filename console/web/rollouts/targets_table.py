@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from console.text import times
-from console.web.shared import columns, links, pages
-from console.web.shared.status import status_cells, status_column
+from console.web.shared import columns, pages
 from console.web.timeline import selection
 
 KEY = "targets"
@@ -27,38 +23,27 @@ def show(found: pd.DataFrame) -> None:
     key = _key(ids)
     longest = found["took_s"].max()
     full = float(longest) if longest and longest > 0 else 1.0
-    frame = found.assign(
-        open=[links.short(i) if i else "" for i in found["instance_id"]],
-        state=status_cells(found["status"]),
-        started=columns.moments(found["started_at"]),
-        waited=[times.duration(seconds) for seconds in found["waited_s"]],
-        error=found["error"].where(found["unread"].isna(), "not a time: " + found["unread"].fillna("").astype(str)),
-    )
-    shown: dict[str, Any] = {
-        "open": links.open_column("instance", f"{KEY}_open"),
-        "host": columns.text("host", 240),
-        "state": status_column(width=120),
-        "started": columns.time_column("started"),
-        "took_s": st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150),
-        "waited": columns.text("waited", 90),
-        "error": columns.text("error", 420),
-        "last_result_status": columns.text("last result", 100),
-        "bundle_hash": columns.text("bundle", 110),
-        "instance_id": columns.text("instance id", 280),
-    }
-    # Only the columns shown are sent: a table of 500 rows is the largest part of the page's data.
-    st.dataframe(
-        frame[list(shown)],
-        column_config=shown,
-        hide_index=True,
-        height="content" if len(frame) <= columns.MOST_ROWS else (columns.MOST_ROWS + 1) * columns.ROW,
-        placeholder="",
-        alt="Targets of the rollout",
-        key=key,
+    not_read = "not a time: " + found["unread"].fillna("").astype(str)
+    took = st.column_config.ProgressColumn("took", format="%.0f s", min_value=0, max_value=full, width=150)
+    shown = [
+        columns.text(found["host"], "host", 240),
+        columns.statuses(found["status"], width=120),
+        columns.moments(found["started_at"], "started"),
+        columns.Column("took_s", found["took_s"], took),
+        columns.durations(found["waited_s"], "waited", 90),
+        columns.text(found["error"].where(found["unread"].isna(), not_read), "error", 420),
+        columns.text(found["last_result_status"], "last result", 100),
+        columns.text(found["bundle_hash"], "bundle", 110),
+        columns.text(found["instance_id"], "instance id", 280),
+    ]
+    columns.show(
+        "Targets of the rollout",
+        shown,
+        key,
+        opens=columns.Opens("instance", pages.INSTANCE, found["instance_id"]),
         on_select=lambda: _ticked(key, ids),
         selection_mode="multi-row",
     )
-    links.follow(f"{KEY}_open", pages.INSTANCE, found["instance_id"].fillna("").tolist())
 
 
 def _key(ids: list[str]) -> str:

@@ -17,7 +17,8 @@ from console.figures import phases
 from console.record.read import durations, rollout_failures, rollouts
 from console.record.read import same_time as queries
 from console.text import times
-from console.web.shared import cached, columns, lists, pages, plot, rollout_and_run_tables, same_time, viewer
+from console.text.counts import counted
+from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
 from console.web.shared.status import status_badge
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
@@ -44,15 +45,7 @@ def show(rollout: dict[str, Any], now: float) -> None:
     st.space("xsmall")
     with lists.row():
         st.header("Why", width="content")
-        chosen = st.segmented_control(
-            "Why",
-            [FAILURES, TIME, AROUND],
-            default=FAILURES,
-            required=True,
-            label_visibility="collapsed",
-            key="why",
-            bind="query-params",
-        )
+        chosen = lists.choice("Why", (FAILURES, TIME, AROUND), "why", labelled=False)
     if chosen == TIME:
         _time(rollout, now)
     elif chosen == AROUND:
@@ -69,9 +62,9 @@ def _failures(rollout: dict[str, Any]) -> None:
             st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
         return
     new = sum(cluster.is_new for cluster in clusters)
-    kinds = f"{len(clusters):,} kind{'s' if len(clusters) != 1 else ''} of failure"
     st.caption(
-        f"{kinds}, {new:,} new in this rollout. Messages that differ only in hosts, ids or numbers count as one."
+        f"{counted(len(clusters), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in hosts,"
+        " ids or numbers count as one."
     )
     for cluster in clusters[:SHOWN]:
         _cluster(cluster)
@@ -85,7 +78,7 @@ def _cluster(cluster: rollout_failures.Cluster) -> None:
     with st.container(border=True, gap="xsmall"):
         with lists.row():
             status_badge(cluster.status)
-            st.text(f"{cluster.targets:,} target{'s' if cluster.targets != 1 else ''}")
+            st.text(counted(cluster.targets, "target"))
             if cluster.is_new:
                 st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
             st.caption(_when(cluster), width="content")
@@ -100,12 +93,12 @@ def _when(cluster: rollout_failures.Cluster) -> str:
     parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
     if cluster.before:
         parts.append(
-            f"seen in {cluster.before:,} earlier rollout{'s' if cluster.before != 1 else ''}, "
+            f"seen in {counted(cluster.before, 'earlier rollout')}, "
             f"first {times.moment(cluster.first_seen, '%Y-%m-%d')}, "
             f"last {times.moment(cluster.last_before, '%Y-%m-%d')}"
         )
     if cluster.later:
-        parts.append(f"again in {cluster.later:,} later one{'s' if cluster.later != 1 else ''}")
+        parts.append(f"again in {counted(cluster.later, 'later one')}")
     return " · ".join(part for part in parts if part)
 
 
@@ -122,16 +115,7 @@ def _time(rollout: dict[str, Any], now: float) -> None:
     rollout_and_run_tables.phases(spent)
     with lists.row():
         st.markdown("**Slowest targets**", width="content")
-        by = st.segmented_control(
-            "Slowest by",
-            list(durations.SLOWEST_BY),
-            default="Run",
-            required=True,
-            label_visibility="collapsed",
-            key="slowest",
-            bind="query-params",
-        )
-    by = by or "Run"
+        by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
     slowest = cached.ask(durations.slowest_targets, rollout["tenant"], rollout["rollout_id"], now, by)
     if len(slowest):
         figure = _figure(slowest, viewer.theme(), by.lower())
@@ -173,6 +157,5 @@ def _around(rollout: dict[str, Any], now: float) -> None:
 def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
         status_badge(run["status"])
-        st.page_link(pages.OPERATION, label="Open the operation", icon=":material/arrow_forward:",
-                     query_params={"id": run["run_id"]})  # fmt: skip
+        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
         lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from console.record.read import frames, freshness, run_grid, runs
+from console.record.read import jobs as job_queries
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.runs import job, tables
+from console.web.runs import tables
 from console.web.shared import (
     cached,
     columns,
@@ -24,6 +26,7 @@ from console.web.shared import (
     lists,
     messages,
     pages,
+    paging,
     rollout_and_run_tables,
     same_time,
     viewer,
@@ -37,19 +40,17 @@ GRID, TASKS, RECAP, RESULTS = "Hosts by tasks", "Tasks", "Recap", "Results"
 UNFINISHED = {"running": "In progress", "lost": "Last known tasks"}
 UNFINISHED |= dict.fromkeys(("canceled", "failed", "unknown"), "Without a result when it ended")
 UNFINISHED_MOST = 20
-ID = links.resolved(links.wanted_id(), "run")
+ID = links.resolved("run")
 
 
 def body() -> None:
     with messages.database():
         run = cached.ask(runs.run, ID) if ID else None
         if run is None:
-            st.title("Playbook run")
-            st.text(f"The database knows no run {ID}." if ID else "No run is chosen.")
-            st.page_link(pages.RUNS, label="All playbook runs", icon=":material/play_circle:")
+            messages.not_known("Playbook run", "run", ID, pages.RUNS, "play_circle")
             return
         header(run)
-        job.show(ID)
+        jobs(ID)
         failures(run)
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
@@ -68,12 +69,7 @@ def header(run: dict[str, Any]) -> None:
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
-    st.page_link(
-        pages.OPERATION,
-        label="The operation: verdict, outcome of each instance, gates",
-        icon=":material/view_timeline:",
-        query_params={"id": ID},
-    )
+    links.to(pages.OPERATION, "The operation: verdict, outcome of each instance, gates", icon="view_timeline", id=ID)
     ended = run["ended_at"] or run["heartbeat_at"]
     lists.line(
         run["playbook"] or "playbook unknown",
@@ -102,6 +98,32 @@ def header(run: dict[str, Any]) -> None:
             ("Took" if run["ended_at"] else "So far", times.duration(took)),
         ]
     )
+
+
+def jobs(run_id: str) -> None:
+    """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
+    for one in lists.records(cached.ask(job_queries.jobs_of_run, run_id)):
+        with lists.row():
+            if one["url"]:
+                lists.line(
+                    f"AWX job {one['job_id']}",
+                    one["template"] or one["name"] or "",
+                    f"project {one['project']}" if one["project"] else "",
+                    f"launched by {one['launched_by']}" if one["launched_by"] else "",
+                    one["launch_type"] or "",
+                    one["explanation"] or "",
+                )
+                st.link_button("Open in AWX", one["url"], icon=":material/open_in_new:", type="tertiary")
+            else:
+                lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
+            if one["relaunch_run"]:
+                relaunch("Relaunched from", one["relaunch_run"])
+            for later in lists.records(cached.ask(job_queries.relaunches_of_run, run_id)):
+                relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
+
+
+def relaunch(label: str, run_id: str) -> None:
+    links.to(pages.OPERATION, lists.literal(label), icon="replay", id=run_id)
 
 
 def in_flight(run: dict[str, Any]) -> pd.DataFrame | None:
@@ -141,11 +163,13 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     fresh = cached.ask(freshness.freshness)
-    # All have one axis. With open rollouts it ends when the tenant that was read longest ago was read.
-    waiting = linked["tenant"][linked["is_open"] != 0]
-    now = min((fresh.as_of(viewer.clock(), t) for t in waiting), default=float(linked["completed_at"].max()))
+    # All have one axis. With open rollouts, or without the end of any, it ends when the tenant that was read longest
+    # ago was read.
+    last = float(linked["completed_at"].max())
+    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
+    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
     section.show(rollout_queries.targets_of_run, ID, now=now)
-    with st.expander(f"The {len(linked):,} rollout{'s' if len(linked) > 1 else ''} that this run started"):
+    with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
         rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
 
 
@@ -156,14 +180,8 @@ def details(batches: pd.DataFrame) -> None:
     filtered = any(name.startswith("results_") for name in st.query_params)
     with lists.row():
         st.header("Details", width="content")
-        chosen = st.segmented_control(
-            "Details",
-            [GRID, TASKS, RECAP, RESULTS],
-            default=RESULTS if filtered else GRID,
-            required=True,
-            label_visibility="collapsed",
-            key="details",
-            bind="query-params",
+        chosen = lists.choice(
+            "Details", (GRID, TASKS, RECAP, RESULTS), "details", RESULTS if filtered else GRID, labelled=False
         )
     if chosen == TASKS:
         task_table()
@@ -178,28 +196,24 @@ def details(batches: pd.DataFrame) -> None:
 def grid() -> None:
     search = lists.search_box("grid", "Host contains")
     tasks_of_run = cached.ask(run_grid.run_tasks, ID)
-    found, total = lists.paged("grid", lambda n: cached.ask(run_grid.run_grid, ID, search, n), frames.LIST_PAGE)
+    found = paging.asked("grid", run_grid.run_grid, ID, search)
     with lists.row():
         more = len(tasks_of_run) - run_grid.TASKS_MOST
         st.caption(
-            f"{total:,} host{'s' if total != 1 else ''}, problems first"
+            f"{counted(found.total, 'host')}, problems first"
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share(
-            "grid",
-            total,
-            lambda path, most: tables.named(run_grid.run_grid(path, ID, search, 1, most)[0], tasks_of_run),
-        )
-    if total:
-        tables.grid(found, tasks_of_run)
-        lists.pager("grid", total, frames.LIST_PAGE)
+        export_menu.share("grid", found.total, lambda path, most: tables.named(found.every(path, most), tasks_of_run))
+    if found.total:
+        tables.grid(found.rows, tasks_of_run)
+        found.pager()
 
 
 def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
     with lists.row():
-        st.caption(f"{len(found):,} task{'s' if len(found) != 1 else ''}, all batches together", width="content")
+        st.caption(f"{counted(len(found), 'task')}, all batches together", width="content")
         export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
     if len(found):
         tables.tasks(found)
@@ -208,7 +222,7 @@ def task_table() -> None:
 def recap() -> None:
     found = cached.ask(runs.recap, ID)
     with lists.row():
-        st.caption(f"{len(found):,} host{'s' if len(found) != 1 else ''}, problems first", width="content")
+        st.caption(f"{counted(len(found), 'host')}, problems first", width="content")
         export_menu.share("recap", len(found), lambda path, most: runs.recap(path, ID).head(most))
     tables.recap(found)
 
@@ -228,17 +242,11 @@ def results(batches: pd.DataFrame) -> None:
                 width=180,
             )
         search = lists.search_box("results", "Host, task or message contains")
-    found, total = lists.paged(
-        "results", lambda n: cached.ask(runs.results, ID, tuple(statuses), search, play, n), frames.PAGE
-    )
-    with lists.row():
-        st.caption(f"{total:,} result{'s' if total != 1 else ''}, failures first", width="content")
-        export_menu.share(
-            "results", total, lambda path, most: runs.results(path, ID, tuple(statuses), search, play, size=most)[0]
-        )
-    if total:
-        tables.results(found)
-        lists.pager("results", total, frames.PAGE)
+    found = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
+    found.head(f"{counted(found.total, 'result')}, failures first")
+    if found.total:
+        tables.results(found.rows)
+        found.pager()
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import streamlit as st
 
 from console.record.read import frames, runs
+from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, links, lists, messages, pages, rollout_and_run_tables
+from console.web.shared import cached, links, lists, messages, pages, paging, rollout_and_run_tables
 from console.web.shared.status import status_filter
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
@@ -21,10 +22,8 @@ def body() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             statuses = status_filter("runs", STATUSES)
             search = lists.search_box("runs", "Playbook, user, controller or change contains")
-        found, total = lists.paged(
-            "runs", lambda n: cached.ask(runs.runs, tuple(statuses), search, n), frames.LIST_PAGE
-        )
-        if not total:
+        found = paging.asked("runs", runs.runs, tuple(statuses), search)
+        if not found.total:
             if statuses or search:
                 st.text("No run matches these filters.")
             else:
@@ -34,17 +33,11 @@ def body() -> None:
                     ["ANSIBLE_CALLBACKS_ENABLED=fleetops.agents.run_log ansible-playbook ...", frames.SYNC],
                 )
             return
-        with lists.row():
-            st.caption(f"{total:,} run{'s' if total != 1 else ''}", width="content")
-            export_menu.share("runs", total, lambda path, most: runs.runs(path, tuple(statuses), search, size=most)[0])
-            links.go_to(
-                "run",
-                pages.RUN,
-                found["run_id"].tolist(),
-                [rollout_and_run_tables.run_name(row) for row in lists.records(found)],
-            )
-        rollout_and_run_tables.runs(found, key="runs")
-        lists.pager("runs", total, frames.LIST_PAGE)
+        with found.head(counted(found.total, "run")):
+            names = [rollout_and_run_tables.run_name(row) for row in lists.records(found.rows)]
+            links.go_to("run", pages.RUN, found.rows["run_id"].tolist(), names)
+        rollout_and_run_tables.runs(found.rows, key="runs")
+        found.pager()
 
 
 st.title("Playbook runs")

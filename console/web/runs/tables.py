@@ -5,69 +5,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from console.text.statuses import style_of
-from console.web.shared import columns
-from console.web.shared.status import status_cells, status_column
+from console.web.shared import columns, lists
 
 STATUSES = ("ok", "changed", "skipped", "ignored", "unreachable", "failed")
 # A host can also have this status, a result cannot.
 IN_FLIGHT = "in_flight"
-
-
-def _status(title: str, width: int = 120, pinned: bool = False) -> Any:
-    """A column for the statuses of a host in a run. With all statuses of the console a wide grid would be slow to
-    send."""
-    styles = [style_of(word) for word in (*STATUSES, IN_FLIGHT)]
-    return st.column_config.MultiselectColumn(
-        title,
-        options=[style.label for style in styles],
-        color=[style.tone.badge for style in styles],
-        width=width,
-        pinned=pinned,
-    )
+OF_A_HOST = (*STATUSES, IN_FLIGHT)
 
 
 def batches(found: pd.DataFrame) -> None:
     """The batches of a run, in order."""
-    frame = found.assign(
-        started=columns.moments(found["started_at"]),
-        took=columns.durations(found["until"] - found["started_at"]),
-        label=found["name"],
-    )
-    shown = {
-        "batch": columns.count("batch"),
-        "label": columns.text("play", 220),
-        "hosts": columns.count("hosts"),
-        "failed": columns.count("failed hosts"),
-        "started": columns.time_column("started"),
-        "took": columns.text("took", 100),
-        "host_names": columns.text("in this batch", 520),
-    }
-    columns.show(frame, shown, "Batches of the run", "batches")
+    shown = [
+        columns.count(found["batch"], "batch"),
+        columns.text(found["name"], "play", 220),
+        columns.count(found["hosts"], "hosts"),
+        columns.count(found["failed"], "failed hosts"),
+        columns.moments(found["started_at"], "started"),
+        columns.durations(found["until"] - found["started_at"], "took"),
+        columns.text(found["host_names"], "in this batch", 520),
+    ]
+    columns.show("Batches of the run", shown, "batches")
 
 
 def grid(found: pd.DataFrame, tasks: pd.DataFrame) -> None:
     """One row for each host, one column for each task. ``found`` names the columns by the position of the task in
     ``tasks``."""
-    places = [str(name) for name in found.columns if str(name).isdecimal()]
-    cells = {
-        place: pd.Series(
-            [[style_of(word).label] if isinstance(word, str) else [] for word in found[place]], dtype=object
-        )
-        for place in places
-    }
-    shown = {
-        "host": st.column_config.TextColumn("host", width=230, pinned=True),
-        "outcome": _status("outcome", 115, pinned=True),
-        **{place: _status(tasks["task"].iloc[int(place)] or "no name") for place in places},
-    }
-    frame = found.assign(**cells, outcome=status_cells(found["outcome"]))
-    columns.show(frame, shown, "Status of each host at each task, hosts in trouble first", "grid", 25)
+    titles = {n: tasks["task"].iloc[int(n)] or "no name" for n in map(str, found.columns) if n.isdecimal()}
+    shown = [
+        columns.Column("host", found["host"], st.column_config.TextColumn("host", width=230, pinned=True)),
+        columns.statuses(found["outcome"], "outcome", 115, OF_A_HOST, pinned=True),
+        # Named by place, since several tasks can have one name.
+        *(columns.statuses(found[n], title, 120, OF_A_HOST)._replace(name=n) for n, title in titles.items()),
+    ]
+    columns.show("Status of each host at each task, hosts in trouble first", shown, "grid", 25)
 
 
 def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
@@ -78,57 +52,43 @@ def named(found: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 
 def tasks(found: pd.DataFrame) -> None:
     """The tasks of a run in their order, with their hosts counted by status."""
-    frame = found.assign(longest=columns.durations(found["longest_s"]))
-    shown = {
-        "play": columns.count("play", 60),
-        "task": columns.text("task", 300),
-        **{word: columns.count(style_of(word).label, 110) for word in reversed(STATUSES)},
-        "longest": columns.text("longest", 90),
-        "longest_host": columns.text("on", 220),
-        "role": columns.text("role", 130),
-        "action": columns.text("module", 230),
-    }
-    columns.show(frame, shown, "Tasks of the run", "tasks", 25)
+    shown = [
+        columns.count(found["play"], "play", 60),
+        columns.text(found["task"], "task", 300),
+        *(columns.count(found[word], style_of(word).label, 110) for word in reversed(STATUSES)),
+        columns.durations(found["longest_s"], "longest", 90),
+        columns.text(found["longest_host"], "on", 220),
+        columns.text(found["role"], "role", 130),
+        columns.text(found["action"], "module", 230),
+    ]
+    columns.show("Tasks of the run", shown, "tasks", 25)
 
 
 def recap(found: pd.DataFrame) -> None:
     """Ansible's recap, hosts in trouble first."""
-    words = [
-        "failed"
-        if failed
-        else "unreachable"
-        if unreachable
-        else IN_FLIGHT
-        if in_flight
-        else "changed"
-        if changed
-        else "ok"
-        for failed, unreachable, in_flight, changed in zip(
-            found["failed"], found["unreachable"], found["in_flight"], found["changed"], strict=True
-        )
+    worst_first = ("failed", "unreachable", IN_FLIGHT, "changed")
+    words = [next((word for word in worst_first if row[word]), "ok") for row in lists.records(found)]
+    counted = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
+    shown = [
+        columns.text(found["host"], "host", 260),
+        columns.statuses(words, "outcome", 120, OF_A_HOST),
+        *(columns.count(found[name], name) for name in counted),
     ]
-    shown = {"host": columns.text("host", 260), "state": _status("outcome")}
-    shown |= {n: columns.count(n) for n in ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")}
-    columns.show(found.assign(state=status_cells(words)), shown, "Recap by host", "recap", 9)
+    columns.show("Recap by host", shown, "recap", 9)
 
 
 def results(found: pd.DataFrame) -> None:
     """Single results, each of one task on one host."""
-    frame = found.assign(
-        state=status_cells(found["status"]),
-        ended=columns.moments(found["ended_at"]),
-        took=columns.durations(found["duration_s"]),
-    )
-    shown = {
-        "state": status_column(width=140),
-        "host": columns.text("host", 220),
-        "task": columns.text("task", 280),
-        "msg": columns.text("message", 420),
-        "batch": columns.count("batch"),
-        "took": columns.text("took", 85),
-        "ended": columns.time_column("ended"),
-        "role": columns.text("role", 120),
-        "item": columns.text("item", 100),
-        "action": columns.text("module", 200),
-    }
-    columns.show(frame, shown, "Results of the run, failures first", "results")
+    shown = [
+        columns.statuses(found["status"], width=140),
+        columns.text(found["host"], "host", 220),
+        columns.text(found["task"], "task", 280),
+        columns.text(found["msg"], "message", 420),
+        columns.count(found["batch"], "batch"),
+        columns.durations(found["duration_s"], "took", 85),
+        columns.moments(found["ended_at"], "ended"),
+        columns.text(found["role"], "role", 120),
+        columns.text(found["item"], "item", 100),
+        columns.text(found["action"], "module", 200),
+    ]
+    columns.show("Results of the run, failures first", shown, "results")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,35 +53,31 @@ def operation(key: str, now: float) -> operation_queries.Operation | None:
     return _operation(str(path), frames.database_version(path), key, now)
 
 
+# The functions below return False if the database cannot be read: the body of the page shows that error.
+
+
 def is_copy() -> bool:
     """Whether the database is a copy for review, into which nothing is synced."""
-    try:
+    with suppress(DatabaseProblem):
         return ask(freshness_queries.freshness).copied_at is not None
-    except DatabaseProblem:
-        # The body of the page shows this error.
-        return False
+    return False
 
 
 def something_open(rollout_id: str = "", run_id: str = "") -> bool:
     """Whether the page shows something that may still change: anything at all, one rollout, or one run."""
-    try:
+    with suppress(DatabaseProblem):
         if rollout_id:
             found = ask(rollouts.rollout, rollout_id) or {}
             return bool(found.get("is_open")) and found["tenant"] not in ask(freshness_queries.freshness).retired
         if run_id:
             return (ask(runs.run, run_id) or {}).get("status") == "running"
         return ask(freshness_queries.freshness).open_work
-    except DatabaseProblem:
-        # The body of the page shows this error.
-        return False
+    return False
 
 
 def operation_open(key: str) -> bool:
     """Whether an operation may still change: its run runs, or a rollout of it is open."""
-    try:
+    with suppress(DatabaseProblem):
         if bool((ask(rollouts.rollouts_of_run, key)["is_open"] != 0).any()):
             return True
-    except DatabaseProblem:
-        # The body of the page shows this error.
-        return False
     return something_open(run_id=key) or something_open(rollout_id=key)

@@ -1,73 +1,148 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Columns of tables: text, counts, times, percentages; and the table itself."""
+"""Tables of Streamlit, column by column: each with its cells, its title and its form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 from console.text import times
-from console.web.shared import viewer
+from console.text.statuses import STYLES, style_of
+from console.web.browser import navigation
+from console.web.shared import links, viewer
 
 # Height of a row in pixels at the theme's font size.
 ROW = 33
 MOST_ROWS = 18
 
 
-def height(rows: int, most: int = MOST_ROWS) -> Any:
-    """The height for so many rows; with more than ``most`` the table scrolls."""
-    return "content" if rows <= most else (most + 1) * ROW
+class Column(NamedTuple):
+    """A column: its name in the frame that is sent, its cells, and how they are drawn (of ``st.column_config``)."""
+
+    name: str
+    cells: Iterable[Any]
+    config: Any
 
 
-def show(frame: pd.DataFrame, columns: dict[str, Any], alt: str, key: str | None = None, most: int = MOST_ROWS) -> None:
-    """Draw a table of those columns of the frame that ``columns`` names; ``alt`` describes it for screen readers."""
+class Opens(NamedTuple):
+    """The first column: a button in each row that opens ``page`` for the row's id. what: what it opens, its title.
+    shown: other ids for the buttons to show."""
+
+    what: str
+    page: str
+    ids: pd.Series
+    shown: pd.Series | None = None
+
+
+def show(
+    alt: str,
+    columns: Sequence[Column],
+    key: str | None = None,
+    most: int = MOST_ROWS,
+    opens: Opens | None = None,
+    **more: Any,
+) -> None:
+    """Draw a table of these columns; only they are sent. With more than ``most`` rows it scrolls.
+
+    alt: describes it for screen readers. opens: needs the key too. more: arguments of ``st.dataframe``.
+    """
+    buttons = [] if opens is None else [_buttons(opens, f"{key}_open")]
+    shown = [*buttons, *columns]
+    frame = pd.DataFrame(
+        {
+            # Matched by position, because the index of a sorted or filtered frame is not that of a list.
+            one.name: one.cells.reset_index(drop=True) if isinstance(one.cells, pd.Series) else list(one.cells)
+            for one in shown
+        }
+    )
     st.dataframe(
         frame,
-        column_config=columns,
-        column_order=list(columns),
+        column_config={one.name: one.config for one in shown},
         hide_index=True,
-        height=height(len(frame), most),
+        height="content" if len(frame) <= most else (most + 1) * ROW,
         placeholder="",
         alt=alt,
         key=key,
+        **more,
     )
+    click = st.session_state.get(f"{key}_open")
+    if opens is not None and click is not None and 0 <= click.row < len(frame) and opens.ids.iloc[click.row]:
+        navigation.go(opens.page, opens.ids.iloc[click.row], f"{key}_open")
 
 
-def moments(values: Iterable[float]) -> list[str]:
+def _buttons(opens: Opens, key: str) -> Column:
+    ids = opens.ids if opens.shown is None else opens.shown
+    labels = [links.short(one) if isinstance(one, str) and one else "" for one in ids]
+    return Column("open", labels, st.column_config.ButtonColumn(opens.what, type="tertiary", key=key, alignment="left"))
+
+
+def _column(cells: Iterable[Any], title: str, config: Any) -> Column:
+    return Column(str(getattr(cells, "name", None) or title), cells, config)
+
+
+def text(cells: Iterable[Any], title: str, width: Any = None) -> Column:
+    """Text."""
+    return _column(cells, title, st.column_config.TextColumn(title, width=width))
+
+
+def moments(values: Iterable[float | None], title: str, width: Any = 160) -> Column:
+    """Times (epoch seconds) as text in the shown zone; the header names the zone."""
+    return text(in_words(values), in_zone(title), width)
+
+
+def in_words(values: Iterable[float | None]) -> list[str]:
     """Times as text in the shown zone."""
     zone = viewer.shown_zone()
     return [times.moment(value, zone=zone) for value in values]
 
 
-def durations(values: Iterable[float]) -> list[str]:
+def in_zone(title: str) -> str:
+    """The title of a column of times."""
+    return f"{title} ({viewer.zone_word()})"
+
+
+def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
     """Seconds as text."""
-    return [times.duration(value) for value in values]
+    return text([times.duration(value) for value in seconds], title, width)
 
 
-def text(title: str, width: Any = None) -> Any:
-    """A column of text."""
-    return st.column_config.TextColumn(title, width=width)
+def statuses(
+    words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = STYLES, pinned: bool = False
+) -> Column:
+    """Statuses: coloured badges with sign and word. among: those that can occur, where a wide table would be slow to
+    send with all of them."""
+    styles = [style_of(word) for word in among]
+    cells = [[style_of(word).label] if isinstance(word, str) else [] for word in words]
+    config = st.column_config.MultiselectColumn(
+        title,
+        options=[style.label for style in styles],
+        color=[style.tone.badge for style in styles],
+        width=width,
+        pinned=pinned,
+    )
+    return Column(title, pd.Series(cells, dtype=object), config)
 
 
-def time_column(title: str, width: Any = 160) -> Any:
-    """A column of :func:`moments`; its header names the zone."""
-    return st.column_config.TextColumn(f"{title} ({viewer.zone_word()})", width=width)
+def count(cells: Iterable[Any], title: str, width: Any = "small") -> Column:
+    """Whole numbers."""
+    return number(cells, title, "localized", width)
 
 
-def count(title: str, width: Any = "small") -> Any:
-    """A column of whole numbers."""
-    return st.column_config.NumberColumn(title, format="localized", width=width)
+def number(cells: Iterable[Any], title: str, pattern: str, width: Any) -> Column:
+    """Numbers in the form of ``pattern``: as of printf, or a word of Streamlit's."""
+    return _column(cells, title, st.column_config.NumberColumn(title, format=pattern, width=width))
 
 
-def percentage(title: str, width: int = 140) -> Any:
-    """A column of fractions from 0 to 1, as progress bars in percent."""
-    return st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1, width=width)
+def percentage(cells: Iterable[Any], title: str, width: int = 140) -> Column:
+    """Fractions from 0 to 1, as progress bars in percent."""
+    config = st.column_config.ProgressColumn(title, format="percent", min_value=0, max_value=1, width=width)
+    return _column(cells, title, config)
 
 
 def playbook_name(path: str | None) -> str:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from console.settings.environment import load_settings
 from console.text import file_formats
+from console.text.counts import counted
 from console.web.shared import lists
 
 Fetch = Callable[[Path, int], pd.DataFrame]
@@ -39,8 +40,7 @@ def share(of: str, total: int = 0, fetch: Fetch | None = None) -> None:
             return
         narrower = f". A file holds the first {file_formats.MOST:,}; narrow the filters to get the others."
         st.caption(
-            f"{total:,} row{'s' if total != 1 else ''} with these filters, times in UTC"
-            f"{narrower if total > file_formats.MOST else ''}"
+            f"{counted(total, 'row')} with these filters, times in UTC{narrower if total > file_formats.MOST else ''}"
         )
         path = load_settings().database
         with lists.row():

@@ -14,8 +14,8 @@ from console.web.shared import viewer
 
 
 def newest() -> Follower | None:
-    """The follower as it is now, None where nothing is to be said of any."""
-    # Not kept until the database changes, as other answers are: one that was killed changes it no more.
+    """The present state of the newest follower, None if there is nothing to report."""
+    # Not cached until the database changes, as other answers are: a follower that was killed no longer changes it.
     return follower(load_settings().database, time.time())
 
 
@@ -25,7 +25,7 @@ def is_well(found: Follower) -> bool:
 
 
 def sentence(found: Follower) -> str:
-    """What a follower does, or since when it does not. Without any sign that Markdown knows."""
+    """What a follower does, or since when it does not. It contains no Markdown characters."""
     if is_well(found):
         return "Following"
     source, host = _source(found.trouble), re.sub(r"[^A-Za-z0-9.-]", "-", found.host)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -27,9 +26,10 @@ def wanted_id() -> str:
     return str(st.query_params.get("id", "")).strip()
 
 
-def resolved(identifier: str, *kinds: str) -> str:
-    """The whole id where ``identifier`` is the beginning of one; else as it is, of which the page says that it is not
-    known. kinds: run, rollout, instance."""
+def resolved(*kinds: str) -> str:
+    """The id in the page's address, completed if it is the beginning of exactly one id; any other is returned as it is.
+    kinds: run, rollout, instance."""
+    identifier = wanted_id()
     try:
         return cached.ask(ids.whole_id, identifier, *kinds) or identifier
     except DatabaseProblem:
@@ -37,16 +37,9 @@ def resolved(identifier: str, *kinds: str) -> str:
         return identifier
 
 
-def open_column(title: str, key: str) -> Any:
-    """A table column of buttons that open the row's page; its cells hold the buttons' labels."""
-    return st.column_config.ButtonColumn(title, type="tertiary", key=key, alignment="left")
-
-
-def follow(key: str, page: str, ids: Sequence[str]) -> None:
-    """Open the page of the row whose button in :func:`open_column` was clicked."""
-    click = st.session_state.get(key)
-    if click is not None and 0 <= click.row < len(ids):
-        navigation.go(page, ids[click.row], key)
+def to(page: str, label: str, icon: str = "arrow_forward", **parameters: str) -> None:
+    """A link to a page, with parameters in its address. icon: the name of a Material icon, '' for none."""
+    st.page_link(page, label=label, icon=f":material/{icon}:" if icon else None, query_params=parameters or None)
 
 
 def go_to(what: str, page: str, ids: Sequence[str], names: Sequence[str]) -> None:

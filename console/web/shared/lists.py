@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+
+from console.text.counts import counted
 
 
 def search_box(of: str, label: str) -> str:
@@ -19,23 +21,40 @@ def search_box(of: str, label: str) -> str:
     return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
 
 
-def paged(of: str, fetch: Callable[[int], tuple[pd.DataFrame, int]], size: int) -> tuple[pd.DataFrame, int]:
-    """The rows of the page that the address names, and how many rows there are; :func:`pager` changes the page."""
-    wanted = str(st.session_state.get(f"{of}_page") or st.query_params.get(f"{of}_page", "1"))
-    # Nine digits are more pages than any list has, and fit into SQLite's integers.
-    page = int(wanted[:9]) if wanted.isdecimal() else 1
-    found, total = fetch(max(1, page))
-    if page > 1 and not len(found) and total:
-        # With the present filters there are fewer pages than the one in the address.
-        found, total = fetch(-(-total // size))
-    return found, total
+def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
+    """The rows with a text in one of two columns, in capital or small letters; all rows for ''."""
+    if not search:
+        return frame
+    text = frame[first].fillna("") + "\n" + frame[second].fillna("")
+    return frame[text.str.contains(search, case=False, regex=False)]
 
 
-def pager(of: str, total: int, size: int) -> None:
-    """The pagination control, if there is more than one page."""
-    count = -(-total // size)
-    if count > 1:
-        st.pagination(count, key=f"{of}_page", bind="query-params")
+def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
+    """A choice of one option side by side, by default the first; it is in the URL under its key."""
+    listed = list(options)
+    chosen = st.segmented_control(
+        label,
+        listed,
+        default=default or listed[0],
+        required=True,
+        label_visibility="visible" if labelled else "collapsed",
+        key=key,
+        bind="query-params",
+    )
+    return chosen or default or listed[0]
+
+
+def kinds_of_change(kinds: Mapping[str, str]) -> list[str]:
+    """Pills to choose kinds of change, each with its meaning; the choice is in the URL. No choice means all."""
+    meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in kinds.items())
+    return st.pills(
+        "Then and now", list(kinds), selection_mode="multi", key="compare_kind", bind="query-params", help=meanings
+    )
+
+
+def counted_of(count: int, total: int, what: str) -> str:
+    """How many of all a filter leaves: '3 of 1,200 instances', or '1,200 instances' where it leaves all."""
+    return counted(total, what) if count == total else f"{count:,} of {counted(total, what)}"
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

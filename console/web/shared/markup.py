@@ -71,9 +71,14 @@ def badge(status: str, word: str = "") -> Markup:
     )
 
 
-def card(tone: str, *parts: Markup) -> Markup:
-    """A box with a coloured edge. tone: one of Streamlit's colour names, '' for none."""
-    return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(tone or "none", joined(parts))
+def head(*parts: Markup) -> Markup:
+    """The first line of a card; a part of the class fo-end is at its right end."""
+    return Markup('<div class="fo-head">{}</div>').format(joined(parts))
+
+
+def card(status: str, *parts: Markup) -> Markup:
+    """A box whose edge has the colour of a status."""
+    return Markup('<section class="fo-card fo-edge-{}">{}</section>').format(style_of(status).tone.badge, joined(parts))
 
 
 def strip(figures: Iterable[tuple[str, Markup | str]]) -> Markup:
@@ -147,15 +152,11 @@ def table(
     from an order to the address of the same page in that order.
     """
     head = joined(_header(column, sorted_by, sorts) for column in columns)
-    body = joined(
-        Markup("<tr>{}</tr>").format(
-            joined(
-                Markup('<td class="fo-{}">{}</td>').format(column.kind or "text", cell)
-                for column, cell in zip(columns, row, strict=True)
-            )
-        )
-        for row in rows
-    )
+    # Concatenated, because Markup.format for each cell takes longer than the rest of the page.
+    begins = [Markup('<td class="fo-{}">').format(column.kind or "text") for column in columns]
+    end = Markup("</td>")
+    lines = (joined(begin + escape(cell) + end for begin, cell in zip(begins, row, strict=True)) for row in rows)
+    body = joined(Markup("<tr>{}</tr>").format(line) for line in lines)
     return Markup(
         '<div class="fo-scroll" tabindex="0" role="region" aria-label="{}">'
         '<table class="fo-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'

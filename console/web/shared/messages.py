@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
 from console.record.read import freshness as freshness_queries
-from console.web.shared import cached, following, lists, viewer
+from console.web.shared import cached, following, links, lists, viewer
 
 
 @contextmanager
@@ -35,22 +35,22 @@ def problem(title: str, sentence: str) -> None:
         st.text(sentence)
 
 
+def not_known(title: str, what: str, identifier: str, page: str, icon: str) -> None:
+    """The page of something that the database does not know. what: its word, in the singular. page: the list of all."""
+    st.title(title)
+    st.text(f"The database knows no {what} {identifier}." if identifier else f"No {what} is chosen.")
+    links.to(page, f"All {title.lower()}s", icon)
+
+
 def empty(title: str, sentence: str, commands: Sequence[str]) -> None:
     """Say that there is nothing to show yet, and which commands to run."""
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(sentence)
         for command in commands:
-            if command == frames.SYNC:
-                to_sync(command)
-            else:
+            # A copy cannot be synced.
+            if command != frames.SYNC or not cached.is_copy():
                 lists.shell(command)
-
-
-def to_sync(command: str) -> None:
-    """Show a command that syncs, except for a copy, which cannot be synced."""
-    if not cached.is_copy():
-        lists.shell(command)
 
 
 def head(title: str) -> DeltaGenerator:

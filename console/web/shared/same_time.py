@@ -13,7 +13,6 @@ import streamlit as st
 from console.record.read import same_time
 from console.text.statuses import style_of
 from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
-from console.web.shared.status import status_cells, status_column
 
 
 def show(run: dict[str, Any], now: float) -> None:
@@ -54,26 +53,19 @@ def acted_and_audited(found: same_time.SameTime) -> None:
         )
         if len(found.events):
             rollout_and_run_tables.audit_around(found.events)
-        st.page_link(pages.AUDIT, label="Audit summary", icon=":material/arrow_forward:")
+        links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
 
 
 def _rollouts(found: pd.DataFrame) -> None:
     """Rollouts on the run's hosts that it did not name; a click opens one."""
-    frame = found.assign(
-        open=[links.short(i) for i in found["rollout_id"]],
-        state=status_cells(found["status"]),
-        started=columns.moments(found["created_at"]),
-        ended=columns.moments(found["completed_at"]),
-    )
-    shown = {
-        "open": links.open_column("operation", "beside_open"),
-        "state": status_column(width=130),
-        "started": columns.time_column("started"),
-        "ended": columns.time_column("ended"),
-        "hosts": columns.count("of its hosts"),
-        "scope": columns.text("scope", 85),
-    }
-    columns.show(frame, shown, "Other rollouts on these hosts at that time", "beside")
-    links.follow("beside_open", pages.OPERATION, found["rollout_id"].tolist())
+    shown = [
+        columns.statuses(found["status"], width=130),
+        columns.moments(found["created_at"], "started"),
+        columns.moments(found["completed_at"], "ended"),
+        columns.count(found["hosts"], "of its hosts"),
+        columns.text(found["scope"], "scope", 85),
+    ]
+    opens = columns.Opens("operation", pages.OPERATION, found["rollout_id"])
+    columns.show("Other rollouts on these hosts at that time", shown, "beside", opens=opens)

@@ -1,14 +1,12 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Statuses as badges, table cells and filters: always with a sign and a word, not by colour alone."""
+"""Statuses as badges and filters: always with a sign and a word, not by colour alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from console.text.statuses import STYLES, style_of
@@ -23,29 +21,15 @@ def status_badge(status: str) -> None:
         st.text(style_of(status).label)
 
 
-def status_cells(words: Iterable[str]) -> pd.Series:
-    """Status words as cells for :func:`status_column`."""
-    return pd.Series([[style_of(word).label] for word in words], dtype=object)
-
-
-def status_column(title: str = "status", width: Any = None) -> Any:
-    """A table column of statuses: coloured badges with sign and word."""
-    styles = {style.label: style.tone.badge for style in STYLES.values()}
-    return st.column_config.MultiselectColumn(title, options=list(styles), color=list(styles.values()), width=width)
-
-
-def status_choice(of: str, options: Sequence[str], label: str = "Status", width: int = 170) -> list[str]:
-    """As :func:`status_filter`, as a box that needs less space."""
-    words = {style_of(status).word: status for status in options}
-    chosen = st.multiselect(label, list(words), key=f"{of}_status", bind="query-params", placeholder="all", width=width)
-    return [words[word] for word in chosen]
-
-
-def status_filter(of: str, options: Sequence[str], label: str = "Status") -> list[str]:
-    """Pills to choose statuses; the choice is in the URL, by the labels of the pills. No choice means all.
+def status_filter(of: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
+    """Pills to choose statuses, or a narrow box; the choice is in the URL, by the words of the statuses. No choice
+    means all.
 
     of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
     """
-    words = {style_of(status).word: status for status in options}
-    chosen = st.pills(label, list(words), selection_mode="multi", key=f"{of}_status", bind="query-params")
+    words, key = {style_of(status).word: status for status in options}, f"{of}_status"
+    if narrow:
+        chosen = st.multiselect(label, list(words), key=key, bind="query-params", placeholder="all", width=170)
+    else:
+        chosen = st.pills(label, list(words), selection_mode="multi", key=key, bind="query-params")
     return [words[word] for word in chosen]

@@ -9,7 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,7 @@ BARS, WINDOW_BARS, HEATMAP = "timeline", "timeline_window", "timeline_heatmap"
 
 WINDOW, _WINDOW_OF = "window", "window_of"
 WINDOW_FROM = 11
-"""With so many targets or more the slider of the window is always shown."""
+"""With so many targets or more the slider of the window is always shown, with fewer only after a zoom."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def _place(targets: pd.DataFrame, now: float) -> PlacedTargets:
 Source = tuple[str, tuple[Any, ...]]
 Query = Callable[..., pd.DataFrame]
 Key = tuple[str, tuple[int, ...], Source, float]
+Kind = Literal["bars", "heatmap"]
 
 
 @dataclass(frozen=True)
@@ -133,41 +134,38 @@ def _figure(
     stamp: tuple[int, ...],
     source: Source,
     now: float,
-    kind: Literal["bars", "heatmap"],
+    kind: Kind,
     earlier: Earlier | None,
-    theme: str,
-    rows: axes.Rows,
-    axis: Axis,
-    window: tuple[float, float] | None,
-    selected: tuple[int, ...],
-    zone: str,
-    marks: tuple[Mark, ...],
+    options: DrawOptions,
     _query: Query,
 ) -> str:
     key = (path, stamp, source, now)
     timeline = _timeline(*key, _query)
-    usual = _usual(*key, earlier, _query) if kind == "bars" and earlier is not None else None
-    options = DrawOptions(theme, rows, axis, window, selected, usual, zone, marks)
     if kind == "heatmap":
         return plot.to_json(timeline_heatmap(timeline.targets, timeline.layout, options))
+    if earlier is not None:
+        options = replace(options, usual=_usual(*key, earlier, _query))
     return plot.to_json(timeline_bars(timeline.targets, timeline.layout, now, options))
 
 
 def show(
-    query: Callable[..., pd.DataFrame],
+    query: Query,
     *args: Any,
     now: float,
     earlier: Earlier | None = None,
     selectable: bool = False,
     marks: tuple[Mark, ...] = (),
+    read: Query | None = None,
 ) -> tuple[float, float] | None:
     """Draw the timeline of the targets that ``query(path, *args)`` gives; returns the chosen window, None for all.
 
     earlier: also show the usual end, by these rollouts. selectable: a click changes the page's selection. marks: drawn
-    as dashed lines.
+    as dashed lines. read: what to call instead of the query, for a page that has
+    read the targets already.
     """
     path = load_settings().database
     key: Key = (str(path), frames.database_version(path), (f"{query.__module__}.{query.__qualname__}", args), now)
+    query = read or query
     timeline = _timeline(*key, query)
     count, bounds = int(timeline.layout.placed.sum()), timeline.layout.bounds
     st.space("xsmall")
@@ -178,46 +176,44 @@ def show(
         return None
     few = len(timeline.targets) <= axes.ROWS_MOST
     with head:
-        per_target = few and _switch("Rows", (PER_TARGET, PER_SLOT), "rows") == PER_TARGET
-        elapsed = _switch("Axis", (TIME_OF_DAY, ELAPSED), "axis") == ELAPSED
-    axis = Axis.elapsed(_origin(timeline, bounds), bounds[1]) if elapsed else CLOCK
+        per_target = few and lists.choice("Rows", (PER_TARGET, PER_SLOT), "rows", labelled=False) == PER_TARGET
+        elapsed = lists.choice("Axis", (TIME_OF_DAY, ELAPSED), "axis", labelled=False) == ELAPSED
+    # Elapsed since the first target was created, or else since the first one started.
+    origin = float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
+    axis = Axis.elapsed(origin, bounds[1]) if elapsed else CLOCK
     chosen = timeline.rows_of(selection.selected()) if selectable else ()
     take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
     with head:
         chart_zoom.listen(take)
 
-    def draw(kind: Literal["bars", "heatmap"], name: str, alt: str, window: tuple[float, float] | None) -> None:
-        rows: axes.Rows = "targets" if per_target else "slots"
+    def draw(kind: Kind, name: str, alt: str) -> None:
         # The heat map has no times in its labels, so that all viewers share one figure.
         zone = viewer.zone() if kind == "bars" else ""
-        figure = _figure(*key, kind, earlier, viewer.theme(), rows, axis, window, chosen, zone, marks, query)
-        picked: Callable[[str], None] | None = None
+        options = DrawOptions(
+            viewer.theme(), "targets" if per_target else "slots", axis, window, chosen, None, zone, marks
+        )
+        picked: Callable[[str], None] | None = _clicked if selectable else None
         if kind == "heatmap":
             picked = partial(_boxed, take)
-        elif selectable:
-            picked = _clicked
-        _chart(figure, alt, name, picked, "box" if kind == "heatmap" else ("points", "box"))
+        _chart(_figure(*key, kind, earlier, options, query), alt, name, picked, boxed=kind == "heatmap")
 
-    alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
     # The slider is below the chart, but the chart marks its window.
     chart = st.container()
     _forget_of_another(key[2])
-    window = _window(timeline, bounds) if _offered(len(timeline.targets)) else None
+    offered = len(timeline.targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
+    window = _window(timeline, bounds) if offered else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
     if window is not None or (selectable and selection.selected()):
         with head:
             auto_refresh.hold()
+    alone = count <= axes.BARS_MOST
     with chart:
-        if count <= axes.BARS_MOST:
-            draw("bars", BARS, alt, window)
-        else:
-            draw("heatmap", HEATMAP, alt, window)
+        alt = f"Timeline of {count} targets in {timeline.layout.slots} slots"
+        draw("bars" if alone else "heatmap", BARS if alone else HEATMAP, alt)
     _notes(timeline, per_target)
-    if count <= axes.BARS_MOST:
-        return window
-    if 0 < inside <= axes.BARS_MOST:
-        draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window", window)
-    else:
+    if not alone and 0 < inside <= axes.BARS_MOST:
+        draw("bars", WINDOW_BARS, f"Timeline of the {inside} targets in the window")
+    elif not alone:
         st.caption(
             f"{inside:,} targets in the window. Narrow it to {axes.BARS_MOST:,} or fewer, with the slider or "
             "by dragging over the heat map, to show each one as a bar."
@@ -225,33 +221,8 @@ def show(
     return window
 
 
-def _switch(label: str, options: tuple[str, str], key: str) -> str | None:
-    """A choice between two options, the first by default; in the URL."""
-    return st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        label_visibility="collapsed",
-        key=key,
-        bind="query-params",
-    )
-
-
-def _origin(timeline: PlacedTargets, bounds: tuple[float, float]) -> float:
-    """The origin of elapsed time: when the first target was created, or else when the first one started."""
-    return float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
-
-
-def _chart(
-    figure_json: str,
-    alt: str,
-    name: str,
-    picked: Callable[[str], None] | None,
-    modes: Literal["box"] | tuple[str, ...],
-) -> None:
+def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
     figure = json.loads(figure_json)
-    boxed = modes == "box"
     # The browser reports the same click again only in a new chart. That one has no zoom, so a zoom sets the window.
     changes = selection.changes()
     figure["layout"]["meta"] = {"changes": changes, **chart_zoom.mark(boxed)}
@@ -265,7 +236,10 @@ def _chart(
     more: dict[str, Any] = {}
     if picked is not None:
         # Until it has received the next chart, the browser sends the same selection again with each request.
-        more = {"on_select": lambda: picked(key) if selection.changes() == changes else None, "selection_mode": modes}
+        more = {
+            "on_select": lambda: picked(key) if selection.changes() == changes else None,
+            "selection_mode": "box" if boxed else ("points", "box"),
+        }
     # With an explicit height the layout does not move when the chart has loaded.
     st.plotly_chart(figure, key=key, height=figure["layout"]["height"], alt=alt, config=config, **more)
 
@@ -309,11 +283,6 @@ def _forget_of_another(source: Source) -> None:
     if st.session_state.get(_WINDOW_OF, source) != source and WINDOW not in st.query_params:
         st.session_state.pop(WINDOW, None)
     st.session_state[_WINDOW_OF] = source
-
-
-def _offered(count: int) -> bool:
-    """Whether the slider of the window is shown: with few targets only after a zoom."""
-    return count >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
 
 
 def _slider_end(timeline: PlacedTargets, bounds: tuple[float, float]) -> int:

@@ -17,6 +17,8 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from console.collect.api.instance_records import health_rows, update_rows
 from console.collect.api.records import policy_row
+from console.outcomes.facts import Facts, Target
+from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
@@ -25,6 +27,7 @@ from console.record.read.operations import COLUMNS, OperationFilter, operations,
 from console.record.rows import Cursor, Row, RunRows
 from console.record.write.console_actions import open_ledger
 from console.record.write.store import open_store
+from tests.console.support.facts import rows as rows_of
 from tests.console.support.seeded import REASON, TENANT, host_name, ident, iso, rollout_read, target
 
 NOW = 1_795_000_000.0
@@ -415,3 +418,36 @@ def test_the_state_of_the_fleet_says_what_is_published_and_who_was_told_otherwis
     assert (fleet.in_flight, fleet.limit, fleet.api_at) == (1, 3, NOW)
     assert fleet.window is not None and fleet.window.is_open
     assert fleet.operations == {"complete": 2, "running": 1}
+
+
+@pytest.mark.parametrize("status", ["completed", "in_progress"])
+def test_a_rollouts_instances_are_those_of_the_rule_each_by_its_newest_target(path: Path, status: str) -> None:
+    rollout_id, created = ident(9, 0x7700), NOW - 600
+    words = ("queued", "in_progress", "succeeded", "failed", "uncertain", "cancelled", "unheard")
+    given = [
+        {**target(n % 11, rollout_id, words[n % 7], created + n, created + 60 if n % 3 else None,
+                  created + 90 if n % 4 else None, error_message=f"target {n}: {REASON}" if n % 2 else None),
+         "target_id": ident(n, 0xA1)}
+        for n in range(14)
+    ]  # fmt: skip
+    with open_store(path) as store:
+        store.put_rollouts([rollout_read(rollout_id, given, status, created, None)])
+    stored = rows_of(path, "SELECT status FROM rollout_targets WHERE rollout_id = ? ORDER BY target_id", rollout_id)
+    by_rule = outcomes(
+        Facts("rollout", "fleet rollout", status, targets=[
+            Target(one["instance_hostname"], row["status"], one["target_id"], "", created + n,
+                   message=one["error_message"] or "")
+            for n, (one, row) in enumerate(zip(given, stored, strict=True))
+        ])
+    )  # fmt: skip
+    found = operation(path, rollout_id, NOW)
+    assert found is not None
+    instances = found.instances.set_index("host")
+    assert len(by_rule) == 11 and {row.category for row in by_rule.values()} >= {"updated", "failed", "uncertain"}
+    assert instances["category"].to_dict() == {host: one.category for host, one in by_rule.items()}
+    assert instances["message"].to_dict() == {host: one.message for host, one in by_rule.items()}
+    assert {word: found.row[word] for word in CATEGORIES} == dict.fromkeys(CATEGORIES, 0) | dict(
+        instances["category"].value_counts()
+    )
+    problems = {host for host, one in by_rule.items() if one.category in ("failed", "uncertain")}
+    assert {host for hosts in found.failures["hosts"] for host in hosts} == problems

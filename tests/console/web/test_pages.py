@@ -141,7 +141,7 @@ def test_the_address_restores_filters_and_the_choice_of_rows(small: Path, monkey
     )
     assert not app.exception
     assert "1 of 24 targets" in words(app)
-    assert app.dataframe[-1].value["state"].tolist() == [["? uncertain"]]
+    assert app.dataframe[-1].value["status"].tolist() == [["? uncertain"]]
     app = opened(monkeypatch, small, "run", id=RUN, results_status="failed")
     assert "1 result, failures first" in words(app)
 
