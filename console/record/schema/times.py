@@ -16,7 +16,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     PAST_LAST_TIME,
     parse_time,
 )
-from console.record.schema.audit_counts import FILL
+from console.record.schema.audit import FILL
 
 # Table -> its times, each with the column of the text that the API sent, None where there is none.
 _TIMES: dict[str, dict[str, str | None]] = {
