@@ -94,7 +94,7 @@ def slowest_targets(
             ORDER BY whole_s DESC, t.position LIMIT :most
             """,  # noqa: S608 - the fragments above
             {**key, "now": now, "most": most},
-            ("created_at", *PHASE_NUMBERS, "whole_s"),
+            (*PHASE_NUMBERS, "whole_s"),
         )
         earlier = _by_instance(
             conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist()

@@ -68,4 +68,4 @@ def history(
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     with reading(path) as conn:
-        return as_frame(conn, _HISTORY, params, ("at",))
+        return as_frame(conn, _HISTORY, params)

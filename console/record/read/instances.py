@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, one, reading
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
@@ -113,22 +113,14 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
         "like": like(wanted.search),
     }
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
+    columns = """
+    SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
+           components_json, current_bundle, deployed_at, memories, memories_full, overrides(policy_json) AS overrides
+    """
+    numbers = ("outdated", "memories")
     with reading(path) as conn:
         _with_overrides(conn)
-        total = conn.execute(_instances() + "SELECT count(*) " + _FILTER, params).fetchone()[0]
-        frame = as_frame(
-            conn,
-            _instances()
-            + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
-            runtime_available, outdated, components_json, current_bundle, deployed_at, memories, memories_full,
-            overrides(policy_json) AS overrides """
-            + _FILTER
-            + sort
-            + " LIMIT :size OFFSET :skip",
-            {**params, "size": size, "skip": (page - 1) * size},
-            ("checked_at", "outdated", "deployed_at", "memories"),
-        )
-    return frame, total
+        return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
 
 
 _TALLY = """
@@ -209,7 +201,7 @@ def health_checks(
             WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
             """,
             {"tenant": tenant, "id": instance_id, "since": since, "most": most},
-            ("checked_at", "uptime_s"),
+            ("uptime_s",),
         )
     return frame.iloc[::-1].reset_index(drop=True)
 
@@ -218,23 +210,15 @@ def instance_actions(
     path: Path, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of an instance's actions, newest first, and how many are stored."""
+    columns = """
+    SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw, completed_at,
+           coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
+    """
+    found = "FROM instance_actions WHERE tenant = :tenant AND instance_id = :id"
+    order = "ORDER BY created_at DESC, action_id"
     key = {"tenant": tenant, "id": instance_id}
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM instance_actions WHERE tenant = :tenant AND instance_id = :id", key
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw,
-                   completed_at, coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
-            FROM instance_actions WHERE tenant = :tenant AND instance_id = :id
-            ORDER BY created_at DESC, action_id LIMIT :size OFFSET :skip
-            """,
-            {**key, "size": size, "skip": (page - 1) * size},
-            ("created_at", "completed_at", "took_s"),
-        )
-    return frame, total
+        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
 
 
 def instance_targets(
@@ -244,28 +228,19 @@ def instance_targets(
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
     """
-    key = {"tenant": tenant, "id": instance_id}
+    columns = """
+    SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
+           max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+           substr(t.error_message, 1, 400) AS error,
+           (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
+    """
+    found = """
+    FROM rollout_targets t INDEXED BY rollout_targets_instance WHERE t.tenant = :tenant AND t.instance_id = :id
+    """
+    order = "ORDER BY t.created_at DESC, t.target_id"
+    key = {"tenant": tenant, "id": instance_id, "now": now}
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_instance"
-            " WHERE tenant = :tenant AND instance_id = :id",
-            key,
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
-                   max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
-                   substr(t.error_message, 1, 400) AS error,
-                   (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
-            FROM rollout_targets t INDEXED BY rollout_targets_instance
-            WHERE t.tenant = :tenant AND t.instance_id = :id
-            ORDER BY t.created_at DESC, t.target_id LIMIT :size OFFSET :skip
-            """,
-            {**key, "now": now, "size": size, "skip": (page - 1) * size},
-            ("created_at", "started_at", "completed_at", "took_s"),
-        )
-    return frame, total
+        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
 
 
 def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
@@ -276,7 +251,6 @@ def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 100
             "SELECT taken_at, runtime, versions_json FROM instance_versions"
             " WHERE tenant = :tenant AND instance_id = :id ORDER BY taken_at DESC LIMIT :most",
             {"tenant": tenant, "id": instance_id, "most": most},
-            ("taken_at",),
         )
 
 
@@ -299,6 +273,5 @@ def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50
             ORDER BY event_ts DESC LIMIT :most
             """,
             {**key, "most": most},
-            ("event_ts",),
         )
     return frame, total

@@ -47,7 +47,7 @@ def newest(path: Path, most: int) -> tuple[list[Notification], int]:
 def newest_frame(path: Path, most: int) -> pd.DataFrame:
     """The same as a frame, with the columns of the table."""
     with reading(path) as conn:
-        return as_frame(conn, _NEWEST, {"most": most}, ("at", "since", "begun_at", "ended_at", "over_at"))
+        return as_frame(conn, _NEWEST, {"most": most}, ("since",))
 
 
 _NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"

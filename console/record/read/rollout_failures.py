@@ -132,7 +132,6 @@ def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
             GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
             """,  # noqa: S608 - HOST is a fragment of ours
             {"tenant": tenant, "id": rollout_id},
-            ("first_at", "last_at"),
         )
 
 
