@@ -40,32 +40,31 @@ class Audit:
 
     def newest_summary(self, tenant: str, instance_id: str) -> Row | None:
         """The newest stored summary of an instance, None without one."""
-        found = self._tables.rows(
+        return self._tables.one(
             "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
             (tenant, instance_id),
         )
-        return found[0] if found else None
 
     def add(self, events: Sequence[Row]) -> int:
         """Store events of one instance; those that are known stay as they are. Returns how many are new."""
         if not events:
             return 0
         tenant, instance_id = events[0]["tenant"], events[0]["instance_id"]
-        known = {
-            row[0]
-            for start in range(0, len(events), 500)
-            for row in self._tables.conn.execute(
-                "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
-                " AND id IN (SELECT value FROM json_each(?))",
-                (tenant, instance_id, json.dumps([e["id"] for e in events[start : start + 500]])),
-            )
-        }
+        found = self._tables.conn.execute(
+            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (tenant, instance_id, json.dumps([e["id"] for e in events])),
+        )
+        known = {row[0] for row in found}
         # Pruned events are not stored again: their day has counted them.
-        floor = self._audit_floor(tenant, instance_id)
-        new = {e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
-        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), list(new.values()))
-        self._count_days(tenant, instance_id, list(new.values()))
-        self._count_fleet(tenant, list(new.values()))
+        floor = self._floor(tenant, instance_id)
+        by_id = {
+            e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
+        }
+        new = list(by_id.values())
+        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), new)
+        self._count_days(tenant, instance_id, new)
+        self._count_fleet(tenant, new)
         self._tables.conn.execute(
             "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET events = events + excluded.events",
@@ -73,11 +72,11 @@ class Audit:
         )
         return len(new)
 
-    def _audit_floor(self, tenant: str, instance_id: str) -> float:
-        found = self._tables.conn.execute(
+    def _floor(self, tenant: str, instance_id: str) -> float:
+        found = self._tables.one(
             "SELECT floor FROM audit_floors WHERE tenant = ? AND instance_id = ?", (tenant, instance_id)
-        ).fetchone()
-        return float(found[0]) if found else -math.inf
+        )
+        return float(found["floor"]) if found else -math.inf
 
     def _count_days(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
         by_day = Counter(

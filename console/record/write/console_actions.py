@@ -32,17 +32,11 @@ class Ledger(OpenedDatabase):
 
     def outcome(self, attempt_id: str) -> Row | None:
         """The stored outcome of an attempt, None without one."""
-        found = self._tables.rows(
-            "SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,)
-        )
-        return found[0] if found else None
+        return self._tables.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
 
     def _add(self, row: Row) -> bool:
         with self._tables.transaction():
-            known = self._tables.conn.execute(
-                "SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row
-            ).fetchone()
-            if known:
+            if self._tables.one("SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row):
                 return False
             self._tables.upsert("console_audit", _KEY, [row], first=[column for column in row if column not in _KEY])
             return True

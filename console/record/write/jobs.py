@@ -45,16 +45,16 @@ class Jobs:
 
     def shown_by(self, job: str) -> str | None:
         """The run that shows a job, None for an unknown job."""
-        found = self._tables.rows("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
-        return found[0]["run_id"] if found else None
+        found = self._tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
+        return found["run_id"] if found else None
 
     def put(self, job: Row) -> str:
         """Store a job; returns the run that shows it: its own, or the callback's record of the same run."""
-        stored = self._tables.rows("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
+        stored = self._tables.one("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
         row = {**job, "run_id": job["job"], "relaunch_of": self._relaunched(job)}
         if stored:
-            row["first_play"] = row["first_play"] or stored[0]["first_play"]
-            row["run_id"] = stored[0]["run_id"]
+            row["first_play"] = row["first_play"] or stored["first_play"]
+            row["run_id"] = stored["run_id"]
         if row["run_id"] == row["job"]:
             row["run_id"] = self._recorded(row) or row["job"]
         self._tables.upsert("run_jobs", ("job",), [row])
@@ -66,12 +66,12 @@ class Jobs:
     def _relaunched(self, job: Row) -> str | None:
         if job["launch_type"] != "relaunch":
             return None
-        found = self._tables.rows(
+        found = self._tables.one(
             "SELECT job FROM run_jobs WHERE origin = :origin AND template IS :template AND playbook IS :playbook"
             " AND finished_at <= :created_at ORDER BY finished_at DESC LIMIT 1",
             job,
         )
-        return found[0]["job"] if found else None
+        return found["job"] if found else None
 
     def _recorded(self, job: Row) -> str | None:
         """The callback's record of the run of a job."""
@@ -113,10 +113,10 @@ class Jobs:
         """Take the end of a run from its job where the record of the run is incomplete."""
         if job["status"] in _UNSETTLED:
             return
-        found = self._tables.rows("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
-        if found and found[0]["status"] in _UNSETTLED:
-            ended = found[0]["ended_at"] or job["finished_at"]
-            self._tables.upsert("runs", ("run_id",), [{**found[0], "status": job["status"], "ended_at": ended}])
+        run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
+        if run and run["status"] in _UNSETTLED:
+            ended = run["ended_at"] or job["finished_at"]
+            self._tables.upsert("runs", ("run_id",), [{**run, "status": job["status"], "ended_at": ended}])
 
     def _drop_run(self, run_id: str) -> None:
         for table, keys in _PARTS.items():

@@ -65,8 +65,8 @@ class Notifications(OpenedDatabase):
     def _known(self, row: Notification) -> Notification | None:
         where = " AND ".join(f"{column} = :{column}" for column in _KEY)
         # S608: the columns of the key.
-        found = self._tables.rows(f"SELECT * FROM notifications WHERE {where}", asdict(row))  # noqa: S608
-        return Notification(**found[0]) if found else None
+        found = self._tables.one(f"SELECT * FROM notifications WHERE {where}", asdict(row))  # noqa: S608
+        return Notification(**found) if found else None
 
     def _put(self, row: Notification) -> None:
         self._tables.upsert("notifications", _KEY, [{**asdict(row), "title": storable(row.title)}])
