@@ -24,6 +24,7 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
+from console.text.json_values import listed, mapping
 
 WORK = frozenset(
     {
@@ -116,7 +117,7 @@ def of_rollout(facts: Facts) -> bool:
 
 def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome]:
     report = facts.report
-    why, disagreements = _mapping(report.get("why")), _mapping(report.get("disagreements"))
+    why, disagreements = mapping(report.get("why")), mapping(report.get("disagreements"))
     found: dict[str, Outcome] = {}
     for category in run_report.CATEGORIES:
         names = report.get(category)
@@ -255,7 +256,7 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 def _of_counters(facts: Facts) -> dict[str, int]:
     """The counts of each category by the rollout's counters, for a rollout whose targets were not read."""
-    record: Mapping[str, Any] = facts.rollout or _mapping(facts.report.get("rollout"))
+    record: Mapping[str, Any] = facts.rollout or mapping(facts.report.get("rollout"))
     told = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
     found = dict.fromkeys(CATEGORIES, 0)
@@ -270,12 +271,7 @@ def _of_counters(facts: Facts) -> dict[str, int]:
 
 
 def _reconciled(facts: Facts) -> list[Mapping[str, Any]]:
-    rows = facts.report.get("reconciled")
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return [row for row in listed(facts.report.get("reconciled")) if isinstance(row, Mapping)]
 
 
 def _count(value: Any) -> int:

@@ -26,6 +26,7 @@ from console.outcomes.words import (
     UPDATED,
     word,
 )
+from console.text.json_values import names
 
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
@@ -132,8 +133,7 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
 
 
 def _reasons(facts: Facts) -> str:
-    found = facts.report.get("reasons")
-    reasons = [str(reason) for reason in found] if isinstance(found, list) else []
+    reasons = list(names(facts.report.get("reasons")))
     if not reasons and facts.report.get("why") and isinstance(facts.report["why"], str):
         reasons = [facts.report["why"]]
     if not reasons:

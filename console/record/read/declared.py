@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
 from console.record.read.frames import dicts, reading
+from console.text.json_values import mapping, parsed
 
 STAT = "fleetops_fleet_state_report"
 
@@ -72,14 +73,14 @@ def comparison(path: Path) -> Comparison | None:
             {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
         )
     for row in rows:
-        stats = json.loads(row["stats_json"])
-        report = _mapping(_mapping(_mapping(stats).get(STAT)).get("report"))
+        stats = parsed(row["stats_json"])
+        report = dict(mapping(mapping(stats.get(STAT)).get("report")))
         if report:
             return Comparison(
                 row["run_id"],
                 row["at"],
                 bool(row["check_mode"]),
-                {host: _pairs(found) for host, found in _mapping(report.get("instances")).items()},
+                {host: _pairs(found) for host, found in mapping(report.get("instances")).items()},
                 _pairs(report.get("tenant")),
                 report,
                 stats.get("truncated") is True,
@@ -88,8 +89,4 @@ def comparison(path: Path) -> Comparison | None:
 
 
 def _pairs(value: Any) -> dict[str, dict[str, Any]]:
-    return {name: dict(pair) for name, pair in _mapping(value).items() if isinstance(pair, Mapping)}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
+    return {name: dict(pair) for name, pair in mapping(value).items() if isinstance(pair, Mapping)}

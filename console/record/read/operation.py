@@ -35,6 +35,7 @@ from console.record.read.frames import dicts, one, reading
 from console.record.read.operation_facts import newest_evidence
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run
+from console.text.json_values import names
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
@@ -266,15 +267,11 @@ def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str
         "planned": None if facts.planned is None else len(facts.planned),
         "batches": facts.batches_planned,
         "batches_begun": sum(batch.touched for batch in facts.batches),
-        "left_alone": _names(recorded.get("left_alone", report.get("current"))),
-        "gone": _names(recorded.get("gone", report.get("gone"))),
+        "left_alone": names(recorded.get("left_alone", report.get("current"))),
+        "gone": names(recorded.get("gone", report.get("gone"))),
         "override_reason": report.get("override_reason") or None,
         **plan_facts(recorded),
     }
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def _followed(conn: sqlite3.Connection, run_id: str, facts: Facts) -> tuple[str, ...]:

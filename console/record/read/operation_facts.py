@@ -17,6 +17,7 @@ from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
 from console.record.read.operation_targets import sent_by_tasks, targets_of_rollout, targets_of_run
+from console.text.json_values import mapping, names, parsed
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -44,15 +45,11 @@ def rollout_name(scope: str | None) -> str:
 
 def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The report in a run's custom stats, empty without one, and its lists that are not whole."""
-    try:
-        stats = json.loads(stats_json or "{}")
-    except ValueError:
-        return {}, frozenset()
-    report = stats.get("fleetops_report") if isinstance(stats, dict) else None
+    stats = parsed(stats_json)
+    report = stats.get("fleetops_report")
     if not isinstance(report, dict):
         return {}, frozenset()
-    left_out = stats.get("left_out")
-    places = left_out if isinstance(left_out, dict) else {}
+    places = mapping(stats.get("left_out"))
     cut = {place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)}
     return report, frozenset(cut & {*report} - _NO_CATEGORIES)
 
@@ -126,7 +123,7 @@ def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[st
         "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter DESC LIMIT 1",
         (run_id, kind),
     ).fetchone()
-    return _parsed(row[0]) if row else {}
+    return parsed(row[0]) if row else {}
 
 
 def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
@@ -134,12 +131,11 @@ def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]
     rows = conn.execute(
         "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
     )
-    return [report for row in rows if isinstance((report := _parsed(row[0])).get("counts"), dict)]
+    return [report for row in rows if isinstance((report := parsed(row[0])).get("counts"), dict)]
 
 
 def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
-    places = report.get("left_out")
-    return frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
+    return frozenset({*mapping(report.get("left_out"))} & {*report} - _NO_CATEGORIES)
 
 
 def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
@@ -153,24 +149,19 @@ def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Who is planned and who is gone by a plan; None for the planned where its lists are cut or there is none."""
-    gone = _names(plan.get("gone"))
+    gone = names(plan.get("gone"))
     batches = plan.get("batches")
     if not isinstance(batches, list):
         return None, gone
-    planned = tuple(name for batch in batches if isinstance(batch, dict) for name in _names(batch.get("instances")))
-    counted = plan.get("counts")
-    numbers = counted if isinstance(counted, dict) else {}
+    planned = tuple(name for batch in batches if isinstance(batch, dict) for name in names(batch.get("instances")))
+    numbers = mapping(plan.get("counts"))
     if len(planned) == numbers.get("planned", len(planned)):
         return planned, gone
-    left = _names(plan.get("left_alone"))
+    left = names(plan.get("left_alone"))
     if len(left) == numbers.get("left_alone") and len(gone) == numbers.get("gone"):
         others = {*left, *gone}
         return tuple(host for host in hosts if host not in others), gone
     return None, gone
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def facts_of_rollout(conn: sqlite3.Connection, rollout: Mapping[str, Any], *, whole: bool) -> Facts:
@@ -307,7 +298,7 @@ def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result
                 # A run that found no hosts to work on, or a task for all of them: no instance's.
                 continue
             host = POLICY
-        values: dict[str, Any] = _parsed(row["result_json"])
+        values: dict[str, Any] = parsed(row["result_json"])
         if row["counter"] in adopted:
             values["adopted"] = True
         found.append(
@@ -335,14 +326,6 @@ def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
             {"id": run_id},
         ).fetchone()[0]
     )
-
-
-def _parsed(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _in_flight(conn: sqlite3.Connection, run_id: str) -> dict[str, Flight]:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from console.record.read.frames import dicts, reading
+from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
 _CHANGES_MOST = 500
@@ -31,7 +32,7 @@ def policies(path: Path) -> list[dict[str, Any]]:
             " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
             {},
         )
-    return [{**row, "raw": _record(row["raw_json"])} for row in rows]
+    return [{**row, "raw": parsed(row["raw_json"])} for row in rows]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, 
     """The differences between neighbours of ``rows`` (taken_at, raw_json; oldest first), key by key."""
     found = []
     for old, new in itertools.pairwise(rows):
-        before, after = _record(old["raw_json"]), _record(new["raw_json"])
+        before, after = parsed(old["raw_json"]), parsed(new["raw_json"])
         for key in sorted({*before, *after}):
             was, now = (json.dumps(side[key]) if key in side else "" for side in (before, after))
             if was != now:
@@ -118,7 +119,7 @@ def policies_since(path: Path, since: float) -> list[PolicyChange]:
         old = {"taken_at": row["before_at"], "raw_json": row["before_json"]}
         changed = tuple((key, was, now) for _seen, _before, key, was, now in changes_of([old, row]))
         if changed:
-            found.append(PolicyChange(row["tenant"], row["taken_at"], _record(row["before_json"]), changed))
+            found.append(PolicyChange(row["tenant"], row["taken_at"], parsed(row["before_json"]), changed))
     return found
 
 
@@ -131,7 +132,7 @@ def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
     """
     with reading(path) as conn:
         seen = [
-            (row["taken_at"], Window.of_policy(_record(row["raw_json"])))
+            (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
             for row in dicts(
                 conn, "SELECT taken_at, raw_json FROM policies WHERE tenant = :t ORDER BY taken_at", {"t": tenant}
             )
@@ -196,8 +197,3 @@ def override_runs(path: Path, most: int = 100) -> pd.DataFrame:
     for row in rows:
         row["reason"] = str(row["reason"])
     return pd.DataFrame(rows, columns=["run_id", "playbook", "status", "user", "started_at", "reason"])
-
-
-def _record(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    return value if isinstance(value, dict) else {}

@@ -20,6 +20,7 @@ from console.record.read.durations import p95_of_scope
 from console.record.read.frames import dicts, one, reading
 from console.record.read.freshness import Freshness, freshness_of
 from console.text import times
+from console.text.json_values import parsed
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
 
@@ -177,8 +178,7 @@ def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
     """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
     limit: then nothing may be started."""
     row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
-    policy = json.loads(row["raw_json"]) if row else {}
-    policy = policy if isinstance(policy, dict) else {}
+    policy = parsed(row["raw_json"] if row else None)
     try:
         slots = max_parallel_rollouts(policy)
     except ValueError:
