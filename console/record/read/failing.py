@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from console.outcomes.facts import RUN, Facts
+from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
@@ -100,31 +100,22 @@ WITH recent AS (
     SELECT 1 FROM rollout_targets later
     WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
 )
-SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
-             AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
-                             AND a.ref = l.ref) LIMIT 1) AS run_id
-FROM bad b
-WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
-  AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
-LIMIT {HOSTS_MOST}
+SELECT status, host, tenant, instance_id, message, at, coalesce(run_id, rollout_id) AS key,
+       CASE WHEN run_id IS NULL THEN '{ROLLOUT}' ELSE '{RUN}' END AS kind
+FROM (
+  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
+               AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
+                               AND a.ref = l.ref) LIMIT 1) AS run_id
+  FROM bad b
+  WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
+    AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
+  LIMIT {HOSTS_MOST})
 """  # noqa: S608 - texts of this file
 
 
 def failing_targets(conn: sqlite3.Connection, since: float) -> list[Failing]:
     """Instances whose newest target failed or is uncertain, and that have not recovered since."""
-    return [
-        Failing(
-            row["status"],
-            row["host"],
-            row["tenant"],
-            row["instance_id"],
-            row["message"],
-            row["at"],
-            "run" if row["run_id"] else "rollout",
-            row["run_id"] or row["rollout_id"],
-        )
-        for row in dicts(conn, _TARGETS, {"since": since})
-    ]
+    return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
 
 _BAD_RUNS = f"""
