@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, reading
 
 Grain = Literal["day", "hour"]
 
@@ -91,14 +91,14 @@ class AuditTotals:
 def audit_totals(path: Path) -> AuditTotals:
     """The fleet's figures; an instance counts once it has events or figures of the API."""
     with reading(path) as conn:
-        row = one(
+        [row] = dicts(
             conn,
             "SELECT count(*) AS instances, coalesce(sum(k.events), 0) AS held, coalesce(sum(k.total), 0) AS total,"
             " coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
             " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
             {},
         )
-    return AuditTotals(**row) if row else AuditTotals(0, 0, 0, 0, 0, 0, 0)
+    return AuditTotals(**row)
 
 
 def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
@@ -168,13 +168,9 @@ def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
         return as_frame(conn, sql, params)
 
 
-def audit_counts(path: Path, by: str, instance_id: str = "", days: int = 0, now: float = 0.0) -> pd.DataFrame:
-    """Events of one instance, or of all, by word of ``by`` and outcome, the biggest first.
-
-    Columns: <by>, outcome, events. days: only the newest n days up to ``now``; 0 for all, then with the events that
-    have no time.
-    """
-    found = audit_over_time(path, by, span_of(days, "day", now, instance_id))
+def audit_counts(path: Path, by: str, instance_id: str = "") -> pd.DataFrame:
+    """Events of one instance, or of all, by word of ``by`` and outcome, the biggest first: <by>, outcome, events."""
+    found = audit_over_time(path, by, AuditSpan(instance_id=instance_id))
     summed = found.groupby(["value", "outcome"])["events"].sum().reset_index()
     return summed.sort_values("events", ascending=False, ignore_index=True).rename(columns={"value": by})
 

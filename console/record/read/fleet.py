@@ -7,15 +7,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import freshness_of
 from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
-from console.record.read.policy import WindowNow, window_now
-from console.record.read.stuck import tenant_policy
+from console.record.read.policy import WindowNow, state_of, tenant_policy
 
 DAY = 86400.0
 UPDATE_KINDS = ("runtime", "skills", "servers")
@@ -60,11 +59,7 @@ def fleets(path: Path, now: float) -> list[Fleet]:
     with reading(path) as conn:
         fresh = freshness_of(conn)
         tenants = [look for look in fresh.looks if look.retired_at is None]
-        found = [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
-    return [
-        replace(fleet, window=window_now(path, fleet.tenant, now)) if fleet.limit is not None else fleet
-        for fleet in found
-    ]
+        return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
 
 
 _HEALTH = """
@@ -126,7 +121,7 @@ def _fleet(
         "SELECT count(*) FROM instance_state WHERE tenant = :tenant AND outdated IS NOT NULL", key
     ).fetchone()[0]
     has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
-    _window, slots = tenant_policy(conn, tenant)
+    window, slots = tenant_policy(conn, tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
     return Fleet(
         tenant=tenant,
@@ -141,7 +136,7 @@ def _fleet(
         updates_read=updates_read,
         in_flight=conn.execute(_IN_FLIGHT, key).fetchone()[0],
         limit=slots if has_policy else None,
-        window=None,
+        window=state_of(window, now) if has_policy else None,
         operations=told,
         api_at=api_at,
         runs_at=runs_at,

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
@@ -30,9 +30,9 @@ def _instances(where: str = "") -> str:
     """
     return f"""
 WITH known AS (
-  SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.trouble,
-         s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full, s.components_json,
-         s.policy_json,
+  SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.uptime_s,
+         s.trouble, s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full,
+         s.components_json, s.policy_json,
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
@@ -139,8 +139,8 @@ def instance_tally(path: Path) -> dict[str, int]:
     memories_full is not 0: instances that have more than a sync counts."""
     with reading(path) as conn:
         _with_overrides(conn)
-        row = one(conn, _instances() + _TALLY, {})
-    return row or {}
+        [tally] = dicts(conn, _instances() + _TALLY, {})
+    return tally
 
 
 def _with_overrides(conn: sqlite3.Connection) -> None:
@@ -165,23 +165,13 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
             return None
         alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
         found = one(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
-        state = one(
-            conn,
-            "SELECT uptime_s, components_json, policy_json FROM instance_state"
-            " WHERE tenant = :tenant AND instance_id = :instance_id",
-            key,
-        )
         cursors = conn.execute(
             "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
             " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
             (f"{key['tenant']}|{key['instance_id']}",),
         ).fetchall()
-    facts: dict[str, Any] = {
-        **dict.fromkeys(("uptime_s", "components_json", "policy_json", "gap_from", "gap_to")),
-        **{f"{kind}_at": None for kind in ("health", "updates", "actions", "memory", "audit")},
-        **(found or {}),
-        **(state or {}),
-    }
+    read_at = dict.fromkeys(f"{kind}_at" for kind in ("health", "updates", "actions", "memory", "audit"))
+    facts: dict[str, Any] = {"gap_from": None, "gap_to": None, **read_at, **(found or {})}
     for source, at, gap_from, gap_to in cursors:
         facts[f"{source}_at"] = at
         if source == "actions":

@@ -229,14 +229,18 @@ def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tup
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
     """The whole row of an operation. row, facts: of stored_of. counted: its instances by category."""
     judged = verdict(facts, counted)
-    ended = row["ended_at"]
-    if judged.word == RUNNING:
-        row["ended_at"] = None
-    until = now if judged.word == RUNNING else ended
-    row |= {
+    is_running = judged.word == RUNNING
+    until = now if is_running else row["ended_at"]
+    row = {
+        # What only a run has.
+        "to_version": None,
+        "controller": None,
+        "rollouts": 0,
+        **row,
         "kind": key.kind,
         "key": key.key,
         "tenant": key.tenant,
+        "ended_at": None if is_running else until,
         "name": facts.name,
         "check": facts.check,
         **counted,
@@ -319,10 +323,7 @@ def _rollout_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[
         "started_at": rollout["created_at"],
         "ended_at": rollout["completed_at"],
         "title": f"redeploy of {rollout['host']}" if alone else facts.name,
-        "to_version": None,
         "who": rollout["initiated_from_ip"],
-        "controller": None,
-        "rollouts": 0,
     }
     return row, facts
 
@@ -337,10 +338,7 @@ def _act_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str,
         "started_at": act["at"],
         "ended_at": act["ended_at"],
         "title": f"{facts.name} {facts.hosts[0]}".strip(),
-        "to_version": None,
         "who": act["user"],
-        "controller": None,
-        "rollouts": 0,
     }
     return row, facts
 

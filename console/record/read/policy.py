@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import dicts, one, reading
 from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
@@ -51,10 +52,26 @@ class WindowNow:
     open_hours: tuple[bool, ...]
 
 
+def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
+    limit: then nothing may be started."""
+    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
+    policy = parsed(row["raw_json"] if row else None)
+    try:
+        slots = max_parallel_rollouts(policy)
+    except ValueError:
+        slots = 0
+    return Window.of_policy(policy), slots
+
+
 def window_now(path: Path, tenant: str, now: float) -> WindowNow:
     """The maintenance window of a tenant's newest policy at ``now``; open all day where no hours are set."""
-    raw: dict[str, Any] = next((row["raw"] for row in policies(path) if row["tenant"] == tenant), {})
-    window = Window.of_policy(raw)
+    with reading(path) as conn:
+        return state_of(tenant_policy(conn, tenant)[0], now)
+
+
+def state_of(window: Window, now: float) -> WindowNow:
+    """A window at ``now``."""
     return WindowNow(
         not window.problem,
         window.is_open(now),

@@ -14,13 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 from console.record.read.durations import p95_of_scope
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness_of
+from console.record.read.policy import tenant_policy
 from console.text import times
-from console.text.json_values import parsed
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
 
@@ -172,15 +171,3 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
         _row("queued", r["n"], r["host"], r["due_at"], as_of, why, rollout_id=r["rollout_id"])
         for r in dicts(conn, _QUEUED, params)
     ]
-
-
-def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
-    limit: then nothing may be started."""
-    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
-    policy = parsed(row["raw_json"] if row else None)
-    try:
-        slots = max_parallel_rollouts(policy)
-    except ValueError:
-        slots = 0
-    return Window.of_policy(policy), slots
