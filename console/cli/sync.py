@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, database_option, duration, put, say
+from console.cli.options import at_least_one, database_option, duration, put_report, say
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
 from console.text.times import moment
@@ -146,12 +146,7 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
             api_options=_api_options(options),
             progress=silent if options.quiet else progress_line,
         )
-    put(f"{settings.database}: {report.summary}.\n")
-    for sentence in report.notes:
-        say(f"note: {sentence}", 0)
-    for sentence in report.problems:
-        say(sentence, 1)
-    return int(bool(report.problems))
+    return put_report(settings.database, report)
 
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:

@@ -22,6 +22,7 @@ from console.record.opening import DatabaseProblem
 from console.record.read.notifications import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
 from console.record.write.notifications import Notifications, open_notifications
+from console.text.counts import counted
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Report:
         """What was done, for people, without a full stop."""
         if self.is_busy:
             return "another process sends notifications of this database, so nothing was sent"
-        parts = [f"{len(self.sent):,} {'message' if len(self.sent) == 1 else 'messages'} sent"]
+        parts = [f"{counted(len(self.sent), 'message')} sent"]
         parts += [f"{len(self.not_sent):,} not sent"] * bool(self.not_sent)
         parts += [f"{self.quiet:,} wait for the end of the quiet hours"] * bool(self.quiet)
         parts += [f"{self.paused:,} wait for the next attempt"] * bool(self.paused)

@@ -192,7 +192,9 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             failed_at = ""
             category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
-            outcome = Outcome(UPDATED if changed or _achieved_without_change(result) else category, "", result.at, True)
+            # A backup that is the same as the stored one has achieved its purpose without a change.
+            is_done = changed or result.action == "instance_memory_backup"
+            outcome = Outcome(UPDATED if is_done else category, "", result.at, True)
         elif result.action in READS:
             was_read = True
             if failed_at == result.action:
@@ -202,11 +204,6 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     if outcome is None and works and was_read and left_out:
         return Outcome(CURRENT, derived=True)
     return outcome
-
-
-def _achieved_without_change(result: Result) -> bool:
-    """Whether a result without a change achieved its purpose: a backup that is the same as the stored one."""
-    return result.action == "instance_memory_backup"
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:

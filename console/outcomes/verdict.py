@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.outcomes.facts import ACT, ROLLOUT, Facts
@@ -171,15 +171,9 @@ def _after_batch(facts: Facts) -> str:
     """After which batch it ended: the last one in which something was done."""
     if not facts.batches:
         return ""
-    done = last_touched(facts)
+    done = max((batch.number for batch in facts.batches if batch.touched), default=0)
     of = f" of {facts.batches_planned:,}" if facts.batches_planned else ""
     return f" after batch {done:,}{of}" if done else " before the first batch"
-
-
-def last_touched(facts: Facts) -> int:
-    """The number of the last batch in which something was done; 0 for none."""
-    touched: Sequence[int] = [batch.number for batch in facts.batches if batch.touched]
-    return max(touched, default=0)
 
 
 def _stop(text: str) -> str:
