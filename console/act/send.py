@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,12 +102,9 @@ def act(
 @contextmanager
 def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
     """The ledger with the attempt in it, and whether it is new there."""
-    try:
-        ledger = open_ledger(database)
-    except DatabaseProblem as error:
-        raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
-    with ledger:
+    with ExitStack() as opened:
         try:
+            ledger = opened.enter_context(open_ledger(database))
             is_new = ledger.begin(_attempt_row(attempt, at))
         except DatabaseProblem as error:
             raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from console.notifications.message import Message, message
 from console.notifications.reading import facts
 from console.notifications.rules import Rules
 from console.notifications.send import NotSent, Send
-from console.record.file_locks import only_notifier
-from console.record.opening import DatabaseProblem
+from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.notifications import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
 from console.record.write.notifications import Notifications, open_notifications
@@ -83,13 +81,7 @@ def notify_once(
     ``send``: what calls the destinations, as ``send.sender`` makes it. ``may_go_on``: asked before each message; what
     is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
     """
-    with open_notifications(database) as noted, ExitStack() as held:
-        try:
-            is_alone = held.enter_context(only_notifier(database))
-        except OSError as error:
-            raise DatabaseProblem(
-                f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
-            ) from error
+    with open_notifications(database) as noted, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
             return Report(is_busy=True)
         found, _messages = due_now(database, rules, now)
