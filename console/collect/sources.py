@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.reading import Memory, Reading
 from console.collect.api.rollouts import sync_api
+from console.collect.api.session import Memory, Reading
 from console.collect.follow import FollowError, Looked
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
