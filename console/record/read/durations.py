@@ -40,8 +40,8 @@ PHASE_NUMBERS = ("queue_s", "countdown_s", "run_s")
 PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN} AS run_s"
 
 SLOWEST_BY = {
-    "Run": f"{RUN}",
-    "Queue": f"{QUEUE}",
+    "Run": RUN,
+    "Queue": QUEUE,
     "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN}, 0)",
 }
 

@@ -147,8 +147,6 @@ def failing_in_runs(
             facts = facts_of_run(conn, run, whole=False)
         whole_left -= not has_report(facts)
         counted = counts(facts)
-        judged = verdict(facts, counted)
-        bad = []
         if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
             if facts.report_cut & PROBLEMS and whole_left > 0:
                 whole_left -= 1
@@ -172,10 +170,10 @@ def failing_in_runs(
                     )
             known |= {host for host, _outcome in bad}
             continue
-        if judged.word in (COMPLETE, CHECK, CANCELLED, DEFERRED) or _went_through(conn, run):
-            continue
-        name = facts.name or name_of(run["playbook"]) or "a playbook"
-        runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
+        judged = verdict(facts, counted)
+        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not _went_through(conn, run):
+            name = facts.name or "a playbook"
+            runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
     return found[:HOSTS_MOST], runs
 
 

@@ -179,9 +179,7 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
     return facts
 
 
-def health_checks(
-    path: Path, tenant: str, instance_id: str, since: float = 0.0, most: int = CHECKS_MOST
-) -> pd.DataFrame:
+def health_checks(path: Path, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
     """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     with reading(path) as conn:
         frame = as_frame(
@@ -190,7 +188,7 @@ def health_checks(
             SELECT checked_at, status, uptime_s, trouble FROM health_checks
             WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
             """,
-            {"tenant": tenant, "id": instance_id, "since": since, "most": most},
+            {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST},
             ("uptime_s",),
         )
     return frame.iloc[::-1].reset_index(drop=True)

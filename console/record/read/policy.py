@@ -94,19 +94,21 @@ def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
             "SELECT taken_at, raw_json FROM policies WHERE tenant = :tenant ORDER BY taken_at DESC LIMIT :most",
             {"tenant": tenant, "most": _CHANGES_MOST},
         )
-    return pd.DataFrame(changes_of(rows[::-1])[::-1], columns=["seen_at", "not_before_at", "key", "before", "after"])
+    found = [
+        (new["taken_at"], old["taken_at"], *change)
+        for new, old in itertools.pairwise(rows)
+        for change in reversed(_differences(parsed(old["raw_json"]), parsed(new["raw_json"])))
+    ]
+    return pd.DataFrame(found, columns=["seen_at", "not_before_at", "key", "before", "after"])
 
 
-def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, str, str]]:
-    """The differences between neighbours of ``rows`` (taken_at, raw_json; oldest first), key by key."""
-    found = []
-    for old, new in itertools.pairwise(rows):
-        before, after = parsed(old["raw_json"]), parsed(new["raw_json"])
-        for key in sorted({*before, *after}):
-            was, now = (json.dumps(side[key]) if key in side else "" for side in (before, after))
-            if was != now:
-                found.append((new["taken_at"], old["taken_at"], key, was, now))
-    return found
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each key that differs, and its value before and after, as JSON writes it ('' where the key is not there)."""
+    told = [
+        (key, *(json.dumps(side[key]) if key in side else "" for side in (before, after)))
+        for key in sorted({*before, *after})
+    ]
+    return [(key, was, now) for key, was, now in told if was != now]
 
 
 @dataclass(frozen=True)
@@ -125,18 +127,19 @@ def policies_since(path: Path, since: float) -> list[PolicyChange]:
     with reading(path) as conn:
         rows = dicts(
             conn,
-            "SELECT n.tenant, n.taken_at, n.raw_json, b.taken_at AS before_at, b.raw_json AS before_json"
-            " FROM policies n JOIN policies b ON b.tenant = n.tenant AND b.taken_at ="
-            " (SELECT max(taken_at) FROM policies o WHERE o.tenant = n.tenant AND o.taken_at < n.taken_at)"
-            " WHERE n.taken_at >= :since ORDER BY n.taken_at, n.tenant",
+            """
+            SELECT * FROM (
+              SELECT tenant, taken_at, raw_json, lag(raw_json) OVER by_time AS before_json FROM policies
+              WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
+            WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
+            """,
             {"since": since},
         )
     found = []
     for row in rows:
-        old = {"taken_at": row["before_at"], "raw_json": row["before_json"]}
-        changed = tuple((key, was, now) for _seen, _before, key, was, now in changes_of([old, row]))
-        if changed:
-            found.append(PolicyChange(row["tenant"], row["taken_at"], parsed(row["before_json"]), changed))
+        before = parsed(row["before_json"])
+        if changed := _differences(before, parsed(row["raw_json"])):
+            found.append(PolicyChange(row["tenant"], row["taken_at"], before, tuple(changed)))
     return found
 
 

@@ -46,7 +46,7 @@ def rollouts(
         return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
-def rollouts_of_run(path: Path, run_id: str, most: int = 1000) -> pd.DataFrame:
+def rollouts_of_run(path: Path, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
     with reading(path) as conn:
         return as_frame(
@@ -55,9 +55,9 @@ def rollouts_of_run(path: Path, run_id: str, most: int = 1000) -> pd.DataFrame:
             + """
             FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
             WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-            ORDER BY r.created_at LIMIT :most
+            ORDER BY r.created_at LIMIT 1000
             """,
-            {"run": run_id, "most": most},
+            {"run": run_id},
         )
 
 

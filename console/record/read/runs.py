@@ -140,7 +140,7 @@ def results(
         return as_page(conn, columns, _RESULT_FILTER, order, params, page, size, ("duration_s",))
 
 
-def failures(path: Path, run_id: str, most: int = 20) -> pd.DataFrame:
+def failures(path: Path, run_id: str) -> pd.DataFrame:
     """The first failed and unreachable results of a run, messages whole: host, task, status, msg, item, ended_at."""
     with reading(path) as conn:
         return as_frame(
@@ -150,9 +150,9 @@ def failures(path: Path, run_id: str, most: int = 20) -> pd.DataFrame:
                    h.ended_at
             FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
             WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
-            ORDER BY h.counter LIMIT :most
+            ORDER BY h.counter LIMIT 20
             """,
-            {"id": run_id, "most": most},
+            {"id": run_id},
         )
 
 

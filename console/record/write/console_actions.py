@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, open_to_write
+from console.record.opening import open_to_write
 from console.record.rows import Row
 from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("attempt_id", "phase")
 
 
-def open_ledger(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Ledger:
+def open_ledger(path: Path) -> Ledger:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem."""
-    return Ledger(Tables(*open_to_write(path, busy_timeout, create=False), busy_timeout))
+    return Ledger(Tables(*open_to_write(path, create=False)))
 
 
 class Ledger(OpenedDatabase):

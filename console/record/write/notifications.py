@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, open_to_write
+from console.record.opening import open_to_write
 from console.record.rows import GAVE_UP, SENDING, Notification, storable
 from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("destination", "subject", "key", "state")
 
 
-def open_notifications(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Notifications:
+def open_notifications(path: Path) -> Notifications:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem, for a copy too."""
-    return Notifications(Tables(*open_to_write(path, busy_timeout, create=False), busy_timeout))
+    return Notifications(Tables(*open_to_write(path, create=False)))
 
 
 class Notifications(OpenedDatabase):
