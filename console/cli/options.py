@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from console.settings.environment import SettingsError
 from console.text.listing import FORMATS
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -69,6 +71,26 @@ def put_report(database: Path, report: Any) -> int:
     for problem in report.problems:
         say(problem, 1)
     return int(bool(report.problems))
+
+
+def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file that another program may read at any moment, as node_exporter does: the whole file or nothing.
+
+    ``mode``: the exporter runs under another account. Raises SettingsError.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+            written = Path(stream.name)
+            try:
+                stream.write(text)
+                stream.flush()
+                written.chmod(mode)
+                written.replace(file)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error
 
 
 def at_least_one(text: str) -> int:
