@@ -20,7 +20,6 @@ from sqlite_utils import Database, Migrations
 from console.record.schema import (
     audit,
     console_audit,
-    follower,
     instances,
     jobs,
     notifications,
@@ -62,7 +61,7 @@ _MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0012_times": lambda db: times.read_again(db.conn),
     "0013_audit_fleet_daily": _by(audit.FLEET_DAILY),
     "0014_run_evidence": _by(runs.EVIDENCE),
-    "0015_follower": _by(follower.STATEMENTS),
+    "0015_follower": _by(upkeep.FOLLOWER),
     "0016_notifications": _by(notifications.STATEMENTS),
 }
 for _name, _migrate in _MIGRATIONS.items():
