@@ -32,7 +32,7 @@ from console.outcomes.words import (
 )
 from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, one, reading
-from console.record.read.operation_facts import newest_evidence
+from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run
 from console.text.json_values import names
@@ -97,7 +97,7 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
             gates=_gates(path, key) if is_run else _gates_frame([]),
-            plan=_plan(facts, newest_evidence(conn, key, "plan") if is_run else {}, len(judged)),
+            plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(judged)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
         )

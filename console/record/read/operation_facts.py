@@ -60,7 +60,8 @@ def report_of_run(
     """The report of a run from its custom stats and its evidence: several of a run as one. And its lists that are not
     whole."""
     report, cut = report_of(stats_json)
-    kept = _reports_kept(conn, run_id)
+    # More than one where a playbook imports several that report.
+    kept = [report for report in documents(conn, run_id, "report") if isinstance(report.get("counts"), dict)]
     if len(kept) > 1 and not any(map(_cut_lists, kept)):
         report = {**report, **together(kept)}
     elif not report and kept:
@@ -105,8 +106,7 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
             else {r.host for r in more["results"] if r.status in _BAD}
         )
         more["targets"] = targets_of_run(conn, run_id, in_doubt)
-        plan = newest_evidence(conn, run_id, "plan")
-        more["planned"], more["gone"] = _of_plan(plan, hosts)
+        more["planned"], more["gone"] = _of_plan(plan_of(conn, run_id), hosts)
         if more["planned"] is None:
             more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
         # Whether something was done to the others, nobody knows any more.
@@ -117,21 +117,18 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     return replace(facts, **more)
 
 
-def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[str, Any]:
-    """The newest plan or report that is kept of a run beside its custom stats; empty without one."""
-    row = conn.execute(
-        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter DESC LIMIT 1",
-        (run_id, kind),
-    ).fetchone()
-    return parsed(row[0]) if row else {}
-
-
-def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
-    """The reports of a run in their order: more than one where a playbook imports several that report."""
+def documents(conn: sqlite3.Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
+    """The plans or reports that are kept of a run beside its custom stats, in their order."""
     rows = conn.execute(
-        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter", (run_id, kind)
     )
-    return [report for row in rows if isinstance((report := parsed(row[0])).get("counts"), dict)]
+    return [parsed(row[0]) for row in rows]
+
+
+def plan_of(conn: sqlite3.Connection, run_id: str) -> dict[str, Any]:
+    """The newest plan that is kept of a run; empty without one."""
+    plans = documents(conn, run_id, "plan")
+    return plans[-1] if plans else {}
 
 
 def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
