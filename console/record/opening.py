@@ -319,7 +319,7 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
     # 64 MB: the new events of an audit touch pages all over its counts and indexes, which the default of 2 MB would
     # read again and again.
     conn.execute("PRAGMA cache_size=-65536")
-    if _is_older(conn, file) or _journal_mode(conn) != "wal":
+    if _is_older(conn, file) or conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):
             # Another process may have migrated while this one waited.
@@ -337,10 +337,6 @@ def _is_older(conn: sqlite3.Connection, file: Path) -> bool:
     version, newest = _version(conn)
     _refuse_foreign_and_newer(version, newest, file)
     return version is not _Version.CURRENT
-
-
-def _journal_mode(conn: sqlite3.Connection) -> str:
-    return str(conn.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:

@@ -17,11 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ACTIONS_CAP,
-    MEMORY_CAP,
-    FleetClient,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, MEMORY_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count

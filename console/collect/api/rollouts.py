@@ -15,10 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ROLLOUTS_PAGE,
-    FleetClient,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount

@@ -22,12 +22,7 @@ from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.read.evidence import RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, dicts, like, one, reading
-from console.record.read.operation_facts import (
-    facts_of_act,
-    facts_of_rollout,
-    facts_of_run,
-    report_of_run,
-)
+from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of_run
 from console.record.read.operation_targets import sent_by_tasks
 
 COLUMNS = (
