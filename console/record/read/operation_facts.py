@@ -89,32 +89,40 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         adopted=bool(report.get("adopted")),
         batches_planned=_batches_planned(conn, run_id),
     )
-    more: dict[str, Any] = {}
-    tasks = _tasks(conn, run_id)
     expand = whole or not has_report(facts)
     if of_rollout(facts) and not whole and (rollout := _only_rollout(conn, run_id, facts)):
         return replace(facts, rollout=rollout)
-    more["batches"], hosts = _plays(conn, run_id, tasks, with_hosts=expand)
-    if expand:
-        more["results"] = _results(conn, run_id, tasks)
-        more["in_flight"] = _in_flight(conn, run_id)
-        # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
-        more["pruned"] = not more["results"] and not has_report(facts) and _is_pruned(conn, run_id)
-        in_doubt = (
-            None
-            if whole or more["pruned"] or of_rollout(facts)
-            else {r.host for r in more["results"] if r.status in _BAD}
-        )
-        more["targets"] = targets_of_run(conn, run_id, in_doubt)
-        more["planned"], more["gone"] = _of_plan(plan_of(conn, run_id), hosts)
-        if more["planned"] is None:
-            more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+    tasks = _tasks(conn, run_id)
+    batches, hosts = _plays(conn, run_id, tasks, with_hosts=expand)
+    facts = replace(facts, batches=batches)
+    if run["status"] == "failed" and report.get("verdict") in (None, "pass"):
+        facts = replace(facts, first_failure=_first_failure(conn, run_id))
+    if not expand:
+        return facts
+    results = _results(conn, run_id, tasks)
+    pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
+    # For numbers alone the targets are read only of the hosts that failed: of the others the results say enough.
+    is_whole = whole or pruned or of_rollout(facts)
+    in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
+    targets = targets_of_run(conn, run_id, in_doubt)
+    planned, gone = _of_plan(plan_of(conn, run_id), hosts)
+    if planned is None:
+        planned = _planned(conn, run_id, tasks, hosts, batches)
+    if pruned:
         # Whether something was done to the others, nobody knows any more.
-        hosts = tuple(dict.fromkeys(t.host for t in more["targets"])) if more["pruned"] else hosts
-        more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
-    if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
-        more["first_failure"] = _first_failure(conn, run_id)
-    return replace(facts, **more)
+        hosts = tuple(dict.fromkeys(target.host for target in targets))
+    elif not hosts and any(result.host == POLICY for result in results):
+        hosts = (POLICY,)
+    return replace(
+        facts,
+        results=results,
+        in_flight=_in_flight(conn, run_id),
+        pruned=pruned,
+        targets=targets,
+        planned=planned,
+        gone=gone,
+        hosts=hosts,
+    )
 
 
 def documents(conn: sqlite3.Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
