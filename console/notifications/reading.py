@@ -19,8 +19,9 @@ from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.notifications import Ended, newest_operations, operation_rows
+from console.record.read.notifications import newest_operations, operation_rows
 from console.record.read.operation import operation
+from console.record.read.operations import Key
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
@@ -56,7 +57,7 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
     for noted in ledger:
         if noted.subject == OPERATIONS and noted.outcome in (SENT, GAVE_UP):
             told.setdefault((noted.key, noted.state), set()).add(noted.destination)
-    left: list[tuple[Ended, list[Rule]]] = []
+    left: list[tuple[Key, list[Rule]]] = []
     for one in newest_operations(database, since):
         knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
         wanting = [
@@ -81,7 +82,7 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
-def _operation(database: Path, one: Ended, now: float) -> Fact | None:
+def _operation(database: Path, one: Key, now: float) -> Fact | None:
     found = operation(database, one.key, now)
     if found is None:
         return None

@@ -100,7 +100,8 @@ def verdict_counts(path: Path, since: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Key:
-    """One operation among others. verdict: '' where nobody asked for it."""
+    """One operation among others. at: when it began (epoch seconds). kind, key, tenant: as in COLUMNS. verdict: ''
+    where nobody asked for it."""
 
     at: float
     kind: str
