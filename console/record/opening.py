@@ -80,9 +80,7 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         said = str(error)
-        [sentence, *_others] = [
-            text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments)
-        ]
+        sentence = next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
         raise DatabaseProblem(
             sentence.format(
                 file=file,

@@ -19,7 +19,7 @@ from console.record.read.failing import Failing, failing_in_runs, failing_target
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.operation_facts import name_of
-from console.record.read.stuck import COLUMNS, StuckRules, unmoved, waiting_for_window
+from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
 from console.text.counts import counted
 
@@ -193,9 +193,8 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
     """What is stuck, one entry for each rollout and rule of StuckRules."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in unmoved(conn, fresh, now, StuckRules()):
-        one_row = dict(zip(COLUMNS, row, strict=True))
-        entry = found.setdefault((one_row["rollout_id"], one_row["rule"]), {**one_row, "n": 0})
-        entry["n"] += one_row["targets"]
+        entry = found.setdefault((row["rollout_id"], row["rule"]), {**row, "n": 0})
+        entry["n"] += row["targets"]
     said = {"in progress": "in progress for", "queued": "due and not started for"}
     return [
         Entry(

@@ -120,12 +120,12 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
     """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
 
     Each is judged as of the last read of its own tenant.
     """
-    found: list[tuple[Any, ...]] = []
+    found: list[dict[str, Any]] = []
     as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
@@ -150,12 +150,13 @@ def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) ->
 
 def _row(
     rule: str, n: int, host: str | None, at: float | None, now: float, why: str, rollout_id: str = "", run_id: str = ""
-) -> tuple[Any, ...]:
+) -> dict[str, Any]:
     age = round(max(0.0, now - at)) if at is not None else None
-    return rule, n, host, at, age, why, rollout_id or None, run_id or None
+    row = {"rule": rule, "targets": n, "host": host, "since_at": at, "for_s": age, "why": why}
+    return {**row, "rollout_id": rollout_id or None, "run_id": run_id or None}
 
 
-def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[dict[str, Any]]:
     window, slots = tenant_policy(conn, tenant)
     opened = opened_at(window, as_of)
     active = conn.execute(

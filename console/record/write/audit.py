@@ -15,12 +15,16 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from console.record.rows import Row
 from console.record.write.tables import Tables
 
 DIMENSIONS = ("source", "role", "tool_name", "server_slug")
 DAY = 86400
+
+# What is counted of an event besides its day, in the order of the columns of audit_daily.
+_WORDS = ("source", "outcome", "role", "tool_name", "server_slug")
 
 
 class Audit:
@@ -63,8 +67,7 @@ class Audit:
         }
         new = list(by_id.values())
         self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), new)
-        self._count_days(tenant, instance_id, new)
-        self._count_fleet(tenant, new)
+        self._count(tenant, instance_id, new)
         self._tables.conn.execute(
             "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET events = events + excluded.events",
@@ -78,41 +81,27 @@ class Audit:
         )
         return float(found["floor"]) if found else -math.inf
 
-    def _count_days(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
-        by_day = Counter(
-            (
-                None if e["event_ts"] is None else int(e["event_ts"] // DAY * DAY),
-                e["source"] or "",
-                e["outcome"] or "",
-                e["role"] or "",
-                e["tool_name"] or "",
-                e["server_slug"] or "",
-            )
+    def _count(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
+        """Add new events to the counts by day: those of their instance, and those of the fleet."""
+        counted: Counter[tuple[Any, ...]] = Counter(
+            (None if e["event_ts"] is None else e["event_ts"] // DAY * DAY, *(e[word] or "" for word in _WORDS))
             for e in new
         )
-        days = {begin: day_of(begin) for begin in {key[0] for key in by_day}}
+        days = {begin: day_of(begin) for begin in {key[0] for key in counted}}
+        fleet: Counter[tuple[str, ...]] = Counter()
+        for (begin, *words), n in counted.items():
+            told = dict(zip(_WORDS, words, strict=True))
+            for name in DIMENSIONS:
+                fleet[name, days[begin], told[name], told["outcome"]] += n
         self._tables.conn.executemany(
             "INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, server_slug, n)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in by_day.items()],
+            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in counted.items()],
         )
-
-    def _count_fleet(self, tenant: str, new: Sequence[Row]) -> None:
-        counted = Counter(
-            (
-                name,
-                event["event_ts"] // DAY * DAY if event["event_ts"] is not None else None,
-                event[name] or "",
-                event["outcome"] or "",
-            )
-            for event in new
-            for name in DIMENSIONS
-        )
-        days = {begin: day_of(begin) for begin in {key[1] for key in counted}}
         self._tables.conn.executemany(
             "INSERT INTO audit_fleet_daily (dimension, day, value, outcome, tenant, n)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(name, days[begin], *words, tenant, n) for (name, begin, *words), n in counted.items()],
+            [(*key, tenant, n) for key, n in fleet.items()],
         )
 
 
