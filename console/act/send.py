@@ -48,7 +48,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
+    """The outcome of an attempt. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
 
     word: str
     sentence: str
@@ -112,7 +112,7 @@ def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledge
 
 
 def _known(row: Row | None) -> Outcome:
-    """What came of an attempt that was begun before."""
+    """The outcome of an attempt that was begun before."""
     if row is None:
         return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
     return Outcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
@@ -198,7 +198,7 @@ def _send_once(client: FleetClient, intent: Intent) -> str:
 
 
 def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
-    """What became of a call of unknown outcome, as far as the API shows it: the outcome's word and a sentence."""
+    """What the API shows of a call of unknown outcome: the outcome's word and a sentence."""
     after: Seen | None = None
     trouble = ""
     for _attempt_number in range(READS):

@@ -181,7 +181,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
         if send is not None:
-            sources.append(Source("What is to be told", _notifications(settings, send), quick=False))
+            sources.append(Source("Notifications", _notifications(settings, send), quick=False))
         with _stopped_by_signals() as stop:
             follower = Follower(
                 settings,

@@ -56,7 +56,7 @@ class Looked:
 class Source:
     """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
     open. ``read`` is given the open database and the seconds since it was called before (None: never); it raises
-    FollowError when there is no use in reading again."""
+    FollowError when reading again is useless."""
 
     name: str
     read: Callable[[Store, float | None, Progress], Looked]

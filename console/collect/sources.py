@@ -112,7 +112,7 @@ class Api:
         )
 
     def _details_at(self, store: Store) -> dict[str, float]:
-        """When everything that is read of each instance was last read, as far as the database tells."""
+        """When everything that is read of each instance was last read, where the database has all of it."""
         kinds = [*self._options.details, *(["audit"] if self._options.audit else [])]
         times: dict[str, list[float]] = {}
         for kind in kinds:

@@ -16,7 +16,7 @@ changed. window: a rollout began outside the maintenance window."""
 OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = SUBJECTS
 
 CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
-"""Subjects that last: told once, and anew when they come back after they were over."""
+"""Subjects that last: sent once, and again when they come back after they were over."""
 
 
 @dataclass(frozen=True)

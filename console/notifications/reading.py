@@ -61,7 +61,7 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
     for one in newest_operations(database, since):
         knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
         wanting = [
-            # Which hosts an operation has is not known before it is read in whole.
+            # The hosts of an operation are not known before all of it is read.
             replace(rule, instances=())
             for rule in rules.rules
             if OPERATIONS in rule.on and matches_verdict(rule, one.verdict) and not knowing.issuperset(rule.to)

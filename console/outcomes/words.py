@@ -17,7 +17,7 @@ COMPLETE, STOPPED, INCONCLUSIVE = "complete", "stopped", "inconclusive"
 CANCELLED, LOST, CHECK = "cancelled", "lost", "check"
 VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST, CHECK)
 """How an operation ended. ``complete``: it went through to its end, failures within its budget included. ``lost``: its
-process ended without an end. ``check``: a prediction that changed nothing."""
+process ended without a recap. ``check``: a prediction that changed nothing."""
 
 PROBLEMS = frozenset({FAILED, UNCERTAIN})
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether another process holds a POSIX lock on a file, and the locks of those that only one process may do."""
+"""POSIX locks on files: whether another process holds one, and those of duties that only one process may have."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class DatabaseProblem(Exception):
 
 
 class NoDatabase(DatabaseProblem):
-    """There is no database yet, or an empty one: nothing was ever synced."""
+    """The database does not exist yet or is empty: nothing was ever synced."""
 
 
 # What SQLite's message contains, and the sentence for it. The first that matches counts.
@@ -219,7 +219,7 @@ def copied_at(conn: sqlite3.Connection) -> float | None:
 
 
 def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None:
-    """What ``query`` returns of a console's database; None if it is none, or cannot be read."""
+    """What ``query`` returns for a console's database; None for another file, or if it cannot be read."""
     with suppress(sqlite3.Error, OSError):
         conn = connect_to_read(file)
         try:
@@ -243,7 +243,7 @@ def open_to_write(
     """Open the database and migrate it as needed; returns it and its path.
 
     ``create``: create the file (0600) if it is missing; ``make_folder``: its folder, too (0700). ``into_copy``: accept
-    a copy for review. Raises DatabaseProblem when the file or its folder is missing, the file is no database, of
+    a copy for review. Raises DatabaseProblem when the file or its folder is missing, or the file is not a database, of
     another program, of a newer console, read-only, damaged, or locked for longer than ``busy_timeout`` seconds.
     """
     file = Path(path).expanduser()

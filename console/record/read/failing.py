@@ -29,7 +29,7 @@ RESTARTS = ("recover", "reboot", "power_cycle")
 
 @dataclass(frozen=True)
 class Failing:
-    """One instance in trouble. status: failed or uncertain. at: when it came to be so. message: '' where there is none.
+    """One instance in trouble. status: failed or uncertain. at: since when. message: '' where there is none.
     kind, key: the operation that left it so (run or rollout). instance_id, tenant: None where the record knows neither.
     """
 

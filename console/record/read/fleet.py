@@ -30,7 +30,7 @@ class Fleet:
     None where none says; published_others: (version, how many, one of them) of the instances that were told another one
     when they were read. on_published: how many run it. updates: of UPDATE_KINDS -> how many instances have at least one
     waiting; updates_read: of how many that is known. in_flight: redeploys in progress at the server; limit: the
-    policy's max_parallel_rollouts, 0 where it is no valid number, None without a policy. window: None without a policy.
+    policy's max_parallel_rollouts, 0 where that is not a valid number; limit and window are None without a policy.
     operations: verdict -> how many began in the last 24 h, of all tenants, since a run names none. api_at, runs_at:
     when the API and the run logs were last read, None for never.
     """

@@ -61,7 +61,7 @@ def history(
     """The newest events of an instance in a period (epoch seconds), newest first.
 
     Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, None where
-    there is none). Of health only the changes, of audit events those that are no success; ``took part`` says of a
+    there is none). Of health only the changes, of audit events those without success; ``took part`` says of a
     playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}

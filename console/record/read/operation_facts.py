@@ -153,7 +153,7 @@ def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
 
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Who is planned and who is gone by a plan; None for the planned where its lists are cut or there is none."""
+    """Who is planned and who is gone, by a plan. None for the planned without a plan, or where its lists are cut."""
     gone = names(plan.get("gone"))
     batches = plan.get("batches")
     if not isinstance(batches, list):
@@ -256,7 +256,7 @@ def _plays(
 def _planned(
     conn: sqlite3.Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
 ) -> tuple[str, ...] | None:
-    """Who was to be changed, as far as the run log tells: it has how many were planned, and each batch that began."""
+    """Who was to be changed, if the run log shows it: it has how many were planned, and each batch that began."""
     grouping = [counter for counter, (action, role, *_rest) in tasks.items()
                 if role in _FOR_ALL and action.endswith("add_host")]  # fmt: skip
     if not grouping:

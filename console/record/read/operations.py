@@ -122,7 +122,7 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
     SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts))))
 """  # noqa: S608 - the texts above
 
-# A run's own rollouts are folded into it. The index run_links_ref answers it alone, but for the rollouts that were.
+# A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _OF_OTHERS = """
 SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
 WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)

@@ -64,8 +64,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX run_links_ref ON run_links (kind, ref)",
-    # One row a batch: Ansible starts the play anew for each (`serial`). play: 1, 2, ... over the playbook's plays;
-    # batch: 1, 2, ... within one play.
+    # One row for each batch: Ansible starts the play again for each of them (`serial`). play: 1, 2, ... over the
+    # playbook's plays; batch: 1, 2, ... within one play.
     """
     CREATE TABLE plays (
       run_id TEXT NOT NULL,

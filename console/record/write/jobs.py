@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which job ran which run, and that a run seen twice is one. The store begins the transaction.
+"""Which job ran which run; a run that was recorded twice becomes one. The store begins the transaction.
 
 A run that is recorded by the callback inside a job, and is a job of AWX or ansible-runner too, is the callback's row:
 it has the hosts of the batches and the options of the run. The job then only adds how it ended.

@@ -75,7 +75,7 @@ def _make_current(backup: Path, made: Path, now: float) -> None:
 
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
-    """Put ``made`` at ``place``. The old database stays until this last step; its log is never beside another."""
+    """Put ``made`` at ``place``. The old database stays until the last step; its log never lies beside another one."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):

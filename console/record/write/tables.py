@@ -28,7 +28,7 @@ class Tables:
 
     def close(self) -> None:
         """Close the database."""
-        # Statistics for the query planner of the readers. They are optional: a lock or a full disk is no failure here.
+        # Statistics for the query planner of the readers. They are optional: a lock or a full disk is ignored here.
         with suppress(sqlite3.Error):
             self.conn.execute("PRAGMA busy_timeout=1000")
             self.conn.execute("PRAGMA analysis_limit=400")
