@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from console.record.rows import Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 DIMENSIONS = ("source", "role", "tool_name", "server_slug")
 DAY = 86400
@@ -27,11 +27,8 @@ DAY = 86400
 _WORDS = ("source", "outcome", "role", "tool_name", "server_slug")
 
 
-class Audit:
+class Audit(Part):
     """Tables audit_events, audit_daily, audit_fleet_daily, audit_held."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def known_ids(self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None) -> set[str]:
         """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""

@@ -10,16 +10,13 @@ import json
 from collections.abc import Sequence
 
 from console.record.rows import InstanceRows, Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 _KEY = ("tenant", "instance_id")
 
 
-class Instances:
+class Instances(Part):
     """Tables instance_state, health_checks, instance_versions, instance_actions."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def known(self, tenant: str) -> list[Row]:
         """The known instances of a tenant: instance_id and hostname, by name."""

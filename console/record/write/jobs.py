@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from console.record.rows import Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 # Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
 SLACK = 300.0
@@ -32,11 +32,8 @@ _PARTS = {
 }
 
 
-class Jobs:
+class Jobs(Part):
     """Table run_jobs."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def complete(self, origin: str) -> set[str]:
         """The jobs of an origin of which everything is stored."""

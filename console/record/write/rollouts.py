@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from console.record.rows import RolloutRead, Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 
-class Rollouts:
+class Rollouts(Part):
     """Tables rollouts, rollout_targets, target_changes, instances."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def one(self, tenant: str, rollout_id: str) -> Row | None:
         """A stored rollout, all columns of the table; None if it is not stored."""

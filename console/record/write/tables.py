@@ -111,11 +111,15 @@ class Tables:
         return True
 
 
-class OpenedDatabase:
-    """A database that is open for writing. Use it from one thread, and as a context manager."""
+class Part:
+    """Some tables of the open database, and how they are written."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+
+
+class OpenedDatabase(Part):
+    """A database that is open for writing. Use it from one thread, and as a context manager."""
 
     def __enter__(self) -> Self:
         return self
