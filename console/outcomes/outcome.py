@@ -120,8 +120,7 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
     why, disagreements = mapping(report.get("why")), mapping(report.get("disagreements"))
     found: dict[str, Outcome] = {}
     for category in run_report.CATEGORIES:
-        names = report.get(category)
-        for name in names if isinstance(names, Sequence) and not isinstance(names, str) else ():
+        for name in listed(report.get(category)):
             known = derived.get(str(name))
             message = str(why.get(name) or disagreements.get(name) or "")
             if not message and known is not None and known.category == category and category in PROBLEMS:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.failing import Failing, failing_in_runs, failing_targets
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import dicts, framed, reading
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.operation_facts import name_of
 from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
@@ -109,11 +109,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
             rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
         gaps = _gaps(conn)
     columns = [field.name for field in fields(Entry)]
-    frame = pd.DataFrame([astuple(entry) for entry in rows + _stale(fresh, now) + gaps], columns=columns, dtype=object)
-    frame["at"] = frame["at"].astype(float)
-    for column in ("instances", "operations"):
-        frame[column] = frame[column].astype("int64")
-    return frame
+    return framed(map(astuple, rows + _stale(fresh, now) + gaps), columns, whole=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:

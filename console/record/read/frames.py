@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,15 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
             # Not pandas' own text type: it turns None into NaN, which is true.
             frame[name] = pd.Series(values, dtype=object)
     return pd.DataFrame(frame)
+
+
+def framed(
+    rows: Iterable[Any], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows of Python values as a frame: times and ``numbers`` as floats, ``whole`` as int64, the rest as objects."""
+    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    floats = [name for name in columns if name in numbers or _is_time(name)]
+    return frame.astype({**dict.fromkeys(floats, float), **dict.fromkeys(whole, "int64")})
 
 
 def as_page(

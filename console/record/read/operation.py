@@ -31,7 +31,7 @@ from console.outcomes.words import (
     WAITING,
 )
 from console.record.read.evidence import evidence
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, framed, one, reading
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run
@@ -96,7 +96,7 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             failures=_failures(conn, known, judged, targets),
             batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=_gates(path, key) if is_run else _gates_frame([]),
+            gates=_gates(path, key) if is_run else framed([], GATE_COLUMNS),
             plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(judged)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
@@ -138,10 +138,7 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
              outcome.message, outcome.derived, target.rollout_id if target else None)
         )  # fmt: skip
     rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
-    frame = pd.DataFrame(rows, columns=list(INSTANCE_COLUMNS), dtype=object)
-    for column in ("started_at", "ended_at", "seconds", "waited"):
-        frame[column] = frame[column].astype(float)
-    return frame
+    return framed(rows, INSTANCE_COLUMNS, ("seconds", "waited"))
 
 
 _RANK = {
@@ -197,10 +194,7 @@ def _failures(
             (cluster.status, cluster.message, cluster.pattern, tuple(sorted(cluster.hosts)), len(cluster.hosts),
              min(cluster.times, default=None), max(cluster.times, default=None), before, first_seen)
         )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=list(FAILURE_COLUMNS), dtype=object)
-    for column in ("first_at", "last_at", "first_seen"):
-        frame[column] = frame[column].astype(float)
-    return frame
+    return framed(rows, FAILURE_COLUMNS, ("first_seen",))
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
@@ -250,13 +244,7 @@ def _gates(path: Path, run_id: str) -> pd.DataFrame:
             figures = gate_figures(checks) or str(gate["document"].get("msg") or "")
             word = GATE_WORDS.get(gate["verdict"], gate["verdict"] or "inconclusive")
             rows.append((gate["batch"], gate["at"], word, figures, checks))
-    return _gates_frame(rows)
-
-
-def _gates_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(GATE_COLUMNS), dtype=object)
-    frame["at"] = frame["at"].astype(float)
-    return frame
+    return framed(rows, GATE_COLUMNS)
 
 
 def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str, Any]:

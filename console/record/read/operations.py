@@ -21,7 +21,7 @@ from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.read.evidence import RUNS_OF_CHANGE
-from console.record.read.frames import LIST_PAGE, dicts, like, one, reading
+from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
 from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of_run
 from console.record.read.operation_targets import sent_by_tasks
 
@@ -339,15 +339,6 @@ def _act_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str,
     return row, facts
 
 
-_NUMBERS = ("started_at", "ended_at", "seconds")
-_COUNTS = (*CATEGORIES, "instances", "rollouts")
-
-
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    for column in _NUMBERS:
-        frame[column] = frame[column].astype(float)
-    for column in _COUNTS:
-        frame[column] = frame[column].astype("int64")
-    return frame
+    return framed(rows, COLUMNS, ("seconds",), (*CATEGORIES, "instances", "rollouts"))
