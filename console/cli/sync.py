@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
@@ -208,12 +209,8 @@ def _notifications(
     from console.collect.follow import Looked
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> Looked:
-        def may_go_on() -> bool:
-            # It reports that the follower is alive, and ends here when somebody stops it.
-            progress(0, None, "notifications")
-            return True
-
-        report = send(settings.database, may_go_on=may_go_on)
+        # Progress reports that the follower is alive, and ends the read when somebody stops it.
+        report = send(settings.database, before_each=partial(progress, 0, None, "notifications"))
         return Looked(problems=report.problems)
 
     return read

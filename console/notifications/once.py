@@ -74,12 +74,12 @@ def notify_once(
     now: float,
     send: Send,
     *,
-    may_go_on: Callable[[], bool] = lambda: True,
+    before_each: Callable[[], None] = lambda: None,
 ) -> Report:
     """Send what is due at ``now`` (epoch seconds, UTC), each message noted before and after.
 
-    ``send``: what calls the destinations, as ``send.sender`` makes it. ``may_go_on``: asked before each message; what
-    is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
+    ``send``: what calls the destinations, as ``send.sender`` makes it. ``before_each``: called before each message; if
+    it raises, what is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
     """
     with open_notifications(database) as noted, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
@@ -89,8 +89,7 @@ def notify_once(
         noted.over(found.over, now)
         sent, not_sent = [], []
         for due in found.due:
-            if not may_go_on():
-                break
+            before_each()
             told = message(due, rules.console_url)
             why = _send(noted, due, told, now, send)
             if why:
