@@ -131,7 +131,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
             title = f"{hosts[0]} {'is uncertain' if status == 'uncertain' else status}"
         else:
             title = f"{len(hosts):,} instances {'are uncertain' if status == 'uncertain' else status}"
-        detail = max((one_of for one_of in alike), key=lambda one_of: one_of.at or 0.0).message[:300]
+        detail = max(alike, key=lambda one_of: one_of.at or 0.0).message[:300]
         since = min((one_of.at for one_of in alike if one_of.at is not None), default=None)
         found.append(
             Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))

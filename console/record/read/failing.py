@@ -151,24 +151,21 @@ def failing_in_runs(
             if facts.report_cut & PROBLEMS and whole_left > 0:
                 whole_left -= 1
                 facts = facts_of_run(conn, run, whole=True)
-            bad = [
-                (host, outcome)
+            bad = {
+                host: outcome
                 for host, outcome in outcomes(facts).items()
                 if outcome.category in PROBLEMS and host not in known
-            ]
+            }
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
             # What a task of the run did for the host must not count as what came after it.
-            ids = _instances_of(conn, run["run_id"], [host for host, _outcome in bad])
+            ids = _instances_of(conn, run["run_id"], list(bad))
             recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
-            for host, outcome in bad:
-                if host not in recovered:
-                    told_at, (tenant, instance_id) = outcome.since or at, ids[host]
-                    found.append(
-                        Failing(
-                            outcome.category, host, tenant, instance_id, outcome.message, told_at, RUN, run["run_id"]
-                        )
-                    )
-            known |= {host for host, _outcome in bad}
+            found += [
+                Failing(outcome.category, host, *ids[host], outcome.message, outcome.since or at, RUN, run["run_id"])
+                for host, outcome in bad.items()
+                if host not in recovered
+            ]
+            known |= bad.keys()
             continue
         judged = verdict(facts, counted)
         if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not _went_through(conn, run):
