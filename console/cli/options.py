@@ -74,7 +74,7 @@ def put_report(database: Path, report: Any) -> int:
 
 
 def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file that another program may read at any moment, as node_exporter does: the whole file or nothing.
+    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
 
     ``mode``: the exporter runs under another account. Raises SettingsError.
     """
