@@ -12,9 +12,9 @@ from pathlib import Path
 
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import freshness_of
-from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORDS
+from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
-from console.record.read.policy import WindowNow, state_of, tenant_policy
+from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
 DAY = 86400.0
 UPDATE_KINDS = ("runtime", "skills", "servers")
@@ -62,11 +62,10 @@ def fleets(path: Path, now: float) -> list[Fleet]:
         return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
 
 
-_HEALTH = """
-SELECT CASE WHEN s.health IS NULL THEN :unread WHEN s.health IN ('healthy', 'degraded', 'unhealthy') THEN s.health
-            ELSE :other END AS word, count(*) AS n, min(s.checked_at) AS oldest_at
+_HEALTH = f"""
+SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant GROUP BY word
-"""
+"""  # noqa: S608 - a fragment of ours
 
 _VERSIONS = """
 SELECT s.runtime_current AS version, count(*) AS n
@@ -93,11 +92,6 @@ WHERE s.tenant = :tenant AND s.outdated > 0 AND json_valid(s.components_json) AN
 GROUP BY kind
 """
 
-_IN_FLIGHT = """
-SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open
-WHERE is_open = 1 AND tenant = :tenant AND status = 'in_progress'
-"""
-
 
 def _fleet(
     conn: sqlite3.Connection,
@@ -108,7 +102,7 @@ def _fleet(
     now: float,
 ) -> Fleet:
     key = {"tenant": tenant}
-    words = dicts(conn, _HEALTH, {**key, "unread": HEALTH_UNREAD, "other": HEALTH_OTHER})
+    words = dicts(conn, _HEALTH, key)
     health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
     told_versions = [(row["version"], row["n"], row["host"]) for row in dicts(conn, _PUBLISHED, key)]
@@ -134,7 +128,7 @@ def _fleet(
         on_published=sum(n for version, n in versions if published is not None and version == published),
         updates=updates,
         updates_read=updates_read,
-        in_flight=conn.execute(_IN_FLIGHT, key).fetchone()[0],
+        in_flight=in_flight(conn, tenant),
         limit=slots if has_policy else None,
         window=state_of(window, now) if has_policy else None,
         operations=told,

@@ -54,12 +54,14 @@ WITH known AS (
 """  # noqa: S608
 
 
-_FILTER = """
+HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}' WHEN health IN {HEALTH_WORDS} THEN health
+  ELSE '{HEALTH_OTHER}' END"""
+"""Of instance_state, as SQL: one of HEALTH_WORDS, HEALTH_OTHER or HEALTH_UNREAD."""
+
+_FILTER = f"""
 FROM judged
 WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses)))
-  AND (:health = '[]' OR CASE WHEN health IS NULL THEN 'not read'
-         WHEN health IN ('healthy', 'degraded', 'unhealthy') THEN health ELSE 'other' END
-       IN (SELECT value FROM json_each(:health)))
+  AND (:health = '[]' OR {HEALTH_WORD} IN (SELECT value FROM json_each(:health)))
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
@@ -71,7 +73,7 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
   AND (:runtime = '' OR runtime_current = :runtime)
   AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
        OR problem LIKE :like ESCAPE '\\')
-"""
+"""  # noqa: S608 - a fragment of ours
 
 INSTANCE_SORTS = {
     "Problems first": "ORDER BY problem = '', outdated > 0 DESC, host, instance_id",

@@ -36,6 +36,16 @@ def policies(path: Path) -> list[dict[str, Any]]:
     return [{**row, "raw": parsed(row["raw_json"])} for row in rows]
 
 
+def in_flight(conn: sqlite3.Connection, tenant: str) -> int:
+    """How many redeploys of a tenant are in progress at the server."""
+    found = conn.execute(
+        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
+        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
+        (tenant,),
+    )
+    return int(found.fetchone()[0])
+
+
 @dataclass(frozen=True)
 class WindowNow:
     """The window at one moment. Times are epoch seconds, None where it never opens or closes again.

@@ -18,7 +18,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.window impo
 from console.record.read.durations import p95_of_scope
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness_of
-from console.record.read.policy import tenant_policy
+from console.record.read.policy import in_flight, tenant_policy
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -159,11 +159,7 @@ def _row(
 def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[dict[str, Any]]:
     window, slots = tenant_policy(conn, tenant)
     opened = opened_at(window, as_of)
-    active = conn.execute(
-        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
-        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
-        (tenant,),
-    ).fetchone()[0]
+    active = in_flight(conn, tenant)
     if opened is None or active >= slots:
         return []
     params = {"tenant": tenant, "opened": opened, "as_of": as_of, "grace": rules.grace}
