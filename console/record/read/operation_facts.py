@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result, Target
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
@@ -209,15 +209,23 @@ def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mappin
     return told if isinstance(told, dict) else None
 
 
-Tasks = dict[int, tuple[str, str, str, int]]
+class _Task(NamedTuple):
+    """action: the module's name without its collection. play: the counter of its play."""
+
+    action: str
+    role: str
+    play: int
+
+
+Tasks = dict[int, _Task]
 
 
 def _tasks(conn: sqlite3.Connection, run_id: str) -> Tasks:
-    """The tasks of a run by counter: the module's name without its collection, role, name, and the play's counter."""
-    rows = conn.execute("SELECT counter, action, role, name, play_counter FROM tasks WHERE run_id = ?", (run_id,))
+    """The tasks of a run by counter."""
+    rows = conn.execute("SELECT counter, action, role, play_counter FROM tasks WHERE run_id = ?", (run_id,))
     return {
-        counter: (_module(action), (role or "").rpartition(".")[2], name or action or "", play or 0)
-        for counter, action, role, name, play in rows
+        counter: _Task(_module(action), (role or "").rpartition(".")[2], play or 0)
+        for counter, action, role, play in rows
     }
 
 
@@ -231,24 +239,23 @@ def _plays(
 ) -> tuple[tuple[Batch, ...], tuple[str, ...]]:
     """The batches of the play that works on the instances, and the instances of all plays."""
     names = "hosts_json" if with_hosts else "NULL"
-    rows = conn.execute(
-        f"SELECT counter, play, batch, pattern, started_at, {names} FROM plays WHERE run_id = ? ORDER BY counter",  # noqa: S608
-        (run_id,),
-    ).fetchall()
-    worked = {play for action, _role, _name, play in tasks.values() if action in _OURS}
-    hosts: dict[str, None] = {}
-    listed: dict[int, tuple[str, ...]] = {}
-    for counter, _play, _batch, _pattern, _at, text in rows:
-        listed[counter] = tuple(json.loads(text)) if text else ()
-        hosts.update(dict.fromkeys(listed[counter]))
+    rows = dicts(
+        conn,
+        f"SELECT counter, play, pattern, started_at, {names} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
+        {"id": run_id},
+    )
+    worked = {task.play for task in tasks.values() if task.action in _OURS}
+    listed: dict[int, tuple[str, ...]] = {row["counter"]: tuple(json.loads(row["hosts"] or "[]")) for row in rows}
+    hosts = dict.fromkeys(host for names_of_play in listed.values() for host in names_of_play)
     hosts.pop("localhost", None)
-    of_batches = [row for row in rows if (row[3] or "").startswith(_PLANNED_GROUP)]
+    of_batches = [row for row in rows if (row["pattern"] or "").startswith(_PLANNED_GROUP)]
     if not of_batches:
-        numbers = [row[1] for row in rows if row[0] in worked]
-        of_batches = [row for row in rows if numbers and row[1] == numbers[-1]]
+        numbers = [row["play"] for row in rows if row["counter"] in worked]
+        of_batches = [row for row in rows if numbers and row["play"] == numbers[-1]]
         of_batches = of_batches if len(of_batches) > 1 else []
     batches = tuple(
-        Batch(number, listed[row[0]], row[4], row[0] in worked) for number, row in enumerate(of_batches, start=1)
+        Batch(number, listed[row["counter"]], row["started_at"], row["counter"] in worked)
+        for number, row in enumerate(of_batches, start=1)
     )
     return batches, tuple(hosts)
 
@@ -257,8 +264,8 @@ def _planned(
     conn: sqlite3.Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
 ) -> tuple[str, ...] | None:
     """Who was to be changed, if the run log shows it: it has how many were planned, and each batch that began."""
-    grouping = [counter for counter, (action, role, *_rest) in tasks.items()
-                if role in _FOR_ALL and action.endswith("add_host")]  # fmt: skip
+    grouping = [counter for counter, task in tasks.items()
+                if task.role in _FOR_ALL and task.action.endswith("add_host")]  # fmt: skip
     if not grouping:
         return None
     number = conn.execute(
@@ -286,17 +293,16 @@ ORDER BY h.counter
 
 
 def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result]:
-    ours = [counter for counter, task in tasks.items() if task[0] in _OURS]
-    for_all = [
-        counter for counter, (action, role, *_rest) in tasks.items() if role in _FOR_ALL or action.startswith("rollout")
-    ]
+    ours = [counter for counter, task in tasks.items() if task.action in _OURS]
+    for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     }
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": json.dumps(ours), "for_all": json.dumps(for_all)})
     for row in rows:
-        action = tasks.get(row["task_counter"] or 0, ("", "", "", 0))[0]
+        task = tasks.get(row["task_counter"] or 0)
+        action = task.action if task else ""
         host = row["host"]
         if host == "localhost":
             if action != "update_policy":
