@@ -72,7 +72,9 @@ def link(fact: Fact, console_url: str) -> str:
     """The address of the console's page about a fact, '' if ``console_url`` is empty."""
     if not console_url:
         return ""
-    query = f"?id={quote(fact.id, safe='')}" if fact.id else ""
+    # The list of instances takes a word of health.
+    parameter = "instances_health" if fact.page == "instances" else "id"
+    query = f"?{parameter}={quote(fact.id, safe='')}" if fact.id else ""
     return f"{console_url}/{fact.page}{query}"
 
 
