@@ -49,7 +49,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(_lacks(missing))
 
-OK, PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 0, 1, 2, 3, 130, 141
+PARTLY, USAGE, NO_DATABASE, INTERRUPTED, NOT_READ = 1, 2, 3, 130, 141
 
 _EXIT_CODES = """\
 exit codes:

@@ -9,19 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    Counters,
-    Record,
-    target_status,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, target_status
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_words import is_status, named
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import open_target
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.restart import action_key, started_action
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import (
-    tally,
-    transition,
-    was_reopened,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.rollout import tally, transition, was_reopened
 from console.settings.identity import Identity
 from console.text.counts import counted
 
@@ -91,7 +83,7 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
     before = tally(seen.rollout, seen.targets)
     if intent.action == "resume":
         return Verdict(True, f"Queues {counted(before.cancelled, 'target')} again.", before.cancelled)
-    rest = _of_those_in_progress(before)
+    rest = f"; {before.in_progress:,} in progress continue to their end" if before.in_progress else ""
     if intent.action == "pause":
         return Verdict(
             True, f"Holds back {counted(before.queued, 'target')} until the rollout is resumed{rest}.", before.queued
@@ -100,10 +92,6 @@ def _judge_steering(intent: Intent, seen: Seen) -> Verdict:
         lost = f" and terminates {before.in_progress:,} in progress, whose outcome is then uncertain"
         return Verdict(True, f"Revokes {counted(before.queued, 'target')}{lost}.", before.queued + before.in_progress)
     return Verdict(True, f"Revokes {counted(before.queued, 'target')} permanently{rest}.", before.queued)
-
-
-def _of_those_in_progress(before: Counters) -> str:
-    return f"; {before.in_progress:,} in progress continue to their end" if before.in_progress else ""
 
 
 def _judge_retry(intent: Intent, seen: Seen) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
+    """The outcome of an attempt. ``word``: done, refused (nothing was sent), failed (not carried out) or unknown."""
 
     word: str
     sentence: str
@@ -102,12 +102,9 @@ def act(
 @contextmanager
 def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledger, bool]]:
     """The ledger with the attempt in it, and whether it is new there."""
-    try:
-        ledger = open_ledger(database)
-    except DatabaseProblem as error:
-        raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
-    with ledger:
+    with ExitStack() as opened:
         try:
+            ledger = opened.enter_context(open_ledger(database))
             is_new = ledger.begin(_attempt_row(attempt, at))
         except DatabaseProblem as error:
             raise DatabaseProblem(f"Nothing was sent, because it cannot be recorded. {error}") from error
@@ -115,7 +112,7 @@ def _ledger(database: Path, attempt: Attempt, at: float) -> Iterator[tuple[Ledge
 
 
 def _known(row: Row | None) -> Outcome:
-    """What came of an attempt that was begun before."""
+    """The outcome of an attempt that was begun before."""
     if row is None:
         return Outcome("unknown", "This was sent before, and its outcome is not recorded (yet).")
     return Outcome(*(row[name] for name in ("outcome", "detail", "targets", "http_status", "request_id")))
@@ -201,7 +198,7 @@ def _send_once(client: FleetClient, intent: Intent) -> str:
 
 
 def _looked_up(client: FleetClient, intent: Intent, before: Seen, sleep: Callable[[float], None]) -> tuple[str, str]:
-    """What became of a call of unknown outcome, as far as the API shows it: the outcome's word and a sentence."""
+    """What the API shows of a call of unknown outcome: the outcome's word and a sentence."""
     after: Seen | None = None
     trouble = ""
     for _attempt_number in range(READS):

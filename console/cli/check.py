@@ -13,8 +13,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import database_option, format_option, measure, put
-from console.cli.textfile import write_textfile
+from console.cli.options import database_option, format_option, measure, put, write_textfile
 from console.monitoring.limits import FIGURES, Limits, in_words
 from console.settings.environment import Settings
 from console.text.listing import listing

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.cli.options import at_least_one, put, say
+from console.cli.options import at_least_one, put_report
 from console.settings.environment import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -116,9 +116,4 @@ def _import(options: argparse.Namespace, settings: Settings, read: Callable[...,
     shown = TerminalProgress(sys.stderr)
     with contextlib.closing(shown), open_store(settings.database, make_folder=settings.database_is_default) as store:
         report = read(store, silent if options.quiet else shown)
-    put(f"{settings.database}: {report.summary}.\n")
-    for sentence in report.notes:
-        say(f"note: {sentence}", 0)
-    for sentence in report.problems:
-        say(sentence, 1)
-    return int(bool(report.problems))
+    return put_report(settings.database, report)

@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from console.cli.options import at_least_one, database_option, duration, format_option, put, say
+from console.cli.options import at_least_one, database_option, duration, format_option, limit_option, put, records, say
 from console.record.read import rollouts, runs
 from console.settings.environment import Settings
 from console.text.listing import listing
@@ -51,9 +51,7 @@ def register(commands: Any) -> None:
 def _common(parser: argparse.ArgumentParser) -> None:
     database_option(parser)
     format_option(parser)
-    parser.add_argument(
-        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
-    )
+    limit_option(parser)
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +126,6 @@ def _stuck(options: argparse.Namespace, settings: Settings) -> int:
 
 def _put(frame: Any, columns: str, options: argparse.Namespace, of: str) -> int:
     """Write the rows; ``of``: how many there are, if there are more than these rows, else ''."""
-    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    rows = records(frame)
     put(listing(rows, columns.split(), options.format))
     return say(f"note: {len(rows):,} of {of} shown; --limit shows more.", 0) if of else 0

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import database_option, days, format_option, put, say
+from console.cli.options import database_option, days, format_option, put, records, say
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError
 from console.text import times
@@ -111,8 +111,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
 
     chosen = {name: getattr(options, name) for name in Retention.__dataclass_fields__}
     retention, now = Retention(**chosen), time.time()
-    frame = prunable(settings.database, retention, now)
-    rows: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+    rows = records(prunable(settings.database, retention, now))
     if options.dry_run:
         put(listing(rows, _PRUNABLE.split(), options.format))
         return say(f"{counted(sum(row['rows'] for row in rows), 'row')} would be deleted; nothing was deleted.", 0)

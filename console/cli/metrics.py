@@ -10,11 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import database_option, put
-from console.cli.textfile import write_textfile
+from console.cli.options import database_option, put, write_textfile
 from console.settings.environment import Settings
-
-_MODES = ("0600", "0640", "0644")
 
 
 def register(commands: Any) -> None:
@@ -33,7 +30,10 @@ def register(commands: Any) -> None:
         "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
     )
     metrics.add_argument(
-        "--mode", choices=_MODES, default="0644", help="permissions of the file (default: %(default)s)"
+        "--mode",
+        choices=("0600", "0640", "0644"),
+        default="0644",
+        help="permissions of the file (default: %(default)s)",
     )
 
 

@@ -81,7 +81,7 @@ def load_rules(named: str | None) -> Rules:
 
 
 def notifier(named: str | None) -> Callable[..., Report]:
-    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``may_go_on``.
+    """``notify_once`` by the rules of a file, for a database: what it returns takes the path and ``before_each``.
 
     The rules and the addresses are read once. Raises SettingsError.
     """

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
-from console.cli.options import at_least_one, database_option, format_option, put, say
+from console.cli.options import at_least_one, database_option, format_option, limit_option, put, records, say
 from console.outcomes.words import CATEGORIES, VERDICTS
 from console.settings.environment import Settings
 from console.settings.invocation import COMMAND
 from console.text import times
+from console.text.counts import counted
 from console.text.listing import listing
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def register(commands: Any) -> None:
     lister.set_defaults(run=_operations)
     database_option(lister)
     format_option(lister)
-    lister.add_argument(
-        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
-    )
+    limit_option(lister)
     lister.add_argument(
         "--days", type=at_least_one, metavar="N", help="only operations of the last N days (default: all)"
     )
@@ -80,7 +79,7 @@ def _operations(options: argparse.Namespace, settings: Settings) -> int:
         text=options.text,
     )
     frame, total = operations(settings.database, now, wanted, size=options.limit)
-    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    rows = records(frame)
     for row in rows:
         # NaN, where the duration is not known, is not equal to itself.
         row["seconds"] = None if row["seconds"] != row["seconds"] else round(row["seconds"])
@@ -125,8 +124,7 @@ def in_words(fleet: Fleet, now: float) -> list[str]:
         ("Last 24 h", _last_day(fleet)),
         ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
     ]
-    head = f"{fleet.tenant}: {fleet.instances:,} instance{'' if fleet.instances == 1 else 's'}"
-    return [head, *(f"  {name:<10} {text}" for name, text in rows)]
+    return [f"{fleet.tenant}: {counted(fleet.instances, 'instance')}", *(f"  {name:<10} {text}" for name, text in rows)]
 
 
 def _health(fleet: Fleet, now: float) -> str:
@@ -162,9 +160,8 @@ def _in_flight(fleet: Fleet) -> str:
 
 
 def _last_day(fleet: Fleet) -> str:
-    total = sum(fleet.operations.values())
     words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
-    return f"{total:,} operation{'' if total == 1 else 's'}{': ' if words else ''}{', '.join(words)}."
+    return f"{counted(sum(fleet.operations.values()), 'operation')}{': ' if words else ''}{', '.join(words)}."
 
 
 def _ago(at: float | None, now: float) -> str:

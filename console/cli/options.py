@@ -1,15 +1,19 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands share: options with their checks, durations in words, sentences on standard error."""
+"""What the commands share: options with their checks, output, and sentences on standard error."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
+from console.settings.environment import SettingsError
 from console.text.listing import FORMATS
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -45,6 +49,48 @@ def database_option(parser: argparse.ArgumentParser) -> None:
 def format_option(parser: argparse.ArgumentParser) -> None:
     """--format."""
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="output format (default: %(default)s)")
+
+
+def limit_option(parser: argparse.ArgumentParser) -> None:
+    """--limit."""
+    parser.add_argument(
+        "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
+    )
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a frame, one dictionary each."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def put_report(database: Path, report: Any) -> int:
+    """Say what a sync or an import did, by its summary, notes and problems; returns the exit code."""
+    put(f"{database}: {report.summary}.\n")
+    for note in report.notes:
+        say(f"note: {note}", 0)
+    for problem in report.problems:
+        say(problem, 1)
+    return int(bool(report.problems))
+
+
+def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
+    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
+
+    ``mode``: the exporter runs under another account. Raises SettingsError.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+            written = Path(stream.name)
+            try:
+                stream.write(text)
+                stream.flush()
+                written.chmod(mode)
+                written.replace(file)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error
 
 
 def at_least_one(text: str) -> int:

@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, database_option, duration, put, say
+from console.cli.options import at_least_one, database_option, duration, put_report, say
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
 from console.text.times import moment
@@ -146,12 +147,7 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
             api_options=_api_options(options),
             progress=silent if options.quiet else progress_line,
         )
-    put(f"{settings.database}: {report.summary}.\n")
-    for sentence in report.notes:
-        say(f"note: {sentence}", 0)
-    for sentence in report.problems:
-        say(sentence, 1)
-    return int(bool(report.problems))
+    return put_report(settings.database, report)
 
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
@@ -186,7 +182,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
         if send is not None:
-            sources.append(Source("What is to be told", _notifications(settings, send), quick=False))
+            sources.append(Source("Notifications", _notifications(settings, send), quick=False))
         with _stopped_by_signals() as stop:
             follower = Follower(
                 settings,
@@ -213,12 +209,8 @@ def _notifications(
     from console.collect.follow import Looked
 
     def read(_store: Store, _seconds: float | None, progress: Progress) -> Looked:
-        def may_go_on() -> bool:
-            # It reports that the follower is alive, and ends here when somebody stops it.
-            progress(0, None, "notifications")
-            return True
-
-        report = send(settings.database, may_go_on=may_go_on)
+        # Progress reports that the follower is alive, and ends the read when somebody stops it.
+        report = send(settings.database, before_each=partial(progress, 0, None, "notifications"))
         return Looked(problems=report.problems)
 
     return read

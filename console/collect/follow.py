@@ -21,7 +21,7 @@ from pathlib import Path
 
 from console.collect.pace import Pace, pause
 from console.collect.progress import Progress
-from console.record.file_locks import only_follower
+from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Beat
 from console.record.write.store import Store, open_store
@@ -56,7 +56,7 @@ class Looked:
 class Source:
     """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
     open. ``read`` is given the open database and the seconds since it was called before (None: never); it raises
-    FollowError when there is no use in reading again."""
+    FollowError when reading again is useless."""
 
     name: str
     read: Callable[[Store, float | None, Progress], Looked]
@@ -99,11 +99,9 @@ class Follower:
         self._open().close()
         with ExitStack() as held:
             try:
-                is_alone = held.enter_context(only_follower(database))
-            except OSError as error:
-                raise FollowError(
-                    f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
-                ) from error
+                is_alone = held.enter_context(only_one(database, FOLLOWER))
+            except DatabaseProblem as problem:
+                raise FollowError(str(problem)) from problem
             if not is_alone:
                 raise FollowError(
                     f"Another process follows {database} already: stop that one first, or name another database."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
@@ -69,9 +70,10 @@ def sync_once(
     Raises DatabaseProblem when the database cannot be used and SettingsError when the connection cannot; whatever else
     goes wrong is in the report, and the rest is stored.
     """
-    client = open_client(connection, read_only=True) if connection else None
     report = SyncReport()
-    with open_store(settings.database, make_folder=settings.database_is_default) as store:
+    with ExitStack() as opened:
+        client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None
+        store = opened.enter_context(open_store(settings.database, make_folder=settings.database_is_default))
         if spools:
             report.spools = sync_spools(
                 store,
@@ -86,5 +88,4 @@ def sync_once(
             # The client's form of the address: one tenant however it was written.
             tenant = client.transport.settings.api_url
             report.api = sync_api(store, client, tenant, now=now, options=api_options, progress=progress)
-            client.close()
     return report

@@ -45,20 +45,21 @@ class TerminalProgress:
         pause = 0.1 if self._tty else self._line_every
         if not (begins or ends or now - self._last >= pause):
             return
-        if begins and self._open_line:
-            self._break()
+        if begins:
+            self.close()
         self._what, self._last = what, now
         if self._tty:
             self._draw(done, total, what)
             if ends:
-                self._break()
+                self.close()
         else:
             self._write(f"{what}: {_figure(done, total)}\n")
 
     def close(self) -> None:
         """End an unfinished bar, so that what is printed next begins on a line of its own."""
         if self._open_line:
-            self._break()
+            self._write("\n")
+            self._open_line = False
 
     def _draw(self, done: int, total: int | None, what: str) -> None:
         text = f"{what} {_figure(done, total)}"
@@ -69,10 +70,6 @@ class TerminalProgress:
             text += f" [{'#' * filled}{'.' * (cells - filled)}]"
         self._write("\r\x1b[K" + text[:width])
         self._open_line = True
-
-    def _break(self) -> None:
-        self._write("\n")
-        self._open_line = False
 
     def _write(self, text: str) -> None:
         # The sync continues when the reader of its output has gone.

@@ -37,6 +37,12 @@ _RESULTS = {
     "runner_item_on_skipped": ("item", "skipped"),
     "runner_retry": ("retry", "retry"),
 }
+# The columns of a run that its events may tell.
+_UNKNOWN = (
+    *("controller", "user", "playbook", "check_mode", "diff_mode", "limit_pattern", "tags_json", "skip_tags_json"),
+    *("forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at"),
+    *("heartbeat_at", "stats_json", "meta_json"),
+)
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
@@ -59,7 +65,7 @@ class RunReader:
         self.run_id = run_id
         self.state: dict[str, Any] = dict(state) if state else _new_state(run_id, source, source_ref)
         self._redactor = redactor or Redactor()
-        self._rows = self._empty()
+        self._rows = RunRows(run={})
 
     @property
     def run(self) -> Row:
@@ -102,7 +108,7 @@ class RunReader:
 
     def take(self) -> RunRows:
         """The rows since the last take, with the run's own row as it is now."""
-        rows, self._rows = self._rows, self._empty()
+        rows, self._rows = self._rows, RunRows(run={})
         rows.run = dict(self.run)
         rows.in_flight = [
             {"run_id": self.run_id, "host": host, "counter": counter, "task_counter": task, "started_at": at}
@@ -110,24 +116,20 @@ class RunReader:
         ]
         return rows
 
-    def _empty(self) -> RunRows:
-        return RunRows(run={})
-
     def _begin(self, data: Mapping[str, Any]) -> None:
         run = self.run
         run["playbook"] = _text(data.get("playbook"))
         about = data.get("fleetops_run")
         if not isinstance(about, Mapping):
             return
-        for name in ("controller", "user", "ansible_version", "python_version", "collection_version", "job_id"):
-            run[name] = _text(about.get(name))
+        texts = ("controller", "user", "ansible_version", "python_version", "collection_version", "job_id")
+        run |= {name: _text(about.get(name)) for name in texts}
         run["check_mode"], run["diff_mode"] = _flag(about.get("check_mode")), _flag(about.get("diff_mode"))
         run["limit_pattern"] = _words(about.get("limit"))
         run["tags_json"], run["skip_tags_json"] = _json_list(about.get("tags")), _json_list(about.get("skip_tags"))
         run["forks"] = whole(about.get("forks"))
         run["started_at"] = parse_time(about.get("started_at")) or run["started_at"]
-        named = {"run_id", "controller", "user", "ansible_version", "python_version", "collection_version", "job_id"}
-        named |= {"check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
+        named = {"run_id", *texts, "check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
         more = {str(k): v for k, v in about.items() if k not in named}
         run["meta_json"] = to_json(self._redactor.scrub(more)) if more else None
 
@@ -294,12 +296,8 @@ class RunReader:
 
 
 def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, Any]:
-    run: Row = {"run_id": run_id, "source": source, "source_ref": source_ref, "controller": None, "user": None}
-    run |= {"playbook": None, "check_mode": None, "diff_mode": None, "limit_pattern": None, "tags_json": None}
-    run |= {"skip_tags_json": None, "forks": None, "ansible_version": None, "python_version": None}
-    run |= {"collection_version": None, "job_id": None, "status": "unknown", "started_at": None, "ended_at": None}
-    run |= {"heartbeat_at": None, "last_counter": 0, "events": 0, "dropped_events": 0, "stats_json": None}
-    run |= {"meta_json": None}
+    run: Row = {"run_id": run_id, "source": source, "source_ref": source_ref, "status": "unknown"}
+    run |= dict.fromkeys(_UNKNOWN) | {"last_counter": 0, "events": 0, "dropped_events": 0}
     state: dict[str, Any] = {"run": run, "ended": False, "unwritten": 0, "play": None, "task": None}
     return state | {"plays": {}, "tasks": {}, "in_flight": {}}
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.reading import Memory, Reading
 from console.collect.api.rollouts import sync_api
+from console.collect.api.session import Memory, Reading
 from console.collect.follow import FollowError, Looked
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
@@ -112,7 +112,7 @@ class Api:
         )
 
     def _details_at(self, store: Store) -> dict[str, float]:
-        """When everything that is read of each instance was last read, as far as the database tells."""
+        """When everything that is read of each instance was last read, where the database has all of it."""
         kinds = [*self._options.details, *(["audit"] if self._options.audit else [])]
         times: dict[str, list[float]] = {}
         for kind in kinds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from console.monitoring.backlog import Backlog
 from console.monitoring.limits import FIGURES, Level, Limits, in_words
@@ -28,6 +27,7 @@ class Check:
 
 def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Limits]) -> list[Check]:
     """Every figure judged. ``limits``: other limits than the usual ones, by name."""
+    follower = vitals.follower
     values: dict[str, float | None] = {
         "sync-age": _age(vitals.api_at, now),
         "run-log-age": _age(vitals.runs_at, now),
@@ -37,7 +37,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         "failed": vitals.failed,
         "lost": vitals.lost,
         "sync-errors": vitals.errors,
-        "follower": _age(vitals.follower.since, now) if _is_down(vitals.follower) else None,
+        "follower": _age(follower.since, now) if follower and follower.state in (DIED, HANGS) else None,
         "backlog": None if waiting.problem else waiting.unread,
         "backup-age": _age(vitals.backup_at, now),
     }
@@ -46,7 +46,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         "sync-age": ("Nothing was ever synced", Level.CRITICAL) if never else ("The API was never read", Level.OK),
         "run-log-age": ("No run log was ever loaded", Level.OK),
         "open-age": ("No target is open", Level.OK),
-        "follower": (_of_follower(vitals.follower), Level.OK),
+        "follower": (_of_follower(follower), Level.OK),
         "backlog": (waiting.problem.rstrip("."), Level.OK),
         "backup-age": ("No backup was ever made", Level.WARNING),
     }
@@ -63,8 +63,8 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         sentence = f"{figure.what[0].upper()}{figure.what[1:]}: {in_words(value, figure.unit)}"
         if figure.name == "sync-age" and vitals.api_tenant:
             sentence += f" at {vitals.api_tenant}"
-        if figure.name == "follower" and vitals.follower is not None:
-            sentence += f" on {vitals.follower.host}, process {vitals.follower.pid}; start it again"
+        if figure.name == "follower" and follower is not None:
+            sentence += f" on {follower.host}, process {follower.pid}; start it again"
         found.append(Check(figure.name, limit.level(value), sentence + _said(limit, figure.unit), value))
     return found
 
@@ -72,10 +72,6 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
 def worst(checks: list[Check]) -> Level:
     """The level of all together."""
     return max((check.level for check in checks), default=Level.OK)
-
-
-def _is_down(follower: Follower | None) -> TypeGuard[Follower]:
-    return follower is not None and follower.state in (DIED, HANGS)
 
 
 def _of_follower(follower: Follower | None) -> str:

@@ -9,22 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = (
-    "operations",
-    "stuck",
-    "stale",
-    "unhealthy",
-    "drift",
-    "policy",
-    "window",
-)
-SUBJECTS = (OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW)
+SUBJECTS = ("operations", "stuck", "stale", "unhealthy", "drift", "policy", "window")
 """operations: one has ended, or begun. stuck: a rollout makes no progress. stale: an API was not read for too long.
 unhealthy: instances with one cause. drift: instances run another runtime than the published one. policy: it was
 changed. window: a rollout began outside the maintenance window."""
+OPERATIONS, STUCK, STALE, UNHEALTHY, DRIFT, POLICY, WINDOW = SUBJECTS
 
 CONDITIONS = frozenset({STUCK, STALE, UNHEALTHY, DRIFT})
-"""Subjects that last: told once, and anew when they come back after they were over."""
+"""Subjects that last: sent once, and again when they come back after they were over."""
 
 
 @dataclass(frozen=True)

@@ -41,35 +41,25 @@ class Message:
 def message(due: Due, console_url: str) -> Message:
     """The message about facts that are due. ``console_url``: the console's address, '' for no links."""
     facts = due.facts
-    number = message_id(due)
     title = _one_line(facts[0].title if len(facts) == 1 else f"{len(facts):,} notifications", LONGEST_TITLE)
     lines = _lines_of_fact(facts[0], console_url) if len(facts) == 1 else _lines_of_facts(facts, console_url)
     text = "\n".join([REPEATED, *lines] if due.repeated else lines)
-    document = {
-        "id": number,
-        "destination": due.destination,
-        "repeated": due.repeated,
-        "title": title,
-        "text": text,
-        "facts": [_document_of_fact(fact, console_url) for fact in facts],
-    }
-    return Message(number, title, text, due.repeated, document)
+    documents = [_document_of_fact(fact, console_url) for fact in facts]
+    return _message(message_id(due), due.destination, title, text, due.repeated, documents)
 
 
 def test_message(destination: str, console_url: str, now: float) -> Message:
     """The message of `notify test`."""
     title, text = "Test of the fleet's notifications", "This destination works. Nothing has happened to the fleet."
     number = hashlib.sha256(f"test {destination} {now}".encode()).hexdigest()[:32]
-    lines = [text, *([console_url] if console_url else [])]
-    document = {
-        "id": number,
-        "destination": destination,
-        "repeated": False,
-        "title": title,
-        "text": "\n".join(lines),
-        "facts": [],
-    }
-    return Message(number, title, "\n".join(lines), False, document)
+    return _message(number, destination, title, f"{text}\n{console_url}".strip(), False, [])
+
+
+def _message(
+    number: str, destination: str, title: str, text: str, repeated: bool, documents: Sequence[Mapping[str, Any]]
+) -> Message:
+    document = {"id": number, "destination": destination, "repeated": repeated, "title": title, "text": text}
+    return Message(number, title, text, repeated, {**document, "facts": documents})
 
 
 def message_id(due: Due) -> str:
@@ -82,7 +72,9 @@ def link(fact: Fact, console_url: str) -> str:
     """The address of the console's page about a fact, '' if ``console_url`` is empty."""
     if not console_url:
         return ""
-    query = f"?id={quote(fact.id, safe='')}" if fact.id else ""
+    # The list of instances takes a word of health.
+    parameter = "instances_health" if fact.page == "instances" else "id"
+    query = f"?{parameter}={quote(fact.id, safe='')}" if fact.id else ""
     return f"{console_url}/{fact.page}{query}"
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from console.notifications.message import Message, message
 from console.notifications.reading import facts
 from console.notifications.rules import Rules
 from console.notifications.send import NotSent, Send
-from console.record.file_locks import only_notifier
-from console.record.opening import DatabaseProblem
+from console.record.file_locks import NOTIFIER, only_one
 from console.record.read.notifications import ledger
 from console.record.rows import FAILED, SENDING, SENT, Notification
 from console.record.write.notifications import Notifications, open_notifications
+from console.text.counts import counted
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Report:
         """What was done, for people, without a full stop."""
         if self.is_busy:
             return "another process sends notifications of this database, so nothing was sent"
-        parts = [f"{len(self.sent):,} {'message' if len(self.sent) == 1 else 'messages'} sent"]
+        parts = [f"{counted(len(self.sent), 'message')} sent"]
         parts += [f"{len(self.not_sent):,} not sent"] * bool(self.not_sent)
         parts += [f"{self.quiet:,} wait for the end of the quiet hours"] * bool(self.quiet)
         parts += [f"{self.paused:,} wait for the next attempt"] * bool(self.paused)
@@ -75,20 +74,14 @@ def notify_once(
     now: float,
     send: Send,
     *,
-    may_go_on: Callable[[], bool] = lambda: True,
+    before_each: Callable[[], None] = lambda: None,
 ) -> Report:
     """Send what is due at ``now`` (epoch seconds, UTC), each message noted before and after.
 
-    ``send``: what calls the destinations, as ``send.sender`` makes it. ``may_go_on``: asked before each message; what
-    is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
+    ``send``: what calls the destinations, as ``send.sender`` makes it. ``before_each``: called before each message; if
+    it raises, what is left is due the next time. Raises DatabaseProblem, for a database that is a copy for review too.
     """
-    with open_notifications(database) as noted, ExitStack() as held:
-        try:
-            is_alone = held.enter_context(only_notifier(database))
-        except OSError as error:
-            raise DatabaseProblem(
-                f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
-            ) from error
+    with open_notifications(database) as noted, only_one(database, NOTIFIER) as is_alone:
         if not is_alone:
             return Report(is_busy=True)
         found, _messages = due_now(database, rules, now)
@@ -96,8 +89,7 @@ def notify_once(
         noted.over(found.over, now)
         sent, not_sent = [], []
         for due in found.due:
-            if not may_go_on():
-                break
+            before_each()
             told = message(due, rules.console_url)
             why = _send(noted, due, told, now, send)
             if why:

@@ -19,8 +19,10 @@ from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.notifications import Ended, newest_operations, operation_rows
+from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
+from console.record.read.notifications import newest_operations, operation_rows
 from console.record.read.operation import operation
+from console.record.read.operations import Key
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
@@ -56,11 +58,11 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
     for noted in ledger:
         if noted.subject == OPERATIONS and noted.outcome in (SENT, GAVE_UP):
             told.setdefault((noted.key, noted.state), set()).add(noted.destination)
-    left: list[tuple[Ended, list[Rule]]] = []
+    left: list[tuple[Key, list[Rule]]] = []
     for one in newest_operations(database, since):
         knowing = told.get((f"{one.kind} {one.key}", one.verdict), set())
         wanting = [
-            # Which hosts an operation has is not known before it is read in whole.
+            # The hosts of an operation are not known before all of it is read.
             replace(rule, instances=())
             for rule in rules.rules
             if OPERATIONS in rule.on and matches_verdict(rule, one.verdict) and not knowing.issuperset(rule.to)
@@ -81,7 +83,7 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return {category: int(row[category]) for category in CATEGORIES if row[category]}
 
 
-def _operation(database: Path, one: Ended, now: float) -> Fact | None:
+def _operation(database: Path, one: Key, now: float) -> Fact | None:
     found = operation(database, one.key, now)
     if found is None:
         return None
@@ -140,9 +142,10 @@ def _attention(database: Path, subject: str, now: float) -> list[Fact]:
         named = ", ".join(row["hosts"]) + (" and others" * (row["instances"] > len(row["hosts"])))
         details = (f"Since {times.moment(at, '%Y-%m-%d %H:%M')} UTC.",) if at is not None else ()
         sentence = f"{named}. {row['detail']}".strip()
-        found.setdefault(
-            key, Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=row["id"])
-        )
+        # The list of instances has one word for the rare values of health.
+        is_rare = row["page"] == "instances" and row["id"] not in HEALTH_WORDS
+        shown = HEALTH_OTHER if is_rare else row["id"]
+        found.setdefault(key, Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=shown))
     return list(found.values())
 
 

@@ -212,7 +212,9 @@ def _boolean(table: Mapping[str, Any], key: str, place: str) -> bool:
 def _one_of(value: Any, known: Sequence[str], place: str) -> str:
     if value not in known:
         said = f"{place} is {value!r}" if isinstance(value, str) else f"{place} is missing" if value is None else place
-        raise RulesError(f"{said}; it must be one of: {', '.join(known)}{_close(value, known)}")
+        close = difflib.get_close_matches(str(value), known, 1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise RulesError(f"{said}; it must be one of: {', '.join(known)}{meant}")
     return str(value)
 
 
@@ -220,11 +222,6 @@ def _known(table: Mapping[str, Any], known: Sequence[str], place: str) -> None:
     for key in table:
         if key not in known:
             raise RulesError(f"{place} has {key!r}, which is not known; known are: {', '.join(known)}")
-
-
-def _close(value: Any, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(value), known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _quiet(table: Any) -> Quiet:

@@ -206,7 +206,7 @@ def _call(session: requests.Session, address: Address, message: Message) -> tupl
         "X-Fleetops-Signature": signature(address.secret, at, body),
     }
     try:
-        # Not read: what it answers is of no use, and may be endless.
+        # The body of the answer is not read: it is not needed, and may be endless.
         with session.post(
             address.address,
             data=body,
@@ -258,7 +258,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _secrets(address: Address) -> set[str]:
-    """Every part of an address that may be a secret, and the key. Of a webhook the host is none."""
+    """Every part of an address that may be a secret, and the key. The host of a webhook is not secret."""
     rest = address.address.partition("://")[2]
     found = {address.address, rest, address.secret}
     if address.destination.kind == WEBHOOK:

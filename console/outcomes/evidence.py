@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from console.text.json_values import mapping
+
 GATE_WORDS = {"fail": "stop", "deferred": "defer"}
 """A gate's verdict as it is shown, where that is another word than the module's."""
 
@@ -19,12 +21,12 @@ _NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health
 def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a plan: limit, seconds and seconds_p90 (how long it expects to take), window (a sentence); what it does not
     say is left out."""
-    expected = _mapping(document.get("expected"))
+    expected = mapping(document.get("expected"))
     found = {
         "limit": document.get("max_parallel_rollouts"),
         "seconds": _between(expected.get("starts_at"), expected.get("ends_p50")),
         "seconds_p90": _between(expected.get("starts_at"), expected.get("ends_p90")),
-        "window": _window(_mapping(document.get("window"))),
+        "window": _window(mapping(document.get("window"))),
     }
     return {name: value for name, value in found.items() if value not in (None, "")}
 
@@ -60,10 +62,6 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
     if name == "health" and isinstance(share, int | float):
         return f"healthy {share:.0%} of {check.get('asked')}"
     return ""
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _between(first: Any, last: Any) -> float | None:

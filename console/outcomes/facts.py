@@ -18,7 +18,7 @@ KINDS = (RUN, ROLLOUT, ACT)
 class Result:
     """One result of a task on an instance, as the run log has it. Times are epoch seconds.
 
-    action: the module's name without its collection. A failure is here whatever its module, but for those of the tasks
+    action: the module's name without its collection. A failure is here whatever its module, except those of the tasks
     that run once for the whole run (plan, gate, report), which are no instance's. status: ok, failed, ignored,
     unreachable or skipped. values: everything that is stored of a failure, else what matters here (``adopted``).
     was_sent: the result names what was sent to the server; a prediction that something would be changed does not.

@@ -24,6 +24,7 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
+from console.text.json_values import listed, mapping
 
 WORK = frozenset(
     {
@@ -116,11 +117,10 @@ def of_rollout(facts: Facts) -> bool:
 
 def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome]:
     report = facts.report
-    why, disagreements = _mapping(report.get("why")), _mapping(report.get("disagreements"))
+    why, disagreements = mapping(report.get("why")), mapping(report.get("disagreements"))
     found: dict[str, Outcome] = {}
     for category in run_report.CATEGORIES:
-        names = report.get(category)
-        for name in names if isinstance(names, Sequence) and not isinstance(names, str) else ():
+        for name in listed(report.get(category)):
             known = derived.get(str(name))
             message = str(why.get(name) or disagreements.get(name) or "")
             if not message and known is not None and known.category == category and category in PROBLEMS:
@@ -191,7 +191,9 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
             failed_at = ""
             category = run_report.category_of({**result.values, "changed": result.changed})
             changed = changed or category == UPDATED
-            outcome = Outcome(UPDATED if changed or _achieved_without_change(result) else category, "", result.at, True)
+            # A backup that is the same as the stored one has achieved its purpose without a change.
+            is_done = changed or result.action == "instance_memory_backup"
+            outcome = Outcome(UPDATED if is_done else category, "", result.at, True)
         elif result.action in READS:
             was_read = True
             if failed_at == result.action:
@@ -201,11 +203,6 @@ def _of_results(results: Sequence[Result], works: bool) -> Outcome | None:
     if outcome is None and works and was_read and left_out:
         return Outcome(CURRENT, derived=True)
     return outcome
-
-
-def _achieved_without_change(result: Result) -> bool:
-    """Whether a result without a change achieved its purpose: a backup that is the same as the stored one."""
-    return result.action == "instance_memory_backup"
 
 
 def _unfinished(flight: Flight | None, runs: bool, target: Target | None, known: Outcome | None) -> Outcome | None:
@@ -265,7 +262,7 @@ def _of_targets(facts: Facts) -> dict[str, Outcome]:
 
 def _of_counters(facts: Facts) -> dict[str, int]:
     """The counts of each category by the rollout's counters, for a rollout whose targets were not read."""
-    record: Mapping[str, Any] = facts.rollout or _mapping(facts.report.get("rollout"))
+    record: Mapping[str, Any] = facts.rollout or mapping(facts.report.get("rollout"))
     told = {key: _count(record.get(key, record.get(f"{key}_targets"))) for key in ("total", *_COUNTERS)}
     told["cancelled"] = max(0, told["total"] - sum(told[key] for key in _COUNTERS))
     found = dict.fromkeys(CATEGORIES, 0)
@@ -280,12 +277,7 @@ def _of_counters(facts: Facts) -> dict[str, int]:
 
 
 def _reconciled(facts: Facts) -> list[Mapping[str, Any]]:
-    rows = facts.report.get("reconciled")
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return [row for row in listed(facts.report.get("reconciled")) if isinstance(row, Mapping)]
 
 
 def _count(value: Any) -> int:

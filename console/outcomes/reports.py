@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES
+from console.text.json_values import listed, mapping
 
 _WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
 
@@ -25,15 +26,15 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     reasons: list[str] = []
     for report in reports:
         for category in CATEGORIES:
-            for name in _list(report.get(category)):
+            for name in listed(report.get(category)):
                 category_of[str(name)] = category
                 why.pop(str(name), None)
                 disagreements.pop(str(name), None)
-        why |= _mapping(report.get("why"))
-        disagreements |= _mapping(report.get("disagreements"))
-        bundles |= _mapping(report.get("bundles"))
-        left_out |= _mapping(report.get("left_out"))
-        reasons += [str(reason) for reason in _list(report.get("reasons"))]
+        why |= mapping(report.get("why"))
+        disagreements |= mapping(report.get("disagreements"))
+        bundles |= mapping(report.get("bundles"))
+        left_out |= mapping(report.get("left_out"))
+        reasons += [str(reason) for reason in listed(report.get("reasons"))]
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     for name, category in sorted(category_of.items()):
         found[category].append(name)
@@ -48,11 +49,3 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "verdict": next((word for word in _WORST_FIRST if word in verdicts), "fail"),
         "reasons": reasons,
     }
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

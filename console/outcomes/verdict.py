@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.outcomes.facts import ACT, ROLLOUT, Facts
@@ -26,6 +26,7 @@ from console.outcomes.words import (
     UPDATED,
     word,
 )
+from console.text.json_values import names
 
 _OF_GATE = {"pass": COMPLETE, "deferred": DEFERRED, "inconclusive": INCONCLUSIVE, "fail": STOPPED}
 _OF_RUN = {"successful": COMPLETE, "failed": STOPPED, "canceled": CANCELLED, "running": RUNNING}
@@ -132,8 +133,7 @@ def _why(facts: Facts, name: str, counted: Mapping[str, int]) -> str:
 
 
 def _reasons(facts: Facts) -> str:
-    found = facts.report.get("reasons")
-    reasons = [str(reason) for reason in found] if isinstance(found, list) else []
+    reasons = list(names(facts.report.get("reasons")))
     if not reasons and facts.report.get("why") and isinstance(facts.report["why"], str):
         reasons = [facts.report["why"]]
     if not reasons:
@@ -171,15 +171,9 @@ def _after_batch(facts: Facts) -> str:
     """After which batch it ended: the last one in which something was done."""
     if not facts.batches:
         return ""
-    done = last_touched(facts)
+    done = max((batch.number for batch in facts.batches if batch.touched), default=0)
     of = f" of {facts.batches_planned:,}" if facts.batches_planned else ""
     return f" after batch {done:,}{of}" if done else " before the first batch"
-
-
-def last_touched(facts: Facts) -> int:
-    """The number of the last batch in which something was done; 0 for none."""
-    touched: Sequence[int] = [batch.number for batch in facts.batches if batch.touched]
-    return max(touched, default=0)
 
 
 def _stop(text: str) -> str:

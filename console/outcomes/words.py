@@ -13,17 +13,11 @@ CATEGORIES = (UPDATED, FAILED, UNCERTAIN, RUNNING, WAITING, CURRENT, DEFERRED, N
 """What became of an instance in an operation, in the order of a bar. The keys are those of the run's report;
 ``running`` and ``waiting`` are only of an operation that still runs, or of a redeploy that the server still does."""
 
-COMPLETE, STOPPED, INCONCLUSIVE, CANCELLED, LOST, CHECK = (
-    "complete",
-    "stopped",
-    "inconclusive",
-    "cancelled",
-    "lost",
-    "check",
-)
+COMPLETE, STOPPED, INCONCLUSIVE = "complete", "stopped", "inconclusive"
+CANCELLED, LOST, CHECK = "cancelled", "lost", "check"
 VERDICTS = (RUNNING, COMPLETE, STOPPED, DEFERRED, INCONCLUSIVE, CANCELLED, LOST, CHECK)
 """How an operation ended. ``complete``: it went through to its end, failures within its budget included. ``lost``: its
-process ended without an end. ``check``: a prediction that changed nothing."""
+process ended without a recap. ``check``: a prediction that changed nothing."""
 
 PROBLEMS = frozenset({FAILED, UNCERTAIN})
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether another process holds a POSIX lock on a file, and the locks of those that only one process may do."""
+"""POSIX locks on files: whether another process holds one, and those of duties that only one process may have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from console.record.opening import DatabaseProblem
+
+FOLLOWER, NOTIFIER = "follower", "notify"
 
 
 def is_locked(file: BinaryIO) -> bool:
@@ -34,35 +38,32 @@ def is_locked(file: BinaryIO) -> bool:
     return False
 
 
-def only_follower(database: Path) -> AbstractContextManager[bool]:
-    """Hold the lock of the follower of ``database``; gives False, without the lock, if another process has it.
-
-    The kernel gives the lock back when the process ends, however it ends. Raises OSError.
-    """
-    return _only(_lock_file(database, "follower"))
-
-
-def only_notifier(database: Path) -> AbstractContextManager[bool]:
-    """The same for the process that sends the notifications of ``database``."""
-    return _only(_lock_file(database, "notify"))
-
-
 @contextmanager
-def _only(lock: Path) -> Iterator[bool]:
-    number = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(number, "r+b", buffering=0) as file:
+def only_one(database: Path, duty: str) -> Iterator[bool]:
+    """Hold the lock of a duty of ``database``, FOLLOWER or NOTIFIER; gives False, without the lock, if another process
+    has it.
+
+    The kernel gives the lock back when the process ends, however it ends. Raises DatabaseProblem.
+    """
+    with ExitStack() as opened:
         try:
+            number = os.open(_lock_file(database, duty), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = opened.enter_context(os.fdopen(number, "r+b", buffering=0))
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_alone = True
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            is_alone = False
+        except OSError as error:
+            raise DatabaseProblem(
+                f"The lock beside {database} cannot be made: {error.strerror}; check the mode of its folder."
+            ) from error
+        yield is_alone
 
 
 def has_follower(database: Path) -> bool | None:
     """Whether another process is the follower of ``database``; None where this account may not ask."""
     try:
-        with _lock_file(database, "follower").open("rb") as file:
+        with _lock_file(database, FOLLOWER).open("rb") as file:
             return is_locked(file)
     except FileNotFoundError:
         return False

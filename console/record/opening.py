@@ -42,7 +42,7 @@ class DatabaseProblem(Exception):
 
 
 class NoDatabase(DatabaseProblem):
-    """There is no database yet, or an empty one: nothing was ever synced."""
+    """The database does not exist yet or is empty: nothing was ever synced."""
 
 
 # What SQLite's message contains, and the sentence for it. The first that matches counts.
@@ -80,9 +80,7 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         said = str(error)
-        [sentence, *_others] = [
-            text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments)
-        ]
+        sentence = next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
         raise DatabaseProblem(
             sentence.format(
                 file=file,
@@ -221,7 +219,7 @@ def copied_at(conn: sqlite3.Connection) -> float | None:
 
 
 def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None:
-    """What ``query`` returns of a console's database; None if it is none, or cannot be read."""
+    """What ``query`` returns for a console's database; None for another file, or if it cannot be read."""
     with suppress(sqlite3.Error, OSError):
         conn = connect_to_read(file)
         try:
@@ -245,7 +243,7 @@ def open_to_write(
     """Open the database and migrate it as needed; returns it and its path.
 
     ``create``: create the file (0600) if it is missing; ``make_folder``: its folder, too (0700). ``into_copy``: accept
-    a copy for review. Raises DatabaseProblem when the file or its folder is missing, the file is no database, of
+    a copy for review. Raises DatabaseProblem when the file or its folder is missing, or the file is not a database, of
     another program, of a newer console, read-only, damaged, or locked for longer than ``busy_timeout`` seconds.
     """
     file = Path(path).expanduser()
@@ -319,7 +317,7 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
     # 64 MB: the new events of an audit touch pages all over its counts and indexes, which the default of 2 MB would
     # read again and again.
     conn.execute("PRAGMA cache_size=-65536")
-    if _is_older(conn, file) or _journal_mode(conn) != "wal":
+    if _is_older(conn, file) or conn.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         _enter_wal(conn, busy_timeout)
         with immediate(conn):
             # Another process may have migrated while this one waited.
@@ -337,10 +335,6 @@ def _is_older(conn: sqlite3.Connection, file: Path) -> bool:
     version, newest = _version(conn)
     _refuse_foreign_and_newer(version, newest, file)
     return version is not _Version.CURRENT
-
-
-def _journal_mode(conn: sqlite3.Connection) -> str:
-    return str(conn.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def _enter_wal(conn: sqlite3.Connection, busy_timeout: float) -> None:

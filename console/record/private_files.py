@@ -71,7 +71,7 @@ def rename_to_new(file: Path, target: Path) -> None:
 
 
 def database_files(file: Path) -> list[Path]:
-    """A database and the files that SQLite keeps beside it, as far as they exist."""
+    """A database and the files that SQLite keeps beside it, those that exist."""
     return [one for one in (file, *beside(file)) if os.path.lexists(one)]
 
 

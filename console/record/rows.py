@@ -58,7 +58,7 @@ class RunRows:
 class RolloutRead:
     """One rollout as read from the API at ``read_at``. ``targets`` is None when they could not be read.
 
-    ``not_before``: when its targets stood for sure as they are stored (epoch seconds), None if that is not known.
+    ``not_before``: the last time when its targets were known to be as stored (epoch seconds), None if unknown.
     """
 
     rollout: Row

@@ -5,24 +5,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient, connect
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    SettingsError as ClientSettingsError,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError as ClientSettingsError
 from console.settings.environment import ApiConnection, SettingsError
 
 
 def open_client(connection: ApiConnection, *, read_only: bool) -> FleetClient:
     """A client; nothing is sent yet. Whoever opens it closes it. Raises SettingsError."""
     try:
-        return connect(
-            connection.api_url,
-            connection.api_key,
-            validate_certs=connection.validate_certs,
-            ca_path=connection.ca_path,
-            request_timeout=connection.request_timeout,
-            retries=connection.retries,
-            read_only=read_only,
-        )
+        return connect(**asdict(connection), read_only=read_only)
     except ClientSettingsError as error:
         raise SettingsError(str(error)) from error

@@ -21,11 +21,15 @@ A wrong value raises SettingsError, one sentence that names the variable; a key 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import plain_values
+
+T = TypeVar("T")
 
 
 class SettingsError(Exception):
@@ -80,7 +84,7 @@ class Acting:
 def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
     """The settings of login and acting. Raises SettingsError, also if acting is on and nobody may act."""
     env = os.environ if environ is None else environ
-    enabled = _boolean(env, "FLEETOPS_CONSOLE_ACTIONS", default=False)
+    enabled = _checked(env, "FLEETOPS_CONSOLE_ACTIONS", plain_values.boolean, False)
     login = _text(env, "FLEETOPS_CONSOLE_LOGIN")
     listed = env.get("FLEETOPS_CONSOLE_OPERATORS", "").split(",")
     operators = frozenset(_operator(part.strip()) for part in listed if part.strip())
@@ -139,7 +143,7 @@ def load_settings(
         spool_dir=Path(named_spool).expanduser() if named_spool else _state_home(env) / "fleetops" / "runs",
         database_is_default=not named_database,
         spool_dir_is_default=not named_spool,
-        remove_loaded_spools=_boolean(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", default=False),
+        remove_loaded_spools=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
     )
 
 
@@ -158,10 +162,10 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     return ApiConnection(
         api_url=url,
         api_key=key,
-        validate_certs=_boolean(env, "FLEETOPS_VALIDATE_CERTS", default=True),
+        validate_certs=_checked(env, "FLEETOPS_VALIDATE_CERTS", plain_values.boolean, True),
         ca_path=ca_path,
-        request_timeout=_number(env, "FLEETOPS_REQUEST_TIMEOUT", default=30.0, least=0.1),
-        retries=int(_number(env, "FLEETOPS_RETRIES", default=3, least=0, whole=True)),
+        request_timeout=_checked(env, "FLEETOPS_REQUEST_TIMEOUT", partial(plain_values.number, least=0.1), 30.0),
+        retries=int(_checked(env, "FLEETOPS_RETRIES", partial(plain_values.number, least=0, whole=True), 3.0)),
     )
 
 
@@ -182,17 +186,10 @@ def _text(env: Mapping[str, str], name: str) -> str | None:
     return env.get(name, "").strip() or None
 
 
-def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+def _checked(env: Mapping[str, str], name: str, check: Callable[[str, str], T], default: T) -> T:
+    """A variable by a check of plain_values, ``default`` if it is not set. Raises SettingsError."""
     text = _text(env, name)
     try:
-        return default if text is None else plain_values.boolean(name, text)
-    except plain_values.SettingsError as error:
-        raise SettingsError(f"{error}.") from None
-
-
-def _number(env: Mapping[str, str], name: str, *, default: float, least: float, whole: bool = False) -> float:
-    text = _text(env, name)
-    try:
-        return default if text is None else plain_values.number(name, text, least=least, whole=whole)
+        return default if text is None else check(name, text)
     except plain_values.SettingsError as error:
         raise SettingsError(f"{error}.") from None

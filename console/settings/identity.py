@@ -45,12 +45,8 @@ def identity(claims: Mapping[str, Any], acting: Acting, now: float) -> Identity:
     if claims.get("is_logged_in") is not True or not issuer or not subject:
         return Identity()
     name = _word(claims.get("email")) or _word(claims.get("preferred_username")) or _word(claims.get("name")) or subject
-    why_not = _why_not(claims, acting, now)
+    why_not = _why_not_of_this_login(claims, acting) or _why_not_listed(claims, acting) or _why_not_now(claims, now)
     return Identity(issuer, subject, name, "viewer" if why_not else "operator", why_not)
-
-
-def _why_not(claims: Mapping[str, Any], acting: Acting, now: float) -> str:
-    return _why_not_of_this_login(claims, acting) or _why_not_listed(claims, acting) or _why_not_now(claims, now)
 
 
 def _why_not_of_this_login(claims: Mapping[str, Any], acting: Acting) -> str:

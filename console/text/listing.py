@@ -14,10 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import (
-    printable_json,
-    printable_line,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
 from console.text.file_formats import no_formula
 
 FORMATS = ("table", "json", "csv")

@@ -17,11 +17,13 @@ EXAMPLES = "yesterday, 10:00 to 10:10, 2026-11-02, 2026-11-02 09:30 to 11:00, la
 _UNITS = {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0}
 _LAST = re.compile(r"last\s+(\d{1,5})\s*([a-z]+)|(\d{1,5})\s*([a-z]+)\s+ago")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+# The T of ISO 8601 between a day and a time.
+_ISO = re.compile(rf"({_DAY.pattern})t")
 
 
 class PeriodError(ValueError):
-    """A text that is no period. The message is for people."""
+    """A text that is not a period. The message is for people."""
 
 
 def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | None]:
@@ -29,7 +31,7 @@ def parse(text: str, now: float, zone: str = "") -> tuple[float | None, float | 
 
     A single time is the begin of an open period, a single day is the whole day. Raises PeriodError.
     """
-    words = " ".join(text.lower().split())
+    words = " ".join(_ISO.sub(r"\1 ", text.lower()).split())
     if not words:
         return None, None
     begin, to, end = words.partition(" to ")
@@ -62,9 +64,8 @@ def _moment(
     name, _space, clock = text.partition(" ")
     named = {"today": today, "yesterday": today - timedelta(days=1)}.get(name)
     try:
-        if named is None and (found := _DAY.fullmatch(name.replace("t", " ").partition(" ")[0])):
-            named = date(int(found[1]), int(found[2]), int(found[3]))
-            clock = clock or name.replace("t", " ").partition(" ")[2]
+        if named is None and _DAY.fullmatch(name):
+            named = date.fromisoformat(name)
         if named is None:
             named, clock = day or today, text
         elif not clock:

@@ -126,8 +126,6 @@ STYLES: dict[str, StatusStyle] = {
     "denied": StatusStyle("denied", DOUBT),
 }
 
-TARGETS = ("succeeded", "cancelled", "queued", "in_progress", "uncertain", "failed")
-
 
 def style_of(status: str | None) -> StatusStyle:
     """The style of a status word; an unknown or empty word keeps its text."""

@@ -14,11 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    AUDIT_PAGE,
-    AUDIT_TIMES,
-    FleetClient,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import AUDIT_PAGE, AUDIT_TIMES, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import (
     NEWEST_FIRST,

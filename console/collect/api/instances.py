@@ -12,19 +12,14 @@ it would fail for all.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ACTIONS_CAP,
-    MEMORY_CAP,
-    FleetClient,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ACTIONS_CAP, MEMORY_CAP, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, count
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count
 from console.collect.api.instance_records import action_rows, health_rows, memory_rows, update_rows
 from console.collect.api.session import Session
 from console.record.rows import Cursor, InstanceRows, Row
@@ -33,13 +28,6 @@ _INSTANCES_AT_ONCE = 32
 
 KINDS = ("health", "updates", "actions", "memory")
 """What may be read of an instance; the words are also the sources of its cursors."""
-
-_READ: dict[str, Callable[[FleetClient, str], Record]] = {
-    "health": lambda client, instance_id: client.get_deep_health(instance_id),
-    "updates": lambda client, instance_id: client.get_available_updates(instance_id),
-    "actions": lambda client, instance_id: client.list_instance_actions(instance_id, limit=ACTIONS_CAP),
-    "memory": lambda client, instance_id: client.list_memories(instance_id, limit=MEMORY_CAP),
-}
 
 
 @dataclass(frozen=True)
@@ -66,23 +54,35 @@ class InstanceSync:
             part = instances[start : start + _INSTANCES_AT_ONCE]
             reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"]) for i in part for k in kinds]
             read_at = self._now()
-            answers = self._session.pool.in_order(partial(self._call, read) for read in reads)
+            answers = self._session.pool.in_order(partial(self._call, read, read_at) for read in reads)
             for read, answer in zip(reads, answers, strict=True):
-                self._take(read, answer, read_at)
+                self._take(read, answer)
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break
         self._tell()
 
-    def _call(self, read: _Read, client: FleetClient) -> Any:
-        answer = _READ[read.kind](client, read.instance_id)
-        # A memory's content must not stay anywhere: it is counted in the thread that read it.
-        return memory_rows(self._tenant, read.instance_id, answer) if read.kind == "memory" else answer
+    def _call(self, read: _Read, at: float, client: FleetClient) -> tuple[InstanceRows, int | None]:
+        """What was read, as rows: a memory's content must not go any further. And the number of actions that the API
+        listed, if it has more than these, else None."""
+        tenant, instance_id = self._tenant, read.instance_id
+        if read.kind == "health":
+            return health_rows(tenant, instance_id, client.get_deep_health(instance_id), at), None
+        if read.kind == "updates":
+            return update_rows(tenant, instance_id, client.get_available_updates(instance_id), at), None
+        if read.kind == "memory":
+            return memory_rows(tenant, instance_id, client.list_memories(instance_id, limit=MEMORY_CAP)), None
+        answer = client.list_instance_actions(instance_id, limit=ACTIONS_CAP)
+        actions = action_rows(tenant, instance_id, answer)
+        listed = len(answer["actions"]) if actions else 0
+        is_cut = listed >= ACTIONS_CAP or count(answer.get("total")) > listed
+        return InstanceRows(actions=actions), listed if is_cut else None
 
-    def _take(self, read: _Read, answer: Any, read_at: float) -> None:
+    def _take(self, read: _Read, answer: tuple[InstanceRows, int | None] | ApiError | NotCalled) -> None:
         if isinstance(answer, NotCalled):
             return
-        cursor = self._store.cursor(read.kind, self._scope(read)) or Cursor(read.kind, self._scope(read))
+        scope = f"{self._tenant}|{read.instance_id}"
+        cursor = self._store.cursor(read.kind, scope) or Cursor(read.kind, scope)
         if isinstance(answer, ApiError):
             self._session.note(answer)
             if answer.kind == "not_found":
@@ -92,24 +92,12 @@ class InstanceSync:
             cursor.last_error = f"{read.name}, {read.kind}: {answer}"
             self._store.put_cursor(cursor)
             return
-        rows = self._rows(read, answer, read_at, cursor)
+        rows, listed = answer
+        if listed is not None:
+            self._note_gap(read, rows.actions, cursor, listed)
         cursor.last_error, cursor.last_ok_at = None, self._now()
         self._store.put_instance(rows, cursor)
         self._report.details += 1
-
-    def _rows(self, read: _Read, answer: Any, read_at: float, cursor: Cursor) -> InstanceRows:
-        if read.kind == "health":
-            return health_rows(self._tenant, read.instance_id, answer, read_at)
-        if read.kind == "updates":
-            return update_rows(self._tenant, read.instance_id, answer, read_at)
-        if read.kind == "memory":
-            rows: InstanceRows = answer
-            return rows
-        actions = action_rows(self._tenant, read.instance_id, answer)
-        listed, total = len(answer["actions"]) if actions else 0, count(answer.get("total"))
-        if listed >= ACTIONS_CAP or total > listed:
-            self._note_gap(read, actions, cursor, listed)
-        return InstanceRows(actions=actions)
 
     def _note_gap(self, read: _Read, actions: Sequence[Row], cursor: Cursor, listed: int) -> None:
         """Note that there were more actions since the last sync than the API lists: those between cannot be read."""
@@ -123,9 +111,6 @@ class InstanceSync:
             f"Instance {read.name} had more than {listed} actions since the last sync;"
             " those in between can no longer be read. Sync its actions more often."
         )
-
-    def _scope(self, read: _Read) -> str:
-        return f"{self._tenant}|{read.instance_id}"
 
     def _tell(self) -> None:
         for kind, failed in self._failed.items():

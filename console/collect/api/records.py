@@ -59,8 +59,8 @@ def rollout_row(tenant: str, record: Mapping[str, Any], targets: Sequence[Record
 
 
 def same_state(row: Row, stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a listed rollout (its ``record`` and the row of it) stands where the stored one stood when its targets
-    were read. A counter that the list does not tell is no difference."""
+    """Whether a listed rollout (its ``record``, and that as a row) is as the stored one was when its targets were read.
+    A counter that the list does not have is not compared."""
     told = [name for name in _COUNTED if known_count(record.get(f"{name}_targets")) is not None]
     return all(row[name] == stored[name] for name in ("status_raw", "completed_raw", *told))
 

@@ -5,7 +5,7 @@
 """The API -> store: policy, rollouts with their targets, instances and audit. Reads only, and only what may be new.
 
 The newest rollouts are listed (E3); those that are new, were open, or differ from what is stored are read whole (E4,
-then E1). audit.py and instances.py read the rest, if it is asked for. reading.py says how much of it a follower reads
+then E1). audit.py and instances.py read the rest, if it is asked for. session.py says how much of it a follower reads
 at once. Up to 8 calls at once. What fails is named and does not stop the rest, unless it would fail for all (key,
 certificate, address).
 """
@@ -15,19 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ansible_collections.fleetops.agents.plugins.module_utils._client.client import (
-    ROLLOUTS_PAGE,
-    FleetClient,
-)
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ROLLOUTS_PAGE, FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import NotCalled, Pool
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record, amount
 from console.collect.api.audit import sync_audit
 from console.collect.api.instances import InstanceSync
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.reading import Memory, Reading
 from console.collect.api.records import policy_row, rollout_row, same_state, target_rows, tells_progress, text
-from console.collect.api.session import Session
+from console.collect.api.session import Memory, Reading, Session
 from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, RolloutRead, Row

@@ -2,41 +2,101 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One sync of one tenant: where it reads from, where it stores, and what came of it."""
+"""One sync of one tenant: how much it reads, where from, where it stores, and what a follower remembers of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import FleetClient
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
 from ansible_collections.fleetops.agents.plugins.module_utils._client.pool import HOPELESS, Pool
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.reading import Memory, Reading
 from console.collect.progress import Progress
+from console.record.rows import RolloutRead
 from console.record.write.store import Store
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What one read covers. The defaults are those of a sync that is run once: everything.
+
+    policy: whether the update policy is read. whole_list: list as many rollouts as were asked for; if false, at most
+    one page, and only down to rollouts that are stored as ended. rollouts: of how many rollouts the targets are read at
+    most (None: all); the others are left for later reads. unmoved_after: seconds after which the targets of an open
+    rollout are read again although it has not changed. instances: of how many instances the audit and the details are
+    read at most (None: all). details_after: seconds after which those of one instance are read again. workers: the
+    number of simultaneous calls.
+    """
+
+    policy: bool = True
+    whole_list: bool = True
+    rollouts: int | None = None
+    unmoved_after: float = 0.0
+    instances: int | None = None
+    details_after: float = 0.0
+    workers: int = 8
+
+
+@dataclass
+class Memory:
+    """When things were last read (epoch seconds, by id); empty for a sync that is run once.
+
+    tried_at: when the targets of an open rollout were last asked for. same_at: when a rollout was last seen to be as
+    it is stored. details_at: when the audit and details of an instance were last asked for. ended_at: when a redeploy
+    of an instance was first seen to have ended; removed when its details are asked for. has_more: the latest read
+    listed a full page without reaching a rollout that is stored as ended, so there may be more new ones.
+    """
+
+    tried_at: dict[str, float] = field(default_factory=dict)
+    same_at: dict[str, float] = field(default_factory=dict)
+    details_at: dict[str, float] = field(default_factory=dict)
+    ended_at: dict[str, float] = field(default_factory=dict)
+    has_more: bool = False
+    _ended: dict[str, set[str]] = field(default_factory=dict)
+
+    def is_waiting(self, rollout_id: str, now: float, unmoved_after: float) -> bool:
+        """Whether the targets of a rollout were asked for within the last ``unmoved_after`` seconds."""
+        return now - self.tried_at.get(rollout_id, -math.inf) < unmoved_after
+
+    def note_read(self, read: RolloutRead) -> None:
+        """Remember that a rollout was read, and which of its targets have ended since the previous read."""
+        rollout_id, at = read.rollout["rollout_id"], read.read_at
+        self.tried_at[rollout_id] = at
+        if read.targets is not None:
+            ended = {t["target_id"]: t["instance_id"] for t in read.targets if not t["is_open"]}
+            newly_ended = ended.keys() - self._ended.get(rollout_id, set())
+            self.ended_at.update({ended[target_id]: at for target_id in newly_ended if ended[target_id]})
+            self._ended[rollout_id] = set(ended)
+            self.same_at[rollout_id] = at
+            if not read.rollout["is_open"]:
+                for part in (self._ended, self.tried_at, self.same_at):
+                    part.pop(rollout_id, None)
+
+    def note_details(self, instance_ids: Collection[str], at: float) -> None:
+        """Remember that the audit and the details of instances were asked for."""
+        self.details_at.update(dict.fromkeys(instance_ids, at))
+        for instance_id in instance_ids:
+            self.ended_at.pop(instance_id, None)
+
+
+@dataclass
 class Session:
     """What all parts of a sync share. ``client`` is for the calls that are made one at a time, ``pool`` for many."""
 
-    def __init__(
-        self,
-        store: Store,
-        client: FleetClient,
-        pool: Pool,
-        tenant: str,
-        now: Callable[[], float],
-        options: ApiOptions,
-        progress: Progress,
-        reading: Reading,
-        memory: Memory,
-    ) -> None:
-        self.report = ApiReport()
-        self.reading, self.memory = reading, memory
-        self.store, self.client, self.pool = store, client, pool
-        self.tenant, self.now, self.options, self.progress = tenant, now, options, progress
-        self._hopeless = False
+    store: Store
+    client: FleetClient
+    pool: Pool
+    tenant: str
+    now: Callable[[], float]
+    options: ApiOptions
+    progress: Progress
+    reading: Reading
+    memory: Memory
+    report: ApiReport = field(default_factory=ApiReport)
+    _hopeless: bool = False
 
     @property
     def hopeless(self) -> bool:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time, whole
 from console.collect.api.records import text
 from console.record.rows import Row
+from console.text.json_values import listed, mapping, parsed
 
 # The statuses of AWX and ansible-runner for a job that has ended, as this record names them.
 FINAL = {"successful": "successful", "failed": "failed", "error": "failed", "timeout": "failed", "canceled": "canceled"}
@@ -75,12 +75,12 @@ def awx_key(origin: str, job_id: Any) -> str:
 
 def awx_workflow(detail: Mapping[str, Any]) -> int | None:
     """The id of the workflow job that launched a job, from the job's detail; None for other jobs."""
-    return whole(_mapping(_mapping(detail.get("summary_fields")).get("source_workflow_job")).get("id"))
+    return whole(mapping(mapping(detail.get("summary_fields")).get("source_workflow_job")).get("id"))
 
 
 def awx_approvals(nodes: Iterable[Mapping[str, Any]]) -> list[int]:
     """The ids of the successful approvals among the nodes of a workflow job (``workflow_jobs/N/workflow_nodes/``)."""
-    jobs = [_mapping(_mapping(node.get("summary_fields")).get("job")) for node in nodes]
+    jobs = [mapping(mapping(node.get("summary_fields")).get("job")) for node in nodes]
     wanted = [job for job in jobs if (job.get("type"), job.get("status")) == ("workflow_approval", "successful")]
     return [found for job in wanted if (found := whole(job.get("id"))) is not None]
 
@@ -94,7 +94,7 @@ def awx_approvers(approvals: Iterable[Mapping[str, Any]], before: Any) -> list[s
     found = []
     for approval in approvals:
         ended = parse_time(approval.get("finished"))
-        who = text(_mapping(_mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
+        who = text(mapping(mapping(approval.get("summary_fields")).get("approved_or_denied_by")).get("username"))
         if who and who not in found and ended is not None and made is not None and ended <= made:
             found.append(who)
     return found
@@ -105,13 +105,13 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
 
     ``approved_by``: who approved the workflow before it launched the job.
     """
-    fields = _mapping(detail.get("summary_fields"))
+    fields = mapping(detail.get("summary_fields"))
     job_id = str(detail["id"])
     status = str(detail.get("status"))
-    artifacts = _mapping(detail.get("artifacts"))
+    artifacts = mapping(detail.get("artifacts"))
     trace = text(detail.get("result_traceback"))
     approved = f"approved by {' and '.join(approved_by)}" if approved_by else None
-    launched_by = text(_mapping(detail.get("launched_by")).get("name"))
+    launched_by = text(mapping(detail.get("launched_by")).get("name"))
     return Job(
         key=awx_key(origin, job_id),
         source="awx",
@@ -119,8 +119,8 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
         job_id=job_id,
         status=FINAL.get(status, "running"),
         name=text(detail.get("name")),
-        template=text(_mapping(fields.get("job_template")).get("name")),
-        project=text(_mapping(fields.get("project")).get("name")),
+        template=text(mapping(fields.get("job_template")).get("name")),
+        project=text(mapping(fields.get("project")).get("name")),
         playbook=text(detail.get("playbook")),
         launch_type=text(detail.get("launch_type")),
         launched_by=", ".join(part for part in (launched_by, approved) if part) or None,
@@ -143,14 +143,9 @@ def awx_job(origin: str, detail: Mapping[str, Any], page: str, approved_by: Sequ
 
 def command_of(content: str) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of an artifact folder's ``command``. The environment holds secrets: keep none of it."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return [], {}
-    found = _mapping(found)
-    words = found.get("command")
-    environment = {str(k): str(v) for k, v in _mapping(found.get("env")).items()}
-    return [str(word) for word in words] if isinstance(words, list) else [], environment
+    found = parsed(content)
+    environment = {str(k): str(v) for k, v in mapping(found.get("env")).items()}
+    return [str(word) for word in listed(found.get("command"))], environment
 
 
 def runner_job(
@@ -202,10 +197,6 @@ def _arguments(command: Sequence[str]) -> argparse.Namespace:
         return parser.parse_known_args(words[start + 1 :])[0]
     except ValueError:
         return parser.parse_args([])
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _words(value: Any) -> tuple[str, ...]:

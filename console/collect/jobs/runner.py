@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,13 +121,15 @@ class _Run:
         """Store what the folder holds beyond the cursor."""
         name = f"The run {self._job.name} of ansible-runner"
         load = JobImport(store, self._job, name, redactor or self._redactor([]))
-        if self._is_stored(load.cursor, self._job.key in store.jobs.complete(self._job.origin)):
+        last = self._names[-1][0] if self._names else 0
+        starts_over = load.cursor is not None and self._must_start_over(load.cursor)
+        is_complete = load.cursor is not None and self._job.key in store.jobs.complete(self._job.origin)
+        if is_complete and not starts_over and last <= load.position:
             report.known += 1
             return
-        state = load.cursor.state if load.cursor else {}
-        if load.cursor is not None and self._must_start_over(load.cursor):
+        if starts_over:
             load.forget()
-            state = {}
+        state = load.cursor.state if load.cursor else {}
         position = load.position if state else 0
         files, unread = state.get("files", 0), dict(state.get("unread", {}))
         waits_for, more = None, True
@@ -135,7 +137,7 @@ class _Run:
             batch = self._read(position)
             position, waits_for = batch.position, batch.waits_for
             files, unread = files + batch.files, unread | batch.unread
-            more = waits_for is None and position < (self._names[-1][0] if self._names else 0)
+            more = waits_for is None and position < last
             complete = self._job.ended and not more
             if redactor is None:
                 load.redactor = self._redactor(batch.events)
@@ -162,12 +164,6 @@ class _Run:
                     self._unmasked.update(name for name in names if isinstance(name, str))
         return NameRedactor(self._secrets, self._unmasked, self._always)
 
-    def _is_stored(self, cursor: Cursor | None, complete: bool) -> bool:
-        return cursor is not None and complete and not self._must_start_over(cursor) and not self._beyond(cursor)
-
-    def _beyond(self, cursor: Cursor) -> bool:
-        return bool(self._names) and self._names[-1][0] > (cursor.position or 0)
-
     def _must_start_over(self, cursor: Cursor) -> bool:
         """Whether files up to the cursor have changed or been added since."""
         unread = cursor.state.get("unread", {})
@@ -178,7 +174,9 @@ class _Run:
 
     def _read(self, after: int) -> _Batch:
         batch = _Batch(after)
-        for counter, name in self._following(after):
+        for counter, _uuid, name in self._names:
+            if counter <= after:
+                continue
             try:
                 event = json.loads((self._events / name).read_bytes())
             except (ValueError, RecursionError):
@@ -192,9 +190,6 @@ class _Run:
             if batch.files >= BATCH:
                 break
         return batch
-
-    def _following(self, after: int) -> Iterator[tuple[int, str]]:
-        return ((counter, name) for counter, _uuid, name in self._names if counter > after)
 
     def _stamp(self, name: str) -> list[int]:
         try:

@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.failing import Failing, failing_in_runs, failing_targets
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import dicts, framed, reading
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.operation_facts import name_of
-from console.record.read.stuck import COLUMNS, StuckRules, unmoved, waiting_for_window
+from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
 from console.text.counts import counted
 
@@ -109,11 +109,7 @@ def attention(path: Path, now: float) -> pd.DataFrame:
             rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
         gaps = _gaps(conn)
     columns = [field.name for field in fields(Entry)]
-    frame = pd.DataFrame([astuple(entry) for entry in rows + _stale(fresh, now) + gaps], columns=columns, dtype=object)
-    frame["at"] = frame["at"].astype(float)
-    for column in ("instances", "operations"):
-        frame[column] = frame[column].astype("int64")
-    return frame
+    return framed(map(astuple, rows + _stale(fresh, now) + gaps), columns, whole=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:
@@ -135,7 +131,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
             title = f"{hosts[0]} {'is uncertain' if status == 'uncertain' else status}"
         else:
             title = f"{len(hosts):,} instances {'are uncertain' if status == 'uncertain' else status}"
-        detail = max((one_of for one_of in alike), key=lambda one_of: one_of.at or 0.0).message[:300]
+        detail = max(alike, key=lambda one_of: one_of.at or 0.0).message[:300]
         since = min((one_of.at for one_of in alike if one_of.at is not None), default=None)
         found.append(
             Entry(status, title + where, detail, since, page, key, len(hosts), tuple(hosts[:HOSTS_NAMED]), len(counted))
@@ -193,9 +189,8 @@ def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Ent
     """What is stuck, one entry for each rollout and rule of StuckRules."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in unmoved(conn, fresh, now, StuckRules()):
-        one_row = dict(zip(COLUMNS, row, strict=True))
-        entry = found.setdefault((one_row["rollout_id"], one_row["rule"]), {**one_row, "n": 0})
-        entry["n"] += one_row["targets"]
+        entry = found.setdefault((row["rollout_id"], row["rule"]), {**row, "n": 0})
+        entry["n"] += row["targets"]
     said = {"in progress": "in progress for", "queued": "due and not started for"}
     return [
         Entry(

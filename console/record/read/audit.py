@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import LIST_PAGE, as_frame, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, reading
 
 Grain = Literal["day", "hour"]
 
@@ -91,14 +91,14 @@ class AuditTotals:
 def audit_totals(path: Path) -> AuditTotals:
     """The fleet's figures; an instance counts once it has events or figures of the API."""
     with reading(path) as conn:
-        row = one(
+        [row] = dicts(
             conn,
             "SELECT count(*) AS instances, coalesce(sum(k.events), 0) AS held, coalesce(sum(k.total), 0) AS total,"
             " coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
             " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
             {},
         )
-    return AuditTotals(**row) if row else AuditTotals(0, 0, 0, 0, 0, 0, 0)
+    return AuditTotals(**row)
 
 
 def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
@@ -107,23 +107,18 @@ def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd
     Columns: host, instance_id, ours (events held), the figures of the API total, success, error, denied at taken_at,
     gap_from and gap_to (between these times more happened than could be read). Unknown figures are empty.
     """
+    columns = """
+    SELECT coalesce((SELECT hostname FROM instances i WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
+                    k.instance_id) AS host, k.instance_id, k.events AS ours, k.total, k.success, k.error, k.denied,
+           k.taken_at, c.gap_from, c.gap_to
+    """
+    order = """
+    ORDER BY c.gap_from IS NULL, round(k.events * 100.0 / k.total) ASC NULLS LAST, k.error + k.denied DESC NULLS LAST,
+             host
+    """
+    numbers = ("ours", "total", "success", "error", "denied", "gap_from", "gap_to")
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) FROM audit_held WHERE events > 0 OR total IS NOT NULL").fetchone()[0]
-        frame = as_frame(
-            conn,
-            f"""
-            SELECT coalesce((SELECT hostname FROM instances i
-                             WHERE i.tenant = k.tenant AND i.instance_id = k.instance_id),
-                            k.instance_id) AS host, k.instance_id, k.events AS ours,
-                   k.total, k.success, k.error, k.denied, k.taken_at, c.gap_from, c.gap_to
-            {_COVERED}
-            ORDER BY c.gap_from IS NULL, round(k.events * 100.0 / k.total) ASC NULLS LAST,
-                     k.error + k.denied DESC NULLS LAST, host LIMIT :size OFFSET :skip
-            """,  # noqa: S608 - the text above
-            {"size": size, "skip": (page - 1) * size},
-            ("ours", "total", "success", "error", "denied", "taken_at", "gap_from", "gap_to"),
-        )
-    return frame, total
+        return as_page(conn, columns, _COVERED, order, {}, page, size, numbers)
 
 
 def audit_instances(path: Path, most: int = 5000) -> pd.DataFrame:
@@ -173,13 +168,9 @@ def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
         return as_frame(conn, sql, params)
 
 
-def audit_counts(path: Path, by: str, instance_id: str = "", days: int = 0, now: float = 0.0) -> pd.DataFrame:
-    """Events of one instance, or of all, by word of ``by`` and outcome, the biggest first.
-
-    Columns: <by>, outcome, events. days: only the newest n days up to ``now``; 0 for all, then with the events that
-    have no time.
-    """
-    found = audit_over_time(path, by, span_of(days, "day", now, instance_id))
+def audit_counts(path: Path, by: str, instance_id: str = "") -> pd.DataFrame:
+    """Events of one instance, or of all, by word of ``by`` and outcome, the biggest first: <by>, outcome, events."""
+    found = audit_over_time(path, by, AuditSpan(instance_id=instance_id))
     summed = found.groupby(["value", "outcome"])["events"].sum().reset_index()
     return summed.sort_values("events", ascending=False, ignore_index=True).rename(columns={"value": by})
 
@@ -227,7 +218,7 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
             CROSS JOIN audit_events e ON e.tenant = k.tenant AND e.instance_id = k.instance_id AND e.id = k.id
             LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id
             ORDER BY e.event_ts DESC, e.id, e.instance_id"""
-        return as_frame(conn, sql, params, ("event_ts",)), total
+        return as_frame(conn, sql, params), total
 
 
 def _wanted(by: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, as_frame, like, reading
+from console.record.read.frames import LIST_PAGE, as_page, like, reading
 
 NO_OUTCOME = "no outcome"
 OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
@@ -35,14 +35,11 @@ def console_actions(
     targets (as found just before sending, or else as confirmed), http_status, request_id, ended_at, attempt_id.
     """
     params = {"outcomes": json.dumps(list(outcomes)), "like": like(search)}
-    sql = f"""
+    columns = f"""
     SELECT a.at, a.user, a.role, a.action, a.force, a.name, a.rollout_id, a.target_id, a.instance_id, a.reason,
            coalesce(o.outcome, '{NO_OUTCOME}') AS outcome, o.detail, coalesce(o.targets, a.targets) AS targets,
            o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
-    {_ACTIONS} ORDER BY a.at DESC, a.attempt_id LIMIT :size OFFSET :skip
     """
+    order = "ORDER BY a.at DESC, a.attempt_id"
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + _ACTIONS, params).fetchone()[0]
-        numbers = ("at", "ended_at", "targets", "http_status")
-        frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers)
-    return frame, total
+        return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import one, reading
+from console.text.json_values import mapping, parsed
 
 STAT = "fleetops_fleet_state_report"
 
@@ -63,7 +64,7 @@ def comparison(path: Path) -> Comparison | None:
     """The newest comparison of the fleet with its declared state that a run without a limit has reported; None without
     one. A run that was refused reports none."""
     with reading(path) as conn:
-        rows = dicts(
+        row = one(
             conn,
             "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
             " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"
@@ -71,25 +72,20 @@ def comparison(path: Path) -> Comparison | None:
             " ORDER BY started_at DESC LIMIT 1",
             {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
         )
-    for row in rows:
-        stats = json.loads(row["stats_json"])
-        report = _mapping(_mapping(_mapping(stats).get(STAT)).get("report"))
-        if report:
-            return Comparison(
-                row["run_id"],
-                row["at"],
-                bool(row["check_mode"]),
-                {host: _pairs(found) for host, found in _mapping(report.get("instances")).items()},
-                _pairs(report.get("tenant")),
-                report,
-                stats.get("truncated") is True,
-            )
-    return None
+    stats = parsed(row["stats_json"] if row else None)
+    report = dict(mapping(mapping(stats.get(STAT)).get("report")))
+    if row is None or not report:
+        return None
+    return Comparison(
+        row["run_id"],
+        row["at"],
+        bool(row["check_mode"]),
+        {host: _pairs(found) for host, found in mapping(report.get("instances")).items()},
+        _pairs(report.get("tenant")),
+        report,
+        stats.get("truncated") is True,
+    )
 
 
 def _pairs(value: Any) -> dict[str, dict[str, Any]]:
-    return {name: dict(pair) for name, pair in _mapping(value).items() if isinstance(pair, Mapping)}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
+    return {name: dict(pair) for name, pair in mapping(value).items() if isinstance(pair, Mapping)}

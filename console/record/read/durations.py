@@ -40,8 +40,8 @@ PHASE_NUMBERS = ("queue_s", "countdown_s", "run_s")
 PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN} AS run_s"
 
 SLOWEST_BY = {
-    "Run": f"{RUN}",
-    "Queue": f"{QUEUE}",
+    "Run": RUN,
+    "Queue": QUEUE,
     "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN}, 0)",
 }
 
@@ -94,7 +94,7 @@ def slowest_targets(
             ORDER BY whole_s DESC, t.position LIMIT :most
             """,  # noqa: S608 - the fragments above
             {**key, "now": now, "most": most},
-            ("created_at", *PHASE_NUMBERS, "whole_s"),
+            (*PHASE_NUMBERS, "whole_s"),
         )
         earlier = _by_instance(
             conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist()

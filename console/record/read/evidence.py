@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from console.record.read.frames import dicts, reading
+from console.text.json_values import listed
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
 # (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
@@ -43,11 +44,6 @@ def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
         )
     for row in found:
         document = json.loads(row.pop("document_json"))
-        row["reasons"], row["checks"] = _list(document, "reasons"), _list(document, "checks")
+        row["reasons"], row["checks"] = listed(document.get("reasons")), listed(document.get("checks"))
         row["document"] = document
     return found
-
-
-def _list(document: dict[str, Any], name: str) -> list[Any]:
-    value = document.get(name)
-    return value if isinstance(value, list) else []

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from console.outcomes.facts import RUN, Facts
+from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
@@ -29,7 +29,7 @@ RESTARTS = ("recover", "reboot", "power_cycle")
 
 @dataclass(frozen=True)
 class Failing:
-    """One instance in trouble. status: failed or uncertain. at: when it came to be so. message: '' where there is none.
+    """One instance in trouble. status: failed or uncertain. at: since when. message: '' where there is none.
     kind, key: the operation that left it so (run or rollout). instance_id, tenant: None where the record knows neither.
     """
 
@@ -100,31 +100,22 @@ WITH recent AS (
     SELECT 1 FROM rollout_targets later
     WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
 )
-SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
-             AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
-                             AND a.ref = l.ref) LIMIT 1) AS run_id
-FROM bad b
-WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
-  AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
-LIMIT {HOSTS_MOST}
+SELECT status, host, tenant, instance_id, message, at, coalesce(run_id, rollout_id) AS key,
+       CASE WHEN run_id IS NULL THEN '{ROLLOUT}' ELSE '{RUN}' END AS kind
+FROM (
+  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
+               AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
+                               AND a.ref = l.ref) LIMIT 1) AS run_id
+  FROM bad b
+  WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
+    AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
+  LIMIT {HOSTS_MOST})
 """  # noqa: S608 - texts of this file
 
 
 def failing_targets(conn: sqlite3.Connection, since: float) -> list[Failing]:
     """Instances whose newest target failed or is uncertain, and that have not recovered since."""
-    return [
-        Failing(
-            row["status"],
-            row["host"],
-            row["tenant"],
-            row["instance_id"],
-            row["message"],
-            row["at"],
-            "run" if row["run_id"] else "rollout",
-            row["run_id"] or row["rollout_id"],
-        )
-        for row in dicts(conn, _TARGETS, {"since": since})
-    ]
+    return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
 
 _BAD_RUNS = f"""
@@ -156,35 +147,30 @@ def failing_in_runs(
             facts = facts_of_run(conn, run, whole=False)
         whole_left -= not has_report(facts)
         counted = counts(facts)
-        judged = verdict(facts, counted)
-        bad = []
         if counted[FAILED] + counted[UNCERTAIN] and not facts.check:
             if facts.report_cut & PROBLEMS and whole_left > 0:
                 whole_left -= 1
                 facts = facts_of_run(conn, run, whole=True)
-            bad = [
-                (host, outcome)
+            bad = {
+                host: outcome
                 for host, outcome in outcomes(facts).items()
                 if outcome.category in PROBLEMS and host not in known
-            ]
+            }
             at = run["ended_at"] or run["heartbeat_at"] or run["started_at"]
             # What a task of the run did for the host must not count as what came after it.
-            ids = _instances_of(conn, run["run_id"], [host for host, _outcome in bad])
+            ids = _instances_of(conn, run["run_id"], list(bad))
             recovered = _recovered(conn, facts.name, run["playbook"], ids, at)
-            for host, outcome in bad:
-                if host not in recovered:
-                    told_at, (tenant, instance_id) = outcome.since or at, ids[host]
-                    found.append(
-                        Failing(
-                            outcome.category, host, tenant, instance_id, outcome.message, told_at, RUN, run["run_id"]
-                        )
-                    )
-            known |= {host for host, _outcome in bad}
+            found += [
+                Failing(outcome.category, host, *ids[host], outcome.message, outcome.since or at, RUN, run["run_id"])
+                for host, outcome in bad.items()
+                if host not in recovered
+            ]
+            known |= bad.keys()
             continue
-        if judged.word in (COMPLETE, CHECK, CANCELLED, DEFERRED) or _went_through(conn, run):
-            continue
-        name = facts.name or name_of(run["playbook"]) or "a playbook"
-        runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
+        judged = verdict(facts, counted)
+        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not _went_through(conn, run):
+            name = facts.name or "a playbook"
+            runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
     return found[:HOSTS_MOST], runs
 
 

@@ -62,7 +62,7 @@ def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: 
     """
     with reading(path) as conn:
         params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
-        frame = as_frame(conn, _FAILED, params, ("first_at", "last_at"))
+        frame = as_frame(conn, _FAILED, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
     ]
@@ -93,4 +93,4 @@ def hosts_with(path: Path, fingerprint: str, most: int = 200) -> pd.DataFrame:
     """The hosts that had a failure of this message, the newest first: host, at, failures, operation (of the newest),
     total (how many hosts there are, in each row)."""
     with reading(path) as conn:
-        return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most}, ("at",))
+        return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})

@@ -7,15 +7,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import freshness_of
-from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORDS
+from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
-from console.record.read.policy import WindowNow, window_now
-from console.record.read.stuck import tenant_policy
+from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
 DAY = 86400.0
 UPDATE_KINDS = ("runtime", "skills", "servers")
@@ -31,7 +30,7 @@ class Fleet:
     None where none says; published_others: (version, how many, one of them) of the instances that were told another one
     when they were read. on_published: how many run it. updates: of UPDATE_KINDS -> how many instances have at least one
     waiting; updates_read: of how many that is known. in_flight: redeploys in progress at the server; limit: the
-    policy's max_parallel_rollouts, 0 where it is no valid number, None without a policy. window: None without a policy.
+    policy's max_parallel_rollouts, 0 where that is not a valid number; limit and window are None without a policy.
     operations: verdict -> how many began in the last 24 h, of all tenants, since a run names none. api_at, runs_at:
     when the API and the run logs were last read, None for never.
     """
@@ -60,18 +59,13 @@ def fleets(path: Path, now: float) -> list[Fleet]:
     with reading(path) as conn:
         fresh = freshness_of(conn)
         tenants = [look for look in fresh.looks if look.retired_at is None]
-        found = [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
-    return [
-        replace(fleet, window=window_now(path, fleet.tenant, now)) if fleet.limit is not None else fleet
-        for fleet in found
-    ]
+        return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
 
 
-_HEALTH = """
-SELECT CASE WHEN s.health IS NULL THEN :unread WHEN s.health IN ('healthy', 'degraded', 'unhealthy') THEN s.health
-            ELSE :other END AS word, count(*) AS n, min(s.checked_at) AS oldest_at
+_HEALTH = f"""
+SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant GROUP BY word
-"""
+"""  # noqa: S608 - a fragment of ours
 
 _VERSIONS = """
 SELECT s.runtime_current AS version, count(*) AS n
@@ -98,11 +92,6 @@ WHERE s.tenant = :tenant AND s.outdated > 0 AND json_valid(s.components_json) AN
 GROUP BY kind
 """
 
-_IN_FLIGHT = """
-SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open
-WHERE is_open = 1 AND tenant = :tenant AND status = 'in_progress'
-"""
-
 
 def _fleet(
     conn: sqlite3.Connection,
@@ -113,7 +102,7 @@ def _fleet(
     now: float,
 ) -> Fleet:
     key = {"tenant": tenant}
-    words = dicts(conn, _HEALTH, {**key, "unread": HEALTH_UNREAD, "other": HEALTH_OTHER})
+    words = dicts(conn, _HEALTH, key)
     health = dict.fromkeys((*HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD), 0) | {row["word"]: row["n"] for row in words}
     versions = tuple((row["version"], row["n"]) for row in dicts(conn, _VERSIONS, key))
     told_versions = [(row["version"], row["n"], row["host"]) for row in dicts(conn, _PUBLISHED, key)]
@@ -126,7 +115,7 @@ def _fleet(
         "SELECT count(*) FROM instance_state WHERE tenant = :tenant AND outdated IS NOT NULL", key
     ).fetchone()[0]
     has_policy = conn.execute("SELECT 1 FROM policies WHERE tenant = :tenant LIMIT 1", key).fetchone() is not None
-    _window, slots = tenant_policy(conn, tenant)
+    window, slots = tenant_policy(conn, tenant)
     known = [row["oldest_at"] for row in words if row["oldest_at"] is not None]
     return Fleet(
         tenant=tenant,
@@ -139,9 +128,9 @@ def _fleet(
         on_published=sum(n for version, n in versions if published is not None and version == published),
         updates=updates,
         updates_read=updates_read,
-        in_flight=conn.execute(_IN_FLIGHT, key).fetchone()[0],
+        in_flight=in_flight(conn, tenant),
         limit=slots if has_policy else None,
-        window=None,
+        window=state_of(window, now) if has_policy else None,
         operations=told,
         api_at=api_at,
         runs_at=runs_at,

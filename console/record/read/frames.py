@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a frame: ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as Python objects.
+    """Rows as a frame: times and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as objects.
 
     Here and below a column that is named ``at``, ``*_at`` or ``*_ts`` is a time.
     """
@@ -65,9 +65,10 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
     frame = {}
     for name, values in zip(names, columns, strict=True):
-        if _is_time(name) and not (name in numbers and _are_times(values)):
-            values = tuple(map(_time, values))
-        if name in numbers:
+        if _is_time(name):
+            times = values if _are_times(values) else tuple(map(_time, values))
+            frame[name] = pd.Series(times, dtype=float)
+        elif name in numbers:
             frame[name] = pd.Series(values, dtype=float)
         elif set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
@@ -77,11 +78,39 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     return pd.DataFrame(frame)
 
 
+def framed(
+    rows: Iterable[Any], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows of Python values as a frame: times and ``numbers`` as floats, ``whole`` as int64, the rest as objects."""
+    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    floats = [name for name in columns if name in numbers or _is_time(name)]
+    return frame.astype({**dict.fromkeys(floats, float), **dict.fromkeys(whole, "int64")})
+
+
+def as_page(
+    conn: sqlite3.Connection,
+    select: str,
+    found: str,
+    order: str,
+    params: dict[str, Any],
+    page: int,
+    size: int,
+    numbers: Sequence[str] = (),
+    *,
+    tables: str = "",
+) -> tuple[pd.DataFrame, int]:
+    """Page ``page`` (1, 2, ...) of the rows that ``found`` (FROM and WHERE) finds, and how many rows that are.
+
+    ``tables``: a WITH clause for both queries.
+    """
+    total = conn.execute(f"{tables} SELECT count(*) {found}", params).fetchone()[0]
+    sql = f"{tables} {select} {found} {order} LIMIT :size OFFSET :skip"
+    return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
+
+
 def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
     """The first row, None without one."""
-    cursor = conn.execute(sql, params)
-    row = cursor.fetchone()
-    return None if row is None else _with_times([column[0] for column in cursor.description], row)
+    return next(iter(dicts(conn, sql, params)), None)
 
 
 def like(search: str) -> str:
@@ -102,10 +131,6 @@ def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[di
         for row in rows:
             row[name] = _time(row[name])
     return rows
-
-
-def _with_times(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    return {name: _time(value) if _is_time(name) else value for name, value in zip(names, row, strict=True)}
 
 
 def _is_time(name: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When changes are frozen, as the newest plans of the playbooks were told (fleetops_freezes)."""
+"""When changes are frozen, as the newest plans of the playbooks say (fleetops_freezes)."""
 
 from __future__ import annotations
 

@@ -11,8 +11,6 @@ import pandas as pd
 
 from console.record.read.frames import as_frame, reading
 
-KINDS = ("rollout", "action", "health", "audit", "playbook")
-
 # Each part is read newest first and cut, so that a wide period stays quick.
 _HISTORY = """
 SELECT * FROM (
@@ -62,10 +60,10 @@ def history(
 ) -> pd.DataFrame:
     """The newest events of an instance in a period (epoch seconds), newest first.
 
-    Columns: at, kind (of KINDS), what, status, detail, operation (its key, None where there is none). Of health only
-    the changes, of audit events those that are no success; ``took part`` says of a playbook run that the instance was
-    among its hosts, and no more: its outcome is on the page of the operation.
+    Columns: at, kind (rollout, action, health, audit or playbook), what, status, detail, operation (its key, None where
+    there is none). Of health only the changes, of audit events those without success; ``took part`` says of a
+    playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
     with reading(path) as conn:
-        return as_frame(conn, _HISTORY, params, ("at",))
+        return as_frame(conn, _HISTORY, params)

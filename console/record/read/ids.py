@@ -10,7 +10,6 @@ from pathlib import Path
 from console.record.read.frames import reading
 
 PREFIX_LEAST = 4
-_MOST = 2
 _IDS = {
     "run": "SELECT run_id FROM runs WHERE run_id >= :prefix AND run_id < :end LIMIT :most",
     "rollout": "SELECT DISTINCT r.rollout_id FROM tenants t CROSS JOIN rollouts r ON r.tenant = t.tenant"
@@ -27,6 +26,6 @@ def whole_id(path: Path, prefix: str, *kinds: str) -> str | None:
     if len(prefix) < PREFIX_LEAST:
         return None
     with reading(path) as conn:
-        wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": _MOST}
+        wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
         found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
     return found.pop() if len(found) == 1 else None

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, like, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
@@ -30,9 +30,9 @@ def _instances(where: str = "") -> str:
     """
     return f"""
 WITH known AS (
-  SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.trouble,
-         s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full, s.components_json,
-         s.policy_json,
+  SELECT i.tenant, i.instance_id, i.hostname, i.current_bundle, i.bundle_at, s.health, s.checked_at, s.uptime_s,
+         s.trouble, s.runtime_current, s.runtime_available, s.outdated, s.memories, s.memories_full,
+         s.components_json, s.policy_json,
          (SELECT t.status FROM rollout_targets t INDEXED BY rollout_targets_instance
           WHERE t.tenant = i.tenant AND t.instance_id = i.instance_id
           ORDER BY t.created_at DESC LIMIT 1) AS last_status,
@@ -54,12 +54,14 @@ WITH known AS (
 """  # noqa: S608
 
 
-_FILTER = """
+HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}' WHEN health IN {HEALTH_WORDS} THEN health
+  ELSE '{HEALTH_OTHER}' END"""
+"""Of instance_state, as SQL: one of HEALTH_WORDS, HEALTH_OTHER or HEALTH_UNREAD."""
+
+_FILTER = f"""
 FROM judged
 WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses)))
-  AND (:health = '[]' OR CASE WHEN health IS NULL THEN 'not read'
-         WHEN health IN ('healthy', 'degraded', 'unhealthy') THEN health ELSE 'other' END
-       IN (SELECT value FROM json_each(:health)))
+  AND (:health = '[]' OR {HEALTH_WORD} IN (SELECT value FROM json_each(:health)))
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
@@ -71,7 +73,7 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
   AND (:runtime = '' OR runtime_current = :runtime)
   AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
        OR problem LIKE :like ESCAPE '\\')
-"""
+"""  # noqa: S608 - a fragment of ours
 
 INSTANCE_SORTS = {
     "Problems first": "ORDER BY problem = '', outdated > 0 DESC, host, instance_id",
@@ -113,22 +115,14 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
         "like": like(wanted.search),
     }
     sort = INSTANCE_SORTS.get(wanted.sort, INSTANCE_SORTS["Problems first"])
+    columns = """
+    SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
+           components_json, current_bundle, deployed_at, memories, memories_full, overrides(policy_json) AS overrides
+    """
+    numbers = ("outdated", "memories")
     with reading(path) as conn:
         _with_overrides(conn)
-        total = conn.execute(_instances() + "SELECT count(*) " + _FILTER, params).fetchone()[0]
-        frame = as_frame(
-            conn,
-            _instances()
-            + """SELECT instance_id, host, health, checked_at, problem, last_status, runtime_current,
-            runtime_available, outdated, components_json, current_bundle, deployed_at, memories, memories_full,
-            overrides(policy_json) AS overrides """
-            + _FILTER
-            + sort
-            + " LIMIT :size OFFSET :skip",
-            {**params, "size": size, "skip": (page - 1) * size},
-            ("checked_at", "outdated", "deployed_at", "memories"),
-        )
-    return frame, total
+        return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
 
 
 _TALLY = """
@@ -147,8 +141,8 @@ def instance_tally(path: Path) -> dict[str, int]:
     memories_full is not 0: instances that have more than a sync counts."""
     with reading(path) as conn:
         _with_overrides(conn)
-        row = one(conn, _instances() + _TALLY, {})
-    return row or {}
+        [tally] = dicts(conn, _instances() + _TALLY, {})
+    return tally
 
 
 def _with_overrides(conn: sqlite3.Connection) -> None:
@@ -173,23 +167,13 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
             return None
         alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
         found = one(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
-        state = one(
-            conn,
-            "SELECT uptime_s, components_json, policy_json FROM instance_state"
-            " WHERE tenant = :tenant AND instance_id = :instance_id",
-            key,
-        )
         cursors = conn.execute(
             "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
             " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
             (f"{key['tenant']}|{key['instance_id']}",),
         ).fetchall()
-    facts: dict[str, Any] = {
-        **dict.fromkeys(("uptime_s", "components_json", "policy_json", "gap_from", "gap_to")),
-        **{f"{kind}_at": None for kind in ("health", "updates", "actions", "memory", "audit")},
-        **(found or {}),
-        **(state or {}),
-    }
+    read_at = dict.fromkeys(f"{kind}_at" for kind in ("health", "updates", "actions", "memory", "audit"))
+    facts: dict[str, Any] = {"gap_from": None, "gap_to": None, **read_at, **(found or {})}
     for source, at, gap_from, gap_to in cursors:
         facts[f"{source}_at"] = at
         if source == "actions":
@@ -197,9 +181,7 @@ def instance(path: Path, wanted: str) -> dict[str, Any] | None:
     return facts
 
 
-def health_checks(
-    path: Path, tenant: str, instance_id: str, since: float = 0.0, most: int = CHECKS_MOST
-) -> pd.DataFrame:
+def health_checks(path: Path, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
     """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
     with reading(path) as conn:
         frame = as_frame(
@@ -208,8 +190,8 @@ def health_checks(
             SELECT checked_at, status, uptime_s, trouble FROM health_checks
             WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
             """,
-            {"tenant": tenant, "id": instance_id, "since": since, "most": most},
-            ("checked_at", "uptime_s"),
+            {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST},
+            ("uptime_s",),
         )
     return frame.iloc[::-1].reset_index(drop=True)
 
@@ -218,23 +200,15 @@ def instance_actions(
     path: Path, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of an instance's actions, newest first, and how many are stored."""
+    columns = """
+    SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw, completed_at,
+           coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
+    """
+    found = "FROM instance_actions WHERE tenant = :tenant AND instance_id = :id"
+    order = "ORDER BY created_at DESC, action_id"
     key = {"tenant": tenant, "id": instance_id}
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM instance_actions WHERE tenant = :tenant AND instance_id = :id", key
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT action_id, action, status, actor, substr(message, 1, 600) AS message, created_at, created_raw,
-                   completed_at, coalesce(duration_ms / 1000.0, completed_at - created_at) AS took_s
-            FROM instance_actions WHERE tenant = :tenant AND instance_id = :id
-            ORDER BY created_at DESC, action_id LIMIT :size OFFSET :skip
-            """,
-            {**key, "size": size, "skip": (page - 1) * size},
-            ("created_at", "completed_at", "took_s"),
-        )
-    return frame, total
+        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
 
 
 def instance_targets(
@@ -244,28 +218,19 @@ def instance_targets(
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
     """
-    key = {"tenant": tenant, "id": instance_id}
+    columns = """
+    SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
+           max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+           substr(t.error_message, 1, 400) AS error,
+           (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
+    """
+    found = """
+    FROM rollout_targets t INDEXED BY rollout_targets_instance WHERE t.tenant = :tenant AND t.instance_id = :id
+    """
+    order = "ORDER BY t.created_at DESC, t.target_id"
+    key = {"tenant": tenant, "id": instance_id, "now": now}
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_instance"
-            " WHERE tenant = :tenant AND instance_id = :id",
-            key,
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
-                   max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
-                   substr(t.error_message, 1, 400) AS error,
-                   (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
-            FROM rollout_targets t INDEXED BY rollout_targets_instance
-            WHERE t.tenant = :tenant AND t.instance_id = :id
-            ORDER BY t.created_at DESC, t.target_id LIMIT :size OFFSET :skip
-            """,
-            {**key, "now": now, "size": size, "skip": (page - 1) * size},
-            ("created_at", "started_at", "completed_at", "took_s"),
-        )
-    return frame, total
+        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
 
 
 def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
@@ -276,7 +241,6 @@ def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 100
             "SELECT taken_at, runtime, versions_json FROM instance_versions"
             " WHERE tenant = :tenant AND instance_id = :id ORDER BY taken_at DESC LIMIT :most",
             {"tenant": tenant, "id": instance_id, "most": most},
-            ("taken_at",),
         )
 
 
@@ -299,6 +263,5 @@ def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50
             ORDER BY event_ts DESC LIMIT :most
             """,
             {**key, "most": most},
-            ("event_ts",),
         )
     return frame, total

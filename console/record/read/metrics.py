@@ -21,7 +21,7 @@ from console.record.read.operations import OperationFilter, matching
 class OperationTotals:
     """The operations of one kind and name (as in outcomes.facts.Facts).
 
-    verdicts: how many ended, by verdict. running: how many run. seconds: how long each took that has an end, but for
+    verdicts: how many ended, by verdict. running: how many run. seconds: how long each took that has an end, except
     predictions and acts. last_at: when the newest one ended (epoch seconds, UTC), None for none.
     """
 
@@ -34,8 +34,8 @@ class OperationTotals:
 def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
     """The operations of all time by kind and name. Raises DatabaseProblem.
 
-    Runs with their reports, rollouts and acts are never pruned, so the numbers only grow. But for one case: a run that
-    counted as lost and turns out to have ended moves to its verdict.
+    Runs with their reports, rollouts and acts are never pruned, so the numbers only grow, with one exception: a run
+    that counted as lost and turns out to have ended moves to its verdict.
     """
     found: dict[tuple[str, str], OperationTotals] = {}
     # Without the time limit of a page: nobody waits for it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +47,10 @@ def newest(path: Path, most: int) -> tuple[list[Notification], int]:
 def newest_frame(path: Path, most: int) -> pd.DataFrame:
     """The same as a frame, with the columns of the table."""
     with reading(path) as conn:
-        return as_frame(conn, _NEWEST, {"most": most}, ("at", "since", "begun_at", "ended_at", "over_at"))
+        return as_frame(conn, _NEWEST, {"most": most}, ("since",))
 
 
 _NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """An operation. kind, key, tenant: as in operations.COLUMNS. at: when it ended, or began if it runs (epoch
-    seconds)."""
-
-    kind: str
-    key: str
-    tenant: str | None
-    verdict: str
-    at: float
 
 
 _TIMES = {
@@ -76,19 +64,22 @@ _TIMES = {
 }
 
 
-def newest_operations(path: Path, since: float) -> list[Ended]:
-    """The operations that ended since a time, or run, oldest first; of those that began up to 7 days before it."""
+def newest_operations(path: Path, since: float) -> list[Key]:
+    """The operations that ended since a time, or run, oldest first; of those that began up to 7 days before it.
+
+    ``at`` is when each ended, or began if it runs.
+    """
     with reading(path) as conn:
         keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
         at: dict[tuple[str, str], float] = {}
         for kind, sql in _TIMES.items():
             wanted = json.dumps([key.key for key in keys if key.kind == kind])
             at |= {(kind, row["key"]): row["at"] or 0.0 for row in dicts(conn, sql, {"keys": wanted})}
-    found = [Ended(key.kind, key.key, key.tenant, key.verdict, at.get((key.kind, key.key), key.at)) for key in keys]
+    found = [replace(key, at=at.get((key.kind, key.key), key.at)) for key in keys]
     return sorted((one for one in found if one.at >= since), key=lambda one: (one.at, one.kind, one.key))
 
 
-def operation_rows(path: Path, wanted: Sequence[Ended], now: float) -> list[dict[str, Any]]:
+def operation_rows(path: Path, wanted: Sequence[Key], now: float) -> list[dict[str, Any]]:
     """The operations as rows of operations.COLUMNS, in the same order."""
     with reading(path) as conn:
-        return [row_of(conn, Key(one.at, one.kind, one.key, one.tenant), now)[0] for one in wanted]
+        return [row_of(conn, key, now)[0] for key in wanted]

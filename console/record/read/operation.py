@@ -42,10 +42,11 @@ from console.outcomes.words import (
     WAITING,
 )
 from console.record.read.evidence import evidence
-from console.record.read.frames import dicts, one, reading
-from console.record.read.operation_facts import newest_evidence
+from console.record.read.frames import dicts, framed, one, reading
+from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
+from console.text.json_values import names
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
@@ -115,8 +116,8 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             failures=_failures(conn, known, judged, targets),
             batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=_gates(path, key) if is_run else _gates_frame([]),
-            plan=_plan(facts, newest_evidence(conn, key, "plan") if is_run else {}, len(instances)),
+            gates=_gates(path, key) if is_run else framed([], GATE_COLUMNS),
+            plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
             targets=timeline,
@@ -158,10 +159,7 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
              outcome.message, outcome.derived, target.rollout_id if target else None)
         )  # fmt: skip
     rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
-    frame = pd.DataFrame(rows, columns=list(INSTANCE_COLUMNS), dtype=object)
-    for column in ("started_at", "ended_at", "seconds", "waited"):
-        frame[column] = frame[column].astype(float)
-    return frame
+    return framed(rows, INSTANCE_COLUMNS, ("seconds", "waited"))
 
 
 def _of_rollout(targets: pd.DataFrame, ended: bool, now: float) -> tuple[pd.DataFrame, list[Target]]:
@@ -259,10 +257,7 @@ def _failures(
             (cluster.status, cluster.message, cluster.pattern, tuple(sorted(cluster.hosts)), len(cluster.hosts),
              min(cluster.times, default=None), max(cluster.times, default=None), before, first_seen)
         )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=list(FAILURE_COLUMNS), dtype=object)
-    for column in ("first_at", "last_at", "first_seen"):
-        frame[column] = frame[column].astype(float)
-    return frame
+    return framed(rows, FAILURE_COLUMNS, ("first_seen",))
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
@@ -312,13 +307,7 @@ def _gates(path: Path, run_id: str) -> pd.DataFrame:
             figures = gate_figures(checks) or str(gate["document"].get("msg") or "")
             word = GATE_WORDS.get(gate["verdict"], gate["verdict"] or "inconclusive")
             rows.append((gate["batch"], gate["at"], word, figures, checks))
-    return _gates_frame(rows)
-
-
-def _gates_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(GATE_COLUMNS), dtype=object)
-    frame["at"] = frame["at"].astype(float)
-    return frame
+    return framed(rows, GATE_COLUMNS)
 
 
 def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str, Any]:
@@ -329,15 +318,11 @@ def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str
         "planned": None if facts.planned is None else len(facts.planned),
         "batches": facts.batches_planned,
         "batches_begun": sum(batch.touched for batch in facts.batches),
-        "left_alone": _names(recorded.get("left_alone", report.get("current"))),
-        "gone": _names(recorded.get("gone", report.get("gone"))),
+        "left_alone": names(recorded.get("left_alone", report.get("current"))),
+        "gone": names(recorded.get("gone", report.get("gone"))),
         "override_reason": report.get("override_reason") or None,
         **plan_facts(recorded),
     }
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def _followed(conn: sqlite3.Connection, run_id: str, facts: Facts) -> tuple[str, ...]:

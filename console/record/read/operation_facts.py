@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
 from console.record.read.operation_targets import sent_by_tasks, targets_of_run
+from console.text.json_values import mapping, names, parsed
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -44,15 +45,11 @@ def rollout_name(scope: str | None) -> str:
 
 def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The report in a run's custom stats, empty without one, and its lists that are not whole."""
-    try:
-        stats = json.loads(stats_json or "{}")
-    except ValueError:
-        return {}, frozenset()
-    report = stats.get("fleetops_report") if isinstance(stats, dict) else None
+    stats = parsed(stats_json)
+    report = stats.get("fleetops_report")
     if not isinstance(report, dict):
         return {}, frozenset()
-    left_out = stats.get("left_out")
-    places = left_out if isinstance(left_out, dict) else {}
+    places = mapping(stats.get("left_out"))
     cut = {place.removeprefix(_REPORT_PLACE) for place in places if place.startswith(_REPORT_PLACE)}
     return report, frozenset(cut & {*report} - _NO_CATEGORIES)
 
@@ -63,7 +60,8 @@ def report_of_run(
     """The report of a run from its custom stats and its evidence: several of a run as one. And its lists that are not
     whole."""
     report, cut = report_of(stats_json)
-    kept = _reports_kept(conn, run_id)
+    # More than one where a playbook imports several that report.
+    kept = [report for report in documents(conn, run_id, "report") if isinstance(report.get("counts"), dict)]
     if len(kept) > 1 and not any(map(_cut_lists, kept)):
         report = {**report, **together(kept)}
     elif not report and kept:
@@ -91,55 +89,58 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         adopted=bool(report.get("adopted")),
         batches_planned=_batches_planned(conn, run_id),
     )
-    more: dict[str, Any] = {}
-    tasks = _tasks(conn, run_id)
     expand = whole or not has_report(facts)
     if of_rollout(facts) and not whole and (rollout := _only_rollout(conn, run_id, facts)):
         return replace(facts, rollout=rollout)
-    more["batches"], hosts = _plays(conn, run_id, tasks, with_hosts=expand)
-    if expand:
-        more["results"] = _results(conn, run_id, tasks)
-        more["in_flight"] = _in_flight(conn, run_id)
-        # Without times nothing but what a failure leaves open is asked of the server: a result says the rest.
-        more["pruned"] = not more["results"] and not has_report(facts) and _is_pruned(conn, run_id)
-        in_doubt = (
-            None
-            if whole or more["pruned"] or of_rollout(facts)
-            else {r.host for r in more["results"] if r.status in _BAD}
-        )
-        more["targets"] = targets_of_run(conn, run_id, in_doubt)
-        plan = newest_evidence(conn, run_id, "plan")
-        more["planned"], more["gone"] = _of_plan(plan, hosts)
-        if more["planned"] is None:
-            more["planned"] = _planned(conn, run_id, tasks, hosts, more["batches"])
+    tasks = _tasks(conn, run_id)
+    batches, hosts = _plays(conn, run_id, tasks, with_hosts=expand)
+    facts = replace(facts, batches=batches)
+    if run["status"] == "failed" and report.get("verdict") in (None, "pass"):
+        facts = replace(facts, first_failure=_first_failure(conn, run_id))
+    if not expand:
+        return facts
+    results = _results(conn, run_id, tasks)
+    pruned = not results and not has_report(facts) and _is_pruned(conn, run_id)
+    # For numbers alone the targets are read only of the hosts that failed: of the others the results say enough.
+    is_whole = whole or pruned or of_rollout(facts)
+    in_doubt = None if is_whole else {result.host for result in results if result.status in _BAD}
+    targets = targets_of_run(conn, run_id, in_doubt)
+    planned, gone = _of_plan(plan_of(conn, run_id), hosts)
+    if planned is None:
+        planned = _planned(conn, run_id, tasks, hosts, batches)
+    if pruned:
         # Whether something was done to the others, nobody knows any more.
-        hosts = tuple(dict.fromkeys(t.host for t in more["targets"])) if more["pruned"] else hosts
-        more["hosts"] = hosts or ((POLICY,) if any(r.host == POLICY for r in more["results"]) else ())
-    if run["status"] == "failed" and facts.report.get("verdict") in (None, "pass"):
-        more["first_failure"] = _first_failure(conn, run_id)
-    return replace(facts, **more)
-
-
-def newest_evidence(conn: sqlite3.Connection, run_id: str, kind: str) -> dict[str, Any]:
-    """The newest plan or report that is kept of a run beside its custom stats; empty without one."""
-    row = conn.execute(
-        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter DESC LIMIT 1",
-        (run_id, kind),
-    ).fetchone()
-    return _parsed(row[0]) if row else {}
-
-
-def _reports_kept(conn: sqlite3.Connection, run_id: str) -> list[dict[str, Any]]:
-    """The reports of a run in their order: more than one where a playbook imports several that report."""
-    rows = conn.execute(
-        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = 'report' ORDER BY counter", (run_id,)
+        hosts = tuple(dict.fromkeys(target.host for target in targets))
+    elif not hosts and any(result.host == POLICY for result in results):
+        hosts = (POLICY,)
+    return replace(
+        facts,
+        results=results,
+        in_flight=_in_flight(conn, run_id),
+        pruned=pruned,
+        targets=targets,
+        planned=planned,
+        gone=gone,
+        hosts=hosts,
     )
-    return [report for row in rows if isinstance((report := _parsed(row[0])).get("counts"), dict)]
+
+
+def documents(conn: sqlite3.Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
+    """The plans or reports that are kept of a run beside its custom stats, in their order."""
+    rows = conn.execute(
+        "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter", (run_id, kind)
+    )
+    return [parsed(row[0]) for row in rows]
+
+
+def plan_of(conn: sqlite3.Connection, run_id: str) -> dict[str, Any]:
+    """The newest plan that is kept of a run; empty without one."""
+    plans = documents(conn, run_id, "plan")
+    return plans[-1] if plans else {}
 
 
 def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
-    places = report.get("left_out")
-    return frozenset({*(places if isinstance(places, dict) else ())} & {*report} - _NO_CATEGORIES)
+    return frozenset({*mapping(report.get("left_out"))} & {*report} - _NO_CATEGORIES)
 
 
 def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
@@ -152,25 +153,20 @@ def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
 
 
 def _of_plan(plan: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Who is planned and who is gone by a plan; None for the planned where its lists are cut or there is none."""
-    gone = _names(plan.get("gone"))
+    """Who is planned and who is gone, by a plan. None for the planned without a plan, or where its lists are cut."""
+    gone = names(plan.get("gone"))
     batches = plan.get("batches")
     if not isinstance(batches, list):
         return None, gone
-    planned = tuple(name for batch in batches if isinstance(batch, dict) for name in _names(batch.get("instances")))
-    counted = plan.get("counts")
-    numbers = counted if isinstance(counted, dict) else {}
+    planned = tuple(name for batch in batches if isinstance(batch, dict) for name in names(batch.get("instances")))
+    numbers = mapping(plan.get("counts"))
     if len(planned) == numbers.get("planned", len(planned)):
         return planned, gone
-    left = _names(plan.get("left_alone"))
+    left = names(plan.get("left_alone"))
     if len(left) == numbers.get("left_alone") and len(gone) == numbers.get("gone"):
         others = {*left, *gone}
         return tuple(host for host in hosts if host not in others), gone
     return None, gone
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def facts_of_rollout(rollout: Mapping[str, Any]) -> Facts:
@@ -209,15 +205,23 @@ def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mappin
     return told if isinstance(told, dict) else None
 
 
-Tasks = dict[int, tuple[str, str, str, int]]
+class _Task(NamedTuple):
+    """action: the module's name without its collection. play: the counter of its play."""
+
+    action: str
+    role: str
+    play: int
+
+
+Tasks = dict[int, _Task]
 
 
 def _tasks(conn: sqlite3.Connection, run_id: str) -> Tasks:
-    """The tasks of a run by counter: the module's name without its collection, role, name, and the play's counter."""
-    rows = conn.execute("SELECT counter, action, role, name, play_counter FROM tasks WHERE run_id = ?", (run_id,))
+    """The tasks of a run by counter."""
+    rows = conn.execute("SELECT counter, action, role, play_counter FROM tasks WHERE run_id = ?", (run_id,))
     return {
-        counter: (_module(action), (role or "").rpartition(".")[2], name or action or "", play or 0)
-        for counter, action, role, name, play in rows
+        counter: _Task(_module(action), (role or "").rpartition(".")[2], play or 0)
+        for counter, action, role, play in rows
     }
 
 
@@ -231,24 +235,23 @@ def _plays(
 ) -> tuple[tuple[Batch, ...], tuple[str, ...]]:
     """The batches of the play that works on the instances, and the instances of all plays."""
     names = "hosts_json" if with_hosts else "NULL"
-    rows = conn.execute(
-        f"SELECT counter, play, batch, pattern, started_at, {names} FROM plays WHERE run_id = ? ORDER BY counter",  # noqa: S608
-        (run_id,),
-    ).fetchall()
-    worked = {play for action, _role, _name, play in tasks.values() if action in _OURS}
-    hosts: dict[str, None] = {}
-    listed: dict[int, tuple[str, ...]] = {}
-    for counter, _play, _batch, _pattern, _at, text in rows:
-        listed[counter] = tuple(json.loads(text)) if text else ()
-        hosts.update(dict.fromkeys(listed[counter]))
+    rows = dicts(
+        conn,
+        f"SELECT counter, play, pattern, started_at, {names} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
+        {"id": run_id},
+    )
+    worked = {task.play for task in tasks.values() if task.action in _OURS}
+    listed: dict[int, tuple[str, ...]] = {row["counter"]: tuple(json.loads(row["hosts"] or "[]")) for row in rows}
+    hosts = dict.fromkeys(host for names_of_play in listed.values() for host in names_of_play)
     hosts.pop("localhost", None)
-    of_batches = [row for row in rows if (row[3] or "").startswith(_PLANNED_GROUP)]
+    of_batches = [row for row in rows if (row["pattern"] or "").startswith(_PLANNED_GROUP)]
     if not of_batches:
-        numbers = [row[1] for row in rows if row[0] in worked]
-        of_batches = [row for row in rows if numbers and row[1] == numbers[-1]]
+        numbers = [row["play"] for row in rows if row["counter"] in worked]
+        of_batches = [row for row in rows if numbers and row["play"] == numbers[-1]]
         of_batches = of_batches if len(of_batches) > 1 else []
     batches = tuple(
-        Batch(number, listed[row[0]], row[4], row[0] in worked) for number, row in enumerate(of_batches, start=1)
+        Batch(number, listed[row["counter"]], row["started_at"], row["counter"] in worked)
+        for number, row in enumerate(of_batches, start=1)
     )
     return batches, tuple(hosts)
 
@@ -256,9 +259,9 @@ def _plays(
 def _planned(
     conn: sqlite3.Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
 ) -> tuple[str, ...] | None:
-    """Who was to be changed, as far as the run log tells: it has how many were planned, and each batch that began."""
-    grouping = [counter for counter, (action, role, *_rest) in tasks.items()
-                if role in _FOR_ALL and action.endswith("add_host")]  # fmt: skip
+    """Who was to be changed, if the run log shows it: it has how many were planned, and each batch that began."""
+    grouping = [counter for counter, task in tasks.items()
+                if task.role in _FOR_ALL and task.action.endswith("add_host")]  # fmt: skip
     if not grouping:
         return None
     number = conn.execute(
@@ -286,24 +289,23 @@ ORDER BY h.counter
 
 
 def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result]:
-    ours = [counter for counter, task in tasks.items() if task[0] in _OURS]
-    for_all = [
-        counter for counter, (action, role, *_rest) in tasks.items() if role in _FOR_ALL or action.startswith("rollout")
-    ]
+    ours = [counter for counter, task in tasks.items() if task.action in _OURS]
+    for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
         row[0] for row in conn.execute("SELECT counter FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     }
     found = []
     rows = dicts(conn, _RESULTS, {"id": run_id, "ours": json.dumps(ours), "for_all": json.dumps(for_all)})
     for row in rows:
-        action = tasks.get(row["task_counter"] or 0, ("", "", "", 0))[0]
+        task = tasks.get(row["task_counter"] or 0)
+        action = task.action if task else ""
         host = row["host"]
         if host == "localhost":
             if action != "update_policy":
                 # A run that found no hosts to work on, or a task for all of them: no instance's.
                 continue
             host = POLICY
-        values: dict[str, Any] = _parsed(row["result_json"])
+        values: dict[str, Any] = parsed(row["result_json"])
         if row["counter"] in adopted:
             values["adopted"] = True
         found.append(
@@ -331,14 +333,6 @@ def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
             {"id": run_id},
         ).fetchone()[0]
     )
-
-
-def _parsed(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _in_flight(conn: sqlite3.Connection, run_id: str) -> dict[str, Flight]:

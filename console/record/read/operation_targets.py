@@ -15,8 +15,8 @@ from console.outcomes.facts import Target
 from console.record.read.frames import dicts
 
 _TARGET = """
-SELECT {host} AS host, t.target_id, t.instance_id, t.status, t.created_at, t.started_at, t.completed_at,
-       substr(t.error_message, 1, 2000) AS message, t.rollout_id
+SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
+       t.completed_at, substr(coalesce(t.error_message, ''), 1, 2000) AS message, t.rollout_id
 """
 # The inventory may name an instance otherwise than the server does.
 _LINKED = """
@@ -109,17 +109,4 @@ def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[S
 
 
 def _targets(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[Target]:
-    return [
-        Target(
-            host=row["host"],
-            status=row["status"],
-            target_id=row["target_id"],
-            instance_id=row["instance_id"] or "",
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            completed_at=row["completed_at"],
-            message=row["message"] or "",
-            rollout_id=row["rollout_id"],
-        )
-        for row in dicts(conn, sql, params)
-    ]
+    return [Target(**row) for row in dicts(conn, sql, params)]

@@ -21,13 +21,8 @@ from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.read.evidence import RUNS_OF_CHANGE
-from console.record.read.frames import LIST_PAGE, dicts, like, one, reading
-from console.record.read.operation_facts import (
-    facts_of_act,
-    facts_of_rollout,
-    facts_of_run,
-    report_of_run,
-)
+from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
+from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of_run
 from console.record.read.operation_targets import sent_by_tasks
 
 COLUMNS = (
@@ -105,7 +100,8 @@ def verdict_counts(path: Path, since: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Key:
-    """One operation among others. verdict: '' where nobody asked for it."""
+    """One operation among others. at: when it began (epoch seconds). kind, key, tenant: as in COLUMNS. verdict: ''
+    where nobody asked for it."""
 
     at: float
     kind: str
@@ -126,7 +122,7 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
     SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts))))
 """  # noqa: S608 - the texts above
 
-# A run's own rollouts are folded into it. The index run_links_ref answers it alone, but for the rollouts that were.
+# A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _OF_OTHERS = """
 SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
 WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
@@ -231,14 +227,18 @@ def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tup
 def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str, int], now: float) -> dict[str, Any]:
     """The whole row of an operation. row, facts: of stored_of. counted: its instances by category."""
     judged = verdict(facts, counted)
-    ended = row["ended_at"]
-    if judged.word == RUNNING:
-        row["ended_at"] = None
-    until = now if judged.word == RUNNING else ended
-    row |= {
+    is_running = judged.word == RUNNING
+    until = now if is_running else row["ended_at"]
+    row = {
+        # What only a run has.
+        "to_version": None,
+        "controller": None,
+        "rollouts": 0,
+        **row,
         "kind": key.kind,
         "key": key.key,
         "tenant": key.tenant,
+        "ended_at": None if is_running else until,
         "name": facts.name,
         "check": facts.check,
         **counted,
@@ -321,10 +321,7 @@ def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Fa
         "started_at": rollout["created_at"],
         "ended_at": rollout["completed_at"],
         "title": f"redeploy of {rollout['host']}" if alone else facts.name,
-        "to_version": None,
         "who": rollout["initiated_from_ip"],
-        "controller": None,
-        "rollouts": 0,
     }
     return row, facts
 
@@ -338,23 +335,11 @@ def _act_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]
         "started_at": act["at"],
         "ended_at": act["ended_at"],
         "title": f"{facts.name} {facts.hosts[0]}".strip(),
-        "to_version": None,
         "who": act["user"],
-        "controller": None,
-        "rollouts": 0,
     }
     return row, facts
 
 
-_NUMBERS = ("started_at", "ended_at", "seconds")
-_COUNTS = (*CATEGORIES, "instances", "rollouts")
-
-
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    for column in _NUMBERS:
-        frame[column] = frame[column].astype(float)
-    for column in _COUNTS:
-        frame[column] = frame[column].astype("int64")
-    return frame
+    return framed(rows, COLUMNS, ("seconds",), (*CATEGORIES, "instances", "rollouts"))

@@ -15,8 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import dicts, one, reading
+from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
 _CHANGES_MOST = 500
@@ -31,7 +33,17 @@ def policies(path: Path) -> list[dict[str, Any]]:
             " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
             {},
         )
-    return [{**row, "raw": _record(row["raw_json"])} for row in rows]
+    return [{**row, "raw": parsed(row["raw_json"])} for row in rows]
+
+
+def in_flight(conn: sqlite3.Connection, tenant: str) -> int:
+    """How many redeploys of a tenant are in progress at the server."""
+    found = conn.execute(
+        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
+        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
+        (tenant,),
+    )
+    return int(found.fetchone()[0])
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,26 @@ class WindowNow:
     open_hours: tuple[bool, ...]
 
 
+def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
+    limit: then nothing may be started."""
+    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
+    policy = parsed(row["raw_json"] if row else None)
+    try:
+        slots = max_parallel_rollouts(policy)
+    except ValueError:
+        slots = 0
+    return Window.of_policy(policy), slots
+
+
 def window_now(path: Path, tenant: str, now: float) -> WindowNow:
     """The maintenance window of a tenant's newest policy at ``now``; open all day where no hours are set."""
-    raw: dict[str, Any] = next((row["raw"] for row in policies(path) if row["tenant"] == tenant), {})
-    window = Window.of_policy(raw)
+    with reading(path) as conn:
+        return state_of(tenant_policy(conn, tenant)[0], now)
+
+
+def state_of(window: Window, now: float) -> WindowNow:
+    """A window at ``now``."""
     return WindowNow(
         not window.problem,
         window.is_open(now),
@@ -76,19 +104,21 @@ def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
             "SELECT taken_at, raw_json FROM policies WHERE tenant = :tenant ORDER BY taken_at DESC LIMIT :most",
             {"tenant": tenant, "most": _CHANGES_MOST},
         )
-    return pd.DataFrame(changes_of(rows[::-1])[::-1], columns=["seen_at", "not_before_at", "key", "before", "after"])
+    found = [
+        (new["taken_at"], old["taken_at"], *change)
+        for new, old in itertools.pairwise(rows)
+        for change in reversed(_differences(parsed(old["raw_json"]), parsed(new["raw_json"])))
+    ]
+    return pd.DataFrame(found, columns=["seen_at", "not_before_at", "key", "before", "after"])
 
 
-def changes_of(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float, str, str, str]]:
-    """The differences between neighbours of ``rows`` (taken_at, raw_json; oldest first), key by key."""
-    found = []
-    for old, new in itertools.pairwise(rows):
-        before, after = _record(old["raw_json"]), _record(new["raw_json"])
-        for key in sorted({*before, *after}):
-            was, now = (json.dumps(side[key]) if key in side else "" for side in (before, after))
-            if was != now:
-                found.append((new["taken_at"], old["taken_at"], key, was, now))
-    return found
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each key that differs, and its value before and after, as JSON writes it ('' where the key is not there)."""
+    told = [
+        (key, *(json.dumps(side[key]) if key in side else "" for side in (before, after)))
+        for key in sorted({*before, *after})
+    ]
+    return [(key, was, now) for key, was, now in told if was != now]
 
 
 @dataclass(frozen=True)
@@ -107,18 +137,19 @@ def policies_since(path: Path, since: float) -> list[PolicyChange]:
     with reading(path) as conn:
         rows = dicts(
             conn,
-            "SELECT n.tenant, n.taken_at, n.raw_json, b.taken_at AS before_at, b.raw_json AS before_json"
-            " FROM policies n JOIN policies b ON b.tenant = n.tenant AND b.taken_at ="
-            " (SELECT max(taken_at) FROM policies o WHERE o.tenant = n.tenant AND o.taken_at < n.taken_at)"
-            " WHERE n.taken_at >= :since ORDER BY n.taken_at, n.tenant",
+            """
+            SELECT * FROM (
+              SELECT tenant, taken_at, raw_json, lag(raw_json) OVER by_time AS before_json FROM policies
+              WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
+            WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
+            """,
             {"since": since},
         )
     found = []
     for row in rows:
-        old = {"taken_at": row["before_at"], "raw_json": row["before_json"]}
-        changed = tuple((key, was, now) for _seen, _before, key, was, now in changes_of([old, row]))
-        if changed:
-            found.append(PolicyChange(row["tenant"], row["taken_at"], _record(row["before_json"]), changed))
+        before = parsed(row["before_json"])
+        if changed := _differences(before, parsed(row["raw_json"])):
+            found.append(PolicyChange(row["tenant"], row["taken_at"], before, tuple(changed)))
     return found
 
 
@@ -131,7 +162,7 @@ def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
     """
     with reading(path) as conn:
         seen = [
-            (row["taken_at"], Window.of_policy(_record(row["raw_json"])))
+            (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
             for row in dicts(
                 conn, "SELECT taken_at, raw_json FROM policies WHERE tenant = :t ORDER BY taken_at", {"t": tenant}
             )
@@ -196,8 +227,3 @@ def override_runs(path: Path, most: int = 100) -> pd.DataFrame:
     for row in rows:
         row["reason"] = str(row["reason"])
     return pd.DataFrame(rows, columns=["run_id", "playbook", "status", "user", "started_at", "reason"])
-
-
-def _record(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    return value if isinstance(value, dict) else {}

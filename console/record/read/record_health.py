@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, as_frame, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, reading
 from console.record.read.freshness import Follower, follower, freshness_of
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import Retention, rules
@@ -32,7 +32,6 @@ def sources(path: Path) -> pd.DataFrame:
             FROM ingest_cursors GROUP BY source ORDER BY source
             """,
             {},
-            ("read_at", "oldest_at"),
         )
 
 
@@ -45,12 +44,9 @@ def source_troubles(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[p
         WHERE coalesce(c.last_error, '') <> '' OR c.gap_from IS NOT NULL OR c.bad_lines > 0
     """
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + where).fetchone()[0]
-        sql = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
-        sql += " c.last_ok_at " + where + " ORDER BY c.source, c.scope LIMIT :size OFFSET :skip"
-        numbers = ("gap_from", "gap_to", "last_ok_at")
-        frame = as_frame(conn, sql, {"size": size, "skip": (page - 1) * size}, numbers)
-    return frame, total
+        columns = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
+        columns += " c.last_ok_at"
+        return as_page(conn, columns, where, "ORDER BY c.source, c.scope", {}, page, size, ("gap_from", "gap_to"))
 
 
 def spool_positions(path: Path) -> dict[str, int]:

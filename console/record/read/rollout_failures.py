@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -87,15 +86,12 @@ def failure_clusters(path: Path, tenant: str, rollout_id: str) -> list[Cluster]:
         mine = one(conn, "SELECT created_at FROM rollouts WHERE tenant = :tenant AND rollout_id = :id", key)
         created = mine["created_at"] if mine else None
         hosts: dict[tuple[str, str], list[str]] = {}
-        firsts: list[dict[str, Any]] = []
         for row in rows:
             hosts.setdefault((row["status"], row["cluster"]), []).append(row["host"])
-            if row["place"] == 1:
-                firsts.append(row)
         clusters = []
-        for row in firsts[:CLUSTERS_MOST]:
+        for row in [row for row in rows if row["place"] == 1][:CLUSTERS_MOST]:
             asked = {"fp": row["msg_fp"], "version": row["fp_version"], "created": created, "id": rollout_id}
-            other = one(conn, _ELSEWHERE, asked) or {}
+            [other] = dicts(conn, _ELSEWHERE, asked)
             message = row["message"] or ""
             clusters.append(
                 Cluster(
@@ -106,10 +102,7 @@ def failure_clusters(path: Path, tenant: str, rollout_id: str) -> list[Cluster]:
                     hosts=tuple(hosts[row["status"], row["cluster"]]),
                     first_at=row["first_at"],
                     last_at=row["last_at"],
-                    before=int(other.get("before") or 0),
-                    first_seen=other.get("first_seen"),
-                    last_before=other.get("last_before"),
-                    later=int(other.get("later") or 0),
+                    **other,
                 )
             )
     return clusters
@@ -132,7 +125,6 @@ def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
             GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
             """,  # noqa: S608 - HOST is a fragment of ours
             {"tenant": tenant, "id": rollout_id},
-            ("first_at", "last_at"),
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, like, one, reading
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
 
 _ROLLOUT_FILTER = """
 FROM rollouts r
@@ -42,13 +42,11 @@ def rollouts(
     """
     params = {"statuses": json.dumps(list(statuses)), "scope": scope, "like": like(search)}
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + _ROLLOUT_FILTER, params).fetchone()[0]
-        sql = _ROLLOUT_COLUMNS + _ROLLOUT_FILTER + " ORDER BY r.created_at DESC, r.rollout_id LIMIT :size OFFSET :skip"
-        frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, ("created_at", "completed_at"))
-    return frame, total
+        order = "ORDER BY r.created_at DESC, r.rollout_id"
+        return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
-def rollouts_of_run(path: Path, run_id: str, most: int = 1000) -> pd.DataFrame:
+def rollouts_of_run(path: Path, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
     with reading(path) as conn:
         return as_frame(
@@ -57,10 +55,9 @@ def rollouts_of_run(path: Path, run_id: str, most: int = 1000) -> pd.DataFrame:
             + """
             FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
             WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-            ORDER BY r.created_at LIMIT :most
+            ORDER BY r.created_at LIMIT 1000
             """,
-            {"run": run_id, "most": most},
-            ("created_at", "completed_at"),
+            {"run": run_id},
         )
 
 
@@ -73,8 +70,6 @@ def rollout(path: Path, rollout_id: str) -> dict[str, Any] | None:
             {"id": rollout_id},
         )
 
-
-_TARGET_NUMBERS = ("created_at", "started_at", "completed_at", "countdown_s")
 
 _TARGET_COLUMNS = """
 SELECT t.target_id, t.rollout_id, t.instance_id, coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.status,
@@ -93,7 +88,7 @@ def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
             FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
             """,
             {"tenant": tenant, "id": rollout_id},
-            _TARGET_NUMBERS,
+            ("countdown_s",),
         )
     # Sorted here: SQLite would sort whole rows, which takes four times as long at 20,000 targets.
     return found.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
@@ -112,7 +107,7 @@ def targets_of_run(path: Path, run_id: str) -> pd.DataFrame:
             ORDER BY t.created_at LIMIT 50000
             """,
             {"run": run_id},
-            _TARGET_NUMBERS,
+            ("countdown_s",),
         )
 
 
@@ -183,12 +178,8 @@ def target_page(
     )
     sort = TARGET_SORTS.get(wanted.sort, TARGET_SORTS["Problems first"])
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + _TARGET_FILTER, params).fetchone()[0]
-        sql = columns + _TARGET_FILTER + sort + " LIMIT :size OFFSET :skip"
-        frame = as_frame(
-            conn, sql, {**params, "size": size, "skip": (page - 1) * size}, (*_TARGET_NUMBERS, "took_s", "waited_s")
-        )
-    return frame, total
+        numbers = ("countdown_s", "took_s", "waited_s")
+        return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size, numbers)
 
 
 def runs_of_rollout(path: Path, rollout_id: str) -> pd.DataFrame:
@@ -202,5 +193,4 @@ def runs_of_rollout(path: Path, rollout_id: str) -> pd.DataFrame:
             ORDER BY runs.started_at LIMIT 20
             """,
             {"id": rollout_id},
-            ("started_at",),
         )

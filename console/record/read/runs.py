@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.evidence import CHANGE_OF_RUN, RUNS_OF_CHANGE
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, like, one, reading
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
 
 # Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
 HOSTS_OF_RUN = """
@@ -42,14 +42,10 @@ def runs(
     """  # noqa: S608 - the texts above
     params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + where, params).fetchone()[0]
         columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
             limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
             {CHANGE_OF_RUN} AS change"""
-        sql = columns + where + " ORDER BY started_at DESC LIMIT :size OFFSET :skip"
-        numbers = ("started_at", "ended_at", "heartbeat_at")
-        frame = as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers)
-    return frame, total
+        return as_page(conn, columns, where, "ORDER BY started_at DESC", params, page, size)
 
 
 def statuses(path: Path, of: str) -> list[str]:
@@ -100,7 +96,7 @@ def batches(path: Path, run_id: str) -> pd.DataFrame:
             WHERE p.run_id = :id ORDER BY p.counter LIMIT 1000
             """,
             {"id": run_id},
-            ("started_at", "until"),
+            ("until",),
         )
     frame["host_names"] = [", ".join(json.loads(text)) if text else "" for text in frame.pop("hosts_json")]
     return frame
@@ -132,28 +128,19 @@ def results(
     status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
     """
     params = {"id": run_id, "statuses": json.dumps(list(statuses)), "like": like(search), "play": play}
+    columns = """
+    SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status, h.host,
+           coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at, h.ended_at,
+           h.duration_s, substr(h.msg, 1, 600) AS msg
+    """
+    order = """
+    ORDER BY CASE h.status WHEN 'failed' THEN 0 WHEN 'unreachable' THEN 0 WHEN 'ignored' THEN 1 ELSE 2 END, h.counter
+    """
     with reading(path) as conn:
-        total = conn.execute("SELECT count(*) " + _RESULT_FILTER, params).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status,
-                   h.host, coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at,
-                   h.ended_at, h.duration_s, substr(h.msg, 1, 600) AS msg
-            """
-            + _RESULT_FILTER
-            + """
-            ORDER BY CASE h.status WHEN 'failed' THEN 0 WHEN 'unreachable' THEN 0 WHEN 'ignored' THEN 1 ELSE 2 END,
-                     h.counter
-            LIMIT :size OFFSET :skip
-            """,
-            {**params, "size": size, "skip": (page - 1) * size},
-            ("started_at", "ended_at", "duration_s"),
-        )
-    return frame, total
+        return as_page(conn, columns, _RESULT_FILTER, order, params, page, size, ("duration_s",))
 
 
-def failures(path: Path, run_id: str, most: int = 20) -> pd.DataFrame:
+def failures(path: Path, run_id: str) -> pd.DataFrame:
     """The first failed and unreachable results of a run, messages whole: host, task, status, msg, item, ended_at."""
     with reading(path) as conn:
         return as_frame(
@@ -163,10 +150,9 @@ def failures(path: Path, run_id: str, most: int = 20) -> pd.DataFrame:
                    h.ended_at
             FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
             WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
-            ORDER BY h.counter LIMIT :most
+            ORDER BY h.counter LIMIT 20
             """,
-            {"id": run_id, "most": most},
-            ("ended_at",),
+            {"id": run_id},
         )
 
 
@@ -181,5 +167,4 @@ def in_flight(path: Path, run_id: str) -> pd.DataFrame:
             WHERE f.run_id = :id ORDER BY f.started_at, f.host LIMIT 20000
             """,
             {"id": run_id},
-            ("started_at",),
         )

@@ -108,7 +108,7 @@ def beside_run(path: Path, run_id: str, first: float, last: float) -> SameTime:
     run's), oldest first, at most 20."""
     key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
     with reading(path) as conn:
-        others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key, ("created_at", "completed_at"))
+        others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
         return _with_actions_and_audit(conn, others, _HOSTS_OF_RUN, key)
 
 
@@ -117,7 +117,7 @@ def beside_rollout(path: Path, tenant: str, rollout_id: str, first: float, last:
     the rollout's), oldest first, at most 20."""
     key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
     with reading(path) as conn:
-        others = as_frame(conn, _OTHER_RUNS, key, ("started_at", "ended_at"))
+        others = as_frame(conn, _OTHER_RUNS, key)
         return _with_actions_and_audit(conn, others, _HOSTS_OF_ROLLOUT, key)
 
 
@@ -126,7 +126,7 @@ def _with_actions_and_audit(
 ) -> SameTime:
     return SameTime(
         others,
-        as_frame(conn, hosts + _ACTIONS, key, ("created_at",)),
+        as_frame(conn, hosts + _ACTIONS, key),
         as_frame(conn, hosts + _OUTCOMES, key),
-        as_frame(conn, hosts + _EVENTS, key, ("event_ts",)),
+        as_frame(conn, hosts + _EVENTS, key),
     )

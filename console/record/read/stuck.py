@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
 from console.record.read.durations import p95_of_scope
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness_of
+from console.record.read.policy import in_flight, tenant_policy
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -120,12 +120,12 @@ def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFra
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
     """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
 
     Each is judged as of the last read of its own tenant.
     """
-    found: list[tuple[Any, ...]] = []
+    found: list[dict[str, Any]] = []
     as_of = {look.tenant: fresh.as_of(now, look.tenant) for look in fresh.looks if look.retired_at is None}
     scopes = [row[0] for row in conn.execute("SELECT DISTINCT scope FROM rollouts WHERE is_open = 1")]
     limits = {s or "": max(rules.at_least, rules.slower * (p95_of_scope(conn, s) or 0.0)) for s in scopes}
@@ -150,19 +150,16 @@ def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) ->
 
 def _row(
     rule: str, n: int, host: str | None, at: float | None, now: float, why: str, rollout_id: str = "", run_id: str = ""
-) -> tuple[Any, ...]:
+) -> dict[str, Any]:
     age = round(max(0.0, now - at)) if at is not None else None
-    return rule, n, host, at, age, why, rollout_id or None, run_id or None
+    row = {"rule": rule, "targets": n, "host": host, "since_at": at, "for_s": age, "why": why}
+    return {**row, "rollout_id": rollout_id or None, "run_id": run_id or None}
 
 
-def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[tuple[Any, ...]]:
+def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[dict[str, Any]]:
     window, slots = tenant_policy(conn, tenant)
     opened = opened_at(window, as_of)
-    active = conn.execute(
-        "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
-        " WHERE is_open = 1 AND tenant = ? AND status = 'in_progress'",
-        (tenant,),
-    ).fetchone()[0]
+    active = in_flight(conn, tenant)
     if opened is None or active >= slots:
         return []
     params = {"tenant": tenant, "opened": opened, "as_of": as_of, "grace": rules.grace}
@@ -171,16 +168,3 @@ def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRul
         _row("queued", r["n"], r["host"], r["due_at"], as_of, why, rollout_id=r["rollout_id"])
         for r in dicts(conn, _QUEUED, params)
     ]
-
-
-def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
-    """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
-    limit: then nothing may be started."""
-    row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
-    policy = json.loads(row["raw_json"]) if row else {}
-    policy = policy if isinstance(policy, dict) else {}
-    try:
-        slots = max_parallel_rollouts(policy)
-    except ValueError:
-        slots = 0
-    return Window.of_policy(policy), slots

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runtime audit events of the instances, their daily counts, and the API's own summary."""
+"""Runtime audit events of the instances, their counts, and the API's own summary; in the order of the migrations."""
 
 from __future__ import annotations
 
@@ -60,4 +60,158 @@ STATEMENTS = (
       PRIMARY KEY (tenant, instance_id, taken_at)
     ) WITHOUT ROWID
     """,
+)
+
+_DAY = "coalesce(strftime('%Y-%m-%d', CAST(e.event_ts AS INTEGER), 'unixepoch'), '')"
+_HOUR = "strftime('%Y-%m-%dT%H', CAST(e.event_ts AS INTEGER), 'unixepoch')"
+DIMENSIONS = ("source", "role", "tool_name", "server_slug")
+
+_FILL_DAILY = f"""
+INSERT INTO audit_daily
+SELECT e.tenant, e.instance_id, {_DAY}, coalesce(e.source, ''), coalesce(e.outcome, ''), coalesce(e.role, ''),
+       coalesce(e.tool_name, ''), coalesce(e.server_slug, ''), count(*)
+FROM audit_events e LEFT JOIN audit_floors f ON f.tenant = e.tenant AND f.instance_id = e.instance_id
+WHERE f.floor IS NULL OR e.event_ts IS NULL OR e.event_ts >= f.floor
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""  # noqa: S608 - the fragments above
+
+_FILL_COUNTS = (
+    *(
+        f"""
+        INSERT INTO audit_counts
+        SELECT 'day', '{name}', day, {name}, outcome, tenant, sum(n)
+        FROM audit_daily GROUP BY day, {name}, outcome, tenant
+        """  # noqa: S608 - the names above
+        for name in DIMENSIONS
+    ),
+    *(
+        f"""
+        INSERT INTO audit_counts
+        SELECT 'hour', '{name}', {_HOUR}, coalesce(e.{name}, ''), coalesce(e.outcome, ''), e.tenant, count(*)
+        FROM audit_events e WHERE {_HOUR} IS NOT NULL GROUP BY 3, 4, 5, 6
+        """  # noqa: S608 - the names above
+        for name in DIMENSIONS
+    ),
+    "INSERT INTO audit_held (tenant, instance_id, events)"
+    " SELECT tenant, instance_id, sum(n) FROM audit_daily GROUP BY tenant, instance_id",
+)
+
+FILL = (_FILL_DAILY, *_FILL_COUNTS)
+"""What makes all counts from the raw events, where none were pruned and none counted yet."""
+
+# The fleet's events counted by day and hour, so that a page over a million of them reads some thousand rows.
+COUNTS = (
+    # The daily counts know the server too. Days of which raw events were pruned keep their counts, their server is ''.
+    "ALTER TABLE audit_daily RENAME TO audit_daily_before",
+    "DROP INDEX audit_daily_day",
+    """
+    CREATE TABLE audit_daily (
+      tenant TEXT NOT NULL,
+      instance_id TEXT NOT NULL,
+      day TEXT NOT NULL,
+      source TEXT NOT NULL,
+      outcome TEXT NOT NULL,
+      role TEXT NOT NULL,
+      tool_name TEXT NOT NULL,
+      server_slug TEXT NOT NULL,
+      n INTEGER NOT NULL,
+      PRIMARY KEY (tenant, instance_id, day, source, outcome, role, tool_name, server_slug)
+    ) WITHOUT ROWID
+    """,
+    _FILL_DAILY,
+    """
+    INSERT INTO audit_daily
+    SELECT b.tenant, b.instance_id, b.day, b.source, b.outcome, b.role, b.tool_name, '', b.n
+    FROM audit_daily_before b JOIN audit_floors f ON f.tenant = b.tenant AND f.instance_id = b.instance_id
+    WHERE b.day <> '' AND b.day < strftime('%Y-%m-%d', CAST(f.floor AS INTEGER), 'unixepoch')
+    """,
+    "DROP TABLE audit_daily_before",
+    # grain: day or hour; bucket: YYYY-MM-DD or YYYY-MM-DDTHH (UTC), '' for events without a time (they have no hour).
+    # dimension: source, role, tool_name or server_slug, and value one of its words, '' for none. Of one dimension the
+    # rows add up to all events.
+    """
+    CREATE TABLE audit_counts (
+      grain TEXT NOT NULL,
+      dimension TEXT NOT NULL,
+      bucket TEXT NOT NULL,
+      value TEXT NOT NULL,
+      outcome TEXT NOT NULL,
+      tenant TEXT NOT NULL,
+      n INTEGER NOT NULL,
+      PRIMARY KEY (grain, dimension, bucket, value, outcome, tenant)
+    ) WITHOUT ROWID
+    """,
+    # events: how many are held of an instance, as raw events or as counts of pruned ones.
+    """
+    CREATE TABLE audit_held (
+      tenant TEXT NOT NULL,
+      instance_id TEXT NOT NULL,
+      events INTEGER NOT NULL,
+      PRIMARY KEY (tenant, instance_id)
+    ) WITHOUT ROWID
+    """,
+    *_FILL_COUNTS,
+)
+
+_FIGURES = """
+DO UPDATE SET total = excluded.total, success = excluded.success, error = excluded.error, denied = excluded.denied,
+  taken_at = excluded.taken_at
+WHERE taken_at IS NULL OR excluded.taken_at >= taken_at
+"""
+
+_FILL = f"""
+INSERT INTO audit_held (tenant, instance_id, events, total, success, error, denied, taken_at)
+SELECT tenant, instance_id, 0, total, success, error, denied, max(taken_at) FROM audit_summaries
+WHERE true GROUP BY tenant, instance_id
+ON CONFLICT (tenant, instance_id) {_FIGURES}
+"""  # noqa: S608 - the text above
+
+# By triggers, so that every writer does it. Pruning keeps the newest row of an instance.
+_FOLLOW = tuple(
+    f"""
+    CREATE TRIGGER audit_summaries_{name} AFTER {change} ON audit_summaries
+    BEGIN
+      INSERT INTO audit_held (tenant, instance_id, events, total, success, error, denied, taken_at)
+      VALUES (NEW.tenant, NEW.instance_id, 0, NEW.total, NEW.success, NEW.error, NEW.denied, NEW.taken_at)
+      ON CONFLICT (tenant, instance_id) {_FIGURES};
+    END
+    """  # noqa: S608 - the text above
+    for name, change in (("added", "INSERT"), ("changed", "UPDATE"))
+)
+
+# The newest of the audit, so that a page over very many instances reads no row of each day of each of them.
+NEWEST = (
+    # The newest row of audit_summaries, NULL where the API was not asked. With them alone, events is 0.
+    "ALTER TABLE audit_held ADD COLUMN total INTEGER",
+    "ALTER TABLE audit_held ADD COLUMN success INTEGER",
+    "ALTER TABLE audit_held ADD COLUMN error INTEGER",
+    "ALTER TABLE audit_held ADD COLUMN denied INTEGER",
+    "ALTER TABLE audit_held ADD COLUMN taken_at REAL",
+    _FILL,
+    *_FOLLOW,
+    # All that a cell of the pivot asks for, so that an hour of the fleet is searched in the index alone.
+    """
+    CREATE INDEX audit_events_newest ON audit_events (event_ts, outcome, source, tool_name, role, server_slug)
+    WHERE event_ts IS NOT NULL
+    """,
+)
+
+# The fleet's events counted by day only. Hours are counted from the raw events, with audit_events_newest.
+FLEET_DAILY = (
+    # day: YYYY-MM-DD (UTC), '' for events without a time. dimension: source, role, tool_name or server_slug, and value
+    # one of its words, '' for none. The rows of one dimension add up to all events, those included that were pruned.
+    """
+    CREATE TABLE audit_fleet_daily (
+      dimension TEXT NOT NULL,
+      day TEXT NOT NULL,
+      value TEXT NOT NULL,
+      outcome TEXT NOT NULL,
+      tenant TEXT NOT NULL,
+      n INTEGER NOT NULL,
+      PRIMARY KEY (dimension, day, value, outcome, tenant)
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO audit_fleet_daily SELECT dimension, bucket, value, outcome, tenant, n FROM audit_counts"
+    " WHERE grain = 'day'",
+    "DROP TABLE audit_counts",
 )

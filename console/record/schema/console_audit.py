@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who tried what from the console, why, and what came of it. Rows are added and never touched again."""
+"""Who tried what from the console, why, and what the outcome was. Rows are only added."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ STATEMENTS = (
     # title. destination: its name in the rules. subject, key, state: what the fact is, as "operations", "run ID" and
     # "stopped". at: of the fact. since: when it was first to be sent. outcome: sending, sent, failed or gave up; it is
     # sending until the end of the attempt is noted. attempts: how many were begun, interrupted: how many of those had
-    # no end when the next one began. over_at: when a condition was over; it is told anew when it comes back.
+    # no end when the next one began. over_at: when a condition was over; it is sent again when it comes back.
     """
     CREATE TABLE notifications (
       destination TEXT NOT NULL,

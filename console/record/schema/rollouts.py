@@ -125,3 +125,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
 )
+
+MESSAGES = (
+    # Where else a message was seen: before, after, and first, without reading every target there is.
+    "CREATE INDEX rollout_targets_message ON rollout_targets (msg_fp, fp_version, created_at) WHERE msg_fp IS NOT NULL",
+)

@@ -64,8 +64,8 @@ STATEMENTS = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX run_links_ref ON run_links (kind, ref)",
-    # One row a batch: Ansible starts the play anew for each (`serial`). play: 1, 2, ... over the playbook's plays;
-    # batch: 1, 2, ... within one play.
+    # One row for each batch: Ansible starts the play again for each of them (`serial`). play: 1, 2, ... over the
+    # playbook's plays; batch: 1, 2, ... within one play.
     """
     CREATE TABLE plays (
       run_id TEXT NOT NULL,
@@ -173,6 +173,30 @@ STATEMENTS = (
       gap_from REAL,
       gap_to REAL,
       PRIMARY KEY (source, scope)
+    ) WITHOUT ROWID
+    """,
+)
+
+FIRST_FAILURE = (
+    # The first failure of each run, without going through its results.
+    "CREATE INDEX host_results_trouble ON host_results (run_id, counter) WHERE status IN ('failed', 'unreachable')",
+)
+
+EVIDENCE = (
+    # One row a plan, gate or report. counter: of its row in host_results; this row stays when that one is pruned.
+    # batch: of a gate, the batch that it was asked about (1, 2, ...). verdict: of a gate or a report: pass, deferred,
+    # inconclusive or fail; empty if it failed before it had one, and for a plan.
+    # document_json: as the run log wrote it, at most 64 KiB; its lists may be cut ("truncated", "left_out").
+    """
+    CREATE TABLE run_evidence (
+      run_id TEXT NOT NULL,
+      counter INTEGER NOT NULL,
+      kind TEXT NOT NULL,
+      at REAL,
+      batch INTEGER,
+      verdict TEXT,
+      document_json TEXT NOT NULL,
+      PRIMARY KEY (run_id, counter)
     ) WITHOUT ROWID
     """,
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stored values that are not times: placeholders such as 0001-01-01 or 9999-12-31, and milliseconds read as seconds.
+"""Stored values that are not valid times: placeholders such as 0001-01-01, and milliseconds read as seconds.
 
 Consoles before this migration stored them as they were sent, and pages could not show them.
 """
@@ -16,9 +16,9 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
     PAST_LAST_TIME,
     parse_time,
 )
-from console.record.schema.audit_counts import FILL
+from console.record.schema.audit import FILL
 
-# Table -> its times, each with the column of the text that the API sent, None where there is none.
+# Table -> its times, each with the column that holds the text of the API, None where that is not kept.
 _TIMES: dict[str, dict[str, str | None]] = {
     "rollouts": {"created_at": "created_raw", "completed_at": "completed_raw"},
     "rollout_targets": {"created_at": "created_raw", "started_at": "started_raw", "completed_at": "completed_raw"},
@@ -32,7 +32,7 @@ _ODD_DAY = "(length({0}) NOT IN (10, 13) OR {0} < '1970' OR {0} > '2243') AND {0
 
 
 def read_again(conn: sqlite3.Connection) -> None:
-    """Read such times again from the text beside them; what is not a time becomes NULL."""
+    """Parse such times again from the stored text; what is not a valid time becomes NULL."""
     conn.create_function("fleetops_time", 1, parse_time, deterministic=True)
     bounds = (FIRST_TIME, PAST_LAST_TIME)
     moved = 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was done to keep the database: backups, prunings, and where pruned audits begin."""
+"""What was done to keep the database: backups, prunings, where pruned audits begin, and who keeps it up to date."""
 
 from __future__ import annotations
 
@@ -26,5 +26,24 @@ STATEMENTS = (
       floor REAL NOT NULL,
       PRIMARY KEY (tenant, instance_id)
     ) WITHOUT ROWID
+    """,
+)
+
+# The process that keeps the database up to date (sync --follow).
+FOLLOWER = (
+    # One row at most, of the newest follower. beat_at: when it last reported; due_at: until when it will have reported
+    # again. ended_at: when it ended by itself. trouble: what it cannot read ("the API"), since trouble_at.
+    """
+    CREATE TABLE follower (
+      only INTEGER PRIMARY KEY CHECK (only = 1),
+      host TEXT NOT NULL,
+      pid INTEGER NOT NULL,
+      started_at REAL NOT NULL,
+      beat_at REAL NOT NULL,
+      due_at REAL NOT NULL,
+      ended_at REAL,
+      trouble TEXT,
+      trouble_at REAL
+    )
     """,
 )

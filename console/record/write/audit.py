@@ -15,19 +15,20 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from console.record.rows import Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 DIMENSIONS = ("source", "role", "tool_name", "server_slug")
 DAY = 86400
 
+# What is counted of an event besides its day, in the order of the columns of audit_daily.
+_WORDS = ("source", "outcome", "role", "tool_name", "server_slug")
 
-class Audit:
+
+class Audit(Part):
     """Tables audit_events, audit_daily, audit_fleet_daily, audit_held."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def known_ids(self, tenant: str, instance_id: str, *, newest: int, not_after: float | None = None) -> set[str]:
         """The ids of the ``newest`` stored audit events of an instance, of those up to ``not_after`` if given."""
@@ -40,32 +41,30 @@ class Audit:
 
     def newest_summary(self, tenant: str, instance_id: str) -> Row | None:
         """The newest stored summary of an instance, None without one."""
-        found = self._tables.rows(
+        return self._tables.one(
             "SELECT * FROM audit_summaries WHERE tenant = ? AND instance_id = ? ORDER BY taken_at DESC LIMIT 1",
             (tenant, instance_id),
         )
-        return found[0] if found else None
 
     def add(self, events: Sequence[Row]) -> int:
         """Store events of one instance; those that are known stay as they are. Returns how many are new."""
         if not events:
             return 0
         tenant, instance_id = events[0]["tenant"], events[0]["instance_id"]
-        known = {
-            row[0]
-            for start in range(0, len(events), 500)
-            for row in self._tables.conn.execute(
-                "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
-                " AND id IN (SELECT value FROM json_each(?))",
-                (tenant, instance_id, json.dumps([e["id"] for e in events[start : start + 500]])),
-            )
-        }
+        found = self._tables.conn.execute(
+            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (tenant, instance_id, json.dumps([e["id"] for e in events])),
+        )
+        known = {row[0] for row in found}
         # Pruned events are not stored again: their day has counted them.
-        floor = self._audit_floor(tenant, instance_id)
-        new = {e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)}
-        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), list(new.values()))
-        self._count_days(tenant, instance_id, list(new.values()))
-        self._count_fleet(tenant, list(new.values()))
+        floor = self._floor(tenant, instance_id)
+        by_id = {
+            e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
+        }
+        new = list(by_id.values())
+        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), new)
+        self._count(tenant, instance_id, new)
         self._tables.conn.execute(
             "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET events = events + excluded.events",
@@ -73,47 +72,33 @@ class Audit:
         )
         return len(new)
 
-    def _audit_floor(self, tenant: str, instance_id: str) -> float:
-        found = self._tables.conn.execute(
+    def _floor(self, tenant: str, instance_id: str) -> float:
+        found = self._tables.one(
             "SELECT floor FROM audit_floors WHERE tenant = ? AND instance_id = ?", (tenant, instance_id)
-        ).fetchone()
-        return float(found[0]) if found else -math.inf
+        )
+        return float(found["floor"]) if found else -math.inf
 
-    def _count_days(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
-        by_day = Counter(
-            (
-                None if e["event_ts"] is None else int(e["event_ts"] // DAY * DAY),
-                e["source"] or "",
-                e["outcome"] or "",
-                e["role"] or "",
-                e["tool_name"] or "",
-                e["server_slug"] or "",
-            )
+    def _count(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
+        """Add new events to the counts by day: those of their instance, and those of the fleet."""
+        counted: Counter[tuple[Any, ...]] = Counter(
+            (None if e["event_ts"] is None else e["event_ts"] // DAY * DAY, *(e[word] or "" for word in _WORDS))
             for e in new
         )
-        days = {begin: day_of(begin) for begin in {key[0] for key in by_day}}
+        days = {begin: day_of(begin) for begin in {key[0] for key in counted}}
+        fleet: Counter[tuple[str, ...]] = Counter()
+        for (begin, *words), n in counted.items():
+            told = dict(zip(_WORDS, words, strict=True))
+            for name in DIMENSIONS:
+                fleet[name, days[begin], told[name], told["outcome"]] += n
         self._tables.conn.executemany(
             "INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, server_slug, n)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in by_day.items()],
+            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in counted.items()],
         )
-
-    def _count_fleet(self, tenant: str, new: Sequence[Row]) -> None:
-        counted = Counter(
-            (
-                name,
-                event["event_ts"] // DAY * DAY if event["event_ts"] is not None else None,
-                event[name] or "",
-                event["outcome"] or "",
-            )
-            for event in new
-            for name in DIMENSIONS
-        )
-        days = {begin: day_of(begin) for begin in {key[1] for key in counted}}
         self._tables.conn.executemany(
             "INSERT INTO audit_fleet_daily (dimension, day, value, outcome, tenant, n)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(name, days[begin], *words, tenant, n) for (name, begin, *words), n in counted.items()],
+            [(*key, tenant, n) for key, n in fleet.items()],
         )
 
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, open_to_write
+from console.record.opening import open_to_write
 from console.record.rows import Row
 from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("attempt_id", "phase")
 
 
-def open_ledger(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Ledger:
+def open_ledger(path: Path) -> Ledger:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem."""
-    return Ledger(Tables(*open_to_write(path, busy_timeout, create=False), busy_timeout))
+    return Ledger(Tables(*open_to_write(path, create=False)))
 
 
 class Ledger(OpenedDatabase):
@@ -32,17 +32,11 @@ class Ledger(OpenedDatabase):
 
     def outcome(self, attempt_id: str) -> Row | None:
         """The stored outcome of an attempt, None without one."""
-        found = self._tables.rows(
-            "SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,)
-        )
-        return found[0] if found else None
+        return self._tables.one("SELECT * FROM console_audit WHERE attempt_id = ? AND phase = 'outcome'", (attempt_id,))
 
     def _add(self, row: Row) -> bool:
         with self._tables.transaction():
-            known = self._tables.conn.execute(
-                "SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row
-            ).fetchone()
-            if known:
+            if self._tables.one("SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row):
                 return False
             self._tables.upsert("console_audit", _KEY, [row], first=[column for column in row if column not in _KEY])
             return True

@@ -6,19 +6,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from console.record.rows import InstanceRows, Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 _KEY = ("tenant", "instance_id")
 
 
-class Instances:
+class Instances(Part):
     """Tables instance_state, health_checks, instance_versions, instance_actions."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def known(self, tenant: str) -> list[Row]:
         """The known instances of a tenant: instance_id and hostname, by name."""
@@ -28,19 +26,18 @@ class Instances:
 
     def newest_action(self, tenant: str, instance_id: str) -> float | None:
         """When the newest stored action of an instance began, None without one."""
-        found = self._tables.rows(
+        [newest] = self._tables.rows(
             "SELECT max(created_at) AS at FROM instance_actions WHERE tenant = ? AND instance_id = ?",
             (tenant, instance_id),
         )
-        return found[0]["at"] if found else None
+        return newest["at"]
 
     def known_actions(self, tenant: str, instance_id: str, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that are stored."""
-        marks = ", ".join("?" * len(ids))
-        # S608: only question marks are put into the text.
         found = self._tables.rows(
-            f"SELECT action_id FROM instance_actions WHERE tenant = ? AND instance_id = ? AND action_id IN ({marks})",  # noqa: S608
-            (tenant, instance_id, *ids),
+            "SELECT action_id FROM instance_actions WHERE tenant = ? AND instance_id = ?"
+            " AND action_id IN (SELECT value FROM json_each(?))",
+            (tenant, instance_id, json.dumps(ids)),
         )
         return {row["action_id"] for row in found}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which job ran which run, and that a run seen twice is one. The store begins the transaction.
+"""Which job ran which run; a run that was recorded twice becomes one. The store begins the transaction.
 
 A run that is recorded by the callback inside a job, and is a job of AWX or ansible-runner too, is the callback's row:
 it has the hosts of the batches and the options of the run. The job then only adds how it ended.
@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from console.record.rows import Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 # Seconds. A job starts before its run, in a container that may start slowly; clocks differ a little.
 SLACK = 300.0
@@ -32,11 +32,8 @@ _PARTS = {
 }
 
 
-class Jobs:
+class Jobs(Part):
     """Table run_jobs."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def complete(self, origin: str) -> set[str]:
         """The jobs of an origin of which everything is stored."""
@@ -45,16 +42,16 @@ class Jobs:
 
     def shown_by(self, job: str) -> str | None:
         """The run that shows a job, None for an unknown job."""
-        found = self._tables.rows("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
-        return found[0]["run_id"] if found else None
+        found = self._tables.one("SELECT run_id FROM run_jobs WHERE job = ?", (job,))
+        return found["run_id"] if found else None
 
     def put(self, job: Row) -> str:
         """Store a job; returns the run that shows it: its own, or the callback's record of the same run."""
-        stored = self._tables.rows("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
+        stored = self._tables.one("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
         row = {**job, "run_id": job["job"], "relaunch_of": self._relaunched(job)}
         if stored:
-            row["first_play"] = row["first_play"] or stored[0]["first_play"]
-            row["run_id"] = stored[0]["run_id"]
+            row["first_play"] = row["first_play"] or stored["first_play"]
+            row["run_id"] = stored["run_id"]
         if row["run_id"] == row["job"]:
             row["run_id"] = self._recorded(row) or row["job"]
         self._tables.upsert("run_jobs", ("job",), [row])
@@ -66,12 +63,12 @@ class Jobs:
     def _relaunched(self, job: Row) -> str | None:
         if job["launch_type"] != "relaunch":
             return None
-        found = self._tables.rows(
+        found = self._tables.one(
             "SELECT job FROM run_jobs WHERE origin = :origin AND template IS :template AND playbook IS :playbook"
             " AND finished_at <= :created_at ORDER BY finished_at DESC LIMIT 1",
             job,
         )
-        return found[0]["job"] if found else None
+        return found["job"] if found else None
 
     def _recorded(self, job: Row) -> str | None:
         """The callback's record of the run of a job."""
@@ -113,10 +110,10 @@ class Jobs:
         """Take the end of a run from its job where the record of the run is incomplete."""
         if job["status"] in _UNSETTLED:
             return
-        found = self._tables.rows("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
-        if found and found[0]["status"] in _UNSETTLED:
-            ended = found[0]["ended_at"] or job["finished_at"]
-            self._tables.upsert("runs", ("run_id",), [{**found[0], "status": job["status"], "ended_at": ended}])
+        run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
+        if run and run["status"] in _UNSETTLED:
+            ended = run["ended_at"] or job["finished_at"]
+            self._tables.upsert("runs", ("run_id",), [{**run, "status": job["status"], "ended_at": ended}])
 
     def _drop_run(self, run_id: str) -> None:
         for table, keys in _PARTS.items():

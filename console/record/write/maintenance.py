@@ -47,8 +47,7 @@ class Copy:
 
 def open_maintenance(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
-    db, file = open_to_write(path, busy_timeout, create=False, into_copy=True)
-    return Maintenance(Tables(db, file, busy_timeout))
+    return Maintenance(Tables(*open_to_write(path, busy_timeout, create=False, into_copy=True), busy_timeout))
 
 
 class Maintenance(OpenedDatabase):

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from console.record.opening import BUSY_TIMEOUT, open_to_write
+from console.record.opening import open_to_write
 from console.record.rows import GAVE_UP, SENDING, Notification, storable
 from console.record.write.tables import OpenedDatabase, Tables
 
 _KEY = ("destination", "subject", "key", "state")
 
 
-def open_notifications(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Notifications:
+def open_notifications(path: Path) -> Notifications:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem, for a copy too."""
-    return Notifications(Tables(*open_to_write(path, busy_timeout, create=False), busy_timeout))
+    return Notifications(Tables(*open_to_write(path, create=False)))
 
 
 class Notifications(OpenedDatabase):
@@ -65,8 +65,8 @@ class Notifications(OpenedDatabase):
     def _known(self, row: Notification) -> Notification | None:
         where = " AND ".join(f"{column} = :{column}" for column in _KEY)
         # S608: the columns of the key.
-        found = self._tables.rows(f"SELECT * FROM notifications WHERE {where}", asdict(row))  # noqa: S608
-        return Notification(**found[0]) if found else None
+        found = self._tables.one(f"SELECT * FROM notifications WHERE {where}", asdict(row))  # noqa: S608
+        return Notification(**found) if found else None
 
     def _put(self, row: Notification) -> None:
         self._tables.upsert("notifications", _KEY, [{**asdict(row), "title": storable(row.title)}])

@@ -25,7 +25,6 @@ from console.record.write.maintenance import as_on_disk, copied, open_maintenanc
 
 # Where SQLite's locks are, and how many bytes they take: every open connection in WAL mode holds one of them.
 _LOCK_START, _LOCK_BYTES = 0x40000000, 512
-_WAIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Restored:
     aside: list[Path]
 
 
-def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = _WAIT) -> Restored:
+def restore(backup: Path, database: Path, now: float, *, make_folder: bool = False, wait: float = 5.0) -> Restored:
     """Replace the database by a checked, migrated copy of ``backup``; the old one is kept under another name.
 
     A copy for review becomes a database of its own. Raises DatabaseProblem when ``backup`` is not a sound database of
@@ -76,7 +75,7 @@ def _make_current(backup: Path, made: Path, now: float) -> None:
 
 
 def _swap(made: Path, place: Path, old: BinaryIO | None, now: float) -> list[Path]:
-    """Put ``made`` at ``place``. The old database stays until this last step; its log is never beside another."""
+    """Put ``made`` at ``place``. The old database stays until the last step; its log never lies beside another one."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     name, number = f"{place.name}.before-restore-{moment}", 1
     while any(os.path.lexists(file) for file in (place.with_name(name), *beside(place.with_name(name)))):

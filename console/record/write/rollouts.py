@@ -9,20 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from console.record.rows import RolloutRead, Row
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 
-class Rollouts:
+class Rollouts(Part):
     """Tables rollouts, rollout_targets, target_changes, instances."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def one(self, tenant: str, rollout_id: str) -> Row | None:
         """A stored rollout, all columns of the table; None if it is not stored."""
-        sql = "SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?"
-        found = self._tables.rows(sql, (tenant, rollout_id))
-        return found[0] if found else None
+        return self._tables.one("SELECT * FROM rollouts WHERE tenant = ? AND rollout_id = ?", (tenant, rollout_id))
 
     def unfinished(self, tenant: str) -> list[Row]:
         """The stored rollouts of a tenant that are open, or whose targets could not be read."""
@@ -95,29 +90,23 @@ class Rollouts:
     def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
         rows = []
         for (tenant, instance_id), at in written.items():
-            name = self._tables.conn.execute(
-                "SELECT hostname FROM rollout_targets WHERE tenant = ? AND instance_id = ? AND hostname IS NOT NULL"
+            key = {"tenant": tenant, "instance_id": instance_id}
+            name = self._tables.one(
+                "SELECT hostname FROM rollout_targets"
+                " WHERE tenant = :tenant AND instance_id = :instance_id AND hostname IS NOT NULL"
                 " ORDER BY created_at DESC LIMIT 1",
-                (tenant, instance_id),
-            ).fetchone()
-            bundle = self._tables.conn.execute(
-                # Without the hint the planner reads all of the tenant's targets.
-                "SELECT bundle_hash, completed_at FROM rollout_targets INDEXED BY rollout_targets_instance"
-                " WHERE tenant = ? AND instance_id = ?"
-                " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
-                (tenant, instance_id),
-            ).fetchone()
-            rows.append(
-                {
-                    "tenant": tenant,
-                    "instance_id": instance_id,
-                    "hostname": name[0] if name else None,
-                    "current_bundle": bundle[0] if bundle else None,
-                    "bundle_at": bundle[1] if bundle else None,
-                    "first_seen": at,
-                    "updated_at": at,
-                }
+                key,
             )
+            bundle = self._tables.one(
+                # Without the hint the planner reads all of the tenant's targets.
+                "SELECT bundle_hash AS current_bundle, completed_at AS bundle_at"
+                " FROM rollout_targets INDEXED BY rollout_targets_instance"
+                " WHERE tenant = :tenant AND instance_id = :instance_id"
+                " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
+                key,
+            )
+            unknown = dict.fromkeys(("hostname", "current_bundle", "bundle_at"))
+            rows.append({**key, **unknown, **(name or {}), **(bundle or {}), "first_seen": at, "updated_at": at})
         return self._tables.upsert(
             "instances", ("tenant", "instance_id"), rows, first=("first_seen",), along=("updated_at",)
         )

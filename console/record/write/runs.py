@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.record.rows import Row, RunRows
-from console.record.write.tables import Tables
+from console.record.write.tables import Part
 
 
-class Runs:
+class Runs(Part):
     """Tables runs, plays, tasks, host_results, run_evidence, run_links, run_in_flight, run_hosts."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
 
     def put(self, rows: RunRows) -> None:
         """Store what some of a run's events say, and its recap so far."""

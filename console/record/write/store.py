@@ -56,8 +56,8 @@ class Store(OpenedDatabase):
 
     def cursor(self, source: str, scope: str) -> Cursor | None:
         """The cursor of one source and scope, None if it was never read."""
-        found = self._tables.rows("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
-        return _cursor(found[0]) if found else None
+        found = self._tables.one("SELECT * FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
+        return _cursor(found) if found else None
 
     def cursors(self, source: str) -> dict[str, Cursor]:
         """All cursors of a source, by scope."""
@@ -88,12 +88,12 @@ class Store(OpenedDatabase):
 
     def has_open_work(self, tenant: str) -> bool:
         """Whether a rollout of the tenant is open, or a playbook run is in progress."""
-        found = self._tables.rows(
+        [found] = self._tables.rows(
             "SELECT EXISTS (SELECT 1 FROM rollouts WHERE tenant = ? AND is_open = 1)"
             " OR EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS there",
             (tenant,),
         )
-        return bool(found[0]["there"])
+        return bool(found["there"])
 
     # What a sync has read
 

@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlite_utils import Database
@@ -29,7 +28,7 @@ class Tables:
 
     def close(self) -> None:
         """Close the database."""
-        # Statistics for the query planner of the readers. They are optional: a lock or a full disk is no failure here.
+        # Statistics for the query planner of the readers. They are optional: a lock or a full disk is ignored here.
         with suppress(sqlite3.Error):
             self.conn.execute("PRAGMA busy_timeout=1000")
             self.conn.execute("PRAGMA analysis_limit=400")
@@ -48,6 +47,10 @@ class Tables:
             cursor = self.conn.execute(sql, params)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
+        """The first row that a SELECT finds, None without one. Raises DatabaseProblem."""
+        return next(iter(self.rows(sql, params)), None)
 
     def upsert(
         self,
@@ -108,18 +111,20 @@ class Tables:
         return True
 
 
-class OpenedDatabase:
-    """A database that is open for writing. Use it from one thread, and as a context manager."""
+class Part:
+    """Some tables of the open database, and how they are written."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
+
+class OpenedDatabase(Part):
+    """A database that is open for writing. Use it from one thread, and as a context manager."""
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._tables.close()
 
     def close(self) -> None:

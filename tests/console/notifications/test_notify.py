@@ -22,6 +22,7 @@ from console.__main__ import main
 from console.collect.api.records import policy_row
 from console.notifications import reading
 from console.notifications.facts import SUBJECTS
+from console.notifications.message import link
 from console.notifications.once import notify_once
 from console.notifications.rules import parse
 from console.notifications.send import Address, load_addresses, sender
@@ -390,6 +391,8 @@ def test_every_subject_is_found_in_the_record_and_its_link_leads_to_a_page(tmp_p
     assert by_subject["stuck"][0].startswith("3 instances: in progress for")
     assert by_subject["stale"] == ["The API of https://other.example was last read 2 d ago"]
     assert by_subject["unhealthy"] == ["2 instances are unhealthy"]
+    (ill,) = (fact for fact in found if fact.subject == "unhealthy")
+    assert link(ill, "https://c.example") == "https://c.example/instances?instances_health=unhealthy"
     assert by_subject["drift"] == ["2 of 6 instances do not run the published runtime 2.5.0"]
     (changed,) = (fact for fact in found if fact.subject == "policy")
     assert changed.outside_window and "max_parallel_rollouts from 2 to 9" in changed.sentence

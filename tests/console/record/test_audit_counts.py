@@ -17,7 +17,7 @@ from console.collect.api.records import audit_row
 from console.record.read import audit
 from console.record.retention import Retention, rules
 from console.record.rows import Cursor
-from console.record.schema.audit_counts import FILL
+from console.record.schema.audit import FILL
 from console.record.schema.migrations import known_names, migrations
 from console.record.write.maintenance import open_maintenance
 from console.record.write.store import open_store

@@ -21,7 +21,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from console.__main__ import main
 from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
-from console.record.schema.audit_counts import STATEMENTS
+from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
 from console.settings.environment import ApiConnection, Settings
@@ -160,7 +160,7 @@ def test_an_older_database_has_its_times_read_again_from_what_was_sent(tmp_path:
         conn.execute("UPDATE rollouts SET created_at = created_at * 1000, completed_at = completed_at * 1000")
         conn.execute("UPDATE audit_events SET event_ts = event_ts * 1000, ingested_at = ingested_at * 1000")
         conn.execute("UPDATE audit_daily SET day = '57873-05-01'")
-        conn.execute(next(statement for statement in STATEMENTS if "CREATE TABLE audit_counts" in statement))
+        conn.execute(next(statement for statement in COUNTS if "CREATE TABLE audit_counts" in statement))
         conn.execute(
             "INSERT OR REPLACE INTO audit_counts SELECT 'day', dimension, '57873-05-01', value, outcome, tenant, n"
             " FROM audit_fleet_daily"
