@@ -459,7 +459,7 @@ def test_the_page_shows_who_did_what_as_text(database: Path, tmp_path: Path, mon
     app = opened(database)
     (frame,) = app.dataframe
     assert list(frame.value["reason"]) == [hostile]
-    assert list(frame.value["outcome"]) == [console_actions.NO_OUTCOME]
+    assert [list(cell) for cell in frame.value["outcome"]] == [[f"✕ {console_actions.NO_OUTCOME}"]]
     others = [*app.markdown, *app.caption, *app.title]
     assert not [said.value for said in others if "203.0.113.9" in said.value]
 

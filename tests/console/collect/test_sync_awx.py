@@ -483,7 +483,7 @@ def test_a_self_signed_certificate_is_refused_unless_its_authority_is_named(
         ({"FLEETOPS_AWX_URL": "https://awx.example.com"}, "FLEETOPS_AWX_TOKEN is not set"),
         ({"FLEETOPS_AWX_URL": "awx.example.com", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must look like"),
         ({"FLEETOPS_AWX_URL": "https://a:b@x", "FLEETOPS_AWX_TOKEN": "t0ken"}, "FLEETOPS_AWX_URL must not hold a user"),
-        ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN holds characters"),
+        ({"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t0ké☃"}, "FLEETOPS_AWX_TOKEN contains characters"),
         (
             {"FLEETOPS_AWX_URL": "https://x", "FLEETOPS_AWX_TOKEN": "t", "FLEETOPS_AWX_CA_PATH": "/nowhere"},
             "FLEETOPS_AWX_CA_PATH names /nowhere, which does not exist.",

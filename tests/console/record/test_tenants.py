@@ -25,6 +25,7 @@ from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
+from console.web.shared.links import short
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 from tests.console.web.test_pages import opened, words
 
@@ -122,7 +123,10 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
         store.put_policy(policy_row(OTHER, {**CLOSED, "max_parallel_rollouts": 5}, NOW - 2 * DAY))
     assert said_of_other(two) == {OTHER, "GET /v1/x", host_name(21), host_name(30)}
     app = opened(monkeypatch, two, "record")
-    assert dict(app.dataframe[1].value[["tenant", "state"]].to_numpy()) == {TENANT: "followed", OTHER: "stale"}
+    assert dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy()) == {
+        TENANT: "followed",
+        OTHER: "stale",
+    }
     command = next(code.value for code in app.code if " retire " in code.value)
     assert main(shlex.split(command)[3:]) == 0
     assert capsys.readouterr().out.startswith(f"{OTHER} is retired: its data is kept")
@@ -138,7 +142,7 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     assert cached.something_open(rollout_id=HERE)
     assert "oldest of" not in words(opened(monkeypatch, two, "overview"))
     app = opened(monkeypatch, two, "record")
-    assert dict(app.dataframe[1].value[["tenant", "state"]].to_numpy())[OTHER].startswith("retired 20")
+    assert dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy())[OTHER].startswith("retired 20")
     with open_store(two) as store:
         store.put_cursor(Cursor("api", OTHER, last_ok_at=time.time() + 1))
     assert len(stuck.stuck(two, NOW)) > 0
@@ -165,8 +169,8 @@ def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", said)
     assert f"{OTHER}: the API was last read 3 d ago" in said
     app = opened(monkeypatch, two, "rollouts")
-    took = app.dataframe[0].value.set_index("rollout_id")["took"].to_dict()
-    assert (took[THERE], took[SLOW]) == ("50 s", "2 h 00 min")
+    took = app.dataframe[0].value.set_index("open")["took"].to_dict()
+    assert (took[short(THERE)], took[short(SLOW)]) == ("50 s", "2 h 00 min")
     app = opened(monkeypatch, two, "rollout", id=THERE)
     said = words(app)
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", said)
