@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from console.__main__ import main
 from console.collect.api.records import policy_row
@@ -25,7 +26,6 @@ from console.record.read.record_health import vitals
 from console.record.rows import Cursor, RolloutRead
 from console.record.write.store import open_store
 from console.web.shared import cached
-from console.web.shared.links import short
 from tests.console.support.seeded import TENANT, host_name, ident, rollout_read, target
 from tests.console.web.test_pages import opened, words
 
@@ -142,10 +142,15 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     assert cached.something_open(rollout_id=HERE)
     assert "oldest of" not in words(opened(monkeypatch, two, "overview"))
     app = opened(monkeypatch, two, "record")
-    assert dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy())[OTHER].startswith("retired 20")
+    assert states_of(app)[OTHER].startswith("retired 20")
     with open_store(two) as store:
         store.put_cursor(Cursor("api", OTHER, last_ok_at=time.time() + 1))
     assert len(stuck.stuck(two, NOW)) > 0
+
+
+def states_of(app: AppTest) -> dict[str, str]:
+    """The state of each tenant in the table of the page Record."""
+    return dict(app.dataframe[1].value[["address of the API", "state"]].to_numpy())
 
 
 def said_of_other(path: Path) -> set[str]:
@@ -169,8 +174,7 @@ def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", said)
     assert f"{OTHER}: the API was last read 3 d ago" in said
     app = opened(monkeypatch, two, "rollouts")
-    took = app.dataframe[0].value.set_index("open")["took"].to_dict()
-    assert (took[short(THERE)], took[short(SLOW)]) == ("50 s", "2 h 00 min")
+    assert {"50 s", "2 h 00 min"} <= set(app.dataframe[0].value["took"])
     app = opened(monkeypatch, two, "rollout", id=THERE)
     said = words(app)
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago\)", said)
