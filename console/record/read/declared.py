@@ -68,7 +68,7 @@ def comparison(path: Path) -> Comparison | None:
             conn,
             "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
             " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"
-            " AND json_extract(stats_json, :report) NOT IN ('{}', 'null')"
+            " AND json_type(stats_json, :report) = 'object' AND json_extract(stats_json, :report) <> '{}'"
             " ORDER BY started_at DESC LIMIT 1",
             {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
         )

@@ -54,7 +54,7 @@ def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataF
             conn,
             f"""
             SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
-            WHERE t.tenant = :tenant AND t.rollout_id = :id LIMIT 200000
+            WHERE t.tenant = :tenant AND t.rollout_id = :id
             """,  # noqa: S608 - the fragments above
             {"tenant": tenant, "id": rollout_id, "now": now},
             PHASE_NUMBERS,

@@ -55,7 +55,7 @@ def rollouts_of_run(path: Path, run_id: str) -> pd.DataFrame:
             + """
             FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
             WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-            ORDER BY r.created_at LIMIT 1000
+            ORDER BY r.created_at
             """,
             {"run": run_id},
         )
@@ -104,7 +104,7 @@ def targets_of_run(path: Path, run_id: str) -> pd.DataFrame:
             , substr(t.error_message, 1, 400) AS error
             FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
             WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-            ORDER BY t.created_at LIMIT 50000
+            ORDER BY t.created_at
             """,
             {"run": run_id},
             ("countdown_s",),

@@ -39,7 +39,7 @@ def _tasks(conn: sqlite3.Connection, run_id: str) -> tuple[dict[Task, dict[str, 
                coalesce(t.path, '') AS path, t.role, t.action,
                row_number() OVER (PARTITION BY t.play_counter ORDER BY t.counter) AS place
         FROM tasks t LEFT JOIN plays p ON p.run_id = t.run_id AND p.counter = t.play_counter
-        WHERE t.run_id = :id ORDER BY t.counter LIMIT 20000
+        WHERE t.run_id = :id ORDER BY t.counter
         """,
         {"id": run_id},
     )

@@ -71,7 +71,7 @@ def recap(path: Path, run_id: str) -> pd.DataFrame:
             f"""
             SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
             FROM ({HOSTS_OF_RUN})
-            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host LIMIT 5000
+            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host
             """,  # noqa: S608 - the text above
             {"id": run_id},
         )
@@ -93,7 +93,7 @@ def batches(path: Path, run_id: str) -> pd.DataFrame:
                    coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
                    coalesce(bad.failed, 0) AS failed
             FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
-            WHERE p.run_id = :id ORDER BY p.counter LIMIT 1000
+            WHERE p.run_id = :id ORDER BY p.counter
             """,
             {"id": run_id},
             ("until",),
@@ -164,7 +164,7 @@ def in_flight(path: Path, run_id: str) -> pd.DataFrame:
             """
             SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
             LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
-            WHERE f.run_id = :id ORDER BY f.started_at, f.host LIMIT 20000
+            WHERE f.run_id = :id ORDER BY f.started_at, f.host
             """,
             {"id": run_id},
         )

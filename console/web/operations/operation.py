@@ -27,6 +27,7 @@ from console.web.shared import (
     markup,
     messages,
     pages,
+    paging,
     rollout_and_run_tables,
     viewer,
 )
@@ -142,7 +143,9 @@ def closed(found: queries.Operation) -> None:
         return
     if len(found.rollouts):
         with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
-            rollout_and_run_tables.rollouts(found.rollouts, cached.ask(freshness.freshness), key="operation_rollouts")
+            shown = paging.of_frame("operation_rollouts", found.rollouts)
+            rollout_and_run_tables.rollouts(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
+            shown.pager()
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:

@@ -220,11 +220,10 @@ def task_table() -> None:
 
 
 def recap() -> None:
-    found = cached.ask(runs.recap, ID)
-    with lists.row():
-        st.caption(f"{counted(len(found), 'host')}, problems first", width="content")
-        export_menu.share("recap", len(found), lambda path, most: runs.recap(path, ID).head(most))
-    tables.recap(found)
+    found = paging.of_frame("recap", cached.ask(runs.recap, ID))
+    found.head(f"{counted(found.total, 'host')}, problems first")
+    tables.recap(found.rows)
+    found.pager()
 
 
 def results(batches: pd.DataFrame) -> None:

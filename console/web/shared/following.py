@@ -32,7 +32,7 @@ def sentence(found: Follower) -> str:
     since = f"{viewer.moment(found.since)} ({viewer.ago(found.since)})"
     unread = f"; it could not read {source}" if source else ""
     return {
-        RUNNING: f"The follower on {host} cannot read {source} since {viewer.moment(found.trouble_at)}",
+        RUNNING: f"The follower on {host} has not been able to read {source} since {viewer.moment(found.trouble_at)}",
         STOPPED: f"The follower on {host} stopped at {since}{unread}",
         DIED: f"The follower on {host}, process {found.pid}, was killed; its last report is of {since}",
         HANGS: f"The follower on {host}, process {found.pid}, hangs; its last report is of {since}",

@@ -123,7 +123,7 @@ def test_a_rollout_is_followed_and_an_api_that_goes_away_is_waited_for(
             (spool / NAME).write_bytes(b"".join(lines()))
             until(lambda: rows(database, "SELECT status FROM runs") == [{"status": "failed"}])
             assert "The follower on" in (said := words(opened(monkeypatch, database, "overview")))
-            assert "cannot read the API since" in said
+            assert "has not been able to read the API since" in said
             sim.clear_faults()
             sim.advance(3600)
             until(lambda: process.has_said("The API can be read again after"))

@@ -20,6 +20,7 @@ from console.collect.api.records import policy_row
 from console.outcomes.facts import Facts, Target
 from console.outcomes.outcome import outcomes
 from console.outcomes.words import CATEGORIES
+from console.record.read import rollouts, runs
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.operation import operation
@@ -451,3 +452,20 @@ def test_a_rollouts_instances_are_those_of_the_rule_each_by_its_newest_target(pa
     )
     problems = {host for host, one in by_rule.items() if one.category in ("failed", "uncertain")}
     assert {host for hosts in found.failures["hosts"] for host in hosts} == problems
+
+
+def test_a_run_of_more_hosts_than_a_page_shows_is_complete(path: Path) -> None:
+    count, run_id = 5_200, "big"
+    results = [{"host": host_name(n), "status": "ok"} for n in range(count)]
+    ids = [ident(n, 0x88) for n in range(1_100)]
+    links = [("rollout", rollout_id, host_name(n)) for n, rollout_id in enumerate(ids)]
+    put_run(path, run_id, 100, results=results, links=links)
+    with open_store(path) as store:
+        store.put_rollouts(
+            rollout_read(one, [target(n, one, "succeeded", NOW - 90, NOW - 80, NOW - 50)], "completed", NOW - 90,
+                         NOW - 50, scope="instance")
+            for n, one in enumerate(ids)
+        )  # fmt: skip
+    assert len(runs.recap(path, run_id)) == count
+    assert len(rollouts.rollouts_of_run(path, run_id)) == len(rollouts.targets_of_run(path, run_id)) == len(ids)
+    assert len(operation(path, run_id, NOW).rollouts) == len(ids)
