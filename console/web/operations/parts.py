@@ -56,7 +56,8 @@ def _failure(failure: dict[str, Any]) -> Markup:
         markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
         markup.paragraph(
             Markup("{}{}").format(what, hosts(failure["hosts"])),
-            markup.small(f"· {viewer.when(failure['first_at'])} · {since}"),
+            *(markup.small(part) for part in (viewer.when(failure["first_at"]), since) if part),
+            between=" · ",
         ),
     )
 
