@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import json
+import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import dicts, reading
+from console.record.read.frames import reading
 from console.record.read.operation_facts import name_of
+from console.text.json_values import listed, mapping, names, parsed
 
 PLANS_SECONDS = 35 * 86400.0
 """How old a plan may be: it names the freezes of the 35 days after it."""
@@ -52,32 +54,47 @@ class Frozen:
         return next((one for one in self.times if one.start > now), None)
 
 
-def frozen(path: Path, now: float) -> Frozen:
-    """When changes are frozen from ``now`` on, by the newest plan of each playbook."""
+def frozen(path: Path, now: float, tenant: str = "") -> Frozen:
+    """When changes are frozen from ``now`` on, by the newest plan of each playbook.
+
+    tenant: only plans that name an instance of this tenant count, as a run does not name the tenant that it works on.
+    """
     with reading(path) as conn:
-        rows = dicts(
-            conn,
+        rows = conn.execute(
             """
-            SELECT r.run_id, r.playbook, e.at, json_extract(e.document_json, '$.freezes') AS freezes
+            SELECT r.run_id, r.playbook, e.at, e.document_json
             FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'
             WHERE r.started_at >= :since AND json_valid(e.document_json)
             ORDER BY e.at DESC, e.counter DESC
             """,
             {"since": now - PLANS_SECONDS},
         )
-    newest: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        newest.setdefault(name_of(row["playbook"]), row)
+        hosts = _hosts_of(conn, tenant) if tenant else None
+        newest: dict[str, tuple[str, float | None, Any]] = {}
+        for run_id, playbook, at, document in rows:
+            name = name_of(playbook)
+            if name not in newest:
+                plan = parsed(document)
+                if hosts is None or not hosts.isdisjoint(_instances(plan)):
+                    newest[name] = (run_id, at, plan.get("freezes"))
     found: dict[tuple[float, float, str], FrozenTime] = {}
-    named = {name: json.loads(row["freezes"] or "null") for name, row in newest.items()}
-    for name, row in newest.items():
-        for entry in named[name] if isinstance(named[name], list) else ():
-            times = (parse_time(entry.get("from")), parse_time(entry.get("to"))) if isinstance(entry, dict) else ()
-            match times:
+    for name, (run_id, at, entries) in newest.items():
+        for entry in map(mapping, listed(entries)):
+            match (parse_time(entry.get("from")), parse_time(entry.get("to"))):
                 case (float(start), float(end)) if start < end and end > now:
                     reason = str(entry.get("reason") or "")
-                    one = FrozenTime(start, end, reason, row["run_id"], name, row["at"])
                     # Of several plans that say the same the newest is named.
-                    found.setdefault((start, end, reason), one)
-    unnamed = sum(not isinstance(entries, list) for entries in named.values())
+                    found.setdefault((start, end, reason), FrozenTime(start, end, reason, run_id, name, at))
+    unnamed = sum(not isinstance(entries, list) for _run_id, _at, entries in newest.values())
     return Frozen(tuple(found[key] for key in sorted(found)), len(newest), unnamed)
+
+
+def _hosts_of(conn: sqlite3.Connection, tenant: str) -> frozenset[str]:
+    found = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
+    return frozenset(host for (host,) in found)
+
+
+def _instances(plan: Mapping[str, Any]) -> set[str]:
+    """The instances that a plan names: those in its batches, and those that it leaves alone."""
+    batches = map(mapping, listed(plan.get("batches")))
+    return {*names(plan.get("left_alone")), *(name for batch in batches for name in names(batch.get("instances")))}

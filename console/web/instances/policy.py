@@ -36,7 +36,7 @@ def body() -> None:
             return
         policy = chosen(policies)
         now = viewer.clock() // 60 * 60
-        frozen = cached.ask(freeze_queries.frozen, now)
+        frozen = cached.ask(freeze_queries.frozen, now, policy["tenant"] if len(policies) > 1 else "")
         window(cached.ask(policy_queries.window_now, policy["tenant"], now), frozen, now)
         freezes(frozen)
         limits(policy)

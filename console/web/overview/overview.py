@@ -44,10 +44,9 @@ def body() -> None:
                 [frames.SYNC, "make demo"],
             )
             return
-        # A run does not say which of several fleets it works on.
-        frozen = cached.ask(freezes.frozen, now) if len(fleets) == 1 else freezes.Frozen((), 0, 0)
         for fleet in fleets:
-            markup.draw(strip(fleet, now, fleet.tenant if len(fleets) > 1 else "", frozen))
+            tenant = fleet.tenant if len(fleets) > 1 else ""
+            markup.draw(strip(fleet, now, tenant, cached.ask(freezes.frozen, now, tenant)))
         running(now)
         needs_attention(now)
         operations(newest, total)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from console.collect.api.records import policy_row
 from console.record.read import freezes
 from console.record.rows import Cursor, RunRows
 from console.record.write.store import Store, open_store
-from tests.console.support.seeded import HOSTILE, TENANT, ident, iso, seed_small
+from tests.console.support.seeded import HOSTILE, TENANT, host_name, ident, iso, rollout_read, seed_small, target
 from tests.console.support.seeded_instances import policy
 from tests.console.web.test_pages import opened, words
 
@@ -69,6 +70,23 @@ def test_the_newest_plan_of_each_playbook_counts(planned: Path) -> None:
     assert now is not None and (now.reason, now.end) == ("release", NOW + 0.25 * DAY)
     assert following is not None and following.start == NOW + 3 * DAY
     assert found.at(NOW + 6 * DAY) is None and found.next_after(NOW + 6 * DAY) is None
+
+
+def test_with_several_tenants_a_plan_counts_for_those_whose_instances_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    other = "https://ops.other.example"
+    seed_small(path, tmp_path / "runs", NOW)
+    with open_store(path) as store:
+        store.put_tenant(other, NOW)
+        there = target(30, ident(1, 0x99), "succeeded", NOW - 90, NOW - 80, NOW - 50)
+        read = rollout_read(ident(1, 0x99), [there], "completed", NOW - 90, NOW - 50)
+        store.put_rollouts([replace(read, rollout={**read.rollout, "tenant": other},
+                                    targets=[{**row, "tenant": other} for row in read.targets])])  # fmt: skip
+        plan(store, 1, 3, "rolling_redeploy", freezes=[freeze(0, 1, "here")], batches=[{"instances": [host_name(1)]}])
+        plan(store, 2, 2, "rolling_redeploy", freezes=[freeze(0, 2, "there")], left_alone=[host_name(30)])
+        plan(store, 3, 1, "rolling_redeploy", freezes=[freeze(0, 3, "nowhere")], batches=[{"instances": ["x"]}])
+    reasons = [[one.reason for one in freezes.frozen(path, NOW, tenant).times] for tenant in (TENANT, other, "")]
+    assert reasons == [["here"], ["there"], ["nowhere"]]
 
 
 def test_the_policy_page_and_the_overview_say_when_changes_are_frozen(
