@@ -139,7 +139,8 @@ def main() -> int:
         )
         each = {name: round(count / int(instances), 2) for name, count in done.calls.most_common()}
         print(f"{'':12}{each}", flush=True)
-        missed += [f"{size} {what}" for what, most in GOALS.get(size, {}).items() if row[what] > most]
+        goals = GOALS.get(size, {}).items()
+        missed += [f"{size} {what}" for what, most in goals if round(row[what], 1 if what == "calls" else 2) > most]
     print(slope({int(size.split(":")[0]): row["cpu"] for size, row in rows.items() if ":continuous:" in size}))
     if len(sizes) > 1 and sizes == list(GOALS):
         small, large = (rows[size] for size in sizes[-2:])
