@@ -132,3 +132,29 @@ def test_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(r
     # Nothing is said about an instance that was healed.
     assert "It failed before anything was sent." not in run.stdout
     assert short(report["not_touched"]) == ["agent-006"]
+
+
+def test_a_healed_instance_whose_version_was_not_checked_does_not_count_as_updated(run_playbook: Run) -> None:
+    refused = [{"operation": "power_cycle", "instance": "agent-003", "status": 401}]
+    faults = {"unhealthy_after_deploy": {"agent-002": "breakers", "agent-003": "process"}, "plans": refused}
+    with running_simulator(instances=3, speed=SPEED, faults=faults) as sim:
+        settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
+        assert sim.instance("agent-002")["disease"] == "none"
+    assert run.rc == 2, run.output
+    report = report_of(run)
+    assert short(report["failed"]) == ["agent-002", "agent-003"] and short(report["updated"]) == ["agent-001"]
+    (why,) = [reason for name, reason in report["why"].items() if name.startswith("agent-002")]
+    assert "healed by breakers" in why and "its version was not checked" in why
+    assert "the server refused the key to an earlier task of this run" in why
+
+
+def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
+    refused = [{"operation": "power_cycle", "instance": "agent-001", "status": 401}]
+    faults = {"disease": {"agent-001": "process", "agent-002": "process"}, "plans": refused}
+    with running_simulator(instances=2, speed=SPEED, faults=faults) as sim:
+        run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_canary": 0})
+    assert run.rc == 2, run.output
+    (why,) = [reason for name, reason in report_of(run)["why"].items() if name.startswith("agent-002")]
+    assert why.startswith("It is not known whether the instance is healthy. Not done: the server refused the key"), why
+    assert "Still not healthy" not in run.output and "the cap of this run" not in run.output, run.output
