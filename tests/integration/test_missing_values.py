@@ -168,3 +168,16 @@ def test_an_audit_count_that_is_not_known_is_not_0_and_does_not_spoil_the_report
     assert "| **all** | 13 | at least 11 | at least 0 | not known |" in text
     assert "The server gave no valid count of the error events of: agent-001" in text
     assert "- unknown time error unknown type   (role unknown, request unknown)" in text and "None" not in text
+
+
+@pytest.mark.playbook
+def test_a_policy_without_its_limit_is_set_and_shown(run_playbook: Callable[..., PlaybookRun]) -> None:
+    def without_limit(body: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in body.items() if key != "max_parallel_rollouts"}
+
+    with second_api(instances=1, answers={"get_fleet_update_policy": without_limit}) as api:
+        run = run_playbook(api, "playbooks/update_policy.yml", e={"fleetops_runtime_default": "auto"})
+        assert run.rc == 0, run.output
+        assert api.policy["runtime_default"] == "auto"
+        assert "The server gives no max_parallel_rollouts in the update policy; nothing may start." in run.stdout
+        assert "The maintenance window is open all day." in run.stdout

@@ -99,6 +99,9 @@ def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook
     foretold = run_playbook(simulator, POLICY, "--check", "--diff", e=survey)
     assert foretold.rc == 0 and simulator.writes() == [], foretold.output
     assert '+    "max_parallel_rollouts": 5' in foretold.stdout
+    assert "Nothing was changed (check mode). The policy would be:" in foretold.stdout
+    assert "At most 5 redeploys at once." in foretold.stdout and "At most 2" not in foretold.stdout
+    assert artifact(foretold, "fleetops_policy")["max_parallel_rollouts"] == 5
     run = run_playbook(simulator, POLICY, e=survey)
     assert run.rc == 0, run.output
     (row,) = simulator.writes()

@@ -297,6 +297,8 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     for Ansible's serial, which reads 0 as "all hosts at once".
     """
     value = policy.get("max_parallel_rollouts")
+    if value is None:
+        raise ValueError("the server gives no max_parallel_rollouts in the update policy; nothing may start")
     limit = whole(value)
     if limit is None:
         raise ValueError(
