@@ -72,7 +72,9 @@ def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts
         assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
         foretold = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})
         assert foretold.rc == 0 and foretold.total("changed") == 0, foretold.output
-        told = f"Fleet rollout {rollout['id']} is in progress. It would be followed to its end, and none would be started."
+        told = (
+            f"Fleet rollout {rollout['id']} is in progress. It would be followed to its end, and none would be started."
+        )
         assert artifact(foretold, "fleetops_report")["text"] == told and "The rollout ended." not in foretold.stdout
         # Slow enough to be under way still when the second playbook looks.
         sim.knobs(deploy_s=[240, 240])
