@@ -181,3 +181,16 @@ def test_a_policy_without_its_limit_is_set_and_shown(run_playbook: Callable[...,
         assert api.policy["runtime_default"] == "auto"
         assert "The server gives no max_parallel_rollouts in the update policy; nothing may start." in run.stdout
         assert "The maintenance window is open all day." in run.stdout
+
+
+@pytest.mark.playbook
+def test_a_health_without_a_status_is_no_agent_that_does_not_answer(run_playbook: Callable[..., PlaybookRun]) -> None:
+    with second_api(instances=1, answers={"get_deep_health": as_null}) as api:
+        api.add_rollout(api.instances, "fleet", ended=True)
+        run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
+        assert run.rc == 2, run.output
+        assert "Still not healthy after breakers: it gives no status" in run.stdout
+        api.quirks.answers, api.quirks.status["get_deep_health"] = {}, 503
+        run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
+        assert run.rc == 2 and "no attribute" not in run.output, run.output
+        assert "does not answer its live health check (HTTP 503" in run.stdout.partition("Still not healthy")[2]
