@@ -74,6 +74,12 @@ def test_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_al
 def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=SPEED, faults={"disease": {"*": "process"}}) as sim:
         settings = {**QUICK, "fleetops_recover_power_cycle_max": 2, "fleetops_max_failed": 9}
+        foretold = run_playbook(sim, "playbooks/recover.yml", "--check", e=settings)
+        assert foretold.rc == 0 and touched(sim) == [], foretold.output
+        told = report_of(foretold)
+        assert (told["counts"]["updated"], told["counts"]["not_touched"], told["counts"]["current"]) == (2, 3, 0), told
+        assert "Would be acted on (2)" in foretold.stdout and "Would be healed" not in foretold.stdout
+        assert foretold.stdout.count("no action would be taken: the cap of this run for power_cycle is reached") == 3
         run = run_playbook(sim, "playbooks/recover.yml", e=settings)
         done = touched(sim)
     assert run.rc == 2, run.output
