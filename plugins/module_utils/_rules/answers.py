@@ -298,7 +298,7 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     """
     value = policy.get("max_parallel_rollouts")
     if value is None:
-        raise ValueError("the server gives no max_parallel_rollouts in the update policy; nothing may start")
+        raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing may start")
     limit = whole(value)
     if limit is None:
         raise ValueError(
