@@ -87,8 +87,9 @@ class PlaybookRun:
         return sum(row[counter] for row in self.recap.values())
 
     def events(self) -> list[dict[str, Any]]:
-        """The run log's events, in order."""
-        return [json.loads(line) for path in sorted(self.spool.glob("*.jsonl")) for line in path.open()]
+        """The run log's events, in order. Runs of the same second are ordered by their end, not by their random ids."""
+        files = sorted(self.spool.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(line) for path in files for line in path.open()]
 
 
 def read_recap(text: str) -> dict[str, dict[str, int]]:

@@ -36,6 +36,8 @@ options:
       - V(reported), the state with what the report says of the run as a whole.
       - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
         C(fleetops_pace). Empty if they can.
+      - V(audits), the report of the role C(audit_report), from the C(fleetops_audit) and C(fleetops_audit_events) of
+        each host of the play.
     type: list
     elements: str
     required: true
@@ -43,6 +45,11 @@ options:
     description: With V(pace), the variables of the run with their values.
     type: dict
     default: {}
+    version_added: 0.2.0
+  since:
+    description: With V(audits), the time from which on events were read. Empty if none were read.
+    type: str
+    default: ""
     version_added: 0.2.0
   plan:
     description:
@@ -113,6 +120,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import report_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 
@@ -146,6 +154,13 @@ class LookupModule(LookupBase):
 
     def change_problem(self) -> dict[str, Any]:
         return {"problem": change_problem(self.get_option("change"), self.get_option("change_pattern"))}
+
+    def audits(self) -> dict[str, Any]:
+        since, names = self.get_option("since"), self._variables["ansible_play_hosts"]
+        # The result of a host that has failed may be that of an earlier run of this process.
+        summaries = self._of_hosts(names, "fleetops_audit")
+        events = self._of_hosts(names, "fleetops_audit_events") if since else None
+        return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)
 
     def pace(self) -> dict[str, Any]:
         return {"refusal": refusal_of_run(self.get_option("asked"))}
@@ -207,6 +222,7 @@ _TERMS = {
         LookupModule.members,
         LookupModule.change_problem,
         LookupModule.pace,
+        LookupModule.audits,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

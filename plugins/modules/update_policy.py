@@ -104,6 +104,14 @@ changed_keys:
   type: list
   elements: str
   sample: [max_parallel_rollouts]
+text:
+  description:
+    - RV(policy) as sentences, one about the number of redeploys at once and one about the maintenance window.
+    - If check mode predicts a change, another sentence says first that nothing was changed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["At most 4 redeploys at once.", "The maintenance window is open all day."]
 drift:
   description: The keys that were changed by someone else at the same time, with their values before and after.
   returned: success
@@ -122,6 +130,8 @@ refused:
   sample: "rejected: quota exceeded"
 """
 
+import time
+
 from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
     Context,
     Operation,
@@ -133,6 +143,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy impo
     opened_by_one_hour,
     tenant_values,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.claimed import claimed
 from ansible_collections.fleetops.agents.plugins.module_utils._steps.patch_policy import patch
@@ -162,6 +173,8 @@ def run(context: Context) -> None:
             values=tenant_values,
             predict=lambda before, changes: {**before, **changes},
         )
+    now = client.server_time or time.time()
+    context.result["text"] = in_words(policy, now, predicted=context.check_mode and context.changed)
     problem = Window.of_policy(policy).problem
     if problem:
         context.warn(problem)

@@ -83,6 +83,14 @@ window_problem:
   returned: success
   type: str
   sample: null
+text:
+  description:
+    - RV(policy) as sentences, one about the number of redeploys at once and one about the maintenance window.
+    - If the server leaves a value out, the sentence says so.
+  returned: success
+  type: list
+  elements: str
+  sample: ["At most 4 redeploys at once.", "The maintenance window is open all day."]
 """
 
 import time
@@ -93,6 +101,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     run_as_module,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy_words import in_words
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
 
 
@@ -107,6 +116,7 @@ def run(context: Context) -> None:
         window_next_opening=iso_time(window.next_opening(now)),
         window_closes_at=iso_time(window.closes_at(now)),
         window_problem=window.problem or None,
+        text=in_words(policy, now),
     )
     if window.problem:
         context.warn(window.problem)

@@ -104,7 +104,7 @@ def test_an_unknown_instance_is_one_sentence(sim: Simulator) -> None:
 # behaviour 3.5, row 14
 @pytest.mark.parametrize(
     ("most", "said"),
-    [(0, "is 0: rollouts are switched off"), (None, "is None, which is not a whole number")],
+    [(0, "is 0: rollouts are switched off"), (None, "is not given by the server")],
 )
 def test_a_policy_without_a_number_refuses(sim: Simulator, most: object, said: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most})

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import PlaybookRun
 from tests.integration.module_task import ModuleTask
 from tests.integration.second_task import run_second
 from tests.second_api.api import SecondApi, second_api
@@ -120,3 +124,73 @@ def test_a_rollout_without_its_id_and_status_is_followed_by_the_id_that_was_aske
         in done.msg
     )
     assert "None" not in sentence_of(done)
+
+
+@pytest.mark.playbook
+def test_an_audit_count_that_is_not_known_is_not_0_and_does_not_spoil_the_report(
+    run_playbook: Callable[..., PlaybookRun], tmp_path: Path
+) -> None:
+    def summary(body: dict[str, Any]) -> dict[str, Any]:
+        # Only the first instance has errors. Of the other two, the second one has no count of denied events at all.
+        first = body["error_events"] == 2
+        changed = {"error_events": None} if first else {"total_events": "7"} if body["total_events"] == 7 else {}
+        kept = {key: value for key, value in {**body, **changed}.items() if key != "denied_events"}
+        return {**kept, "success_events": None} if first else {**kept, "by_source": None}
+
+    def events(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"id": row["id"], "outcome": row["outcome"], "tool_name": None} for row in rows]
+
+    with second_api(instances=3, answers={"get_audit_summary": summary, "list_audit_events": events}) as api:
+        api.add_rollout(api.instances, "fleet", ended=True)
+        api.add_events("agent-001", 2, "error")
+        api.add_events("agent-002", 7)
+        api.add_events("agent-003", 4)
+        given = {"fleetops_audit_dir": str(tmp_path / "audit"), "fleetops_audit_since": "2020-01-01"}
+        run = run_playbook(api, "playbooks/audit_report.yml", e=given)
+    assert run.rc == 0, run.output
+    report = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert report["totals"] == {
+        "total_events": 13, "success_events": 11, "error_events": 0, "denied_events": None,
+    }  # fmt: skip
+    assert report["incomplete"] == {
+        "total_events": [],
+        "success_events": ["agent-001"],
+        "error_events": ["agent-001"],
+        "denied_events": ["agent-001", "agent-002", "agent-003"],
+    }
+    rows = {row["instance"]: row for row in csv.DictReader((tmp_path / "audit" / "audit.csv").open())}
+    assert rows["agent-001"] == {
+        "instance": "agent-001", "total_events": "2", "success_events": "", "error_events": "", "denied_events": "",
+    }  # fmt: skip
+    assert rows["agent-002"]["total_events"] == rows["agent-002"]["success_events"] == "7"
+    text = (tmp_path / "audit" / "audit.md").read_text()
+    assert "| agent-001 | 2 | not known | not known | not known |" in text
+    assert "| **all** | 13 | at least 11 | at least 0 | not known |" in text
+    assert "The server gave no valid count of the error events of: agent-001" in text
+    assert "- unknown time error unknown type   (role unknown, request unknown)" in text and "None" not in text
+
+
+@pytest.mark.playbook
+def test_a_policy_without_its_limit_is_set_and_shown(run_playbook: Callable[..., PlaybookRun]) -> None:
+    def without_limit(body: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in body.items() if key != "max_parallel_rollouts"}
+
+    with second_api(instances=1, answers={"get_fleet_update_policy": without_limit}) as api:
+        run = run_playbook(api, "playbooks/update_policy.yml", e={"fleetops_runtime_default": "auto"})
+        assert run.rc == 0, run.output
+        assert api.policy["runtime_default"] == "auto"
+        assert "The update policy's max_parallel_rollouts is not given by the server; nothing may start." in run.stdout
+        assert "The maintenance window is open all day." in run.stdout
+
+
+@pytest.mark.playbook
+def test_a_health_without_a_status_is_no_agent_that_does_not_answer(run_playbook: Callable[..., PlaybookRun]) -> None:
+    with second_api(instances=1, answers={"get_deep_health": as_null}) as api:
+        api.add_rollout(api.instances, "fleet", ended=True)
+        run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
+        assert run.rc == 2, run.output
+        assert "Still not healthy after breakers: it gives no status" in run.stdout
+        api.quirks.answers, api.quirks.status["get_deep_health"] = {}, 503
+        run = run_playbook(api, "playbooks/recover.yml", e={"fleetops_recover_rungs": ["breakers"]})
+        assert run.rc == 2 and "no attribute" not in run.output, run.output
+        assert "does not answer its live health check (HTTP 503" in run.stdout.partition("Still not healthy")[2]

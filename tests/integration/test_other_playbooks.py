@@ -44,6 +44,9 @@ def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Si
     assert refused.rc == 2 and "No change is named" in refused.output, refused.output
     foretold = run_playbook(simulator, ROLLOUT, "--check", e=QUICK)
     assert foretold.rc == 0 and foretold.total("changed") == 1, foretold.output
+    assert "A fleet rollout would be started." in foretold.stdout and "nothing to roll out" not in foretold.stdout
+    told = artifact(foretold, "fleetops_report")
+    assert (told["changed"], told["text"], told["check_mode"]) == (True, "A fleet rollout would be started.", True)
     assert simulator.writes() == []
     run = run_playbook(simulator, ROLLOUT, e={**pattern, "fleetops_change": "CHG42"})
     assert run.rc == 0, run.output
@@ -52,7 +55,9 @@ def test_the_server_rolls_the_fleet_and_a_second_run_sends_nothing(simulator: Si
     assert sync_once(Settings(database=database, spool_dir=run.spool), connection=None).problems == []
     frame, total = runs.runs(database, search="chg42")
     assert total == 1 and frame["change"].tolist() == ["CHG42"]
-    assert artifact(run, "fleetops_report")["rollout"]["succeeded_targets"] == 6
+    told = artifact(run, "fleetops_report")
+    assert told["rollout"]["succeeded_targets"] == 6
+    assert (told["changed"], told["text"], told["check_mode"]) == (True, "The rollout ended.", False)
     assert {row["runtime"] for row in simulator.state()["instances"]} == {simulator.state()["newest_runtime"]}
 
 
@@ -65,6 +70,12 @@ def test_a_rollout_of_which_too_much_fails_is_paused_and_the_same_command_adopts
         assert "Too many targets of fleet rollout" in run.stdout and "so it was paused" in run.stdout
         (rollout,) = [row for row in sim.state()["rollouts"] if row["scope"] == "fleet" and row["status"] == "paused"]
         assert artifact(run, "fleetops_report")["rollout_id"] == rollout["id"]
+        foretold = run_playbook(sim, ROLLOUT, "--check", e={**QUICK, "fleetops_max_failed": 2})
+        assert foretold.rc == 0 and foretold.total("changed") == 0, foretold.output
+        told = (
+            f"Fleet rollout {rollout['id']} is in progress. It would be followed to its end, and none would be started."
+        )
+        assert artifact(foretold, "fleetops_report")["text"] == told and "The rollout ended." not in foretold.stdout
         # Slow enough to be under way still when the second playbook looks.
         sim.knobs(deploy_s=[240, 240])
         # Resumed by somebody: the same command follows it instead of starting a second one.
@@ -99,6 +110,9 @@ def test_the_policy_is_shown_foretold_and_set(simulator: Simulator, run_playbook
     foretold = run_playbook(simulator, POLICY, "--check", "--diff", e=survey)
     assert foretold.rc == 0 and simulator.writes() == [], foretold.output
     assert '+    "max_parallel_rollouts": 5' in foretold.stdout
+    assert "Nothing was changed (check mode). The policy would be:" in foretold.stdout
+    assert "At most 5 redeploys at once." in foretold.stdout and "At most 2" not in foretold.stdout
+    assert artifact(foretold, "fleetops_policy")["max_parallel_rollouts"] == 5
     run = run_playbook(simulator, POLICY, e=survey)
     assert run.rc == 0, run.output
     (row,) = simulator.writes()

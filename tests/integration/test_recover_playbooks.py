@@ -74,6 +74,12 @@ def test_each_disease_stops_the_ladder_at_its_rung_and_healthy_mates_are_left_al
 def test_the_caps_of_a_run_hold_over_batches_and_mates(run_playbook: Run) -> None:
     with running_simulator(instances=5, speed=SPEED, faults={"disease": {"*": "process"}}) as sim:
         settings = {**QUICK, "fleetops_recover_power_cycle_max": 2, "fleetops_max_failed": 9}
+        foretold = run_playbook(sim, "playbooks/recover.yml", "--check", e=settings)
+        assert foretold.rc == 0 and touched(sim) == [], foretold.output
+        told = report_of(foretold)
+        assert (told["counts"]["updated"], told["counts"]["not_touched"], told["counts"]["current"]) == (2, 3, 0), told
+        assert "Would be acted on (2)" in foretold.stdout and "Would be healed" not in foretold.stdout
+        assert foretold.stdout.count("no action would be taken: the cap of this run for power_cycle is reached") == 3
         run = run_playbook(sim, "playbooks/recover.yml", e=settings)
         done = touched(sim)
     assert run.rc == 2, run.output
@@ -132,3 +138,29 @@ def test_a_rescue_heals_its_host_alone_and_an_unhealed_one_still_stops_the_run(r
     # Nothing is said about an instance that was healed.
     assert "It failed before anything was sent." not in run.stdout
     assert short(report["not_touched"]) == ["agent-006"]
+
+
+def test_a_healed_instance_whose_version_was_not_checked_does_not_count_as_updated(run_playbook: Run) -> None:
+    refused = [{"operation": "power_cycle", "instance": "agent-003", "status": 401}]
+    faults = {"unhealthy_after_deploy": {"agent-002": "breakers", "agent-003": "process"}, "plans": refused}
+    with running_simulator(instances=3, speed=SPEED, faults=faults) as sim:
+        settings = {**QUICK, "fleetops_repair": True, "fleetops_healthy_timeout": 5}
+        run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=settings)
+        assert sim.instance("agent-002")["disease"] == "none"
+    assert run.rc == 2, run.output
+    report = report_of(run)
+    assert short(report["failed"]) == ["agent-002", "agent-003"] and short(report["updated"]) == ["agent-001"]
+    (why,) = [reason for name, reason in report["why"].items() if name.startswith("agent-002")]
+    assert "healed by breakers" in why and "its version was not checked" in why
+    assert "the server refused the key to an earlier task of this run" in why
+
+
+def test_an_instance_whose_health_could_not_be_read_is_not_called_unhealthy(run_playbook: Run) -> None:
+    refused = [{"operation": "power_cycle", "instance": "agent-001", "status": 401}]
+    faults = {"disease": {"agent-001": "process", "agent-002": "process"}, "plans": refused}
+    with running_simulator(instances=2, speed=SPEED, faults=faults) as sim:
+        run = run_playbook(sim, "playbooks/recover.yml", e={**QUICK, "fleetops_canary": 0})
+    assert run.rc == 2, run.output
+    (why,) = [reason for name, reason in report_of(run)["why"].items() if name.startswith("agent-002")]
+    assert why.startswith("It is not known whether the instance is healthy. Not done: the server refused the key"), why
+    assert "Still not healthy" not in run.output and "the cap of this run" not in run.output, run.output

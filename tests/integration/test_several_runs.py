@@ -188,3 +188,31 @@ def test_an_instance_that_failed_is_the_failed_host(run_playbook: Run) -> None:
         run = run_playbook(sim, "playbooks/rolling_redeploy.yml", e=QUICK)
     assert run.rc == 2, run.output
     assert [host.partition(".")[0] for host, row in run.recap.items() if row["failed"]] == ["agent-003"]
+
+
+REFUSED = "Not done: the server refused the key to an earlier task of this run."
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("fleet_rollout", {}),
+        ("rolling_redeploy", {}),
+        ("fleet_state", {"fleetops_fleet_state": {"tenant": {"max_parallel_rollouts": 2}}}),
+        ("memory_backup", {"fleetops_memory_dir": "/nowhere", "fleetops_memory_action": "verify"}),
+    ],
+)
+def test_a_run_after_one_whose_key_was_refused_fails_because_it_was_not_tried(
+    run_playbook: Run, tmp_path: Path, name: str, given: dict[str, Any]
+) -> None:
+    faults = [{"operation": "get_audit_summary", "instance": "agent-001", "status": 401}]
+    with running_simulator(instances=2, speed=40.0, faults=faults) as sim:
+        audit = {"fleetops_audit_dir": str(tmp_path / "audit")}
+        run = run_playbook(sim, imports(tmp_path / "all.yml", ("audit_report", audit), (name, given)))
+        assert sim.writes() == []
+    assert run.rc == 2, run.output
+    assert "agent-001" in (tmp_path / "audit" / "audit.md").read_text().partition("Not read: ")[2]
+    failures = [row["event_data"]["res"]["msg"] for row in run.events() if row["event"] == "runner_on_failed"]
+    assert failures[-1].endswith(REFUSED), failures
+    for wrong in ("nothing to roll out", "undefined", "has no attribute", "Traceback"):
+        assert wrong not in run.output, run.output

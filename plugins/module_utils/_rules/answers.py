@@ -297,6 +297,8 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     for Ansible's serial, which reads 0 as "all hosts at once".
     """
     value = policy.get("max_parallel_rollouts")
+    if value is None:
+        raise ValueError("the update policy's max_parallel_rollouts is not given by the server; nothing may start")
     limit = whole(value)
     if limit is None:
         raise ValueError(

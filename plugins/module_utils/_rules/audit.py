@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Audit events (E20): which of them match filters, and at which event reading the list may end. Pure functions.
+"""Audit events (E20): which of them match filters, and where reading the list may end; the report. Pure functions.
 
 The API has no time filter and no documented order of events, and events are recorded some time after they happened.
 """
@@ -13,11 +13,46 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .answers import normalise, parse_time
+from .answers import Record, known_count, normalise, parse_time
 
 # Seconds by which the clock of an agent may differ from the server's.
 CLOCKS_APART = 300.0
 _TIMES = ("event_ts", "ingested_at")
+_COUNTS = ("total_events", "success_events", "error_events", "denied_events")
+
+
+def report_of(
+    names: Sequence[str],
+    summaries: Mapping[str, Mapping[str, Any]],
+    events: Mapping[str, Mapping[str, Any]] | None,
+    *,
+    since: str = "",
+) -> Record:
+    """The report of the audit of several instances, by name.
+
+    ``summaries`` and ``events``: the results of instance_audit_info, by name; ``events`` is None if none were to be
+    read. ``names``: all instances of the report. Those without a result are listed under ``unread``.
+
+    ``instances``: the summaries as the server gave them. ``counts``: their counts, None for one that is not known.
+    ``totals``: the sums of the known counts, None if none is known. ``incomplete``: the names of the instances whose
+    count a total lacks. ``cut_off``: those that may have more events since ``since`` than were read.
+    """
+    told = {name: summaries[name]["summary"] for name in names if "summary" in summaries.get(name, {})}
+    if events is not None:
+        told = {name: summary for name, summary in told.items() if "events" in events.get(name, {})}
+    counts = {name: {key: known_count(summary.get(key)) for key in _COUNTS} for name, summary in told.items()}
+    known = {key: [row[key] for row in counts.values() if row[key] is not None] for key in _COUNTS}
+    listed = events or {}
+    return {
+        "instances": told,
+        "counts": counts,
+        "totals": {key: sum(found) if found else None for key, found in known.items()},
+        "incomplete": {key: [name for name, row in counts.items() if row[key] is None] for key in _COUNTS},
+        "events": {name: listed[name]["events"] if name in listed else [] for name in told},
+        "cut_off": [name for name in told if listed.get(name, {}).get("reaches_since") is False],
+        "unread": [name for name in names if name not in told],
+        "since": since,
+    }
 
 
 def passes(event: Mapping[str, Any], start: float | None, words: Mapping[str, Collection[str]]) -> bool:

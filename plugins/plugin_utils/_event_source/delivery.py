@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
 
+from .errors import SourceError
 from .events import addressed, names_by_id
 from .settings import Settings
 from .watermark import Watermark
@@ -57,14 +58,18 @@ class Delivery:
         await self.send()
 
     async def send(self) -> None:
-        """Send the events in the outbox of the watermark file."""
+        """Send the events in the outbox of the watermark file. Raises SourceError if the file cannot be written."""
         while self._mark.outbox:
             row = self._mark.outbox[0]
             self._mark.note("put", row["id"])
             try:
                 await self._queue.put({**row, "meta": dict(row["meta"])})
             except asyncio.CancelledError:
-                self._mark.note("back", row["id"])
+                try:
+                    self._mark.note("back", row["id"])
+                except SourceError as error:
+                    # ansible-rulebook ends anyway. Without the note the event is sent again later as repeated.
+                    log.warning("%s", error)
                 raise
             if self._feedback is not None:
                 await self._confirmation(self._feedback, row["id"])

@@ -106,7 +106,7 @@ class _Reader:
             live=self._boolean("live", False),
             unhealthy_after=int(self._number("unhealthy_after", 1, least=1, whole=True)),
             audit_outcomes=self._words("audit_outcomes", ("error", "denied")),
-            watermark=Path(mark).expanduser(),
+            watermark=_as_path("watermark", mark),
         )
 
     def _value(self, name: str, default: Any, variable: str = "") -> tuple[str, Any]:
@@ -137,6 +137,15 @@ class _Reader:
         if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) for word in value):
             raise SettingsError(f"{name} must be a list of words")
         return tuple(value)
+
+
+def _as_path(name: str, text: str) -> Path:
+    if "\0" in text:
+        raise SettingsError(f"{name} is {text!r}: a path cannot have a null character")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as problem:  # There is no such user, or no home directory.
+        raise SettingsError(f"{name} is {text!r}: {problem}. Give an absolute path") from None
 
 
 def inventory_problem(argv: list[str], environment: Mapping[str, str]) -> str | None:

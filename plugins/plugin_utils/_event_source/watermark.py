@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import Record
@@ -94,9 +95,7 @@ class Watermark:
         try:
             self._replace(events)
         except OSError as problem:
-            raise SourceError(
-                f"The watermark file {self.path} cannot be written: {problem.strerror}; no more events are sent."
-            ) from None
+            raise _unwritable(self.path, problem) from None
 
     def _replace(self, events: list[Record]) -> None:
         self.outbox = [*self.outbox, *events]
@@ -118,9 +117,33 @@ class Watermark:
             os.ftruncate(self._log, 0)
 
     def note(self, word: str, event_id: str) -> None:
-        """Append to the log: ``put`` (it is being sent), ``back`` (it was not sent after all) or ``done``."""
-        os.write(self._log, f"{word} {event_id}\n".encode())
-        os.fsync(self._log)
+        """Append to the log: ``put`` (it is being sent), ``back`` (it was not sent after all) or ``done``.
+
+        Raises SourceError. The log then still ends with a complete line.
+        """
+        try:
+            self._append(f"{word} {event_id}\n".encode())
+        except OSError as problem:
+            raise _unwritable(self._log_path, problem) from None
+
+    def _append(self, line: bytes) -> None:
+        size = os.fstat(self._log).st_size
+        try:
+            # On a disk that becomes full, only the beginning of the line may be written, without an error.
+            if os.write(self._log, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._log)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._log, size)
+            raise
+
+
+def _unwritable(path: Path, problem: OSError) -> SourceError:
+    return SourceError(
+        f"The watermark file {path} cannot be written: {problem.strerror}, so no more events are sent. Free disk space "
+        "or make the file writable, and start ansible-rulebook again. The events that were not sent are sent then."
+    )
 
 
 def _make_folder(folder: Path) -> None:

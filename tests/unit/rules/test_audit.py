@@ -19,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit impor
     CLOCKS_APART,
     end_of_walk,
     passes,
+    report_of,
 )
 
 PAGE = 12
@@ -81,3 +82,32 @@ def test_filters_take_any_spelling_and_keep_what_has_no_time() -> None:
     assert passes({**event, "event_ts": "1970-01-01T00:00:10"}, 10.0, {})
     assert not passes({**event, "event_ts": "1970-01-01T00:00:09"}, 10.0, {})
     assert passes({"event_ts": 7}, None, {"outcome": []})
+
+
+def counted(total: Any, error: Any = 0) -> dict[str, Any]:
+    return {"summary": {"total_events": total, "error_events": error, "success_events": 1, "denied_events": 0}}
+
+
+NOT_READ = {"skipped": True, "msg": "Not done: the server refused the key to an earlier task of this run."}
+
+
+@pytest.mark.parametrize("said", [None, "", "many", -1, 1.5, True, [], {}])
+def test_a_count_that_is_not_known_is_neither_0_nor_part_of_a_total(said: Any) -> None:
+    report = report_of(["a", "b"], {"a": counted(said), "b": counted("7", 2)}, None)
+    assert report["counts"]["a"] == {"total_events": None, "success_events": 1, "error_events": 0, "denied_events": 0}
+    assert report["totals"] == {"total_events": 7, "success_events": 2, "error_events": 2, "denied_events": 0}
+    assert report["incomplete"] == {
+        "total_events": ["a"], "success_events": [], "error_events": [], "denied_events": [],
+    }  # fmt: skip
+    assert report_of(["a"], {"a": counted(said)}, None)["totals"]["total_events"] is None
+
+
+def test_an_instance_of_which_a_part_was_not_read_is_unread_and_not_without_events() -> None:
+    summaries = {"a": counted(1), "b": NOT_READ, "c": counted(3)}
+    events = {"a": {"events": [{"id": "e"}], "reaches_since": False}, "b": NOT_READ, "c": NOT_READ}
+    report = report_of(["a", "b", "c", "d"], summaries, events, since="2026-11-23")
+    assert report["unread"] == ["b", "c", "d"] and list(report["instances"]) == ["a"]
+    assert report["events"] == {"a": [{"id": "e"}]} and report["cut_off"] == ["a"]
+    assert report["totals"]["total_events"] == 1
+    without_events = report_of(["a", "b", "c", "d"], summaries, None)
+    assert without_events["unread"] == ["b", "d"] and without_events["events"] == {"a": [], "c": []}

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The tenant's update policy (E9) in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .answers import max_parallel_rollouts
+from .window import Window
+
+
+def in_words(policy: Mapping[str, Any], at: float, *, predicted: bool = False) -> list[str]:
+    """A sentence about the number of redeploys at once, and one about the window at ``at`` (epoch seconds).
+
+    ``predicted``: whether the policy would be so, and is not yet. Another sentence then says so first.
+    """
+    try:
+        limit = max_parallel_rollouts(policy)
+        most = f"At most {limit} {'redeploy' if limit == 1 else 'redeploys'} at once."
+    except ValueError as problem:
+        most = f"{str(problem)[:1].upper()}{str(problem)[1:]}."
+    first = ["Nothing was changed (check mode). The policy would be:"] if predicted else []
+    return [*first, most, Window.of_policy(policy).sentence(at)]

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watermark file on a disk that becomes full: one sentence, and no event is lost or repeated without saying so."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.delivery import Delivery
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.errors import SourceError
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
+from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.watermark import Watermark
+from tests.eda.following import Event, Rules
+
+URL = "http://127.0.0.1:9"
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """What this process writes beyond ``size`` bytes of a file fails, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def event(number: int) -> Event:
+    return {"id": f"event-{number}", "repeated": False, "meta": {"uuid": f"event-{number}"}}
+
+
+class FullAfterPut(Rules):
+    """A queue that lets the disk become full as soon as it has an event; ``blocks``: it never takes it."""
+
+    def __init__(self, log: Path, *, blocks: bool = False) -> None:
+        super().__init__()
+        self._log, self._blocks = log, blocks
+
+    async def put(self, item: Event) -> None:
+        # Five bytes of the next line still fit.
+        limit = (self._log.stat().st_size + 5, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        if self._blocks:
+            await asyncio.Event().wait()
+        await super().put(item)
+
+
+def sent(mark: Watermark, queue: Rules) -> list[tuple[str, bool]]:
+    settings = read_settings({"api_url": URL, "api_key": "key-of-nobody"}, {})
+    asyncio.run(Delivery(settings, mark, queue, None).send())
+    return [(row["id"], row["repeated"]) for row in queue.events]
+
+
+def test_a_disk_that_is_full_before_an_event_is_sent_is_one_sentence(tmp_path: Path) -> None:
+    with Watermark(tmp_path / "mark", URL) as mark:
+        mark.commit([event(1), event(2)])
+        with no_file_longer_than(5), pytest.raises(SourceError) as ended:
+            sent(mark, Rules())
+    told = str(ended.value)
+    assert told.startswith(f"The watermark file {tmp_path / 'mark.log'} cannot be written: ")
+    assert "Free disk space" in told and told.endswith("The events that were not sent are sent then.")
+    with Watermark(tmp_path / "mark", URL) as mark:
+        assert sent(mark, Rules()) == [("event-1", False), ("event-2", False)]
+
+
+def test_an_event_that_could_not_be_noted_as_sent_is_repeated_and_says_so(tmp_path: Path) -> None:
+    with no_file_longer_than(resource.RLIM_INFINITY), Watermark(tmp_path / "mark", URL) as mark:
+        mark.commit([event(1), event(2)])
+        with pytest.raises(SourceError, match="cannot be written"):
+            sent(mark, FullAfterPut(tmp_path / "mark.log"))
+    # The line of which only the beginning could be written does not spoil the next one.
+    assert (tmp_path / "mark.log").read_text() == "put event-1\n"
+    with Watermark(tmp_path / "mark", URL) as mark:
+        assert sent(mark, Rules()) == [("event-1", True), ("event-2", False)]
+
+
+def test_the_end_of_ansible_rulebook_is_no_error_on_a_full_disk(tmp_path: Path) -> None:
+    async def stop(mark: Watermark) -> None:
+        settings = read_settings({"api_url": URL, "api_key": "key-of-nobody"}, {})
+        queue = FullAfterPut(tmp_path / "mark.log", blocks=True)
+        task = asyncio.create_task(Delivery(settings, mark, queue, None).send())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with no_file_longer_than(resource.RLIM_INFINITY), Watermark(tmp_path / "mark", URL) as mark:
+        mark.commit([event(1)])
+        asyncio.run(stop(mark))
+
+
+def test_a_state_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    with Watermark(tmp_path / "mark", URL) as mark, no_file_longer_than(5), pytest.raises(SourceError) as ended:
+        mark.commit([event(1)])
+    assert f"The watermark file {tmp_path / 'mark'} cannot be written: " in str(ended.value)
+    assert "Free disk space" in str(ended.value)
+
+
+@pytest.mark.parametrize("path", ["~no-such-user-here/mark", "mark\0"])
+def test_a_path_that_cannot_be_used_is_one_sentence(path: str) -> None:
+    with pytest.raises(SourceError, match="watermark is "):
+        read_settings({"api_url": URL, "api_key": "key-of-nobody", "watermark": path}, {})
