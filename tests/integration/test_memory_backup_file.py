@@ -172,7 +172,8 @@ def test_without_a_folder_nothing_is_done_and_old_backups_are_named(play: Play, 
         former = CHECKOUT / "playbooks" / "memory-backup"
         for blank in ({}, {"fleetops_memory_dir": ""}, {"fleetops_memory_dir": None}):
             refused = play(api, **blank)
-            assert refused.returncode == 2 and "fleetops_memory_dir is not set. Give a folder" in refused.stdout, refused.stdout
+            assert refused.returncode == 2, refused.stdout
+            assert "fleetops_memory_dir is not set. Give a folder" in refused.stdout
             assert "earlier versions" not in refused.stdout and "[]" not in refused.stdout
         assert api.called("list_memories") == [] and not former.exists()
         playbooks = tmp_path / "own"
