@@ -80,9 +80,8 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         yield
     except sqlite3.Error as error:
         said = str(error)
-        sentence = next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
         raise DatabaseProblem(
-            sentence.format(
+            _sentence_about(said).format(
                 file=file,
                 name=file.name,
                 quoted=shlex.quote(str(file)),
@@ -95,6 +94,10 @@ def sentences(file: Path, seconds: float, action: str = "written") -> Iterator[N
         ) from error
     except OSError as error:
         raise DatabaseProblem(f"The database {file} cannot be opened: {error.strerror or error}.") from error
+
+
+def _sentence_about(said: str) -> str:
+    return next(text for fragments, text in _SENTENCES if any(fragment in said for fragment in fragments))
 
 
 # Versions

@@ -20,6 +20,7 @@ from console.web.shared import links, viewer
 # Height of a row in pixels at the theme's font size.
 ROW = 33
 MOST_ROWS = 18
+_ALL = tuple(STYLES)
 
 
 class Column(NamedTuple):
@@ -113,7 +114,7 @@ def durations(seconds: Iterable[float], title: str, width: Any = 100) -> Column:
 
 
 def statuses(
-    words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = STYLES, pinned: bool = False
+    words: Iterable[str], title: str = "status", width: Any = None, among: Iterable[str] = _ALL, pinned: bool = False
 ) -> Column:
     """Statuses: coloured badges with sign and word. among: those that can occur, where a wide table would be slow to
     send with all of them."""
