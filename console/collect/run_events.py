@@ -37,7 +37,7 @@ _RESULTS = {
     "runner_item_on_skipped": ("item", "skipped"),
     "runner_retry": ("retry", "retry"),
 }
-# The columns of a run that its events may tell.
+# The columns of a run that are set from its events, if they have them.
 _UNKNOWN = (
     *("controller", "user", "playbook", "check_mode", "diff_mode", "limit_pattern", "tags_json", "skip_tags_json"),
     *("forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Colours of figures for Streamlit's light and dark theme, and what their layouts have alike. Pure.
+"""Colours of figures for Streamlit's light and dark theme, and what their layouts have in common. Pure.
 
 The colours of a status are in console.text.statuses.
 """
@@ -24,8 +24,8 @@ MARGIN = {"l": 8, "r": 8, "t": 34, "b": 8}
 
 
 def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
-    """Set what all figures have alike: the margins, the legend above the figure, and the text colour of axes and
-    legend, which is readable at their small size. layout: more of Plotly's layout, before or instead of these."""
+    """Set what all figures have in common: the margins, the legend above the figure, and the text colour of axes and
+    legend, which is readable at their small size. layout: further entries of Plotly's layout, which take precedence."""
     font = {"color": LABEL[theme]}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "font": font}
     figure.update_layout({"margin": MARGIN, "legend": legend, "hoverlabel": {"align": "left"}, **layout})
