@@ -52,10 +52,10 @@ def _unique(ids: Iterable[str]) -> tuple[str, ...]:
 
 
 def _put_in_address(ids: tuple[str, ...]) -> None:
-    if ids:
-        st.query_params[PARAMETER] = ids
-    elif PARAMETER in st.query_params:
-        del st.query_params[PARAMETER]
+    if not ids:
+        st.query_params.pop(PARAMETER, None)
+    # Sent even if this changes nothing: the browser may not yet have received the change before this one.
+    st.query_params.update({PARAMETER: ids} if ids else {})
 
 
 def clear() -> None:

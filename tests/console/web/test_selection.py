@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
 from console.record.read import durations, rollouts
@@ -74,6 +76,32 @@ def test_a_link_with_a_selection_shows_it_and_can_show_it_alone(
     app.run()
     assert not app.exception and len(app.dataframe[-1].value) == 24
     assert "selected" not in app.query_params
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_selection_that_is_removed_before_the_browser_has_received_it_leaves_the_address(
+    record: tuple[Path, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = record
+    rows, _dummy = rollouts.target_page(path, TENANT, FLEET, rollouts.TargetFilter(sort="Start"), now)
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(path))
+    app = AppTest.from_file(str(CHECKOUT / "console" / "app.py"), default_timeout=60)
+    app.query_params["id"], app.query_params["selected"] = FLEET, rows["target_id"].tolist()[:2]
+    app.switch_page("web/rollouts/rollout.py").run()
+    clear = next(button for button in app.button if button.label == "Clear selection")
+    told: list[str] = []
+    enqueue = ScriptRunContext.enqueue
+
+    def listen(context: ScriptRunContext, message: ForwardMsg) -> None:
+        if message.HasField("page_info_changed"):
+            told.append(message.page_info_changed.query_string)
+        enqueue(context, message)
+
+    monkeypatch.setattr(ScriptRunContext, "enqueue", listen)
+    # The address of the request is the one from before the selection.
+    del app.query_params["selected"]
+    clear.click().run()
+    assert not app.exception and told and "selected" not in told[-1]
 
 
 def test_what_is_usual_comes_from_earlier_rollouts_alone(record: tuple[Path, float]) -> None:
