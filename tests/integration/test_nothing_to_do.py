@@ -69,7 +69,7 @@ def test_a_name_that_matches_nothing_is_no_success(simulator: Simulator, run_pla
     refused(run, simulator, "no host matches agnet-*", "The inventory has 6 hosts.")
 
 
-@pytest.mark.parametrize("playbook", ON_HOSTS)
+@pytest.mark.parametrize("playbook", ["memory_backup", "power_cycle", "rolling_redeploy"])
 def test_nothing_within_the_limit_is_no_success(simulator: Simulator, run_playbook: Run, playbook: str) -> None:
     asked = {"fleetops_hosts": "agent-001*"}
     run = play(run_playbook, simulator, playbook, "--limit", "agent-002*", e=asked)
@@ -92,10 +92,12 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
-@pytest.mark.parametrize("limit", [(), ("--limit", "agent-001.fra1.fleet.example")])
 @pytest.mark.parametrize(
-    ("env", "word"),
-    [({"FLEETOPS_API_URL": "http://127.0.0.1:9"}, "Connection refused"), ({"FLEETOPS_API_KEY": ""}, "api_key")],
+    ("env", "word", "limit"),
+    [
+        ({"FLEETOPS_API_URL": "http://127.0.0.1:9"}, "Connection refused", ()),
+        ({"FLEETOPS_API_KEY": ""}, "api_key", ("--limit", "agent-001.fra1.fleet.example")),
+    ],
 )
 def test_an_api_that_is_down_and_a_missing_key_are_no_empty_fleet(
     simulator: Simulator, run_playbook: Run, env: dict[str, str], word: str, limit: tuple[str, ...]

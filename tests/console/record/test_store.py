@@ -59,14 +59,14 @@ def read(status: str, targets: list[dict], at: float) -> RolloutRead:
 
 def test_four_processes_create_one_database(tmp_path: Path) -> None:
     path = tmp_path / "console.db"
-    for attempt in range(3):
+    for attempt in range(2):
         processes = [opening(path) for _dummy in range(4)]
         assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
         assert [r["name"] for r in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")] == known_names()
         assert path.stat().st_mode & 0o777 == 0o600
         assert rows(path, "PRAGMA journal_mode")[0]["journal_mode"] == "wal"
         assert rows(path, "PRAGMA auto_vacuum")[0]["auto_vacuum"] == 2
-        if attempt < 2:
+        if not attempt:
             path.unlink()
 
 
@@ -79,8 +79,11 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path, stop_b
     old.conn.commit()
     old.close()
     path.chmod(0o600)
-    processes = [opening(path) for _dummy in range(4)]
-    assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
+    if stop_before == known_names()[1]:
+        processes = [opening(path) for _dummy in range(4)]
+        assert [(p.communicate()[1], p.returncode) for p in processes] == [("", 0)] * 4
+    else:
+        open_store(path).close()
     new = tmp_path / "new.db"
     open_store(new).close()
     schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"

@@ -225,7 +225,8 @@ def test_each_page_shows_all_of_a_database_that_cannot_be_written(copy: Path, mo
     for page, word in (("overview", "Needs attention"), ("run", "What failed"), ("instances", host_name(1))):
         assert word in good[page]
     assert "cannot be read" not in "".join(good.values())
-    for state in READ_ONLY:
+    # The first two are read in the same way, and looked at below with each command.
+    for state in READ_ONLY[2:]:
         with read_only(copy, **state):
             for page, said in each_page():
                 assert said == good[page], f"{page}, {state}"
