@@ -20,6 +20,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export GIT_CONFIG_COUNT := 1
 export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := $(CURDIR)
+# Containers often set it. The commands start many short processes, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 
 .PHONY: help
