@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from console.record.read import freshness
-from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.web.shared import columns, pages, viewer
@@ -123,26 +122,3 @@ def audit_around(found: pd.DataFrame) -> None:
         columns.text(found["role"], "role", 100),
     ]
     columns.show("Audit events that did not succeed at that time", shown, "audit_around")
-
-
-def compared(found: pd.DataFrame) -> None:
-    """Targets of two rollouts, side by side."""
-    shown = [
-        columns.text(found["host"], "host", 240),
-        columns.text(found["kind"], "then and now", 150),
-        columns.statuses(found["status_a"], "before", 115),
-        columns.statuses(found["status_b"], "now", 115),
-    ]
-    for phase, text_width, width in (("run", 190, 90), ("queue", 190, 90), ("countdown", 150, 100)):
-        shown.append(columns.text(_changes(found, phase), phase, text_width))
-        shown.append(columns.number(found[f"{phase}_more"], f"{phase}, change", "%+.1f s", width))
-    shown.append(columns.text(found["error_b"].fillna(found["error_a"]), "error (now, else before)", 420))
-    shown.append(columns.text(found["instance_id"], "instance", 280))
-    opens = columns.Opens("instance", pages.INSTANCE, found["instance_id"])
-    columns.show("Targets of two rollouts", shown, "compared", opens=opens)
-
-
-def _changes(found: pd.DataFrame, phase: str) -> list[str]:
-    """Seconds before and now: '38 s → 41 s'."""
-    pairs = zip(found[f"{phase}_a"].map(times.duration), found[f"{phase}_b"].map(times.duration), strict=True)
-    return [f"{before or '–'} → {now or '–'}" if before or now else "" for before, now in pairs]
