@@ -21,7 +21,7 @@ from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.notifications import newest_operations, operation_rows
-from console.record.read.operation import operation
+from console.record.read.operation import Failure, operation
 from console.record.read.operations import Key
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
@@ -104,7 +104,7 @@ def _operation(database: Path, one: Key, now: float) -> Fact | None:
         at=one.at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
         sentence=found.verdict.sentence,
-        details=(*_causes(found.failures.to_dict("records")), begun),
+        details=(*_causes(found.failures), begun),
         counts=_counts(row),
         hosts=hosts,
         page=PAGE,
@@ -113,15 +113,15 @@ def _operation(database: Path, one: Key, now: float) -> Fact | None:
     )
 
 
-def _causes(failures: Sequence[Mapping[Any, Any]]) -> list[str]:
+def _causes(failures: Sequence[Failure]) -> list[str]:
     """The causes of the failures with the most instances, a line each."""
     lines = []
     for failure in failures[:CAUSES_NAMED]:
-        hosts = failure["hosts"] if isinstance(failure["hosts"], tuple) else ()
+        hosts = failure.hosts
         named = ", ".join(hosts[:HOSTS_NAMED]) + (
             f" and {len(hosts) - HOSTS_NAMED:,} more" * (len(hosts) > HOSTS_NAMED)
         )
-        lines.append(f"{len(hosts):,} {failure['status']} ({named}): {failure['message'] or 'no message'}")
+        lines.append(f"{len(hosts):,} {failure.status} ({named}): {failure.message or 'no message'}")
     more = len(failures) - CAUSES_NAMED
     return lines + ([f"And {more:,} more causes."] if more > 0 else [])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
@@ -48,7 +47,9 @@ def body() -> None:
         verdict(found)
         left, right = st.columns([11, 9], gap="medium")
         with left:
-            parts.failures(found)
+            if found.failures:
+                st.header("What failed")
+                parts.failures(found)
             parts.gates(found)
         with right:
             parts.plan_and_result(found)
@@ -115,17 +116,12 @@ def timeline(found: queries.Operation, now: float) -> None:
     # The time up to which the rollouts are known.
     seen = cached.ask(freshness.freshness).as_of(now, row["tenant"] or "") if row["tenant"] else now
     marks = tuple(parts.gate_marks(found)) or tuple(
-        Mark(batch["started_at"], f"batch {batch['batch']}")
-        for batch in lists.records(found.batches)
-        if batch["started_at"] == batch["started_at"]  # not NaN
-        and len(found.batches) > 1
+        Mark(batch.started_at, f"batch {batch.number}")
+        for batch in found.facts.batches
+        if batch.started_at is not None and len(found.facts.batches) > 1
     )
     if row["kind"] == "rollout":
-
-        def read(*_place: object) -> pd.DataFrame:
-            # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
-            return (cached.operation(ID, now) or found).targets
-
+        read = cached.targets_of(found, now)
         section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
     elif len(found.rollouts):
         still_open = found.rollouts["is_open"] != 0

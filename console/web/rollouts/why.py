@@ -14,20 +14,20 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import phases
-from console.record.read import durations, rollout_failures, rollouts
+from console.record.read import durations, rollouts
 from console.record.read import same_time as queries
-from console.text import times
+from console.record.read.operation import Operation
 from console.text.counts import counted
+from console.web.operations import parts
 from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
 from console.web.shared.status import status_badge
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
-SHOWN = 4
 
 
 def drift(rollout: dict[str, Any]) -> None:
     """A warning when the succeeded targets did not all get the same bundle."""
-    found = cached.ask(rollout_failures.bundles, rollout["tenant"], rollout["rollout_id"])
+    found = cached.ask(rollouts.bundles, rollout["tenant"], rollout["rollout_id"])
     if len(found) < 2:
         return
     with st.container(border=True, gap="xsmall"):
@@ -40,7 +40,7 @@ def drift(rollout: dict[str, Any]) -> None:
         rollout_and_run_tables.bundles(found)
 
 
-def show(rollout: dict[str, Any], now: float) -> None:
+def show(rollout: dict[str, Any], found: Operation, now: float) -> None:
     """The section "Why"."""
     st.space("xsmall")
     with lists.row():
@@ -51,55 +51,21 @@ def show(rollout: dict[str, Any], now: float) -> None:
     elif chosen == AROUND:
         _around(rollout, now)
     else:
-        _failures(rollout)
+        _failures(rollout, found)
 
 
-def _failures(rollout: dict[str, Any]) -> None:
-    clusters = cached.ask(rollout_failures.failure_clusters, rollout["tenant"], rollout["rollout_id"])
-    if not clusters:
+def _failures(rollout: dict[str, Any], found: Operation) -> None:
+    if not found.failures:
         with lists.row():
             st.badge("none", icon=":material/check_circle:", color="green")
             st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
         return
-    new = sum(cluster.is_new for cluster in clusters)
+    new = sum(failure.is_new for failure in found.failures)
     st.caption(
-        f"{counted(len(clusters), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in hosts,"
-        " ids or numbers count as one."
+        f"{counted(len(found.failures), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in"
+        " hosts, ids or numbers count as one."
     )
-    for cluster in clusters[:SHOWN]:
-        _cluster(cluster)
-    if len(clusters) > SHOWN:
-        with st.expander(f"{len(clusters) - SHOWN} more"):
-            for cluster in clusters[SHOWN:]:
-                _cluster(cluster)
-
-
-def _cluster(cluster: rollout_failures.Cluster) -> None:
-    with st.container(border=True, gap="xsmall"):
-        with lists.row():
-            status_badge(cluster.status)
-            st.text(counted(cluster.targets, "target"))
-            if cluster.is_new:
-                st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
-            st.caption(_when(cluster), width="content")
-        st.text(cluster.message or "no message")
-        more = cluster.targets - len(cluster.hosts)
-        lists.line(", ".join(cluster.hosts) + (f" and {more:,} more" if more else ""))
-
-
-def _when(cluster: rollout_failures.Cluster) -> str:
-    """When the failure was first and last seen, in this rollout and in others."""
-    first, last = cluster.first_at, cluster.last_at
-    parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
-    if cluster.before:
-        parts.append(
-            f"seen in {counted(cluster.before, 'earlier rollout')}, "
-            f"first {times.moment(cluster.first_seen, '%Y-%m-%d')}, "
-            f"last {times.moment(cluster.last_before, '%Y-%m-%d')}"
-        )
-    if cluster.later:
-        parts.append(f"again in {counted(cluster.later, 'later one')}")
-    return " · ".join(part for part in parts if part)
+    parts.failures(found)
 
 
 @st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
