@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from console.cli.options import at_least_one, database_option, duration, format_option, limit_option, put, records, say
+from console.cli.options import at_least_one, command, duration, list_options, put, records, say
 from console.record.read import rollouts, runs
 from console.settings.environment import Settings
 from console.text.listing import listing
@@ -26,32 +26,21 @@ _STUCK = "rule targets host since_at for_s why rollout_id run_id"
 def register(commands: Any) -> None:
     """Add the commands to the parser's."""
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
-        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
-        lister.set_defaults(run=_list)
-        _common(lister)
+        lister = command(commands, name, _list, f"list {what}, newest first")
+        list_options(lister)
         lister.add_argument("--status", action="append", default=[], help="only with this status (may be repeated)")
 
-    failures = commands.add_parser(
-        "failures", help="list failure messages of targets and tasks, the most frequent first", allow_abbrev=False
+    failures = command(
+        commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
     )
-    failures.set_defaults(run=_failures)
-    _common(failures)
+    list_options(failures)
     failures.add_argument(
         "--days", type=at_least_one, metavar="N", help="only failures of the last N days (default: all)"
     )
 
-    stuck = commands.add_parser(
-        "stuck", help="list targets that make no progress, uncertain targets and lost runs", allow_abbrev=False
-    )
-    stuck.set_defaults(run=_stuck)
-    _common(stuck)
+    stuck = command(commands, "stuck", _stuck, "list targets that make no progress, uncertain targets and lost runs")
+    list_options(stuck)
     stuck_options(stuck)
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
-    database_option(parser)
-    format_option(parser)
-    limit_option(parser)
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
