@@ -22,7 +22,14 @@ from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
 from console.record.read.evidence import RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
-from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of_run
+from console.record.read.operation_facts import (
+    facts_of_act,
+    facts_of_rollout,
+    facts_of_run,
+    name_of,
+    report_of_run,
+    rollout_name,
+)
 from console.record.read.operation_targets import sent_by_tasks
 
 COLUMNS = (
@@ -100,18 +107,22 @@ def verdict_counts(path: Path, since: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Key:
-    """One operation among others. at: when it began (epoch seconds). kind, key, tenant: as in COLUMNS. verdict: ''
-    where nobody asked for it."""
+    """One operation among others. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
+    verdict: '' where nobody asked for it. ended_at: None where that is not known; last_at: then when it was last heard
+    of."""
 
     at: float
     kind: str
     key: str
     tenant: str | None
     verdict: str = ""
+    name: str = ""
+    ended_at: float | None = None
+    last_at: float = 0.0
 
 
 _RUNS = f"""
-SELECT r.run_id, r.started_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
+SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
@@ -124,7 +135,7 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _OF_OTHERS = """
-SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
+SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
 WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
   AND (:until IS NULL OR r.created_at < :until)
   AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
@@ -185,17 +196,23 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
             if judged:
                 report, _cut = report_of_run(conn, row["run_id"], row["stats_json"])
                 word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
-            found.append(Key(row["started_at"] or row["heartbeat_at"] or 0.0, RUN, row["run_id"], None, word))
+            at, name = row["started_at"] or row["heartbeat_at"] or 0.0, name_of(row["playbook"])
+            last = row["ended_at"] or row["heartbeat_at"] or at
+            found.append(Key(at, RUN, row["run_id"], None, word, name, row["ended_at"], last))
     if ROLLOUT in kinds and not wanted.check:
         adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
         sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
         for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
             word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
-            found.append(Key(row["created_at"] or 0.0, ROLLOUT, row["rollout_id"], row["tenant"], word))
+            at, name, ended = row["created_at"] or 0.0, rollout_name(row["scope"]), row["completed_at"]
+            # A paused rollout has no end: it counts from when it was seen so.
+            last = ended or row["updated_at"]
+            found.append(Key(at, ROLLOUT, row["rollout_id"], row["tenant"], word, name, ended, last))
     if ACT in kinds and not wanted.check:
         for row in dicts(conn, ACTS + _ACTS_WANTED, params):
             word = verdict_word(Facts(ACT, "", row["outcome"])) if judged else ""
-            found.append(Key(row["at"] or 0.0, ACT, row["attempt_id"], row["tenant"], word))
+            at, name, ended = row["at"], row["action"] or "", row["ended_at"]
+            found.append(Key(at, ACT, row["attempt_id"], row["tenant"], word, name, ended, ended or at))
     if wanted.verdicts:
         found = [key for key in found if key.verdict in wanted.verdicts]
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
