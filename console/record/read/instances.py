@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
 
@@ -245,23 +246,11 @@ def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 100
 
 
 def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
-    """The newest audit events of an instance whose outcome is not success, and how many such are stored."""
-    key = {"tenant": tenant, "id": instance_id}
+    """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
+    how many such are stored."""
+    found = """
+    FROM audit_events e INDEXED BY audit_events_time LEFT JOIN instances i USING (tenant, instance_id)
+    WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
+    """
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM audit_events WHERE tenant = :tenant AND instance_id = :id"
-            " AND outcome IS NOT 'success'",
-            key,
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT event_ts, coalesce(outcome, '') AS outcome, event_type, source, tool_name, server_slug, role,
-                   conversation_id, request_id
-            FROM audit_events INDEXED BY audit_events_time
-            WHERE tenant = :tenant AND instance_id = :id AND outcome IS NOT 'success'
-            ORDER BY event_ts DESC LIMIT :most
-            """,
-            {**key, "most": most},
-        )
-    return frame, total
+        return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)

@@ -19,6 +19,7 @@ from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.web.actions import buttons
+from console.web.audit.tables import events
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened, tables
 from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
@@ -184,7 +185,8 @@ def actions(known: dict[str, Any]) -> None:
 def audit(known: dict[str, Any]) -> None:
     st.header("Audit")
     key = known["tenant"], known["instance_id"]
-    counts = cached.ask(audit_queries.audit_counts, "source", known["instance_id"])
+    span = audit_queries.AuditSpan(instance_id=known["instance_id"])
+    counts = cached.ask(audit_queries.audit_over_time, "source", span)
     if not len(counts):
         if known["audit_at"]:
             lists.line("no audit events", as_of(known, "audit"))
@@ -205,7 +207,7 @@ def audit(known: dict[str, Any]) -> None:
         with lists.row():
             st.caption(f"The newest {len(found):,} that were not a success", width="content")
             share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
-        tables.events(found)
+        events(found)
     else:
         st.text("Every ingested event was a success.")
 

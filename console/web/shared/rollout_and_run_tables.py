@@ -108,17 +108,3 @@ def actions_around(found: pd.DataFrame) -> None:
         columns.text(found["message"], "message", 420),
     ]
     columns.show("Actions on these hosts at that time", shown, "actions_around")
-
-
-def audit_around(found: pd.DataFrame) -> None:
-    """Audit events of a rollout's hosts that did not succeed, newest first."""
-    shown = [
-        columns.moments(found["event_ts"], "at"),
-        columns.text(found["host"], "host", 240),
-        columns.statuses(found["outcome"], "outcome", 110),
-        columns.text(found["source"], "source", 100),
-        columns.text(found["event_type"], "event", 140),
-        columns.text(found["tool_name"], "tool", 260),
-        columns.text(found["role"], "role", 100),
-    ]
-    columns.show("Audit events that did not succeed at that time", shown, "audit_around")

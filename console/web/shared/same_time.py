@@ -12,6 +12,7 @@ import streamlit as st
 
 from console.record.read import same_time
 from console.text.statuses import style_of
+from console.web.audit.tables import events
 from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
 
 
@@ -52,7 +53,7 @@ def acted_and_audited(found: same_time.SameTime) -> None:
             *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
         )
         if len(found.events):
-            rollout_and_run_tables.audit_around(found.events)
+            events(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
