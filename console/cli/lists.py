@@ -82,11 +82,12 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
     if of_runs:
         # Imported only here, because it loads more than the other lists need.
-        from console.record.read.operations import verdicts_of_runs
+        from console.outcomes.facts import RUN
+        from console.record.read.operations import Key, rows_of
 
-        judged = verdicts_of_runs(settings.database, frame["run_id"].tolist(), time.time())
+        judged = rows_of(settings.database, [Key(0.0, RUN, run_id, None) for run_id in frame["run_id"]], time.time())
         for word in ("verdict", "why"):
-            frame[word] = [judged[run_id][word] for run_id in frame["run_id"]]
+            frame[word] = [row[word] for row in judged]
         # An old run log does not say it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")

@@ -20,9 +20,9 @@ from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
-from console.record.read.notifications import newest_operations, operation_rows
+from console.record.read.notifications import newest_operations
 from console.record.read.operation import Failure, operation
-from console.record.read.operations import Key
+from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
@@ -70,7 +70,7 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
         if wanting:
             left.append((one, wanting))
     found = []
-    rows = operation_rows(database, [one for one, _wanting in left], now)
+    rows = rows_of(database, [one for one, _wanting in left], now)
     for (one, wanting), row in zip(left, rows, strict=True):
         bare = Fact(OPERATIONS, one.key, one.verdict, one.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
         if any(matches(rule, bare) for rule in wanting):

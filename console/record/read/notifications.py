@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from console.record.read.frames import as_frame, dicts, reading
-from console.record.read.operations import Key, OperationFilter, matching, row_of
+from console.record.read.operations import Key, OperationFilter, matching
 from console.record.rows import Notification
 
 LEDGER_SECONDS = 30 * 86400.0
@@ -61,9 +60,3 @@ def newest_operations(path: Path, since: float) -> list[Key]:
         keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
     found = [replace(key, at=key.last_at) for key in keys if key.last_at >= since]
     return sorted(found, key=lambda one: (one.at, one.kind, one.key))
-
-
-def operation_rows(path: Path, wanted: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    """The operations as rows of operations.COLUMNS, in the same order."""
-    with reading(path) as conn:
-        return [row_of(conn, key, now)[0] for key in wanted]

@@ -41,12 +41,11 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
-from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, framed, one, reading
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
-from console.text.json_values import names
+from console.text.json_values import listed, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
@@ -146,7 +145,7 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             instances=instances,
             failures=_failures(conn, known, judged, targets),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=_gates(path, key) if is_run else (),
+            gates=_gates(conn, key) if is_run else (),
             plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
@@ -337,13 +336,17 @@ def _elsewhere(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[in
     return len({row["ref"] for row in earlier}), first, last, len({row["ref"] for row in later})
 
 
-def _gates(path: Path, run_id: str) -> tuple[Gate, ...]:
+def _gates(conn: sqlite3.Connection, run_id: str) -> tuple[Gate, ...]:
+    rows = conn.execute(
+        "SELECT batch, at, verdict, document_json FROM run_evidence WHERE run_id = ? AND kind = 'gate'"
+        " ORDER BY counter",
+        (run_id,),
+    )
     found = []
-    for gate in evidence(path, run_id):
-        if gate["kind"] == "gate":
-            figures = gate_figures(gate["checks"]) or str(gate["document"].get("msg") or "")
-            word = GATE_WORDS.get(gate["verdict"], gate["verdict"] or "inconclusive")
-            found.append(Gate(gate["batch"], gate["at"], word, figures))
+    for batch, at, verdict, text in rows:
+        document = parsed(text)
+        figures = gate_figures(listed(document.get("checks"))) or str(document.get("msg") or "")
+        found.append(Gate(batch, at, GATE_WORDS.get(verdict, verdict or "inconclusive"), figures))
     return tuple(found)
 
 

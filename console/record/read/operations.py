@@ -20,7 +20,6 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
-from console.record.read.evidence import RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
 from console.record.read.operation_facts import (
     facts_of_act,
@@ -31,6 +30,7 @@ from console.record.read.operation_facts import (
     rollout_name,
 )
 from console.record.read.operation_targets import sent_by_tasks
+from console.record.read.runs import RUNS_OF_CHANGE
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -81,22 +81,20 @@ def operations(
     """
     with reading(path) as conn:
         keys = matching(conn, wanted or OperationFilter())
-        rows = [row_of(conn, key, now)[0] for key in keys[(page - 1) * size : page * size]]
+        rows = _rows(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
-def verdicts_of_runs(path: Path, run_ids: Sequence[str], now: float) -> dict[str, dict[str, Any]]:
-    """The operations that these playbook runs are, as rows of COLUMNS, by run."""
+def rows_of(path: Path, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+    """Some operations as rows of COLUMNS, in the same order."""
     with reading(path) as conn:
-        return {run_id: row_of(conn, Key(0.0, RUN, run_id, None), now)[0] for run_id in run_ids}
+        return _rows(conn, keys, now)
 
 
 def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
     with reading(path) as conn:
-        keys = matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most]
-        rows = [row_of(conn, key, now)[0] for key in keys]
-    return in_frame(rows)
+        return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 def verdict_counts(path: Path, since: float) -> dict[str, int]:
@@ -228,10 +226,9 @@ def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def row_of(conn: sqlite3.Connection, key: Key, now: float) -> tuple[dict[str, Any], Facts]:
-    """One operation as a row of COLUMNS, and the facts that it was judged by."""
-    row, facts = stored_of(conn, key)
-    return judged_row(key, row, facts, counts(facts), now), facts
+def _rows(conn: sqlite3.Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+    stored = ((key, *stored_of(conn, key)) for key in keys)
+    return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
 
 
 def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:

@@ -12,7 +12,6 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import frames, freshness, run_grid, runs
-from console.record.read import jobs as job_queries
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
@@ -102,7 +101,7 @@ def header(run: dict[str, Any]) -> None:
 
 def jobs(run_id: str) -> None:
     """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
-    for one in lists.records(cached.ask(job_queries.jobs_of_run, run_id)):
+    for one in lists.records(cached.ask(runs.jobs_of_run, run_id)):
         with lists.row():
             if one["url"]:
                 lists.line(
@@ -118,7 +117,7 @@ def jobs(run_id: str) -> None:
                 lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
             if one["relaunch_run"]:
                 relaunch("Relaunched from", one["relaunch_run"])
-            for later in lists.records(cached.ask(job_queries.relaunches_of_run, run_id)):
+            for later in lists.records(cached.ask(runs.relaunches_of_run, run_id)):
                 relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
 
 
