@@ -16,7 +16,7 @@ from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.instances import tables
-from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
 from console.web.shared.status import status_badge
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
@@ -115,9 +115,7 @@ def changes(policy: dict[str, Any]) -> None:
     found = cached.ask(policy_queries.policy_changes, tenant)
     with lists.row():
         st.header("Changes seen", width="content")
-        export_menu.share(
-            "policy-changes", len(found), lambda path, most: policy_queries.policy_changes(path, tenant).head(most)
-        )
+        paging.of_frame("policy-changes", found).share()
     if len(found):
         tables.policy_changes(found)
         st.caption("The API returns only the current policy: the change happened between the two times.")

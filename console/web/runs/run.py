@@ -213,7 +213,7 @@ def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
     with lists.row():
         st.caption(f"{counted(len(found), 'task')}, all batches together", width="content")
-        export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
+        paging.of_frame("tasks", found).share()
     if len(found):
         tables.tasks(found)
 
