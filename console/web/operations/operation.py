@@ -27,7 +27,7 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    rollout_and_run_tables,
+    rollouts_table,
     viewer,
 )
 from console.web.shared.status import status_badge
@@ -140,7 +140,7 @@ def closed(found: queries.Operation) -> None:
     if len(found.rollouts):
         with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
             shown = paging.of_frame("operation_rollouts", found.rollouts)
-            rollout_and_run_tables.rollouts(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
+            rollouts_table.show(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
             shown.pager()
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])

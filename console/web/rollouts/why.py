@@ -15,12 +15,10 @@ import streamlit as st
 
 from console.figures import phases
 from console.record.read import durations, rollouts
-from console.record.read import same_time as queries
 from console.record.read.operation import Operation
 from console.text.counts import counted
 from console.web.operations import parts
-from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
-from console.web.shared.status import status_badge
+from console.web.shared import cached, columns, lists, plot, same_time, viewer
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
 
@@ -37,7 +35,14 @@ def drift(rollout: dict[str, Any]) -> None:
                 f"The targets that succeeded got {len(found):,} different bundles. "
                 "If this was not intended, roll out again so that all get the same one."
             )
-        rollout_and_run_tables.bundles(found)
+        shown = [
+            columns.text(found["bundle"], "bundle", 260),
+            columns.count(found["targets"], "targets"),
+            columns.text(found["first_host"], "for example", 260),
+            columns.moments(found["first_at"], "first"),
+            columns.moments(found["last_at"], "last"),
+        ]
+        columns.show("Bundles that succeeded targets got", shown, "bundles")
 
 
 def show(rollout: dict[str, Any], found: Operation, now: float) -> None:
@@ -49,7 +54,7 @@ def show(rollout: dict[str, Any], found: Operation, now: float) -> None:
     if chosen == TIME:
         _time(rollout, now)
     elif chosen == AROUND:
-        _around(rollout, now)
+        same_time.of_rollout(rollout, now)
     else:
         _failures(rollout, found)
 
@@ -78,7 +83,17 @@ def _time(rollout: dict[str, Any], now: float) -> None:
     if not len(spent):
         st.text("No target of this rollout has times yet.")
         return
-    rollout_and_run_tables.phases(spent)
+    shown = [
+        columns.text(spent["phase"], "phase", 110),
+        columns.percentage(spent["share"], "share", 150),
+        columns.durations(spent["total_s"], "all targets together", 150),
+        columns.durations(spent["p50_s"], "half take up to", 120),
+        columns.durations(spent["p95_s"], "95 % take up to", 120),
+        columns.durations(spent["longest_s"], "longest", 110),
+        columns.text(spent["longest_host"], "of", 260),
+        columns.count(spent["targets"], "targets"),
+    ]
+    columns.show("Where the time of the targets went", shown, "phases")
     with lists.row():
         st.markdown("**Slowest targets**", width="content")
         by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
@@ -94,34 +109,3 @@ def _time(rollout: dict[str, Any], now: float) -> None:
                 else "These instances have no earlier rollouts to compare with."
             )
         )
-
-
-def _around(rollout: dict[str, Any], now: float) -> None:
-    """Runs, actions and audit events of the rollout's hosts while it ran."""
-    tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
-    if rollout["created_at"] is None:
-        st.text("The API gave no start time for this rollout.")
-        return
-    first, last = queries.margins(rollout["created_at"], rollout["completed_at"] or now)
-    around = f"On this rollout's hosts, {viewer.period(first, last)}"
-    st.caption(around)
-
-    found = cached.ask(queries.beside_rollout, tenant, rollout_id, first, last)
-    st.markdown("**Playbook runs**")
-    linked = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id))
-    near = lists.records(found.others)
-    for run in linked:
-        _run(run, "names this rollout")
-    for run in near:
-        _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
-    if not linked and not near:
-        st.text("No stored run names this rollout or worked on its hosts at that time.")
-
-    same_time.acted_and_audited(found)
-
-
-def _run(run: dict[str, Any], how: str) -> None:
-    with lists.row():
-        status_badge(run["status"])
-        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
-        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

@@ -26,7 +26,7 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    rollout_and_run_tables,
+    rollouts_table,
     same_time,
     viewer,
 )
@@ -57,7 +57,7 @@ def body() -> None:
             st.header("Batches")
             tables.batches(batches)
         details(batches)
-        same_time.show(run, viewer.clock() // 60 * 60)
+        same_time.of_run(run, viewer.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ def rollouts(run: dict[str, Any]) -> None:
     now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
     section.show(rollout_queries.targets_of_run, ID, now=now)
     with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
-        rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
+        rollouts_table.show(linked, fresh, key="run_rollouts")
 
 
 def details(batches: pd.DataFrame) -> None:
