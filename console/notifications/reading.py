@@ -19,7 +19,6 @@ from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.notifications import newest_operations
 from console.record.read.operation import Failure, operation
 from console.record.read.operations import Key, rows_of
@@ -142,10 +141,8 @@ def _attention(database: Path, subject: str, now: float) -> list[Fact]:
         named = ", ".join(row["hosts"]) + (" and others" * (row["instances"] > len(row["hosts"])))
         details = (f"Since {times.moment(at, '%Y-%m-%d %H:%M')} UTC.",) if at is not None else ()
         sentence = f"{named}. {row['detail']}".strip()
-        # The list of instances has one word for the rare values of health.
-        is_rare = row["page"] == "instances" and row["id"] not in HEALTH_WORDS
-        shown = HEALTH_OTHER if is_rare else row["id"]
-        found.setdefault(key, Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=shown))
+        fact = Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=row["id"])
+        found.setdefault(key, fact)
     return list(found.values())
 
 

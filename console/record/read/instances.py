@@ -126,23 +126,21 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
         return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
 
 
-_TALLY = """
-SELECT count(*) AS total, count(health) AS health_read, coalesce(sum(health = 'healthy'), 0) AS healthy,
-       count(outdated) AS updates_read, coalesce(sum(outdated > 0), 0) AS outdated,
-       coalesce(sum(problem <> ''), 0) AS problems, count(memories) AS with_memory,
-       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full,
-       count(policy_json) AS policies_read, coalesce(sum(overrides(policy_json) <> ''), 0) AS overriding
-FROM judged
-"""
-
-
 def instance_tally(path: Path) -> dict[str, int]:
-    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory, policies_read,
-    overriding (an update policy of their own); and memories: how many they have, at least that many where
-    memories_full is not 0: instances that have more than a sync counts."""
+    """How many instances: total, of which these were read: health_read, updates_read, with_memory, policies_read; and
+    overriding: those with an update policy of their own."""
     with reading(path) as conn:
         _with_overrides(conn)
-        [tally] = dicts(conn, _instances() + _TALLY, {})
+        [tally] = dicts(
+            conn,
+            """
+            SELECT count(*) AS total, count(s.health) AS health_read, count(s.outdated) AS updates_read,
+                   count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
+                   coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
+            FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
+            """,
+            {},
+        )
     return tally
 
 
