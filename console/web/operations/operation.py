@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 from markupsafe import Markup
 
@@ -113,22 +111,17 @@ def following(found: queries.Operation) -> None:
 def timeline(found: queries.Operation, now: float) -> None:
     """The targets of the operation's rollouts, with its gates marked."""
     row = found.row
-    # The time up to which the rollouts are known.
-    seen = cached.ask(freshness.freshness).as_of(now, row["tenant"] or "") if row["tenant"] else now
     marks = tuple(parts.gate_marks(found)) or tuple(
         Mark(batch.started_at, f"batch {batch.number}")
         for batch in found.facts.batches
         if batch.started_at is not None and len(found.facts.batches) > 1
     )
     if row["kind"] == "rollout":
+        seen = cached.ask(freshness.freshness).as_of(now, row["tenant"])
         read = cached.targets_of(found, now)
         section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
     elif len(found.rollouts):
-        still_open = found.rollouts["is_open"] != 0
-        last = found.rollouts["completed_at"].max()
-        # NaN, where no rollout has completed, is not equal to itself.
-        end = seen if still_open.any() or math.isnan(last) else float(last)
-        section.show(rollouts.targets_of_run, row["key"], now=end, marks=marks)
+        section.show_of_run(row["key"], found.rollouts, marks)
 
 
 def closed(found: queries.Operation) -> None:

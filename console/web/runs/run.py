@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -161,15 +160,9 @@ def rollouts(run: dict[str, Any]) -> None:
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
-    fresh = cached.ask(freshness.freshness)
-    # All have one axis. With open rollouts, or without the end of any, it ends when the tenant that was read longest
-    # ago was read.
-    last = float(linked["completed_at"].max())
-    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
-    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
-    section.show(rollout_queries.targets_of_run, ID, now=now)
+    section.show_of_run(ID, linked)
     with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
-        rollouts_table.show(linked, fresh, key="run_rollouts")
+        rollouts_table.show(linked, cached.ask(freshness.freshness), key="run_rollouts")
 
 
 def details(batches: pd.DataFrame) -> None:

@@ -23,11 +23,11 @@ from console.figures.timeline.axes import CLOCK, Axis, DrawOptions, Mark
 from console.figures.timeline.bars import timeline_bars
 from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
-from console.record.read import durations, frames
+from console.record.read import durations, frames, freshness, rollouts
 from console.settings.environment import load_settings
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import lists, plot, viewer
+from console.web.shared import cached, lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
 
 HELP = (
@@ -199,6 +199,17 @@ def show(
             "by dragging over the heat map, to show each one as a bar."
         )
     return window
+
+
+def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ()) -> None:
+    """Draw the targets of all rollouts of a run on one axis; ``linked``: the frame of ``rollouts.rollouts_of_run``.
+
+    With open rollouts, or without the end of any, it ends when the tenant that was read longest ago was read.
+    """
+    fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
+    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
+    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
+    show(rollouts.targets_of_run, run_id, now=now, marks=marks)
 
 
 def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
