@@ -102,9 +102,7 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
     drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
     plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
     table = pivoted(counts)
-    with lists.row():
-        st.header(f"By {name.lower()}", width="content")
-        paging.of_frame(f"audit-{name.lower()}", counts).share()
+    paging.of_frame(f"audit-{name.lower()}", counts).header(f"By {name.lower()}")
     st.caption("Choose a cell to list its events below.")
 
     def choose(value: str, outcome: str | None) -> None:
@@ -154,9 +152,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 
 def instances() -> None:
     found = paging.asked("coverage", audit_queries.audit_coverage)
-    with lists.row():
-        st.header("By instance", width="content")
-        found.share()
+    found.header("By instance")
     tables.coverage(found.rows)
     found.pager()
 

@@ -86,14 +86,6 @@ def header(known: dict[str, Any]) -> None:
     markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
-def headed(title: str, name: str, found: paging.Paged) -> None:
-    """The heading of a list, with the menu Share if the list is not empty."""
-    with lists.row():
-        st.header(title, width="content")
-        if found.total:
-            found.share(name)
-
-
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
     """Say that a kind of data was never read for this instance, and show the command that reads it, after ``how``."""
     if cached.is_copy():
@@ -140,7 +132,7 @@ def deploys(known: dict[str, Any]) -> None:
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
     page = paging.asked("deploys", instances.instance_targets, *key, now)
     found = page.rows
-    headed("Rollouts", "instance-rollouts", page)
+    page.header("Rollouts", "instance-rollouts")
     if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
@@ -169,7 +161,7 @@ def actions(known: dict[str, Any]) -> None:
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
     found = paging.asked("actions", instances.instance_actions, *key)
-    headed("Actions", "instance-actions", found)
+    found.header("Actions", "instance-actions")
     lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
@@ -226,9 +218,7 @@ def versions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
-        with lists.row():
-            st.caption("Versions seen over time", width="content")
-            share("instance-versions", len(seen), lambda path, _n: instances.instance_versions(path, *key))
+        paging.of_frame("instance-versions", seen).head("Versions seen over time")
         tables.versions(seen)
 
 

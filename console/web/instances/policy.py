@@ -111,11 +111,8 @@ def limits(policy: dict[str, Any]) -> None:
 
 
 def changes(policy: dict[str, Any]) -> None:
-    tenant = policy["tenant"]
-    found = cached.ask(policy_queries.policy_changes, tenant)
-    with lists.row():
-        st.header("Changes seen", width="content")
-        paging.of_frame("policy-changes", found).share()
+    found = cached.ask(policy_queries.policy_changes, policy["tenant"])
+    paging.of_frame("policy-changes", found).header("Changes seen")
     if len(found):
         tables.policy_changes(found)
         st.caption("The API returns only the current policy: the change happened between the two times.")

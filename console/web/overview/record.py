@@ -89,9 +89,7 @@ def command(words: str) -> str:
 
 
 def sources(found: pd.DataFrame) -> None:
-    with lists.row():
-        st.header("Data as of", width="content")
-        paging.of_frame("sources", found).share()
+    paging.of_frame("sources", found).header("Data as of")
     shown = [
         columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 260),
         columns.moments(found["read_at"], "last read", 170),

@@ -204,9 +204,7 @@ def grid() -> None:
 
 def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
-    with lists.row():
-        st.caption(f"{counted(len(found), 'task')}, all batches together", width="content")
-        paging.of_frame("tasks", found).share()
+    paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
     if len(found):
         tables.tasks(found)
 
