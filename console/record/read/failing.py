@@ -240,17 +240,18 @@ Instance = tuple[str | None, str | None]
 
 def _instances_of(conn: sqlite3.Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
     """The instances that a run calls so: by the ids that its results name, or else by their host names."""
-    found: dict[str, Instance] = {}
     if not hosts:
-        return found
-    wanted = set(hosts)
-    for tenant, instance_id, name in conn.execute("SELECT tenant, instance_id, hostname FROM instances"):
-        if name in wanted:
-            found[name] = (tenant, instance_id)
+        return {}
+    # Of two rows of one host the second one, by the id, counts.
     rows = conn.execute(
-        "SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i"
-        " WHERE l.run_id = ? AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref",
-        (run_id,),
+        """
+        SELECT hostname, tenant, instance_id FROM instances
+        WHERE hostname IN (SELECT value FROM json_each(:hosts))
+        UNION ALL
+        SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
+        WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
+        """,
+        {"run": run_id, "hosts": json.dumps(hosts)},
     )
-    found |= {host: (tenant, instance_id) for host, tenant, instance_id in rows if host in wanted}
+    found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
     return {host: found.get(host, (None, None)) for host in hosts}
