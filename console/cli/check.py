@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
-from console.cli.options import database_option, format_option, measure, put, write_textfile
+from console.cli.options import command, format_option, measure, put, write_textfile
 from console.monitoring.limits import FIGURES, Limits, in_words
 from console.settings.environment import Settings
 from console.text.listing import listing
@@ -31,16 +31,15 @@ may be "off"; a single "off" disables the check. The command ends after one chec
 
 def register(commands: Any) -> None:
     """Add the command to the parser's."""
-    check = commands.add_parser(
+    check = command(
+        commands,
         "check",
-        help="check the recorded data against limits, for a monitoring system",
+        _check,
+        "check the recorded data against limits, for a monitoring system",
         description="Checks the age of the recorded data, and the recorded state of the fleet, against limits.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    check.set_defaults(run=_check)
-    database_option(check)
     check.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
     format_option(check)
     for figure in FIGURES:

@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from console.cli.options import at_least_one, database_option, duration, format_option, limit_option, put, records, say
+from console.cli.options import at_least_one, command, duration, list_options, put, records, say
 from console.record.read import rollouts, runs
 from console.settings.environment import Settings
 from console.text.listing import listing
@@ -26,32 +26,21 @@ _STUCK = "rule targets host since_at for_s why rollout_id run_id"
 def register(commands: Any) -> None:
     """Add the commands to the parser's."""
     for name, what in (("runs", "playbook runs"), ("rollouts", "rollouts")):
-        lister = commands.add_parser(name, help=f"list {what}, newest first", allow_abbrev=False)
-        lister.set_defaults(run=_list)
-        _common(lister)
+        lister = command(commands, name, _list, f"list {what}, newest first")
+        list_options(lister)
         lister.add_argument("--status", action="append", default=[], help="only with this status (may be repeated)")
 
-    failures = commands.add_parser(
-        "failures", help="list failure messages of targets and tasks, the most frequent first", allow_abbrev=False
+    failures = command(
+        commands, "failures", _failures, "list failure messages of targets and tasks, the most frequent first"
     )
-    failures.set_defaults(run=_failures)
-    _common(failures)
+    list_options(failures)
     failures.add_argument(
         "--days", type=at_least_one, metavar="N", help="only failures of the last N days (default: all)"
     )
 
-    stuck = commands.add_parser(
-        "stuck", help="list targets that make no progress, uncertain targets and lost runs", allow_abbrev=False
-    )
-    stuck.set_defaults(run=_stuck)
-    _common(stuck)
+    stuck = command(commands, "stuck", _stuck, "list targets that make no progress, uncertain targets and lost runs")
+    list_options(stuck)
     stuck_options(stuck)
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
-    database_option(parser)
-    format_option(parser)
-    limit_option(parser)
 
 
 def stuck_options(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +82,12 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     frame, total = read(settings.database, tuple(options.status), size=options.limit)
     if of_runs:
         # Imported only here, because it loads more than the other lists need.
-        from console.record.read.operations import verdicts_of_runs
+        from console.outcomes.facts import RUN
+        from console.record.read.operations import Key, rows_of
 
-        judged = verdicts_of_runs(settings.database, frame["run_id"].tolist(), time.time())
+        judged = rows_of(settings.database, [Key(0.0, RUN, run_id, None) for run_id in frame["run_id"]], time.time())
         for word in ("verdict", "why"):
-            frame[word] = [judged[run_id][word] for run_id in frame["run_id"]]
+            frame[word] = [row[word] for row in judged]
         # An old run log does not say it.
         frame["check_mode"] = [None if flag is None or math.isnan(flag) else bool(flag) for flag in frame["check_mode"]]
     code = _put(frame, columns, options, f"{total:,}" if total > len(frame) else "")

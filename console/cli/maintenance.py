@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import database_option, days, format_option, put, records, say
+from console.cli.options import command, days, format_option, put, records, say
 from console.record.retention import Retention, rules
 from console.settings.environment import Settings, SettingsError
 from console.text import times
@@ -25,17 +25,16 @@ _PRUNABLE = "what table before_at rows"
 def register(commands: Any) -> None:
     """Add the commands to the parser's."""
     usual = Retention()
-    prune = commands.add_parser(
+    prune = command(
+        commands,
         "prune",
-        help="delete details that are older than their retention time",
+        _prune,
+        "delete details that are older than their retention time",
         description="Deletes task results, raw audit events, health checks, actions and former versions that are older"
         " than their retention time, in small transactions, so that others can use the database meanwhile. Runs with"
         " their recaps, rollouts with their targets, the daily counts of the audit, and the newest health check, action"
         " and versions of each instance are kept.",
-        allow_abbrev=False,
     )
-    prune.set_defaults(run=_prune)
-    database_option(prune)
     sure = prune.add_mutually_exclusive_group(required=True)
     sure.add_argument("--dry-run", action="store_true", help="only count the rows that would be deleted")
     sure.add_argument("--yes", action="store_true", help="delete the rows")
@@ -57,49 +56,44 @@ def register(commands: Any) -> None:
     format_option(prune)
     prune.add_argument("--quiet", action="store_true", help="show no progress")
 
-    backup = commands.add_parser(
+    backup = command(
+        commands,
         "backup",
-        help="copy the database to a new file",
+        _backup,
+        "copy the database to a new file",
         description="Copies the database in one consistent state while others use it (VACUUM INTO), and checks the"
         " copy. It is one file that any console of this version can show: name it with --db. It is marked as a copy:"
         " a sync into it is refused until migrate --adopt makes it a database of its own.",
-        allow_abbrev=False,
     )
-    backup.set_defaults(run=_backup)
-    database_option(backup)
     backup.add_argument("file", metavar="FILE", help="a new file; an existing one is never overwritten")
 
-    restore = commands.add_parser(
+    restore = command(
+        commands,
         "restore",
-        help="replace the database with a backup",
+        _restore,
+        "replace the database with a backup",
         description="Checks a backup, migrates it to this version and puts it in the place of the database. The former"
         " database is kept beside it under another name, with its -wal and -shm files, which must not be used with"
         " the new one. Refused while a sync or another program has the database open. The restored database is not a"
         " copy for review: syncs write to it.",
-        allow_abbrev=False,
     )
-    restore.set_defaults(run=_restore)
-    database_option(restore)
     restore.add_argument("file", metavar="FILE", help="the backup; it is not changed")
 
-    migrate = commands.add_parser("migrate", help="migrate an older database to this version", allow_abbrev=False)
-    migrate.set_defaults(run=_migrate)
-    database_option(migrate)
+    migrate = command(commands, "migrate", _migrate, "migrate an older database to this version")
     migrate.add_argument(
         "--adopt", action="store_true", help="turn a copy for review into a database that syncs write to"
     )
 
-    retire = commands.add_parser(
+    retire = command(
+        commands,
         "retire",
-        help="record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
+        _retire,
+        "record that a tenant's API, an AWX or a folder of ansible-runner is no longer read",
         description="Records that the API of a tenant is no longer read, for example because its address changed. Its"
         " data is kept and shown as of the last sync, but is no longer reported as stale, open or stuck. A later sync"
         " of this API undoes this. For an AWX or a folder of ansible-runner, also for a mistyped one, the sync errors"
         " are no longer counted.",
-        allow_abbrev=False,
     )
-    retire.set_defaults(run=_retire)
-    database_option(retire)
     retire.add_argument("tenant", metavar="URL", help="the address of its API or of AWX, or the folder")
 
 

@@ -10,22 +10,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import database_option, put, write_textfile
+from console.cli.options import command, put, write_textfile
 from console.settings.environment import Settings
 
 
 def register(commands: Any) -> None:
     """Add the command to the parser's."""
-    metrics = commands.add_parser(
+    metrics = command(
+        commands,
         "metrics",
-        help="write the state of the fleet and its operations as metrics of Prometheus",
+        _metrics,
+        "write the state of the fleet and its operations as metrics of Prometheus",
         description="Writes the fleet's state and all operations of the record in Prometheus' text format, to standard"
         " output or to a file for node_exporter's textfile collector. Counters are calculated from data that"
         " prune never deletes. check --prometheus writes the age of the recorded data, and what is stuck or failed.",
-        allow_abbrev=False,
     )
-    metrics.set_defaults(run=_metrics)
-    database_option(metrics)
     metrics.add_argument(
         "--output", metavar="FILE", help="write to this file, replacing it as a whole; its name must end in .prom"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_json
-from console.cli.options import database_option, put, say
+from console.cli.options import command, put, say
 from console.settings.environment import Settings, SettingsError
 from console.text.counts import counted
 
@@ -38,17 +38,16 @@ The rules are a TOML file, named by --rules or {VARIABLE}. Without one the conso
 
 def register(commands: Any) -> None:
     """Add the command to the parser's."""
-    notify = commands.add_parser(
+    notify = command(
+        commands,
         "notify",
-        help="send notifications by the rules in a file",
+        _notify,
+        "send notifications by the rules in a file",
         description="Sends the notifications that the rules ask for and that were not sent yet: one message for each"
         " operation or cause. Run it after sync, from cron or a timer.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    notify.set_defaults(run=_notify)
-    database_option(notify)
     rules_option(notify)
     notify.add_argument("what", nargs="?", choices=("test",), help="send a test message to each destination")
     notify.add_argument(
@@ -60,7 +59,7 @@ def register(commands: Any) -> None:
     )
 
 
-def rules_option(parser: argparse.ArgumentParser) -> None:
+def rules_option(parser: argparse._ActionsContainer) -> None:
     """--rules."""
     parser.add_argument("--rules", metavar="FILE", help=f"file with the rules (default: {VARIABLE})")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
-from console.cli.options import at_least_one, database_option, format_option, limit_option, put, records, say
+from console.cli.options import at_least_one, command, list_options, put, records, say
 from console.outcomes.words import CATEGORIES, VERDICTS
 from console.settings.environment import Settings
 from console.settings.invocation import COMMAND
@@ -31,24 +31,20 @@ _TIMES = ("health_at", "api_at", "runs_at")
 
 def register(commands: Any) -> None:
     """Add both commands to the subcommands of the parser."""
-    fleet = commands.add_parser(
-        "fleet", help="show the state of the fleet: health, versions, updates, window, last day", allow_abbrev=False
+    fleet = command(
+        commands, "fleet", _fleet, "show the state of the fleet: health, versions, updates, window, last day"
     )
-    fleet.set_defaults(run=_fleet)
-    database_option(fleet)
     fleet.add_argument(
         "--format", choices=("text", "json"), default="text", help="output format (default: %(default)s)"
     )
 
-    lister = commands.add_parser(
+    lister = command(
+        commands,
         "operations",
-        help="list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
-        allow_abbrev=False,
+        _operations,
+        "list operations, newest first: playbook runs, rollouts started elsewhere, actions of the console",
     )
-    lister.set_defaults(run=_operations)
-    database_option(lister)
-    format_option(lister)
-    limit_option(lister)
+    list_options(lister)
     lister.add_argument(
         "--days", type=at_least_one, metavar="N", help="only operations of the last N days (default: all)"
     )

@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def say(sentence: object, code: int) -> int:
     return code
 
 
-def database_option(parser: argparse.ArgumentParser) -> None:
-    """--db."""
+def command(commands: Any, name: str, run: Callable[..., int], what: str, **more: Any) -> argparse.ArgumentParser:
+    """Add a command with the option --db; ``run`` is called with the options and the settings. ``what``: its help.
+    ``more``: arguments of ``add_parser``."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, allow_abbrev=False, **more)
+    parser.set_defaults(run=run)
     parser.add_argument("--db", metavar="FILE", help="the database (default: FLEETOPS_CONSOLE_DB)")
+    return parser
 
 
 def format_option(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +56,9 @@ def format_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="output format (default: %(default)s)")
 
 
-def limit_option(parser: argparse.ArgumentParser) -> None:
-    """--limit."""
+def list_options(parser: argparse.ArgumentParser) -> None:
+    """--format and --limit."""
+    format_option(parser)
     parser.add_argument(
         "--limit", type=at_least_one, default=20, metavar="N", help="show at most N (default: %(default)s)"
     )

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from console.cli.options import database_option, put
+from console.cli.options import command, put
 from console.record.opening import DatabaseProblem, is_copy, is_current
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
@@ -30,9 +30,7 @@ _APP = Path(__file__).parents[1] / "app.py"
 
 def register(commands: Any) -> None:
     """Add the command."""
-    serve = commands.add_parser("serve", help="serve the pages on this machine", allow_abbrev=False)
-    serve.set_defaults(run=run)
-    database_option(serve)
+    serve = command(commands, "serve", run, "serve the pages on this machine")
     serve.add_argument("--port", type=_port, default=8501, help="port; 0 for any free port (default: %(default)s)")
     serve.add_argument(
         "--address",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, database_option, duration, put_report, say
+from console.cli.options import at_least_one, command, duration, put_report, say
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
 from console.text.times import moment
@@ -45,9 +45,7 @@ _PACE = {
 
 def register(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     """Add the command and its sources."""
-    sync = commands.add_parser("sync", help="bring the database up to date, once or with --follow", allow_abbrev=False)
-    sync.set_defaults(run=_sync)
-    database_option(sync)
+    sync = command(commands, "sync", _sync, "bring the database up to date, once or with --follow")
     sync.add_argument("--spool", metavar="DIR", help="folder of the run logs (default: FLEETOPS_RUN_LOG_DIR)")
     sync.add_argument("--no-spools", action="store_true", help="do not read the run logs")
     sync.add_argument("--no-api", action="store_true", help="do not read the API; no key is then needed")

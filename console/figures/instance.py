@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from console.figures.health_bands import Band
 from console.figures.plotly_text import place, places, plain
-from console.figures.theme import ACCENT, FAINT, GRID, finish
+from console.figures.theme import ACCENT, FAINT, GRID, add_spans, finish
 from console.text.counts import counted
 from console.text.statuses import style_of
 from console.text.times import duration, moments
@@ -23,43 +23,30 @@ def health_strip(strip: Sequence[Band], span: tuple[float, float], theme: str = 
 
     zone: the viewer's, for a second time in the labels.
     """
-    figure = go.Figure(
-        go.Bar(
-            orientation="h",
-            name="· no check",
-            base=[place(span[0])],
-            x=[(span[1] - span[0]) * 1000],
-            y=[0],
-            width=[0.9],
-            marker={
-                "color": "rgba(0,0,0,0)",
-                "line": {"width": 1, "color": GRID[theme]},
-                "pattern": {"shape": "/", "size": 8, "solidity": 0.12, "fgcolor": FAINT[theme]},
-            },
-            hoverinfo="skip",
-        )
-    )
+    figure = go.Figure()
+    hatched = {
+        "color": "rgba(0,0,0,0)",
+        "line": {"width": 1, "color": GRID[theme]},
+        "pattern": {"shape": "/", "size": 8, "solidity": 0.12, "fgcolor": FAINT[theme]},
+    }
+    add_spans(figure, "· no check", [place(span[0])], [(span[1] - span[0]) * 1000], [0], 0.9, hatched)
     words = sorted({band.status for band in strip}, key=lambda word: (style_of(word).severity, word))
     for word in words:
         style, part = style_of(word), [band for band in strip if band.status == word]
-        figure.add_trace(
-            go.Bar(
-                orientation="h",
-                name=plain(style.label, 40, 1),
-                base=places(max(band.start, span[0]) for band in part),
-                x=[max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
-                y=[0] * len(part),
-                width=[0.9] * len(part),
-                # The line keeps a short band visible on a long axis.
-                marker={"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
-                text=[
-                    f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
-                    f"<br>{duration(band.end - band.start)}, {counted(band.checks, 'check')}"
-                    for band in part
-                ],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-            )
+        add_spans(
+            figure,
+            plain(style.label, 40, 1),
+            places(max(band.start, span[0]) for band in part),
+            [max(band.end - max(band.start, span[0]), 0.0) * 1000 for band in part],
+            [0] * len(part),
+            0.9,
+            # The line keeps a short band visible on a long axis.
+            {"color": style.colour(theme), "line": {"width": 2, "color": style.colour(theme)}},
+            text=[
+                f"<b>{plain(style.word, 40, 1)}</b><br>{moments(zone, band.start, band.end)}"
+                f"<br>{duration(band.end - band.start)}, {counted(band.checks, 'check')}"
+                for band in part
+            ],
         )
     figure.update_xaxes(type="date", range=places(span), showgrid=False, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.5, 0.5], fixedrange=True)

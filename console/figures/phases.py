@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import axis_unit, plain
-from console.figures.theme import ACCENT, FAINT, GRID, finish
+from console.figures.theme import ACCENT, FAINT, GRID, add_spans, finish
 from console.text.statuses import DOUBT, style_of
 from console.text.times import duration
 
@@ -38,20 +38,19 @@ def phase_bars(targets: pd.DataFrame, theme: str = "light", first: str = "") -> 
         marker: dict[str, object] = {"color": colours[colour], "line": {"width": 0}}
         if pattern:
             marker["pattern"] = {"shape": pattern, "size": 6, "solidity": 0.25, "fgcolor": stroke}
-        figure.add_trace(
-            go.Bar(
-                orientation="h",
-                name=phase,
-                x=np.nan_to_num(seconds) / scale,
-                y=y,
-                width=np.full(count, 0.66),
-                marker=marker,
-                customdata=[
-                    f"{name}<br>{plain(style_of(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
-                    for name, status, s in zip(names, targets["status"], seconds, strict=True)
-                ],
-                hovertemplate="%{customdata}<extra></extra>",
-            )
+        add_spans(
+            figure,
+            phase,
+            None,
+            np.nan_to_num(seconds) / scale,
+            y,
+            0.66,
+            marker,
+            customdata=[
+                f"{name}<br>{plain(style_of(status).label, 40, 1)}<br>{phase} {duration(s) or 'unknown'}"
+                for name, status, s in zip(names, targets["status"], seconds, strict=True)
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
         )
     usual = targets["usual_s"].to_numpy(float)
     known = np.isfinite(usual)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, finish
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, finish
 from console.text.statuses import BAD
 from console.text.times import moment
 
@@ -49,19 +49,15 @@ def calendar(
     ):
         if not spans:
             continue
-        figure.add_trace(
-            go.Bar(
-                name=name,
-                orientation="h",
-                y=[span.day for span in spans],
-                base=[span.begin for span in spans],
-                x=[span.end - span.begin for span in spans],
-                width=[0.78] * len(spans),
-                marker={"color": colour, "line": {"width": 0}, "pattern": pattern},
-                text=[f"{moment(first + span.day * DAY, '%a %d %b')}, {span.text}" for span in spans],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-            )
+        add_spans(
+            figure,
+            name,
+            [span.begin for span in spans],
+            [span.end - span.begin for span in spans],
+            [span.day for span in spans],
+            0.78,
+            {"color": colour, "line": {"width": 0}, "pattern": pattern},
+            text=[f"{moment(first + span.day * DAY, '%a %d %b')}, {span.text}" for span in spans],
         )
     hour = (now - first) / 3600
     figure.add_shape(type="line", x0=hour, x1=hour, y0=-0.48, y1=0.48, line={"color": INK[theme], "width": 2})

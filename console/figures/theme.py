@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 ACCENT = {"light": "#3b6fb6", "dark": "#7aa7e0"}
@@ -32,6 +33,18 @@ def finish(figure: go.Figure, theme: str, **layout: Any) -> go.Figure:
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(tickfont=font, title_font=font)
     return figure
+
+
+def add_spans(figure: go.Figure, name: str, base: Any, x: Any, y: Any, width: float, marker: Any, **more: Any) -> None:
+    """Add a trace of horizontal bars from ``base``, each ``x`` long. width: of each in rows. more: as of Plotly's Bar;
+    with ``text`` that is the label at the mouse, without any the bars have none."""
+    if "text" in more:
+        more |= {"textposition": "none", "hovertemplate": "%{text}<extra></extra>"}
+    elif "customdata" not in more:
+        more["hoverinfo"] = "skip"
+    # Without a width of each Plotly computes one for the trace, and bars of a rare status cover several rows.
+    widths = np.full(len(y), width)
+    figure.add_trace(go.Bar(orientation="h", name=name, base=base, x=x, y=y, width=widths, marker=marker, **more))
 
 
 def see_through(colour: str, opacity: float) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -80,8 +79,7 @@ def _of_follower(follower: Follower | None) -> str:
         return "No follower is used"
     if follower.state == STOPPED:
         return f"The follower on {follower.host} was stopped"
-    unread = re.sub(r"^The ", "the ", follower.trouble or "")
-    return f"A follower runs on {follower.host}" + (f", which cannot read {unread}" if unread else "")
+    return f"A follower runs on {follower.host}" + (f", which cannot read {follower.unread}" if follower.unread else "")
 
 
 def _age(at: float | None, now: float) -> float | None:

@@ -19,10 +19,9 @@ from console.outcomes.words import CATEGORIES, FAILED, UNCERTAIN
 from console.record.read.attention import attention
 from console.record.read.fleet import fleets
 from console.record.read.freshness import freshness
-from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
-from console.record.read.notifications import newest_operations, operation_rows
-from console.record.read.operation import operation
-from console.record.read.operations import Key
+from console.record.read.notifications import newest_operations
+from console.record.read.operation import Failure, operation
+from console.record.read.operations import Key, rows_of
 from console.record.read.policy import outside_window, policies_since
 from console.record.rows import GAVE_UP, SENT, Notification
 from console.text import times
@@ -70,7 +69,7 @@ def _operations(database: Path, rules: Rules, ledger: Sequence[Notification], si
         if wanting:
             left.append((one, wanting))
     found = []
-    rows = operation_rows(database, [one for one, _wanting in left], now)
+    rows = rows_of(database, [one for one, _wanting in left], now)
     for (one, wanting), row in zip(left, rows, strict=True):
         bare = Fact(OPERATIONS, one.key, one.verdict, one.at, "", "", counts=_counts(row), name=str(row["name"] or ""))
         if any(matches(rule, bare) for rule in wanting):
@@ -104,7 +103,7 @@ def _operation(database: Path, one: Key, now: float) -> Fact | None:
         at=one.at,
         title=f"{row['title']}{version}: {', '.join([row['verdict'], *bad])}",
         sentence=found.verdict.sentence,
-        details=(*_causes(found.failures.to_dict("records")), begun),
+        details=(*_causes(found.failures), begun),
         counts=_counts(row),
         hosts=hosts,
         page=PAGE,
@@ -113,15 +112,15 @@ def _operation(database: Path, one: Key, now: float) -> Fact | None:
     )
 
 
-def _causes(failures: Sequence[Mapping[Any, Any]]) -> list[str]:
+def _causes(failures: Sequence[Failure]) -> list[str]:
     """The causes of the failures with the most instances, a line each."""
     lines = []
     for failure in failures[:CAUSES_NAMED]:
-        hosts = failure["hosts"] if isinstance(failure["hosts"], tuple) else ()
+        hosts = failure.hosts
         named = ", ".join(hosts[:HOSTS_NAMED]) + (
             f" and {len(hosts) - HOSTS_NAMED:,} more" * (len(hosts) > HOSTS_NAMED)
         )
-        lines.append(f"{len(hosts):,} {failure['status']} ({named}): {failure['message'] or 'no message'}")
+        lines.append(f"{len(hosts):,} {failure.status} ({named}): {failure.message or 'no message'}")
     more = len(failures) - CAUSES_NAMED
     return lines + ([f"And {more:,} more causes."] if more > 0 else [])
 
@@ -142,10 +141,8 @@ def _attention(database: Path, subject: str, now: float) -> list[Fact]:
         named = ", ".join(row["hosts"]) + (" and others" * (row["instances"] > len(row["hosts"])))
         details = (f"Since {times.moment(at, '%Y-%m-%d %H:%M')} UTC.",) if at is not None else ()
         sentence = f"{named}. {row['detail']}".strip()
-        # The list of instances has one word for the rare values of health.
-        is_rare = row["page"] == "instances" and row["id"] not in HEALTH_WORDS
-        shown = HEALTH_OTHER if is_rare else row["id"]
-        found.setdefault(key, Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=shown))
+        fact = Fact(subject, key, "", at, row["title"], sentence, details, page=row["page"], id=row["id"])
+        found.setdefault(key, fact)
     return list(found.values())
 
 

@@ -19,13 +19,12 @@ _NAMES = {"budget": "failures", "foreign_rollout": "rollouts by others", "health
 
 
 def plan_facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a plan: limit, seconds and seconds_p90 (how long it expects to take), window (a sentence); what it does not
+    """Of a plan: limit, seconds (how long it expects to take), window (a sentence); what it does not
     say is left out."""
     expected = mapping(document.get("expected"))
     found = {
         "limit": document.get("max_parallel_rollouts"),
         "seconds": _between(expected.get("starts_at"), expected.get("ends_p50")),
-        "seconds_p90": _between(expected.get("starts_at"), expected.get("ends_p90")),
         "window": _window(mapping(document.get("window"))),
     }
     return {name: value for name, value in found.items() if value not in (None, "")}

@@ -15,7 +15,7 @@ import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -148,21 +148,17 @@ def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
     if not file.exists():
         raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
-    with sentences(file, READ_TIMEOUT, "read"):
-        conn = connect_to_read(file)
-        try:
-            version, newest = _version(conn)
-            _refuse_foreign_and_newer(version, newest, file)
-            if version is _Version.EMPTY:
-                raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
-            if version is _Version.OLDER:
-                raise DatabaseProblem(
-                    f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
-                    f" as it is) with: {COMMAND} migrate --db FILE"
-                )
-            yield conn
-        finally:
-            conn.close()
+    with sentences(file, READ_TIMEOUT, "read"), closing(connect_to_read(file)) as conn:
+        version, newest = _version(conn)
+        _refuse_foreign_and_newer(version, newest, file)
+        if version is _Version.EMPTY:
+            raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
+        if version is _Version.OLDER:
+            raise DatabaseProblem(
+                f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
+                f" as it is) with: {COMMAND} migrate --db FILE"
+            )
+        yield conn
 
 
 def connect_to_read(file: Path, busy_timeout: float | None = None) -> sqlite3.Connection:
@@ -223,12 +219,8 @@ def copied_at(conn: sqlite3.Connection) -> float | None:
 
 def _inspected(file: Path, query: Callable[[sqlite3.Connection], T]) -> T | None:
     """What ``query`` returns for a console's database; None for another file, or if it cannot be read."""
-    with suppress(sqlite3.Error, OSError):
-        conn = connect_to_read(file)
-        try:
-            return query(conn) if is_of_the_console(conn) else None
-        finally:
-            conn.close()
+    with suppress(sqlite3.Error, OSError), closing(connect_to_read(file)) as conn:
+        return query(conn) if is_of_the_console(conn) else None
     return None
 
 
@@ -242,8 +234,8 @@ def open_to_write(
     create: bool = True,
     make_folder: bool = False,
     into_copy: bool = False,
-) -> tuple[Database, Path]:
-    """Open the database and migrate it as needed; returns it and its path.
+) -> tuple[sqlite3.Connection, Path]:
+    """Open the database and migrate it as needed; returns the connection and the file.
 
     ``create``: create the file (0600) if it is missing; ``make_folder``: its folder, too (0700). ``into_copy``: accept
     a copy for review. Raises DatabaseProblem when the file or its folder is missing, or the file is not a database, of
@@ -265,21 +257,15 @@ def open_to_write(
         _create_private(file)
         conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
         try:
-            db = as_database(conn)
             if not into_copy:
                 _refuse_copy(conn, file)
             # Not before: a copy that is refused stays as it is, its mode too.
             only_for_the_owner(file)
-            _prepare(db, file, busy_timeout)
+            _prepare(conn, file, busy_timeout)
         except BaseException:
             conn.close()
             raise
-    return db, file
-
-
-def as_database(conn: sqlite3.Connection) -> Database:
-    """An open connection for sqlite-utils, without its installed plugins."""
-    return Database(conn, execute_plugins=False)
+    return conn, file
 
 
 @contextmanager
@@ -313,8 +299,7 @@ def _create_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
-    conn = db.conn
+def _prepare(conn: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
     conn.execute("PRAGMA synchronous=NORMAL")
     conn.execute("PRAGMA journal_size_limit=67108864")
     # 64 MB: the new events of an audit touch pages all over its counts and indexes, which the default of 2 MB would
@@ -325,7 +310,8 @@ def _prepare(db: Database, file: Path, busy_timeout: float) -> None:
         with immediate(conn):
             # Another process may have migrated while this one waited.
             _is_older(conn, file)
-            migrations.apply(db)
+            # Without the plugins that are installed for sqlite-utils.
+            migrations.apply(Database(conn, execute_plugins=False))
             # Consoles up to 0.2.0 recognise a newer database by it.
             conn.execute(f"PRAGMA user_version={len(known_names())}")
     # A file or folder that is read-only shows only when a write begins.

@@ -55,12 +55,22 @@ IGNORED = Tone("#a9b0bb", "#737c8c", "gray", ":material/cancel:", "✕")
 CUT_OFF = Tone("#8f2430", "#f08a92", "red", ":material/link_off:", "✕")
 OTHER = Tone("#a9b0bb", "#737c8c", "gray", ":material/radio_button_unchecked:", "·")
 
-STYLES: dict[str, StatusStyle] = {
-    # verdicts of gates and their checks
-    "pass": StatusStyle("pass", GOOD),
-    "stop": StatusStyle("stop", BAD),
-    "defer": StatusStyle("defer", PAUSED),
-    "hold": StatusStyle("hold", PAUSED),
+# Their word is the status itself, and no chart ranks them.
+_PLAIN = {
+    GOOD: ("pass", "completed", "successful", "complete", "ok", "current", "open", "done", "sent", "success"),
+    BAD: ("stop", "partial", "stopped", "gave up", "error"),
+    DOUBT: ("cancelling", "unknown", "inconclusive", "timeout", "denied"),
+    STUCK: ("stuck",),
+    BUSY: ("running",),
+    WAITS: ("pending", "accepted"),
+    OFF: ("canceled", "skipped", "closed", "refused"),
+    PAUSED: ("defer", "hold", "paused"),
+    CHANGED: ("changed", "outdated", "differs"),
+    CUT_OFF: ("lost", "unreachable", "no outcome"),
+    OTHER: ("check",),
+}
+
+STYLES = {word: StatusStyle(word, tone) for tone, words in _PLAIN.items() for word in words} | {
     # targets, harmless first
     "succeeded": StatusStyle("succeeded", GOOD, 1),
     "cancelled": StatusStyle("cancelled", OFF, 2),
@@ -68,62 +78,20 @@ STYLES: dict[str, StatusStyle] = {
     "in_progress": StatusStyle("in progress", BUSY, 4, "/"),
     "uncertain": StatusStyle("uncertain", DOUBT, 5, "x"),
     "failed": StatusStyle("failed", BAD, 6),
-    # a target that does not move though it should
-    "stuck": StatusStyle("stuck", STUCK),
-    # rollouts
-    "pending": StatusStyle("pending", WAITS),
-    "paused": StatusStyle("paused", PAUSED),
-    "cancelling": StatusStyle("cancelling", DOUBT),
-    "completed": StatusStyle("completed", GOOD),
-    "partial": StatusStyle("partial", BAD),
-    # playbook runs
-    "running": StatusStyle("running", BUSY),
-    "successful": StatusStyle("successful", GOOD),
-    "canceled": StatusStyle("canceled", OFF),
-    "lost": StatusStyle("lost", CUT_OFF),
-    "unknown": StatusStyle("unknown", DOUBT),
-    # operations: how they ended, and what became of an instance
-    "complete": StatusStyle("complete", GOOD),
-    "stopped": StatusStyle("stopped", BAD),
-    "inconclusive": StatusStyle("inconclusive", DOUBT),
-    "check": StatusStyle("check", OTHER),
+    # instances of an operation
     "updated": StatusStyle("updated", GOOD, 1),
     "deferred": StatusStyle("deferred", PAUSED, 2),
     "not_touched": StatusStyle("not touched", WAITS, 2, "/"),
     "waiting": StatusStyle("waiting", WAITS, 2),
     "gone": StatusStyle("not found", OFF, 2),
-    # task results
-    "ok": StatusStyle("ok", GOOD),
-    "changed": StatusStyle("changed", CHANGED),
-    "skipped": StatusStyle("skipped", OFF),
-    # of a host: it was given a task and no result of it is known
-    "in_flight": StatusStyle("in flight", DOUBT, 5),
-    "unreachable": StatusStyle("unreachable", CUT_OFF),
-    "ignored": StatusStyle("failed, ignored", IGNORED),
     # health of an instance
     "healthy": StatusStyle("healthy", GOOD, 1),
     "starting": StatusStyle("starting", BUSY, 4),
     "degraded": StatusStyle("degraded", DOUBT, 5),
     "unhealthy": StatusStyle("unhealthy", BAD, 6),
-    # versions of an instance, actions, the maintenance window
-    "current": StatusStyle("current", GOOD),
-    "outdated": StatusStyle("outdated", CHANGED),
-    "differs": StatusStyle("differs", CHANGED),
-    "accepted": StatusStyle("accepted", WAITS),
-    "timeout": StatusStyle("timeout", DOUBT),
-    "open": StatusStyle("open", GOOD),
-    "closed": StatusStyle("closed", OFF),
-    # what was tried from the console
-    "done": StatusStyle("done", GOOD),
-    "refused": StatusStyle("refused", OFF),
-    "no outcome": StatusStyle("no outcome", CUT_OFF),
-    # notifications
-    "sent": StatusStyle("sent", GOOD),
-    "gave up": StatusStyle("gave up", BAD),
-    # audit events
-    "success": StatusStyle("success", GOOD),
-    "error": StatusStyle("error", BAD),
-    "denied": StatusStyle("denied", DOUBT),
+    # a host that was given a task of which no result is known, and a failure that its task ignores
+    "in_flight": StatusStyle("in flight", DOUBT, 5),
+    "ignored": StatusStyle("failed, ignored", IGNORED),
 }
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from console.settings.environment import Acting, SettingsError, load_acting
+from console.settings.environment import Acting, ApiConnection, SettingsError, load_acting, load_api
 from console.settings.identity import Identity, identity
 from console.settings.invocation import COMMAND
 from console.settings.login_file import bound_to_login, is_loopback
@@ -34,6 +34,14 @@ def acting() -> Acting:
 def visitor() -> Identity:
     """The identity of the visitor."""
     return identity(st.user.to_dict(), acting(), time.time())
+
+
+def connection(key_may: str = "read") -> tuple[ApiConnection | None, str]:
+    """The connection to the API, or None and why there is none. key_may: as of ``load_api``."""
+    try:
+        return load_api(key_may=key_may), ""
+    except SettingsError as error:
+        return None, str(error)
 
 
 def run(shown: list[StreamlitPage]) -> None:

@@ -224,7 +224,7 @@ def test_any_conforming_answer_is_stored_and_can_be_shown(server: CrookedServer,
         instances.health_checks(database, server.url, ID, 0.0)
         as_csv(instances.instance_targets(database, server.url, ID, now)[0])
         as_csv(instances.instance_actions(database, server.url, ID)[0])
-        audit.audit_counts(database, "source")
+        audit.audit_over_time(database, "source", audit.AuditSpan())
         audit.audit_events(database, audit.AuditCell(audit.span_of(0, "day", now)))
     assert {method for method, _path, _headers in server.seen} <= {"GET"}
 

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from console.collect.once import sync_once
-from console.record.read import evidence, operations, runs
+from console.record.read import operations, runs
 from console.settings.environment import Settings
 from tests.conftest import PlaybookRun
+from tests.console.support.facts import evidence
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -100,7 +101,7 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
     frame, total = runs.runs(database, search="chg0031337")
     assert total == 3 and set(frame["change"]) == {"CHG0031337"}
     run_id = frame["run_id"].iloc[0]
-    assert [row["document"].get("change") for row in evidence.evidence(database, run_id) if row["kind"] != "gate"] == [
+    assert [row["document"].get("change") for row in evidence(database, run_id) if row["kind"] != "gate"] == [
         "CHG0031337"
     ] * 2
     assert (runs.run(database, run_id) or {})["change"] == "CHG0031337"

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from console.collect.run_logs.spools import sync_spools
-from console.record.read.evidence import evidence
 from console.record.read.runs import runs
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT, PlaybookRun
+from tests.console.support.facts import evidence
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook

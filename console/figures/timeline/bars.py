@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from console.figures.plotly_text import plain
-from console.figures.theme import ACCENT, FAINT, INK, see_through
+from console.figures.theme import ACCENT, FAINT, INK, add_spans, see_through
 from console.figures.timeline.axes import DEFAULT, DrawOptions, add_axes, by_status
 from console.figures.timeline.packing import Bools, Floats, Ints, Layout, Usual, in_window
 from console.text.statuses import StatusStyle, style_of
@@ -66,21 +66,16 @@ def timeline_bars(targets: pd.DataFrame, layout: Layout, now: float, options: Dr
     hover = _hover(targets, layout, shown, now, options)
     for status, rows_of in by_status(targets["status"].to_numpy(), shown):
         style = style_of(status)
-        figure.add_trace(
-            go.Bar(
-                orientation="h",
-                name=f"{plain(style.label, 40, 1)} {len(rows_of):,}",
-                base=axis.at(layout.start[rows_of]),
-                x=axis.length(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
-                y=y[rows_of],
-                # Without a width Plotly computes one for each trace, and bars of a rare status cover several slots.
-                width=np.full(len(rows_of), thick),
-                marker=_marker(style, theme),
-                customdata=ids[rows_of],
-                text=hover[rows_of],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-            )
+        add_spans(
+            figure,
+            f"{plain(style.label, 40, 1)} {len(rows_of):,}",
+            axis.at(layout.start[rows_of]),
+            axis.length(np.maximum(layout.end[rows_of] - layout.start[rows_of], 0.0)),
+            y[rows_of],
+            thick,
+            _marker(style, theme),
+            customdata=ids[rows_of],
+            text=hover[rows_of],
         )
     chosen = np.array([row for row in options.selected if shown[row]], dtype=np.int64)
     if chosen.size:
@@ -167,37 +162,18 @@ def _add_thin(
     opacity: float, options: DrawOptions,
 ) -> None:  # fmt: skip
     """Add a trace of thin bars without hover and click."""
-    if not rows.size:
-        return
-    figure.add_trace(
-        go.Bar(
-            orientation="h",
-            name=name,
-            base=options.axis.at(first[rows]),
-            x=options.axis.length(last[rows] - first[rows]),
-            y=y[rows],
-            width=np.full(rows.size, width),
-            # The opacity is in the colour, because the legend ignores the opacity of a marker.
-            marker={"color": see_through(colour, opacity), "line": {"width": 0}},
-            hoverinfo="skip",
-        )
-    )
+    if rows.size:
+        long = options.axis.length(last[rows] - first[rows])
+        # The opacity is in the colour, because the legend ignores the opacity of a marker.
+        marker = {"color": see_through(colour, opacity), "line": {"width": 0}}
+        add_spans(figure, name, options.axis.at(first[rows]), long, y[rows], width, marker)
 
 
 def _add_outlines(figure: go.Figure, layout: Layout, y: Floats, rows: Ints, thick: float, options: DrawOptions) -> None:
     """Add a frame around each selected bar. Plotly's own style of a selection is lost with every new figure."""
-    figure.add_trace(
-        go.Bar(
-            orientation="h",
-            name=f"selected {rows.size:,}",
-            base=options.axis.at(layout.start[rows]),
-            x=options.axis.length(np.maximum(layout.end[rows] - layout.start[rows], 0.0)),
-            y=y[rows],
-            width=np.full(rows.size, thick + 0.1),
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": INK[options.theme], "width": 2}},
-            hoverinfo="skip",
-        )
-    )
+    long = options.axis.length(np.maximum(layout.end[rows] - layout.start[rows], 0.0))
+    frame = {"color": "rgba(0,0,0,0)", "line": {"color": INK[options.theme], "width": 2}}
+    add_spans(figure, f"selected {rows.size:,}", options.axis.at(layout.start[rows]), long, y[rows], thick + 0.1, frame)
 
 
 def _bounds(layout: Layout, wait_from: Floats, waiting: Bools, until: Floats) -> tuple[float, float] | None:

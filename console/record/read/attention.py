@@ -18,6 +18,7 @@ import pandas as pd
 from console.record.read.failing import Failing, failing_in_runs, failing_targets
 from console.record.read.frames import dicts, framed, reading
 from console.record.read.freshness import Freshness, freshness
+from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
 from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
@@ -74,8 +75,8 @@ def attention(path: Path, now: float) -> pd.DataFrame:
 
     Columns: status (a key of text.statuses.LOOKS), title (how many instances, or what), detail (the cause: machine text
     or ''), at (since when), page ('rollout', 'run', 'instance', 'instances' or '': where to act), id (of the page; for
-    'instances' the health that they have in common), instances (how many), hosts (the first of their names, a tuple),
-    operations (how many left them so).
+    'instances' a word of instances.HEALTH_WORDS or HEALTH_OTHER), instances (how many), hosts (the first of their
+    names, a tuple), operations (how many left them so).
 
     A run that left instances failed has no entry of its own: the entries are of those instances. An instance stays in
     them until it has recovered, by whatever means: from a failed deploy by a later success, or by having the published
@@ -143,7 +144,8 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
 def _unhealthy(conn: sqlite3.Connection) -> list[Entry]:
     found: list[Entry] = []
     for r in dicts(conn, _UNHEALTHY, {}):
-        where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", r["health"])
+        word = r["health"] if r["health"] in HEALTH_WORDS else HEALTH_OTHER
+        where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", word)
         said = r["health"].replace("_", " ")
         title = f"{r['first_host']} is {said}" if r["n"] == 1 else f"{r['n']:,} instances are {said}"
         hosts = tuple(sorted(json.loads(r["hosts"]))[:HOSTS_NAMED])

@@ -168,17 +168,11 @@ def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
         return as_frame(conn, sql, params)
 
 
-def audit_counts(path: Path, by: str, instance_id: str = "") -> pd.DataFrame:
-    """Events of one instance, or of all, by word of ``by`` and outcome, the biggest first: <by>, outcome, events."""
-    found = audit_over_time(path, by, AuditSpan(instance_id=instance_id))
-    summed = found.groupby(["value", "outcome"])["events"].sum().reset_index()
-    return summed.sort_values("events", ascending=False, ignore_index=True).rename(columns={"value": by})
-
-
-_EVENT = """
+EVENT = """
 SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e.outcome, e.source, e.event_type,
        e.tool_name, e.server_slug, e.role, e.conversation_id, e.request_id, e.id
 """
+"""The columns of a list of events ``e`` of instances ``i``."""
 
 
 def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
@@ -211,7 +205,7 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
             params |= {"skip": skip - before}
         # The keys first: otherwise SQLite reads the whole row of each event that the index does not rule out.
         # S608: the texts above and one of the dimensions.
-        sql = f"""{_EVENT}
+        sql = f"""{EVENT}
             FROM (
               SELECT e.tenant, e.instance_id, e.id {found}
               ORDER BY e.event_ts DESC, e.id, e.instance_id LIMIT :size OFFSET :skip) k

@@ -15,6 +15,7 @@ from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
+from console.record.read.durations import HOST
 from console.record.read.frames import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
 from console.text.message_fingerprint import fingerprint
@@ -87,18 +88,23 @@ def _actions(*names: str) -> str:
 _DEPLOYED = _actions("instance_runtime", "instance_update")
 _RESTARTED = _actions("instance_runtime", "instance_power_cycle", "instance_reboot")
 
-_TARGETS = f"""
+NEWEST_BAD = f"""
 WITH recent AS (
   SELECT tenant, rollout_id FROM rollouts
   WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT {ROLLOUTS_MOST}
 ), bad AS (
-  SELECT t.status, coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.tenant, t.instance_id,
-         substr(coalesce(t.error_message, ''), 1, 600) AS message, coalesce(t.completed_at, t.created_at) AS at,
-         t.rollout_id
-  FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
+  SELECT t.* FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
   WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
     SELECT 1 FROM rollout_targets later
     WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
+)
+"""  # noqa: S608 - a number of this file
+"""The table ``bad``: the failed and uncertain targets since a time that are the newest of their instance."""
+
+_TARGETS = f"""{NEWEST_BAD}, named AS (
+  SELECT t.status, {HOST} AS host, t.tenant, t.instance_id, t.rollout_id,
+         substr(coalesce(t.error_message, ''), 1, 600) AS message, coalesce(t.completed_at, t.created_at) AS at
+  FROM bad t
 )
 SELECT status, host, tenant, instance_id, message, at, coalesce(run_id, rollout_id) AS key,
        CASE WHEN run_id IS NULL THEN '{ROLLOUT}' ELSE '{RUN}' END AS kind
@@ -106,7 +112,7 @@ FROM (
   SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
                AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
                                AND a.ref = l.ref) LIMIT 1) AS run_id
-  FROM bad b
+  FROM named b
   WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
   LIMIT {HOSTS_MOST})
@@ -234,17 +240,18 @@ Instance = tuple[str | None, str | None]
 
 def _instances_of(conn: sqlite3.Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
     """The instances that a run calls so: by the ids that its results name, or else by their host names."""
-    found: dict[str, Instance] = {}
     if not hosts:
-        return found
-    wanted = set(hosts)
-    for tenant, instance_id, name in conn.execute("SELECT tenant, instance_id, hostname FROM instances"):
-        if name in wanted:
-            found[name] = (tenant, instance_id)
+        return {}
+    # Of two rows of one host the second one, by the id, counts.
     rows = conn.execute(
-        "SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i"
-        " WHERE l.run_id = ? AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref",
-        (run_id,),
+        """
+        SELECT hostname, tenant, instance_id FROM instances
+        WHERE hostname IN (SELECT value FROM json_each(:hosts))
+        UNION ALL
+        SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
+        WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
+        """,
+        {"run": run_id, "hosts": json.dumps(hosts)},
     )
-    found |= {host: (tenant, instance_id) for host, tenant, instance_id in rows if host in wanted}
+    found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
     return {host: found.get(host, (None, None)) for host in hosts}

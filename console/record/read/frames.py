@@ -12,14 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import (
-    FIRST_TIME,
-    PAST_LAST_TIME,
-    parse_time,
-)
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
 
@@ -65,10 +59,7 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
     frame = {}
     for name, values in zip(names, columns, strict=True):
-        if _is_time(name):
-            times = values if _are_times(values) else tuple(map(_time, values))
-            frame[name] = pd.Series(times, dtype=float)
-        elif name in numbers:
+        if name in numbers or _is_time(name):
             frame[name] = pd.Series(values, dtype=float)
         elif set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
@@ -125,26 +116,8 @@ def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[di
     """All rows, one dictionary each."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]
-    times = [name for name in names if _is_time(name)]
-    rows = [dict(zip(names, values, strict=True)) for values in cursor]
-    for name in times:
-        for row in rows:
-            row[name] = _time(row[name])
-    return rows
+    return [dict(zip(names, values, strict=True)) for values in cursor]
 
 
 def _is_time(name: str) -> bool:
     return name == "at" or name.endswith(("_at", "_ts"))
-
-
-def _are_times(values: Sequence[Any]) -> bool:
-    """Whether all these numbers are times, or None. To look at each of 20,000 takes ten times as long."""
-    known = np.array(values, dtype=float)
-    return bool((np.isnan(known) | ((known >= FIRST_TIME) & (known < PAST_LAST_TIME))).all())
-
-
-def _time(value: Any) -> Any:
-    """A stored time; None for a number that is not a time, which an older console may have stored."""
-    if isinstance(value, (int, float)) and not FIRST_TIME <= value < PAST_LAST_TIME:
-        return parse_time(value)
-    return value

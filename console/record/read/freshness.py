@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def freshness_of(conn: sqlite3.Connection) -> Freshness:
 class Follower:
     """The follower of a database. ``state``: RUNNING, STOPPED (it ended by itself), DIED (it was killed) or HANGS.
 
-    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, as "the
+    ``since``: when it started, ended, or last reported (epoch seconds, UTC). ``trouble``: what it cannot read, as "The
     API", and since when; None if nothing.
     """
 
@@ -157,6 +158,11 @@ class Follower:
     since: float
     trouble: str | None
     trouble_at: float | None
+
+    @property
+    def unread(self) -> str:
+        """What it cannot read, within a sentence: "the API"; '' if nothing."""
+        return re.sub("^The ", "the ", self.trouble or "")
 
 
 _FOLLOWER = """

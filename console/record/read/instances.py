@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
 
@@ -125,23 +126,21 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
         return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
 
 
-_TALLY = """
-SELECT count(*) AS total, count(health) AS health_read, coalesce(sum(health = 'healthy'), 0) AS healthy,
-       count(outdated) AS updates_read, coalesce(sum(outdated > 0), 0) AS outdated,
-       coalesce(sum(problem <> ''), 0) AS problems, count(memories) AS with_memory,
-       coalesce(sum(memories), 0) AS memories, coalesce(sum(memories_full), 0) AS memories_full,
-       count(policy_json) AS policies_read, coalesce(sum(overrides(policy_json) <> ''), 0) AS overriding
-FROM judged
-"""
-
-
 def instance_tally(path: Path) -> dict[str, int]:
-    """How many instances: total, health_read, healthy, updates_read, outdated, problems, with_memory, policies_read,
-    overriding (an update policy of their own); and memories: how many they have, at least that many where
-    memories_full is not 0: instances that have more than a sync counts."""
+    """How many instances: total, of which these were read: health_read, updates_read, with_memory, policies_read; and
+    overriding: those with an update policy of their own."""
     with reading(path) as conn:
         _with_overrides(conn)
-        [tally] = dicts(conn, _instances() + _TALLY, {})
+        [tally] = dicts(
+            conn,
+            """
+            SELECT count(*) AS total, count(s.health) AS health_read, count(s.outdated) AS updates_read,
+                   count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
+                   coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
+            FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
+            """,
+            {},
+        )
     return tally
 
 
@@ -245,23 +244,11 @@ def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 100
 
 
 def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
-    """The newest audit events of an instance whose outcome is not success, and how many such are stored."""
-    key = {"tenant": tenant, "id": instance_id}
+    """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
+    how many such are stored."""
+    found = """
+    FROM audit_events e INDEXED BY audit_events_time LEFT JOIN instances i USING (tenant, instance_id)
+    WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
+    """
     with reading(path) as conn:
-        total = conn.execute(
-            "SELECT count(*) FROM audit_events WHERE tenant = :tenant AND instance_id = :id"
-            " AND outcome IS NOT 'success'",
-            key,
-        ).fetchone()[0]
-        frame = as_frame(
-            conn,
-            """
-            SELECT event_ts, coalesce(outcome, '') AS outcome, event_type, source, tool_name, server_slug, role,
-                   conversation_id, request_id
-            FROM audit_events INDEXED BY audit_events_time
-            WHERE tenant = :tenant AND instance_id = :id AND outcome IS NOT 'success'
-            ORDER BY event_ts DESC LIMIT :most
-            """,
-            {**key, "most": most},
-        )
-    return frame, total
+        return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.outcomes.facts import ACT, ROLLOUT, RUN
+from console.outcomes.facts import ACT
 from console.outcomes.words import CHECK, LOST, RUNNING
 from console.record.opening import open_to_read
-from console.record.read.operation_facts import name_of, rollout_name
 from console.record.read.operations import OperationFilter, matching
 
 
@@ -40,32 +38,14 @@ def operation_totals(path: Path) -> dict[tuple[str, str], OperationTotals]:
     found: dict[tuple[str, str], OperationTotals] = {}
     # Without the time limit of a page: nobody waits for it.
     with open_to_read(path) as conn:
-        ends = _ends(conn)
         for key in matching(conn, OperationFilter(), judged=True):
-            name, begun, ended = ends.get((key.kind, key.key), ("", None, None))
-            totals = found.setdefault((key.kind, name), OperationTotals())
+            totals = found.setdefault((key.kind, key.name), OperationTotals())
             if key.verdict == RUNNING:
                 totals.running += 1
                 continue
             totals.verdicts[key.verdict] += 1
-            if ended is not None:
-                totals.last_at = max(totals.last_at or ended, ended)
-                if begun is not None and key.kind != ACT and key.verdict not in (CHECK, LOST):
-                    totals.seconds.append(max(0.0, ended - begun))
-    return found
-
-
-def _ends(conn: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, float | None, float | None]]:
-    """Name, start and end of every operation, by kind and key."""
-    found = {}
-    for run_id, playbook, begun, ended in conn.execute("SELECT run_id, playbook, started_at, ended_at FROM runs"):
-        found[RUN, run_id] = (name_of(playbook), begun, ended)
-    sql = "SELECT rollout_id, scope, created_at, completed_at FROM rollouts"
-    for rollout_id, scope, begun, ended in conn.execute(sql):
-        found[ROLLOUT, rollout_id] = (rollout_name(scope), begun, ended)
-    for attempt_id, action, begun, ended in conn.execute(
-        "SELECT attempt_id, max(action), min(at), max(at) FILTER (WHERE phase = 'outcome') FROM console_audit"
-        " GROUP BY attempt_id"
-    ):
-        found[ACT, attempt_id] = (action or "", begun, ended)
+            if key.ended_at is not None:
+                totals.last_at = max(totals.last_at or 0.0, key.ended_at)
+                if key.at and key.kind != ACT and key.verdict not in (CHECK, LOST):
+                    totals.seconds.append(max(0.0, key.ended_at - key.at))
     return found

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from console.outcomes.facts import ACT, ROLLOUT, RUN
 from console.record.read.frames import as_frame, dicts, reading
-from console.record.read.operations import Key, OperationFilter, matching, row_of
+from console.record.read.operations import Key, OperationFilter, matching
 from console.record.rows import Notification
 
 LEDGER_SECONDS = 30 * 86400.0
@@ -53,17 +51,6 @@ def newest_frame(path: Path, most: int) -> pd.DataFrame:
 _NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"
 
 
-_TIMES = {
-    RUN: "SELECT run_id AS key, coalesce(ended_at, heartbeat_at, started_at) AS at FROM runs"
-    " WHERE run_id IN (SELECT value FROM json_each(:keys))",
-    # A paused rollout has no end: it counts from when it was seen so.
-    ROLLOUT: "SELECT rollout_id AS key, coalesce(completed_at, updated_at) AS at FROM rollouts"
-    " WHERE rollout_id IN (SELECT value FROM json_each(:keys))",
-    ACT: "SELECT attempt_id AS key, max(at) AS at FROM console_audit"
-    " WHERE attempt_id IN (SELECT value FROM json_each(:keys)) GROUP BY attempt_id",
-}
-
-
 def newest_operations(path: Path, since: float) -> list[Key]:
     """The operations that ended since a time, or run, oldest first; of those that began up to 7 days before it.
 
@@ -71,15 +58,5 @@ def newest_operations(path: Path, since: float) -> list[Key]:
     """
     with reading(path) as conn:
         keys = matching(conn, OperationFilter(since=since - LONGEST_OPERATION), judged=True)
-        at: dict[tuple[str, str], float] = {}
-        for kind, sql in _TIMES.items():
-            wanted = json.dumps([key.key for key in keys if key.kind == kind])
-            at |= {(kind, row["key"]): row["at"] or 0.0 for row in dicts(conn, sql, {"keys": wanted})}
-    found = [replace(key, at=at.get((key.kind, key.key), key.at)) for key in keys]
-    return sorted((one for one in found if one.at >= since), key=lambda one: (one.at, one.kind, one.key))
-
-
-def operation_rows(path: Path, wanted: Sequence[Key], now: float) -> list[dict[str, Any]]:
-    """The operations as rows of operations.COLUMNS, in the same order."""
-    with reading(path) as conn:
-        return [row_of(conn, key, now)[0] for key in wanted]
+    found = [replace(key, at=key.last_at) for key in keys if key.last_at >= since]
+    return sorted(found, key=lambda one: (one.at, one.kind, one.key))

@@ -41,21 +41,54 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
-from console.record.read.evidence import evidence
 from console.record.read.frames import dicts, framed, one, reading
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
-from console.text.json_values import names
+from console.text.json_values import listed, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
                     "derived", "rollout_id")  # fmt: skip
-FAILURE_COLUMNS = ("status", "message", "pattern", "hosts", "instances", "first_at", "last_at", "before", "first_seen")
-GATE_COLUMNS = ("batch", "at", "verdict", "figures", "checks")
 
 _PRINTS_MOST = 4
-_EARLIER_MOST = 2000
+_ELSEWHERE_MOST = 2000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure of an operation, whatever hosts, ids and numbers are in its message. Times are epoch seconds.
+
+    status: failed or uncertain. message: of its first instance, '' without one; pattern: the same, normalised.
+    first_at, last_at: in this operation. before: how many earlier operations had it, first_seen and last_before: when;
+    later: how many later ones. Without a message nothing is known of other operations.
+    """
+
+    status: str
+    message: str
+    pattern: str
+    hosts: tuple[str, ...]
+    first_at: float | None
+    last_at: float | None
+    before: int
+    first_seen: float | None
+    last_before: float | None
+    later: int
+
+    @property
+    def is_new(self) -> bool:
+        return bool(self.message) and not self.before
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate of a run. batch: before which it was asked, None where that is not known. at: epoch seconds. figures: what
+    its checks found, in words."""
+
+    batch: int | None
+    at: float | None
+    verdict: str
+    figures: str
 
 
 @dataclass(frozen=True)
@@ -64,12 +97,10 @@ class Operation:
 
     row: the values of operations.COLUMNS. facts: what it was judged by. instances: INSTANCE_COLUMNS, problems
     first; seconds: how long the redeploy or restart took, waited: before it began (both NaN where not known).
-    failures: FAILURE_COLUMNS, each normalised message once, with its hosts (a tuple) and how many earlier
-    operations had it (before) and since when (first_seen). batches: batch, hosts (how many), started_at,
-    touched. rollouts: those that the run started, as in rollouts.rollouts_of_run. gates: GATE_COLUMNS, empty
-    where none is recorded. plan: what the record has of the plan: hash, planned, left_alone, gone, batches,
-    override_reason, and outcomes.evidence.plan_facts. followed: ids of rollouts that the run adopted.
-    disagreements: host -> what the server says otherwise, from the report. targets: of a rollout, as in
+    failures: the one with the most instances first. rollouts: those that the run started, as in
+    rollouts.rollouts_of_run. gates: in their order. plan: what the record has of the plan: hash, planned,
+    left_alone, gone, batches, override_reason, and outcomes.evidence.plan_facts. followed: ids of rollouts that the
+    run adopted. disagreements: host -> what the server says otherwise, from the report. targets: of a rollout, as in
     rollouts.targets_of; empty of others.
     """
 
@@ -77,10 +108,9 @@ class Operation:
     facts: Facts
     verdict: Verdict
     instances: pd.DataFrame
-    failures: pd.DataFrame
-    batches: pd.DataFrame
+    failures: tuple[Failure, ...]
     rollouts: pd.DataFrame
-    gates: pd.DataFrame
+    gates: tuple[Gate, ...]
     plan: dict[str, Any]
     followed: tuple[str, ...]
     disagreements: dict[str, str]
@@ -114,9 +144,8 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             verdict=Verdict(row["verdict"], row["why"], row["sentence"]),
             instances=instances,
             failures=_failures(conn, known, judged, targets),
-            batches=_batches(facts),
             rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=_gates(path, key) if is_run else framed([], GATE_COLUMNS),
+            gates=_gates(conn, key) if is_run else (),
             plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
             followed=_followed(conn, key, facts) if is_run else (),
             disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
@@ -232,7 +261,7 @@ class _Cluster:
 
 def _failures(
     conn: sqlite3.Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
-) -> pd.DataFrame:
+) -> tuple[Failure, ...]:
     """Each failure once. What the server says of the target is the cause; the task that waited for it repeats it."""
     clusters: dict[tuple[str, str], _Cluster] = {}
     for host, outcome in judged.items():
@@ -250,14 +279,18 @@ def _failures(
             cluster.prints.add(fingerprint(message, host))
         if outcome.message not in ("", message) and len(cluster.prints) < _PRINTS_MOST:
             cluster.prints.add(fingerprint(outcome.message, host))
-    rows = []
-    for cluster in sorted(clusters.values(), key=lambda one_of: -len(one_of.hosts)):
-        before, first_seen = _earlier(conn, key, cluster.prints)
-        rows.append(
-            (cluster.status, cluster.message, cluster.pattern, tuple(sorted(cluster.hosts)), len(cluster.hosts),
-             min(cluster.times, default=None), max(cluster.times, default=None), before, first_seen)
-        )  # fmt: skip
-    return framed(rows, FAILURE_COLUMNS, ("first_seen",))
+    return tuple(
+        Failure(
+            cluster.status,
+            cluster.message,
+            cluster.pattern,
+            tuple(sorted(cluster.hosts)),
+            min(cluster.times, default=None),
+            max(cluster.times, default=None),
+            *_elsewhere(conn, key, cluster.prints),
+        )
+        for cluster in sorted(clusters.values(), key=lambda one_of: -len(one_of.hosts))
+    )
 
 
 def cause_of(outcome: Outcome, target: Target | None) -> str:
@@ -267,47 +300,54 @@ def cause_of(outcome: Outcome, target: Target | None) -> str:
     return outcome.message
 
 
-_EARLIER_RUNS = """
-SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
-WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at < :before AND h.run_id <> :key
-ORDER BY h.ended_at DESC LIMIT :most
+# own: the operation, and the runs that name it; theirs: it, and the rollouts that these name.
+_ELSEWHERE = """
+WITH own AS (
+  SELECT :key AS ref UNION SELECT run_id FROM run_links WHERE kind = 'rollout' AND ref = :key
+), theirs AS (
+  SELECT :key AS ref UNION SELECT ref FROM run_links WHERE kind = 'rollout' AND run_id IN own
+)
+SELECT ref, min(at) AS first_at, max(at) AS last_at FROM (
+  SELECT * FROM (
+    SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
+    WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at {side} AND h.run_id NOT IN own
+    ORDER BY h.ended_at {order} LIMIT :most)
+  UNION ALL SELECT * FROM (
+    SELECT coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id LIMIT 1),
+                    t.rollout_id), t.created_at
+    FROM rollout_targets t INDEXED BY rollout_targets_message
+    WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {side} AND t.rollout_id NOT IN theirs
+    ORDER BY t.created_at {order} LIMIT :most)
+) GROUP BY ref
 """
-_EARLIER_ROLLOUTS = """
-SELECT coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id LIMIT 1),
-                t.rollout_id) AS ref, t.created_at AS at
-FROM rollout_targets t INDEXED BY rollout_targets_message
-WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at < :before AND t.rollout_id <> :key
-ORDER BY t.created_at DESC LIMIT :most
-"""
+_EARLIER = _ELSEWHERE.format(side="< :begun", order="DESC")
+_LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 
 
-def _earlier(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[int, float | None]:
-    """How many earlier operations failed with one of the messages, of the newest that are read, and the first time."""
-    refs: set[str] = set()
-    times: list[float] = []
-    for text in prints:
-        params = {"print": text, "version": FP_VERSION, "before": key.at, "key": key.key, "most": _EARLIER_MOST}
-        for row in dicts(conn, _EARLIER_RUNS, params) + dicts(conn, _EARLIER_ROLLOUTS, params):
-            if row["ref"] != key.key:
-                refs.add(row["ref"])
-                times += [row["at"]] if row["at"] is not None else []
-    return len(refs), min(times, default=None)
+def _elsewhere(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[int, float | None, float | None, int]:
+    """How many earlier operations failed with one of the messages, of the nearest that are read, the first and the last
+    time, and how many later ones."""
+    params = {"version": FP_VERSION, "begun": key.at, "key": key.key, "most": _ELSEWHERE_MOST}
+    earlier, later = (
+        [row for text in prints for row in dicts(conn, sql, {**params, "print": text})] for sql in (_EARLIER, _LATER)
+    )
+    first = min((row["first_at"] for row in earlier), default=None)
+    last = max((row["last_at"] for row in earlier), default=None)
+    return len({row["ref"] for row in earlier}), first, last, len({row["ref"] for row in later})
 
 
-def _batches(facts: Facts) -> pd.DataFrame:
-    rows = [(batch.number, len(batch.hosts), batch.started_at, batch.touched) for batch in facts.batches]
-    return pd.DataFrame(rows, columns=["batch", "hosts", "started_at", "touched"])
-
-
-def _gates(path: Path, run_id: str) -> pd.DataFrame:
-    rows = []
-    for gate in evidence(path, run_id):
-        if gate["kind"] == "gate":
-            checks = [check for check in gate["checks"] if isinstance(check, dict)]
-            figures = gate_figures(checks) or str(gate["document"].get("msg") or "")
-            word = GATE_WORDS.get(gate["verdict"], gate["verdict"] or "inconclusive")
-            rows.append((gate["batch"], gate["at"], word, figures, checks))
-    return framed(rows, GATE_COLUMNS)
+def _gates(conn: sqlite3.Connection, run_id: str) -> tuple[Gate, ...]:
+    rows = conn.execute(
+        "SELECT batch, at, verdict, document_json FROM run_evidence WHERE run_id = ? AND kind = 'gate'"
+        " ORDER BY counter",
+        (run_id,),
+    )
+    found = []
+    for batch, at, verdict, text in rows:
+        document = parsed(text)
+        figures = gate_figures(listed(document.get("checks"))) or str(document.get("msg") or "")
+        found.append(Gate(batch, at, GATE_WORDS.get(verdict, verdict or "inconclusive"), figures))
+    return tuple(found)
 
 
 def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str, Any]:

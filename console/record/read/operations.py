@@ -20,10 +20,17 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
-from console.record.read.evidence import RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
-from console.record.read.operation_facts import facts_of_act, facts_of_rollout, facts_of_run, report_of_run
+from console.record.read.operation_facts import (
+    facts_of_act,
+    facts_of_rollout,
+    facts_of_run,
+    name_of,
+    report_of_run,
+    rollout_name,
+)
 from console.record.read.operation_targets import sent_by_tasks
+from console.record.read.runs import RUNS_OF_CHANGE
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -74,22 +81,20 @@ def operations(
     """
     with reading(path) as conn:
         keys = matching(conn, wanted or OperationFilter())
-        rows = [row_of(conn, key, now)[0] for key in keys[(page - 1) * size : page * size]]
+        rows = _rows(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
-def verdicts_of_runs(path: Path, run_ids: Sequence[str], now: float) -> dict[str, dict[str, Any]]:
-    """The operations that these playbook runs are, as rows of COLUMNS, by run."""
+def rows_of(path: Path, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+    """Some operations as rows of COLUMNS, in the same order."""
     with reading(path) as conn:
-        return {run_id: row_of(conn, Key(0.0, RUN, run_id, None), now)[0] for run_id in run_ids}
+        return _rows(conn, keys, now)
 
 
 def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
     with reading(path) as conn:
-        keys = matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most]
-        rows = [row_of(conn, key, now)[0] for key in keys]
-    return in_frame(rows)
+        return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
 def verdict_counts(path: Path, since: float) -> dict[str, int]:
@@ -100,18 +105,22 @@ def verdict_counts(path: Path, since: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Key:
-    """One operation among others. at: when it began (epoch seconds). kind, key, tenant: as in COLUMNS. verdict: ''
-    where nobody asked for it."""
+    """One operation among others. at: when it began (epoch seconds). kind, key, tenant, name: as in COLUMNS.
+    verdict: '' where nobody asked for it. ended_at: None where that is not known; last_at: then when it was last heard
+    of."""
 
     at: float
     kind: str
     key: str
     tenant: str | None
     verdict: str = ""
+    name: str = ""
+    ended_at: float | None = None
+    last_at: float = 0.0
 
 
 _RUNS = f"""
-SELECT r.run_id, r.started_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
+SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
@@ -124,7 +133,7 @@ WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbea
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
 _OF_OTHERS = """
-SELECT r.tenant, r.rollout_id, r.created_at, r.status FROM rollouts r
+SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
 WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
   AND (:until IS NULL OR r.created_at < :until)
   AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
@@ -185,17 +194,23 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
             if judged:
                 report, _cut = report_of_run(conn, row["run_id"], row["stats_json"])
                 word = verdict_word(Facts(RUN, "", row["status"], bool(row["check_mode"]), report))
-            found.append(Key(row["started_at"] or row["heartbeat_at"] or 0.0, RUN, row["run_id"], None, word))
+            at, name = row["started_at"] or row["heartbeat_at"] or 0.0, name_of(row["playbook"])
+            last = row["ended_at"] or row["heartbeat_at"] or at
+            found.append(Key(at, RUN, row["run_id"], None, word, name, row["ended_at"], last))
     if ROLLOUT in kinds and not wanted.check:
         adopted = json.dumps([row[0] for row in conn.execute(_ADOPTED) if row[0]])
         sent = json.dumps([one_of.rollout_id for one_of in sent_by_tasks(conn)])
         for row in dicts(conn, _OF_OTHERS, {**params, "adopted": adopted, "sent": sent}):
             word = verdict_word(Facts(ROLLOUT, "", row["status"])) if judged else ""
-            found.append(Key(row["created_at"] or 0.0, ROLLOUT, row["rollout_id"], row["tenant"], word))
+            at, name, ended = row["created_at"] or 0.0, rollout_name(row["scope"]), row["completed_at"]
+            # A paused rollout has no end: it counts from when it was seen so.
+            last = ended or row["updated_at"]
+            found.append(Key(at, ROLLOUT, row["rollout_id"], row["tenant"], word, name, ended, last))
     if ACT in kinds and not wanted.check:
         for row in dicts(conn, ACTS + _ACTS_WANTED, params):
             word = verdict_word(Facts(ACT, "", row["outcome"])) if judged else ""
-            found.append(Key(row["at"] or 0.0, ACT, row["attempt_id"], row["tenant"], word))
+            at, name, ended = row["at"], row["action"] or "", row["ended_at"]
+            found.append(Key(at, ACT, row["attempt_id"], row["tenant"], word, name, ended, ended or at))
     if wanted.verdicts:
         found = [key for key in found if key.verdict in wanted.verdicts]
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
@@ -211,10 +226,9 @@ def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def row_of(conn: sqlite3.Connection, key: Key, now: float) -> tuple[dict[str, Any], Facts]:
-    """One operation as a row of COLUMNS, and the facts that it was judged by."""
-    row, facts = stored_of(conn, key)
-    return judged_row(key, row, facts, counts(facts), now), facts
+def _rows(conn: sqlite3.Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+    stored = ((key, *stored_of(conn, key)) for key in keys)
+    return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
 
 
 def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:

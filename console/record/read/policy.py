@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ from console.record.read.frames import dicts, one, reading
 from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
-_CHANGES_MOST = 500
 
 
 def policies(path: Path) -> list[dict[str, Any]]:
@@ -92,26 +90,6 @@ def state_of(window: Window, now: float) -> WindowNow:
     )
 
 
-def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
-    """What changed in a tenant's policy, newest first: seen_at, not_before_at (the read before), key, before, after.
-
-    Values are text as JSON writes them. The API tells only the present policy, so this is what the console saw, and a
-    change lies somewhere between not_before_at and seen_at.
-    """
-    with reading(path) as conn:
-        rows = dicts(
-            conn,
-            "SELECT taken_at, raw_json FROM policies WHERE tenant = :tenant ORDER BY taken_at DESC LIMIT :most",
-            {"tenant": tenant, "most": _CHANGES_MOST},
-        )
-    found = [
-        (new["taken_at"], old["taken_at"], *change)
-        for new, old in itertools.pairwise(rows)
-        for change in reversed(_differences(parsed(old["raw_json"]), parsed(new["raw_json"])))
-    ]
-    return pd.DataFrame(found, columns=["seen_at", "not_before_at", "key", "before", "after"])
-
-
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Each key that differs, and its value before and after, as JSON writes it ('' where the key is not there)."""
     told = [
@@ -123,24 +101,28 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[st
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """A change of a tenant's policy. seen_at: when a read saw it. before: the policy until then. changed: key, before
-    and after of each difference, as JSON writes them ('' where a key was not there)."""
+    """A change of a tenant's policy. seen_at: when a read saw it, not_before_at: the read before. before: the policy
+    until then. changed: key, before and after of each difference, as JSON writes them ('' where a key was not there).
+    """
 
     tenant: str
     seen_at: float
+    not_before_at: float
     before: dict[str, Any]
     changed: tuple[tuple[str, str, str], ...]
 
 
 def policies_since(path: Path, since: float) -> list[PolicyChange]:
-    """The changes of each tenant's policy that were seen since a time, oldest first."""
+    """The changes of each tenant's policy that were seen since a time, oldest first. The API tells only the present
+    policy: a change lies somewhere between not_before_at and seen_at."""
     with reading(path) as conn:
         rows = dicts(
             conn,
             """
             SELECT * FROM (
-              SELECT tenant, taken_at, raw_json, lag(raw_json) OVER by_time AS before_json FROM policies
-              WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
+              SELECT tenant, taken_at, raw_json, lag(taken_at) OVER by_time AS before_at,
+                     lag(raw_json) OVER by_time AS before_json
+              FROM policies WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
             WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
             """,
             {"since": since},
@@ -149,8 +131,20 @@ def policies_since(path: Path, since: float) -> list[PolicyChange]:
     for row in rows:
         before = parsed(row["before_json"])
         if changed := _differences(before, parsed(row["raw_json"])):
-            found.append(PolicyChange(row["tenant"], row["taken_at"], before, tuple(changed)))
+            found.append(PolicyChange(row["tenant"], row["taken_at"], row["before_at"], before, tuple(changed)))
     return found
+
+
+def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
+    """What changed in a tenant's policy, newest first, a row each difference: seen_at, not_before_at, key, before,
+    after."""
+    found = [
+        (change.seen_at, change.not_before_at, *difference)
+        for change in reversed(policies_since(path, 0.0))
+        for difference in reversed(change.changed)
+        if change.tenant == tenant
+    ]
+    return pd.DataFrame(found, columns=["seen_at", "not_before_at", "key", "before", "after"])
 
 
 def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, reading
 from console.record.read.freshness import Follower, follower, freshness_of
 from console.record.read.stuck import StuckRules, stuck
@@ -140,6 +141,9 @@ class Vitals:
     follower: Follower | None = None
 
 
+_BAD = f"{NEWEST_BAD} SELECT status, count(*) FROM bad GROUP BY status"  # noqa: S608 - the text above
+
+
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
     """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
@@ -152,7 +156,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
             " AND t.tenant NOT IN (SELECT value FROM json_each(?))",
             (json.dumps(fresh.retired, ensure_ascii=False),),
         ).fetchone()[0]
-        bad = dict(conn.execute(_NEWEST_BAD, {"since": now - chosen.recent}).fetchall())
+        bad = dict(conn.execute(_BAD, {"since": now - chosen.recent}).fetchall())
         errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]
     moving = found[found["rule"].isin(["in progress", "queued"])]
     behind = fresh.behind(now)
@@ -169,15 +173,3 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
         follower=follower(path, now),
     )
-
-
-_NEWEST_BAD = """
-WITH recent AS (
-  SELECT tenant, rollout_id FROM rollouts
-  WHERE created_at >= :since AND failed + uncertain > 0 ORDER BY created_at DESC LIMIT 500)
-SELECT t.status, count(*) FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
-WHERE t.status IN ('failed', 'uncertain') AND NOT EXISTS (
-  SELECT 1 FROM rollout_targets later
-  WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
-GROUP BY t.status
-"""

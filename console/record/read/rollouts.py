@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.durations import HOST
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
 
 _ROLLOUT_FILTER = """
@@ -71,8 +72,8 @@ def rollout(path: Path, rollout_id: str) -> dict[str, Any] | None:
         )
 
 
-_TARGET_COLUMNS = """
-SELECT t.target_id, t.rollout_id, t.instance_id, coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.status,
+_TARGET_COLUMNS = f"""
+SELECT t.target_id, t.rollout_id, t.instance_id, {HOST} AS host, t.status,
        t.is_open, t.created_at, t.started_at, t.completed_at, t.countdown_s
 """
 
@@ -129,7 +130,7 @@ TARGET_SORTS = {
     "Start": "ORDER BY t.started_at IS NULL, t.started_at, t.position",
     "Slowest first": """ORDER BY coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at DESC,
         t.position""",
-    "Host": "ORDER BY coalesce(t.hostname, t.instance_id, t.target_id), t.position",
+    "Host": f"ORDER BY {HOST}, t.position",
 }
 
 
@@ -194,3 +195,52 @@ def runs_of_rollout(path: Path, rollout_id: str) -> pd.DataFrame:
             """,
             {"id": rollout_id},
         )
+
+
+def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+    """The bundles that the succeeded targets of a rollout got: bundle, targets, first_host, first_at, last_at.
+
+    More than one row is drift: the rollout did not leave the same runtime everywhere. Targets without a bundle hash are
+    left out.
+    """
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            f"""
+            SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
+                   min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
+            FROM rollout_targets t
+            WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
+            GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
+            """,  # noqa: S608 - HOST is a fragment of ours
+            {"tenant": tenant, "id": rollout_id},
+        )
+
+
+_BEFORE_OF_FLEET = """
+SELECT rollout_id FROM rollouts
+WHERE tenant = :tenant AND created_at < :created AND scope IS :scope ORDER BY created_at DESC LIMIT 1
+"""
+
+_BEFORE_OF_INSTANCE = """
+SELECT b.rollout_id FROM rollout_targets a
+CROSS JOIN rollout_targets b INDEXED BY rollout_targets_instance
+  ON b.tenant = a.tenant AND b.instance_id = a.instance_id AND b.created_at < :created
+CROSS JOIN rollouts r ON r.tenant = b.tenant AND r.rollout_id = b.rollout_id AND r.scope IS :scope
+WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT 1
+"""
+
+
+def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
+    """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
+    key = {"tenant": tenant, "id": rollout_id}
+    with reading(path) as conn:
+        mine = one(
+            conn,
+            "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
+            key,
+        )
+        if mine is None:
+            return None
+        found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
+    return str(found["rollout_id"]) if found else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbook runs: recap, batches, task x host results."""
+"""Playbook runs: recap, batches, task x host results, and the jobs of AWX or ansible-runner that ran them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.evidence import CHANGE_OF_RUN, RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+
+# The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
+# (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
+_OF_ARTIFACTS = """CASE WHEN r.playbook LIKE '%fleet_rollout%' AND json_valid(r.stats_json)
+  THEN nullif(json_extract(r.stats_json, '$.fleetops_report.change'), '') END"""
+CHANGE_OF_RUN = f"""coalesce((
+  SELECT json_extract(e.document_json, '$.change') FROM run_evidence e
+  WHERE e.run_id = r.run_id AND e.kind IN ('plan', 'report') AND json_extract(e.document_json, '$.change') <> ''
+  ORDER BY e.counter LIMIT 1), {_OF_ARTIFACTS})"""  # noqa: S608 - the text above
+RUNS_OF_CHANGE = f"""(
+  SELECT e.run_id FROM run_evidence e WHERE e.kind IN ('plan', 'report')
+  AND json_extract(e.document_json, '$.change') LIKE :like ESCAPE '\\'
+  UNION SELECT r.run_id FROM runs r WHERE {_OF_ARTIFACTS} LIKE :like ESCAPE '\\')"""  # noqa: S608 - the text above
 
 # Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
 HOSTS_OF_RUN = """
@@ -165,6 +177,38 @@ def in_flight(path: Path, run_id: str) -> pd.DataFrame:
             SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
             LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
             WHERE f.run_id = :id ORDER BY f.started_at, f.host
+            """,
+            {"id": run_id},
+        )
+
+
+def jobs_of_run(path: Path, run_id: str) -> pd.DataFrame:
+    """The jobs that ran a playbook run, usually one: job_id, status, name, template, project, launch_type, launched_by,
+    url (None for ansible-runner), explanation, and relaunch_run (the run of the job that was relaunched, or None).
+    """
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            SELECT j.job_id, j.status, j.name, j.template, j.project, j.launch_type, j.launched_by, j.url,
+                   j.explanation, before.run_id AS relaunch_run
+            FROM run_jobs j LEFT JOIN run_jobs before ON before.job = j.relaunch_of
+            WHERE j.run_id = :id ORDER BY j.job LIMIT 10
+            """,
+            {"id": run_id},
+        )
+
+
+def relaunches_of_run(path: Path, run_id: str) -> pd.DataFrame:
+    """The runs of the jobs that are relaunches of a run's job: run_id, job_id, status; newest first."""
+    with reading(path) as conn:
+        return as_frame(
+            conn,
+            """
+            SELECT later.run_id, later.job_id, later.status FROM run_jobs j
+            JOIN run_jobs later ON later.origin = j.origin AND later.template IS j.template
+              AND later.relaunch_of = j.job
+            WHERE j.run_id = :id ORDER BY later.finished_at DESC LIMIT 10
             """,
             {"id": run_id},
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from console.record.read.audit import EVENT
 from console.record.read.frames import as_frame, reading
 
 BEFORE, AFTER = 60.0, 300.0
@@ -28,8 +29,7 @@ class SameTime:
     others: of a run the rollouts, of a rollout the runs, that worked on the same hosts and that it has no link with.
     actions: the newest 50: created_at, host, instance_id, action, status, message, actor.
     outcomes: audit events counted: outcome, events.
-    events: the newest 50 audit events that did not succeed: event_ts, host, instance_id, outcome, source, event_type,
-    tool_name, role.
+    events: the newest 50 audit events that did not succeed, in the columns of audit.audit_events.
     """
 
     others: pd.DataFrame
@@ -92,15 +92,11 @@ ORDER BY a.created_at DESC LIMIT 50
 """
 
 _AUDIT = """
-FROM who CROSS JOIN audit_events e
-  ON e.tenant = who.tenant AND e.instance_id = who.instance_id AND e.event_ts BETWEEN :first AND :last
+FROM who i CROSS JOIN audit_events e
+  ON e.tenant = i.tenant AND e.instance_id = i.instance_id AND e.event_ts BETWEEN :first AND :last
 """
 _OUTCOMES = f"SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events {_AUDIT} GROUP BY 1"
-_EVENTS = f"""
-SELECT e.event_ts, coalesce(who.hostname, who.instance_id) AS host, who.instance_id, e.outcome, e.source,
-       e.event_type, e.tool_name, e.role
-{_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50
-"""
+_EVENTS = f"{EVENT} {_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50"
 
 
 def beside_run(path: Path, run_id: str, first: float, last: float) -> SameTime:

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
-from console.record.read.durations import p95_of_scope
+from console.record.read.durations import HOST, p95_of_scope
+from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import Freshness, freshness_of
 from console.record.read.policy import in_flight, tenant_policy
@@ -56,41 +57,32 @@ WHERE t.is_open = 1 AND r.status <> 'paused'
 """
 
 # The tenants come first in the join: their times are then looked up once, not for each target.
-_SLOW = """
-SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, t.started_at, t.rollout_id, l.value AS most,
-       a.value AS as_of
+_SLOW = f"""
+SELECT {HOST} AS host, t.started_at, t.rollout_id, l.value AS most, a.value AS as_of
 FROM json_each(:as_of) a CROSS JOIN rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
   ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
 CROSS JOIN json_each(:limits) l ON l.key = coalesce(r.scope, '')
 WHERE t.tenant = a.key AND t.is_open = 1 AND r.status <> 'paused' AND t.status = 'in_progress'
   AND t.started_at < a.value - l.value ORDER BY t.started_at LIMIT 500
-"""
+"""  # noqa: S608 - a fragment of ours
 
 _DUE = "max(t.created_at + coalesce(t.countdown_s, 0), :opened)"
 _QUEUED = (
-    f"SELECT count(*) AS n, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS host, min({_DUE}) AS due_at,"
+    f"SELECT count(*) AS n, min({HOST}) AS host, min({_DUE}) AS due_at,"
     f" t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued' AND {_DUE} < :as_of - :grace"
     " GROUP BY t.rollout_id ORDER BY due_at LIMIT 500"
 )
 
 _WAITING = (
-    "SELECT count(*) AS targets, min(coalesce(t.hostname, t.instance_id, t.target_id)) AS host,"
+    f"SELECT count(*) AS targets, min({HOST}) AS host,"
     f" min(t.created_at) AS at, t.rollout_id {_OPEN} AND t.tenant = :tenant AND t.status = 'queued'"
     " GROUP BY t.rollout_id ORDER BY at LIMIT 20"
 )
 
-_UNCERTAIN = """
-WITH recent AS (
-  SELECT tenant, rollout_id FROM rollouts
-  WHERE created_at >= :since AND uncertain > 0 ORDER BY created_at DESC LIMIT 500)
-SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host, coalesce(t.completed_at, t.started_at, t.created_at)
-       AS at, t.rollout_id, t.error_message
-FROM recent JOIN rollout_targets t USING (tenant, rollout_id)
-WHERE t.status = 'uncertain' AND NOT EXISTS (
-  SELECT 1 FROM rollout_targets later
-  WHERE later.tenant = t.tenant AND later.instance_id = t.instance_id AND later.created_at > t.created_at)
-ORDER BY at DESC LIMIT 500
-"""
+_UNCERTAIN = f"""{NEWEST_BAD}
+SELECT {HOST} AS host, coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.rollout_id, t.error_message
+FROM bad t WHERE t.status = 'uncertain' ORDER BY at DESC LIMIT 500
+"""  # noqa: S608 - texts of ours
 
 _LOST = """
 SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r

@@ -11,14 +11,13 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.record.opening import (
     BUSY_TIMEOUT,
     DatabaseProblem,
-    as_database,
     connect_to_read,
     copied_at,
     is_current,
@@ -215,19 +214,13 @@ def copied(path: Path, beside: Path) -> Iterator[Path]:
 
 
 def _copy(path: Path, made: Path) -> None:
-    source = connect_to_read(path, BUSY_TIMEOUT)
-    try:
+    with closing(connect_to_read(path, BUSY_TIMEOUT)) as source:
         if not is_of_the_console(source):
             raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
         # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
         source.execute("VACUUM INTO ?", (str(made),))
-    finally:
-        source.close()
-    copy = connect_to_read(made)
-    try:
+    with closing(connect_to_read(made)) as copy:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-    finally:
-        copy.close()
     if found != "ok":
         raise DatabaseProblem(f"The copy of {path} did not pass its check ({found}); the database may be damaged.")
 
@@ -240,14 +233,11 @@ def as_on_disk(file: Path) -> None:
 
 def _mark(path: Path, target: Path, now: float) -> None:
     """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
-    conn = sqlite3.connect(target, isolation_level=None)
-    try:
+    with closing(sqlite3.connect(target, isolation_level=None)) as conn:
         # The first versions have no table for it.
         has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
         if has_table and copied_at(conn) is None:
-            Maintenance(Tables(as_database(conn), target)).record("copy", now, {"file": str(path.absolute())})
-    finally:
-        conn.close()
+            Maintenance(Tables(conn, target)).record("copy", now, {"file": str(path.absolute())})
 
 
 def _note(path: Path, target: Path, size: int, now: float) -> str:

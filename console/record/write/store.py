@@ -37,8 +37,8 @@ def open_store(
 
     Raises DatabaseProblem, as ``opening.open_to_write`` says; among others for a copy for review, unless ``into_copy``.
     """
-    db, file = open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy)
-    return Store(Tables(db, file, busy_timeout))
+    opened = open_to_write(path, busy_timeout, make_folder=make_folder, into_copy=into_copy)
+    return Store(Tables(*opened, busy_timeout))
 
 
 class Store(OpenedDatabase):

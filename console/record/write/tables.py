@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sqlite_utils import Database
-
 from console.record.opening import BUSY_TIMEOUT, immediate, sentences
 from console.record.rows import Row
 
@@ -21,10 +19,8 @@ from console.record.rows import Row
 class Tables:
     """The open database. ``upsert``, ``replace``, ``delete_some`` and ``add_if_new`` belong inside ``transaction``."""
 
-    def __init__(self, db: Database, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
-        self.path = path
-        self.conn: sqlite3.Connection = db.conn
-        self._busy_timeout = busy_timeout
+    def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
 
     def close(self) -> None:
         """Close the database."""

@@ -24,7 +24,7 @@ from console.collect.api.options import ApiOptions
 from console.collect.once import sync_once
 from console.record.opening import DatabaseProblem
 from console.record.read import rollouts as rollout_queries
-from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
+from console.settings.environment import ApiConnection, SettingsError, load_settings
 from console.text.counts import counted
 from console.web import sign_in
 from console.web.shared import cached, links, lists, messages, pages, viewer
@@ -79,7 +79,7 @@ def _row(offers: Sequence[tuple[Intent, Verdict]]) -> None:
     if not sign_in.acting().enabled or cached.is_copy():
         return
     who = sign_in.visitor()
-    connection, no_api = _connection()
+    connection, no_api = sign_in.connection("act")
     with lists.row():
         for intent, verdict in offers:
             pressed = st.button(
@@ -125,7 +125,7 @@ def _confirm(this: _Confirmation) -> None:
     if this.outcome is not None:
         _show(this.outcome)
         return
-    connection, no_api = _connection()
+    connection, no_api = sign_in.connection("act")
     if connection is None:
         st.text(no_api)
         return
@@ -233,7 +233,7 @@ def _show(outcome: Outcome) -> None:
 
 def _synced() -> bool:
     """Read the newest rollouts, so that the page shows the result; False if any of it failed."""
-    connection, _no_api = _connection()
+    connection, _no_api = sign_in.connection("act")
     try:
         with st.spinner("Reading the rollouts"):
             report = sync_once(
@@ -248,13 +248,6 @@ def _synced() -> bool:
     for sentence in report.problems:
         st.text(sentence)
     return not report.problems
-
-
-def _connection() -> tuple[ApiConnection | None, str]:
-    try:
-        return load_api(key_may="act"), ""
-    except SettingsError as error:
-        return None, str(error)
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from console.text.counts import counted
 from console.web.audit import tables
 from console.web.audit.pivot import pivot
 from console.web.audit.tables import word
-from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
+from console.web.shared import cached, lists, messages, paging, plot, viewer
 
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90, "All": 0}
 DIMENSIONS = {"Source": "source", "Tool": "tool_name", "Role": "role", "Server": "server_slug"}
@@ -102,13 +102,7 @@ def over_time(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name
     drawn = figure(counts, viewer.theme(), viewer.zone() if span.grain == "hour" else "")
     plot.chart(drawn, f"Audit events by {span.grain} and outcome", "audit_over_time")
     table = pivoted(counts)
-    with lists.row():
-        st.header(f"By {name.lower()}", width="content")
-        export_menu.share(
-            f"audit-{name.lower()}",
-            len(counts),
-            lambda path, most: audit_queries.audit_over_time(path, by, span).head(most),
-        )
+    paging.of_frame(f"audit-{name.lower()}", counts).header(f"By {name.lower()}")
     st.caption("Choose a cell to list its events below.")
 
     def choose(value: str, outcome: str | None) -> None:
@@ -158,9 +152,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
 
 def instances() -> None:
     found = paging.asked("coverage", audit_queries.audit_coverage)
-    with lists.row():
-        st.header("By instance", width="content")
-        found.share()
+    found.header("By instance")
     tables.coverage(found.rows)
     found.pager()
 

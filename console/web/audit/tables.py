@@ -68,9 +68,9 @@ def events(found: pd.DataFrame) -> None:
 
 
 def _event(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+    time = viewer.clock_time(row["event_ts"], "%Y-%m-%d %H:%M:%S")
     return (
-        markup.link(viewer.clock_time(row["event_ts"], "%Y-%m-%d %H:%M:%S"), pages.OPERATIONS,
-                    operations_when=period.around(row["event_ts"])),
+        markup.link(time, pages.OPERATIONS, operations_when=period.around(row["event_ts"])) if time else "",
         markup.badge(row["outcome"]) if row["outcome"] else "",
         *(row[word] or "" for word in ("source", "event_type", "tool_name", "server_slug", "role")),
         markup.link(row["host"] or links.short(row["instance_id"]), pages.INSTANCE, id=row["instance_id"]),

@@ -19,6 +19,7 @@ from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
 from console.web.actions import buttons
+from console.web.audit.tables import events
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened, tables
 from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
@@ -85,14 +86,6 @@ def header(known: dict[str, Any]) -> None:
     markup.draw(markup.strip(figures), declared.of_instance(known, cached.ask(declared_queries.comparison)))
 
 
-def headed(title: str, name: str, found: paging.Paged) -> None:
-    """The heading of a list, with the menu Share if the list is not empty."""
-    with lists.row():
-        st.header(title, width="content")
-        if found.total:
-            found.share(name)
-
-
 def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
     """Say that a kind of data was never read for this instance, and show the command that reads it, after ``how``."""
     if cached.is_copy():
@@ -139,7 +132,7 @@ def deploys(known: dict[str, Any]) -> None:
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
     page = paging.asked("deploys", instances.instance_targets, *key, now)
     found = page.rows
-    headed("Rollouts", "instance-rollouts", page)
+    page.header("Rollouts", "instance-rollouts")
     if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
@@ -168,7 +161,7 @@ def actions(known: dict[str, Any]) -> None:
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
     found = paging.asked("actions", instances.instance_actions, *key)
-    headed("Actions", "instance-actions", found)
+    found.header("Actions", "instance-actions")
     lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
@@ -184,7 +177,8 @@ def actions(known: dict[str, Any]) -> None:
 def audit(known: dict[str, Any]) -> None:
     st.header("Audit")
     key = known["tenant"], known["instance_id"]
-    counts = cached.ask(audit_queries.audit_counts, "source", known["instance_id"])
+    span = audit_queries.AuditSpan(instance_id=known["instance_id"])
+    counts = cached.ask(audit_queries.audit_over_time, "source", span)
     if not len(counts):
         if known["audit_at"]:
             lists.line("no audit events", as_of(known, "audit"))
@@ -205,7 +199,7 @@ def audit(known: dict[str, Any]) -> None:
         with lists.row():
             st.caption(f"The newest {len(found):,} that were not a success", width="content")
             share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
-        tables.events(found)
+        events(found)
     else:
         st.text("Every ingested event was a success.")
 
@@ -224,9 +218,7 @@ def versions(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
-        with lists.row():
-            st.caption("Versions seen over time", width="content")
-            share("instance-versions", len(seen), lambda path, _n: instances.instance_versions(path, *key))
+        paging.of_frame("instance-versions", seen).head("Versions seen over time")
         tables.versions(seen)
 
 

@@ -16,7 +16,7 @@ from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
 from console.web.instances import tables
-from console.web.shared import cached, export_menu, lists, messages, plot, viewer
+from console.web.shared import cached, export_menu, lists, messages, paging, plot, viewer
 from console.web.shared.status import status_badge
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
@@ -111,13 +111,8 @@ def limits(policy: dict[str, Any]) -> None:
 
 
 def changes(policy: dict[str, Any]) -> None:
-    tenant = policy["tenant"]
-    found = cached.ask(policy_queries.policy_changes, tenant)
-    with lists.row():
-        st.header("Changes seen", width="content")
-        export_menu.share(
-            "policy-changes", len(found), lambda path, most: policy_queries.policy_changes(path, tenant).head(most)
-        )
+    found = cached.ask(policy_queries.policy_changes, policy["tenant"])
+    paging.of_frame("policy-changes", found).header("Changes seen")
     if len(found):
         tables.policy_changes(found)
         st.caption("The API returns only the current policy: the change happened between the two times.")

@@ -161,22 +161,6 @@ def versions(found: pd.DataFrame) -> None:
     columns.show("Versions seen, newest first", shown, "versions")
 
 
-def events(found: pd.DataFrame) -> None:
-    """Audit events with another outcome than success, newest first."""
-    shown = [
-        columns.moments(found["event_ts"], "time"),
-        columns.statuses(found["outcome"], "outcome", 110),
-        columns.text(found["event_type"], "event", 170),
-        columns.text(found["source"], "source", 110),
-        columns.text(found["tool_name"], "tool", 180),
-        columns.text(found["server_slug"], "server", 140),
-        columns.text(found["role"], "role", 100),
-        columns.text(found["conversation_id"], "conversation", 250),
-        columns.text(found["request_id"], "request", 250),
-    ]
-    columns.show("Audit events without success, newest first", shown, "events")
-
-
 FREEZES = (markup.Column("frozen"), markup.Column("reason"), markup.Column("told to", "rest"))
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.outcomes.comparison import KINDS, kind_of
-from console.outcomes.words import UPDATED, word
+from console.outcomes.words import RUNNING, UPDATED, word
 from console.record.read.operation import Operation
 from console.text import times
 from console.text.counts import counted
@@ -24,8 +24,17 @@ COLUMNS = (
     markup.Column("now"),
     markup.Column("took before", "number fo-rest"),
     markup.Column("took now", "number fo-rest"),
+    markup.Column("waited before", "number fo-rest"),
+    markup.Column("waited now", "number fo-rest"),
     markup.Column("message", "rest"),
 )
+# For each order: the column that it sorts by, and whether the smallest is first; '' for the order of ``compared``.
+SORTS = {
+    "Problems first": ("", True),
+    "Slower now": ("more", False),
+    "Faster now": ("more", True),
+    "Host": ("host", True),
+}
 
 
 def show(before: Operation, now: Operation) -> None:
@@ -34,9 +43,11 @@ def show(before: Operation, now: Operation) -> None:
     found = compared(before.instances, now.instances)
     numbers = found["kind"].value_counts()
     lists.metrics([(kind.capitalize(), f"{numbers[kind]:,}") for kind in KINDS if kind in numbers])
-    done = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)]
-    if len(done) and done["more"].notna().any():
-        st.text(f"Instances that were done both times took {beside(float(done['more'].mean()))} on average.")
+    means = found[(found["before"] == UPDATED) & (found["now"] == UPDATED)][["more", "more_waited"]].mean().dropna()
+    verbs = {"more": "took", "more_waited": "waited"}
+    if len(means):
+        changes = [f"{verbs[str(column)]} {beside(mean)}" for column, mean in means.items()]
+        st.text(f"Instances that were done both times {' and '.join(changes)} on average.")
     _instances(found, before, now)
 
 
@@ -60,13 +71,19 @@ def _told(one: Operation) -> Markup:
 
 def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kinds = lists.kinds_of_change(KINDS)
+        meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
+        kinds = st.pills(
+            "Then and now", list(KINDS), selection_mode="multi", key="compare_kind", bind="query-params", help=meanings
+        )
         search = lists.search_box("compare", "Host or message contains")
+        column, ascending = SORTS[lists.choice("Sort", SORTS, "compare_sort")]
     if kinds:
         found = found[found["kind"].isin(kinds)]
     found = lists.containing(found, search, "host", "message")
+    if column:
+        found = found.sort_values(column, ascending=ascending, kind="stable", na_position="last")
     listed = paging.of_frame("compare", found)
-    listed.head(f"{counted(listed.total, 'instance')}, matched by host")
+    listed.head(f"{counted(listed.total, 'instance')}, matched by instance")
     if not listed.total:
         st.text("No instance matches these filters.")
         return
@@ -78,6 +95,8 @@ def _instances(found: pd.DataFrame, before: Operation, now: Operation) -> None:
             _category(one["now"], now),
             times.duration(one["seconds_before"]),
             times.duration(one["seconds_now"]),
+            times.duration(one["waited_before"]),
+            times.duration(one["waited_now"]),
             one["message"] or "",
         )
         for one in lists.records(listed.rows)
@@ -91,31 +110,35 @@ def _category(category: object, of: Operation) -> Markup | str:
 
 
 def compared(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Instances of two operations matched by host, worst first: host, instance_id, kind, before, now (categories),
-    seconds_before, seconds_now, more (seconds now minus before), message (of now, else of before).
+    """Instances of two operations, worst first: host, instance_id, kind, before, now (categories), seconds_before,
+    seconds_now, waited_before, waited_now, more and more_waited (seconds now minus before), message (of now, else of
+    before). They are matched by id where both operations know it, else by host.
 
     before, now: frames in the columns of ``record.read.operation.INSTANCE_COLUMNS``.
     """
-    columns = ["host", "instance_id", "category", "seconds", "message"]
-    both = before[columns].merge(now[columns], on="host", how="outer", suffixes=("_before", "_now"))
-    kinds = [
-        kind_of(*(word if isinstance(word, str) else None for word in pair))
-        for pair in zip(both["category_before"], both["category_now"], strict=True)
-    ]
-    found = pd.DataFrame(
-        {
-            "host": both["host"],
-            "instance_id": both["instance_id_now"].where(both["instance_id_now"].notna(), both["instance_id_before"]),
-            "kind": kinds,
-            "before": both["category_before"],
-            "now": both["category_now"],
-            "seconds_before": both["seconds_before"].astype(float),
-            "seconds_now": both["seconds_now"].astype(float),
-            "message": both["message_now"].where(both["message_now"].fillna("") != "", both["message_before"]),
-        }
+    shared = set(before["instance_id"].dropna()) & set(now["instance_id"].dropna())
+    then, later = (
+        side.assign(
+            key=side["instance_id"].where(side["instance_id"].isin(shared), side["host"]),
+            # Half a redeploy is neither slower nor faster than a whole one.
+            seconds=side["seconds"].where(side["category"] != RUNNING),
+            message=side["message"].where(side["message"] != "", None),
+        )
+        for side in (before, now)
     )
-    for column in ("instance_id", "message"):
-        found[column] = found[column].astype(object).where(found[column].notna(), None)
+    columns = ["key", "host", "instance_id", "category", "seconds", "waited", "message"]
+    found = then[columns].merge(later[columns], on="key", how="outer", suffixes=("_before", "_now"))
+    for name in ("host", "instance_id", "message"):
+        either = found[f"{name}_now"].fillna(found[f"{name}_before"])
+        found[name] = either.astype(object).where(either.notna(), None)
+    found = found.rename(columns={"category_before": "before", "category_now": "now"})
+    found["kind"] = [
+        kind_of(*(word if isinstance(word, str) else None for word in pair))
+        for pair in zip(found["before"], found["now"], strict=True)
+    ]
     found["more"] = found["seconds_now"] - found["seconds_before"]
-    order = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
-    return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+    found["more_waited"] = found["waited_now"] - found["waited_before"]
+    shown = ["host", "instance_id", "kind", "before", "now", "seconds_before", "seconds_now", "more", "waited_before",
+             "waited_now", "more_waited", "message"]  # fmt: skip
+    place = found["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    return found.assign(place=place).sort_values(["place", "host"], ignore_index=True)[shown]

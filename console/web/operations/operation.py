@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import math
-
-import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
@@ -28,7 +25,7 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    rollout_and_run_tables,
+    rollouts_table,
     viewer,
 )
 from console.web.shared.status import status_badge
@@ -48,7 +45,9 @@ def body() -> None:
         verdict(found)
         left, right = st.columns([11, 9], gap="medium")
         with left:
-            parts.failures(found)
+            if found.failures:
+                st.header("What failed")
+                parts.failures(found)
             parts.gates(found)
         with right:
             parts.plan_and_result(found)
@@ -112,27 +111,17 @@ def following(found: queries.Operation) -> None:
 def timeline(found: queries.Operation, now: float) -> None:
     """The targets of the operation's rollouts, with its gates marked."""
     row = found.row
-    # The time up to which the rollouts are known.
-    seen = cached.ask(freshness.freshness).as_of(now, row["tenant"] or "") if row["tenant"] else now
     marks = tuple(parts.gate_marks(found)) or tuple(
-        Mark(batch["started_at"], f"batch {batch['batch']}")
-        for batch in lists.records(found.batches)
-        if batch["started_at"] == batch["started_at"]  # not NaN
-        and len(found.batches) > 1
+        Mark(batch.started_at, f"batch {batch.number}")
+        for batch in found.facts.batches
+        if batch.started_at is not None and len(found.facts.batches) > 1
     )
     if row["kind"] == "rollout":
-
-        def read(*_place: object) -> pd.DataFrame:
-            # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
-            return (cached.operation(ID, now) or found).targets
-
+        seen = cached.ask(freshness.freshness).as_of(now, row["tenant"])
+        read = cached.targets_of(found, now)
         section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
     elif len(found.rollouts):
-        still_open = found.rollouts["is_open"] != 0
-        last = found.rollouts["completed_at"].max()
-        # NaN, where no rollout has completed, is not equal to itself.
-        end = seen if still_open.any() or math.isnan(last) else float(last)
-        section.show(rollouts.targets_of_run, row["key"], now=end, marks=marks)
+        section.show_of_run(row["key"], found.rollouts, marks)
 
 
 def closed(found: queries.Operation) -> None:
@@ -144,7 +133,7 @@ def closed(found: queries.Operation) -> None:
     if len(found.rollouts):
         with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
             shown = paging.of_frame("operation_rollouts", found.rollouts)
-            rollout_and_run_tables.rollouts(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
+            rollouts_table.show(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
             shown.pager()
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])

@@ -12,11 +12,11 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.figures.timeline.axes import Mark
-from console.record.read.operation import Operation
+from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import lists, markup, pages, viewer
+from console.web.shared import markup, pages, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
@@ -30,62 +30,63 @@ def hosts(names: tuple[str, ...]) -> Markup:
 
 
 def failures(found: Operation) -> None:
-    """Each failure once: its message, its instances, and in how many earlier operations it occurred."""
-    if not len(found.failures):
-        return
-    st.header("What failed")
-    listed = lists.records(found.failures)
-    markup.draw(*(_failure(one) for one in listed[:FAILURES_SHOWN]))
-    hidden = listed[FAILURES_SHOWN:]
+    """Each failure once: its message, its instances, and in how many other operations it occurred."""
+    markup.draw(*map(_failure, found.failures[:FAILURES_SHOWN]))
+    hidden = found.failures[FAILURES_SHOWN:]
     if hidden:
         with st.expander(counted(len(hidden), "more failure")):
-            markup.draw(*(_failure(one) for one in hidden))
+            markup.draw(*map(_failure, hidden))
 
 
-def _failure(failure: dict[str, Any]) -> Markup:
-    count = len(failure["hosts"])
-    before = int(failure["before"] or 0)
-    since = (
-        f"in {counted(before, 'earlier operation')}, first {viewer.when(failure['first_seen'])}"
-        if before
-        else "in no earlier operation"
-    )
+def _failure(failure: Failure) -> Markup:
+    count = len(failure.hosts)
     what = f"{count:,} instances: " if count > 1 else ""
+    first, last = viewer.when(failure.first_at), viewer.when(failure.last_at)
     return markup.card(
-        failure["status"],
-        markup.paragraph(markup.badge(failure["status"]), markup.strong(failure["message"] or "no message")),
+        failure.status,
+        markup.paragraph(markup.badge(failure.status), markup.strong(failure.message or "no message")),
         markup.paragraph(
-            Markup("{}{}").format(what, hosts(failure["hosts"])),
-            *(markup.small(part) for part in (viewer.when(failure["first_at"]), since) if part),
+            Markup("{}{}").format(what, hosts(failure.hosts)),
+            *map(markup.small, (first if first == last else f"{first} to {last}", *_elsewhere(failure))),
             between=" · ",
         ),
     )
 
 
+def _elsewhere(failure: Failure) -> Iterator[str]:
+    """In how many other operations a failure occurred, and when."""
+    if failure.before:
+        first, last = viewer.when(failure.first_seen), viewer.when(failure.last_before)
+        when = f"first {first}, last {last}" if failure.before > 1 else first
+        yield f"in {counted(failure.before, 'earlier operation')}, {when}"
+    else:
+        yield "in no earlier operation"
+    if failure.later:
+        yield f"again in {counted(failure.later, 'later one')}"
+
+
 def gates(found: Operation) -> None:
     """The newest gates with their figures, in order: a gate that stopped the run is in the last row."""
-    if not len(found.gates):
+    if not found.gates:
         return
     st.header("Gates")
-    listed = lists.records(found.gates)
-    hidden = max(len(listed) - GATES_SHOWN, 0)
-    if hidden:
-        st.caption(f"The last {GATES_SHOWN} of {len(listed):,}; the others are in the raw plan and report.")
+    if len(found.gates) > GATES_SHOWN:
+        st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}; the others are in the raw plan and report.")
     columns = (markup.Column("before batch"), markup.Column("at", "time"), markup.Column("verdict"),
                markup.Column("figures"))  # fmt: skip
     cells = (
-        (_number(gate["batch"]), viewer.clock_time(gate["at"]), markup.badge(gate["verdict"]), gate["figures"] or "")
-        for gate in listed[hidden:]
+        (_number(gate.batch), viewer.clock_time(gate.at), markup.badge(gate.verdict), gate.figures)
+        for gate in found.gates[-GATES_SHOWN:]
     )
     markup.draw(markup.table(columns, cells, "Gates of this run"))
 
 
 def gate_marks(found: Operation) -> Iterator[Mark]:
     """The gates as marks of the timeline."""
-    for gate in lists.records(found.gates):
-        if gate["at"] == gate["at"]:  # not NaN
-            sign = style_of(gate["verdict"]).tone.sign
-            yield Mark(gate["at"], f"{sign} {times.moment(gate['at'], '%H:%M')}")
+    for gate in found.gates:
+        if gate.at is not None:
+            sign = style_of(gate.verdict).tone.sign
+            yield Mark(gate.at, f"{sign} {times.moment(gate.at, '%H:%M')}")
 
 
 def plan_and_result(found: Operation) -> None:

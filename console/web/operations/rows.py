@@ -13,31 +13,15 @@ from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
 from console.text import times
-from console.web.shared import lists, pages, viewer
-from console.web.shared.markup import (
-    NOTHING,
-    Column,
-    Segment,
-    address,
-    badge,
-    card,
-    head,
-    joined,
-    legend,
-    link,
-    paragraph,
-    small,
-    stacked_bar,
-    table,
-)
+from console.web.shared import lists, markup, pages, viewer
 
 COLUMNS = (
-    Column("started", "time"),
-    Column("operation", "title"),
-    Column("outcome", "outcome"),
-    Column("by", "short fo-rest"),
-    Column("why it ended", "long fo-rest"),
-    Column("took", "number fo-rest"),
+    markup.Column("started", "time"),
+    markup.Column("operation", "title"),
+    markup.Column("outcome", "outcome"),
+    markup.Column("by", "short fo-rest"),
+    markup.Column("why it ended", "long fo-rest"),
+    markup.Column("took", "number fo-rest"),
 )
 
 
@@ -47,7 +31,7 @@ def title(row: dict[str, Any]) -> str:
     return f"{row['title']} to {version}" if isinstance(version, str) and version else str(row["title"])
 
 
-def segments(row: dict[str, Any], linked: bool = True) -> list[Segment]:
+def segments(row: dict[str, Any], linked: bool = True) -> list[markup.Segment]:
     """The parts of an outcome bar, one for each category with instances.
 
     ``linked``: each part is a link to the operation's page with the instances of that category.
@@ -60,8 +44,8 @@ def segments(row: dict[str, Any], linked: bool = True) -> list[Segment]:
         label = word(category, row["name"])
         if row.get("check") is True and category == UPDATED:
             label = f"would be {label}"
-        href = address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
-        found.append(Segment(category, int(count), label, href))
+        href = markup.address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
+        found.append(markup.Segment(category, int(count), label, href))
     return found
 
 
@@ -69,9 +53,9 @@ def outcome(row: dict[str, Any]) -> Markup:
     """The outcome as a bar with its numbers."""
     parts = segments(row, linked=False)
     if not parts:
-        return small("no instance")
+        return markup.small("no instance")
     text = ", ".join(f"{one.count:,} {one.word}" for one in parts)
-    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(stacked_bar(parts, text), small(text))
+    return Markup('<div class="fo-outcome-cell">{}{}</div>').format(markup.stacked_bar(parts, text), markup.small(text))
 
 
 def by(row: dict[str, Any]) -> str:
@@ -88,14 +72,14 @@ def by_whom(row: dict[str, Any]) -> str:
 
 def table_of(found: pd.DataFrame, label: str) -> Markup:
     """Operations as a table."""
-    return table(COLUMNS, (_cells(row) for row in lists.records(found)), label)
+    return markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), label)
 
 
 def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
-    marks = [badge(row["verdict"])] if row["verdict"] != COMPLETE else []
+    marks = [markup.badge(row["verdict"])] if row["verdict"] != COMPLETE else []
     return (
         viewer.when(row["started_at"]),
-        joined((link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
+        markup.joined((markup.link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
         outcome(row),
         by(row),
         Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
@@ -109,14 +93,16 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     ``running``: a line with the instances in progress; ``progress``: how far it is; ``gate``: a line about the last
     gate. All three are texts, empty if there is nothing to show.
     """
-    first = head(
-        badge(RUNNING),
-        link(title(row), pages.OPERATION, id=row["key"]),
-        small(f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"),
-        Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else NOTHING,
+    first = markup.head(
+        markup.badge(RUNNING),
+        markup.link(title(row), pages.OPERATION, id=row["key"]),
+        markup.small(
+            f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"
+        ),
+        Markup('<span class="fo-end fo-small">{}</span>').format(progress) if progress else markup.NOTHING,
     )
     parts = segments(row)
     done = sum(one.count for one in parts if one.status not in (RUNNING, WAITING))
     label = f"{done:,} of {int(row['instances']):,} done"
-    below = [paragraph(small(line)) for line in (running, gate) if line]
-    return card(RUNNING, first, stacked_bar(parts, label), legend(parts), *below)
+    below = [markup.paragraph(markup.small(line)) for line in (running, gate) if line]
+    return markup.card(RUNNING, first, markup.stacked_bar(parts, label), markup.legend(parts), *below)

@@ -14,7 +14,6 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import attention as queries
-from console.record.read import instances
 from console.web.shared import markup, pages, viewer
 
 SHOWN, OF_EACH = 6, 2
@@ -65,7 +64,7 @@ def entry(item: dict[str, Any]) -> Markup:
     act: Markup = markup.NOTHING
     if item["page"]:
         target, label, key = LINKS[item["page"]]
-        act = Markup('<span class="fo-end">{}</span>').format(markup.link(label, target, **{key: _named(item)}))
+        act = Markup('<span class="fo-end">{}</span>').format(markup.link(label, target, **{key: item["id"]}))
     since = viewer.when(item["at"])
     when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
@@ -78,9 +77,3 @@ def entry(item: dict[str, Any]) -> Markup:
     below = markup.paragraph(of, said, between=" · ") if of or said else markup.NOTHING
     head = markup.head(markup.badge(item["status"]), markup.strong(item["title"]), when, act)
     return markup.card(item["status"], head, below)
-
-
-def _named(item: dict[str, Any]) -> str:
-    """The entry's id in the address of its page. The list of instances has one common word for rare health values."""
-    known = item["page"] != "instances" or item["id"] in instances.HEALTH_WORDS
-    return str(item["id"]) if known else instances.HEALTH_OTHER

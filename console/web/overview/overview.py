@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -74,8 +73,8 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
     running_now = f"Running: {', '.join(names[:NAMED])}{more}" if names else ""
     of = one.facts.batches_planned
     parts = []
-    if len(one.batches):
-        parts.append(f"batch {int(one.batches['batch'].max()):,}" + (f" of {of:,}" if of else ""))
+    if one.facts.batches:
+        parts.append(f"batch {one.facts.batches[-1].number:,}" + (f" of {of:,}" if of else ""))
     expected = one.plan.get("seconds")
     started = one.row["started_at"]
     if expected and started is not None and not math.isnan(started):
@@ -84,16 +83,13 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
             parts.append(f"about {times.rounded(left)} left, ends about {viewer.moment(now + left, '%H:%M')}")
         else:
             parts.append(f"{times.rounded(-left)} longer than planned")
-    return running_now, " · ".join(parts), _last_gate(one.gates)
-
-
-def _last_gate(gates: pd.DataFrame) -> str:
-    if not len(gates):
-        return ""
-    gate: dict[str, Any] = lists.records(gates.tail(1))[0]
-    return (
-        f"Last gate: {gate['verdict']} at {viewer.clock_time(gate['at'], '%H:%M')}, {gate['figures'] or 'no figures'}"
-    )
+    last_gate = ""
+    if one.gates:
+        gate = one.gates[-1]
+        last_gate = (
+            f"Last gate: {gate.verdict} at {viewer.clock_time(gate.at, '%H:%M')}, {gate.figures or 'no figures'}"
+        )
+    return running_now, " · ".join(parts), last_gate
 
 
 def needs_attention(now: float) -> None:

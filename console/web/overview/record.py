@@ -20,7 +20,7 @@ from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
 from console.web.overview import notifications
-from console.web.shared import cached, columns, export_menu, lists, messages, paging, viewer
+from console.web.shared import cached, columns, lists, messages, paging, viewer
 
 # So many errors are shown in full above the table, which truncates long ones.
 FULL_ERRORS = 3
@@ -89,9 +89,7 @@ def command(words: str) -> str:
 
 
 def sources(found: pd.DataFrame) -> None:
-    with lists.row():
-        st.header("Data as of", width="content")
-        export_menu.share("sources", len(found), lambda path, most: record_health.sources(path).head(most))
+    paging.of_frame("sources", found).header("Data as of")
     shown = [
         columns.text([SOURCES.get(source, source) for source in found["source"]], "source", 260),
         columns.moments(found["read_at"], "last read", 170),

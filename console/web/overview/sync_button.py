@@ -15,7 +15,7 @@ from console.collect.api.instances import KINDS
 from console.collect.api.options import ApiOptions
 from console.collect.once import SyncReport, sync_once
 from console.record.opening import DatabaseProblem
-from console.settings.environment import ApiConnection, SettingsError, load_api, load_settings
+from console.settings.environment import SettingsError, load_settings
 from console.settings.invocation import COMMAND
 from console.web import sign_in
 from console.web.shared import cached, lists
@@ -39,13 +39,6 @@ def _one_at_a_time() -> threading.Lock:
     return threading.Lock()
 
 
-def _api() -> tuple[ApiConnection | None, str]:
-    try:
-        return load_api(), ""
-    except SettingsError as error:
-        return None, str(error)
-
-
 def _why_not() -> str:
     """Why the visitor may not sync: a sync calls the API with the operators' key. '' without a login."""
     return "" if sign_in.acting().login is None else sign_in.visitor().why_not
@@ -58,7 +51,7 @@ def button() -> bool:
     """
     if cached.is_copy():
         return False
-    connection, why = _api()
+    connection, why = sign_in.connection()
     refused = ""
     if why_not := _why_not():
         # It holds text of the login provider, which must not end the code span.
@@ -127,7 +120,7 @@ def sync(container: DeltaGenerator) -> None:
 
 def what_to_set() -> None:
     """The settings that are missing for the API, if any."""
-    connection, why = _api()
+    connection, why = sign_in.connection()
     if connection is None and not cached.is_copy():
         with st.expander("No API is configured: only run logs can be synced", icon=":material/key:"):
             st.text(why)
@@ -143,7 +136,7 @@ def _sync(container: DeltaGenerator) -> _Result:
     # Checked again, because a browser can press a disabled button.
     if why_not := _why_not():
         return _Result(None, why_not)
-    connection, why = _api()
+    connection, why = sign_in.connection()
     settings = load_settings()
     lock = _one_at_a_time()
     if not lock.acquire(blocking=False):

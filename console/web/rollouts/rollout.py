@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from console.record.read import frames, freshness, rollout_failures, rollouts
+from console.record.read import frames, freshness, rollouts
 from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
@@ -32,14 +32,25 @@ def body() -> None:
             return
         seen = cached.ask(freshness.freshness).as_of(viewer.clock(), rollout["tenant"])
         now = seen if rollout["is_open"] else rollout["completed_at"] or seen
+        found = cached.operation(ID, now)
+        if found is None:
+            return
         badge = header(rollout, now)
         why.drift(rollout)
         earlier = section.Earlier(rollout["tenant"], ID, rollout["created_at"])
-        window = section.show(rollouts.targets_of, rollout["tenant"], ID, now=now, earlier=earlier, selectable=True)
+        window = section.show(
+            rollouts.targets_of,
+            rollout["tenant"],
+            ID,
+            now=now,
+            earlier=earlier,
+            selectable=True,
+            read=cached.targets_of(found, now),
+        )
         # The page is refreshed all the time, but there is no new data unless somebody syncs.
         if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
             badge.badge("live", icon=":material/autorenew:", color="blue")
-        why.show(rollout, now)
+        why.show(rollout, found, now)
         targets(rollout, window, now)
 
 
@@ -69,7 +80,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
                 pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
             )
             lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
-    before = cached.ask(rollout_failures.previous_rollout, rollout["tenant"], ID)
+    before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
     waiting = rollout["queued"] + rollout["in_progress"]

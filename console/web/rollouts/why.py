@@ -14,20 +14,18 @@ import pandas as pd
 import streamlit as st
 
 from console.figures import phases
-from console.record.read import durations, rollout_failures, rollouts
-from console.record.read import same_time as queries
-from console.text import times
+from console.record.read import durations, rollouts
+from console.record.read.operation import Operation
 from console.text.counts import counted
-from console.web.shared import cached, columns, links, lists, pages, plot, rollout_and_run_tables, same_time, viewer
-from console.web.shared.status import status_badge
+from console.web.operations import parts
+from console.web.shared import cached, columns, lists, plot, same_time, viewer
 
 FAILURES, TIME, AROUND = "Failures", "Where time went", "What else happened"
-SHOWN = 4
 
 
 def drift(rollout: dict[str, Any]) -> None:
     """A warning when the succeeded targets did not all get the same bundle."""
-    found = cached.ask(rollout_failures.bundles, rollout["tenant"], rollout["rollout_id"])
+    found = cached.ask(rollouts.bundles, rollout["tenant"], rollout["rollout_id"])
     if len(found) < 2:
         return
     with st.container(border=True, gap="xsmall"):
@@ -37,10 +35,17 @@ def drift(rollout: dict[str, Any]) -> None:
                 f"The targets that succeeded got {len(found):,} different bundles. "
                 "If this was not intended, roll out again so that all get the same one."
             )
-        rollout_and_run_tables.bundles(found)
+        shown = [
+            columns.text(found["bundle"], "bundle", 260),
+            columns.count(found["targets"], "targets"),
+            columns.text(found["first_host"], "for example", 260),
+            columns.moments(found["first_at"], "first"),
+            columns.moments(found["last_at"], "last"),
+        ]
+        columns.show("Bundles that succeeded targets got", shown, "bundles")
 
 
-def show(rollout: dict[str, Any], now: float) -> None:
+def show(rollout: dict[str, Any], found: Operation, now: float) -> None:
     """The section "Why"."""
     st.space("xsmall")
     with lists.row():
@@ -49,57 +54,23 @@ def show(rollout: dict[str, Any], now: float) -> None:
     if chosen == TIME:
         _time(rollout, now)
     elif chosen == AROUND:
-        _around(rollout, now)
+        same_time.of_rollout(rollout, now)
     else:
-        _failures(rollout)
+        _failures(rollout, found)
 
 
-def _failures(rollout: dict[str, Any]) -> None:
-    clusters = cached.ask(rollout_failures.failure_clusters, rollout["tenant"], rollout["rollout_id"])
-    if not clusters:
+def _failures(rollout: dict[str, Any], found: Operation) -> None:
+    if not found.failures:
         with lists.row():
             st.badge("none", icon=":material/check_circle:", color="green")
             st.text("No target failed or is uncertain" + (" so far." if rollout["is_open"] else "."))
         return
-    new = sum(cluster.is_new for cluster in clusters)
+    new = sum(failure.is_new for failure in found.failures)
     st.caption(
-        f"{counted(len(clusters), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in hosts,"
-        " ids or numbers count as one."
+        f"{counted(len(found.failures), 'kind')} of failure, {new:,} new in this rollout. Messages that differ only in"
+        " hosts, ids or numbers count as one."
     )
-    for cluster in clusters[:SHOWN]:
-        _cluster(cluster)
-    if len(clusters) > SHOWN:
-        with st.expander(f"{len(clusters) - SHOWN} more"):
-            for cluster in clusters[SHOWN:]:
-                _cluster(cluster)
-
-
-def _cluster(cluster: rollout_failures.Cluster) -> None:
-    with st.container(border=True, gap="xsmall"):
-        with lists.row():
-            status_badge(cluster.status)
-            st.text(counted(cluster.targets, "target"))
-            if cluster.is_new:
-                st.badge("new in this rollout", icon=":material/fiber_new:", color="violet")
-            st.caption(_when(cluster), width="content")
-        st.text(cluster.message or "no message")
-        more = cluster.targets - len(cluster.hosts)
-        lists.line(", ".join(cluster.hosts) + (f" and {more:,} more" if more else ""))
-
-
-def _when(cluster: rollout_failures.Cluster) -> str:
-    """When the failure was first and last seen, in this rollout and in others."""
-    first, last = cluster.first_at, cluster.last_at
-    parts = [viewer.moment(first) if first == last else viewer.period(first, last)]
-    if cluster.before:
-        parts.append(
-            f"seen in {counted(cluster.before, 'earlier rollout')}, "
-            f"first {times.moment(cluster.first_seen, '%Y-%m-%d')}, "
-            f"last {times.moment(cluster.last_before, '%Y-%m-%d')}"
-        )
-    if cluster.later:
-        parts.append(f"again in {counted(cluster.later, 'later one')}")
-    return " · ".join(part for part in parts if part)
+    parts.failures(found)
 
 
 @st.cache_data(max_entries=48, ttl=3600, show_spinner=False)
@@ -112,7 +83,17 @@ def _time(rollout: dict[str, Any], now: float) -> None:
     if not len(spent):
         st.text("No target of this rollout has times yet.")
         return
-    rollout_and_run_tables.phases(spent)
+    shown = [
+        columns.text(spent["phase"], "phase", 110),
+        columns.percentage(spent["share"], "share", 150),
+        columns.durations(spent["total_s"], "all targets together", 150),
+        columns.durations(spent["p50_s"], "half take up to", 120),
+        columns.durations(spent["p95_s"], "95 % take up to", 120),
+        columns.durations(spent["longest_s"], "longest", 110),
+        columns.text(spent["longest_host"], "of", 260),
+        columns.count(spent["targets"], "targets"),
+    ]
+    columns.show("Where the time of the targets went", shown, "phases")
     with lists.row():
         st.markdown("**Slowest targets**", width="content")
         by = lists.choice("Slowest by", durations.SLOWEST_BY, "slowest", labelled=False)
@@ -128,34 +109,3 @@ def _time(rollout: dict[str, Any], now: float) -> None:
                 else "These instances have no earlier rollouts to compare with."
             )
         )
-
-
-def _around(rollout: dict[str, Any], now: float) -> None:
-    """Runs, actions and audit events of the rollout's hosts while it ran."""
-    tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
-    if rollout["created_at"] is None:
-        st.text("The API gave no start time for this rollout.")
-        return
-    first, last = queries.margins(rollout["created_at"], rollout["completed_at"] or now)
-    around = f"On this rollout's hosts, {viewer.period(first, last)}"
-    st.caption(around)
-
-    found = cached.ask(queries.beside_rollout, tenant, rollout_id, first, last)
-    st.markdown("**Playbook runs**")
-    linked = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id))
-    near = lists.records(found.others)
-    for run in linked:
-        _run(run, "names this rollout")
-    for run in near:
-        _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
-    if not linked and not near:
-        st.text("No stored run names this rollout or worked on its hosts at that time.")
-
-    same_time.acted_and_audited(found)
-
-
-def _run(run: dict[str, Any], how: str) -> None:
-    with lists.row():
-        status_badge(run["status"])
-        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
-        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from console.record.read import frames, freshness, run_grid, runs
-from console.record.read import jobs as job_queries
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
@@ -27,7 +25,7 @@ from console.web.shared import (
     messages,
     pages,
     paging,
-    rollout_and_run_tables,
+    rollouts_table,
     same_time,
     viewer,
 )
@@ -58,7 +56,7 @@ def body() -> None:
             st.header("Batches")
             tables.batches(batches)
         details(batches)
-        same_time.show(run, viewer.clock() // 60 * 60)
+        same_time.of_run(run, viewer.clock() // 60 * 60)
 
 
 def header(run: dict[str, Any]) -> None:
@@ -102,7 +100,7 @@ def header(run: dict[str, Any]) -> None:
 
 def jobs(run_id: str) -> None:
     """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
-    for one in lists.records(cached.ask(job_queries.jobs_of_run, run_id)):
+    for one in lists.records(cached.ask(runs.jobs_of_run, run_id)):
         with lists.row():
             if one["url"]:
                 lists.line(
@@ -118,7 +116,7 @@ def jobs(run_id: str) -> None:
                 lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
             if one["relaunch_run"]:
                 relaunch("Relaunched from", one["relaunch_run"])
-            for later in lists.records(cached.ask(job_queries.relaunches_of_run, run_id)):
+            for later in lists.records(cached.ask(runs.relaunches_of_run, run_id)):
                 relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
 
 
@@ -162,15 +160,9 @@ def rollouts(run: dict[str, Any]) -> None:
     linked = cached.ask(rollout_queries.rollouts_of_run, ID)
     if not len(linked):
         return
-    fresh = cached.ask(freshness.freshness)
-    # All have one axis. With open rollouts, or without the end of any, it ends when the tenant that was read longest
-    # ago was read.
-    last = float(linked["completed_at"].max())
-    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
-    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
-    section.show(rollout_queries.targets_of_run, ID, now=now)
+    section.show_of_run(ID, linked)
     with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
-        rollout_and_run_tables.rollouts(linked, fresh, key="run_rollouts")
+        rollouts_table.show(linked, cached.ask(freshness.freshness), key="run_rollouts")
 
 
 def details(batches: pd.DataFrame) -> None:
@@ -212,9 +204,7 @@ def grid() -> None:
 
 def task_table() -> None:
     found = cached.ask(run_grid.run_tasks, ID)
-    with lists.row():
-        st.caption(f"{counted(len(found), 'task')}, all batches together", width="content")
-        export_menu.share("tasks", len(found), lambda path, most: run_grid.run_tasks(path, ID).head(most))
+    paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
     if len(found):
         tables.tasks(found)
 

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from console.record.read import frames, runs
 from console.text.counts import counted
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.shared import cached, links, lists, messages, pages, paging, rollout_and_run_tables
+from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
 from console.web.shared.status import status_filter
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
@@ -34,10 +38,34 @@ def body() -> None:
                 )
             return
         with found.head(counted(found.total, "run")):
-            names = [rollout_and_run_tables.run_name(row) for row in lists.records(found.rows)]
+            names = [name(row) for row in lists.records(found.rows)]
             links.go_to("run", pages.RUN, found.rows["run_id"].tolist(), names)
-        rollout_and_run_tables.runs(found.rows, key="runs")
+        table(found.rows)
         found.pager()
+
+
+def name(run: dict[str, Any]) -> str:
+    """A run as an entry of the select box."""
+    return f"{columns.playbook_name(run['playbook'])}, {style_of(run['status']).word}, {viewer.when(run['started_at'])}"
+
+
+def table(found: pd.DataFrame) -> None:
+    names = [
+        columns.playbook_name(path) + (" (check)" if check else "")
+        for path, check in zip(found["playbook"], found["check_mode"], strict=True)
+    ]
+    who = [f"{u or ''}@{c or ''}".strip("@") for u, c in zip(found["user"], found["controller"], strict=True)]
+    shown = [
+        columns.statuses(found["status"], width=120),
+        columns.text(names, "playbook", 210),
+        columns.moments(found["started_at"], "started"),
+        columns.durations(found["ended_at"].fillna(found["heartbeat_at"]) - found["started_at"], "took"),
+        *(columns.count(found[name], name) for name in ("hosts", "ok", "changed", "failed", "unreachable")),
+        columns.text(who, "user@controller", 160),
+    ]
+    if found["change"].notna().any():
+        shown.append(columns.text(found["change"], "change", 120))
+    columns.show("Playbook runs, newest first", shown, "runs", opens=columns.Opens("run", pages.RUN, found["run_id"]))
 
 
 st.title("Playbook runs")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -42,14 +42,6 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
         bind="query-params",
     )
     return chosen or default or listed[0]
-
-
-def kinds_of_change(kinds: Mapping[str, str]) -> list[str]:
-    """Pills to choose kinds of change, each with its meaning; the choice is in the URL. No choice means all."""
-    meanings = "  \n".join(f"{kind}: {meaning}" for kind, meaning in kinds.items())
-    return st.pills(
-        "Then and now", list(kinds), selection_mode="multi", key="compare_kind", bind="query-params", help=meanings
-    )
 
 
 def counted_of(count: int, total: int, what: str) -> str:

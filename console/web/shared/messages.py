@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,8 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from console.record.opening import DatabaseProblem, NoDatabase
 from console.record.read import frames
-from console.record.read import freshness as freshness_queries
-from console.web.shared import cached, following, links, lists, viewer
+from console.record.read.freshness import DIED, RUNNING, STOPPED, Follower, Freshness, follower, freshness
+from console.settings.environment import load_settings
+from console.web.shared import cached, links, lists, viewer
 
 
 @contextmanager
@@ -62,9 +65,9 @@ def head(title: str) -> DeltaGenerator:
     return row
 
 
-def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
+def data_as_of(tenant: str = "") -> Freshness:
     """Show how old the data is: of one tenant, or of the one that was read longest ago; and whether it is followed."""
-    fresh = cached.ask(freshness_queries.freshness)
+    fresh = cached.ask(freshness)
     read = [look.at for look in fresh.looks if look.tenant == tenant and look.at is not None]
     read = read or [at for at, look in fresh.read if not tenant]
     oldest = f", the oldest of {len(read):,} tenants" if read and read[0] != read[-1] else ""
@@ -73,14 +76,37 @@ def data_as_of(tenant: str = "") -> freshness_queries.Freshness:
     parts = [f"{name} as of {viewer.moment(at)} ({viewer.ago(at)}{more})" for name, at, more in sources] or [
         "never synced"
     ]
-    follower = following.newest()
-    if follower is not None and (following.is_well(follower) or follower.state == freshness_queries.STOPPED):
-        parts.insert(0, following.sentence(follower))
-    elif follower is not None:
-        st.caption(f":orange[:material/warning: {following.sentence(follower)}]")
+    # Not cached until the database changes, as other answers are: a follower that was killed no longer changes it.
+    following = follower(load_settings().database, time.time())
+    if following is not None and (_is_well(following) or following.state == STOPPED):
+        parts.insert(0, _followed(following))
+    elif following is not None:
+        st.caption(f":orange[:material/warning: {_followed(following)}]")
     if fresh.copied_at is not None:
         parts.insert(0, f"Copy of {viewer.moment(fresh.copied_at, '%Y-%m-%d %H:%M')}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.caption(" · ".join(parts), width="content")
         viewer.zone_switch()
     return fresh
+
+
+def _is_well(found: Follower) -> bool:
+    """Whether a follower runs and can read all its sources."""
+    return found.state == RUNNING and found.trouble is None
+
+
+def _followed(found: Follower) -> str:
+    """What a follower does, or since when it does not. It contains no Markdown characters."""
+    if _is_well(found):
+        return "Following"
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", found.host)
+    since = f"{viewer.moment(found.since)} ({viewer.ago(found.since)})"
+    if found.state == RUNNING:
+        return (
+            f"The follower on {host} has not been able to read {found.unread} since {viewer.moment(found.trouble_at)}"
+        )
+    if found.state == STOPPED:
+        unread = f"; it could not read {found.unread}" if found.unread else ""
+        return f"The follower on {host} stopped at {since}{unread}"
+    how = "was killed" if found.state == DIED else "hangs"
+    return f"The follower on {host}, process {found.pid}, {how}; its last report is of {since}"

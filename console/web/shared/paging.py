@@ -36,6 +36,13 @@ class Paged:
             self.share(name)
         return row
 
+    def header(self, title: str, name: str = "") -> None:
+        """The heading of a section with the menu Share, if the list is not empty. name: as of :meth:`share`."""
+        with lists.row():
+            st.header(title, width="content")
+            if self.total:
+                self.share(name)
+
     def share(self, name: str = "") -> None:
         """The menu Share. name: of the file, where it is not that of the list."""
         export_menu.share(name or self.of, self.total, self.every)

@@ -1,47 +1,77 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else happened on the same hosts at the time of a run or rollout: rollouts, actions and audit events."""
+"""What else happened on the same hosts at the time of a run or rollout: rollouts or runs, actions and audit events."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from console.record.read import same_time
+from console.record.read import rollouts, same_time
 from console.text.statuses import style_of
-from console.web.shared import cached, columns, links, lists, pages, rollout_and_run_tables, viewer
+from console.web.audit.tables import events
+from console.web.shared import cached, columns, links, lists, pages, viewer
+from console.web.shared.status import status_badge
 
 
-def show(run: dict[str, Any], now: float) -> None:
+def of_run(run: dict[str, Any], now: float) -> None:
     """The section "What else happened" of a run; it is read only when it is switched on."""
     st.space("xsmall")
     if not st.toggle("What else happened on these hosts", key="beside", bind="query-params"):
         return
-    if run["started_at"] is None:
-        st.text("The start time of this run is unknown.")
-        return
     last = run["ended_at"] or (now if run["status"] == "running" else run["heartbeat_at"] or run["started_at"])
-    first, last = same_time.margins(run["started_at"], last)
-    around = f"On this run's hosts, {viewer.period(first, last)}"
-    st.caption(around)
-
-    found = cached.ask(same_time.beside_run, run["run_id"], first, last)
-    st.markdown("**Other rollouts**")
-    if len(found.others):
-        _rollouts(found.others)
-    else:
-        st.text("No other stored rollout worked on these hosts at that time.")
-    acted_and_audited(found)
+    _section("run", run["started_at"], last, same_time.beside_run, (run["run_id"],), _rollouts)
 
 
-def acted_and_audited(found: same_time.SameTime) -> None:
-    """The actions and the audit events of the hosts at that time."""
+def of_rollout(rollout: dict[str, Any], now: float) -> None:
+    """The runs, actions and audit events of a rollout's hosts while it ran."""
+    tenant, rollout_id = rollout["tenant"], rollout["rollout_id"]
+
+    def runs(found: pd.DataFrame) -> None:
+        st.markdown("**Playbook runs**")
+        linked, near = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id)), lists.records(found)
+        for run in linked:
+            _run(run, "names this rollout")
+        for run in near:
+            _run(run, f"worked on {run['hosts']:,} of its hosts" + (" in check mode" if run["check_mode"] else ""))
+        if not linked and not near:
+            st.text("No stored run names this rollout or worked on its hosts at that time.")
+
+    last = rollout["completed_at"] or now
+    _section("rollout", rollout["created_at"], last, same_time.beside_rollout, (tenant, rollout_id), runs)
+
+
+def _section(
+    what: str,
+    began: float | None,
+    ended: float,
+    query: Callable[..., same_time.SameTime],
+    key: tuple[str, ...],
+    others: Callable[[pd.DataFrame], None],
+) -> None:
+    if began is None:
+        st.text(f"The start time of this {what} is unknown.")
+        return
+    first, last = same_time.margins(began, ended)
+    st.caption(f"On this {what}'s hosts, {viewer.period(first, last)}")
+    found = cached.ask(query, *key, first, last)
+    others(found.others)
+
     st.markdown("**Actions**")
     if len(found.actions):
-        rollout_and_run_tables.actions_around(found.actions)
+        shown = [
+            columns.moments(found.actions["created_at"], "at"),
+            columns.text(found.actions["host"], "host", 240),
+            columns.text(found.actions["action"], "action", 160),
+            columns.statuses(found.actions["status"], width=120),
+            columns.text(found.actions["actor"], "by", 140),
+            columns.text(found.actions["message"], "message", 420),
+        ]
+        columns.show("Actions on these hosts at that time", shown, "actions_around")
     else:
         st.text("No stored action on these hosts is in this time.")
 
@@ -52,14 +82,25 @@ def acted_and_audited(found: same_time.SameTime) -> None:
             *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
         )
         if len(found.events):
-            rollout_and_run_tables.audit_around(found.events)
+            events(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
 
 
+def _run(run: dict[str, Any], how: str) -> None:
+    with lists.row():
+        status_badge(run["status"])
+        links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
+        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
+
+
 def _rollouts(found: pd.DataFrame) -> None:
     """Rollouts on the run's hosts that it did not name; a click opens one."""
+    st.markdown("**Other rollouts**")
+    if not len(found):
+        st.text("No other stored rollout worked on these hosts at that time.")
+        return
     shown = [
         columns.statuses(found["status"], width=130),
         columns.moments(found["created_at"], "started"),

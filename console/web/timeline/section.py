@@ -23,10 +23,11 @@ from console.figures.timeline.axes import CLOCK, Axis, DrawOptions, Mark
 from console.figures.timeline.bars import timeline_bars
 from console.figures.timeline.heatmap import timeline_heatmap
 from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
-from console.record.read import durations, frames
+from console.record.read import durations, frames, freshness, rollouts
 from console.settings.environment import load_settings
+from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import lists, plot, viewer
+from console.web.shared import cached, lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
 
 HELP = (
@@ -55,33 +56,6 @@ class PlacedTargets:
     layout: Layout
     now: float
 
-    @property
-    def waiting(self) -> int:
-        return int((self.targets["status"] == "queued").sum())
-
-    @property
-    def without_times(self) -> int:
-        """Targets whose times are missing: neither placed, nor waiting, nor cancelled before they started."""
-        statuses, never = self.targets["status"], self.targets["started_at"].isna()
-        excused = (statuses == "queued") | ((statuses == "cancelled") & never)
-        return int((~self.layout.placed & ~excused.to_numpy()).sum())
-
-    def rows_of(self, ids: tuple[str, ...]) -> tuple[int, ...]:
-        """The rows of the targets with these ids, in the frame's order."""
-        return tuple(np.flatnonzero(self.targets["target_id"].isin(ids).to_numpy()).tolist()) if ids else ()
-
-
-def _place(targets: pd.DataFrame, now: float) -> PlacedTargets:
-    layout = lay_out(
-        targets["created_at"].to_numpy(float),
-        targets["started_at"].to_numpy(float),
-        targets["completed_at"].to_numpy(float),
-        targets["countdown_s"].to_numpy(float),
-        targets["is_open"].to_numpy(bool),
-        now,
-    )
-    return PlacedTargets(targets, layout, now)
-
 
 Source = tuple[str, tuple[Any, ...]]
 Query = Callable[..., pd.DataFrame]
@@ -102,7 +76,12 @@ class Earlier:
 @st.cache_resource(max_entries=12, ttl=3600, show_spinner=False)
 def _timeline(path: str, stamp: tuple[int, ...], source: Source, now: float, _query: Query) -> PlacedTargets:
     _name, args = source
-    return _place(_query(Path(path), *args), now)
+    targets = _query(Path(path), *args)
+    created, started, completed, countdown = (
+        targets[name].to_numpy(float) for name in ("created_at", "started_at", "completed_at", "countdown_s")
+    )
+    is_open = targets["is_open"].to_numpy(bool)
+    return PlacedTargets(targets, lay_out(created, started, completed, countdown, is_open, now), now)
 
 
 @st.cache_data(max_entries=24, ttl=3600, show_spinner=False)
@@ -181,7 +160,8 @@ def show(
     # Elapsed since the first target was created, or else since the first one started.
     origin = float(np.nanmin([timeline.targets["created_at"].min(), bounds[0]]))
     axis = Axis.elapsed(origin, bounds[1]) if elapsed else CLOCK
-    chosen = timeline.rows_of(selection.selected()) if selectable else ()
+    ids = selection.selected() if selectable else ()
+    chosen = tuple(np.flatnonzero(timeline.targets["target_id"].isin(ids).to_numpy()).tolist())
     take = partial(_take, axis, bounds, _slider_end(timeline, bounds))
     with head:
         chart_zoom.listen(take)
@@ -203,7 +183,7 @@ def show(
     offered = len(timeline.targets) >= WINDOW_FROM or WINDOW in st.session_state or WINDOW in st.query_params
     window = _window(timeline, bounds) if offered else None
     inside = count if window is None else int(in_window(timeline.layout, *window).sum())
-    if window is not None or (selectable and selection.selected()):
+    if window is not None or ids:
         with head:
             auto_refresh.hold()
     alone = count <= axes.BARS_MOST
@@ -219,6 +199,17 @@ def show(
             "by dragging over the heat map, to show each one as a bar."
         )
     return window
+
+
+def show_of_run(run_id: str, linked: pd.DataFrame, marks: tuple[Mark, ...] = ()) -> None:
+    """Draw the targets of all rollouts of a run on one axis; ``linked``: the frame of ``rollouts.rollouts_of_run``.
+
+    With open rollouts, or without the end of any, it ends when the tenant that was read longest ago was read.
+    """
+    fresh, last = cached.ask(freshness.freshness), float(linked["completed_at"].max())
+    waiting = linked["tenant"][(linked["is_open"] != 0) | math.isnan(last)]
+    now = min((fresh.as_of(viewer.clock(), tenant) for tenant in waiting), default=last)
+    show(rollouts.targets_of_run, run_id, now=now, marks=marks)
 
 
 def _chart(figure_json: str, alt: str, name: str, picked: Callable[[str], None] | None, *, boxed: bool) -> None:
@@ -313,14 +304,17 @@ def _window(timeline: PlacedTargets, bounds: tuple[float, float]) -> tuple[float
 def _notes(timeline: PlacedTargets, per_target: bool = False) -> None:
     """A line about the targets that have no complete bar."""
     notes = []
-    if np.any(timeline.layout.open):
+    statuses, layout = timeline.targets["status"], timeline.layout
+    if layout.open.any():
         until = viewer.moment(timeline.now, "%H:%M:%S")
-        notes.append(f"{int(timeline.layout.open.sum()):,} in progress, drawn up to {until}")
-    if timeline.waiting and not per_target:
-        notes.append(f"{timeline.waiting:,} still waiting, without a bar")
-    if timeline.without_times:
-        plural = "s" if timeline.without_times > 1 else ""
-        verb = "are" if timeline.without_times > 1 else "is"
-        notes.append(f"{timeline.without_times:,} target{plural} without times {verb} only in the table")
+        notes.append(f"{int(layout.open.sum()):,} in progress, drawn up to {until}")
+    queued = statuses == "queued"
+    if queued.any() and not per_target:
+        notes.append(f"{int(queued.sum()):,} still waiting, without a bar")
+    # Neither placed, nor waiting, nor cancelled before they started.
+    excused = queued | ((statuses == "cancelled") & timeline.targets["started_at"].isna())
+    if missing := int((~layout.placed & ~excused.to_numpy()).sum()):
+        verb = "are" if missing > 1 else "is"
+        notes.append(f"{counted(missing, 'target')} without times {verb} only in the table")
     if notes:
         st.caption(" · ".join(notes))

@@ -140,7 +140,7 @@ def test_what_happened_on_an_instance_from_ten_to_ten_past(person: Person) -> No
 def test_the_last_two_operations_compared(person: Person) -> None:
     person.click(person.link("Compare the last two"), "Compare two operations")
     person.page.wait_for_url(re.compile(f"a={STOPPED}&b={UNDER_WAY}"), timeout=LATEST)
-    person.reads("8 instances, matched by host", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
+    person.reads("8 instances, matched by instance", "Stopped after batch 2 of 4", "Running, batch 2 of 4")
     expect(row_of(person.page, HOSTS[3])).to_contain_text("failed", timeout=LATEST)
     expect(row_of(person.page, HOSTS[3])).to_contain_text("running")
     assert person.clicks == 1

@@ -26,13 +26,12 @@ from console.collect.jobs.import_job import ImportReport
 from console.collect.run_logs.spools import sync_spools
 from console.record.read import run_grid
 from console.record.read import runs as run_queries
-from console.record.read.evidence import evidence
 from console.record.read.record_health import vitals
 from console.record.write.store import open_store
 from console.settings.environment import SettingsError
 from tests.conftest import CHECKOUT
 from tests.console.support.certificates import self_signed
-from tests.console.support.facts import dump, rows, wrong_types
+from tests.console.support.facts import dump, evidence, rows, wrong_types
 from tests.console.support.fake_awx import TOKEN, FakeAwx, recorded, running_awx
 
 # Soon after the recording.

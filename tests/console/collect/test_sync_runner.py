@@ -22,10 +22,9 @@ from console.collect.jobs.facts import runner_job
 from console.collect.jobs.import_job import ImportReport
 from console.collect.jobs.runner import LOST_AFTER_S, sync_runner
 from console.collect.run_logs.spools import sync_spools
-from console.record.read.evidence import evidence
 from console.record.write.store import open_store
 from tests.conftest import BIN, CHECKOUT
-from tests.console.support.facts import dump, rows, wrong_types
+from tests.console.support.facts import dump, evidence, rows, wrong_types
 from tests.simulator.running import running_simulator
 
 pytestmark = pytest.mark.playbook

@@ -143,7 +143,7 @@ def test_a_late_event_of_a_pruned_day_is_listed_with_those_that_pruning_left(tmp
             ident(2) + "e9",
         ]
     )
-    assert audit_queries.audit_counts(path, "source")["events"].sum() == 6
+    assert audit_queries.audit_over_time(path, "source", audit_queries.AuditSpan())["events"].sum() == 6
 
 
 @settings(max_examples=20, deadline=None)

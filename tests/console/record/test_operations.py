@@ -174,7 +174,7 @@ def test_redeploys_under_way_belong_to_the_run_that_waits_for_them(path: Path) -
     row = rows(path)[1]
     assert (row["verdict"], row["updated"], row["failed"], row["not_touched"]) == ("lost", 1, 1, 1)
     found = operation(path, "r", NOW)
-    assert found is not None and found.failures["message"].tolist() == [REASON]
+    assert found is not None and [failure.message for failure in found.failures] == [REASON]
 
 
 def test_a_fleet_rollout_under_way_belongs_to_the_run_that_started_it_and_not_to_one_that_follows_it(
@@ -220,7 +220,7 @@ def test_a_killed_run_is_told_by_its_plan_and_by_the_report_that_it_had_made(pat
     assert [row[key] for key in ("verdict", "not_touched", "current", "gone")] == ["lost", 2, 1, 1]
     found = operation(path, "planned", NOW)
     assert found is not None
-    assert found.gates[["batch", "verdict", "figures"]].to_numpy().tolist() == [[1, "pass", "No instance failed"]]
+    assert [(one.batch, one.verdict, one.figures) for one in found.gates] == [(1, "pass", "No instance failed")]
     assert (found.plan["hash"], found.plan["planned"], found.plan["batches"], found.plan["gone"]) == ("p", 2, 3, (D,))
     # Of thousands only the first names are kept, and the numbers of all.
     cut = {**plan, "batches": [{"size": 2, "instances": [A]}], "truncated": True}
@@ -315,7 +315,7 @@ def test_a_report_of_20_000_instances_keeps_its_numbers_and_each_instance_has_on
         "failed": 580,
         "not_touched": 420,
     }
-    assert found.failures["instances"].sum() == 580
+    assert sum(len(failure.hosts) for failure in found.failures) == 580
     told = attention(path, NOW)
     assert told["title"].tolist() == ["580 instances failed"]
     assert (told["page"][0], told["id"][0], len(told["hosts"][0])) == ("run", "big", 6)
@@ -451,7 +451,7 @@ def test_a_rollouts_instances_are_those_of_the_rule_each_by_its_newest_target(pa
         instances["category"].value_counts()
     )
     problems = {host for host, one in by_rule.items() if one.category in ("failed", "uncertain")}
-    assert {host for hosts in found.failures["hosts"] for host in hosts} == problems
+    assert {host for failure in found.failures for host in failure.hosts} == problems
 
 
 def test_a_run_of_more_hosts_than_a_page_shows_is_complete(path: Path) -> None:

@@ -125,7 +125,7 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         assert checked["to_version"] is not None
         why = f"1 instance failed ({FAILED}); at most 0 may fail."
         assert stopped["sentence"] == f"Stopped after batch 3 of 4: {why} 4 updated, 1 failed, 1 not touched."
-        (failure,) = operation(database, stopped["key"], now).failures.itertuples()  # type: ignore[union-attr]
+        (failure,) = operation(database, stopped["key"], now).failures  # type: ignore[union-attr]
         assert (failure.message, failure.hosts, failure.before) == (
             "bundle checksum mismatch on the agent",
             (FAILED,),
@@ -133,10 +133,10 @@ def test_the_numbers_of_an_operation_are_those_of_the_runs_report(run_playbook: 
         )
         found = operation(database, stopped["key"], now)
         assert found is not None
-        assert found.gates[["batch", "verdict"]].to_numpy().tolist() == [
-            [1, "pass"], [2, "pass"], [3, "pass"], [4, "stop"]
+        assert [(gate.batch, gate.verdict) for gate in found.gates] == [
+            (1, "pass"), (2, "pass"), (3, "pass"), (4, "stop")
         ]  # fmt: skip
-        assert why.rstrip(".") in found.gates["figures"].tolist()[-1]
+        assert why.rstrip(".") in found.gates[-1].figures
         assert (found.plan["planned"], found.plan["batches"], found.plan["batches_begun"]) == (6, 4, 3)
         assert found.plan["limit"] == 2
         healed = next(row for row in ours if row["title"] == "recover")

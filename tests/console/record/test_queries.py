@@ -132,8 +132,8 @@ def test_audit_counts_add_up_to_what_is_ingested(database: Path) -> None:
     assert covered["ours"].tolist() == [300, 300, 300, 300]
     assert sorted(covered["total"]) == [300, 300, 300, 420]
     for by in audit.AUDIT_DIMENSIONS:
-        assert audit.audit_counts(database, by)["events"].sum() == 1200
-    one = audit.audit_counts(database, "source", instance_id=ident(0, 0xB0))
+        assert audit.audit_over_time(database, by, audit.AuditSpan())["events"].sum() == 1200
+    one = audit.audit_over_time(database, "source", audit.AuditSpan(instance_id=ident(0, 0xB0)))
     assert one["events"].sum() == 300
     today = audit.audit_over_time(database, "source", audit.span_of(1, "day", NOW))
     assert set(today["bucket"]) <= {time.strftime("%Y-%m-%d", time.gmtime(NOW))}

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from console.collect.api.instance_records import action_rows
 from console.collect.api.records import audit_row
 from console.collect.run_logs.spools import sync_spools
 from console.figures.phases import phase_bars
-from console.record.read import durations, rollout_failures, rollouts, same_time
+from console.record.read import durations, rollouts, same_time
+from console.record.read.operation import Failure, operation
 from console.record.rows import Cursor, InstanceRows
 from console.record.write.store import open_store
 from tests.console.support.seeded import (
@@ -98,19 +100,24 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def failures_of(database: Path, rollout: str) -> dict[tuple[str, str], Failure]:
+    found = operation(database, rollout, NOW)
+    assert found is not None
+    return {(failure.status, failure.pattern): failure for failure in found.failures}
+
+
 def test_failures_are_one_cluster_whatever_host_and_numbers_and_know_where_else_they_were_seen(database: Path) -> None:
-    found = {(c.status, c.pattern): c for c in rollout_failures.failure_clusters(database, TENANT, NEW)}
+    found = failures_of(database, NEW)
     assert set(found) == {("failed", "port # of <host> is taken (pid #)"), ("uncertain", "disk full"), ("failed", "")}
     port = found["failed", "port # of <host> is taken (pid #)"]
-    assert (port.targets, port.hosts, port.before, port.is_new) == (2, (host_name(1), host_name(2)), 1, False)
+    assert (port.hosts, port.before, port.is_new) == ((host_name(1), host_name(2)), 1, False)
     assert (port.first_at, port.last_at) == (NOW - 6000 + 26, NOW - 6000 + 27)
     assert port.first_seen == port.last_before == NOW - 9000
     disk = found["uncertain", "disk full"]
     assert (disk.is_new, disk.later, disk.last_before) == (True, 1, None)
     # Nothing can be said of a failure without a message.
     assert not found["failed", ""].is_new
-    assert [c.is_new for c in rollout_failures.failure_clusters(database, TENANT, LATER)] == [False]
-    assert rollout_failures.failure_clusters(database, TENANT, "unknown") == []
+    assert [failure.is_new for failure in failures_of(database, LATER).values()] == [False]
 
 
 def test_time_is_split_into_countdown_queue_and_run(database: Path) -> None:
@@ -146,20 +153,20 @@ def test_an_open_target_counts_up_to_the_present(database: Path, small: Path) ->
 
 
 def test_drift_is_more_than_one_bundle_among_the_succeeded(database: Path) -> None:
-    assert rollout_failures.bundles(database, TENANT, NEW)[["bundle", "targets"]].to_numpy().tolist() == [
+    assert rollouts.bundles(database, TENANT, NEW)[["bundle", "targets"]].to_numpy().tolist() == [
         ["bbb", 2],
         ["aaa", 1],
     ]
-    assert len(rollout_failures.bundles(database, TENANT, OLD)) == 1
-    assert not len(rollout_failures.bundles(database, TENANT, LATER))
+    assert len(rollouts.bundles(database, TENANT, OLD)) == 1
+    assert not len(rollouts.bundles(database, TENANT, LATER))
 
 
 def test_the_rollout_before_is_the_one_of_the_same_scope(database: Path, small: Path) -> None:
-    assert rollout_failures.previous_rollout(database, TENANT, NEW) == OLD
-    assert rollout_failures.previous_rollout(database, TENANT, OLD) is None
+    assert rollouts.previous_rollout(database, TENANT, NEW) == OLD
+    assert rollouts.previous_rollout(database, TENANT, OLD) is None
     # Rollouts of one instance follow each other by instance: here each is the first of its own.
     alone, _dummy = rollouts.rollouts(small, scope="instance")
-    assert {rollout_failures.previous_rollout(small, TENANT, i) for i in alone["rollout_id"]} == {None}
+    assert {rollouts.previous_rollout(small, TENANT, i) for i in alone["rollout_id"]} == {None}
 
 
 def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_path: Path) -> None:
@@ -170,7 +177,7 @@ def test_the_rollout_before_one_of_a_single_instance_is_of_that_instance(tmp_pat
             created = NOW - 9000 + order * 100
             one = target(number, rollout, "succeeded", created, created + 1, created + 2)
             store.put_rollouts([rollout_read(rollout, [one], "completed", created, created + 2, scope="instance")])
-    found = [rollout_failures.previous_rollout(tmp_path / "console.db", TENANT, rollout) for rollout in ids]
+    found = [rollouts.previous_rollout(tmp_path / "console.db", TENANT, rollout) for rollout in ids]
     assert found == [None, None, ids[0], ids[1]]
 
 
@@ -191,7 +198,7 @@ def test_the_rollout_page_says_what_is_new_and_warns_of_drift(database: Path, mo
     app = opened(monkeypatch, database, "rollout", id=NEW)
     assert not app.exception
     said = words(app)
-    for phrase in ("3 kinds of failure, 1 new in this rollout", "disk full", "seen in 1 earlier rollout",
+    for phrase in ("3 kinds of failure, 1 new in this rollout", "disk full", "in 1 earlier operation",
                    "again in 1 later one", "2 different bundles", "no message"):  # fmt: skip
         assert phrase in said, f"{phrase!r} is not on the page:\n{said[:3000]}"
     assert "different bundles" not in words(opened(monkeypatch, database, "rollout", id=OLD))
@@ -213,7 +220,7 @@ def test_each_part_stands_at_24_and_at_20000_targets(
 
 def test_hostile_messages_and_bundles_are_text(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, small, "rollout", id=FLEET)
-    assert HOSTILE in [element.value for element in app.text]
+    assert str(escape(HOSTILE)) in "".join(part.value for part in app.get("html"))
     for element in [*app.markdown, *app.caption, *app.warning]:
         assert "<img" not in element.value and "](http" not in element.value
 

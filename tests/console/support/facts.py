@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ def rows(path: Path, sql: str, *params: Any) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor]
     finally:
         conn.close()
+
+
+def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
+    """The plan, the gates and the report that are kept of a run, in their order, each with its ``document``."""
+    found = rows(path, "SELECT * FROM run_evidence WHERE run_id = ? ORDER BY counter", run_id)
+    for row in found:
+        row["document"] = json.loads(row.pop("document_json"))
+        row["reasons"], row["checks"] = row["document"].get("reasons", []), row["document"].get("checks", [])
+    return found
 
 
 def dump(path: Path, *, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[str]]:

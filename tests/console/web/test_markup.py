@@ -197,6 +197,13 @@ def test_two_operations_are_compared_by_host_worst_first() -> None:
     assert found["instance_id"].tolist() == ["id-a", "id-b", "id-x", "id-y"]
 
 
+def test_an_instance_that_was_renamed_is_compared_with_itself() -> None:
+    before = of_instances(("a", "failed", None, ""), ("b", "updated", 1.0, ""))
+    now = of_instances(("a", "updated", 1.0, "")).assign(host="b")
+    found = comparison.compared(before, now)
+    assert found[["host", "kind"]].to_numpy().tolist() == [["b", "fixed"], ["b", "only before"]]
+
+
 def test_an_operation_without_instances_is_compared_too() -> None:
     found = comparison.compared(of_instances(), of_instances(("a", "failed", None, "")))
     assert found["kind"].tolist() == ["only now"]

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from console.record.read import compare, frames
+from console.record.read import frames
+from console.record.read.operation import operation
 from console.record.rows import Cursor
 from console.record.write.store import open_store
-from console.text.file_formats import MOST
+from console.web.operations.comparison import compared
 from tests.console.support.seeded import (
     FLEET,
     OPEN,
@@ -31,7 +35,6 @@ pytestmark = pytest.mark.usefixtures("environment")
 
 NOW = float(int(time.time()))
 THEN, TODAY = ident(1, 0x0C01), ident(2, 0x0C02)
-A, B = (TENANT, THEN), (TENANT, TODAY)
 
 
 @pytest.fixture(scope="module")
@@ -81,72 +84,64 @@ def two_big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def side_by_side(path: Path) -> pd.DataFrame:
+    before, now = (operation(path, rollout, NOW) for rollout in (THEN, TODAY))
+    assert before is not None and now is not None
+    return compared(before.instances, now.instances)
+
+
 def test_each_target_is_matched_and_judged(database: Path) -> None:
-    found, total = compare.compared_page(database, A, B)
-    assert total == len(found) == 9
+    found = side_by_side(database)
     assert dict(zip(found["host"], found["kind"], strict=True)) == {
         host_name(0): "new failure",
         host_name(1): "still failing",
         host_name(2): "fixed",
-        host_name(3): "both succeeded",
+        host_name(3): "same",
         host_name(4): "other",
         host_name(5): "only before",
         host_name(6): "only now",
-        host_name(7): "both succeeded",
-        host_name(8): "both succeeded",
+        host_name(7): "same",
+        host_name(8): "same",
     }
     assert found["kind"].tolist()[:3] == ["new failure", "still failing", "fixed"]
     rows = found.set_index("host")
-    assert rows.loc[host_name(3), ["run_a", "run_b", "run_more"]].tolist() == [20, 50, 30]
-    assert rows.loc[host_name(3), ["queue_more", "countdown_more"]].tolist() == [-4, 4]
-    assert rows.loc[host_name(8), "run_a"] == 25
+    assert rows.loc[host_name(3), ["seconds_before", "seconds_now", "more"]].tolist() == [20, 50, 30]
+    assert rows.loc[host_name(3), ["waited_before", "waited_now", "more_waited"]].tolist() == [10, 10, 0]
+    assert rows.loc[host_name(8), "seconds_before"] == 25
     # Half a run is neither slower nor faster than a whole one.
-    assert rows.loc[[host_name(4), host_name(5)], "run_more"].isna().all()
-    assert (rows.loc[host_name(0), "error_b"], rows.loc[host_name(1), "error_a"]) == ("now", "before")
+    assert rows.loc[[host_name(4), host_name(5)], "more"].isna().all()
+    assert (rows.loc[host_name(0), "message"], rows.loc[host_name(1), "message"]) == ("now", "before")
 
 
-def test_the_score_counts_what_the_pages_list(database: Path) -> None:
-    score = compare.compared_score(database, A, B).set_index("kind")
-    assert score["targets"].sum() == 9
-    assert score["run_more"]["both succeeded"] == pytest.approx((30 + 0 - 5) / 3)
-    for kind, count in score["targets"].items():
-        assert compare.compared_page(database, A, B, [str(kind)])[1] == count
-    swapped = compare.compared_score(database, B, A).set_index("kind")["targets"]
-    assert (swapped["new failure"], swapped["fixed"], swapped["only now"]) == (1, 1, 1)
-
-
-def test_filters_sorts_and_pages(database: Path) -> None:
-    assert compare.compared_page(database, A, B, search="agent_")[1] == 0
-    assert compare.compared_page(database, A, B, search="before")[0]["host"].tolist() == [host_name(1)]
-    slower = compare.compared_page(database, A, B, sort="Slower now")[0]["run_more"].dropna().tolist()
-    assert slower == sorted(slower, reverse=True)
-    faster = compare.compared_page(database, A, B, sort="Faster now")[0]["run_more"].dropna().tolist()
-    assert faster == sorted(faster)
-    pages = [compare.compared_page(database, A, B, sort="Host", page=n, size=4) for n in (1, 2, 3, 4)]
-    assert [total for _dummy, total in pages] == [9, 9, 9, 9]
-    assert [len(page) for page, _dummy in pages] == [4, 4, 1, 0]
-    assert [host for page, _dummy in pages for host in page["host"]] == [host_name(n) for n in range(9)]
-
-
-def test_20000_targets_against_20000_are_matched_in_sql_and_paged(two_big: Path) -> None:
+def test_20000_instances_against_20000_are_matched(two_big: Path) -> None:
     before = time.process_time()
-    found, total = compare.compared_page(two_big, A, B, page=41)
+    found = side_by_side(two_big)
     spent = time.process_time() - before
-    assert (total, len(found)) == (20_001, 1)
     # Quadratic matching took minutes.
     assert spent < 5
-    everything, _dummy = compare.compared_page(two_big, A, B, size=MOST)
-    assert everything["host"].is_unique and len(everything) == 20_001
+    assert found["host"].is_unique and len(found) == 20_001
+
+
+def listed(app: AppTest) -> list[str]:
+    """The hosts of the page's table, in its order."""
+    drawn = "".join(part.value for part in app.get("html"))
+    return re.findall(r'href="\./instance\?[^"]*" target="_self">([^<]+)</a>', drawn)
 
 
 def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
     assert not app.exception
     said = words(app)
-    assert "New failure 1" in said and "9 targets" in said and "run +8.3 s" in said
+    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s longer" in said
     assert f"?a={THEN}&b={TODAY}" in said
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
-    assert app.dataframe[-1].value["host"].tolist() == [host_name(2)]
+    assert listed(app) == [host_name(2)]
+    slower = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_sort="Slower now")
+    faster = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_sort="Faster now")
+    assert (listed(slower)[0], listed(faster)[0]) == (host_name(3), host_name(8))
+    by_host = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_sort="Host")
+    assert listed(by_host) == [host_name(number) for number in range(9)]
+    assert listed(opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_q="before")) == [host_name(1)]
     next(button for button in app.button if button.label == "Swap").click()
     app.run()
     assert f"?a={TODAY}&b={THEN}" in words(app)
@@ -179,5 +174,5 @@ def test_unknown_operations_and_an_empty_database_are_said(
 def test_the_page_at_20000_targets(two_big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(monkeypatch, two_big, "compare", a=THEN, b=TODAY)
     assert not app.exception
-    assert "20,001 targets" in words(app)
-    assert len(app.dataframe[-1].value) == frames.PAGE
+    assert "20,001 instances" in words(app)
+    assert len(listed(app)) == frames.LIST_PAGE
