@@ -53,8 +53,8 @@ options:
     default: 900
   healthy_reads:
     description:
-      - How many consecutive live health checks must be healthy afterwards. Half of O(wait_interval) passes before each
-        of them, and O(wait_interval) after one that was not healthy.
+      - How many consecutive live health checks must be healthy afterwards. After a healthy one the next follows after
+        half of O(wait_interval), and otherwise after O(wait_interval).
       - V(0) skips these checks.
     type: int
     default: 3

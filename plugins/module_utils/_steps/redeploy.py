@@ -224,8 +224,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
         # The agent has just been restarted and needs some time. A live check at once would only load it.
         now = context.client.server_time
         since_end = 0.0 if now is None or ended_at is None else max(0.0, now - ended_at)
-        pause = context.params["wait_interval"] / 2 - since_end
-        context.sleep(max(0.0, min(pause, context.params["healthy_timeout"])))
+        context.sleep(max(0.0, min(context.params["wait_interval"] - since_end, context.params["healthy_timeout"])))
     prove_health(context, ended_at)
     return target
 
@@ -269,8 +268,8 @@ def prove_health(context: Context, since: float | None, *, done: str = "redeploy
     """Fail unless ``healthy_reads`` consecutive live health records are healthy within ``healthy_timeout`` seconds.
 
     A record must not be older than ``since`` (epoch seconds by the server's clock; None for any). The pause is
-    ``wait_interval`` after a record that is not healthy, and half of it after a healthy one, as after the end of the
-    redeploy. ``done``: what was done to the instance, for the message.
+    ``wait_interval`` after a record that is not healthy, and half of it after a healthy one. ``done``: what was done to
+    the instance, for the message.
     """
     client, instance_id, needed = context.client, context.params["instance_id"], context.params["healthy_reads"]
     interval = context.params["wait_interval"]
