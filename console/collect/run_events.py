@@ -79,7 +79,7 @@ class RunReader:
 
     def feed(self, event: Any) -> None:
         """Read one event. Raises EventError, and changes nothing, if it is not an event."""
-        counter, name, data = _parts(event)
+        counter, name, data = parts_of(event)
         created = parse_time(event.get("created"))
         run = self.run
         run["events"] += 1
@@ -302,7 +302,8 @@ def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, An
     return state | {"plays": {}, "tasks": {}, "in_flight": {}}
 
 
-def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
+def parts_of(event: Any) -> tuple[int, str, Mapping[str, Any]]:
+    """The counter, the name and the data of an event. Raises EventError if it is not an event."""
     if not isinstance(event, Mapping):
         raise EventError("it is not a JSON object")
     counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
+from console.record.connection import Connection
 from console.record.private_files import make_private_folder, only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.invocation import COMMAND
@@ -140,15 +141,26 @@ def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> Non
         )
 
 
+def refuse_other_files(file: Path) -> None:
+    """Raise DatabaseProblem for a folder, a device or a pipe: it is no database, and its mode and name are left."""
+    if file.is_dir():
+        raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
+    if file.exists() and not file.is_file():
+        raise DatabaseProblem(
+            f"{file} is a device, a pipe or a socket, not a database; name a file with --db or FLEETOPS_CONSOLE_DB."
+        )
+
+
 # Reading
 
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
-    if not file.exists():
-        raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
     with sentences(file, READ_TIMEOUT, "read"):
+        if not file.exists():
+            raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
+        refuse_other_files(file)
         conn = connect_to_read(file)
         try:
             version, newest = _version(conn)
@@ -187,6 +199,7 @@ def _connect(file: Path, mode: str, seconds: float) -> sqlite3.Connection:
         timeout=seconds,
         isolation_level=None,
         check_same_thread=False,
+        factory=Connection,
     )
     try:
         # SQLite opens the file with the first statement.
@@ -260,10 +273,9 @@ def open_to_write(
                 f"The folder {file.parent} of the console's database does not exist;"
                 " create it, or name another database."
             )
-        if file.is_dir():
-            raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
+        refuse_other_files(file)
         _create_private(file)
-        conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
+        conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)
         try:
             db = as_database(conn)
             if not into_copy:

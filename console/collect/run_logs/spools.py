@@ -29,7 +29,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool imp
 from console.collect.progress import Progress, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.file_locks import is_locked
-from console.record.rows import Cursor, to_json
+from console.record.rows import Cursor
 from console.record.write.store import Store
 
 SOURCE = "spool"
@@ -299,10 +299,7 @@ class _Spool:
 def _feed(reader: RunReader, line: bytes) -> str | None:
     """Give one line to the reader. Returns why it is not an event, or None."""
     try:
-        event = json.loads(line)
-        if b"\\ud" in line:
-            event = json.loads(to_json(event))
-        reader.feed(event)
+        reader.feed(json.loads(line))
     except EventError as error:
         return str(error)
     except (ValueError, RecursionError):

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.record.connection import Connection
 from console.record.opening import (
     BUSY_TIMEOUT,
     DatabaseProblem,
@@ -24,6 +25,7 @@ from console.record.opening import (
     is_current,
     is_of_the_console,
     open_to_write,
+    refuse_other_files,
 )
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule
@@ -177,8 +179,9 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
     nothing at ``target`` then.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    refuse_other_files(path)
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
     try:
@@ -220,7 +223,8 @@ def _copy(path: Path, made: Path) -> None:
         if not is_of_the_console(source):
             raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
         # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
-        source.execute("VACUUM INTO ?", (str(made),))
+        # As bytes: the name need not be UTF-8.
+        source.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(made),))
     finally:
         source.close()
     copy = connect_to_read(made)
@@ -240,7 +244,7 @@ def as_on_disk(file: Path) -> None:
 
 def _mark(path: Path, target: Path, now: float) -> None:
     """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
-    conn = sqlite3.connect(target, isolation_level=None)
+    conn = sqlite3.connect(target, isolation_level=None, factory=Connection)
     try:
         # The first versions have no table for it.
         has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]

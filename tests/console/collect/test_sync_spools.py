@@ -254,12 +254,13 @@ def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: P
     assert dump(database) == before
 
 
-def test_half_characters_and_events_without_room_are_told(spool: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", b"\xed\xa0\xbd"])
+def test_half_characters_and_events_without_room_are_told(half: bytes, spool: Path, tmp_path: Path) -> None:
     whole = lines()
     odd = json.loads(whole[-2])
     odd["dropped_events"] = 3
-    odd["event_data"]["res"]["msg"] = "half \ud83d and NUL \x00"
-    whole[-2] = json.dumps(odd).encode() + b"\n"
+    odd["event_data"]["res"]["msg"] = "half HALF and NUL \x00"
+    whole[-2] = json.dumps(odd).encode().replace(b"HALF", half) + b"\n"
     (spool / NAME).write_bytes(b"".join(whole))
     database = tmp_path / "console.db"
     assert load(database, spool).problems == []
