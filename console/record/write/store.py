@@ -19,6 +19,7 @@ from typing import Any
 from console.record.opening import BUSY_TIMEOUT, open_to_write
 from console.record.rows import Beat, Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
 from console.record.write.audit import Audit
+from console.record.write.clock import Clock
 from console.record.write.instances import Instances
 from console.record.write.jobs import Jobs
 from console.record.write.rollouts import Rollouts
@@ -51,6 +52,7 @@ class Store(OpenedDatabase):
         self.jobs = Jobs(tables)
         self.rollouts = Rollouts(tables)
         self._runs = Runs(tables)
+        self._clock = Clock(tables)
 
     # Cursors
 
@@ -94,6 +96,16 @@ class Store(OpenedDatabase):
             (tenant,),
         )
         return bool(found["there"])
+
+    # The clock
+
+    def correct_times(self, now: float) -> float | None:
+        """Correct what was stored while this machine's clock was ahead; returns by how many seconds it was, or None."""
+        with self._tables.transaction():
+            ahead = self._clock.ahead(now)
+            if ahead is not None:
+                self._clock.correct(now)
+        return ahead
 
     # What a sync has read
 
