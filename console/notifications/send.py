@@ -33,7 +33,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
 from console.notifications.rules import WEBHOOK, Destination
-from console.settings.environment import SettingsError, path_of
+from console.settings.environment import SettingsError, authority, path_of
 
 ATTEMPTS = 3
 """How often a webhook is called for one message, at once."""
@@ -72,7 +72,7 @@ def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, st
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if destination.ca_path and not path_of(destination.ca_path).is_file():
+        if destination.ca_path and not authority(f"Destination {destination.name}", destination.ca_path).is_file():
             raise SettingsError(
                 f"Destination {destination.name} names the authority {destination.ca_path}, which is no file."
             )

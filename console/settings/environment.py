@@ -157,8 +157,8 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     if key is None:
         raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
     ca_path = _text(env, "FLEETOPS_CA_PATH")
-    if ca_path and not path_of(ca_path).exists():
-        raise SettingsError(f"FLEETOPS_CA_PATH names {ca_path}, which does not exist.")
+    if ca_path:
+        authority("FLEETOPS_CA_PATH", ca_path)
     return ApiConnection(
         api_url=url,
         api_key=key,
@@ -178,6 +178,18 @@ def path_of(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
+
+
+def authority(variable: str, text: str) -> Path:
+    """The file or folder of certificates that a variable names. Raises SettingsError if it cannot be there."""
+    path = path_of(text)
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise SettingsError(f"{variable} names {text}, which cannot be read: {error.strerror or error}.") from None
+    if not is_there:
+        raise SettingsError(f"{variable} names {text}, which does not exist.")
+    return path
 
 
 def _state_home(env: Mapping[str, str]) -> Path:

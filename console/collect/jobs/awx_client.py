@@ -23,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
     SettingsError as TransportSettings,
 )
-from console.settings.environment import SettingsError, path_of
+from console.settings.environment import SettingsError, authority
 
 PAGE = 200
 
@@ -76,9 +76,7 @@ def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
         raise SettingsError("FLEETOPS_AWX_URL is not set: set it to AWX's address.")
     if not token:
         raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to a token of AWX with read scope.")
-    if ca_path and not path_of(ca_path).exists():
-        raise SettingsError(f"FLEETOPS_AWX_CA_PATH names {ca_path}, which does not exist.")
-    return AwxConnection(url, token, str(path_of(ca_path)) if ca_path else None)
+    return AwxConnection(url, token, str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
 
 
 class _BearerTransport(Transport):

@@ -54,6 +54,10 @@ def sync_runner(
         found = artifact_folders(folder)
     except OSError as error:
         report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
+        if cursor := store.cursor(SOURCE, str(folder.resolve())):
+            # Not of a folder that was never read: it may be mistyped.
+            cursor.note(now(), report.problems)
+            store.put_cursor(cursor)
         return report
     if not found:
         report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
@@ -79,7 +83,15 @@ def artifact_folders(folder: Path) -> list[Path]:
         return [folder]
     inside = folder / "artifacts"
     under = inside if inside.is_dir() else folder
-    return sorted(path for path in under.iterdir() if (path / "job_events").is_dir())
+    return sorted(path for path in under.iterdir() if _may_be_run(path))
+
+
+def _may_be_run(folder: Path) -> bool:
+    try:
+        return (folder / "job_events").is_dir()
+    except OSError:
+        # It cannot be read: it is named like any other run that cannot, and does not stop the others.
+        return True
 
 
 @dataclass

@@ -26,6 +26,7 @@ from console.record.opening import (
     is_of_the_console,
     open_to_write,
     refuse_other_files,
+    sentences,
 )
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule
@@ -179,9 +180,10 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
     nothing at ``target`` then.
     """
-    if not path.exists():
-        raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
-    refuse_other_files(path)
+    with sentences(path, BUSY_TIMEOUT, "read"):
+        if not path.exists():
+            raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+        refuse_other_files(path)
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
     try:

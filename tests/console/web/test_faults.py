@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import re
 import sqlite3
 import time
@@ -248,6 +250,72 @@ def test_each_command_tells_all_of_a_database_that_cannot_be_written(
     for state in READ_ONLY:
         with read_only(copy, **state):
             assert each_command() == good, state
+
+
+def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    inside, new = str(closed / "x.db"), str(tmp_path / "new.db")
+    (closed / "x.db").write_bytes(copy.read_bytes())
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(copy))
+    monkeypatch.setenv("FLEETOPS_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("FLEETOPS_API_KEY", KEY)
+    monkeypatch.setattr(os, "execve", lambda *_given: None)
+    closed.chmod(0)
+    try:
+        with bound_by_modes():
+            for *arguments, code in (
+                ["runs", "--db", inside, 3],
+                ["serve", "--db", inside, "--port", "0", 3],
+                ["check", "--db", inside, 2],
+                ["backup", new, "--db", inside, 3],
+                ["restore", inside, 3],
+                ["restore", str(copy), "--db", inside, 3],
+                ["sync", "--no-api", "--spool", str(closed / "runs"), 1],
+            ):
+                capsys.readouterr()
+                assert main(list(map(str, arguments))) == code, arguments
+                said = capsys.readouterr()
+                (line,) = [one for one in (said.err + said.out).splitlines() if "Permission denied" in one]
+                assert str(closed) in line
+            monkeypatch.setenv("FLEETOPS_CA_PATH", inside)
+            assert main(["sync"]) == 2
+            assert (
+                f"FLEETOPS_CA_PATH names {inside}, which cannot be read: Permission denied" in capsys.readouterr().err
+            )
+            for name in ("FLEETOPS_API_URL", "FLEETOPS_API_KEY", "FLEETOPS_CA_PATH"):
+                monkeypatch.delenv(name)
+            # That the run logs could not be read is not forgotten, and the page of the button opens.
+            assert main(["check"]) == 1
+            assert "sync-errors: Sources that could not be read by the last sync: 1" in capsys.readouterr().out
+            monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(closed / "runs"))
+            app = opened(monkeypatch, copy, "overview")
+            assert not app.exception
+    finally:
+        closed.chmod(0o700)
+
+
+def test_one_run_that_cannot_be_read_does_not_stop_the_others(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("1", "2"):
+        events = tmp_path / "artifacts" / name / "job_events"
+        events.mkdir(parents=True)
+        event = {"counter": 1, "event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
+        (events / f"1-{name}.json").write_text(json.dumps(event))
+        (events.parent / "status").write_text("successful")
+    unreadable = tmp_path / "artifacts" / "1"
+    unreadable.chmod(0)
+    try:
+        with bound_by_modes():
+            assert main(["sync", "runner", str(tmp_path), "--db", str(copy)]) == 1
+    finally:
+        unreadable.chmod(0o700)
+    said = capsys.readouterr()
+    assert "jobs read 1, events 1" in said.out
+    assert f"The run {unreadable} cannot be read: Permission denied." in said.err
 
 
 def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
