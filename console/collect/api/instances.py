@@ -87,9 +87,10 @@ class InstanceSync:
             self._session.note(answer)
             if answer.kind == "not_found":
                 self._gone.add(read.name)
+                cursor.last_error = None
             else:
                 self._failed[read.kind].append((read.name, answer))
-            cursor.last_error = f"{read.name}, {read.kind}: {answer}"
+                cursor.last_error = f"{read.name}, {read.kind}: {answer}"
             self._store.put_cursor(cursor)
             return
         rows, listed = answer

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.record.read.record_health import vitals
 from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.integration.run_log_project import HOSTS, Slow, play, write_project
@@ -252,6 +253,8 @@ def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: P
     again = load(database, spool)
     assert (again.bad_lines, again.notes) == (0, [])
     assert dump(database) == before
+    # No later sync reads the line again, so it must not be told as unread for ever.
+    assert vitals(database, time.time()).errors == 0
 
 
 @pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", b"\xed\xa0\xbd"])
