@@ -151,6 +151,11 @@ class Store(OpenedDatabase):
             self._put_cursor(cursor)
         return written
 
+    def put_gone(self, tenant: str, instance_id: str) -> None:
+        """Note that the API no longer knows an instance."""
+        with self._tables.transaction():
+            self.instances.put_gone(tenant, instance_id)
+
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance, its summary if that differs from the newest, and the cursor.
 
