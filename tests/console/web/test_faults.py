@@ -306,6 +306,10 @@ def test_one_run_that_cannot_be_read_does_not_stop_the_others(
         event = {"counter": 1, "event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
         (events / f"1-{name}.json").write_text(json.dumps(event))
         (events.parent / "status").write_text("successful")
+    # Nobody writes to it: whoever reads it as a file waits for ever. And one that is too long for the memory.
+    os.mkfifo(events / "2-pipe.json")
+    with (events / "3-long.json").open("wb") as long:
+        long.truncate(10 << 30)
     unreadable = tmp_path / "artifacts" / "1"
     unreadable.chmod(0)
     try:
@@ -316,6 +320,7 @@ def test_one_run_that_cannot_be_read_does_not_stop_the_others(
     said = capsys.readouterr()
     assert "jobs read 1, events 1" in said.out
     assert f"The run {unreadable} cannot be read: Permission denied." in said.err
+    assert "2 event file(s) cannot be read" in said.err and "2-pipe.json is cut off, too long or not JSON" in said.err
 
 
 def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
