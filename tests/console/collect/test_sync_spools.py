@@ -337,6 +337,22 @@ def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tm
     ]
 
 
+def test_a_run_that_has_ended_stays_so_when_its_log_is_cut_off_or_copied_again(spool: Path, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    (spool / NAME).write_bytes(b"".join(lines()))
+    load(database, spool)
+    stored = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
+    for part in (lines()[:4], [], lines()[:9], lines()):
+        (spool / NAME).write_bytes(b"".join(part))
+        load(database, spool)
+        found = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
+        assert found == stored
+    # Another copy of the first lines, under a later time.
+    (spool / NAME.replace("2026", "2027")).write_bytes(b"".join(lines()[:4]))
+    load(database, spool)
+    assert [row["status"] for row in rows(database, "SELECT status FROM runs")] == ["failed"]
+
+
 LOAD_AND_MEASURE = """
 import json, resource, sys
 from pathlib import Path
