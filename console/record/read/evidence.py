@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from console.record.read.frames import dicts, reading
-from console.text.json_values import listed
+from console.text.json_values import listed, parsed
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
 # (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
@@ -43,7 +42,7 @@ def evidence(path: Path, run_id: str) -> list[dict[str, Any]]:
             {"id": run_id},
         )
     for row in found:
-        document = json.loads(row.pop("document_json"))
+        document = parsed(row.pop("document_json"))
         row["reasons"], row["checks"] = listed(document.get("reasons")), listed(document.get("checks"))
         row["document"] = document
     return found

@@ -17,6 +17,7 @@ from console.record.read.frames import LIST_PAGE, as_frame, as_page, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness_of
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import Retention, rules
+from console.text.json_values import parsed
 
 
 def sources(path: Path) -> pd.DataFrame:
@@ -75,7 +76,7 @@ def last_maintenance(path: Path) -> LastMaintenance:
     """The newest backup and pruning, and whether the database is a copy."""
     with reading(path) as conn:
         found = {
-            kind: (at, json.loads(detail or "{}"))
+            kind: (at, parsed(detail))
             for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
         }
     backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from console.record.read.evidence import CHANGE_OF_RUN, RUNS_OF_CHANGE
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+from console.text.json_values import entries, names
 
 # Each host of a run with its counts; a host without a result before the run ended is only in run_in_flight.
 HOSTS_OF_RUN = """
@@ -98,7 +99,7 @@ def batches(path: Path, run_id: str) -> pd.DataFrame:
             {"id": run_id},
             ("until",),
         )
-    frame["host_names"] = [", ".join(json.loads(text)) if text else "" for text in frame.pop("hosts_json")]
+    frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
 
 

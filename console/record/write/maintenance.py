@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import tempfile
@@ -32,6 +31,7 @@ from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule
 from console.record.rows import to_json
 from console.record.write.tables import OpenedDatabase, Tables
+from console.text.json_values import parsed
 
 # Rows removed in one transaction: a sync that waits for it waits well under a second.
 SLICE = 5000
@@ -108,7 +108,7 @@ class Maintenance(OpenedDatabase):
             self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
             # It follows the database that was copied.
             self._tables.delete_some("follower", ("only",), "true", {}, SLICE)
-            self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
+            self._record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
     def tenants(self) -> list[str]:

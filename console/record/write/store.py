@@ -10,7 +10,6 @@ nothing. Each method that writes is one transaction. Errors are DatabaseProblem,
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from console.record.write.jobs import Jobs
 from console.record.write.rollouts import Rollouts
 from console.record.write.runs import Runs
 from console.record.write.tables import OpenedDatabase, Tables
+from console.text.json_values import parsed
 
 
 def open_store(
@@ -171,4 +171,4 @@ class Store(OpenedDatabase):
 
 def _cursor(row: Mapping[str, Any]) -> Cursor:
     values = {name: row[name] for name in Cursor.__dataclass_fields__ if name != "state"}
-    return Cursor(**values, state=json.loads(row["state_json"]) if row["state_json"] else {})
+    return Cursor(**values, state=parsed(row["state_json"]))

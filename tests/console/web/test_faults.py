@@ -442,3 +442,25 @@ def test_the_key_is_on_no_page_and_in_no_row(
         )
         assert not app.exception
         assert KEY not in words(app), page
+
+
+@pytest.mark.parametrize("broken", ["{bad", "[" * 100_000, "null"])
+def test_a_row_with_json_that_cannot_be_read_hides_no_other(
+    broken: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(copy)) as conn, conn:
+        for table, column in (
+            ("plays", "hosts_json"), ("ingest_cursors", "state_json"), ("instance_state", "components_json"),
+            ("instance_state", "policy_json"), ("instance_versions", "versions_json"), ("runs", "stats_json"),
+            ("run_evidence", "document_json"), ("host_results", "result_json"), ("policies", "raw_json"),
+        ):  # fmt: skip
+            conn.execute(f"UPDATE {table} SET {column} = ? WHERE {column} IS NOT NULL", (broken,))
+    listed = len(rows(copy, "SELECT run_id FROM runs"))
+    assert main(["runs", "--db", str(copy), "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == listed
+    for command in (["operations"], ["fleet"], ["failures"], ["check"], ["sync", "--no-api", "--quiet"]):
+        assert main([*command, "--db", str(copy)]) in (0, 1)
+        assert "Traceback" not in capsys.readouterr().err
+    for page, found in IDS.items():
+        app = opened(monkeypatch, copy, page, id=found)
+        assert not app.exception and not app.error, page
