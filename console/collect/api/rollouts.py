@@ -64,6 +64,7 @@ def sync_api(
 def _sync(session: Session) -> None:
     store, tenant, options = session.store, session.tenant, session.options
     if (ahead := store.correct_times(session.now())) is not None:
+        session.memory.forget_times()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
             " were stored then are corrected."

@@ -14,6 +14,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
 from console.collect.api.options import ApiOptions
+from console.collect.api.rollouts import sync_api
+from console.collect.api.session import Memory, Reading
 from console.collect.once import sync_once
 from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
+from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import rows
@@ -194,12 +198,19 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
 ) -> None:
     database = tmp_path / "console.db"
 
+    memory, reading = Memory(), Reading(unmoved_after=3600.0, details_after=3600.0)
+
     def sync(api: SecondApi, ahead: float) -> list[str]:
-        report = sync_once(
-            Settings(database, tmp_path / "none"), connection=ApiConnection(api.url, KEY), spools=False,
-            api_options=ApiOptions(details=DETAILS), now=lambda: time.time() + ahead,
-        ).api  # fmt: skip
-        assert report is not None and report.problems == []
+        # As a follower, which remembers when it has read what.
+        with (
+            open_store(database) as store,
+            closing(open_client(ApiConnection(api.url, KEY), read_only=True)) as client,
+        ):
+            report = sync_api(
+                store, client, api.url, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
+                reading=reading, memory=memory,
+            )  # fmt: skip
+        assert report.problems == []
         return report.notes
 
     with second_api(instances=2, deploy_seconds=3600.0) as api:
@@ -213,7 +224,9 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
         for target in rollout["targets"]:
             target["ends"] = time.time() - 1.0
         api.quirks.policy["max_parallel_rollouts"] = 7
+        asked = len(api.called("get_deep_health"))
         (note,) = sync(api, 0.0)
+        assert len(api.called("get_deep_health")) == asked + 2
         assert re.match(r"The clock of this machine was 36[45] d \d+ h ahead when the database was last written", note)
         assert sync(api, 0.0) == []
     assert rows(database, "SELECT is_open, succeeded FROM rollouts WHERE rollout_id = ?", rollout["id"]) == [
