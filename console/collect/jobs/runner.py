@@ -39,7 +39,7 @@ EVENT_MOST = 64 << 20
 # A run without an end whose folder has not changed for so long is lost.
 LOST_AFTER_S = 6 * 3600.0
 
-_EVENT = re.compile(r"^(?P<counter>\d+)-(?P<uuid>.+)(?<!-partial)\.json$")
+_EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
 def sync_runner(
