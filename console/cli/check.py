@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.cli.lists import stuck_options, stuck_rules
 from console.cli.options import command, format_option, measure, put, write_textfile
 from console.monitoring.limits import FIGURES, Limits, in_words
-from console.settings.environment import Settings
+from console.settings.environment import Settings, path_of
 from console.text.listing import listing
 
 _CODES = """\
@@ -94,7 +93,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         limits = {figure.name: getattr(options, figure.name.replace("-", "_")) for figure in FIGURES}
         checks = judge(figures, waiting, now, limits)
     if options.prometheus:
-        write_textfile(Path(options.prometheus).expanduser(), metrics(checks, figures, now))
+        write_textfile(path_of(options.prometheus), metrics(checks, figures, now))
     if options.format == "table":
         for check in sorted(checks, key=lambda check: -check.level):
             put(f"{check.level.name:<8}  {check.name}: {printable_line(check.sentence)}.\n")

@@ -12,11 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.cli.options import at_least_one, put_report
-from console.settings.environment import Settings, SettingsError
+from console.settings.environment import Settings, SettingsError, path_of
 
 if TYPE_CHECKING:
     from console.collect.jobs.awx import JobFilter
@@ -82,7 +81,7 @@ def _runner(options: argparse.Namespace, settings: Settings) -> int:
     from console.collect.jobs.runner import sync_runner
 
     _refuse_follow(options)
-    folder = Path(options.folder).expanduser()
+    folder = path_of(options.folder)
     return _import(
         options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
     )

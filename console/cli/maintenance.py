@@ -9,12 +9,11 @@ import argparse
 import contextlib
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from console.cli.options import command, days, format_option, put, records, say
 from console.record.retention import Retention, rules
-from console.settings.environment import Settings, SettingsError
+from console.settings.environment import Settings, SettingsError, path_of
 from console.text import times
 from console.text.counts import counted
 from console.text.listing import listing
@@ -122,7 +121,7 @@ def _prune(options: argparse.Namespace, settings: Settings) -> int:
 def _backup(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.write.maintenance import back_up
 
-    copy = back_up(settings.database, Path(options.file).expanduser(), time.time())
+    copy = back_up(settings.database, path_of(options.file), time.time())
     put(f"{copy.file}: {times.size(copy.size)}, a copy of {settings.database}.\n")
     return say(f"note: {copy.note}", 0) if copy.note else 0
 
@@ -130,9 +129,7 @@ def _backup(options: argparse.Namespace, settings: Settings) -> int:
 def _restore(options: argparse.Namespace, settings: Settings) -> int:
     from console.record.write.restore import restore
 
-    done = restore(
-        Path(options.file).expanduser(), settings.database, time.time(), make_folder=settings.database_is_default
-    )
+    done = restore(path_of(options.file), settings.database, time.time(), make_folder=settings.database_is_default)
     put(f"{done.database} is restored from {options.file}.\n")
     if done.aside:
         return say(f"note: the former database is kept as {', '.join(str(file) for file in done.aside)}.", 0)
@@ -157,7 +154,7 @@ def _retire(options: argparse.Namespace, settings: Settings) -> int:
     tenant = options.tenant.rstrip("/")
     with open_maintenance(settings.database) as database:
         known, imported = database.tenants(), database.import_sources()
-        given = {tenant, awx_origin(tenant), str(Path(tenant).expanduser().resolve())}
+        given = {tenant, awx_origin(tenant), str(path_of(tenant).resolve())}
         sources = [source for source in imported if source in given]
         if tenant not in known and not sources:
             named = [*known, *imported]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 from console.cli.options import command, put, write_textfile
-from console.settings.environment import Settings
+from console.settings.environment import Settings, path_of
 
 
 def register(commands: Any) -> None:
@@ -51,7 +50,7 @@ def _metrics(options: argparse.Namespace, settings: Settings) -> int:
         now=now,
     )
     if options.output:
-        write_textfile(Path(options.output).expanduser(), found, int(options.mode, 8))
+        write_textfile(path_of(options.output), found, int(options.mode, 8))
     else:
         put(found)
     return 0

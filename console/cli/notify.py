@@ -10,12 +10,11 @@ import json
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable, printable_json
 from console.cli.options import command, put, say
-from console.settings.environment import Settings, SettingsError
+from console.settings.environment import Settings, SettingsError, path_of
 from console.text.counts import counted
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def load_rules(named: str | None) -> Rules:
     if not path:
         raise SettingsError(f"{VARIABLE} is not set: name the file with the rules there or with --rules.")
     try:
-        return parse(Path(path).expanduser().read_text(encoding="utf-8"))
+        return parse(path_of(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"The rules {path} cannot be read: {error.strerror or error}.") from error
     except (RulesError, UnicodeDecodeError) as error:

@@ -91,7 +91,11 @@ def _fleet(options: argparse.Namespace, settings: Settings) -> int:
     if options.format == "json":
         put(printable_json(json.dumps([_plain(fleet) for fleet in found], indent=2, ensure_ascii=False)) + "\n")
     elif found:
-        put("\n".join("\n".join(map(printable_line, in_words(fleet, now))) + "\n" for fleet in found))
+        put(
+            "\n".join(
+                "\n".join(map(printable_line, in_words(fleet, now, several=len(found) > 1))) + "\n" for fleet in found
+            )
+        )
     return 0 if found else say(f"note: the API was never read. Read it with: {COMMAND} sync --details", 0)
 
 
@@ -109,15 +113,15 @@ def _plain(fleet: Fleet) -> dict[str, Any]:
     return document
 
 
-def in_words(fleet: Fleet, now: float) -> list[str]:
-    """The state of a fleet as lines for a terminal."""
+def in_words(fleet: Fleet, now: float, *, several: bool = False) -> list[str]:
+    """The state of a fleet as lines for a terminal; ``several``: it is one of several."""
     rows = [
         ("Health", _health(fleet, now)),
         ("Runtime", _runtime(fleet)),
         ("Updates", _updates(fleet)),
         ("In flight", _in_flight(fleet)),
         ("Window", fleet.window.sentence if fleet.window else "The update policy was never read."),
-        ("Last 24 h", _last_day(fleet)),
+        ("Last 24 h", _last_day(fleet, " of all tenants" if several else "")),
         ("Data", f"API read {_ago(fleet.api_at, now)}, run logs read {_ago(fleet.runs_at, now)}."),
     ]
     return [f"{fleet.tenant}: {counted(fleet.instances, 'instance')}", *(f"  {name:<10} {text}" for name, text in rows)]
@@ -155,9 +159,9 @@ def _in_flight(fleet: Fleet) -> str:
     return f"{fleet.in_flight:,} of at most {fleet.limit:,}."
 
 
-def _last_day(fleet: Fleet) -> str:
+def _last_day(fleet: Fleet, of: str) -> str:
     words = [f"{fleet.operations[word]:,} {word}" for word in VERDICTS if fleet.operations.get(word)]
-    return f"{counted(sum(fleet.operations.values()), 'operation')}{': ' if words else ''}{', '.join(words)}."
+    return f"{counted(sum(fleet.operations.values()), 'operation')}{of}{': ' if words else ''}{', '.join(words)}."
 
 
 def _ago(at: float | None, now: float) -> str:

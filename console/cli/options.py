@@ -82,10 +82,18 @@ def put_report(database: Path, report: Any) -> int:
 def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
     """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
 
-    ``mode``: the exporter runs under another account. Raises SettingsError.
+    A device or a pipe (``/dev/stdout``) is written to and stays what it is; of a link, the file that it leads to is
+    replaced. ``mode``: the exporter runs under another account. Raises SettingsError.
     """
     try:
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+        if file.exists() and not file.is_file():
+            with file.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        file = file.resolve()
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+        ) as stream:
             written = Path(stream.name)
             try:
                 stream.write(text)
@@ -101,19 +109,23 @@ def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
 
 def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; it is {text!r}")
-    return value
+    if not _is_count(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 to 999999999; it is {text!r}")
+    return int(text)
 
 
 def days(text: str) -> int | None:
     """A whole number of days, or None for "never"."""
     if text == "never":
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if not _is_count(text):
         raise argparse.ArgumentTypeError(f"must be 'never' or a whole number of days, 1 or more; it is {text!r}")
     return int(text)
+
+
+def _is_count(text: str) -> bool:
+    # SQLite has no numbers of more than 64 bits, and Python reads no texts of thousands of digits.
+    return text.isdecimal() and len(text) <= 9 and int(text) >= 1
 
 
 def duration(text: str) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.options import command, put
-from console.record.opening import DatabaseProblem, is_copy, is_current
+from console.record.opening import BUSY_TIMEOUT, DatabaseProblem, is_copy, is_current, sentences
 from console.record.private_files import only_for_the_owner
 from console.record.write.store import open_store
 from console.settings.environment import Settings, SettingsError, load_acting
@@ -87,11 +87,12 @@ def _make_ready(settings: Settings) -> None:
     created only at the default place. Raises DatabaseProblem.
     """
     database = settings.database
-    if not settings.database_is_default and not database.exists():
-        raise DatabaseProblem(
-            f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one with:"
-            f" {COMMAND} sync --db {shlex.quote(str(database))}"
-        )
+    with sentences(database, BUSY_TIMEOUT, "read"):
+        if not settings.database_is_default and not database.exists():
+            raise DatabaseProblem(
+                f"There is no database at {database}; name another with --db or FLEETOPS_CONSOLE_DB, or fill this one"
+                f" with: {COMMAND} sync --db {shlex.quote(str(database))}"
+            )
     if not is_current(database):
         open_store(database, make_folder=settings.database_is_default, into_copy=True).close()
     elif not is_copy(database):

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import number, parse_time, whole
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count, number, parse_time, whole
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.artifacts import cut_artifacts
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import EVIDENCE_KINDS
 from console.collect.task_results import RESULT_MOST, TROUBLE, item_of, kept_part, message_of, references
@@ -43,6 +43,7 @@ _UNKNOWN = (
     *("forks", "ansible_version", "python_version", "collection_version", "job_id", "started_at", "ended_at"),
     *("heartbeat_at", "stats_json", "meta_json"),
 )
+_TOO_MANY = 2**31
 _BATCH_SUFFIX = re.compile(r"_\d+$")
 
 
@@ -79,14 +80,15 @@ class RunReader:
 
     def feed(self, event: Any) -> None:
         """Read one event. Raises EventError, and changes nothing, if it is not an event."""
-        counter, name, data = _parts(event)
+        counter, name, data = parts_of(event)
         created = parse_time(event.get("created"))
         run = self.run
         run["events"] += 1
         run["last_counter"] = max(run["last_counter"], counter)
         # Counters that were never read, and events that the writer says it could not write.
         self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
-        run["dropped_events"] = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
+        dropped = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
+        run["dropped_events"] = min(dropped, _TOO_MANY)
         if created is not None:
             run["heartbeat_at"] = max(created, run["heartbeat_at"] or created)
             if run["started_at"] is None:
@@ -264,7 +266,7 @@ class RunReader:
             {
                 "run_id": self.run_id,
                 "host": host,
-                **{c: whole(tally.get(host)) or 0 for c, tally in tallies.items()},
+                **{c: _tally(tally.get(host)) for c, tally in tallies.items()},
                 "final": 1,
             }
             for host in sorted(hosts)
@@ -302,7 +304,8 @@ def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, An
     return state | {"plays": {}, "tasks": {}, "in_flight": {}}
 
 
-def _parts(event: Any) -> tuple[int, str, Mapping[str, Any]]:
+def parts_of(event: Any) -> tuple[int, str, Mapping[str, Any]]:
+    """The counter, the name and the data of an event. Raises EventError if it is not an event."""
     if not isinstance(event, Mapping):
         raise EventError("it is not a JSON object")
     counter, name, data = event.get("counter"), event.get("event"), event.get("event_data")
@@ -318,6 +321,12 @@ def _duration(value: Any, started: float | None, ended: float | None) -> float |
     if given is not None:
         return max(0.0, given)
     return max(0.0, ended - started) if started is not None and ended is not None else None
+
+
+def _tally(value: Any) -> int:
+    """A number of a recap; 0 for one that cannot be, whose sum over the hosts would have more than 64 bits."""
+    found = count(value)
+    return found if found < _TOO_MANY else 0
 
 
 def _host(event: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
 from console.monitoring.limits import FIGURES, Level, Limits, in_words
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
+
+# Times of two processes of this machine differ by less.
+_AHEAD = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
         "backlog": (waiting.problem.rstrip("."), Level.OK),
         "backup-age": ("No backup was ever made", Level.WARNING),
     }
+    own_times = {"sync-age": vitals.api_at, "run-log-age": vitals.runs_at, "backup-age": vitals.backup_at}
+    for name, at in own_times.items():
+        if at is not None and at > now + _AHEAD:
+            values[name] = None
+            nothing[name] = (
+                f"Not known, since {iso_time(at)} is stored: this machine's clock was ahead",
+                Level.WARNING,
+            )
     found = []
     for figure in FIGURES:
         value, limit = values[figure.name], limits.get(figure.name, figure.limits)

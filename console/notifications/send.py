@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -34,7 +33,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_value
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_line
 from console.notifications.message import REPEATED, Message
 from console.notifications.rules import WEBHOOK, Destination
-from console.settings.environment import SettingsError
+from console.settings.environment import SettingsError, authority, path_of
 
 ATTEMPTS = 3
 """How often a webhook is called for one message, at once."""
@@ -73,7 +72,7 @@ def load_addresses(destinations: Iterable[Destination], environ: Mapping[str, st
         address = Address(destination, values[destination.address_env], values.get(destination.secret_env, ""))
         if destination.kind == WEBHOOK:
             _check_web_address(address)
-        if destination.ca_path and not Path(destination.ca_path).expanduser().is_file():
+        if destination.ca_path and not authority(f"Destination {destination.name}", destination.ca_path).is_file():
             raise SettingsError(
                 f"Destination {destination.name} names the authority {destination.ca_path}, which is no file."
             )
@@ -235,7 +234,7 @@ def _session(address: Address) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     if address.destination.ca_path:
-        session.verify = str(Path(address.destination.ca_path).expanduser())
+        session.verify = str(path_of(address.destination.ca_path))
     proxy = proxy_for(address.address, os.environ)
     if proxy is not None:
         session.proxies = {"http": proxy.url, "https": proxy.url}

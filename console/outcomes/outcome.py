@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import report as run_report
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import count
 from console.outcomes.facts import ACT, ROLLOUT, Facts, Flight, Result, Target
 from console.outcomes.words import (
     CATEGORIES,
@@ -61,6 +62,8 @@ _TARGETS = {"succeeded": UPDATED, "failed": FAILED, "cancelled": NOT_TOUCHED, "q
 _COUNTERS = ("queued", "in_progress", "succeeded", "failed", "uncertain")
 _ACTS = {"done": UPDATED, "refused": NOT_TOUCHED, "failed": FAILED}
 _RECONCILED = {"succeeded": UPDATED, "not_applied": FAILED}
+# No fleet has so many instances, and the sum of ten such numbers still has fewer than 64 bits.
+_TOO_MANY = 2**53
 _BAD = ("failed", "unreachable", "ignored")
 
 
@@ -248,7 +251,7 @@ def _of_target(target: Target, *, ended: bool = False) -> Outcome:
 
 def _of_targets(facts: Facts) -> dict[str, Outcome]:
     ended = has_ended(facts)
-    verdicts = {row.get("target_id"): row for row in _reconciled(facts)}
+    verdicts = {str(row.get("target_id")): row for row in _reconciled(facts)}
     found = {}
     for host, target in newest_targets(facts.targets).items():
         outcome = _of_target(target, ended=ended)
@@ -281,4 +284,5 @@ def _reconciled(facts: Facts) -> list[Mapping[str, Any]]:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    found = count(value)
+    return found if found < _TOO_MANY else 0

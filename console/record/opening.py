@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from sqlite_utils import Database
 
+from console.record.connection import Connection
 from console.record.private_files import make_private_folder, only_for_the_owner
 from console.record.schema.migrations import known_names, migrations
 from console.settings.invocation import COMMAND
@@ -140,25 +141,37 @@ def _refuse_foreign_and_newer(version: _Version, newest: str, file: Path) -> Non
         )
 
 
+def refuse_other_files(file: Path) -> None:
+    """Raise DatabaseProblem for a folder, a device or a pipe: it is no database, and its mode and name are left."""
+    if file.is_dir():
+        raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
+    if file.exists() and not file.is_file():
+        raise DatabaseProblem(
+            f"{file} is a device, a pipe or a socket, not a database; name a file with --db or FLEETOPS_CONSOLE_DB."
+        )
+
+
 # Reading
 
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a database of this version; nothing is written. Raises DatabaseProblem, also for errors in the block."""
-    if not file.exists():
-        raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
-    with sentences(file, READ_TIMEOUT, "read"), closing(connect_to_read(file)) as conn:
-        version, newest = _version(conn)
-        _refuse_foreign_and_newer(version, newest, file)
-        if version is _Version.EMPTY:
-            raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
-        if version is _Version.OLDER:
-            raise DatabaseProblem(
-                f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
-                f" as it is) with: {COMMAND} migrate --db FILE"
-            )
-        yield conn
+    with sentences(file, READ_TIMEOUT, "read"):
+        if not file.exists():
+            raise NoDatabase(f"There is no database at {file} yet. Make one with: {COMMAND} sync")
+        refuse_other_files(file)
+        with closing(connect_to_read(file)) as conn:
+            version, newest = _version(conn)
+            _refuse_foreign_and_newer(version, newest, file)
+            if version is _Version.EMPTY:
+                raise NoDatabase(f"The database {file} is empty. Fill it with: {COMMAND} sync")
+            if version is _Version.OLDER:
+                raise DatabaseProblem(
+                    f"The database {file} is from an older console. Bring it up to date (a copy of it, if it is to stay"
+                    f" as it is) with: {COMMAND} migrate --db FILE"
+                )
+            yield conn
 
 
 def connect_to_read(file: Path, busy_timeout: float | None = None) -> sqlite3.Connection:
@@ -183,6 +196,7 @@ def _connect(file: Path, mode: str, seconds: float) -> sqlite3.Connection:
         timeout=seconds,
         isolation_level=None,
         check_same_thread=False,
+        factory=Connection,
     )
     try:
         # SQLite opens the file with the first statement.
@@ -252,10 +266,9 @@ def open_to_write(
                 f"The folder {file.parent} of the console's database does not exist;"
                 " create it, or name another database."
             )
-        if file.is_dir():
-            raise DatabaseProblem(f"{file} is a folder, not a database file; name a file in it.")
+        refuse_other_files(file)
         _create_private(file)
-        conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None)
+        conn = sqlite3.connect(file, timeout=busy_timeout, isolation_level=None, factory=Connection)
         try:
             if not into_copy:
                 _refuse_copy(conn, file)

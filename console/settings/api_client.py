@@ -11,10 +11,14 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.client import SettingsError as ClientSettingsError
 from console.settings.environment import ApiConnection, SettingsError
 
+# Where the console takes the settings from, by their names in the client.
+_VARIABLES = {"api_url": "FLEETOPS_API_URL", "api_key": "FLEETOPS_API_KEY"}
+
 
 def open_client(connection: ApiConnection, *, read_only: bool) -> FleetClient:
     """A client; nothing is sent yet. Whoever opens it closes it. Raises SettingsError."""
     try:
         return connect(**asdict(connection), read_only=read_only)
     except ClientSettingsError as error:
-        raise SettingsError(str(error)) from error
+        name = _VARIABLES.get(error.setting)
+        raise SettingsError(f"{name} {error.problem}." if name else f"{error}.") from error

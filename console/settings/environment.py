@@ -100,7 +100,7 @@ def load_acting(environ: Mapping[str, str] | None = None) -> Acting:
             " or FLEETOPS_CONSOLE_OPERATOR_CLAIM."
         )
     issuer = _text(env, "FLEETOPS_CONSOLE_ISSUER") or ""
-    return Acting(enabled, Path(login).expanduser() if login else None, operators, claim, issuer)
+    return Acting(enabled, path_of(login) if login else None, operators, claim, issuer)
 
 
 def _operator(entry: str) -> str:
@@ -139,8 +139,8 @@ def load_settings(
     named_database = database or _text(env, "FLEETOPS_CONSOLE_DB")
     named_spool = spool_dir or _text(env, "FLEETOPS_RUN_LOG_DIR")
     return Settings(
-        database=Path(named_database).expanduser() if named_database else _state_home(env) / "fleetops" / "console.db",
-        spool_dir=Path(named_spool).expanduser() if named_spool else _state_home(env) / "fleetops" / "runs",
+        database=path_of(named_database) if named_database else _state_home(env) / "fleetops" / "console.db",
+        spool_dir=path_of(named_spool) if named_spool else _state_home(env) / "fleetops" / "runs",
         database_is_default=not named_database,
         spool_dir_is_default=not named_spool,
         remove_loaded_spools=_checked(env, "FLEETOPS_CONSOLE_REMOVE_SPOOLS", plain_values.boolean, False),
@@ -157,8 +157,8 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
     if key is None:
         raise NotSetError(f"FLEETOPS_API_KEY is not set: set it to a key that may {key_may}.")
     ca_path = _text(env, "FLEETOPS_CA_PATH")
-    if ca_path and not Path(ca_path).expanduser().exists():
-        raise SettingsError(f"FLEETOPS_CA_PATH names {ca_path}, which does not exist.")
+    if ca_path:
+        authority("FLEETOPS_CA_PATH", ca_path)
     return ApiConnection(
         api_url=url,
         api_key=key,
@@ -167,6 +167,29 @@ def load_api(environ: Mapping[str, str] | None = None, *, key_may: str = "read")
         request_timeout=_checked(env, "FLEETOPS_REQUEST_TIMEOUT", partial(plain_values.number, least=0.1), 30.0),
         retries=int(_checked(env, "FLEETOPS_RETRIES", partial(plain_values.number, least=0, whole=True), 3.0)),
     )
+
+
+def path_of(text: str) -> Path:
+    """The file or folder that a setting or an argument names. Raises SettingsError for a blank name, and for ``~name``
+    where the home folder of that user is not known."""
+    if not text.strip():
+        raise SettingsError("The name of a file or folder is blank; give its path.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SettingsError(f"The home folder in {text} is not known; write the path in full.") from None
+
+
+def authority(variable: str, text: str) -> Path:
+    """The file or folder of certificates that a variable names. Raises SettingsError if it cannot be there."""
+    path = path_of(text)
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise SettingsError(f"{variable} names {text}, which cannot be read: {error.strerror or error}.") from None
+    if not is_there:
+        raise SettingsError(f"{variable} names {text}, which does not exist.")
+    return path
 
 
 def _state_home(env: Mapping[str, str]) -> Path:

@@ -13,11 +13,20 @@ from typing import Any
 
 def parsed(text: str | None) -> dict[str, Any]:
     """The object that a JSON text holds; empty for anything else."""
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
+    value = _value(text)
     return value if isinstance(value, dict) else {}
+
+
+def entries(text: str | None) -> list[Any]:
+    """The list that a JSON text holds; empty for anything else."""
+    return listed(_value(text))
+
+
+def _value(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

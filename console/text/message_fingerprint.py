@@ -32,4 +32,4 @@ def normalised(message: str, host: str | None = None) -> str:
 def fingerprint(message: str, host: str | None = None) -> str:
     """Twelve hex digits that name the normalised message."""
     # Not for security: a short name of a text.
-    return hashlib.sha1(normalised(message, host).encode(), usedforsecurity=False).hexdigest()[:12]
+    return hashlib.sha1(normalised(message, host).encode(errors="replace"), usedforsecurity=False).hexdigest()[:12]

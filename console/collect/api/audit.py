@@ -112,9 +112,10 @@ def _store(session: Session, asked: _Asked, answer: AuditRead | ApiError | NotCa
     if isinstance(answer, NotCalled):
         return
     if isinstance(answer, ApiError):
-        cursor.last_error = str(answer)
+        is_gone = answer.kind == "not_found"
+        cursor.last_error = None if is_gone else str(answer)
         store.put_cursor(cursor)
-        if answer.kind == "not_found":
+        if is_gone:
             report.notes.append(f"Instance {name} ({instance_id}) is gone from the API; its audit is kept.")
         else:
             session.failed(answer, f"The audit of instance {name} ({instance_id}) was not read")

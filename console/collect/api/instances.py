@@ -55,8 +55,15 @@ class InstanceSync:
             reads = [_Read(k, i["instance_id"], i["hostname"] or i["instance_id"]) for i in part for k in kinds]
             read_at = self._now()
             answers = self._session.pool.in_order(partial(self._call, read, read_at) for read in reads)
+            known_by_api = set()
             for read, answer in zip(reads, answers, strict=True):
                 self._take(read, answer)
+                if not (isinstance(answer, ApiError) and answer.kind == "not_found"):
+                    known_by_api.add(read.instance_id)
+            # An API without one kind of answer has it for no instance: only what answers nothing is gone.
+            for instance in part if {"health", "updates"} & set(kinds) else ():
+                if instance["instance_id"] not in known_by_api:
+                    self._store.put_gone(self._tenant, instance["instance_id"])
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break
@@ -87,9 +94,10 @@ class InstanceSync:
             self._session.note(answer)
             if answer.kind == "not_found":
                 self._gone.add(read.name)
+                cursor.last_error = None
             else:
                 self._failed[read.kind].append((read.name, answer))
-            cursor.last_error = f"{read.name}, {read.kind}: {answer}"
+                cursor.last_error = f"{read.name}, {read.kind}: {answer}"
             self._store.put_cursor(cursor)
             return
         rows, listed = answer

@@ -28,6 +28,7 @@ from console.collect.pace import due_instances
 from console.collect.progress import Progress, silent
 from console.record.rows import Cursor, RolloutRead, Row
 from console.record.write.store import Store
+from console.text.times import duration
 
 # Targets kept in memory before they are stored in one transaction.
 _TARGETS_AT_ONCE = 2000
@@ -62,6 +63,12 @@ def sync_api(
 
 def _sync(session: Session) -> None:
     store, tenant, options = session.store, session.tenant, session.options
+    if (ahead := store.correct_times(session.now())) is not None:
+        session.memory.forget_times()
+        session.report.notes.append(
+            f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
+            " were stored then are corrected."
+        )
     store.put_tenant(tenant, session.now())
     cursor = store.cursor("api", tenant) or Cursor("api", tenant)
     if session.reading.policy:

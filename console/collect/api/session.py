@@ -75,6 +75,11 @@ class Memory:
                 for part in (self._ended, self.tried_at, self.same_at):
                     part.pop(rollout_id, None)
 
+    def forget_times(self) -> None:
+        """Forget when things were read: the clock has been set back, and they would count as just read until then."""
+        for times in (self.tried_at, self.same_at, self.details_at):
+            times.clear()
+
     def note_details(self, instance_ids: Collection[str], at: float) -> None:
         """Remember that the audit and the details of instances were asked for."""
         self.details_at.update(dict.fromkeys(instance_ids, at))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, known_count, parse_time
 from console.collect.jobs.awx_client import AwxClient, AwxError
 from console.collect.jobs.facts import Job, awx_approvals, awx_approvers, awx_job, awx_key, awx_workflow
 from console.collect.jobs.import_job import ImportReport, JobImport, StoredByAnother
@@ -178,6 +178,9 @@ class _Pull:
         too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
         while True:
             detail = self._client.get(f"/jobs/{record.get('id')}/")
+            if detail.get("id") is None:
+                raise AwxError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.",
+                               of_one_job=True)  # fmt: skip
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
             if self._patience <= 0 or str(record.get("id")) in self._unfinished:
@@ -236,7 +239,8 @@ class _Pull:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""
         path = f"/jobs/{job.job_id}/job_events/"
         _count, page = next(self._client.pages(path, order_by="counter", counter__gt=after))
-        reached = max((c for record in page if isinstance(c := record.get("counter"), int)), default=after)
+        counters = (known_count(record.get("counter")) for record in page)
+        reached = max((counter for counter in counters if counter is not None), default=after)
         if page and reached <= after:
             raise AwxError(f"{name}: AWX repeats events of {path}; it is left for the next sync.", of_one_job=True)
         return page, reached

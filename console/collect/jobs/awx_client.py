@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,7 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.transport 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import (
     SettingsError as TransportSettings,
 )
-from console.settings.environment import SettingsError
+from console.settings.environment import SettingsError, authority
 
 PAGE = 200
 
@@ -77,9 +76,7 @@ def load_awx(environ: Mapping[str, str] | None = None) -> AwxConnection:
         raise SettingsError("FLEETOPS_AWX_URL is not set: set it to AWX's address.")
     if not token:
         raise SettingsError("FLEETOPS_AWX_TOKEN is not set: set it to a token of AWX with read scope.")
-    if ca_path and not Path(ca_path).expanduser().exists():
-        raise SettingsError(f"FLEETOPS_AWX_CA_PATH names {ca_path}, which does not exist.")
-    return AwxConnection(url, token, str(Path(ca_path).expanduser()) if ca_path else None)
+    return AwxConnection(url, token, str(authority("FLEETOPS_AWX_CA_PATH", ca_path)) if ca_path else None)
 
 
 class _BearerTransport(Transport):

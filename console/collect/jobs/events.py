@@ -19,7 +19,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers imp
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
 from console.collect.jobs.facts import Job
-from console.collect.run_events import RunReader
+from console.collect.run_events import RunReader, parts_of
 from console.collect.task_results import RESULT_MOST
 from console.record.rows import RunRows, to_json
 
@@ -82,8 +82,9 @@ class JobReader(RunReader):
 
     def feed(self, event: Any) -> None:
         """Read one event. Raises EventError, and changes nothing, if it is not an event."""
+        parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
-        if isinstance(event, Mapping) and event.get("event") == "playbook_on_play_start":
+        if event["event"] == "playbook_on_play_start":
             self._close_batch()
         super().feed(event)
         name, data = event["event"], event.get("event_data")

@@ -11,7 +11,9 @@ and the run is read again once that file has changed, or files have come that we
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,10 +33,13 @@ from console.record.write.store import Store
 
 SOURCE = "runner"
 BATCH = 1000
+# Events stored in one transaction, by their bytes, and the longest event that is read.
+BATCH_BYTES = 16 << 20
+EVENT_MOST = 64 << 20
 # A run without an end whose folder has not changed for so long is lost.
 LOST_AFTER_S = 6 * 3600.0
 
-_EVENT = re.compile(r"^(?P<counter>\d+)-(?P<uuid>.+)(?<!-partial)\.json$")
+_EVENT = re.compile(r"^(?P<counter>\d{1,18})-(?P<uuid>.+)(?<!-partial)\.json$")
 
 
 def sync_runner(
@@ -54,6 +59,10 @@ def sync_runner(
         found = artifact_folders(folder)
     except OSError as error:
         report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
+        if cursor := store.cursor(SOURCE, str(folder.resolve())):
+            # Not of a folder that was never read: it may be mistyped.
+            cursor.note(now(), report.problems)
+            store.put_cursor(cursor)
         return report
     if not found:
         report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
@@ -79,7 +88,25 @@ def artifact_folders(folder: Path) -> list[Path]:
         return [folder]
     inside = folder / "artifacts"
     under = inside if inside.is_dir() else folder
-    return sorted(path for path in under.iterdir() if (path / "job_events").is_dir())
+    return sorted(path for path in under.iterdir() if _may_be_run(path))
+
+
+def _content(file: Path) -> bytes:
+    """What an event file holds. Raises ValueError for what is no file, such as a pipe, which nobody may ever write to,
+    and for a file that is too long; and OSError."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > EVENT_MOST:
+            raise ValueError(file)
+        return opened.read()
+
+
+def _may_be_run(folder: Path) -> bool:
+    try:
+        return (folder / "job_events").is_dir()
+    except OSError:
+        # It cannot be read: it is named like any other run that cannot, and does not stop the others.
+        return True
 
 
 @dataclass
@@ -148,8 +175,8 @@ class _Run:
             report.notes.append(f"{name}: {waits_for} is not complete yet; the next sync continues there.")
         if unread:
             report.problems.append(
-                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off or not"
-                " JSON); the rest is stored, and a sync after they are repaired reads them too."
+                f"{name}: {len(unread)} event file(s) cannot be read ({self._events / min(unread)} is cut off, too"
+                " long or not JSON); the rest is stored, and a sync after they are repaired reads them too."
             )
 
     def _redactor(self, events: list[Any]) -> Redactor:
@@ -173,12 +200,14 @@ class _Run:
         return behind != int(cursor.state.get("files", 0))
 
     def _read(self, after: int) -> _Batch:
-        batch = _Batch(after)
+        batch, read = _Batch(after), 0
         for counter, _uuid, name in self._names:
             if counter <= after:
                 continue
             try:
-                event = json.loads((self._events / name).read_bytes())
+                content = _content(self._events / name)
+                read += len(content)
+                event = json.loads(content)
             except (ValueError, RecursionError):
                 if not self._job.ended and self._job.status != "lost":
                     batch.waits_for = name
@@ -187,16 +216,16 @@ class _Run:
             else:
                 batch.events.append(event)
             batch.position, batch.files = counter, batch.files + 1
-            if batch.files >= BATCH:
+            if batch.files >= BATCH or read >= BATCH_BYTES:
                 break
         return batch
 
     def _stamp(self, name: str) -> list[int]:
         try:
-            stat = (self._events / name).stat()
+            found = (self._events / name).stat()
         except FileNotFoundError:
             return []
-        return [stat.st_size, stat.st_mtime_ns]
+        return [found.st_size, found.st_mtime_ns]
 
     def _changed_at(self) -> float:
         newest = [self._events / self._names[-1][2]] if self._names else []

@@ -29,7 +29,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool imp
 from console.collect.progress import Progress, silent
 from console.collect.run_events import EventError, RunReader
 from console.record.file_locks import is_locked
-from console.record.rows import Cursor, to_json
+from console.record.rows import Cursor
 from console.record.write.store import Store
 
 SOURCE = "spool"
@@ -75,15 +75,17 @@ def sync_spools(
     try:
         names, left_out = _found(folder)
         open_folder = open_to_others(folder)
-    except FileNotFoundError:
-        text = f"The run log folder {folder} does not exist"
-        if folder_may_be_missing:
-            report.notes.append(f"{text} yet: no playbook run has been logged there.")
-        else:
-            report.problems.append(f"{text}; check FLEETOPS_RUN_LOG_DIR or --spool.")
-        return report
     except OSError as error:
-        report.problems.append(f"The run log folder {folder} cannot be read: {error.strerror or error}.")
+        if isinstance(error, FileNotFoundError) and folder_may_be_missing:
+            report.notes.append(
+                f"The run log folder {folder} does not exist yet: no playbook run has been logged there."
+            )
+            return report
+        why = f"cannot be read: {error.strerror or error}."
+        if isinstance(error, FileNotFoundError):
+            why = "does not exist; check FLEETOPS_RUN_LOG_DIR or --spool."
+        report.problems.append(f"The run log folder {folder} {why}")
+        _note(store, now(), report)
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
@@ -112,10 +114,15 @@ def sync_spools(
             f"Not loaded from {folder}: {named}{more}. Only regular files that belong to the user who runs the console"
             " are loaded."
         )
-    folder_cursor = cursors.get(FOLDER) or Cursor(SOURCE, FOLDER)
-    folder_cursor.note(now(), report.problems)
-    store.put_cursor(folder_cursor)
+    _note(store, now(), report)
     return report
+
+
+def _note(store: Store, at: float, report: SpoolReport) -> None:
+    """Store whether the folder could be read: the pages and ``check`` say so."""
+    cursor = store.cursor(SOURCE, FOLDER) or Cursor(SOURCE, FOLDER)
+    cursor.note(at, report.problems)
+    store.put_cursor(cursor)
 
 
 class _NotOurs(Exception):
@@ -299,10 +306,7 @@ class _Spool:
 def _feed(reader: RunReader, line: bytes) -> str | None:
     """Give one line to the reader. Returns why it is not an event, or None."""
     try:
-        event = json.loads(line)
-        if b"\\ud" in line:
-            event = json.loads(to_json(event))
-        reader.feed(event)
+        reader.feed(json.loads(line))
     except EventError as error:
         return str(error)
     except (ValueError, RecursionError):

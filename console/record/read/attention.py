@@ -35,7 +35,7 @@ SELECT s.health, coalesce(s.trouble, '') AS trouble, count(*) AS n, s.instance_i
        min(coalesce(i.hostname, s.instance_id)) AS first_host, json_group_array(coalesce(i.hostname, s.instance_id))
        AS hosts
 FROM instance_state s LEFT JOIN instances i ON i.tenant = s.tenant AND i.instance_id = s.instance_id
-WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', '')
+WHERE s.health IS NOT NULL AND s.health NOT IN ('healthy', 'starting', 'gone', '')
 GROUP BY s.health, coalesce(s.trouble, '') ORDER BY s.health = 'unhealthy' DESC, n DESC LIMIT 500
 """
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,8 +22,8 @@ STAT = "fleetops_fleet_state_report"
 def override_words(policy_json: str | None) -> str | None:
     """The modes that an instance's policy (E25) sets for itself: 'runtime auto, skills disabled'; '' where it inherits
     all of them, None where no policy was read."""
-    policy = json.loads(policy_json) if policy_json else None
-    if not isinstance(policy, dict):
+    policy = parsed(policy_json)
+    if not policy:
         return None
     return ", ".join(f"{component} {mode}" for component, mode in overrides(policy).items() if mode is not None)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from console.record.read.frames import dicts, reading
 from console.record.read.freshness import freshness_of
-from console.record.read.instances import HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
+from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
 
@@ -24,15 +24,16 @@ UPDATE_KINDS = ("runtime", "skills", "servers")
 class Fleet:
     """The state of one tenant's fleet. Times are epoch seconds.
 
-    tenant: its address. instances: how many are known. health: word -> how many, of healthy, degraded, unhealthy, other
-    and not read. health_at: when the oldest of these was checked. versions: (runtime version, how many), most first;
-    None is "not read". published: the version that is published, by the newest read of an instance's updates (E25),
-    None where none says; published_others: (version, how many, one of them) of the instances that were told another one
-    when they were read. on_published: how many run it. updates: of UPDATE_KINDS -> how many instances have at least one
-    waiting; updates_read: of how many that is known. in_flight: redeploys in progress at the server; limit: the
-    policy's max_parallel_rollouts, 0 where that is not a valid number; limit and window are None without a policy.
-    operations: verdict -> how many began in the last 24 h, of all tenants, since a run names none. api_at, runs_at:
-    when the API and the run logs were last read, None for never.
+    tenant: its address. instances: how many are known, without those that the API no longer knows. health: word ->
+    how many, of healthy, degraded, unhealthy, other and not read. health_at: when the oldest of these was checked.
+    versions: (runtime version, how many), most first; None is "not read". published: the version that is published,
+    by the newest read of an instance's updates (E25), None where none says; published_others: (version, how many,
+    one of them) of the instances that were told another one when they were read. on_published: how many run it.
+    updates: of UPDATE_KINDS -> how many instances have at least one waiting; updates_read: of how many that is
+    known. in_flight: redeploys in progress at the server; limit: the policy's max_parallel_rollouts, 0 where that
+    is not a valid number; limit and window are None without a policy. operations: verdict -> how many began in the
+    last 24 h, of all tenants, since a run names none. api_at, runs_at: when the API and the run logs were last
+    read, None for never.
     """
 
     tenant: str
@@ -64,14 +65,16 @@ def fleets(path: Path, now: float) -> list[Fleet]:
 
 _HEALTH = f"""
 SELECT {HEALTH_WORD} AS word, count(*) AS n, min(s.checked_at) AS oldest_at
-FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant GROUP BY word
+FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id) WHERE i.tenant = :tenant
+AND s.health IS NOT '{HEALTH_GONE}' GROUP BY word
 """  # noqa: S608 - a fragment of ours
 
-_VERSIONS = """
+_VERSIONS = f"""
 SELECT s.runtime_current AS version, count(*) AS n
 FROM instances i LEFT JOIN instance_state s USING (tenant, instance_id)
-WHERE i.tenant = :tenant GROUP BY version ORDER BY version IS NULL, n DESC, version DESC
-"""
+WHERE i.tenant = :tenant AND s.health IS NOT '{HEALTH_GONE}'
+GROUP BY version ORDER BY version IS NULL, n DESC, version DESC
+"""  # noqa: S608 - a fragment of ours
 
 # What each instance was told when its versions were last read (E25). SQLite takes the bare columns from max()'s row.
 _PUBLISHED = """

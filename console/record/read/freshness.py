@@ -100,6 +100,10 @@ class Freshness:
         return next((look for look in known if look.open_work or look in stale), known[0] if known else None)
 
 
+UNREAD = "(last_error <> '' AND bad_lines = 0)"
+"""Which cursors are of a source that the last sync could not read. A source with lines that are not readable was read:
+no later sync reads those lines again."""
+
 _LOOKS = """
 SELECT k.tenant, c.last_ok_at, w.runs_at, w.running, w.copied_at, u.at AS retired_at, u.at IS NULL AND EXISTS (
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
@@ -128,7 +132,7 @@ def freshness_of(conn: sqlite3.Connection) -> Freshness:
     """:func:`freshness` of an open database."""
     rows = dicts(conn, _LOOKS, {})
     failed = conn.execute(
-        "SELECT last_error FROM ingest_cursors WHERE last_error <> '' ORDER BY source, scope LIMIT 20"
+        f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above
     ).fetchall()
     first = rows[0]
     return Freshness(

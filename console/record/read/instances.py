@@ -18,7 +18,7 @@ from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
-HEALTH_OTHER, HEALTH_UNREAD = "other", "not read"
+HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
 
 CHECKS_MOST = 50_000
 """Health checks that are read at most: a little more than one a minute over 30 days."""
@@ -45,19 +45,21 @@ WITH known AS (
   {where}
 ), judged AS (
   SELECT *, coalesce(hostname, instance_id) AS host,
+         CASE WHEN health = '{HEALTH_GONE}' THEN '' ELSE
          trim(CASE WHEN last_status IN ('failed', 'uncertain') THEN 'last rollout ' || last_status ELSE '' END
               || CASE WHEN last_status IN ('failed', 'uncertain') AND (health <> 'healthy' OR trouble <> '')
                       THEN '; ' ELSE '' END
               || CASE WHEN health <> 'healthy' THEN health || coalesce(' (' || trouble || ')', '')
-                      ELSE coalesce(trouble, '') END) AS problem
+                      ELSE coalesce(trouble, '') END) END AS problem
   FROM known
 )
 """  # noqa: S608
 
 
-HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}' WHEN health IN {HEALTH_WORDS} THEN health
+HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
+  WHEN health IN {(*HEALTH_WORDS, HEALTH_GONE)} THEN health
   ELSE '{HEALTH_OTHER}' END"""
-"""Of instance_state, as SQL: one of HEALTH_WORDS, HEALTH_OTHER or HEALTH_UNREAD."""
+"""Of instance_state, as SQL: one of HEALTH_WORDS, HEALTH_OTHER, HEALTH_UNREAD or HEALTH_GONE."""
 
 _FILTER = f"""
 FROM judged
@@ -86,10 +88,11 @@ INSTANCE_SORTS = {
 
 @dataclass(frozen=True)
 class InstanceFilter:
-    """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER or
-    HEALTH_UNREAD; only: 'problem', 'outdated', 'behind' (the published runtime), 'overrides' (an update policy of its
-    own), 'differs' (the hosts ``differing``), a kind of update that waits ('runtime', 'skills', 'mcp_servers') or '';
-    runtime: the version that they run; search: part of the host name, the id or the problem."""
+    """Which instances the list shows. statuses: of the newest target; health: words of HEALTH_WORDS, HEALTH_OTHER,
+    HEALTH_UNREAD or HEALTH_GONE; only: 'problem', 'outdated', 'behind' (the published runtime), 'overrides' (an
+    update policy of its own), 'differs' (the hosts ``differing``), a kind of update that waits ('runtime',
+    'skills', 'mcp_servers') or ''; runtime: the version that they run; search: part of the host name, the id or the
+    problem."""
 
     statuses: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -134,7 +137,7 @@ def instance_tally(path: Path) -> dict[str, int]:
         [tally] = dicts(
             conn,
             """
-            SELECT count(*) AS total, count(s.health) AS health_read, count(s.outdated) AS updates_read,
+            SELECT count(*) AS total, count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
                    count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
                    coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
             FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)

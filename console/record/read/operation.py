@@ -45,7 +45,7 @@ from console.record.read.frames import dicts, framed, one, reading
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
-from console.text.json_values import listed, names, parsed
+from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
 INSTANCE_COLUMNS = ("host", "instance_id", "category", "started_at", "ended_at", "seconds", "waited", "message",
@@ -148,7 +148,7 @@ def operation(path: Path, key: str, now: float) -> Operation | None:
             gates=_gates(conn, key) if is_run else (),
             plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
             followed=_followed(conn, key, facts) if is_run else (),
-            disagreements={str(k): str(v) for k, v in (facts.report.get("disagreements") or {}).items()},
+            disagreements={str(k): str(v) for k, v in mapping(facts.report.get("disagreements")).items()},
             targets=timeline,
         )
 

@@ -17,7 +17,7 @@ from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
 from console.record.read.frames import dicts, one
 from console.record.read.operation_targets import sent_by_tasks, targets_of_run
-from console.text.json_values import mapping, names, parsed
+from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
 """What a run is about that sets the tenant's policy: it has no instance."""
@@ -234,14 +234,14 @@ def _plays(
     conn: sqlite3.Connection, run_id: str, tasks: Tasks, *, with_hosts: bool
 ) -> tuple[tuple[Batch, ...], tuple[str, ...]]:
     """The batches of the play that works on the instances, and the instances of all plays."""
-    names = "hosts_json" if with_hosts else "NULL"
+    column = "hosts_json" if with_hosts else "NULL"
     rows = dicts(
         conn,
-        f"SELECT counter, play, pattern, started_at, {names} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
+        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
         {"id": run_id},
     )
     worked = {task.play for task in tasks.values() if task.action in _OURS}
-    listed: dict[int, tuple[str, ...]] = {row["counter"]: tuple(json.loads(row["hosts"] or "[]")) for row in rows}
+    listed: dict[int, tuple[str, ...]] = {row["counter"]: names(entries(row["hosts"])) for row in rows}
     hosts = dict.fromkeys(host for names_of_play in listed.values() for host in names_of_play)
     hosts.pop("localhost", None)
     of_batches = [row for row in rows if (row["pattern"] or "").startswith(_PLANNED_GROUP)]

@@ -15,9 +15,10 @@ import pandas as pd
 
 from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, reading
-from console.record.read.freshness import Follower, follower, freshness_of
+from console.record.read.freshness import UNREAD, Follower, follower, freshness_of
 from console.record.read.stuck import StuckRules, stuck
 from console.record.retention import Retention, rules
+from console.text.json_values import parsed
 
 
 def sources(path: Path) -> pd.DataFrame:
@@ -26,12 +27,12 @@ def sources(path: Path) -> pd.DataFrame:
     with reading(path) as conn:
         return as_frame(
             conn,
-            """
+            f"""
             SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
-                   min(last_ok_at) AS oldest_at, sum(coalesce(last_error, '') <> '') AS errors,
+                   min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
                    sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
             FROM ingest_cursors GROUP BY source ORDER BY source
-            """,
+            """,  # noqa: S608 - the text in freshness.py
             {},
         )
 
@@ -76,7 +77,7 @@ def last_maintenance(path: Path) -> LastMaintenance:
     """The newest backup and pruning, and whether the database is a copy."""
     with reading(path) as conn:
         found = {
-            kind: (at, json.loads(detail or "{}"))
+            kind: (at, parsed(detail))
             for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
         }
     backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
@@ -157,7 +158,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
             (json.dumps(fresh.retired, ensure_ascii=False),),
         ).fetchone()[0]
         bad = dict(conn.execute(_BAD, {"since": now - chosen.recent}).fetchall())
-        errors = conn.execute("SELECT count(*) FROM ingest_cursors WHERE last_error <> ''").fetchone()[0]
+        errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
     moving = found[found["rule"].isin(["in progress", "queued"])]
     behind = fresh.behind(now)
     return Vitals(

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+from console.text.json_values import entries, names
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
 # (:like). Plan or report name it. A rollout by the server has neither, and names it among its artifacts.
@@ -110,7 +111,7 @@ def batches(path: Path, run_id: str) -> pd.DataFrame:
             {"id": run_id},
             ("until",),
         )
-    frame["host_names"] = [", ".join(json.loads(text)) if text else "" for text in frame.pop("hosts_json")]
+    frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
 
 

@@ -13,6 +13,9 @@ from console.record.rows import InstanceRows, Row
 from console.record.write.tables import Part
 
 _KEY = ("tenant", "instance_id")
+# What the API last said of an instance. Nobody knows whether it is still so once the API no longer knows the instance.
+_SAID = ("checked_at", "uptime_s", "trouble", "runtime_current", "runtime_available", "outdated", "components_json",
+         "policy_json", "memories", "memories_full")  # fmt: skip
 
 
 class Instances(Part):
@@ -41,10 +44,20 @@ class Instances(Part):
         )
         return {row["action_id"] for row in found}
 
+    def put_gone(self, tenant: str, instance_id: str) -> None:
+        """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
+        row = {"tenant": tenant, "instance_id": instance_id, "health": "gone", **dict.fromkeys(_SAID)}
+        self._tables.upsert("instance_state", _KEY, [row])
+
     def put(self, rows: InstanceRows) -> int:
         """Store what was read of one instance; returns how many rows were written."""
         written = 0
         for state in rows.states:
+            self._tables.conn.execute(
+                "UPDATE instance_state SET health = NULL"
+                " WHERE tenant = :tenant AND instance_id = :instance_id AND health = 'gone'",
+                {name: state[name] for name in _KEY},
+            )
             # One by one: each kind has other columns.
             written += self._tables.upsert("instance_state", _KEY, [state])
         if rows.health is not None:

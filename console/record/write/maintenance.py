@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import tempfile
@@ -15,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.record.connection import Connection
 from console.record.opening import (
     BUSY_TIMEOUT,
     DatabaseProblem,
@@ -23,11 +23,14 @@ from console.record.opening import (
     is_current,
     is_of_the_console,
     open_to_write,
+    refuse_other_files,
+    sentences,
 )
 from console.record.private_files import database_files, rename_to_new
 from console.record.retention import Rule
 from console.record.rows import to_json
 from console.record.write.tables import OpenedDatabase, Tables
+from console.text.json_values import parsed
 
 # Rows removed in one transaction: a sync that waits for it waits well under a second.
 SLICE = 5000
@@ -104,7 +107,7 @@ class Maintenance(OpenedDatabase):
             self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
             # It follows the database that was copied.
             self._tables.delete_some("follower", ("only",), "true", {}, SLICE)
-            self._record("adopt", now, {"copied_at": mark[0], **json.loads(mark[1])})
+            self._record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
     def tenants(self) -> list[str]:
@@ -176,8 +179,10 @@ def back_up(path: Path, target: Path, now: float) -> Copy:
     be copied first; the time of the copy is recorded where that is possible. Raises DatabaseProblem, and leaves
     nothing at ``target`` then.
     """
-    if not path.is_file():
-        raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+    with sentences(path, BUSY_TIMEOUT, "read"):
+        if not path.exists():
+            raise DatabaseProblem(f"There is no database at {path}; name it with --db or FLEETOPS_CONSOLE_DB.")
+        refuse_other_files(path)
     if os.path.lexists(target):
         raise DatabaseProblem(f"{target} already exists and is not overwritten; name a new file.")
     try:
@@ -218,7 +223,8 @@ def _copy(path: Path, made: Path) -> None:
         if not is_of_the_console(source):
             raise DatabaseProblem(f"{path} is not the console's database; name its file with --db.")
         # VACUUM INTO accepts an empty file as its target and leaves no write-ahead log beside it.
-        source.execute("VACUUM INTO ?", (str(made),))
+        # As bytes: the name need not be UTF-8.
+        source.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(made),))
     with closing(connect_to_read(made)) as copy:
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
@@ -233,7 +239,7 @@ def as_on_disk(file: Path) -> None:
 
 def _mark(path: Path, target: Path, now: float) -> None:
     """Mark a copy with its time and source; a copy of a copy keeps the mark of the first."""
-    with closing(sqlite3.connect(target, isolation_level=None)) as conn:
+    with closing(sqlite3.connect(target, isolation_level=None, factory=Connection)) as conn:
         # The first versions have no table for it.
         has_table = conn.execute("SELECT count(*) FROM sqlite_master WHERE name = 'upkeep'").fetchone()[0]
         if has_table and copied_at(conn) is None:

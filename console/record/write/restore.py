@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from console.record.opening import DatabaseProblem
+from console.record.opening import DatabaseProblem, refuse_other_files, sentences
 from console.record.private_files import beside, make_private_folder
 from console.record.write.maintenance import as_on_disk, copied, open_maintenance
 
@@ -42,10 +42,13 @@ def restore(backup: Path, database: Path, now: float, *, make_folder: bool = Fal
     the console, or when another program has used ``database`` for ``wait`` seconds; nothing is changed then.
     """
     place = database.resolve()
-    if not backup.is_file():
-        raise DatabaseProblem(f"There is no backup {backup}.")
-    if place.exists() and backup.samefile(place):
-        raise DatabaseProblem(f"{backup} is the database itself; name a backup of it.")
+    with sentences(place, wait):
+        refuse_other_files(place)
+    with sentences(backup, wait, "read"):
+        if not backup.is_file():
+            raise DatabaseProblem(f"There is no backup {backup}.")
+        if place.exists() and backup.samefile(place):
+            raise DatabaseProblem(f"{backup} is the database itself; name a backup of it.")
     try:
         if make_folder:
             make_private_folder(place.parent)

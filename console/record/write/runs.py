@@ -11,24 +11,40 @@ from collections.abc import Sequence
 from console.record.rows import Row, RunRows
 from console.record.write.tables import Part
 
+_ENDED = ("successful", "failed", "canceled")
+
 
 class Runs(Part):
     """Tables runs, plays, tasks, host_results, run_evidence, run_links, run_in_flight, run_hosts."""
 
     def put(self, rows: RunRows) -> None:
         """Store what some of a run's events say, and its recap so far."""
-        run_id = rows.run["run_id"]
-        self._tables.upsert("runs", ("run_id",), [rows.run])
+        run_id, is_part = rows.run["run_id"], self._is_part_of_stored(rows.run)
+        if not is_part:
+            self._tables.upsert("runs", ("run_id",), [rows.run])
         parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
         for table, part in parts.items():
             self._tables.upsert(table, ("run_id", "counter"), part)
         self._put_links(rows.links)
+        if is_part:
+            return
         self._tables.replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)
         if rows.hosts:
             self._tables.replace("run_hosts", {"run_id": run_id}, ("run_id", "host"), rows.hosts)
         elif rows.results:
             self._count_hosts(run_id)
         self._sum_recap(run_id)
+
+    def _is_part_of_stored(self, run: Row) -> bool:
+        """Whether these events are a part of a run whose end is stored, as of a run log that was cut off later or is
+        being copied. The run has ended all the same."""
+        stored = self._tables.one("SELECT status, last_counter FROM runs WHERE run_id = ?", (run["run_id"],))
+        return (
+            stored is not None
+            and stored["status"] in _ENDED
+            and run["status"] not in _ENDED
+            and run["last_counter"] <= stored["last_counter"]
+        )
 
     def _put_links(self, links: Sequence[Row]) -> None:
         self._tables.conn.executemany(

@@ -10,7 +10,6 @@ nothing. Each method that writes is one transaction. Errors are DatabaseProblem,
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,11 +18,13 @@ from typing import Any
 from console.record.opening import BUSY_TIMEOUT, open_to_write
 from console.record.rows import Beat, Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
 from console.record.write.audit import Audit
+from console.record.write.clock import Clock
 from console.record.write.instances import Instances
 from console.record.write.jobs import Jobs
 from console.record.write.rollouts import Rollouts
 from console.record.write.runs import Runs
 from console.record.write.tables import OpenedDatabase, Tables
+from console.text.json_values import parsed
 
 
 def open_store(
@@ -51,6 +52,7 @@ class Store(OpenedDatabase):
         self.jobs = Jobs(tables)
         self.rollouts = Rollouts(tables)
         self._runs = Runs(tables)
+        self._clock = Clock(tables)
 
     # Cursors
 
@@ -94,6 +96,16 @@ class Store(OpenedDatabase):
             (tenant,),
         )
         return bool(found["there"])
+
+    # The clock
+
+    def correct_times(self, now: float) -> float | None:
+        """Correct what was stored while this machine's clock was ahead; returns by how many seconds it was, or None."""
+        with self._tables.transaction():
+            ahead = self._clock.ahead(now)
+            if ahead is not None:
+                self._clock.correct(now)
+        return ahead
 
     # What a sync has read
 
@@ -139,6 +151,11 @@ class Store(OpenedDatabase):
             self._put_cursor(cursor)
         return written
 
+    def put_gone(self, tenant: str, instance_id: str) -> None:
+        """Note that the API no longer knows an instance."""
+        with self._tables.transaction():
+            self.instances.put_gone(tenant, instance_id)
+
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance, its summary if that differs from the newest, and the cursor.
 
@@ -154,4 +171,4 @@ class Store(OpenedDatabase):
 
 def _cursor(row: Mapping[str, Any]) -> Cursor:
     values = {name: row[name] for name in Cursor.__dataclass_fields__ if name != "state"}
-    return Cursor(**values, state=json.loads(row["state_json"]) if row["state_json"] else {})
+    return Cursor(**values, state=parsed(row["state_json"]))

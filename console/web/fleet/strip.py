@@ -28,7 +28,11 @@ def strip(fleet: Fleet, now: float, name: str = "", frozen: Frozen | None = None
     title = Markup("<h2>{} {}</h2>").format(name, small(counted(fleet.instances, "instance"))) if name else NOTHING
     cells = [_health(fleet), _versions(fleet), _updates(fleet)]
     if frozen is not None:
-        cells += [_in_flight(fleet), _window(fleet, frozen, now), _last_day(fleet)]
+        cells += [
+            _in_flight(fleet),
+            _window(fleet, frozen, now),
+            _last_day(fleet, "Last 24 hours, all tenants" if name else "Last 24 hours"),
+        ]
     return Markup('{}<div class="fo-strip">{}</div>').format(
         title, joined(Markup("<div>{}</div>").format(cell) for cell in cells)
     )
@@ -133,7 +137,7 @@ def _day(at: float, now: float) -> str:
     return viewer.clock_time(at, "%H:%M" if at - now < 86400.0 else "%a %d %b %H:%M")
 
 
-def _last_day(fleet: Fleet) -> Markup:
+def _last_day(fleet: Fleet, title: str) -> Markup:
     parts = [
         Segment(word, count, style_of(word).word,
                 address(pages.OPERATIONS, operations_status=style_of(word).word, operations_when="last 24 h"))
@@ -142,4 +146,4 @@ def _last_day(fleet: Fleet) -> Markup:
     ]  # fmt: skip
     total = sum(one.count for one in parts)
     figure = link(counted(total, "operation"), pages.OPERATIONS, operations_when="last 24 h")
-    return _cell("Last 24 hours", figure if total else "no operation", parts, legend(parts))
+    return _cell(title, figure if total else "no operation", parts, legend(parts))

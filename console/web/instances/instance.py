@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import Any
 
@@ -18,6 +17,7 @@ from console.record.read import declared as declared_queries
 from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
+from console.text.json_values import entries
 from console.web.actions import buttons
 from console.web.audit.tables import events
 from console.web.browser import auto_refresh
@@ -210,7 +210,7 @@ def versions(known: dict[str, Any]) -> None:
         to_read("Its versions were never read.", "This command reads them:", known, "--updates")
         return
     lists.line(as_of(known, "updates"))
-    rows = json.loads(known["components_json"]) if known["components_json"] else []
+    rows = entries(known["components_json"])
     if rows:
         tables.components(rows)
     else:

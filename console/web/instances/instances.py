@@ -16,7 +16,7 @@ from console.web.shared import cached, lists, markup, messages, paging, viewer
 from console.web.shared.status import status_filter
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
-HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD]
+HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD, instances.HEALTH_GONE]
 ONLY = {
     "Open problem": "problem",
     "Update waiting": "outdated",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from console.record.read.declared import Comparison
 from console.record.read.freezes import FrozenTime
 from console.text import times
+from console.text.json_values import entries, parsed
 from console.web.shared import columns, lists, markup, pages, viewer
 
 COLUMNS = (
@@ -73,7 +73,7 @@ def _cut(digest: str) -> str:
 
 def waiting(components_json: str | None) -> list[str]:
     """The kinds of updates that wait, with their number: 'runtime', '2 skills', '1 server'."""
-    listed = json.loads(components_json) if components_json else []
+    listed = entries(components_json)
     kinds = Counter(str(one.get("name") or "").partition("/")[0] for one in listed if one.get("outdated"))
     words = {"runtime": "runtime", "skills": "skill", "mcp_servers": "server"}
     return [
@@ -146,7 +146,7 @@ def components(rows: list[dict[str, Any]]) -> None:
 
 def versions(found: pd.DataFrame) -> None:
     """When each runtime version was first seen on one instance, and what else changed at that time."""
-    contents = [json.loads(text) for text in found["versions_json"]]
+    contents = [parsed(text) for text in found["versions_json"]]
     changed = [
         "first read" if old is None
         else ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'gone'}" for name in sorted({*old, *new})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -56,7 +57,7 @@ def button() -> bool:
     if why_not := _why_not():
         # It holds text of the login provider, which must not end the code span.
         refused, why = "Operators sync", why_not.replace("`", "'")
-    elif connection is None and not load_settings().spool_dir.is_dir():
+    elif connection is None and not _may_have_run_logs(load_settings().spool_dir):
         refused = "Nothing to sync from"
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         if refused:
@@ -67,6 +68,14 @@ def button() -> bool:
             _choice_of_details()
         what = ", ".join(["run logs", "the API", *_details()] if connection else ["run logs only"])
         return st.button("Sync now", icon=":material/sync:", type="secondary", help=f"Reads into the database: {what}.")
+
+
+def _may_have_run_logs(folder: Path) -> bool:
+    """Whether there is a folder of run logs. Why it cannot be read, the sync says."""
+    try:
+        return folder.is_dir()
+    except OSError:
+        return True
 
 
 def _details() -> tuple[str, ...]:
@@ -150,9 +159,8 @@ def _sync(container: DeltaGenerator) -> _Result:
                 share, text=f"{what}: {done:,} of {total:,}" if total is not None else f"{what}: {done:,}"
             )
 
-        spools = settings.spool_dir.is_dir() or settings.spool_dir_is_default
         wanted = ApiOptions(details=_details())
-        report = sync_once(settings, connection=connection, spools=spools, api_options=wanted, progress=progress)
+        report = sync_once(settings, connection=connection, api_options=wanted, progress=progress)
         return _Result(report, without_api=why)
     except (DatabaseProblem, SettingsError) as error:
         return _Result(None, str(error))

@@ -368,9 +368,11 @@ def _matcher(endpoint: Endpoint) -> re.Pattern[str]:
 def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
     for name, value in ids.items():
         # Such an id would turn the path into that of another endpoint: "fleet" into one of the whole tenant, and dots
-        # into one of a parent folder.
-        if not str(value).strip() or str(value) in (".", "..") or (name == "instance_id" and str(value) == "fleet"):
-            said = f"{name} is {str(value)!r}, which is not a valid id; nothing was sent"
+        # into one of a parent folder. Half of a surrogate pair has no place in a path.
+        text = str(value)
+        is_half = text != text.encode(errors="replace").decode()
+        if is_half or not text.strip() or text in (".", "..") or (name == "instance_id" and text == "fleet"):
+            said = f"{name} is {text!r}, which is not a valid id; nothing was sent"
             raise ApiError("invalid", endpoint.method, endpoint.path, detail=said)
     return endpoint.path.format(**{name: quote(str(value), safe="") for name, value in ids.items()})
 

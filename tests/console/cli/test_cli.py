@@ -50,11 +50,11 @@ def console(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
     [
         ((), {}, 2, "the following arguments are required: command"),
         (("dance",), {}, 2, "invalid choice: 'dance'"),
-        (("sync", "--rollouts", "0"), {}, 2, "must be a whole number, 1 or more; it is '0'"),
+        (("sync", "--rollouts", "0"), {}, 2, "must be a whole number, 1 to 999999999; it is '0'"),
         (("sync", "--frobnicate"), {}, 2, "unrecognized arguments: --frobnicate"),
         (("sync",), {}, 2, "FLEETOPS_API_URL is not set"),
         (("sync",), {"FLEETOPS_API_URL": "http://127.0.0.1:9"}, 2, "FLEETOPS_API_KEY is not set"),
-        (("sync",), {"FLEETOPS_API_URL": "ftp://x", "FLEETOPS_API_KEY": KEY}, 2, "api_url must look like"),
+        (("sync",), {"FLEETOPS_API_URL": "ftp://x", "FLEETOPS_API_KEY": KEY}, 2, "FLEETOPS_API_URL must look like"),
         (("sync",), {"FLEETOPS_API_URL": f"http://u:{KEY}@x", "FLEETOPS_API_KEY": KEY}, 2, "must not hold a user name"),
         (("sync", "--no-api", "--no-spools"), {}, 2, "nothing to sync"),
         (("sync", "--no-api", "--interval", "3s"), {}, 2, "--interval is an option of sync --follow"),

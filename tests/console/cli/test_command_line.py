@@ -189,3 +189,58 @@ def test_whatever_the_umask_is_what_the_console_makes_is_the_owners_alone(
         assert main(["backup", str(folder / "copy.db")]) == 0
         assert len(modes(folder)) == 4
         assert set(modes(folder).values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["operations", "--who", "\udcff"], 0, ""),
+        (["operations", "--text", "\udcff\udcfe"], 0, ""),
+        (["runs", "--limit", "9" * 20], 2, "must be a whole number, 1 to 999999999"),
+        (["operations", "--days", "9" * 5000], 2, "must be a whole number, 1 to 999999999"),
+        (["runs", "--db", "/"], 3, "/ is a folder, not a database file"),
+        (["runs", "--db", "~nobody-of-this-name/x.db"], 2, "The home folder in ~nobody-of-this-name/x.db is not known"),
+        (["backup", " "], 2, "The name of a file or folder is blank"),
+        (["sync", "runner", ""], 2, "The name of a file or folder is blank"),
+    ],
+)
+@pytest.mark.usefixtures("environment")
+def test_arguments_that_cannot_be_meant_are_one_sentence(
+    arguments: list[str],
+    code: int,
+    sentence: str,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(small))
+    assert done(*arguments) == code
+    said = capsys.readouterr().err
+    assert sentence in said and len(said.splitlines()) <= 1
+
+
+@pytest.mark.usefixtures("environment", "no_umask")
+def test_a_pipe_or_a_device_is_no_database_and_is_left_as_it_is(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    before = pipe.stat()
+    for command in (
+        ["runs"], ["sync", "--no-api"], ["migrate"], ["backup", str(tmp_path / "b.db")], ["restore", str(small)],
+    ):  # fmt: skip
+        assert done(*command, "--db", str(pipe)) == 3
+        assert "is a device, a pipe or a socket, not a database" in capsys.readouterr().err
+    assert (pipe.stat().st_mode, pipe.stat().st_ino) == (before.st_mode, before.st_ino)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_database_whose_name_is_not_utf8_is_copied_and_restored(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9 #1?")
+    folder.mkdir()
+    copy, database = folder / os.fsdecode(b"b\xff.db"), folder / os.fsdecode(b"c\xff.db")
+    assert main(["backup", str(copy), "--db", str(small)]) == 0
+    assert main(["restore", str(copy), "--db", str(database)]) == 0
+    assert main(["backup", str(folder / os.fsdecode(b"d\xff.db")), "--db", str(database)]) == 0
+    assert sorted(file.name for file in folder.iterdir()) == [os.fsdecode(b"%c\xff.db" % c) for c in b"bcd"]

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.once import sync_once
+from console.record.read.record_health import vitals
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.simulator.running import Simulator, running_simulator
@@ -243,6 +244,8 @@ def test_an_instance_that_is_gone_is_a_note(sim: Simulator, database: Path) -> N
     report = sync(sim, database)
     assert report.problems == []
     assert [gone["hostname"] in note and "gone" in note for note in report.notes] == [True]
+    # A fleet loses an instance now and then: that is no source that could not be read.
+    assert vitals(database, time.time()).errors == 0
 
 
 @pytest.mark.parametrize("broken", ["get_rollout", "get_rollout_timeline"])

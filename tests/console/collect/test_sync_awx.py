@@ -555,3 +555,16 @@ def test_an_address_of_awx_that_was_mistyped_once_can_be_retired(
     assert main(["retire", "--db", str(database), "https://nowhere.example"]) == 2
     assert awx.url in capsys.readouterr().err
     assert len(rows(database, "SELECT * FROM run_jobs")) == 3
+
+
+def test_a_job_without_an_id_and_an_event_with_a_counter_that_cannot_be_cost_only_themselves(
+    awx: FakeAwx, database: Path
+) -> None:
+    awx.events[2][5]["counter"] = 2**64
+    awx.refusals = [("/api/v2/jobs/3/", 200, {}, {"detail": "see the new address"})]
+    report = load(awx, database)
+    assert "Job 3 of AWX: its detail has no id; it is left for the next sync." in report.problems
+    assert [row["status"] for row in rows(database, run_of(2))] == ["failed"]
+    assert rows(database, run_of(3)) == []
+    load(awx, database)
+    assert len(rows(database, run_of(3))) == 1

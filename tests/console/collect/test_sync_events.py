@@ -303,10 +303,12 @@ _ABOUT = st.dictionaries(
             optional={"dropped_events": _JSON, "host_name": _JSON},
         ),
         max_size=6,
-    )
+    ),
+    st.booleans(),
 )
-def test_nothing_that_json_can_say_stops_the_reader(events: list[Any]) -> None:
-    read = reader()
+def test_nothing_that_json_can_say_stops_the_reader(events: list[Any], of_job: bool) -> None:
+    job = runner_job("r", "7", "failed", 2, [], {})
+    read = JobReader(job, state=None, redactor=Redactor()) if of_job else reader()
     good = 0
     for each in events:
         before = json.dumps(read.state)
@@ -315,6 +317,8 @@ def test_nothing_that_json_can_say_stops_the_reader(events: list[Any]) -> None:
             good += 1
         except EventError:
             assert json.dumps(read.state) == before
+    if isinstance(read, JobReader):
+        read.settle(job)
     rows = read.take()
     assert rows.run["events"] == good
     for row in [rows.run, *rows.plays, *rows.tasks, *rows.results, *rows.links, *rows.hosts, *rows.in_flight]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,13 @@ from console.collect.api.instance_records import action_rows, health_rows, memor
 from console.collect.api.instances import KINDS
 from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.once import sync_once
+from console.record.read.attention import attention
+from console.record.read.fleet import fleets
+from console.record.read.instances import InstanceFilter, instance_page
 from console.record.rows import storable
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.facts import dump, rows, wrong_types
+from tests.second_api.api import KEY, NEW, SecondApi, second_api
 from tests.simulator.running import Simulator, running_simulator
 
 FLEET = 5
@@ -39,8 +44,8 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "console.db"
 
 
-def sync(sim: Simulator, database: Path, *, key: str | None = None, **options: Any) -> ApiReport:
-    connection = ApiConnection(sim.url, key or sim.admin_key, retries=0)
+def sync(sim: Simulator | SecondApi, database: Path, *, key: str | None = None, **options: Any) -> ApiReport:
+    connection = ApiConnection(sim.url, key or getattr(sim, "admin_key", KEY), retries=0)
     settings = Settings(database=database, spool_dir=database.parent / "none")
     options = {"details": KINDS, "audit": False, **options}
     report = sync_once(settings, connection=connection, spools=False, api_options=ApiOptions(**options)).api
@@ -213,3 +218,28 @@ def test_no_answer_breaks_the_reading(record: dict[str, Any], actions: list[Any]
         for value in row.values():
             assert value is None or isinstance(value, (str, int, float))
             assert not isinstance(value, str) or storable(value) == value
+
+
+def test_an_instance_that_is_gone_is_no_part_of_the_fleet_until_it_is_back(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+
+    def fleet() -> tuple[int, dict[str, int], int, int]:
+        sync(api, database)
+        [found] = fleets(database, time.time())
+        health = {word: n for word, n in found.health.items() if n}
+        return found.instances, health, found.on_published, len(attention(database, time.time()))
+
+    with second_api(instances=3) as api:
+        api.instances[2].health = "unhealthy"
+        for instance in api.instances:
+            instance.version = NEW
+        assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
+        gone = api.instances.pop()
+        assert fleet() == (2, {"healthy": 2}, 2, 0)
+        page, total = instance_page(database, InstanceFilter(health=("gone",)))
+        assert (total, page["host"].tolist(), page["problem"].tolist()) == (1, [gone.hostname], [""])
+        api.instances.append(gone)
+        assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)
+        # One kind that the API does not answer is no sign of that.
+        api.quirks.status["list_memories"] = 404
+        assert fleet() == (3, {"healthy": 2, "unhealthy": 1}, 3, 1)

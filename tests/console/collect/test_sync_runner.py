@@ -240,8 +240,8 @@ def test_a_file_that_is_cut_off_or_comes_late_is_named_once_and_read_when_it_is_
     report = load(database, copy)
     assert report.problems == [
         "The run 7 of ansible-runner: 1 record(s) are not events (it is not a JSON object); the rest is stored.",
-        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off or not JSON); the rest is"
-        " stored, and a sync after they are repaired reads them too.",
+        f"The run 7 of ansible-runner: 1 event file(s) cannot be read ({files[20]} is cut off, too long or not JSON);"
+        " the rest is stored, and a sync after they are repaired reads them too.",
     ]
     assert rows(database, "SELECT status, dropped_events FROM runs") == [{"status": "failed", "dropped_events": 3}]
     again = load(database, copy)

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.collect.run_logs.spools import SpoolReport, sync_spools
+from console.record.read.record_health import vitals
 from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.integration.run_log_project import HOSTS, Slow, play, write_project
@@ -252,14 +253,17 @@ def test_an_unreadable_line_is_counted_and_the_rest_loaded(junk: bytes, spool: P
     again = load(database, spool)
     assert (again.bad_lines, again.notes) == (0, [])
     assert dump(database) == before
+    # No later sync reads the line again, so it must not be told as unread for ever.
+    assert vitals(database, time.time()).errors == 0
 
 
-def test_half_characters_and_events_without_room_are_told(spool: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\uD83D", b"\xed\xa0\xbd"])
+def test_half_characters_and_events_without_room_are_told(half: bytes, spool: Path, tmp_path: Path) -> None:
     whole = lines()
     odd = json.loads(whole[-2])
     odd["dropped_events"] = 3
-    odd["event_data"]["res"]["msg"] = "half \ud83d and NUL \x00"
-    whole[-2] = json.dumps(odd).encode() + b"\n"
+    odd["event_data"]["res"]["msg"] = "half HALF and NUL \x00"
+    whole[-2] = json.dumps(odd).encode().replace(b"HALF", half) + b"\n"
     (spool / NAME).write_bytes(b"".join(whole))
     database = tmp_path / "console.db"
     assert load(database, spool).problems == []
@@ -331,6 +335,22 @@ def test_a_spool_that_was_replaced_by_a_shorter_one_is_read_anew(spool: Path, tm
     assert rows(database, "SELECT events, last_counter, status FROM runs") == [
         {"events": 4, "last_counter": 4, "status": "lost"}
     ]
+
+
+def test_a_run_that_has_ended_stays_so_when_its_log_is_cut_off_or_copied_again(spool: Path, tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    (spool / NAME).write_bytes(b"".join(lines()))
+    load(database, spool)
+    stored = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
+    for part in (lines()[:4], [], lines()[:9], lines()):
+        (spool / NAME).write_bytes(b"".join(part))
+        load(database, spool)
+        found = rows(database, "SELECT * FROM runs"), rows(database, "SELECT * FROM run_hosts ORDER BY host")
+        assert found == stored
+    # Another copy of the first lines, under a later time.
+    (spool / NAME.replace("2026", "2027")).write_bytes(b"".join(lines()[:4]))
+    load(database, spool)
+    assert [row["status"] for row in rows(database, "SELECT status FROM runs")] == ["failed"]
 
 
 LOAD_AND_MEASURE = """

@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import stat
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -326,6 +328,21 @@ def test_check_writes_a_textfile_whole_or_says_why_not(seeded: Path, capsys: pyt
     capsys.readouterr()
     assert main(["check", "--prometheus", "/nowhere/x.prom"]) == 2
     assert capsys.readouterr().err.startswith("console: The textfile /nowhere/x.prom cannot be written")
+
+
+def test_a_textfile_that_is_a_pipe_or_a_link_stays_one(seeded: Path, tmp_path: Path) -> None:
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.prom", tmp_path / "real.prom"
+    os.mkfifo(pipe)
+    link.symlink_to(real)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert main(["metrics", "--db", str(seeded), "--output", str(pipe)]) == 0
+        assert os.read(reading, 1 << 16).startswith(b"# HELP fleetops_")
+    finally:
+        os.close(reading)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert main(["metrics", "--db", str(seeded), "--output", str(link)]) == 0
+    assert link.is_symlink() and real.read_text().startswith("# HELP fleetops_")
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ def test_a_certificate_is_checked_by_the_authority_that_is_named(
         assert main([*command, written(tmp_path, named)]) == 0
         assert [path for path, _headers, _body in server.calls] == [f"/{PATH_TOKEN}"]
         assert main([*command, written(tmp_path, named.replace("cert.pem", "none.pem"))]) == 2
-        assert "none.pem, which is no file" in capfd.readouterr().err
+        assert "none.pem, which does not exist" in capfd.readouterr().err
 
 
 def test_a_copy_for_review_sends_nothing(

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES as REPORTED
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import make_report
@@ -249,3 +251,34 @@ def test_facts_of_nothing_have_no_outcome_and_do_not_fail() -> None:
     )
     assert sum(counts(broken).values()) == 0
     assert verdict(broken).sentence == "Stopped."
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(2**63) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_REPORT = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("why", "disagreements", "reasons", "verdict", "adopted", "rollout_id", "plan_hash"), _JSON),
+        "counts": st.dictionaries(st.sampled_from(CATEGORIES), _JSON) | _JSON,
+        "failed": st.lists(st.just("a") | _JSON, max_size=2) | _JSON,
+        "rollout": st.dictionaries(st.sampled_from(["total", "failed_targets"]), _JSON) | _JSON,
+        "reconciled": st.lists(st.fixed_dictionaries({"target_id": _JSON, "verdict": _JSON}) | _JSON, max_size=2),
+    },
+)
+
+
+@given(_REPORT, st.sampled_from(["run", "rollout"]), st.sampled_from(["running", "failed", "completed", "lost"]))
+def test_a_report_of_anything_has_outcomes_and_numbers_of_64_bits(
+    report: dict[str, Any], kind: str, status: str
+) -> None:
+    uncertain = Target("a", "uncertain", target_id="1")
+    given_facts = replace(RUN, kind=kind, status=status, report=report, targets=(uncertain,))
+    for facts in (given_facts, replace(given_facts, targets=())):
+        judged = outcomes(facts)
+        numbers = counts(facts, judged)
+        assert set(numbers) == set(CATEGORIES)
+        assert all(number >= 0 for number in numbers.values()) and sum(numbers.values()) < 2**63
+        assert verdict(facts, numbers).word in VERDICTS

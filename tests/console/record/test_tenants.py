@@ -173,6 +173,7 @@ def test_each_page_says_the_time_of_what_it_shows(two: Path, monkeypatch: pytest
     said = words(opened(monkeypatch, two, "overview"))
     assert re.search(r"API data as of [-0-9: ]+ UTC \(3 d( \d+ h)? ago, the oldest of 2 tenants\)", said)
     assert f"{OTHER}: the API was last read 3 d ago" in said
+    assert said.count("Last 24 hours, all tenants") == 2
     app = opened(monkeypatch, two, "rollouts")
     assert {"50 s", "2 h 00 min"} <= set(app.dataframe[0].value["took"])
     app = opened(monkeypatch, two, "rollout", id=THERE)

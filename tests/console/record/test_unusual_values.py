@@ -10,8 +10,11 @@ reports/2026-11 D3
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,13 @@ import pytest
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.__main__ import main
 from console.collect.api.options import ApiOptions
+from console.collect.api.rollouts import sync_api
+from console.collect.api.session import Memory, Reading
 from console.collect.once import sync_once
 from console.record.schema.audit import COUNTS
 from console.record.schema.migrations import migrations
 from console.record.write.store import open_store
+from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
 from tests.console.support.every_page import declared_pages
 from tests.console.support.facts import rows
@@ -185,3 +191,65 @@ def test_a_policy_of_nan_is_stored_as_json_that_can_be_read(tmp_path: Path) -> N
     )
     assert (row["valid"], row["most"]) == (1, None)
     assert json.loads(row["raw_json"])["max_parallel_rollouts"] == "NaN"
+
+
+def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = tmp_path / "console.db"
+
+    memory, reading = Memory(), Reading(unmoved_after=3600.0, details_after=3600.0)
+
+    def sync(api: SecondApi, ahead: float) -> list[str]:
+        # As a follower, which remembers when it has read what.
+        with (
+            open_store(database) as store,
+            closing(open_client(ApiConnection(api.url, KEY), read_only=True)) as client,
+        ):
+            report = sync_api(
+                store, client, api.url, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
+                reading=reading, memory=memory,
+            )  # fmt: skip
+        assert report.problems == []
+        return report.notes
+
+    with second_api(instances=2, deploy_seconds=3600.0) as api:
+        rollout = api.add_rollout(api.instances, "fleet")
+        api.quirks.policy["max_parallel_rollouts"] = 1
+        assert sync(api, 365 * 86400.0) == []
+        assert main(["backup", str(tmp_path / "copy.db"), "--db", str(database)]) == 0
+        assert main(["check", "--db", str(database)]) == 1
+        assert "WARNING   sync-age: Not known, since 20" in capsys.readouterr().out
+        assert rows(database, "SELECT is_open FROM rollouts WHERE rollout_id = ?", rollout["id"]) == [{"is_open": 1}]
+        for target in rollout["targets"]:
+            target["ends"] = time.time() - 1.0
+        api.quirks.policy["max_parallel_rollouts"] = 7
+        asked = len(api.called("get_deep_health"))
+        (note,) = sync(api, 0.0)
+        assert len(api.called("get_deep_health")) == asked + 2
+        assert re.match(r"The clock of this machine was 36[45] d \d+ h ahead when the database was last written", note)
+        assert sync(api, 0.0) == []
+    assert rows(database, "SELECT is_open, succeeded FROM rollouts WHERE rollout_id = ?", rollout["id"]) == [
+        {"is_open": 0, "succeeded": 2}
+    ]
+    limits = rows(database, "SELECT max_parallel_rollouts AS n FROM policies ORDER BY taken_at")
+    assert [row["n"] for row in limits] == [1, 7]
+    for table, column in (("rollout_targets", "updated_at"), ("upkeep", "at"), ("audit_summaries", "taken_at")):
+        (found,) = rows(database, f"SELECT max({column}) AS at FROM {table}")
+        assert found["at"] is None or found["at"] <= time.time()
+
+
+def test_an_id_that_has_no_place_in_an_address_costs_only_its_own_rollout(tmp_path: Path) -> None:
+    database = tmp_path / "console.db"
+    with second_api(instances=2) as api:
+        kept, odd = (api.add_rollout([one], "instance", ended=True)["id"] for one in api.instances)
+        api.quirks.answers["list_fleet_rollouts"] = lambda listed: [
+            {**row, "id": "\ud83d" if row["id"] == odd else row["id"]} for row in listed
+        ]
+        settings = Settings(database=database, spool_dir=tmp_path / "none")
+        report = sync_once(settings, connection=ApiConnection(api.url, KEY), spools=False).api
+    assert report is not None
+    (problem,) = report.problems
+    assert "which is not a valid id; nothing was sent" in problem
+    stored = {row["rollout_id"]: row["targets_read"] for row in rows(database, "SELECT * FROM rollouts")}
+    assert (stored["?"], stored[kept]) == (0, 1)

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import re
 import sqlite3
 import time
@@ -251,6 +253,77 @@ def test_each_command_tells_all_of_a_database_that_cannot_be_written(
             assert each_command() == good, state
 
 
+def test_what_lies_in_a_folder_that_cannot_be_entered_is_one_sentence_each(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    inside, new = str(closed / "x.db"), str(tmp_path / "new.db")
+    (closed / "x.db").write_bytes(copy.read_bytes())
+    monkeypatch.setenv("FLEETOPS_CONSOLE_DB", str(copy))
+    monkeypatch.setenv("FLEETOPS_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("FLEETOPS_API_KEY", KEY)
+    monkeypatch.setattr(os, "execve", lambda *_given: None)
+    closed.chmod(0)
+    try:
+        with bound_by_modes():
+            for *arguments, code in (
+                ["runs", "--db", inside, 3],
+                ["serve", "--db", inside, "--port", "0", 3],
+                ["check", "--db", inside, 2],
+                ["backup", new, "--db", inside, 3],
+                ["restore", inside, 3],
+                ["restore", str(copy), "--db", inside, 3],
+                ["sync", "--no-api", "--spool", str(closed / "runs"), 1],
+            ):
+                capsys.readouterr()
+                assert main(list(map(str, arguments))) == code, arguments
+                said = capsys.readouterr()
+                (line,) = [one for one in (said.err + said.out).splitlines() if "Permission denied" in one]
+                assert str(closed) in line
+            monkeypatch.setenv("FLEETOPS_CA_PATH", inside)
+            assert main(["sync"]) == 2
+            assert (
+                f"FLEETOPS_CA_PATH names {inside}, which cannot be read: Permission denied" in capsys.readouterr().err
+            )
+            for name in ("FLEETOPS_API_URL", "FLEETOPS_API_KEY", "FLEETOPS_CA_PATH"):
+                monkeypatch.delenv(name)
+            # That the run logs could not be read is not forgotten, and the page of the button opens.
+            assert main(["check"]) == 1
+            assert "sync-errors: Sources that could not be read by the last sync: 1" in capsys.readouterr().out
+            monkeypatch.setenv("FLEETOPS_RUN_LOG_DIR", str(closed / "runs"))
+            app = opened(monkeypatch, copy, "overview")
+            assert not app.exception
+    finally:
+        closed.chmod(0o700)
+
+
+def test_one_run_that_cannot_be_read_does_not_stop_the_others(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("1", "2"):
+        events = tmp_path / "artifacts" / name / "job_events"
+        events.mkdir(parents=True)
+        event = {"counter": 1, "event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
+        (events / f"1-{name}.json").write_text(json.dumps(event))
+        (events.parent / "status").write_text("successful")
+    # Nobody writes to it: whoever reads it as a file waits for ever. And one that is too long for the memory.
+    os.mkfifo(events / "2-pipe.json")
+    with (events / "3-long.json").open("wb") as long:
+        long.truncate(10 << 30)
+    unreadable = tmp_path / "artifacts" / "1"
+    unreadable.chmod(0)
+    try:
+        with bound_by_modes():
+            assert main(["sync", "runner", str(tmp_path), "--db", str(copy)]) == 1
+    finally:
+        unreadable.chmod(0o700)
+    said = capsys.readouterr()
+    assert "jobs read 1, events 1" in said.out
+    assert f"The run {unreadable} cannot be read: Permission denied." in said.err
+    assert "2 event file(s) cannot be read" in said.err and "2-pipe.json is cut off, too long or not JSON" in said.err
+
+
 def test_a_sync_into_a_database_that_cannot_be_written_says_so_and_the_page_stays(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,3 +443,25 @@ def test_the_key_is_on_no_page_and_in_no_row(
         )
         assert not app.exception
         assert KEY not in words(app), page
+
+
+@pytest.mark.parametrize("broken", ["{bad", "[" * 100_000, "null"])
+def test_a_row_with_json_that_cannot_be_read_hides_no_other(
+    broken: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(copy)) as conn, conn:
+        for table, column in (
+            ("plays", "hosts_json"), ("ingest_cursors", "state_json"), ("instance_state", "components_json"),
+            ("instance_state", "policy_json"), ("instance_versions", "versions_json"), ("runs", "stats_json"),
+            ("run_evidence", "document_json"), ("host_results", "result_json"), ("policies", "raw_json"),
+        ):  # fmt: skip
+            conn.execute(f"UPDATE {table} SET {column} = ? WHERE {column} IS NOT NULL", (broken,))
+    listed = len(rows(copy, "SELECT run_id FROM runs"))
+    assert main(["runs", "--db", str(copy), "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == listed
+    for command in (["operations"], ["fleet"], ["failures"], ["check"], ["sync", "--no-api", "--quiet"]):
+        assert main([*command, "--db", str(copy)]) in (0, 1)
+        assert "Traceback" not in capsys.readouterr().err
+    for page, found in IDS.items():
+        app = opened(monkeypatch, copy, page, id=found)
+        assert not app.exception and not app.error, page

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Times that were stored while this machine's clock was ahead. Until the clock has reached them, every newer read would
+count as older than what is stored, and would be left out."""
+
+from __future__ import annotations
+
+from console.record.write.tables import Part
+
+# Two syncs at the same moment may differ by less.
+_TOLERANCE = 60.0
+# The columns that have this machine's time. console_audit is never changed.
+_OWN_TIMES = {
+    "rollouts": ("first_seen", "updated_at"),
+    "rollout_targets": ("first_seen", "updated_at"),
+    "target_changes": ("at", "not_before"),
+    "instances": ("first_seen", "updated_at"),
+    "instance_versions": ("taken_at",),
+    "policies": ("taken_at",),
+    "audit_summaries": ("taken_at",),
+    "audit_floors": ("floor",),
+    "tenants": ("first_seen",),
+    "ingest_cursors": ("last_ok_at",),
+    "notifications": ("since", "begun_at", "ended_at", "over_at"),
+    "upkeep": ("at",),
+}
+
+
+class Clock(Part):
+    """Corrects the times of this machine that are in the future. The store begins the transaction."""
+
+    def ahead(self, now: float) -> float | None:
+        """By how many seconds the clock was ahead when something was stored, None if by less than a minute."""
+        [newest] = self._tables.rows(
+            "SELECT max(coalesce((SELECT max(last_ok_at) FROM ingest_cursors), 0),"
+            " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
+            " coalesce((SELECT max(taken_at) FROM policies), 0)) AS at"
+        )
+        return newest["at"] - now if newest["at"] > now + _TOLERANCE else None
+
+    def correct(self, now: float) -> None:
+        """Move the future times of each column back until the last one is ``now``: their order stays."""
+        for table, columns in _OWN_TIMES.items():
+            for column in columns:
+                # S608: the names are those above, the value is bound.
+                self._tables.conn.execute(
+                    f"UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now"  # noqa: S608
+                    f" WHERE {column} > :now",
+                    {"now": now},
+                )
