@@ -23,8 +23,12 @@ description:
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
-    the lookup fails in the same way. This is not checked if the playbook is imported into another one, where the tags
-    of the import decide.
+    the lookup fails in the same way. The same applies to C(--start-at-task), because each task needs the results of the
+    ones before it.
+  - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
+    role has, is refused, because a mistyped name would have no effect.
+  - Tags, C(--start-at-task) and variables are not checked if the playbook is imported into another one, which may have
+    other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
@@ -83,11 +87,16 @@ from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    refusal_by_tasks,
+    refusal_by_variables,
+    variables_of,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.tags import refusal_by_tags
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -105,10 +114,10 @@ class LookupModule(LookupBase):
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
         why = "" if _only_reads_the_playbook() else self._refusal(pattern)
-        by_tags = "" if _only_reads_the_playbook() else refusal_by_tags(context.CLIARGS, _ROOT)
-        if by_tags:
-            tell_refused(by_tags)
-            raise AnsibleLookupError(by_tags)
+        by_tasks = "" if _only_reads_the_playbook() else refusal_by_tasks(context.CLIARGS, _ROOT)
+        if by_tasks:
+            tell_refused(by_tasks)
+            raise AnsibleLookupError(by_tasks)
         if self.get_option("refusal"):
             return [why]
         if not why:
@@ -129,6 +138,14 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _refusal(self, pattern: str) -> str:
+        by_variables = refusal_by_variables(
+            context.CLIARGS,
+            _ROOT,
+            load_extra_vars(self._loader),
+            lambda: variables_of(_ROOT, lambda path: self._loader.load_from_file(path, unsafe=True)),
+        )
+        if by_variables:
+            return f"{by_variables} Nothing was done."
         limit = self._variables.get("ansible_limit")
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:

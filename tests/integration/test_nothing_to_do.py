@@ -175,3 +175,14 @@ def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbo
     assert other.rc == 0 and simulator.writes() == [], other.output
     chosen = run_playbook(simulator, site, "--tags", "policy", e=asked, env=PLAIN)
     assert chosen.rc == 0 and len(simulator.writes()) == 1, chosen.output
+
+
+def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simulator, run_playbook: Run) -> None:
+    """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
+    typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
+    refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
+    typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
+    refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
+    # Without a refusal, Ansible would end with 0.
+    started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
+    refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))
