@@ -17,9 +17,10 @@ description:
     could not be read, or an empty fleet then look like a successful run. With this lookup in C(hosts), the run fails
     instead.
   - It returns the pattern, unless no host matches it within C(--limit), one of the names in the pattern or the limit
-    matches nothing, or an inventory file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these
-    cases it returns C(localhost), where the first task of the play should fail with the message that O(refusal)
-    returns, so that C(ansible-playbook) ends with exit code 2.
+    (also in its file, C(--limit @FILE)) matches nothing, the pattern or the limit names no host at all, or an inventory
+    file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these cases it returns C(localhost),
+    where the first task of the play should fail with the message that O(refusal) returns, so that C(ansible-playbook)
+    ends with exit code 2.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
@@ -96,7 +97,10 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     variables_of,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+    inventory_of,
+    parts_of_limit,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +151,10 @@ class LookupModule(LookupBase):
         if by_variables:
             return f"{by_variables} Nothing was done."
         limit = self._variables.get("ansible_limit")
+        if limit and not parts_of_limit(limit):
+            return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
+        if not split_host_pattern(pattern):
+            return f"fleetops_hosts is {pattern!r}, which names no host. Nothing was done."
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:
             if self._matches(pattern):
@@ -174,10 +182,10 @@ class LookupModule(LookupBase):
         parts = split_host_pattern(pattern)
         limit = self._variables.get("ansible_limit")
         if limit:
-            parts += split_host_pattern(limit)
+            parts += parts_of_limit(limit)
         groups = self._variables.get("groups", {})
         known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
-        named = [part for part in dict.fromkeys(parts) if part and part[0] not in "!&@" and part not in known]
+        named = [part for part in dict.fromkeys(parts) if part[0] not in "!&" and part not in known]
         inventory = inventory_of(self._loader, groups) if named else None
         return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
 

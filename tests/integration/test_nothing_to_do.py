@@ -92,6 +92,22 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
+def test_a_limit_that_names_no_host_is_not_the_whole_fleet(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """As a list of failed hosts without a line: Ansible would take all hosts. An unknown host in it is no success."""
+    failed = tmp_path / "failed.retry"
+    failed.write_text("\n")
+    for name, given in (("power_cycle", f"@{failed}"), ("fleet_rollout", f"@{failed}"), ("power_cycle", ",")):
+        run = play(run_playbook, simulator, name, "--limit", given)
+        refused(run, simulator, f"--limit {given} names no host", rc=(1, 2, 4))
+    run = play(run_playbook, simulator, "power_cycle", e={"fleetops_hosts": ","})
+    refused(run, simulator, "fleetops_hosts is ',', which names no host")
+    failed.write_text("agent-001.fra1.fleet.example\nlocalhost\nagent-999.fra1.fleet.example\n")
+    run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{failed}")
+    refused(run, simulator, "No host matches agent-999.fra1.fleet.example, a part of what was asked for")
+
+
 @pytest.mark.parametrize("limit", [(), ("--limit", "agent-001.fra1.fleet.example")])
 @pytest.mark.parametrize(
     ("env", "word"),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ansible.inventory.manager import InventoryManager
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
@@ -29,6 +30,20 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
     inventory.reconcile_inventory()
     inventory.subset(limit or None)
     return inventory
+
+
+def parts_of_limit(limit: str) -> list[str]:
+    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file.
+
+    If there are none, as with an empty file, Ansible takes all hosts.
+    """
+    parts: list[str] = []
+    for part in split_host_pattern(limit):
+        if part.startswith("@"):
+            parts += [line.strip() for line in Path(part[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+        else:
+            parts.append(part)
+    return parts
 
 
 def order_of_patterns(
