@@ -111,19 +111,21 @@ class _Patterns:
 
         ``name``: the option with the pattern, for the message.
         """
-        matched = [host.name for host in self._inventory.get_hosts(pattern)]
+        parts = split_host_pattern(pattern)
+        # Without any name in the pattern, Ansible would take all hosts.
+        matched = [host.name for host in self._inventory.get_hosts(pattern)] if parts else []
         if not matched:
             raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
         # Ansible ignores one of several patterns in a text if it matches nothing.
-        for part in (part.strip() for part in pattern.split(",")):
-            if part and part[0] not in "!&" and not self._inventory.get_hosts(part):
+        for part in parts:
+            if part[0] not in "!&" and not self._inventory.get_hosts(part):
                 raise ValueError(f"{name} is {pattern!r}, and {part!r} matches no host of the inventory")
         return [host for host in matched if host in self._in_play]
 
     def groups_by(self, share_by: str) -> dict[str, str]:
         """The group of each host of the play: an inventory group, or the value of a variable. Raises ValueError."""
         named = [part.strip() for part in share_by.split(",") if part.strip()]
-        if all(name in self._groups for name in named):
+        if named and all(name in self._groups for name in named):
             first = {host: name for name in reversed(named) for host in self._groups[name]}
             return {host: first.get(host, _WITHOUT) for host in self._in_play}
         values = {host: self._hostvars[host].get(share_by) for host in self._in_play}
