@@ -38,8 +38,8 @@ options:
       - V(reported), the state with what the report says of the run as a whole.
       - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
         C(fleetops_pace). Empty if they can.
-      - V(audits), the report of the role C(audit_report), from the C(fleetops_audit) and C(fleetops_audit_events) of
-        each host of the play.
+      - V(audits), the report of the role C(audit_report), from the C(fleetops_audit_read) and C(fleetops_audit_events)
+        of each host of the play.
     type: list
     elements: str
     required: true
@@ -163,7 +163,7 @@ class LookupModule(LookupBase):
     def audits(self) -> dict[str, Any]:
         since, names = self.get_option("since"), self._variables["ansible_play_hosts"]
         # The result of a host that has failed may be that of an earlier run of this process.
-        summaries = self._of_hosts(names, "fleetops_audit")
+        summaries = self._of_hosts(names, "fleetops_audit_read")
         events = self._of_hosts(names, "fleetops_audit_events") if since else None
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)
 

@@ -22,6 +22,19 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.options im
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")
 _PREFIX = "fleetops_"
+# The custom stats of the playbooks. A workflow of AWX passes those of a node to the later nodes as extra variables, so
+# no playbook keeps anything of its own in a variable with such a name.
+STATS = frozenset(
+    {
+        "fleetops_audit",
+        "fleetops_fleet_state_report",
+        "fleetops_plan_counts",
+        "fleetops_plan_hash",
+        "fleetops_plan_text",
+        "fleetops_policy",
+        "fleetops_report",
+    }
+)
 # Options of roles that have another value for each host. As an extra variable, one value would be that of all hosts.
 _OF_ONE_HOST = frozenset({"fleetops_result"})
 
@@ -67,7 +80,7 @@ def refusal_by_variables(
     names = sorted(known())
     told = []
     for name in (name for name in given if name not in names):
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+        near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
         told.append(f"No playbook reads {name}." + (f" Is {near[0]} meant?" if near else ""))
     if not told:
         return ""
@@ -75,7 +88,7 @@ def refusal_by_variables(
 
 
 def variables_of(root: Path, load: Callable[[str], Any]) -> set[str]:
-    """The names of the variables that a user can set: of the connection, of all roles and of all playbooks.
+    """The names of the variables that a run can be given: of the connection, all roles and playbooks, and their stats.
 
     ``load(path)`` reads a YAML file.
     """
@@ -86,7 +99,7 @@ def variables_of(root: Path, load: Callable[[str], Any]) -> set[str]:
     for path in sorted(root.glob("playbooks/*.yml")):
         for play in load(str(path)) or []:
             names.update((play.get("vars") or {}).get("fleetops_defaults") or {})
-    return names - _OF_ONE_HOST
+    return (names | STATS) - _OF_ONE_HOST
 
 
 def _is_all_of_collection(arguments: Mapping[str, Any], root: Path) -> bool:
