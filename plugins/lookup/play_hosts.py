@@ -35,7 +35,8 @@ options:
   _terms:
     description:
       - The pattern. The default is the variable C(fleetops_hosts), or C(fleetops_instances) if that is not set.
-      - For V(localhost), the inventory is not checked.
+      - For V(localhost), the inventory is not checked. The playbooks of this collection that use it act on the whole
+        tenant, so they are refused if C(fleetops_hosts) selects some instances.
     type: list
     elements: str
   refusal:
@@ -92,6 +93,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    is_all_of_collection,
     refusal_by_tasks,
     refusal_by_variables,
     variables_of,
@@ -106,6 +108,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused i
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
+_WHOLE = (_FLEET, "all")
 
 
 class LookupModule(LookupBase):
@@ -157,6 +160,12 @@ class LookupModule(LookupBase):
             return f"fleetops_hosts is {pattern!r}, which names no host. Nothing was done."
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:
+            is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not self.get_option("or_asked")
+            if is_ours and (asked := self._asked()) not in _WHOLE:
+                return (
+                    f"fleetops_hosts is {asked}, but this playbook acts on the whole tenant, also on its other "
+                    "instances. Start it without that variable. Nothing was done."
+                )
             if self._matches(pattern):
                 return ""
             return f"This playbook runs on localhost, which is not{within}. Start it without --limit. Nothing was done."

@@ -92,6 +92,15 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
+@pytest.mark.parametrize("playbook", ON_LOCALHOST)
+def test_what_acts_on_all_instances_is_not_started_for_some(
+    simulator: Simulator, run_playbook: Run, playbook: str
+) -> None:
+    asked = {"fleetops_max_parallel_rollouts": 3, "fleetops_hosts": "agent-002*"}
+    run = play(run_playbook, simulator, playbook, e=asked)
+    refused(run, simulator, "fleetops_hosts is agent-002*, but this playbook acts on the whole tenant", rc=(1, 4))
+
+
 def test_a_limit_that_names_no_host_is_not_the_whole_fleet(
     simulator: Simulator, run_playbook: Run, tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
     ``start_at_task``. ``root``: the folder of the collection. Its playbooks have no tags, so either all of their tasks
     run or none. Each of their tasks needs the results of the ones before it.
     """
-    if not _is_all_of_collection(arguments, root):
+    if not is_all_of_collection(arguments, root):
         return ""
     if (first := arguments.get("start_at_task")) is not None:
         return (
@@ -75,7 +75,7 @@ def refusal_by_variables(
     read only if there is an extra variable with the prefix of the collection.
     """
     given = sorted({name for name in map(str, extra) if name.startswith(_PREFIX)})
-    if not given or not _is_all_of_collection(arguments, root):
+    if not given or not is_all_of_collection(arguments, root):
         return ""
     names = sorted(known())
     told = []
@@ -102,7 +102,8 @@ def variables_of(root: Path, load: Callable[[str], Any]) -> set[str]:
     return (names | STATS) - _OF_ONE_HOST
 
 
-def _is_all_of_collection(arguments: Mapping[str, Any], root: Path) -> bool:
+def is_all_of_collection(arguments: Mapping[str, Any], root: Path) -> bool:
+    """Whether ansible-playbook runs playbooks of this collection only, and not one that imports them."""
     playbooks = arguments.get("args") or ()
     return bool(playbooks) and not isinstance(playbooks, str) and all(_is_ours(str(one), root) for one in playbooks)
 
