@@ -182,7 +182,8 @@ class LookupModule(LookupBase):
         if not file.is_file():
             return "is no file on the controller"
         try:
-            return hook_problem(self._loader.load_from_file(str(file)))
+            # Without the cache of the run, in which the texts would not be templates.
+            return hook_problem(self._loader.load_from_file(str(file), cache="none"))
         except AnsibleError as failure:
             return f"cannot be read: {' '.join(str(failure).split()).rstrip('.')}"
 

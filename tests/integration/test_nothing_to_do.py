@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from console.collect.run_events import RunReader
-from tests.conftest import BIN, PlaybookRun
+from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -208,6 +208,11 @@ def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simu
     refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
     typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
     refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
+    # What was looked up to tell this is not what the next playbook is made of.
+    policy, audit = (CHECKOUT / "playbooks" / f"{name}.yml" for name in ("update_policy", "audit_report"))
+    two = run_playbook(simulator, policy, str(audit), e={"fleetops_max_parallel_rollouts": 3})
+    assert two.rc == 0 and "# Audit of 6 instances" in two.stdout and len(simulator.writes()) == 1, two.output
+    simulator.clear_journal()
     # Without a refusal, Ansible would end with 0.
     started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
     refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))
