@@ -33,7 +33,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Result,
     execute,
 )
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_ids
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import check_ids, check_texts
 from ansible_collections.fleetops.agents.plugins.modules.api_request import OPERATION
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.refused_key import RefusedKey
 
@@ -55,6 +55,7 @@ class ActionModule(ActionBase):
         try:
             # Before the options are converted to JSON, in which a date that YAML has read becomes text.
             check_ids(self._task.args)
+            check_texts(self._task.args, self.operation.options)
         except ValueError as problem:
             return {**result, "changed": False, "failed": True, "msg": f"{problem}."}
         if self._belongs_elsewhere():

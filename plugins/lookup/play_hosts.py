@@ -17,20 +17,26 @@ description:
     could not be read, or an empty fleet then look like a successful run. With this lookup in C(hosts), the run fails
     instead.
   - It returns the pattern, unless no host matches it within C(--limit), one of the names in the pattern or the limit
-    matches nothing, or an inventory file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these
-    cases it returns C(localhost), where the first task of the play should fail with the message that O(refusal)
-    returns, so that C(ansible-playbook) ends with exit code 2.
+    (also in its file, C(--limit @FILE)) matches nothing, the pattern or the limit names no host at all, or an inventory
+    file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these cases it returns C(localhost),
+    where the first task of the play should fail with the message that O(refusal) returns, so that C(ansible-playbook)
+    ends with exit code 2.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
-    the lookup fails in the same way. This is not checked if the playbook is imported into another one, where the tags
-    of the import decide.
+    the lookup fails in the same way. The same applies to C(--start-at-task), because each task needs the results of the
+    ones before it.
+  - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
+    role has, is refused, because a mistyped name would have no effect.
+  - Tags, C(--start-at-task) and variables are not checked if the playbook is imported into another one, which may have
+    other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
     description:
       - The pattern. The default is the variable C(fleetops_hosts), or C(fleetops_instances) if that is not set.
-      - For V(localhost), the inventory is not checked.
+      - For V(localhost), the inventory is not checked. The playbooks of this collection that use it act on the whole
+        tenant, so they are refused if C(fleetops_hosts) selects some instances.
     type: list
     elements: str
   refusal:
@@ -75,24 +81,36 @@ _raw:
   sample: [fleetops_instances]
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    is_all_of_collection,
+    refusal_by_tasks,
+    refusal_by_variables,
+    variables_of,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import inventory_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.tags import refusal_by_tags
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+    inventory_of,
+    parts_of_limit,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
+_WHOLE = (_FLEET, "all")
 
 
 class LookupModule(LookupBase):
@@ -105,10 +123,10 @@ class LookupModule(LookupBase):
         if self.get_option("or_asked") and not self._matches(pattern):
             pattern = self._asked()
         why = "" if _only_reads_the_playbook() else self._refusal(pattern)
-        by_tags = "" if _only_reads_the_playbook() else refusal_by_tags(context.CLIARGS, _ROOT)
-        if by_tags:
-            tell_refused(by_tags)
-            raise AnsibleLookupError(by_tags)
+        by_tasks = "" if _only_reads_the_playbook() else refusal_by_tasks(context.CLIARGS, _ROOT)
+        if by_tasks:
+            tell_refused(by_tasks)
+            raise AnsibleLookupError(by_tasks)
         if self.get_option("refusal"):
             return [why]
         if not why:
@@ -129,9 +147,22 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _refusal(self, pattern: str) -> str:
+        by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader), _known_variables)
+        if by_variables:
+            return f"{by_variables} Nothing was done."
         limit = self._variables.get("ansible_limit")
+        if limit and not parts_of_limit(limit):
+            return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
+        if not split_host_pattern(pattern):
+            return f"fleetops_hosts is {pattern!r}, which names no host. Nothing was done."
         within = f" within --limit {limit}" if limit else ""
         if pattern == _LOCALHOST:
+            is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not self.get_option("or_asked")
+            if is_ours and (asked := self._asked()) not in _WHOLE:
+                return (
+                    f"fleetops_hosts is {asked}, but this playbook acts on the whole tenant, also on its other "
+                    "instances. Start it without that variable. Nothing was done."
+                )
             if self._matches(pattern):
                 return ""
             return f"This playbook runs on localhost, which is not{within}. Start it without --limit. Nothing was done."
@@ -157,10 +188,10 @@ class LookupModule(LookupBase):
         parts = split_host_pattern(pattern)
         limit = self._variables.get("ansible_limit")
         if limit:
-            parts += split_host_pattern(limit)
+            parts += parts_of_limit(limit)
         groups = self._variables.get("groups", {})
         known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
-        named = [part for part in dict.fromkeys(parts) if part and part[0] not in "!&@" and part not in known]
+        named = [part for part in dict.fromkeys(parts) if part[0] not in "!&" and part not in known]
         inventory = inventory_of(self._loader, groups) if named else None
         return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
 
@@ -170,6 +201,13 @@ class LookupModule(LookupBase):
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
         return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
+
+
+@functools.cache
+def _known_variables() -> set[str]:
+    """The names of the variables that a run can be given, read once."""
+    # Not by the loader of the run: Ansible would take a playbook from its cache, where its texts are not templates.
+    return variables_of(_ROOT, DataLoader().load_from_file)
 
 
 def _load_what_tasks_use() -> None:

@@ -28,6 +28,8 @@ options:
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
         it may.
+      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names cannot be run. Empty if each
+        of them can.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before that.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -36,13 +38,14 @@ options:
       - V(reported), the state with what the report says of the run as a whole.
       - V(pace), under C(refusal) a sentence that says why the variables of a run cannot be used with its
         C(fleetops_pace). Empty if they can.
-      - V(audits), the report of the role C(audit_report), from the C(fleetops_audit) and C(fleetops_audit_events) of
-        each host of the play.
+      - V(audits), the report of the role C(audit_report), from the C(fleetops_audit_read) and C(fleetops_audit_events)
+        of each host of the play.
     type: list
     elements: str
     required: true
   asked:
-    description: With V(pace), the variables of the run with their values.
+    description: With V(pace), the variables of the run with their values. With V(hooks), the variables that name task
+      files, with their paths, which may be empty.
     type: dict
     default: {}
     version_added: 0.2.0
@@ -114,14 +117,16 @@ _raw:
 
 import uuid
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleLookupError
+from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import report_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import hook_problem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
 
 
@@ -158,12 +163,29 @@ class LookupModule(LookupBase):
     def audits(self) -> dict[str, Any]:
         since, names = self.get_option("since"), self._variables["ansible_play_hosts"]
         # The result of a host that has failed may be that of an earlier run of this process.
-        summaries = self._of_hosts(names, "fleetops_audit")
+        summaries = self._of_hosts(names, "fleetops_audit_read")
         events = self._of_hosts(names, "fleetops_audit_events") if since else None
         return report_of(self._variables["ansible_play_hosts_all"], summaries, events, since=since)
 
     def pace(self) -> dict[str, Any]:
         return {"refusal": refusal_of_run(self.get_option("asked"))}
+
+    def hooks(self) -> dict[str, Any]:
+        for variable, path in self.get_option("asked").items():
+            if path and (why := self._hook_problem(str(path))):
+                return {"problem": f"{variable} is {path}, which {why}. Nothing was done."}
+        return {"problem": ""}
+
+    def _hook_problem(self, path: str) -> str:
+        # A relative path is relative to the folder in which ansible-playbook was started.
+        file = Path(path).resolve()
+        if not file.is_file():
+            return "is no file on the controller"
+        try:
+            # Without the cache of the run, in which the texts would not be templates.
+            return hook_problem(self._loader.load_from_file(str(file), cache="none"))
+        except AnsibleError as failure:
+            return f"cannot be read: {' '.join(str(failure).split()).rstrip('.')}"
 
     def started(self) -> dict[str, Any]:
         return run_state.started(
@@ -223,6 +245,7 @@ _TERMS = {
         LookupModule.change_problem,
         LookupModule.pace,
         LookupModule.audits,
+        LookupModule.hooks,
         LookupModule.started,
         LookupModule.refused,
         LookupModule.batch_started,

@@ -108,3 +108,20 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
     wanted = operations.OperationFilter(text="CHG0031337")
     assert operations.operations(database, 0.0, wanted)[1] == 3
     assert runs.runs(database, search="CHG31337")[1] == 1 and runs.runs(database, search="CHG9")[1] == 0
+
+
+def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook: Run, tmp_path: Path) -> None:
+    """With one instance no host would be left for the report, and Ansible ends with 0 where nobody else failed."""
+    hidden, end = tmp_path / "hidden.yml", tmp_path / "end.yml"
+    hidden.write_text(f"- ansible.builtin.include_tasks: {end}\n")
+    end.write_text("- ansible.builtin.meta: end_play\n")
+    with running_simulator(instances=1, speed=40.0) as sim:
+        for name, path, said in (
+            ("before", tmp_path / "none.yml", "which is no file on the controller. Nothing was done."),
+            ("after", end, "which has the task meta: end_play"),
+            ("before", hidden, "The tasks of fleetops_before_tasks did not come to their end"),
+        ):
+            tasks = {f"fleetops_{name}_tasks": str(path), "fleetops_change": "CHG0031337"}
+            refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
+            assert refused.rc == 2 and sim.writes() == [], refused.output
+            assert said in " ".join(report_of(refused)["reasons"]), refused.output

@@ -19,7 +19,7 @@ from tests.second_api.api import SecondApi, second_api
 pytestmark = pytest.mark.playbook
 
 UUID = "cd613e30-1f0e-4a56-9a51-0c8d5b1c7f11"
-# Each task gives an id that YAML reads as something else than text.
+# Each task gives an id or a text that YAML reads as something else than text.
 REFUSED = {
     "instance_health_info": "{instance_id: 0755}",
     "instance_runtime": "{instance_id: 020222070707, state: redeployed}",
@@ -27,6 +27,11 @@ REFUSED = {
     "instance_memory_info": "{instance_id: some-id, customer_id: 0012345}",
     "instance_memory": "{instance_id: some-id, content: a fact, conversation_id: yes}",
     "instance_memory, memory": "{instance_id: some-id, memory: {content: a fact, customer_id: 0012345}}",
+    "instance_memory, content": "{instance_id: some-id, content: 0755}",
+    "instance_memory, kind": "{instance_id: some-id, content: a fact, kind: yes}",
+    "instance_memory, list": "{instance_id: some-id, content: [a, fact]}",
+    "rollout, reason": "{override_window: true, override_reason: 2026-11-23}",
+    "rollout_plan, change": "{instances: {agent-001: some-id}, change: 0012345}",
     "rollout": "{state: cancelled, rollout_id: 0755}",
     "rollout, list": "{state: started, only_if_outdated: [some-id, 0755]}",
     "rollout_info": "{rollout_id: 1.5}",

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from console.collect.run_events import RunReader
-from tests.conftest import BIN, PlaybookRun
+from tests.conftest import BIN, CHECKOUT, PlaybookRun
 from tests.simulator.running import Simulator, running_simulator
 
 pytestmark = pytest.mark.playbook
@@ -90,6 +90,31 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, "No host matches agnet-002*")
     limit = ("--limit", "agent-001*,agnet-002*")
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
+
+
+@pytest.mark.parametrize("playbook", ON_LOCALHOST)
+def test_what_acts_on_all_instances_is_not_started_for_some(
+    simulator: Simulator, run_playbook: Run, playbook: str
+) -> None:
+    asked = {"fleetops_max_parallel_rollouts": 3, "fleetops_hosts": "agent-002*"}
+    run = play(run_playbook, simulator, playbook, e=asked)
+    refused(run, simulator, "fleetops_hosts is agent-002*, but this playbook acts on the whole tenant", rc=(1, 4))
+
+
+def test_a_limit_that_names_no_host_is_not_the_whole_fleet(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """As a list of failed hosts without a line: Ansible would take all hosts. An unknown host in it is no success."""
+    failed = tmp_path / "failed.retry"
+    failed.write_text("\n")
+    for name, given in (("power_cycle", f"@{failed}"), ("fleet_rollout", f"@{failed}"), ("power_cycle", ",")):
+        run = play(run_playbook, simulator, name, "--limit", given)
+        refused(run, simulator, f"--limit {given} names no host", rc=(1, 2, 4))
+    run = play(run_playbook, simulator, "power_cycle", e={"fleetops_hosts": ","})
+    refused(run, simulator, "fleetops_hosts is ',', which names no host")
+    failed.write_text("agent-001.fra1.fleet.example\nlocalhost\nagent-999.fra1.fleet.example\n")
+    run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{failed}")
+    refused(run, simulator, "No host matches agent-999.fra1.fleet.example, a part of what was asked for")
 
 
 @pytest.mark.parametrize(
@@ -177,3 +202,19 @@ def test_tags_that_leave_no_task_are_no_success(simulator: Simulator, run_playbo
     assert other.rc == 0 and simulator.writes() == [], other.output
     chosen = run_playbook(simulator, site, "--tags", "policy", e=asked, env=PLAIN)
     assert chosen.rc == 0 and len(simulator.writes()) == 1, chosen.output
+
+
+def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simulator, run_playbook: Run) -> None:
+    """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
+    typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
+    refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
+    typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
+    refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
+    # What was looked up to tell this is not what the next playbook is made of.
+    policy, audit = (CHECKOUT / "playbooks" / f"{name}.yml" for name in ("update_policy", "audit_report"))
+    two = run_playbook(simulator, policy, str(audit), e={"fleetops_max_parallel_rollouts": 3})
+    assert two.rc == 0 and "# Audit of 6 instances" in two.stdout and len(simulator.writes()) == 1, two.output
+    simulator.clear_journal()
+    # Without a refusal, Ansible would end with 0.
+    started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
+    refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))

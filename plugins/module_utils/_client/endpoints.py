@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -89,7 +90,7 @@ class Outcome(Enum):
     NOT_SENT = "not_sent"  # connection refused, unknown host name, no route
     NOT_EXECUTED = "not_executed"  # status 429, or 503 with Retry-After
     REFUSED = "refused"  # any other 4xx: the same call would fail again
-    UNKNOWN = "unknown"  # 5xx, lost connection, timeout, unreadable answer
+    UNKNOWN = "unknown"  # 5xx, 1xx, lost connection, timeout, unreadable answer
 
 
 def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
@@ -98,7 +99,8 @@ def outcome_of_status(status: int, has_retry_after: bool) -> Outcome | None:
         return None
     if status == 429 or (status == 503 and has_retry_after):
         return Outcome.NOT_EXECUTED
-    if status >= 500:
+    # Below 200, the answer itself is missing.
+    if status >= 500 or status < 200:
         return Outcome.UNKNOWN
     return Outcome.REFUSED
 
@@ -115,6 +117,7 @@ def may_repeat(repeat: Repeat, outcome: Outcome, attempt: int, retries: int) -> 
 
 
 LONGEST_RETRY_AFTER = 120.0
+_ENDLESS = re.compile(r"[0-9]{16,}", re.ASCII)
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 8.0
 
@@ -128,7 +131,8 @@ def retry_after_seconds(header: str | None, server_now: float | None) -> float |
     if header is None:
         return None
     text = header.strip()
-    seconds = number(text)
+    # A number of any length, since one that is too large for a time also means the longest pause.
+    seconds = LONGEST_RETRY_AFTER if _ENDLESS.fullmatch(text) else number(text)
     if seconds is None:
         when = http_date(text)
         if when is None or server_now is None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from .._rules.plain_values import SettingsError
 
 LONGEST_TIMEOUT = 86400.0
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,16 @@ def _check_header(name: str, value: str) -> None:
 def base_url(api_url: Any) -> str:
     """The base address of the server: ``api_url`` without a trailing slash and without ``/v1/instances``.
 
-    Raises SettingsError for anything that is not the http(s) address of a server.
+    Spellings of the same address are one, since locks and notes of sent calls are found by it: scheme and host are in
+    lower case, and the default port is left out. Raises SettingsError for anything that is not the http(s) address of
+    a server.
     """
     text = str(api_url or "").strip().rstrip("/")
     if not text:
         raise SettingsError("is empty: set it, or FLEETOPS_API_URL in the environment", setting="api_url")
     try:
         parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as bad:
         raise SettingsError(f"is not a valid address: {bad}", setting="api_url") from None
     if parts.scheme not in ("http", "https") or not host:
@@ -99,8 +102,11 @@ def base_url(api_url: Any) -> str:
         )
     if parts.query or parts.fragment:
         raise SettingsError("must not hold a query or a fragment", setting="api_url")
+    path = parts.path.rstrip("/")
     for tail in ("/v1/instances", "/v1"):
-        if text.endswith(tail):
-            text = text[: -len(tail)].rstrip("/")
+        if path.endswith(tail):
+            path = path[: -len(tail)].rstrip("/")
             break
-    return text
+    named = f"[{host}]" if ":" in host else host
+    other_port = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{named}{other_port}{path}"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
 import json
@@ -15,7 +14,6 @@ import random
 import ssl
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +35,7 @@ except ImportError as missing:  # The caller reports it with missing_required_li
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
 from .._rules.plain_values import SettingsError
+from .causes import causes_of, is_raised_in, phrase_of
 from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
     Endpoint,
@@ -58,6 +57,10 @@ __all__ = ["REQUESTS_IMPORT_ERROR", "Reply", "Settings", "SettingsError", "Trans
 CONNECT_TIMEOUT = 5.0
 # How many calls a trace keeps. When a task waits for long, the oldest ones are removed.
 LONGEST_TRACE = 500
+# Statuses from 102 to 199 precede the answer. After 101 the connection has another protocol.
+_SWITCHING, _FIRST_FINAL = 101, 200
+# Of the address that a redirect names, for an error.
+_LONGEST_ADDRESS = 300
 
 
 if REQUESTS_IMPORT_ERROR is None:
@@ -70,6 +73,14 @@ if REQUESTS_IMPORT_ERROR is None:
             seconds = sock.gettimeout()
             if seconds is not None:
                 self.fp = io.BufferedReader(UntilTheDeadline(self.fp.detach(), sock, seconds))
+
+        def _read_status(self) -> Any:
+            """The status line of the answer. Python itself skips only "100 Continue" of the interim ones before it."""
+            while True:
+                line = super()._read_status()  # type: ignore[misc]
+                if not _SWITCHING < line[1] < _FIRST_FINAL:
+                    return line
+                http.client.parse_headers(self.fp)
 
     class _PlainConnection(urllib3.connection.HTTPConnection):
         response_class = _Answer
@@ -94,6 +105,12 @@ if REQUESTS_IMPORT_ERROR is None:
             manager = super().proxy_manager_for(*arguments, **more)
             manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
             return manager
+
+    class _Session(requests.Session):
+        """Never reads where an answer redirects to. requests does so even with allow_redirects=False, and may fail."""
+
+        def get_redirect_target(self, resp: Any) -> None:
+            return None
 
 
 @dataclass(frozen=True)
@@ -256,8 +273,9 @@ class Transport:
             return Outcome.UNKNOWN, unreadable, None
         detail: str | None
         if 300 <= status < 400:
-            detail = f"the server redirects to {response.headers.get('Location', 'an unnamed address')}"
-            detail = self._redactor.text(detail)
+            # Masked before it is shortened, as below.
+            target = self._redactor.text(response.headers.get("Location") or "an unnamed address")
+            detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
             # Masked before it is shortened: otherwise a part of a secret could remain.
             detail = detail_text(self._redactor.scrub(parsed)) if is_json else self._described(response)
@@ -315,7 +333,7 @@ def _parsed(response: requests.Response) -> tuple[Any, bool]:
 
 def new_session(proxy: Proxy | None) -> requests.Session:
     """A session that uses ``proxy`` and takes nothing from the environment: no proxy, no certificates, no .netrc."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     for scheme in ("http", "https"):
         session.mount(f"{scheme}://", _Adapter())
@@ -336,65 +354,40 @@ def certificates_in(path: str) -> int:
 
 def reading_of(failure: Exception) -> tuple[Outcome, str, str]:
     """The outcome, the kind and a phrase for an attempt that failed without an answer."""
-    chain = list(_causes(failure))
+    chain = list(causes_of(failure))
     kinds = tuple(type(cause) for cause in chain)
 
     def any_is(*wanted: type[BaseException]) -> bool:
         return any(issubclass(kind, wanted) for kind in kinds)
 
+    if any_is(urllib3_errors.InvalidHeader):
+        return Outcome.UNKNOWN, "connection_lost", f"the head of the answer is invalid ({phrase_of(chain[-1])})"
     if any_is(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
-        return Outcome.REFUSED, "unreachable", _phrase(failure)
+        return Outcome.REFUSED, "unreachable", phrase_of(failure)
     if any_is(urllib3_errors.LocationParseError, UnicodeError):
         return Outcome.REFUSED, "unreachable", "the host name in api_url is invalid"
-    shaking = next((cause for cause in chain if _is_raised_in(cause, "do_handshake")), None)
+    shaking = next((cause for cause in chain if is_raised_in(cause, "do_handshake")), None)
     if any_is(ssl.SSLCertVerificationError) or (isinstance(shaking, ssl.SSLError) and not any_is(ssl.SSLEOFError)):
-        return Outcome.REFUSED, "tls", f"no trusted TLS connection: {_phrase(chain[-1])}"
+        return Outcome.REFUSED, "tls", f"no trusted TLS connection: {phrase_of(chain[-1])}"
     if shaking is not None:
-        return Outcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {_phrase(shaking)}"
+        return Outcome.NOT_SENT, "tls", f"the TLS handshake was not completed: {phrase_of(shaking)}"
     if isinstance(failure, OSError) and not isinstance(failure, requests.RequestException):
         # requests raises a plain OSError if ca_path cannot be read.
-        return Outcome.REFUSED, "tls", _phrase(failure)
+        return Outcome.REFUSED, "tls", phrase_of(failure)
     if any_is(urllib3_errors.NameResolutionError):
         return Outcome.NOT_SENT, "unreachable", "the server's host name is unknown"
     if any_is(urllib3_errors.NewConnectionError, requests.exceptions.ProxyError):
-        return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(chain[-1])}"
+        return Outcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(chain[-1])}"
     if any_is(requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
         return Outcome.NOT_SENT, "unreachable", "no connection within the time limit"
-    connecting = next((cause for cause in chain if _is_raised_in(cause, "connect")), None)
+    connecting = next((cause for cause in chain if is_raised_in(cause, "connect")), None)
     if connecting is not None:
-        return Outcome.NOT_SENT, "unreachable", f"no connection: {_phrase(connecting)}"
+        return Outcome.NOT_SENT, "unreachable", f"no connection: {phrase_of(connecting)}"
     if any_is(requests.exceptions.ReadTimeout, urllib3_errors.ReadTimeoutError, TimeoutError):
         began = any(str(cause) == NOT_WHOLE for cause in chain)
         return Outcome.UNKNOWN, "timeout", f"no {'complete ' if began else ''}answer within the time limit"
     return (
         Outcome.UNKNOWN,
         "connection_lost",
-        f"the connection broke before the answer was complete ({_phrase(chain[-1])})",
+        f"the connection broke before the answer was complete ({phrase_of(chain[-1])})",
     )
-
-
-def _causes(failure: BaseException) -> list[BaseException]:
-    seen: list[BaseException] = []
-    todo: list[BaseException | None] = [failure]
-    while todo:
-        cause = todo.pop(0)
-        if cause is None or cause in seen:
-            continue
-        seen.append(cause)
-        todo += [a for a in cause.args if isinstance(a, BaseException)]
-        todo += [getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else None]
-        todo += [cause.__cause__, cause.__context__]
-    return seen
-
-
-def _is_raised_in(cause: BaseException, function: str) -> bool:
-    """Whether the exception was raised in this function: in connect or do_handshake, nothing was sent yet."""
-    frames = traceback.walk_tb(cause.__traceback__)
-    return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
-
-
-def _phrase(cause: BaseException) -> str:
-    with contextlib.suppress(AttributeError):
-        if isinstance(cause, OSError) and cause.strerror:
-            return str(cause.strerror)
-    return str(cause) or type(cause).__name__

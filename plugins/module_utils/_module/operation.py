@@ -38,6 +38,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
 )
 
 Answer = TypeVar("Answer")
+_TOO_LARGE = 10**15
 Result = dict[str, Any]
 
 
@@ -179,6 +180,7 @@ def execute(operation: Operation, context: Context, *, diff_mode: bool = False) 
     outcome: Result = {}
     try:
         _check_ids(context)
+        _check_numbers(context)
         if operation.wait_timeout is not None:
             _check_times(context)
         operation.run(context)
@@ -209,6 +211,16 @@ def _check_ids(context: Context) -> None:
         check_ids(context.params)
     except ValueError as problem:
         context.fail(f"{problem}.")
+
+
+def _check_numbers(context: Context) -> None:
+    """Refuse NaN, infinity and numbers beyond any time or count.
+
+    Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
+    """
+    for name, value in context.params.items():
+        if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
+            context.fail(f"{name} is {value}: it must be a number of at most 15 digits.")
 
 
 def _check_times(context: Context) -> None:

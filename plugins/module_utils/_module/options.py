@@ -78,6 +78,8 @@ def instance_spec() -> Spec:
 
 # The options that contain an id, a list of ids, a mapping of names to ids, and a record with ids.
 _IDS = ("instance_id", "rollout_id", "target_id", "action_id", "conversation_id", "customer_id")
+# Options with a text of the user's own. Ansible would convert the number 493, which YAML reads in 0755, to other text.
+_TEXTS = ("content", "kind", "change", "override_reason", "plan_hash")
 _ID_LISTS = ("only_if_outdated",)
 _ID_MAPS = ("instances", "inventory", "next_batch", "waiting", "updated")
 _ID_RECORDS = {"memory": ("conversation_id", "customer_id")}
@@ -113,6 +115,16 @@ def check_ids(options: Mapping[str, Any]) -> None:
             for key in keys:
                 if record.get(key) is not None:
                     require_text(record[key], key, of=name)
+
+
+def check_texts(options: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse texts of the user's own that are not text, before Ansible converts them. Raises ValueError.
+
+    ``spec``: the options of the module, since a name can have another meaning in another module.
+    """
+    for name in _TEXTS:
+        if options.get(name) is not None and spec.get(name, {}).get("type") == "str":
+            require_text(options[name], name)
 
 
 def wait_spec(default_timeout: int) -> Spec:

@@ -37,8 +37,11 @@ def duration(seconds: float) -> str:
 
 
 def clock(at: float) -> str:
-    """Epoch seconds in words, in UTC and to the minute: 2026-12-24 18:00 UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Epoch seconds in words, in UTC and to the minute: 2026-12-24 18:00 UTC. Python has no years after 9999."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return "after the year 9999"
 
 
 def pause_before_look(waited: float, expected: float | None, shortest: float, longest: float) -> float:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ _KEYS = ("tenant_policy", "group_policies", "instance_policies", "runtime_curren
 _MODES = ("auto", "notify", "disabled")
 _INHERIT = "inherit"
 _UNKNOWN = "unknown"
+# A key that is shown in an error, and how many of them.
+_KEY = re.compile(r"[\w.-]{1,60}")
+_SHOWN_KEYS = 5
 
 # The declared modes by component. ``inherit`` means that the instance has no override.
 Policy = dict[str, str]
@@ -77,9 +81,14 @@ def _mapping(where: str, value: Any) -> Mapping[str, Any]:
 
 
 def _only(where: str, value: Mapping[Any, Any], keys: Sequence[str]) -> None:
-    unknown = [str(key) for key in value if key not in keys]
+    # Another file may have been given by mistake, and its content may be secret.
+    unknown = list(dict.fromkeys(_as_key(key) for key in value if key not in keys))[:_SHOWN_KEYS]
     if unknown:
         raise ValueError(f"{where} has the unknown key {', '.join(unknown)}. It may have {', '.join(keys)}.")
+
+
+def _as_key(key: Any) -> str:
+    return str(key) if _KEY.fullmatch(str(key)) else "that is no name"
 
 
 def _tenant(policy: Mapping[str, Any]) -> Record:

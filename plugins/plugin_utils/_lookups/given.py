@@ -79,7 +79,7 @@ def _whole(name: str, value: Any) -> int:
 def _number(name: str, value: Any) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise GivenError(f"{name} is {value!r}: it must be a number.")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ansible.inventory.manager import InventoryManager
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
@@ -29,6 +30,20 @@ def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None
     inventory.reconcile_inventory()
     inventory.subset(limit or None)
     return inventory
+
+
+def parts_of_limit(limit: str) -> list[str]:
+    """The single patterns of ``--limit``. ``@path`` stands for the lines of a file, such as a retry file.
+
+    If there are none, as with an empty file, Ansible takes all hosts.
+    """
+    parts: list[str] = []
+    for part in split_host_pattern(limit):
+        if part.startswith("@"):
+            parts += [line.strip() for line in Path(part[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+        else:
+            parts.append(part)
+    return parts
 
 
 def order_of_patterns(
@@ -96,19 +111,21 @@ class _Patterns:
 
         ``name``: the option with the pattern, for the message.
         """
-        matched = [host.name for host in self._inventory.get_hosts(pattern)]
+        parts = split_host_pattern(pattern)
+        # Without any name in the pattern, Ansible would take all hosts.
+        matched = [host.name for host in self._inventory.get_hosts(pattern)] if parts else []
         if not matched:
             raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
         # Ansible ignores one of several patterns in a text if it matches nothing.
-        for part in (part.strip() for part in pattern.split(",")):
-            if part and part[0] not in "!&" and not self._inventory.get_hosts(part):
+        for part in parts:
+            if part[0] not in "!&" and not self._inventory.get_hosts(part):
                 raise ValueError(f"{name} is {pattern!r}, and {part!r} matches no host of the inventory")
         return [host for host in matched if host in self._in_play]
 
     def groups_by(self, share_by: str) -> dict[str, str]:
         """The group of each host of the play: an inventory group, or the value of a variable. Raises ValueError."""
         named = [part.strip() for part in share_by.split(",") if part.strip()]
-        if all(name in self._groups for name in named):
+        if named and all(name in self._groups for name in named):
             first = {host: name for name in reversed(named) for host in self._groups[name]}
             return {host: first.get(host, _WITHOUT) for host in self._in_play}
         values = {host: self._hostvars[host].get(share_by) for host in self._in_play}

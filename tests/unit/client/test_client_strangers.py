@@ -25,6 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
     Transport,
     connect,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import base_url
 from tests.simulator.running import running_simulator
 from tests.unit.client.crooked_server import CrookedServer, crooked_server
 
@@ -337,3 +338,17 @@ def test_a_handshake_without_an_end_sent_nothing() -> None:
         error = refusal(client_for(url, request_timeout=0.3), "redeploy_runtime", ONE)
     assert (error.kind, error.ambiguous, error.attempts) == ("tls", False, 3)
     assert "handshake" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("HTTPS://Fleet.Example.COM:443/v1/instances/", "https://fleet.example.com"),
+        (" https://fleet.example.com/ ", "https://fleet.example.com"),
+        ("https://fleet.example.com:80/Ops/v1", "https://fleet.example.com:80/Ops"),
+        ("http://[FE80::1]:80", "http://[fe80::1]"),
+    ],
+)
+def test_an_address_is_one_in_all_its_spellings(written: str, read: str) -> None:
+    """Locks and notes of what was sent are found by it."""
+    assert base_url(written) == read

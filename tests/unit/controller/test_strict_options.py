@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -17,7 +19,11 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean as boolean_of_ansible
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import Operation
+from ansible_collections.fleetops.agents.plugins.module_utils._module.operation import (
+    Context,
+    Operation,
+    execute,
+)
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
@@ -27,9 +33,11 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.erro
 from ansible_collections.fleetops.agents.plugins.plugin_utils._event_source.settings import read_settings
 from console.settings.environment import SettingsError as ConsoleSettingsError
 from console.settings.environment import load_api
+from tests.conftest import CHECKOUT
 from tests.unit.meta.test_words_and_walls import documentation
 from tests.unit.plugin_options import PluginOptions, Refused, plugin_options
 
+MODULES = "ansible_collections.fleetops.agents.plugins.modules."
 CONNECTION = {"FLEETOPS_API_URL": "https://fleet.example", "FLEETOPS_API_KEY": "a-key-for-nothing"}
 WORDS = ["true", "Yes", "on", "1", "T", "y", "FALSE", "no", "off", "0", "f", "N"]
 NO_BOOLEANS = ["ture", "enabled", "2", "-1", "none", "null", "{{ true }}", "trueish"]
@@ -232,3 +240,14 @@ def test_a_boolean_may_come_as_what_yaml_makes_of_it(value: Any, meant: bool) ->
 def test_what_is_no_number_is_refused(value: Any) -> None:
     with pytest.raises(SettingsError, match=r"^x is .*: it must be a number$"):
         number("x", value)
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")))
+def test_what_is_no_number_of_a_time_or_a_count_is_refused_by_every_module(module: str) -> None:
+    """No comparison is true for NaN, so it would switch off the limit that it stands for."""
+    operation = importlib.import_module(MODULES + module).OPERATION
+    numbers = [name for name, entry in operation.argument_spec().items() if entry.get("type") in ("int", "float")]
+    assert numbers
+    for name, value in itertools.product(numbers, (math.nan, math.inf, -math.inf, 1e300, -(10**30), 10**400)):
+        result = execute(operation, Context({name: value}))
+        assert result["failed"] and result["msg"].startswith(f"{name} is {value}: it must be a number of"), result

@@ -61,6 +61,7 @@ def test_a_value_gets_the_type_of_its_default(value: Any, default: Any, wanted: 
         ("1.5", 1, "must be a whole number"),
         ("٣", 1, "must be a whole number"),
         ("nan", 1.0, "must be a number"),
+        (10**400, 1.0, "must be a number"),
         (True, 1.0, "must be a number"),
         (3, ["x"], "must be a list"),
         ([5349], ["x"], "must be text, but it is the number 5349"),

@@ -80,6 +80,11 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
     [
         ({"canary_hosts": "canaries"}, "canary_hosts is 'canaries', which matches no host of the inventory"),
         ({"canary_hosts": "d"}, "canary_hosts is 'd', and none of these hosts is in this run"),
+        # To Ansible, a pattern without a name is all hosts.
+        ({"canary_hosts": ","}, "canary_hosts is ',', which matches no host of the inventory"),
+        ({"canary_hosts": "eu:uk"}, "canary_hosts is 'eu:uk', and 'uk' matches no host of the inventory"),
+        ({"waves": [","]}, "waves is ',', which matches no host of the inventory"),
+        ({"share_by": ","}, "share_by is ',', which is neither a variable"),
         ({"waves": "eu,uk"}, "waves is 'uk', which matches no host of the inventory"),
         ({"waves": "[eu]"}, "waves begins like JSON, but is not valid JSON"),
         ({"waves": 3}, "waves must be a list"),

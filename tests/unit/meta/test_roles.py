@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import STATS
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank, typed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -147,3 +148,20 @@ def test_the_page_of_the_playbooks_has_a_row_for_each_variable_that_names_the_pl
 
 def test_the_page_has_a_section_for_each_playbook() -> None:
     assert set(re.findall(r"^(\w+)\n-+$", PAGE.read_text(), re.MULTILINE)) >= set(PLAYBOOKS)
+
+
+def _values(content: Any, key: str) -> list[Any]:
+    """The values under a key, at any depth."""
+    if isinstance(content, list):
+        return [value for item in content for value in _values(item, key)]
+    if not isinstance(content, dict):
+        return []
+    return [value for name, item in content.items() for value in ([item] if name == key else _values(item, key))]
+
+
+def test_no_run_keeps_anything_under_the_name_of_a_custom_stat() -> None:
+    """A workflow of AWX passes the stats of a node to the later nodes as extra variables, which nothing overrides."""
+    files = [load(path) for folder in ("playbooks", "roles/*/tasks") for path in sorted(ROOT.glob(f"{folder}/*.yml"))]
+    assert {name for stats in _values(files, "ansible.builtin.set_stats") for name in stats["data"]} == STATS
+    kept = {*_values(files, "register"), *(n for facts in _values(files, "ansible.builtin.set_fact") for n in facts)}
+    assert not kept & STATS

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Percentiles of durations by the nearest rank."""
+"""Percentiles of durations by the nearest rank, and times in words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import (
+    clock,
     pause_before_look,
     percentile,
 )
@@ -22,6 +23,11 @@ def test_a_percentile_is_one_of_the_values_and_its_share_does_not_exceed_it(valu
     assert found in values
     assert sum(value <= found for value in values) * 100 >= percent * len(values)
     assert sum(value < found for value in values) * 100 < percent * len(values)
+
+
+def test_a_time_is_written_to_the_minute_and_any_time_can_be_written() -> None:
+    assert clock(0) == "1970-01-01 00:00 UTC"
+    assert clock(1e12) == clock(1e15) == clock(1e300) == "after the year 9999"
 
 
 def test_there_is_no_percentile_of_nothing() -> None:

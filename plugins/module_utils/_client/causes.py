@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The causes of an exception, and what they say. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+
+
+def causes_of(failure: BaseException) -> list[BaseException]:
+    """The exception and all others that led to it."""
+    seen: list[BaseException] = []
+    todo: list[BaseException | None] = [failure]
+    while todo:
+        cause = todo.pop(0)
+        if cause is None or cause in seen:
+            continue
+        seen.append(cause)
+        todo += [a for a in cause.args if isinstance(a, BaseException)]
+        todo += [getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else None]
+        todo += [cause.__cause__, cause.__context__]
+    return seen
+
+
+def is_raised_in(cause: BaseException, function: str) -> bool:
+    """Whether the exception was raised in this function: in connect or do_handshake, nothing was sent yet."""
+    frames = traceback.walk_tb(cause.__traceback__)
+    return isinstance(cause, OSError) and any(frame.f_code.co_name == function for frame, _line in frames)
+
+
+def phrase_of(cause: BaseException) -> str:
+    """What the operating system says of the failure, or else the exception's own text."""
+    with contextlib.suppress(AttributeError):
+        if isinstance(cause, OSError) and cause.strerror:
+            return str(cause.strerror)
+    return str(cause) or type(cause).__name__

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What on the command line of Ansible a playbook of this collection cannot be started with.
+
+Tags and --start-at-task that leave out tasks, and extra variables that no playbook reads. A playbook of the user's own
+is never refused: it may import those of the collection with tags, and have other tasks and variables.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.playbook.task import Task
+
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
+
+_COLLECTION = "fleetops.agents."
+_FOLDERS = ("playbooks", "extensions")
+_PREFIX = "fleetops_"
+# The custom stats of the playbooks. A workflow of AWX passes those of a node to the later nodes as extra variables, so
+# no playbook keeps anything of its own in a variable with such a name.
+STATS = frozenset(
+    {
+        "fleetops_audit",
+        "fleetops_fleet_state_report",
+        "fleetops_plan_counts",
+        "fleetops_plan_hash",
+        "fleetops_plan_text",
+        "fleetops_policy",
+        "fleetops_report",
+    }
+)
+# Options of roles that have another value for each host. As an extra variable, one value would be that of all hosts.
+_OF_ONE_HOST = frozenset({"fleetops_result"})
+
+
+def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
+    """Why the run would do nothing, or not what it checks first, as a sentence; empty if all tasks are left.
+
+    ``arguments``: the command line of Ansible, with ``args`` (the playbooks), ``tags``, ``skip_tags`` and
+    ``start_at_task``. ``root``: the folder of the collection. Its playbooks have no tags, so either all of their tasks
+    run or none. Each of their tasks needs the results of the ones before it.
+    """
+    if not is_all_of_collection(arguments, root):
+        return ""
+    if (first := arguments.get("start_at_task")) is not None:
+        return (
+            f"This playbook cannot be started at a task (--start-at-task {first}): its tasks need the results of the "
+            "ones before them. Start it without that option. Nothing was done."
+        )
+    tags, skipped = list(arguments.get("tags") or ()), list(arguments.get("skip_tags") or ())
+    if Task().evaluate_tags(tags, skipped, {}):
+        return ""
+    given = [f"--tags {','.join(tags)}"] if tags and tags != ["all"] else []
+    given += [f"--skip-tags {','.join(skipped)}"] if skipped else []
+    return (
+        f"No task is left with {' and '.join(given)}: the tasks of this playbook have no tags. Start it without them. "
+        "Nothing was done."
+    )
+
+
+def refusal_by_variables(
+    arguments: Mapping[str, Any], root: Path, extra: Iterable[Any], known: Callable[[], Collection[str]]
+) -> str:
+    """Why the run is refused because of its extra variables, as sentences; empty if each of them is read.
+
+    A mistyped name would have no effect: with ``fleetops_host`` the run would take the whole fleet. The name of a
+    variable of the run itself, such as ``fleetops_run``, would replace it, since nothing overrides an extra variable.
+    ``extra``: the names of the extra variables. ``known()``: the names of the variables that a user can set, which are
+    read only if there is an extra variable with the prefix of the collection.
+    """
+    given = sorted({name for name in map(str, extra) if name.startswith(_PREFIX)})
+    if not given or not is_all_of_collection(arguments, root):
+        return ""
+    names = sorted(known())
+    told = []
+    for name in (name for name in given if name not in names):
+        near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
+        told.append(f"No playbook reads {name}." + (f" Is {near[0]} meant?" if near else ""))
+    if not told:
+        return ""
+    return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are those of the collection."])
+
+
+def variables_of(root: Path, load: Callable[[str], Any]) -> set[str]:
+    """The names of the variables that a run can be given: of the connection, all roles and playbooks, and their stats.
+
+    ``load(path)`` reads a YAML file.
+    """
+    names = {"fleetops_hosts", *(f"{_PREFIX}{option}" for option in CONNECTION_OPTIONS)}
+    for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
+        for entry in (load(str(path)) or {}).get("argument_specs", {}).values():
+            names.update(entry.get("options") or {})
+    for path in sorted(root.glob("playbooks/*.yml")):
+        for play in load(str(path)) or []:
+            names.update((play.get("vars") or {}).get("fleetops_defaults") or {})
+    return (names | STATS) - _OF_ONE_HOST
+
+
+def is_all_of_collection(arguments: Mapping[str, Any], root: Path) -> bool:
+    """Whether ansible-playbook runs playbooks of this collection only, and not one that imports them."""
+    playbooks = arguments.get("args") or ()
+    return bool(playbooks) and not isinstance(playbooks, str) and all(_is_ours(str(one), root) for one in playbooks)
+
+
+def _is_ours(playbook: str, root: Path) -> bool:
+    if playbook.startswith(_COLLECTION):
+        return True
+    path = Path(playbook).resolve()
+    # This includes another checkout of the collection, such as a project of AWX.
+    return any(path.is_relative_to(folder.resolve()) for folder in _folders(root) + _folders(path.parent.parent))
+
+
+def _folders(root: Path) -> list[Path]:
+    return [root / name for name in _FOLDERS] if (root / "plugins" / "lookup" / "play_hosts.py").is_file() else []

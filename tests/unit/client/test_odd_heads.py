@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Answers whose head is unusual: what was sent is never called not sent, and an answer that is whole is taken."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansible_collections.fleetops.agents.plugins.module_utils._client.client import ApiError
+from tests.unit.client.test_connection import ONE, client_for, failure
+
+BODY = json.dumps({"instance_id": ONE, "status": "queued", "message": "ok", "task_id": "t"}).encode()
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+WHOLE = b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\n" + BODY
+
+Serve = Callable[[bytes], tuple[str, list[bytes]]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """``serve(answer)`` answers each request with these bytes; the address, and the first lines of the requests."""
+    listeners: list[socket.socket] = []
+
+    def start(answer: bytes) -> tuple[str, list[bytes]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        seen: list[bytes] = []
+
+        def run() -> None:
+            while True:
+                try:
+                    connection = listener.accept()[0]
+                except OSError:
+                    return
+                with connection:
+                    seen.append(connection.recv(65536).partition(b"\r\n")[0])
+                    connection.sendall(answer)
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "status", [b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </style>", b"199 Odd"]
+)
+def test_what_precedes_the_answer_is_skipped(serve: Serve, status: bytes) -> None:
+    url, seen = serve(b"HTTP/1.1 " + status + b"\r\n\r\n" + WHOLE)
+    assert client_for(url).redeploy_runtime(ONE)["task_id"] == "t"
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + LENGTH + b"\r\n" + BODY,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n" + LENGTH + b"\r\n" + BODY,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{" + BODY,
+        b"\0\0\x12\x04\0\0\0\0\0",
+    ],
+    ids=["two lengths", "another protocol", "no answer after the hints", "no gzip", "half a chunk", "HTTP/2"],
+)
+def test_a_write_that_was_sent_is_ambiguous_and_not_sent_again(serve: Serve, answer: bytes) -> None:
+    url, seen = serve(answer)
+    error = failure(client_for(url, retries=3), "redeploy_runtime", ONE)
+    assert error.ambiguous and "Nothing was sent" not in str(error), str(error)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("address", [b"/\xff", b"http://[bad", b"foo://a b", b"http://a:99999999/", b""])
+def test_an_address_that_cannot_be_read_is_a_redirect_too(serve: Serve, address: bytes) -> None:
+    url, seen = serve(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + address + b"\r\n\r\n")
+    error = failure(client_for(url, retries=3), "redeploy_runtime", ONE)
+    assert (error.kind, error.ambiguous, len(seen)) == ("redirected", False, 1), str(error)
+
+
+def test_the_address_of_a_redirect_is_shortened(serve: Serve) -> None:
+    url, _seen = serve(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /" + b"a" * 60000 + b"\r\n\r\n")
+    assert len(str(failure(client_for(url), "redeploy_runtime", ONE))) < 600
+
+
+def test_a_pause_too_long_for_a_number_is_the_longest_one(serve: Serve) -> None:
+    url, seen = serve(b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: 99999999999999999999\r\n\r\n")
+    pauses: list[float] = []
+    with pytest.raises(ApiError):
+        client_for(url, pauses=pauses, retries=1).redeploy_runtime(ONE)
+    assert pauses == [120.0] and len(seen) == 2

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What on the command line of Ansible a playbook of the collection is not started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    refusal_by_tasks,
+    refusal_by_variables,
+    variables_of,
+)
+from tests.conftest import CHECKOUT
+
+OURS = ("fleetops.agents.rolling_redeploy",)
+BY_PATH = (str(CHECKOUT / "playbooks" / "rolling_redeploy.yml"),)
+PATTERN = (str(CHECKOUT / "extensions" / "patterns" / "fleet_ops" / "playbooks" / "reboot.yml"),)
+
+
+@pytest.mark.parametrize(
+    ("playbooks", "tags", "skipped", "said"),
+    [
+        (OURS, ["all"], [], ""),
+        (OURS, ["all"], ["other"], ""),
+        (OURS, ["untagged"], [], ""),
+        (OURS, ["deploy", "all"], [], ""),
+        (OURS, ["deploy"], [], "No task is left with --tags deploy:"),
+        (BY_PATH, ["a", "b"], ["c"], "No task is left with --tags a,b and --skip-tags c:"),
+        (PATTERN, ["always"], [], "--tags always:"),
+        (OURS, ["tagged"], [], "--tags tagged:"),
+        (OURS, ["all"], ["untagged"], "No task is left with --skip-tags untagged:"),
+        (OURS, ["all"], ["all"], "No task is left with --skip-tags all:"),
+        # The tags of an import, and other tasks of the file, are not known here.
+        (("site.yml",), ["deploy"], [], ""),
+        ((*OURS, "site.yml"), ["deploy"], [], ""),
+        # Another program than ansible-playbook.
+        ("a pattern", ["deploy"], [], ""),
+        (None, None, None, ""),
+    ],
+)
+def test_tags_that_leave_no_task_are_refused(
+    playbooks: tuple[str, ...] | str | None, tags: list[str] | None, skipped: list[str] | None, said: str
+) -> None:
+    found = refusal_by_tasks({"args": playbooks, "tags": tags, "skip_tags": skipped}, CHECKOUT)
+    assert said in found and bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("playbooks", "refused"), [(OURS, True), (BY_PATH, True), (PATTERN, True), (("site.yml",), False)]
+)
+def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], refused: bool) -> None:
+    found = refusal_by_tasks({"args": playbooks, "tags": ["all"], "start_at_task": "no such task"}, CHECKOUT)
+    assert ("(--start-at-task no such task)" in found) is bool(found) is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ""),
+        ({"region": "eu", "ansible_eda": {}}, ""),
+        ({"fleetops_hosts": "eu", "fleetops_only_if_unhealthy": "", "fleetops_api_url": "x", "fleetops_waves": []}, ""),
+        # As a workflow of AWX passes what an earlier node has published.
+        ({"fleetops_report": {}, "fleetops_plan_text": [], "fleetops_policy": {}}, ""),
+        # It would take the whole fleet.
+        ({"fleetops_host": "agent-001*"}, "No playbook reads fleetops_host. Is fleetops_hosts meant?"),
+        ({"fleetops_batchmax": 1}, "fleetops_batchmax. Is fleetops_batch_max meant?"),
+        ({"fleetops_max_parallel": 4}, "No playbook reads fleetops_max_parallel."),
+        # Variables of the run itself, and of one host.
+        ({"fleetops_group": "eu"}, "No playbook reads fleetops_group."),
+        ({"fleetops_run": {}, "fleetops_instance_id": "x"}, "fleetops_instance_id. No playbook reads fleetops_run."),
+        ({"fleetops_result": {"changed": False}}, "No playbook reads fleetops_result."),
+    ],
+)  # fmt: skip
+def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], said: str) -> None:
+    def known() -> set[str]:
+        return variables_of(CHECKOUT, lambda path: yaml.safe_load(Path(path).read_text()))
+
+    found = refusal_by_variables({"args": OURS}, CHECKOUT, given, known)
+    assert said in found and bool(found) is bool(said)
+    assert refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given, known) == ""

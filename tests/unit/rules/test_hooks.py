@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which task files of the user can be run around a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import hook_problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", ""),
+        ("[]", ""),
+        ("- debug:\n- {block: [{meta: flush_handlers}], rescue: [{fail: {msg: no}}]}", ""),
+        ("debug: {}", "is not a list of tasks"),
+        ("words", "is not a list of tasks"),
+        ("[a, b]", "is not a list of tasks"),
+        ("- {hosts: all, tasks: []}", "holds plays"),
+        ("- ansible.builtin.import_playbook: other.yml", "holds plays"),
+        ("- meta: end_play", "has the task meta: end_play, which would end the run itself"),
+        ("- {when: x, ansible.builtin.meta: end_host}", "meta: end_host"),
+        ("- block:\n  - block: []\n    always: [{meta: end_batch}]", "meta: end_batch"),
+    ],
+)
+def test_a_file_that_would_not_run_or_would_end_the_run_is_refused(text: str, problem: str) -> None:
+    content: Any = yaml.safe_load(text)
+    said = hook_problem(content)
+    assert problem in said and bool(said) is bool(problem)
