@@ -12,6 +12,7 @@ certificate, address).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -63,12 +64,8 @@ def sync_api(
 
 def _sync(session: Session) -> None:
     store, tenant, options = session.store, session.tenant, session.options
-    if (ahead := store.correct_times(session.now())) is not None:
-        session.memory.forget_times()
-        session.report.notes.append(
-            f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
-            " were stored then are corrected."
-        )
+    if not _is_clock_right(session):
+        return
     store.put_tenant(tenant, session.now())
     cursor = store.cursor("api", tenant) or Cursor("api", tenant)
     if session.reading.policy:
@@ -83,6 +80,37 @@ def _sync(session: Session) -> None:
             InstanceSync(session).run(chosen, options.details)
         if options.audit and not session.hopeless:
             sync_audit(session, chosen)
+
+
+def _is_clock_right(session: Session) -> bool:
+    """Correct times that were stored while this machine's clock was ahead. False if, by the server's clock, this one is
+    behind: then nothing may be stored.
+    """
+    now = session.now()
+    if (ahead := session.store.ahead_of(now)) is None:
+        return True
+    with contextlib.suppress(ApiError):
+        session.client.get_fleet_update_policy()
+    server = session.client.server_time
+    if server is None:
+        session.report.notes.append(
+            f"The newest time in the database is {duration(ahead)} ahead of this machine's clock. It was not corrected,"
+            " since the server did not tell the time."
+        )
+    elif server - now > ahead / 2:
+        session.report.problems.append(
+            f"The clock of this machine is {duration(server - now)} behind that of the server, and {duration(ahead)}"
+            " behind the newest time in the database. Nothing was stored. Correct the clock, and sync again."
+        )
+        return False
+    else:
+        session.store.correct_times(now)
+        session.memory.forget_times()
+        session.report.notes.append(
+            f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"
+            " were stored then are corrected."
+        )
+    return True
 
 
 def _sync_policy(session: Session) -> None:

@@ -31,8 +31,8 @@ _OWN_TIMES = {
 class Clock(Part):
     """Corrects the times of this machine that are in the future. The store begins the transaction."""
 
-    def ahead(self, now: float) -> float | None:
-        """By how many seconds the clock was ahead when something was stored, None if by less than a minute."""
+    def ahead_of(self, now: float) -> float | None:
+        """By how many seconds the newest of these times is ahead, None if by less than a minute."""
         [newest] = self._tables.rows(
             "SELECT max(coalesce((SELECT max(last_ok_at) FROM ingest_cursors), 0),"
             " coalesce((SELECT max(updated_at) FROM rollouts), 0),"

@@ -99,13 +99,14 @@ class Store(OpenedDatabase):
 
     # The clock
 
-    def correct_times(self, now: float) -> float | None:
-        """Correct what was stored while this machine's clock was ahead; returns by how many seconds it was, or None."""
+    def ahead_of(self, now: float) -> float | None:
+        """By how many seconds the newest stored time of this machine is ahead, None if by less than a minute."""
+        return self._clock.ahead_of(now)
+
+    def correct_times(self, now: float) -> None:
+        """Correct the times that were stored while this machine's clock was ahead."""
         with self._tables.transaction():
-            ahead = self._clock.ahead(now)
-            if ahead is not None:
-                self._clock.correct(now)
-        return ahead
+            self._clock.correct(now)
 
     # What a sync has read
 

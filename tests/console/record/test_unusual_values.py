@@ -200,7 +200,7 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
 
     memory, reading = Memory(), Reading(unmoved_after=3600.0, details_after=3600.0)
 
-    def sync(api: SecondApi, ahead: float) -> list[str]:
+    def sync(api: SecondApi, ahead: float, problems: int = 0) -> list[str]:
         # As a follower, which remembers when it has read what.
         with (
             open_store(database) as store,
@@ -210,8 +210,8 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
                 store, client, api.url, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
                 reading=reading, memory=memory,
             )  # fmt: skip
-        assert report.problems == []
-        return report.notes
+        assert len(report.problems) == problems, report.problems
+        return report.notes + report.problems
 
     with second_api(instances=2, deploy_seconds=3600.0) as api:
         rollout = api.add_rollout(api.instances, "fleet")
@@ -229,6 +229,11 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
         assert len(api.called("get_deep_health")) == asked + 2
         assert re.match(r"The clock of this machine was 36[45] d \d+ h ahead when the database was last written", note)
         assert sync(api, 0.0) == []
+        # A clock that is behind now is told from one that was ahead by the server's.
+        kept = rows(database, "SELECT * FROM rollouts")
+        (problem,) = sync(api, -3 * 86400.0, problems=1)
+        assert problem.startswith("The clock of this machine is 3 d ") and "Nothing was stored." in problem
+        assert rows(database, "SELECT * FROM rollouts") == kept
     assert rows(database, "SELECT is_open, succeeded FROM rollouts WHERE rollout_id = ?", rollout["id"]) == [
         {"is_open": 0, "succeeded": 2}
     ]
