@@ -111,7 +111,7 @@ def test_a_spent_budget_ends_the_stream_and_what_is_in_flight_is_followed_to_its
 def test_all_updates_as_one_stream_stop_at_the_budget_and_the_same_command_goes_on_with_the_rest(
     run_playbook: Run,
 ) -> None:
-    faults = {"outcomes": {"agent-003": [{"outcome": "failed", "duration_s": 80}]}}
+    faults = {"outcomes": {"agent-003": [{"outcome": "failed", "duration_s": 20}]}}
     with running_simulator(instances=9, speed=20.0, knobs={"deploy_s": [40, 60]}, faults=faults) as sim:
         sim.knobs(policy={"max_parallel_rollouts": 2})
         updates = "playbooks/apply_updates.yml"

@@ -23,6 +23,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.client imp
 from ansible_collections.fleetops.agents.plugins.module_utils._client.paging import newest
 from ansible_collections.fleetops.agents.plugins.module_utils._client.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import (
+    CONNECTION_OPTIONS,
     Spec,
     check_ids,
     connection_spec,
@@ -217,8 +218,11 @@ def _check_numbers(context: Context) -> None:
     """Refuse NaN, infinity and numbers beyond any time or count.
 
     Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
+    The options of the connection have limits of their own, and can also be set in the environment.
     """
     for name, value in context.params.items():
+        if name in CONNECTION_OPTIONS:
+            continue
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
             context.fail(f"{name} is {value}: it must be a number of at most 15 digits.")
 

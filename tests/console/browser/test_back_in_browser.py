@@ -41,7 +41,7 @@ def by_ops(page: Page) -> None:
 
 def second_page_of_named(page: Page) -> None:
     page.get_by_label("Host, id or problem contains").fill("agent-")
-    page.wait_for_url(re.compile("instances_q=agent-"), timeout=60_000)
+    page.wait_for_url(re.compile("instances_q=agent-"), timeout=90_000)
     page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
 
 
@@ -135,7 +135,7 @@ def open_by_keyboard(page: Page, of: List, row: pd.Series) -> None:
             break
     expect(box).to_be_focused()
     page.keyboard.type(typed)
-    expect(page.get_by_role("option")).to_have_count(1, timeout=60_000)
+    expect(page.get_by_role("option")).to_have_count(1, timeout=90_000)
     page.keyboard.press("Enter")
 
 
@@ -150,12 +150,12 @@ def test_back_from_a_row_leads_to_the_list_as_it_was_and_forward_to_the_row(
 
     def is_listed() -> None:
         tab.rest(of.title)
-        expect(page).to_have_url(listed, timeout=60_000)
-        page.get_by_text(of.count, exact=True).wait_for(timeout=60_000)
+        expect(page).to_have_url(listed, timeout=90_000)
+        page.get_by_text(of.count, exact=True).wait_for(timeout=90_000)
 
     def is_open(row: pd.Series) -> None:
         tab.rest(of.heading(row))
-        expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}", timeout=60_000)
+        expect(page).to_have_url(f"{address}/{of.word}?id={row[of.column]}", timeout=90_000)
 
     tab.load(f"/{of.name}", of.title)
     of.narrow(page)
@@ -183,21 +183,21 @@ def test_back_from_a_link_leads_to_the_page_as_it_was(address: str, watched: Pag
     tab.load("/rollouts", "Rollouts")
     only_instances(page)
     listed = f"{address}/rollouts?rollouts_scope=instance"
-    expect(page).to_have_url(listed, timeout=60_000)
+    expect(page).to_have_url(listed, timeout=90_000)
     page.get_by_role("link", name="Operations").first.click()
     tab.rest("Operations")
-    expect(page).to_have_url(f"{address}/operations", timeout=60_000)
+    expect(page).to_have_url(f"{address}/operations", timeout=90_000)
     page.go_back()
     tab.rest("Rollouts")
-    expect(page).to_have_url(listed, timeout=60_000)
-    page.get_by_text("12 rollouts", exact=True).wait_for(timeout=60_000)
+    expect(page).to_have_url(listed, timeout=90_000)
+    page.get_by_text("12 rollouts", exact=True).wait_for(timeout=90_000)
 
     opened = f"/rollout?id={ident(11, 0x7700000B)}&sort=Start"
     tab.load(opened, "Rollout")
     page.get_by_role("link", name="The operation of a playbook run that names it").click()
     tab.rest("rolling_redeploy")
-    expect(page).to_have_url(f"{address}/operation?id={RUN}", timeout=60_000)
+    expect(page).to_have_url(f"{address}/operation?id={RUN}", timeout=90_000)
     page.go_back()
     tab.rest("Rollout, instance")
-    expect(page).to_have_url(address + opened, timeout=60_000)
+    expect(page).to_have_url(address + opened, timeout=90_000)
     assert tab.troubles == []

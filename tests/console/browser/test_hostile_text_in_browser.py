@@ -127,7 +127,7 @@ def test_on_every_page_it_is_text(tab: Tab) -> None:
 def test_under_the_pointer_it_is_text(tab: Tab) -> None:
     tab.load(place("rollout", f"id={NOW}"), "Rollout, fleet")
     bars = tab.page.locator(".js-plotly-plot .barlayer .point path")
-    bars.first.wait_for(timeout=60_000)
+    bars.first.wait_for(timeout=90_000)
     widest = max(bars.all(), key=lambda bar: (bar.bounding_box() or {"width": 0})["width"])
     box = widest.bounding_box()
     assert box is not None

@@ -62,7 +62,7 @@ def file_of(page: Page, of: str, kind: str) -> tuple[str, str]:
 def test_each_list_of_an_instance_is_a_file_with_all_its_rows(database: Path, address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/instance?id={INSTANCE}")
-    page.get_by_text("Versions seen over time").wait_for(timeout=60_000)
+    page.get_by_text("Versions seen over time").wait_for(timeout=90_000)
 
     name, text = file_of(page, "instance-actions", "CSV")
     assert name.startswith("fleetops-instance-actions-") and name.endswith(".csv")

@@ -27,8 +27,8 @@ def file_as(page: Page, name: str) -> tuple[str, bytes]:
 def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollout?id={FLEET}")
-    page.get_by_text("24 targets", exact=True).wait_for(timeout=60_000)
-    page.locator(".js-plotly-plot .barlayer").first.wait_for(timeout=60_000)
+    page.get_by_text("24 targets", exact=True).wait_for(timeout=90_000)
+    page.locator(".js-plotly-plot .barlayer").first.wait_for(timeout=90_000)
     page.locator(".st-key-targets_status").get_by_text("failed", exact=True).click()
     page.get_by_text("1 of 24 targets").wait_for()
     page.get_by_role("button", name="Share").click()
@@ -49,20 +49,20 @@ def test_files_hold_what_the_filters_show_and_the_link_opens_the_same_view(addre
     assert shared == page.url
     page.goto("about:blank")
     page.goto(shared)
-    page.get_by_text("1 of 24 targets").wait_for(timeout=60_000)
+    page.get_by_text("1 of 24 targets").wait_for(timeout=90_000)
 
 
 def test_a_rollout_leads_to_its_comparison_and_back(address: str, watched: Page) -> None:
     page = watched
     page.goto(f"{address}/rollout?id={OPEN}&why=Where+time+went")
-    page.get_by_text("Slowest targets").wait_for(timeout=60_000)
+    page.get_by_text("Slowest targets").wait_for(timeout=90_000)
     page.get_by_role("link", name="Compare with the rollout before").click()
-    page.get_by_role("heading", name="Compare two operations").wait_for(timeout=60_000)
-    page.get_by_text("24 instances, matched by instance").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Compare two operations").wait_for(timeout=90_000)
+    page.get_by_text("24 instances, matched by instance").wait_for(timeout=90_000)
     assert f"a={FLEET}&b={OPEN}" in page.url
     page.get_by_role("button", name="Swap").click()
-    page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=30_000)
+    page.wait_for_url(f"**/compare?a={OPEN}&b={FLEET}*", timeout=90_000)
     # The address changes before the page is drawn anew: the link is that of the swapped one.
-    page.locator(f"dt:has-text('Before') + dd a[href*='id={OPEN}']").click(timeout=60_000)
-    page.wait_for_url(f"**/operation?id={OPEN}*", timeout=60_000)
-    page.get_by_role("heading", name="fleet rollout").wait_for(timeout=60_000)
+    page.locator(f"dt:has-text('Before') + dd a[href*='id={OPEN}']").click(timeout=90_000)
+    page.wait_for_url(f"**/operation?id={OPEN}*", timeout=90_000)
+    page.get_by_role("heading", name="fleet rollout").wait_for(timeout=90_000)

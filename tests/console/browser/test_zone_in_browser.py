@@ -59,7 +59,7 @@ def hovered(page: Page) -> str:
     box = max(boxes, key=lambda found: found["width"])
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     label = page.locator(".js-plotly-plot .hoverlayer .hovertext").first
-    label.wait_for(timeout=60_000)
+    label.wait_for(timeout=90_000)
     return label.text_content() or ""
 
 
