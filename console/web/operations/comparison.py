@@ -52,10 +52,10 @@ def show(before: Operation, now: Operation) -> None:
 
 
 def beside(more: float) -> str:
-    """So many seconds more in words: '12 s longer', '3 min 02 s shorter', 'as long as before'."""
+    """So many seconds more in words: '12 s more', '3 min 02 s less', 'as long as before'."""
     if times.duration(abs(more)) == times.duration(0.0):
         return "as long as before"
-    return f"{times.duration(abs(more))} {'longer' if more > 0 else 'shorter'}"
+    return f"{times.duration(abs(more))} {'more' if more > 0 else 'less'}"
 
 
 def _told(one: Operation) -> Markup:

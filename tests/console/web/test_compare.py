@@ -132,7 +132,7 @@ def test_the_page_compares_what_the_address_names(database: Path, monkeypatch: p
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY)
     assert not app.exception
     said = words(app)
-    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s longer" in said
+    assert "New failure 1" in said and "9 instances" in said and "took 8.3 s more" in said
     assert f"?a={THEN}&b={TODAY}" in said
     app = opened(monkeypatch, database, "compare", a=THEN, b=TODAY, compare_kind="fixed")
     assert listed(app) == [host_name(2)]

@@ -141,8 +141,8 @@ def test_the_header_of_a_sorted_column_says_so_and_links_to_the_other_order() ->
         (0.0, "as long as before"),
         (0.04, "as long as before"),
         (-0.04, "as long as before"),
-        (0.06, "0.1 s longer"),
-        (-61.0, "1 min 01 s shorter"),
+        (0.06, "0.1 s more"),
+        (-61.0, "1 min 01 s less"),
     ],
 )
 def test_how_much_longer_is_said_only_where_it_is_something(more: float, words: str) -> None:
