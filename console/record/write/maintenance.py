@@ -79,10 +79,14 @@ class Maintenance(OpenedDatabase):
             return self._tables.delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
-        # Before the first row is removed: a day below the floor is no longer counted from raw events.
-        row = {"tenant": scope["tenant"], "instance_id": scope["instance_id"], "floor": scope["edge"]}
+        # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
+        # pruning may have kept less.
         with self._tables.transaction():
-            self._tables.upsert("audit_floors", ("tenant", "instance_id"), [row])
+            self._tables.conn.execute(
+                "INSERT INTO audit_floors (tenant, instance_id, floor) VALUES (:tenant, :instance_id, :edge)"
+                " ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
+                scope,
+            )
 
     def _give_back(self) -> None:
         # Gives free pages back to the file system. A reader may prevent it; the next pruning tries again.

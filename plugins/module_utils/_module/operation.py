@@ -218,13 +218,11 @@ def _check_numbers(context: Context) -> None:
     """Refuse NaN, infinity and numbers beyond any time or count.
 
     Ansible accepts them as a float. No comparison is true for NaN, so it would switch off the limit that it stands for.
-    The options of the connection have limits of their own, and can also be set in the environment.
     """
     for name, value in context.params.items():
-        if name in CONNECTION_OPTIONS:
-            continue
         if isinstance(value, (int, float)) and not -_TOO_LARGE < value < _TOO_LARGE:
-            context.fail(f"{name} is {value}: it must be a number of at most 15 digits.")
+            variable = f" (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else ""
+            context.fail(f"{name}{variable} is {value}: it must be a number of at most 15 digits.")
 
 
 def _check_times(context: Context) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from console.collect.api.records import audit_row, summary_row
@@ -146,7 +146,21 @@ def test_a_late_event_of_a_pruned_day_is_listed_with_those_that_pruning_left(tmp
     assert audit_queries.audit_over_time(path, "source", audit_queries.AuditSpan())["events"].sum() == 6
 
 
+def event_of(number: int, at: float) -> dict:
+    words = {"source": "mcp", "outcome": "success", "tool_name": "search", "role": "agent", "server_slug": "jira"}
+    return {"instance": 0, "id": number, "at": at, **words}
+
+
 @settings(max_examples=20, deadline=None)
+# A pruning that keeps more than the one before it.
+@example(
+    steps=[[event_of(0, NOW - 3 * 86400), event_of(1, NOW - 400), event_of(2, NOW - 400)], 1, 30],
+    by="source",
+    pick=(False, False, False, 0),
+    days=0,
+    grain="day",
+    instance="",
+)
 @given(
     steps=STEPS,
     by=st.sampled_from(audit_queries.AUDIT_DIMENSIONS),

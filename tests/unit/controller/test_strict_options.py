@@ -24,6 +24,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._module.operation 
     Operation,
     execute,
 )
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.plain_values import (
     SettingsError,
     boolean,
@@ -250,4 +251,5 @@ def test_what_is_no_number_of_a_time_or_a_count_is_refused_by_every_module(modul
     assert numbers
     for name, value in itertools.product(numbers, (math.nan, math.inf, -math.inf, 1e300, -(10**30), 10**400)):
         result = execute(operation, Context({name: value}))
-        assert result["failed"] and result["msg"].startswith(f"{name} is {value}: it must be a number of"), result
+        told = f"{name} (FLEETOPS_{name.upper()})" if name in CONNECTION_OPTIONS else name
+        assert result["failed"] and result["msg"].startswith(f"{told} is {value}: it must be a number of"), result
