@@ -449,7 +449,7 @@ def test_the_key_is_on_no_page_and_in_no_row(
 def test_a_row_with_json_that_cannot_be_read_hides_no_other(
     broken: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(sqlite3.connect(copy)) as conn, conn:
+    with closing(sqlite3.connect(copy, isolation_level=None)) as conn:
         for table, column in (
             ("plays", "hosts_json"), ("ingest_cursors", "state_json"), ("instance_state", "components_json"),
             ("instance_state", "policy_json"), ("instance_versions", "versions_json"), ("runs", "stats_json"),
