@@ -97,6 +97,7 @@ def _is_clock_right(session: Session) -> bool:
             f"The newest time in the database is {duration(ahead)} ahead of this machine's clock. It was not corrected,"
             " since the server did not tell the time."
         )
+    # Which of the two times is nearer to the server's.
     elif server - now > ahead / 2:
         session.report.problems.append(
             f"The clock of this machine is {duration(server - now)} behind that of the server, and {duration(ahead)}"
