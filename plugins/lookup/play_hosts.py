@@ -81,14 +81,12 @@ _raw:
   sample: [fleetops_instances]
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
-from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
@@ -98,7 +96,6 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     is_all_of_collection,
     refusal_by_tasks,
     refusal_by_variables,
-    variables_of,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
@@ -147,7 +144,7 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _refusal(self, pattern: str) -> str:
-        by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader), _known_variables)
+        by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader))
         if by_variables:
             return f"{by_variables} Nothing was done."
         limit = self._variables.get("ansible_limit")
@@ -201,13 +198,6 @@ class LookupModule(LookupBase):
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
         return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
-
-
-@functools.cache
-def _known_variables() -> set[str]:
-    """The names of the variables that a run can be given, read once."""
-    # Not by the loader of the run: Ansible would take a playbook from its cache, where its texts are not templates.
-    return variables_of(_ROOT, DataLoader().load_from_file)
 
 
 def _load_what_tasks_use() -> None:

@@ -11,10 +11,12 @@ is never refused: it may import those of the collection with tags, and have othe
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.playbook.task import Task
 
 from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
@@ -64,20 +66,17 @@ def refusal_by_tasks(arguments: Mapping[str, Any], root: Path) -> str:
     )
 
 
-def refusal_by_variables(
-    arguments: Mapping[str, Any], root: Path, extra: Iterable[Any], known: Callable[[], Collection[str]]
-) -> str:
+def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterable[Any]) -> str:
     """Why the run is refused because of its extra variables, as sentences; empty if each of them is read.
 
     A mistyped name would have no effect: with ``fleetops_host`` the run would take the whole fleet. The name of a
     variable of the run itself, such as ``fleetops_run``, would replace it, since nothing overrides an extra variable.
-    ``extra``: the names of the extra variables. ``known()``: the names of the variables that a user can set, which are
-    read only if there is an extra variable with the prefix of the collection.
+    ``extra``: the names of the extra variables.
     """
     given = sorted({name for name in map(str, extra) if name.startswith(_PREFIX)})
     if not given or not is_all_of_collection(arguments, root):
         return ""
-    names = sorted(known())
+    names = sorted(variables_of(root))
     told = []
     for name in (name for name in given if name not in names):
         near = difflib.get_close_matches(name, [one for one in names if one not in STATS], n=1, cutoff=0.8)
@@ -87,17 +86,15 @@ def refusal_by_variables(
     return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are those of the collection."])
 
 
-def variables_of(root: Path, load: Callable[[str], Any]) -> set[str]:
-    """The names of the variables that a run can be given: of the connection, all roles and playbooks, and their stats.
-
-    ``load(path)`` reads a YAML file.
-    """
+@functools.cache
+def variables_of(root: Path) -> set[str]:
+    """The variables that a run can be given: of the connection, of all roles and playbooks, and their stats."""
     names = {"fleetops_hosts", *(f"{_PREFIX}{option}" for option in CONNECTION_OPTIONS)}
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
-        for entry in (load(str(path)) or {}).get("argument_specs", {}).values():
+        for entry in _read(path).get("argument_specs", {}).values():
             names.update(entry.get("options") or {})
     for path in sorted(root.glob("playbooks/*.yml")):
-        for play in load(str(path)) or []:
+        for play in _read(path):
             names.update((play.get("vars") or {}).get("fleetops_defaults") or {})
     return (names | STATS) - _OF_ONE_HOST
 
@@ -118,3 +115,7 @@ def _is_ours(playbook: str, root: Path) -> bool:
 
 def _folders(root: Path) -> list[Path]:
     return [root / name for name in _FOLDERS] if (root / "plugins" / "lookup" / "play_hosts.py").is_file() else []
+
+
+def _read(path: Path) -> Any:
+    return yaml_load(path.read_text(encoding="utf-8"))

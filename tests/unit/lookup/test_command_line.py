@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
     refusal_by_tasks,
     refusal_by_variables,
-    variables_of,
 )
 from tests.conftest import CHECKOUT
 
@@ -79,9 +76,6 @@ def test_a_playbook_is_not_started_in_its_middle(playbooks: tuple[str, ...], ref
     ],
 )  # fmt: skip
 def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, Any], said: str) -> None:
-    def known() -> set[str]:
-        return variables_of(CHECKOUT, lambda path: yaml.safe_load(Path(path).read_text()))
-
-    found = refusal_by_variables({"args": OURS}, CHECKOUT, given, known)
+    found = refusal_by_variables({"args": OURS}, CHECKOUT, given)
     assert said in found and bool(found) is bool(said)
-    assert refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given, known) == ""
+    assert refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given) == ""
