@@ -78,6 +78,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. When the reader of the output has ended, nothing is reported."""
+    _replace_closed_streams()
     try:
         try:
             with _saying_warnings():
@@ -106,6 +107,18 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _lacks(missing)
     except KeyboardInterrupt:
         return say("Interrupted. What was done until now is kept; the same command continues from there.", INTERRUPTED)
+
+
+def _replace_closed_streams() -> None:
+    """Open /dev/null for each standard stream that is closed, as a supervisor may start a daemon without them.
+
+    Otherwise a file that is opened later takes the number of standard output, and is written to.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # It takes the lowest free number, and is inherited by the processes that a command starts.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _write_nowhere(*streams: TextIO) -> None:

@@ -74,6 +74,17 @@ def test_an_output_that_cannot_be_written_is_one_sentence(small: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "console: The output cannot be written: No space left on device.\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_whose_standard_streams_are_closed_runs_as_with_dev_null(small: Path, closed: str) -> None:
+    one = f"{sys.executable} -m console"
+    listed, unknown = f"{one} rollouts --db {small} {closed}", f"{one} nonsense {closed}"
+    for command, code in ((listed, 0), (unknown, 2)):
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
 # reports/2026-11 D16
 def test_a_sync_stores_all_though_nobody_reads_how_far_it_is(tmp_path: Path) -> None:
     database = tmp_path / "console.db"
