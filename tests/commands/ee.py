@@ -4,9 +4,9 @@
 
 """`make ee`, the last step: does everything of the collection work in an environment that holds nothing else?
 
-``python -m tests.commands.ee BIN COLLECTIONS TARBALL``: BIN is the folder of an environment's commands, COLLECTIONS the
-folder into which the collection was installed. After that the README's commands are run in the same environment, from
-an installation of TARBALL by ansible-galaxy; its pip adds what the console needs. Only the simulator comes from this
+``python -m tests.commands.ee BIN COLLECTIONS [TARBALL]``: BIN is the folder of an environment's commands, COLLECTIONS the
+folder into which the collection was installed. With TARBALL, the README's commands are then run in the same
+environment, from an installation of it by ansible-galaxy; its pip adds what the console needs. Only the simulator comes from this
 checkout. Ends with exit code 1 when something does not work, and says what and the output of the command.
 """
 
@@ -212,12 +212,13 @@ def installed(here: Environment, tarball: Path) -> str:
 
 
 def main() -> int:
-    commands, collections, tarball = (Path(argument).resolve() for argument in sys.argv[1:])
+    commands, collections, *tarballs = (Path(argument).resolve() for argument in sys.argv[1:])
     with tempfile.TemporaryDirectory() as home:
         try:
             here = Environment(commands, collections, Path(home))
             print(check(here))
-            print(f"In the same environment: {installed(here, tarball)}.")
+            for tarball in tarballs:
+                print(f"In the same environment: {installed(here, tarball)}.")
         except (Broken, readme.Broken) as broken:
             print(f"In {commands}: {broken}", file=sys.stderr)
             return 1
