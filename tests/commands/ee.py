@@ -4,10 +4,10 @@
 
 """`make ee`, the last step: does everything of the collection work in an environment that holds nothing else?
 
-``python -m tests.commands.ee BIN COLLECTIONS [TARBALL]``: BIN is the folder of an environment's commands, COLLECTIONS the
-folder into which the collection was installed. With TARBALL, the README's commands are then run in the same
-environment, from an installation of it by ansible-galaxy; its pip adds what the console needs. Only the simulator comes from this
-checkout. Ends with exit code 1 when something does not work, and says what and the output of the command.
+``python -m tests.commands.ee BIN COLLECTIONS [TARBALL]``: BIN is the folder of an environment's commands, COLLECTIONS
+the folder into which the collection was installed. With TARBALL, the README's commands are then run in the same
+environment, from an installation of it by ansible-galaxy; its pip adds what the console needs. Only the simulator comes
+from this checkout. Ends with exit code 1 when something does not work, and says what and the output of the command.
 """
 
 from __future__ import annotations
