@@ -21,6 +21,9 @@ description:
     file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these cases it returns C(localhost),
     where the first task of the play should fail with the message that O(refusal) returns, so that C(ansible-playbook)
     ends with exit code 2.
+  - The same applies if a name after C(!) or C(&) in the pattern or the limit is neither a host nor a group. Ansible only
+    warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions may
+    match nothing, and a group may be empty.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
@@ -86,7 +89,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleLookupError
+from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, test_loader
@@ -102,8 +105,11 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+    hosts_of_part,
     inventory_of,
     parts_of_limit,
+    problem_of_parts,
+    problem_of_pattern,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
@@ -167,7 +173,14 @@ class LookupModule(LookupBase):
                 return ""
             return f"This playbook runs on localhost, which is not{within}. Start it without --limit. Nothing was done."
         unread = unread_inventories()
-        found = self._matches(pattern)
+        known = len(self._variables.get("groups", {}).get("all", []))
+        problem, found = self._problem(pattern), False
+        try:
+            found = not problem and self._matches(pattern)
+        except AnsibleError as refused:
+            problem = f"fleetops_hosts is {pattern}, which cannot be used{within}: {refused}"
+        if problem and known and not unread:
+            return f"{problem}. Nothing was done."
         missing = self._unmatched(pattern) if found else []
         if found and not unread and not missing:
             return ""
@@ -176,12 +189,23 @@ class LookupModule(LookupBase):
         told += [f"{reason.strip().rstrip('.')}." for reason in unread.values()]
         if found and unread:
             told.append("The hosts of the other inventories would be a part of what was asked for.")
-        known = len(self._variables.get("groups", {}).get("all", []))
         if known:
             told.append(f"The inventory has {known} host{'s' if known > 1 else ''}.")
         elif not unread:
             told.append("The inventory has no host: see Ansible's warnings about it, and the path after -i.")
         return " ".join([*told, "Nothing was done."])
+
+    def _problem(self, pattern: str) -> str:
+        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop.
+
+        Empty if nothing is wrong with them, which does not mean that a host matches.
+        """
+        groups, limit = self._variables.get("groups", {}), self._variables.get("ansible_limit")
+        if problem := problem_of_pattern(pattern, groups):
+            return f"In fleetops_hosts {pattern}, {problem}"
+        if limit and (problem := problem_of_pattern(limit, groups) or problem_of_parts(parts_of_limit(limit), groups)):
+            return f"In --limit {limit}, {problem}"
+        return ""
 
     def _unmatched(self, pattern: str) -> list[str]:
         """The parts of the hosts pattern and of --limit that match no host by themselves."""
@@ -193,7 +217,7 @@ class LookupModule(LookupBase):
         known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
         named = [part for part in dict.fromkeys(parts) if part[0] not in "!&" and part not in known]
         inventory = inventory_of(self._loader, groups) if named else None
-        return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
+        return [part for part in named if inventory is not None and not hosts_of_part(inventory, part)]
 
     def _matches(self, pattern: str) -> bool:
         """Whether a host matches ``pattern`` within --limit, by Ansible's rules for patterns."""

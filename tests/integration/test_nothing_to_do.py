@@ -92,6 +92,23 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
+def test_a_host_that_should_be_left_out_is_not_taken_for_its_mistyped_name(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """Ansible only warns, and takes the host all the same. A wildcard may match nothing."""
+    said = ("'!agnet-002' names neither a host nor a group (the nearest name is agent-002.ams3.fleet.example)",)
+    asked = {"fleetops_hosts": "fleetops_instances:!agnet-002"}
+    refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, *said)
+    run = play(run_playbook, simulator, "rolling_redeploy", "--limit", "all:!agnet-002")
+    refused(run, simulator, "In --limit all:!agnet-002", *said, rc=(1, 4))
+    file = tmp_path / "those"
+    file.write_text("localhost\nagent-00*\n!agnet-002\n!old-*\n")
+    refused(play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}"), simulator, *said)
+    file.write_text("localhost\nagent-00*\n!agent-002*\n!old-*\n")
+    run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}", "--check")
+    assert run.rc == 0 and "agent-001" in run.stdout and "agent-002" not in run.stdout, run.output
+
+
 @pytest.mark.parametrize("playbook", ON_LOCALHOST)
 def test_what_acts_on_all_instances_is_not_started_for_some(
     simulator: Simulator, run_playbook: Run, playbook: str
