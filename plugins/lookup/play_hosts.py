@@ -31,8 +31,11 @@ description:
     ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
-  - Tags, C(--start-at-task) and variables are not checked if the playbook is imported into another one, which may have
-    other tasks and variables.
+  - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
+    of the play anyway. A variable of the inventory with a name that no playbook and no role has, but that is like one
+    of theirs, is warned about. For this, the first host and all groups are checked.
+  - Tags, C(--start-at-task) and extra variables are not checked if the playbook is imported into another one, which may
+    have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
@@ -90,10 +93,11 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleError, AnsibleLookupError
-from ansible.inventory.manager import split_host_pattern
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
@@ -103,7 +107,16 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_l
     refusal_by_variables,
     variables_of,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
+    GivenError,
+    is_blank,
+    of_inventory,
+    text,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.inventory_variables import (
+    names_in_inventory,
+    warning_of,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
     hosts_of_part,
     inventory_of,
@@ -134,7 +147,7 @@ class LookupModule(LookupBase):
             tell_refused(by_tasks)
             raise AnsibleLookupError(by_tasks)
         if self.get_option("refusal"):
-            return [why]
+            return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
             _load_what_tasks_use()
             return [pattern]
@@ -145,6 +158,9 @@ class LookupModule(LookupBase):
 
     def _asked(self) -> str:
         given = self._templar.template(self._variables.get("fleetops_hosts"))
+        if is_blank(given) and self.get_option("refusal"):
+            # A blank extra variable does not override a value of the inventory.
+            given = self._templar.template(of_inventory(self._variables).get("fleetops_hosts"))
         if is_blank(given):
             return _FLEET
         try:
@@ -195,6 +211,26 @@ class LookupModule(LookupBase):
             told.append("The inventory has no host: see Ansible's warnings about it, and the path after -i.")
         return " ".join([*told, "Nothing was done."])
 
+    def _refusal_by_inventory(self, asked: str) -> str:
+        """Why the run is refused because of a variable of its first host. Mistyped variables are only warned about.
+
+        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another.
+        """
+        hostvars, first = self._variables.get("hostvars"), self._variables.get("inventory_hostname")
+        inventory = getattr(hostvars, "_inventory", None)
+        if inventory is None or not first or first == _LOCALHOST:
+            return ""
+        taken = set(self._variables.get("ansible_play_hosts_all", []))
+        if asked not in ("", *_WHOLE) and taken != {host.name for host in self._inventory().get_hosts(asked)}:
+            return (
+                f"fleetops_hosts is {asked} in the inventory, where it has no effect, because Ansible chooses the hosts"
+                f" before it reads their variables: the run would act on {len(taken)} hosts. Give it as an extra "
+                "variable (-e), or remove it from the inventory. Nothing was done."
+            )
+        if warning := warning_of(names_in_inventory(inventory, self._loader, first), _known_variables):
+            Display().warning(warning)
+        return ""
+
     def _problem(self, pattern: str) -> str:
         """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop.
 
@@ -224,7 +260,11 @@ class LookupModule(LookupBase):
         limit = self._variables.get("ansible_limit")
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
-        return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
+        return bool(self._inventory().get_hosts(pattern))
+
+    def _inventory(self) -> InventoryManager:
+        """The inventory within --limit."""
+        return inventory_of(self._loader, self._variables.get("groups", {}), self._variables.get("ansible_limit"))
 
 
 @functools.cache

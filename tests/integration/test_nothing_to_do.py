@@ -235,3 +235,25 @@ def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simu
     # Without a refusal, Ansible would end with 0.
     started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
     refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))
+
+
+def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """fleetops_hosts is read before the inventory: without the refusal the run would take the whole fleet."""
+    folder = tmp_path / "inventory"
+    (folder / "group_vars").mkdir(parents=True)
+    (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    variables = folder / "group_vars" / "all.yml"
+    variables.write_text("fleetops_hosts: agent-001*\n")
+    for given in ({}, {"fleetops_hosts": ""}):
+        run = play(run_playbook, simulator, "power_cycle", inventory=folder, e=given)
+        refused(
+            run, simulator, "fleetops_hosts is agent-001* in the inventory, where it has no effect", "act on 6 hosts"
+        )
+    variables.write_text("fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n")
+    asked = {"fleetops_hosts": "agent-001*"}
+    run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
+    assert run.rc == 0 and "agent-002" not in run.stdout, run.output
+    told = " ".join(run.output.split())
+    assert told.count("fleetops_batchmax (is fleetops_batch_max meant?).") == 1 and "fleetops_team" not in told, (
+        run.output
+    )
