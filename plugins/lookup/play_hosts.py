@@ -32,8 +32,9 @@ description:
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
   - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
-    of the play anyway. A variable of the inventory with a name that no playbook and no role has, but that is like one
-    of theirs, is warned about. For this, the first host and all groups are checked.
+    of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
+    command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
+    inventory, the first host and all groups are checked.
   - Tags, C(--start-at-task) and extra variables are not checked if the playbook is imported into another one, which may
     have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
@@ -88,6 +89,7 @@ _raw:
 """
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +115,10 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given imp
     of_inventory,
     text,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.inventory_variables import (
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import (
     names_in_inventory,
     warning_of,
+    words_of,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
     hosts_of_part,
@@ -149,6 +152,8 @@ class LookupModule(LookupBase):
         if self.get_option("refusal"):
             return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
+            # There is no host yet: these are extra variables and those of the play, and of import_playbook.
+            _warn_of("The run", map(str, self._variables))
             _load_what_tasks_use()
             return [pattern]
         if pattern != _LOCALHOST and self._matches(_LOCALHOST):
@@ -227,8 +232,7 @@ class LookupModule(LookupBase):
                 f" before it reads their variables: the run would act on {len(taken)} hosts. Give it as an extra "
                 "variable (-e), or remove it from the inventory. Nothing was done."
             )
-        if warning := warning_of(names_in_inventory(inventory, self._loader, first), _known_variables):
-            Display().warning(warning)
+        _warn_of("The inventory", names_in_inventory(inventory, self._loader, first))
         return ""
 
     def _problem(self, pattern: str) -> str:
@@ -265,6 +269,18 @@ class LookupModule(LookupBase):
     def _inventory(self) -> InventoryManager:
         """The inventory within --limit."""
         return inventory_of(self._loader, self._variables.get("groups", {}), self._variables.get("ansible_limit"))
+
+
+def _warn_of(what: str, names: Iterable[str]) -> None:
+    """Warn about mistyped variables. Ansible shows the same warning only once in a run."""
+    if not _only_reads_the_playbook() and (warning := warning_of(what, names, _words, _known_variables)):
+        Display().warning(warning)
+
+
+@functools.cache
+def _words() -> frozenset[str]:
+    """The words of the playbooks and roles, read once."""
+    return words_of(_ROOT)
 
 
 @functools.cache

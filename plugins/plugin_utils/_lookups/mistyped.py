@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of the inventory that no playbook of the collection reads, because their names are mistyped."""
+"""Variables of the inventory and of plays that no playbook of the collection reads, as their names are mistyped."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -17,6 +19,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discove
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import STATS
 
 _PREFIX = "fleetops_"
+_WORD = re.compile(rf"\b{_PREFIX}\w+")
 # Variables that the inventory plugin and the playbooks give to hosts, and that lookups read.
 _OF_HOSTS = frozenset(
     {
@@ -46,21 +49,32 @@ def names_in_inventory(inventory: Any, loader: Any, host: str) -> set[str]:
             names.update(map(str, get_vars_from_path(loader, loader.get_basedir(), [entity], "task")))
         except AnsibleError:
             continue
-    return {name for name in names if name.startswith(_PREFIX)} - _OF_HOSTS
+    return {name for name in names if name.startswith(_PREFIX)}
 
 
-def warning_of(names: Iterable[str], known: Callable[[], Collection[str]]) -> str:
+def words_of(root: Path) -> frozenset[str]:
+    """All words with the prefix of the collection in its playbooks and roles, which takes less time than reading YAML.
+
+    ``root``: the folder of the collection. These are the names of its own variables too.
+    """
+    files = [*root.glob("playbooks/*.yml"), *root.glob("roles/*/*/*.yml")]
+    return frozenset(_WORD.findall("\n".join(path.read_text(encoding="utf-8") for path in files)))
+
+
+def warning_of(
+    what: str, names: Iterable[str], words: Callable[[], Collection[str]], known: Callable[[], Collection[str]]
+) -> str:
     """A warning about names that are like one that can be set, as one line; empty if there is none.
 
-    A name that is like none of them is a variable of the user. ``known()``: the names of the variables that can be set,
-    which are read only if there is any name.
+    A name that is like none of them is a variable of the user. ``what`` sets them. ``words()``: the words of the
+    collection. ``known()``: the names of the variables that can be set, which are read only if there is another name.
     """
-    given = sorted(set(names))
-    settable = set(known()) if given else set()
+    unknown = sorted({name for name in names if name.startswith(_PREFIX)} - _OF_HOSTS)
+    unknown = [name for name in unknown if name not in words()]
+    settable = set(known()) if unknown else set()
     spelled = {name.removeprefix(_PREFIX): name for name in sorted(settable - STATS)}
     told = []
-    for name in given:
-        near = difflib.get_close_matches(name.removeprefix(_PREFIX), spelled, n=1, cutoff=_ALIKE)
-        if name not in settable and near:
+    for name in (name for name in unknown if name not in settable):
+        if near := difflib.get_close_matches(name.removeprefix(_PREFIX), spelled, n=1, cutoff=_ALIKE):
             told.append(f"{name} (is {spelled[near[0]]} meant?)")
-    return f"The inventory sets variables that no playbook of fleetops.agents reads: {', '.join(told)}." if told else ""
+    return f"{what} sets variables that no playbook of fleetops.agents reads: {', '.join(told)}." if told else ""

@@ -15,15 +15,20 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import variables_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.inventory_variables import (
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import (
     names_in_inventory,
     warning_of,
+    words_of,
 )
 from tests.conftest import CHECKOUT
 
 
 def known() -> set[str]:
     return variables_of(CHECKOUT, lambda path: yaml.safe_load(Path(path).read_text()))
+
+
+def words() -> frozenset[str]:
+    return words_of(CHECKOUT)
 
 
 @pytest.mark.parametrize(
@@ -42,30 +47,35 @@ def known() -> set[str]:
         ("fleetops_customer", ""),
         ("fleetops_owner", ""),
         ("fleetops_environment", ""),
+        # What the playbooks keep themselves, and what hosts have.
+        ("fleetops_run", ""),
+        ("fleetops_asked", ""),
+        ("fleetops_end_here", ""),
+        ("fleetops_report_asked", ""),
+        *((f"fleetops_{field}", "") for field in Instance._fields),
+        ("inventory_hostname", ""),
     ],
 )
 def test_a_name_that_is_like_a_known_one_is_warned_about(name: str, meant: str) -> None:
-    said = f"fleetops.agents reads: {name} (is {meant} meant?)." if meant else ""
-    found = warning_of([name], known)
-    assert said in found and bool(found) is bool(meant)
+    said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (is {meant} meant?)."
+    found = warning_of("The run", [name], words, known)
+    assert found == (said if meant else "")
 
 
 def test_several_are_one_line_and_without_any_nothing_is_read() -> None:
-    found = warning_of(["fleetops_soaks", "fleetops_batchmax", "fleetops_soaks"], known)
+    found = warning_of("It", ["fleetops_soaks", "fleetops_batchmax", "fleetops_soaks"], words, known)
     assert found.endswith(
         "reads: fleetops_batchmax (is fleetops_batch_max meant?), fleetops_soaks (is fleetops_soak meant?)."
     )
-    assert warning_of([], lambda: pytest.fail("it was read")) == ""
+    assert warning_of("It", ["fleetops_soak"], words, lambda: pytest.fail("it was read")) == ""
 
 
 def test_the_first_host_and_all_groups_are_read_but_no_other_host(tmp_path: Path) -> None:
     inventory = tmp_path / "inventory"
     for folder in ("group_vars", "host_vars"):
         (inventory / folder).mkdir(parents=True)
-    # What the inventory plugin gives to a host is no variable of the user.
-    given = " ".join(f"fleetops_{field}=x" for field in Instance._fields)
     (inventory / "hosts.ini").write_text(
-        f"[eu]\na {given} fleetops_inline=1\nb fleetops_other=1\n[empty]\n[locked]\nb\n[eu:vars]\nfleetops_of_group=1\n"
+        "[eu]\na fleetops_inline=1\nb fleetops_other=1\n[empty]\n[locked]\nb\n[eu:vars]\nfleetops_of_group=1\n"
     )
     (inventory / "group_vars" / "all.yml").write_text("fleetops_of_all: 1\nother: 1\n")
     (inventory / "group_vars" / "empty.yml").write_text("fleetops_of_empty: 1\n")
