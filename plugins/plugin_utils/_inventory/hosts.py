@@ -57,7 +57,7 @@ def given_instances(value: Any) -> dict[str, Given]:
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
-        except ValueError as bad:
+        except (ValueError, RecursionError) as bad:
             raise ValueError(f"instances is not valid JSON: {bad}") from None
     if value is None:
         return {}

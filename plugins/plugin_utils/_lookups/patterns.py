@@ -146,7 +146,7 @@ def _list_of(waves: Any) -> Any:
     if waves.lstrip().startswith(("[", "{")):
         try:
             return json.loads(waves)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("waves begins like JSON, but is not valid JSON") from None
     return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
 
