@@ -23,7 +23,8 @@ description:
     ends with exit code 2.
   - The same applies if a name after C(!) or C(&) in the pattern or the limit is neither a host nor a group. Ansible
     only warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions
-    may match nothing, and a group may be empty.
+    may match nothing, and a group may be empty. A group of the inventory plugin, such as C(fleetops_gone), need not
+    exist, because the plugin has no group without a host.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and

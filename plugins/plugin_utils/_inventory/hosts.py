@@ -201,6 +201,16 @@ _GROUPS: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...] = (
 )
 
 
+_GROUP_NAME = re.compile(
+    rf"{PREFIX}(?:instances|gone|update_available|(?:{'|'.join(kind for kind, _of in _GROUPS)})_\w+)"
+)
+
+
+def is_group_of_plugin(name: str) -> bool:
+    """Whether the plugin makes a group of this name. It has no group without a host."""
+    return _GROUP_NAME.fullmatch(name) is not None
+
+
 def _short_hash(bundle_hash: str | None) -> str:
     """The first characters of the digest, without a prefix such as ``sha256:``, which all bundles have."""
     return (bundle_hash or "").rpartition(":")[2][:_SHORT_HASH]

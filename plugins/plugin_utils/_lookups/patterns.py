@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import is_group_of_plugin
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
 
 _ID = "fleetops_instance_id"
@@ -65,12 +66,12 @@ def problem_of_parts(parts: Iterable[str], groups: Mapping[str, list[str]]) -> s
     """Which exclusion (``!name``) or intersection (``&name``) has an unknown name, as a phrase; empty if none has.
 
     Ansible takes the hosts of such an exclusion all the same. Wildcards and regular expressions may match nothing, and
-    a group may be empty. ``parts``: single patterns. ``groups``: those of the inventory, with their hosts.
+    a group may be empty. The inventory plugin has no empty groups, so its groups may not exist. ``parts``: single patterns. ``groups``: those of the inventory, with their hosts.
     """
     known: set[str] | None = None
     for part in parts:
         name = _without_slice(part[1:])
-        if part[0] not in "!&" or _has_wildcards(name):
+        if part[0] not in "!&" or _has_wildcards(name) or is_group_of_plugin(name):
             continue
         known = known or {*groups, *groups.get("all", []), *C.LOCALHOST}
         if name not in known:

@@ -127,6 +127,9 @@ FLEET = {
         ("all,!2001:db8::7", ""),
         ("all:!fleetops_instances[0:3]", ""),
         ("all:!fleetops_instances[-1]:&fleetops_instances[7:]", ""),
+        # Groups of the inventory plugin, which has none without a host.
+        ("all:!fleetops_gone:!fleetops_health_unhealthy:&fleetops_update_available:!fleetops_bundle_0123456789ab", ""),
+        ("all:!fleetops_helth_unhealthy", "'!fleetops_helth_unhealthy' names neither a host nor a group"),
         # Wildcards and regular expressions may match nothing.
         ("all:!old-*:!agnet-00?:!agnet-00[12].example", ""),
         (r"all,!~agnet-(?:1|2)\d*", ""),
