@@ -66,7 +66,8 @@ def problem_of_parts(parts: Iterable[str], groups: Mapping[str, list[str]]) -> s
     """Which exclusion (``!name``) or intersection (``&name``) has an unknown name, as a phrase; empty if none has.
 
     Ansible takes the hosts of such an exclusion all the same. Wildcards and regular expressions may match nothing, and
-    a group may be empty. The inventory plugin has no empty groups, so its groups may not exist. ``parts``: single patterns. ``groups``: those of the inventory, with their hosts.
+    a group may be empty. The inventory plugin has no empty groups, so its groups may not exist. ``parts``: single
+    patterns. ``groups``: those of the inventory, with their hosts.
     """
     known: set[str] | None = None
     for part in parts:
@@ -76,7 +77,11 @@ def problem_of_parts(parts: Iterable[str], groups: Mapping[str, list[str]]) -> s
         known = known or {*groups, *groups.get("all", []), *C.LOCALHOST}
         if name not in known:
             near = nearest_name(name, known)
-            return f"{part!r} names neither a host nor a group" + (f" (the nearest name is {near})" if near else "")
+            return (
+                f"{part!r} names neither a host nor a group"
+                + (f" (the nearest name is {near})" if near else "")
+                + (f"; write '{part}*' if it need not exist" if part == f"!{name}" and name else "")
+            )
     return ""
 
 

@@ -92,7 +92,7 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
         ({"canary_hosts": ","}, "canary_hosts is ',', which matches no host of the inventory"),
         ({"canary_hosts": "eu:uk"}, "canary_hosts is 'eu:uk', and 'uk' matches no host of the inventory"),
         # Ansible would take the host that should be left out.
-        ({"canary_hosts": "eu:!aa"}, "canary_hosts is 'eu:!aa', and '!aa' names neither a host nor a group."),
+        ({"canary_hosts": "eu:!aa"}, "'!aa' names neither a host nor a group; write '!aa*' if it need not exist."),
         ({"waves": [{"hosts": "all:!hosts-of-su"}]}, "'!hosts-of-su' names neither a host nor a group"),
         ({"waves": [{"hosts": ["a", "x"]}]}, "waves is 'a,x', and 'x' matches no host of the inventory"),
         ({"canary_hosts": "us[3]"}, "canary_hosts is 'us[3]', which cannot be used: No hosts matched"),
