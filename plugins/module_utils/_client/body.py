@@ -18,6 +18,7 @@ MOST_BYTES = 64 * 1024 * 1024
 _STEP = 16 * 1024
 # How much of a body is searched for secrets before its first words are shown.
 _SHOWN_MOST = 64 * 1024
+_LONGEST_TYPE = 100
 
 
 def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
@@ -53,7 +54,7 @@ def parsed(content: bytes) -> tuple[Any, bool]:
 
 def described(content: bytes, content_type: str, redactor: Redactor) -> str:
     """The type of a body that is not JSON, with its first words, without HTML tags and secrets."""
-    kind = redactor.text(content_type.split(";")[0]) or "of no stated type"
+    kind = redactor.text(content_type.split(";")[0])[:_LONGEST_TYPE] or "of no stated type"
     shown = redactor.text(content[:_SHOWN_MOST].decode("utf-8", "replace"))
     words = words_of_html(shown[:2000])[:120]
     return f"{kind} ({words})" if words else kind

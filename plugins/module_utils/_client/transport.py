@@ -60,8 +60,8 @@ CONNECT_TIMEOUT = 5.0
 LONGEST_TRACE = 500
 # Statuses from 102 to 199 precede the answer. After 101 the connection has another protocol.
 _SWITCHING, _FIRST_FINAL = 101, 200
-# Of the address that a redirect names, for an error.
-_LONGEST_ADDRESS = 300
+# Characters of the address that a redirect names, and of the server's id of a call.
+_LONGEST_ADDRESS, _LONGEST_ID = 300, 200
 
 
 if REQUESTS_IMPORT_ERROR is None:
@@ -265,7 +265,8 @@ class Transport:
         method, status = endpoint.method, response.status_code
         server_time = http_date(response.headers.get("Date"))
         self.server_time = server_time if server_time is not None else self.server_time
-        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "") or None
+        # Masked before it is shortened, as below.
+        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "")[:_LONGEST_ID] or None
         body, is_json = (None, False) if content is None else parsed(content)
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
