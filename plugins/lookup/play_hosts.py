@@ -32,6 +32,8 @@ description:
     ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
+  - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
+    to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use.
   - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
     of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
     command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
@@ -89,7 +91,9 @@ _raw:
   sample: [fleetops_instances]
 """
 
+import contextlib
 import functools
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -106,6 +110,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
     is_all_of_collection,
+    refusal_by_connection,
     refusal_by_tasks,
     refusal_by_variables,
     variables_of,
@@ -133,6 +138,7 @@ from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused i
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
+_CONNECTION = ("fleetops_api_url", "fleetops_api_key")
 _WHOLE = (_FLEET, "all")
 
 
@@ -178,6 +184,8 @@ class LookupModule(LookupBase):
         by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader), _known_variables)
         if by_variables:
             return f"{by_variables} Nothing was done."
+        if by_connection := refusal_by_connection(context.CLIARGS, _ROOT, self._connection(), os.environ):
+            return f"{by_connection} Nothing was done."
         limit = self._variables.get("ansible_limit")
         if limit and not parts_of_limit(limit):
             return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
@@ -216,6 +224,14 @@ class LookupModule(LookupBase):
         elif not unread:
             told.append("The inventory has no host: see Ansible's warnings about it, and the path after -i.")
         return " ".join([*told, "Nothing was done."])
+
+    def _connection(self) -> dict[str, Any]:
+        """The variables for the connection, without one whose template cannot be evaluated here."""
+        found = {}
+        for name in _CONNECTION:
+            with contextlib.suppress(AnsibleError):
+                found[name] = self._templar.template(self._variables.get(name))
+        return found
 
     def _refusal_by_inventory(self, asked: str) -> str:
         """Why the run is refused because of a variable of its first host. Mistyped variables are only warned about.

@@ -225,6 +225,10 @@ def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simu
     """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
     typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
     refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
+    # The inventory would be of that server, and the task would change the one of the environment.
+    asked = {"fleetops_api_url": "http://127.0.0.1:9", "fleetops_max_parallel_rollouts": 4}
+    typed = play(run_playbook, simulator, "update_policy", e=asked, inventory="localhost,")
+    refused(typed, simulator, "from FLEETOPS_API_URL in the environment, which is another address", rc=(1, 4))
     typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
     refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
     # What was looked up to tell this is not what the next playbook is made of.
