@@ -44,6 +44,7 @@ options:
       - Seconds within which the complete response must arrive, counted from the time the request was sent. Each retry
         (O(retries)) gets the full time again. A connection must be established within 5 seconds.
       - Restarts, diagnostics and live health checks get at least 60 seconds.
+      - A response of more than 64 MiB (decompressed) is not read to its end and counts as invalid.
       - If it is not set, the environment variable E(FLEETOPS_REQUEST_TIMEOUT) is used.
     type: float
     default: 30
@@ -118,6 +119,7 @@ options:
       - Seconds within which the complete response must arrive, counted from the time the request was sent. Each retry
         (O(retries)) gets the full time again. A connection must be established within 5 seconds.
       - A live health check gets at least 60 seconds.
+      - A response of more than 64 MiB (decompressed) is not read to its end and counts as invalid.
     type: float
     default: 30
     env:

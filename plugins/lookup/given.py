@@ -73,7 +73,12 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, typed
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
+    GivenError,
+    is_blank,
+    of_inventory,
+    typed,
+)
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -116,15 +121,6 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(bad)) from None
 
     def _of_inventory(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """The variables of the host without extra variables. Empty if there is no host, as in serial."""
         if self._inventory is None:
-            self._inventory = {}
-            hostvars, host = variables.get("hostvars"), variables.get("inventory_hostname")
-            manager = getattr(hostvars, "_variable_manager", None)
-            if manager is not None and host:
-                # copy.copy would lose the loader, which the manager's __getstate__ leaves out.
-                bare = object.__new__(type(manager))
-                vars(bare).update(vars(manager), _extra_vars={})
-                found = hostvars._inventory.get_host(host)
-                self._inventory = bare.get_vars(host=found, include_hostvars=False) if found is not None else {}
+            self._inventory = of_inventory(variables)
         return self._inventory

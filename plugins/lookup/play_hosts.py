@@ -21,6 +21,10 @@ description:
     file of the plugin P(fleetops.agents.fleet#inventory) could not be read. In these cases it returns C(localhost),
     where the first task of the play should fail with the message that O(refusal) returns, so that C(ansible-playbook)
     ends with exit code 2.
+  - The same applies if a name after C(!) or C(&) in the pattern or the limit is neither a host nor a group. Ansible
+    only warns about C(agents:!agnet-007) and takes the host that should be left out. Wildcards and regular expressions
+    may match nothing, and a group may be empty. A group of the inventory plugin, such as C(fleetops_gone), need not
+    exist, because the plugin has no group without a host.
   - If C(--limit) excludes C(localhost), no task can run. In this case the lookup itself fails, before anything is done.
     C(ansible-playbook) ends with exit code 4, and with 1 on ansible-core 2.18.
   - If C(--tags) or C(--skip-tags) leave out every task of a playbook of this collection, no task can run either, and
@@ -28,8 +32,14 @@ description:
     ones before it.
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
-  - Tags, C(--start-at-task) and variables are not checked if the playbook is imported into another one, which may have
-    other tasks and variables.
+  - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
+    to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use.
+  - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
+    of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
+    command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
+    inventory, the first host and all groups are checked.
+  - Tags, C(--start-at-task) and extra variables are not checked if the playbook is imported into another one, which may
+    have other tasks and variables.
   - With C(--syntax-check), C(--list-hosts), C(--list-tasks) and C(--list-tags) the pattern is always returned.
 options:
   _terms:
@@ -81,32 +91,50 @@ _raw:
   sample: [fleetops_instances]
 """
 
+import contextlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleLookupError
-from ansible.inventory.manager import split_host_pattern
+from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
     is_all_of_collection,
+    refusal_by_connection,
     refusal_by_tasks,
     refusal_by_variables,
 )
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import GivenError, is_blank, text
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import (
+    GivenError,
+    is_blank,
+    of_inventory,
+    text,
+)
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import (
+    names_in_inventory,
+    warning_of,
+)
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+    hosts_of_part,
     inventory_of,
     parts_of_limit,
+    problem_of_parts,
+    problem_of_pattern,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.refused import tell_refused
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FLEET = "fleetops_instances"
 _LOCALHOST = "localhost"
+_CONNECTION = ("fleetops_api_url", "fleetops_api_key")
 _WHOLE = (_FLEET, "all")
 
 
@@ -125,8 +153,10 @@ class LookupModule(LookupBase):
             tell_refused(by_tasks)
             raise AnsibleLookupError(by_tasks)
         if self.get_option("refusal"):
-            return [why]
+            return [why or self._refusal_by_inventory("" if terms else pattern)]
         if not why:
+            # There is no host yet: these are extra variables and those of the play, and of import_playbook.
+            _warn_of("The run", map(str, self._variables))
             _load_what_tasks_use()
             return [pattern]
         if pattern != _LOCALHOST and self._matches(_LOCALHOST):
@@ -136,6 +166,9 @@ class LookupModule(LookupBase):
 
     def _asked(self) -> str:
         given = self._templar.template(self._variables.get("fleetops_hosts"))
+        if is_blank(given) and self.get_option("refusal"):
+            # A blank extra variable does not override a value of the inventory.
+            given = self._templar.template(of_inventory(self._variables).get("fleetops_hosts"))
         if is_blank(given):
             return _FLEET
         try:
@@ -147,6 +180,8 @@ class LookupModule(LookupBase):
         by_variables = refusal_by_variables(context.CLIARGS, _ROOT, load_extra_vars(self._loader))
         if by_variables:
             return f"{by_variables} Nothing was done."
+        if by_connection := refusal_by_connection(context.CLIARGS, _ROOT, self._connection(), os.environ):
+            return f"{by_connection} Nothing was done."
         limit = self._variables.get("ansible_limit")
         if limit and not parts_of_limit(limit):
             return f"--limit {limit} names no host, and Ansible would then take all of them. Nothing was done."
@@ -164,7 +199,14 @@ class LookupModule(LookupBase):
                 return ""
             return f"This playbook runs on localhost, which is not{within}. Start it without --limit. Nothing was done."
         unread = unread_inventories()
-        found = self._matches(pattern)
+        known = len(self._variables.get("groups", {}).get("all", []))
+        problem, found = self._problem(pattern), False
+        try:
+            found = not problem and self._matches(pattern)
+        except AnsibleError as refused:
+            problem = f"fleetops_hosts is {pattern}, which cannot be used{within}: {refused}"
+        if problem and known and not unread:
+            return f"{problem}. Nothing was done."
         missing = self._unmatched(pattern) if found else []
         if found and not unread and not missing:
             return ""
@@ -173,12 +215,50 @@ class LookupModule(LookupBase):
         told += [f"{reason.strip().rstrip('.')}." for reason in unread.values()]
         if found and unread:
             told.append("The hosts of the other inventories would be a part of what was asked for.")
-        known = len(self._variables.get("groups", {}).get("all", []))
         if known:
             told.append(f"The inventory has {known} host{'s' if known > 1 else ''}.")
         elif not unread:
             told.append("The inventory has no host: see Ansible's warnings about it, and the path after -i.")
         return " ".join([*told, "Nothing was done."])
+
+    def _connection(self) -> dict[str, Any]:
+        """The variables for the connection, without one whose template cannot be evaluated here."""
+        found = {}
+        for name in _CONNECTION:
+            with contextlib.suppress(AnsibleError):
+                found[name] = self._templar.template(self._variables.get(name))
+        return found
+
+    def _refusal_by_inventory(self, asked: str) -> str:
+        """Why the run is refused because of a variable of its first host. Mistyped variables are only warned about.
+
+        ``asked``: the pattern in fleetops_hosts, as the host has it; empty if the play has another.
+        """
+        hostvars, first = self._variables.get("hostvars"), self._variables.get("inventory_hostname")
+        inventory = getattr(hostvars, "_inventory", None)
+        if inventory is None or not first or first == _LOCALHOST:
+            return ""
+        taken = set(self._variables.get("ansible_play_hosts_all", []))
+        if asked not in ("", *_WHOLE) and taken != {host.name for host in self._inventory().get_hosts(asked)}:
+            return (
+                f"fleetops_hosts is {asked} in the inventory, where it has no effect, because Ansible chooses the hosts"
+                f" before it reads their variables: the run would act on {len(taken)} hosts. Give it as an extra "
+                "variable (-e), or remove it from the inventory. Nothing was done."
+            )
+        _warn_of("The inventory", names_in_inventory(inventory, self._loader, first))
+        return ""
+
+    def _problem(self, pattern: str) -> str:
+        """Why Ansible would not do what the hosts pattern or --limit says, as a sentence without the full stop.
+
+        Empty if nothing is wrong with them, which does not mean that a host matches.
+        """
+        groups, limit = self._variables.get("groups", {}), self._variables.get("ansible_limit")
+        if problem := problem_of_pattern(pattern, groups):
+            return f"In fleetops_hosts {pattern}, {problem}"
+        if limit and (problem := problem_of_pattern(limit, groups) or problem_of_parts(parts_of_limit(limit), groups)):
+            return f"In --limit {limit}, {problem}"
+        return ""
 
     def _unmatched(self, pattern: str) -> list[str]:
         """The parts of the hosts pattern and of --limit that match no host by themselves."""
@@ -190,14 +270,24 @@ class LookupModule(LookupBase):
         known = {group for group, hosts in groups.items() if hosts} | set(groups.get("all", [])) | {_LOCALHOST}
         named = [part for part in dict.fromkeys(parts) if part[0] not in "!&" and part not in known]
         inventory = inventory_of(self._loader, groups) if named else None
-        return [part for part in named if inventory is not None and not inventory.get_hosts(part)]
+        return [part for part in named if inventory is not None and not hosts_of_part(inventory, part)]
 
     def _matches(self, pattern: str) -> bool:
         """Whether a host matches ``pattern`` within --limit, by Ansible's rules for patterns."""
         limit = self._variables.get("ansible_limit")
         if not limit and (pattern == _LOCALHOST or self._variables.get("groups", {}).get(pattern)):
             return True
-        return bool(inventory_of(self._loader, self._variables.get("groups", {}), limit).get_hosts(pattern))
+        return bool(self._inventory().get_hosts(pattern))
+
+    def _inventory(self) -> InventoryManager:
+        """The inventory within --limit."""
+        return inventory_of(self._loader, self._variables.get("groups", {}), self._variables.get("ansible_limit"))
+
+
+def _warn_of(what: str, names: Iterable[str]) -> None:
+    """Warn about mistyped variables. Ansible shows the same warning only once in a run."""
+    if not _only_reads_the_playbook() and (warning := warning_of(what, names, _ROOT)):
+        Display().warning(warning)
 
 
 def _load_what_tasks_use() -> None:

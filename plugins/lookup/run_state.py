@@ -28,8 +28,8 @@ options:
       - V(members), under C(members) the planned hosts with their variables. Empty unless the verdict is C(pass).
       - V(change_problem), under C(problem) a sentence that says why the run may not be made under O(change). Empty if
         it may.
-      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names cannot be run. Empty if each
-        of them can.
+      - V(hooks), under C(problem) a sentence that says why a task file that O(asked) names, or a file that it includes
+        by name, cannot be run. Empty if each of them can.
       - V(started), the state before the gate is asked about the first batch.
       - V(refused), the state of a run that ends before that.
       - V(batch_started), the state with the hosts of the play's current batch.
@@ -117,17 +117,18 @@ _raw:
 
 import uuid
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules import run_state
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.audit import report_of
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.change import change_problem
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import hook_problem
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.pace import refusal_of_run
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.task_files import problem_of_task_file
+
+_BEFORE = "fleetops_before_tasks"
 
 
 class LookupModule(LookupBase):
@@ -172,20 +173,10 @@ class LookupModule(LookupBase):
 
     def hooks(self) -> dict[str, Any]:
         for variable, path in self.get_option("asked").items():
-            if path and (why := self._hook_problem(str(path))):
+            role = "fleet_preflight" if variable == _BEFORE else "fleet_report"
+            if path and (why := problem_of_task_file(str(path), role, self._loader)):
                 return {"problem": f"{variable} is {path}, which {why}. Nothing was done."}
         return {"problem": ""}
-
-    def _hook_problem(self, path: str) -> str:
-        # A relative path is relative to the folder in which ansible-playbook was started.
-        file = Path(path).resolve()
-        if not file.is_file():
-            return "is no file on the controller"
-        try:
-            # Without the cache of the run, in which the texts would not be templates.
-            return hook_problem(self._loader.load_from_file(str(file), cache="none"))
-        except AnsibleError as failure:
-            return f"cannot be read: {' '.join(str(failure).split()).rstrip('.')}"
 
     def started(self) -> dict[str, Any]:
         return run_state.started(

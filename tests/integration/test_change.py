@@ -112,16 +112,31 @@ def test_a_change_is_demanded_and_recorded_and_its_tasks_run_around_the_run(run_
 
 def test_a_run_whose_tasks_cannot_run_or_end_the_play_is_no_success(run_playbook: Run, tmp_path: Path) -> None:
     """With one instance no host would be left for the report, and Ansible ends with 0 where nobody else failed."""
-    hidden, end = tmp_path / "hidden.yml", tmp_path / "end.yml"
-    hidden.write_text(f"- ansible.builtin.include_tasks: {end}\n")
+    end, named, hidden, absent = (tmp_path / f"{name}.yml" for name in ("end_of_play", "named", "hidden", "absent"))
     end.write_text("- ansible.builtin.meta: end_play\n")
+    named.write_text(f"- ansible.builtin.include_tasks: {end.name}\n")
+    hidden.write_text(f"- ansible.builtin.include_tasks: \"{{{{ '{end}' }}}}\"\n")
+    absent.write_text("- ansible.builtin.include_tasks: none.yml\n")
     with running_simulator(instances=1, speed=40.0) as sim:
         for name, path, said in (
             ("before", tmp_path / "none.yml", "which is no file on the controller. Nothing was done."),
-            ("after", end, "which has the task meta: end_play"),
+            ("after", named, f"which includes {end}, which has the task meta: end_play"),
             ("before", hidden, "The tasks of fleetops_before_tasks did not come to their end"),
+            (
+                "before",
+                absent,
+                "The tasks of fleetops_before_tasks failed, so no instance was changed. Ansible could not",
+            ),
         ):
             tasks = {f"fleetops_{name}_tasks": str(path), "fleetops_change": "CHG0031337"}
             refused = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
             assert refused.rc == 2 and sim.writes() == [], refused.output
             assert said in " ".join(report_of(refused)["reasons"]), refused.output
+        # The play ends before the task that fails for the instance.
+        sim.knobs(outcomes={"agent-001": "failed"})
+        tasks = {"fleetops_after_tasks": str(hidden), "fleetops_change": "CHG0031337", "fleetops_max_failed": 1}
+        ended = run_playbook(sim, PLAYBOOK, e={**QUICK, **tasks})
+        assert ended.rc == 2 and len(sim.writes()) == 1, ended.output
+        assert (
+            "fleetops_after_tasks did not come to their end. agent-001.fra1.fleet.example: The redeploy" in ended.output
+        )

@@ -104,7 +104,13 @@ def test_an_unknown_instance_is_one_sentence(sim: Simulator) -> None:
 # behaviour 3.5, row 14
 @pytest.mark.parametrize(
     ("most", "said"),
-    [(0, "is 0: rollouts are switched off"), (None, "is not given by the server")],
+    [
+        (0, "is 0: rollouts are switched off"),
+        (None, "is not given by the server"),
+        ("two", "is 'two', which is not a whole number; nothing may start"),
+        (1.5, "is 1.5, which is not a whole number"),
+        (True, "is True, which is not a whole number"),
+    ],
 )
 def test_a_policy_without_a_number_refuses(sim: Simulator, most: object, said: str) -> None:
     sim.knobs(policy={"max_parallel_rollouts": most})

@@ -92,6 +92,23 @@ def test_a_part_of_the_names_is_less_than_was_asked_for(simulator: Simulator, ru
     refused(play(run_playbook, simulator, "power_cycle", *limit), simulator, "No host matches agnet-002*", rc=(1, 4))
 
 
+def test_a_host_that_should_be_left_out_is_not_taken_for_its_mistyped_name(
+    simulator: Simulator, run_playbook: Run, tmp_path: Path
+) -> None:
+    """Ansible only warns, and takes the host all the same. A wildcard may match nothing."""
+    said = ("'!agnet-002' names neither a host nor a group (the nearest name is agent-002.ams3.fleet.example)",)
+    asked = {"fleetops_hosts": "fleetops_instances:!agnet-002"}
+    refused(play(run_playbook, simulator, "power_cycle", e=asked), simulator, *said)
+    run = play(run_playbook, simulator, "rolling_redeploy", "--limit", "all:!agnet-002")
+    refused(run, simulator, "In --limit all:!agnet-002", *said, rc=(1, 4))
+    file = tmp_path / "those"
+    file.write_text("localhost\nagent-00*\n!agnet-002\n!old-*\n")
+    refused(play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}"), simulator, *said)
+    file.write_text("localhost\nagent-00*\n!agent-002*\n!old-*\n")
+    run = play(run_playbook, simulator, "power_cycle", "--limit", f"@{file}", "--check")
+    assert run.rc == 0 and "agent-001" in run.stdout and "agent-002" not in run.stdout, run.output
+
+
 @pytest.mark.parametrize("playbook", ON_LOCALHOST)
 def test_what_acts_on_all_instances_is_not_started_for_some(
     simulator: Simulator, run_playbook: Run, playbook: str
@@ -208,6 +225,10 @@ def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simu
     """A mistyped variable, which would take the whole fleet or change nothing, and a start in the middle."""
     typed = play(run_playbook, simulator, "rolling_redeploy", e={"fleetops_host": "agent-001*"})
     refused(typed, simulator, "No playbook reads fleetops_host. Is fleetops_hosts meant?")
+    # The inventory would be of that server, and the task would change the one of the environment.
+    asked = {"fleetops_api_url": "http://127.0.0.1:9", "fleetops_max_parallel_rollouts": 4}
+    typed = play(run_playbook, simulator, "update_policy", e=asked, inventory="localhost,")
+    refused(typed, simulator, "from FLEETOPS_API_URL in the environment, which is another address", rc=(1, 4))
     typed = play(run_playbook, simulator, "update_policy", e={"fleetops_max_parallel": 4})
     refused(typed, simulator, "No playbook reads fleetops_max_parallel.", rc=(1, 4))
     # What was looked up to tell this is not what the next playbook is made of.
@@ -218,3 +239,25 @@ def test_what_would_be_ignored_on_the_command_line_is_no_success(simulator: Simu
     # Without a refusal, Ansible would end with 0.
     started = play(run_playbook, simulator, "fleet_state", "--start-at-task", "no such task")
     refused(started, simulator, "cannot be started at a task (--start-at-task no such task)", rc=(1, 4))
+
+
+def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playbook: Run, tmp_path: Path) -> None:
+    """fleetops_hosts is read before the inventory: without the refusal the run would take the whole fleet."""
+    folder = tmp_path / "inventory"
+    (folder / "group_vars").mkdir(parents=True)
+    (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    variables = folder / "group_vars" / "all.yml"
+    variables.write_text("fleetops_hosts: agent-001*\n")
+    for given in ({}, {"fleetops_hosts": ""}):
+        run = play(run_playbook, simulator, "power_cycle", inventory=folder, e=given)
+        refused(
+            run, simulator, "fleetops_hosts is agent-001* in the inventory, where it has no effect", "act on 6 hosts"
+        )
+    variables.write_text("fleetops_hosts: agent-001*\nfleetops_batchmax: 1\nfleetops_team: blue\n")
+    asked = {"fleetops_hosts": "agent-001*"}
+    run = play(run_playbook, simulator, "power_cycle", "--check", inventory=folder, e=asked)
+    assert run.rc == 0 and "agent-002" not in run.stdout, run.output
+    told = " ".join(run.output.split())
+    assert told.count("fleetops_batchmax (is fleetops_batch_max meant?).") == 1 and "fleetops_team" not in told, (
+        run.output
+    )

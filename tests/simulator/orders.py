@@ -39,7 +39,7 @@ def _new_rollout(engine: Engine, scope: str, ip: str | None) -> Rollout:
         initiated_from_ip=ip,
         metadata={
             "bundle_version": engine.catalogue.runtime,
-            "max_parallel_rollouts": engine.policy.max_parallel,
+            "max_parallel_rollouts": engine.policy.values["max_parallel_rollouts"],
         },
         visible_at=engine.now + engine.knobs.list_lag_s,
     )
@@ -60,8 +60,7 @@ def _window_wait(engine: Engine, override: bool) -> float | None:
     """Virtual seconds until the window opens (0: open now; null: never)."""
     if override:
         return 0.0
-    values = engine.policy.values
-    start, end = values["maintenance_window_start_hour_utc"], values["maintenance_window_end_hour_utc"]
+    start, end = engine.policy.window
     moment = engine.now + engine.knobs.clock_skew_s
     if window_open(start, end, moment, engine.knobs.equal_hours):
         return 0.0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,14 @@ class FleetPolicy:
 
     @property
     def max_parallel(self) -> int | None:
-        return self.values["max_parallel_rollouts"]
+        """The limit that is enforced; null = none, also where a broken tenant has a word there."""
+        return _whole(self.values["max_parallel_rollouts"])
+
+    @property
+    def window(self) -> tuple[int | None, int | None]:
+        """The first and the last hour that are enforced; null = none, also for a word."""
+        first, last = (_whole(self.values[key]) for key in FLEET_KEYS[:2])
+        return first, last
 
     def change(self, patch: dict[str, Any]) -> None:
         """E10: a subset of the keys; unknown keys are ignored as pydantic does."""
@@ -56,8 +64,18 @@ class FleetPolicy:
         for key, value in values.items():
             if key not in FLEET_KEYS:
                 raise ValueError(f"the fleet policy has no {key!r}")
+            # JSON has no NaN and no infinity: such a policy could not be served.
+            json.dumps(value, allow_nan=False)
             self.values[key] = value
             self.touched.add(key)
+
+
+def _whole(value: Any) -> int | None:
+    """A number or its text, as a server reads it that stores what it is given."""
+    try:
+        return None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def check_mode(component: str, key: str, mode: str | None) -> None:

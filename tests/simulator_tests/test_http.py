@@ -191,6 +191,22 @@ def test_the_second_fleet_rollout(sim: Simulator) -> None:
     assert start(sim)[1]["enqueued"] == 0, "everything is queued already"
 
 
+@pytest.mark.parametrize(("most", "at_once"), [("2", 2), ("two", 8), (1.0, 1), (True, 8), ([], 8), (None, 8), (-1, 0)])
+def test_a_limit_that_is_no_number_is_served_and_harms_nothing(sim: Simulator, most: Any, at_once: int) -> None:
+    sim.knobs(policy={"max_parallel_rollouts": most, "maintenance_window_start_hour_utc": "noon"}, deploy_s=10)
+    status, policy = sim.call("GET", f"{FLEET}/updates/policy")
+    assert (status, policy["max_parallel_rollouts"]) == (200, most)
+    status, started = sim.call("POST", f"{FLEET}/runtime/rollout")
+    assert (status, started["enqueued"]) == (200, 8)
+    sim.advance(9)
+    assert (sim.in_flight()["now"], sim.in_flight()["violations"]) == (at_once, [])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        sim.knobs(policy={"max_parallel_rollouts": float("inf")})
+    # Without this the rollout would never end.
+    sim.knobs(policy={"max_parallel_rollouts": 8})
+    sim.advance(120)
+
+
 def test_a_new_rollout_is_invisible_for_list_lag(sim: Simulator) -> None:
     sim.knobs(list_lag_s=10)
     one = sim.instance_ids[0]

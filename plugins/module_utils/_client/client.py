@@ -369,7 +369,7 @@ def _path(endpoint: Endpoint, ids: Mapping[str, Any]) -> str:
     for name, value in ids.items():
         # Such an id would turn the path into that of another endpoint: "fleet" into one of the whole tenant, and dots
         # into one of a parent folder. Half of a surrogate pair has no place in a path.
-        text = str(value)
+        text = "" if value is None else str(value)
         is_half = text != text.encode(errors="replace").decode()
         if is_half or not text.strip() or text in (".", "..") or (name == "instance_id" and text == "fleet"):
             said = f"{name} is {text!r}, which is not a valid id; nothing was sent"

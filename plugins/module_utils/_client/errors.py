@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._rules.printable import printable
+from .._rules.record_words import LONGEST_WORDS
 
 # The path of E9, which works for every tenant.
 KNOWN_PATH = "/v1/instances/fleet/updates/policy"
@@ -116,7 +117,7 @@ def kind_of_status(status: int) -> str:
     return "unexpected"
 
 
-def detail_text(body: Any, limit: int = 600) -> str | None:
+def detail_text(body: Any, limit: int = LONGEST_WORDS) -> str | None:
     """The server's explanation in one line of at most ``limit`` characters; None if there is none (behaviour 2.3).
 
     ``body``: a parsed body such as ``{"detail": [{"loc", "msg", "type"}]}`` or ``{"detail": "text"}``, another mapping,

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._rules.metric_checks import Answer, MetricCheck, series_of
 from .._rules.plain_values import SettingsError
+from .body import read_body, too_large
 from .proxies import proxy_for
 from .redact import Redactor, spellings
 from .transport import CONNECT_TIMEOUT, FAILURES, certificates_in, new_session, reading_of
@@ -67,11 +68,9 @@ def ask(
             stream=True,
         )
         with response:
-            content = b""
-            for part in response.iter_content(65536):
-                content += part
-                if len(content) > _MOST:
-                    return Answer(problem=f"the answer has more than {_MOST // 1024 // 1024} MiB")
+            content = read_body(response, _MOST)
+            if content is None:
+                return Answer(problem=too_large(_MOST))
             answer = _reading(int(response.status_code), content)
     except FAILURES as failure:
         answer = Answer(problem=reading_of(failure)[2])

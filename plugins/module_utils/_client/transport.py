@@ -35,6 +35,7 @@ except ImportError as missing:  # The caller reports it with missing_required_li
     REQUESTS_IMPORT_ERROR, FAILURES = missing, ()
 
 from .._rules.plain_values import SettingsError
+from .body import described, parsed, read_body, too_large
 from .causes import causes_of, is_raised_in, phrase_of
 from .deadline import NOT_WHOLE, UntilTheDeadline
 from .endpoints import (
@@ -46,7 +47,7 @@ from .endpoints import (
     pause_before_repeat,
     retry_after_seconds,
 )
-from .errors import ApiError, detail_text, kind_of_status, words_of_html
+from .errors import ApiError, detail_text, kind_of_status
 from .proxies import Proxy, proxy_for
 from .redact import Redactor, spellings
 from .settings import Settings, base_url
@@ -59,8 +60,8 @@ CONNECT_TIMEOUT = 5.0
 LONGEST_TRACE = 500
 # Statuses from 102 to 199 precede the answer. After 101 the connection has another protocol.
 _SWITCHING, _FIRST_FINAL = 101, 200
-# Of the address that a redirect names, for an error.
-_LONGEST_ADDRESS = 300
+# Characters of the address that a redirect names, and of the server's id of a call.
+_LONGEST_ADDRESS, _LONGEST_ID = 300, 200
 
 
 if REQUESTS_IMPORT_ERROR is None:
@@ -243,7 +244,9 @@ class Transport:
                 timeout=(min(CONNECT_TIMEOUT, read_timeout), read_timeout),
                 allow_redirects=False,
                 verify=self._trust.verify,
+                stream=True,
             )
+            content = read_body(response)
         except FAILURES as failure:
             outcome, kind, detail = reading_of(failure)
             if kind == "timeout":
@@ -253,24 +256,28 @@ class Transport:
             detail = self._redactor.text(detail)
             self._note(method, path, attempt, started, error=kind)
             return outcome, ApiError(kind, method, path, detail=detail), None
-        return self._reading(endpoint, path, response, attempt, started)
+        self._note(method, path, attempt, started, status=response.status_code)
+        return self._reading(endpoint, path, response, content)
 
     def _reading(
-        self, endpoint: Endpoint, path: str, response: requests.Response, attempt: int, started: float
+        self, endpoint: Endpoint, path: str, response: requests.Response, content: bytes | None
     ) -> Reply | tuple[Outcome, ApiError, float | None]:
         method, status = endpoint.method, response.status_code
         server_time = http_date(response.headers.get("Date"))
         self.server_time = server_time if server_time is not None else self.server_time
-        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "") or None
-        self._note(method, path, attempt, started, status=status)
-        parsed, is_json = _parsed(response)
+        # Masked before it is shortened, as below.
+        request_id = self._redactor.text(response.headers.get("X-Request-Id") or "")[:_LONGEST_ID] or None
+        body, is_json = (None, False) if content is None else parsed(content)
         outcome = outcome_of_status(status, "Retry-After" in response.headers)
         if outcome is None:
             if is_json:
-                return Reply(status, parsed, server_time, request_id)
-            said = f"the answer is not JSON but {self._described(response)}"
+                return Reply(status, body, server_time, request_id)
+            said = self._described(response, content)
+            said = said if content is None else f"the answer is not JSON but {said}"
             unreadable = ApiError("unreadable", method, path, status=status, detail=said, request_id=request_id)
-            return Outcome.UNKNOWN, unreadable, None
+            # A list that is too large would be too large again. The write may have been carried out.
+            again = Outcome.UNKNOWN if content is not None or endpoint.writes else Outcome.REFUSED
+            return again, unreadable, None
         detail: str | None
         if 300 <= status < 400:
             # Masked before it is shortened, as below.
@@ -278,7 +285,7 @@ class Transport:
             detail = f"the server redirects to {target[:_LONGEST_ADDRESS]}"
         else:
             # Masked before it is shortened: otherwise a part of a secret could remain.
-            detail = detail_text(self._redactor.scrub(parsed)) if is_json else self._described(response)
+            detail = detail_text(self._redactor.scrub(body)) if is_json else self._described(response, content)
         error = ApiError(
             kind_of_status(status),
             method,
@@ -296,11 +303,13 @@ class Transport:
         self._trust_checked = True
         return self._trust_problem
 
-    def _described(self, response: requests.Response) -> str:
-        """The type of a body that is not JSON, with its first words, without HTML tags and secrets."""
-        kind = self._redactor.text(response.headers.get("Content-Type", "").split(";")[0]) or "of no stated type"
-        words = words_of_html(self._redactor.text(response.content.decode("utf-8", "replace"))[:2000])[:120]
-        return f"{kind} ({words})" if words else kind
+    def _described(self, response: requests.Response, content: bytes | None) -> str:
+        """What a body is that was not read to its end, or that is not JSON."""
+        return (
+            too_large()
+            if content is None
+            else described(content, response.headers.get("Content-Type", ""), self._redactor)
+        )
 
     def _note(self, method: str, path: str, attempt: int, started: float, **what: Any) -> None:
         if len(self.trace) >= LONGEST_TRACE:
@@ -319,16 +328,6 @@ def _plain_query(query: Mapping[str, Any] | None) -> dict[str, str] | None:
         return None
     spelled = {True: "true", False: "false"}
     return {k: spelled[v] if isinstance(v, bool) else str(v) for k, v in query.items() if v is not None}
-
-
-def _parsed(response: requests.Response) -> tuple[Any, bool]:
-    """The body, and whether it was JSON. An empty body counts as null."""
-    if not response.content.strip():
-        return None, True
-    try:
-        return json.loads(response.content), True
-    except (ValueError, RecursionError):
-        return None, False
 
 
 def new_session(proxy: Proxy | None) -> requests.Session:

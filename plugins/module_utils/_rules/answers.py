@@ -302,7 +302,8 @@ def max_parallel_rollouts(policy: Mapping[str, Any]) -> int:
     limit = whole(value)
     if limit is None:
         raise ValueError(
-            f"the update policy's max_parallel_rollouts is {value!r}, which is not a whole number; nothing may start"
+            f"the update policy's max_parallel_rollouts is {repr(value)[:60]}, which is not a whole number; nothing may"
+            " start. The module fleetops.agents.update_policy can change it"
         )
     if limit < 1:
         raise ValueError(

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Whether a file of the user's own tasks can be run around a run. Pure."""
+"""Whether a file of the user's own tasks can be run around a run, and which files it includes. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _PLAY_KEYS = ("hosts", "import_playbook", "ansible.builtin.import_playbook")
-_META = ("meta", "ansible.builtin.meta", "ansible.legacy.meta")
-# These would also end the tasks that follow in the same play: the checks of the run, or its report.
-_ENDS = ("end_play", "end_batch", "end_host")
+_PREFIXES = ("", "ansible.builtin.", "ansible.legacy.")
+_ACTION_KEYS = ("action", "local_action")
+# These would also end the tasks that follow in the same play or role: the checks of the run, or its report.
+_ENDS = ("end_play", "end_batch", "end_host", "end_role")
 _BLOCKS = ("block", "rescue", "always")
+IMPORT, INCLUDE = "import_tasks", "include_tasks"
 
 
 def hook_problem(content: Any) -> str:
@@ -25,11 +27,44 @@ def hook_problem(content: Any) -> str:
     if any(key in task for task in content for key in _PLAY_KEYS):
         return "holds plays, and a list of tasks was expected"
     for task in _tasks_in(content):
-        for action in _META:
-            words = str(task.get(action) or "").split()
-            if words and words[0] in _ENDS:
-                return f"has the task meta: {words[0]}, which would end the run itself; use when instead"
+        words = str(_arguments(task, "meta") or "").split()
+        if words and words[0] in _ENDS:
+            return f"has the task meta: {words[0]}, which would end the run itself; use when instead"
     return ""
+
+
+def included_files(content: Any) -> list[tuple[str, str]]:
+    """The task files that a task file imports or includes: ``import_tasks`` or ``include_tasks``, and the name.
+
+    A name that is a template is left out, because it is not known before the task runs.
+    """
+    found = []
+    for task in _tasks_in(content if isinstance(content, list) else []):
+        for action in (IMPORT, INCLUDE):
+            given = _arguments(task, action)
+            if given is None:
+                continue
+            texts = [given.strip().removeprefix("file=")] if isinstance(given, str) else []
+            named = [part.get("file") for part in (given, task.get("args")) if isinstance(part, Mapping)]
+            name = next(filter(None, [*texts, *named]), "")
+            if isinstance(name, str) and name and "{{" not in name and "{%" not in name:
+                found.append((action, name))
+    return found
+
+
+def _arguments(task: Mapping[str, Any], action: str) -> Any:
+    """What a task gives to an action, which is also written as ``action: name arguments``; None if it has another."""
+    for prefix in _PREFIXES:
+        if prefix + action in task:
+            return task[prefix + action] or ""
+    for key in _ACTION_KEYS:
+        given = task.get(key)
+        if isinstance(given, Mapping) and given.get("module") in [prefix + action for prefix in _PREFIXES]:
+            return given
+        name, _space, rest = given.strip().partition(" ") if isinstance(given, str) else ("", "", "")
+        if name in [prefix + action for prefix in _PREFIXES]:
+            return rest
+    return None
 
 
 def _tasks_in(tasks: list[Any]) -> Iterator[Mapping[str, Any]]:

@@ -84,7 +84,7 @@ def checks_of(value: Any) -> list[MetricCheck]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"metric_checks is text, but not valid JSON: {error}.") from None
     if not isinstance(value, list):
         raise ValueError(f"metric_checks is {value!r}: it must be a list of mappings.")

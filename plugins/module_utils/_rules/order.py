@@ -141,7 +141,8 @@ def share_of(text: str, group: int) -> int:
 def waves_of(given: Any, hosts_of: Callable[[str], Iterable[str]] | None = None) -> list[Wave]:
     """The waves in a list of mappings or patterns. Raises ValueError.
 
-    ``hosts`` of a mapping are names, or a pattern, of which ``hosts_of(pattern)`` returns the names.
+    ``hosts`` of a mapping are names, or a pattern. ``hosts_of(pattern)`` returns the names that a pattern matches, also
+    of a list of names with commas between them.
     """
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"waves must be a list of patterns or mappings, not {given!r}")
@@ -167,6 +168,8 @@ def _wave(number: int, entry: Any, hosts_of: Callable[[str], Iterable[str]] | No
         names = tuple(hosts_of(pattern))
     elif isinstance(hosts, (list, tuple)):
         names = tuple(map(str, hosts))
+        if names and hosts_of is not None:
+            names = tuple(hosts_of(",".join(names)))
     else:
         raise ValueError(f"wave {name} names no hosts")
     limit, soak = known_count(entry.get("limit")), amount(entry.get("soak"))

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 UNKNOWN = "unknown"
+# Characters of the server's words that a message repeats.
+LONGEST_WORDS = 600
 
 
 def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> str:
@@ -20,6 +22,18 @@ def text_of(record: Mapping[str, Any], key: str, otherwise: str = UNKNOWN) -> st
     value = record.get(key)
     text = "" if value is None else str(value).strip()
     return text or otherwise
+
+
+def in_one_line(words: str, most: int = LONGEST_WORDS) -> str:
+    """Words of the server for a message: in one line without a full stop, and shortened to ``most`` characters."""
+    line = " ".join(words.split()).removesuffix(".")
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def reason_of(target: Mapping[str, Any]) -> str:
+    """The ``error_message`` of a target for a message, without a full stop at its end; empty if there is none."""
+    said = target.get("error_message")
+    return in_one_line(str(said)) if said else ""
 
 
 def named(what: str, record: Mapping[str, Any], key: str = "id") -> str:

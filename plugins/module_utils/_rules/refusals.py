@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .answers import normalise
+from .record_words import in_one_line
 
 # Refusals in ``status``, by its first word ("rejected: quota exceeded").
 _STATUS = re.compile(
@@ -74,4 +75,4 @@ def refusal_in(answer: Any, *, status: bool = True, skips: bool = True) -> str |
         return None
     said = [str(word).strip()] if by_status else []
     said += [message.strip()] if message.strip() else []
-    return " ".join(": ".join(said).split()).removesuffix(".")
+    return in_one_line(": ".join(said))

@@ -28,7 +28,7 @@ from .answers import (
     target_status,
 )
 from .ids import id_key, same_id, task_keys
-from .record_words import is_status, named, text_of
+from .record_words import is_status, named, reason_of, text_of
 from .redeploy import is_older
 from .refusals import refusal_in
 
@@ -264,8 +264,8 @@ def _reasons(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], most: 
         return ""
     told = []
     for row in rows[:most]:
-        reason = f" ({str(row['error_message']).removesuffix('.')})" if row.get("error_message") else ""
-        told.append(f"{instance_in_words(row, names)}{reason}")
+        reason = reason_of(row)
+        told.append(f"{instance_in_words(row, names)}{f' ({reason})' if reason else ''}")
     more = f" and {len(rows) - most} more" if len(rows) > most else ""
     return ": " + "; ".join(told) + more
 

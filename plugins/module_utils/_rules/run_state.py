@@ -30,6 +30,7 @@ A state is plain data, because Ansible keeps it as a fact. The functions return 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -212,5 +213,7 @@ def reported(state: Mapping[str, Any], report: Mapping[str, Any]) -> Record:
 
 def free_group(groups: Iterable[str]) -> str:
     """The name of a group that no earlier run of this process has used, since groups keep their hosts until it ends."""
-    taken = sum(1 for group in groups if re.fullmatch(rf"{_GROUP}(_[0-9]+)?", group))
-    return f"{_GROUP}_{taken + 1}" if taken else _GROUP
+    taken = set(groups)
+    if not any(re.fullmatch(rf"{_GROUP}(_[0-9]+)?", group) for group in taken):
+        return _GROUP
+    return next(name for name in (f"{_GROUP}_{number}" for number in itertools.count(2)) if name not in taken)

@@ -48,7 +48,7 @@ def read_backup(path: Path) -> Record | None:
         return None
     except OSError as error:
         raise BackupError(f"The backup {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BackupError(f"The backup {path} is damaged: it is not valid JSON ({error})") from error
     memories = document.get("memories") if isinstance(document, dict) else None
     if not isinstance(memories, list) or not all(isinstance(memory, dict) for memory in memories):

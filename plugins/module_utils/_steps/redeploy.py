@@ -25,6 +25,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     ended_as,
     is_status,
     named,
+    reason_of,
     text_of,
 )
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.redeploy import (
@@ -214,7 +215,7 @@ def follow(context: Context, target: Record, admission: Admission | None = None)
     if word == "uncertain":
         word, target = _reconciled(context, target)
     context.result["bundle_hash"] = target.get("bundle_hash")
-    reason = f": {str(target['error_message']).removesuffix('.')}" if target.get("error_message") else ""
+    reason = f": {said}" if (said := reason_of(target)) else ""
     if word in ("failed", "cancelled"):
         context.fail(f"{name} {'was cancelled' if word == 'cancelled' else 'failed'}{reason}.")
     if word != "succeeded" and target_status(target.get("last_result_status")) != "succeeded":
@@ -257,9 +258,9 @@ def _reconciled(context: Context, target: Record) -> tuple[str, Record]:
     context.result.update(reconciled=verdict, evidence=evidence)
     if verdict == "succeeded":
         return verdict, target
-    said = f" ({target['error_message']})" if target.get("error_message") else ""
+    reason = f" ({said})" if (said := reason_of(target)) else ""
     return context.fail(
-        f"Whether the redeploy of instance {instance_id} worked is uncertain to the server{said}. "
+        f"Whether the redeploy of instance {instance_id} worked is uncertain to the server{reason}. "
         f"By the evidence: {verdict} ({evidence}). It was not sent again."
     )
 

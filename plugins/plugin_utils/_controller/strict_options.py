@@ -77,7 +77,7 @@ def _mapping(name: str, value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
     if not isinstance(value, Mapping):
         raise SettingsError(f'{name} must be a mapping, as text in JSON, for example {{"X-Tenant": "blue"}}')

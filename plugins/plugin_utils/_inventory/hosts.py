@@ -57,7 +57,7 @@ def given_instances(value: Any) -> dict[str, Given]:
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
-        except ValueError as bad:
+        except (ValueError, RecursionError) as bad:
             raise ValueError(f"instances is not valid JSON: {bad}") from None
     if value is None:
         return {}
@@ -199,6 +199,16 @@ _GROUPS: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...] = (
     ("bundle", lambda told: _short_hash(told.get("fleetops_bundle_hash"))),
     ("health", lambda told: told.get("fleetops_health")),
 )
+
+
+_GROUP_NAME = re.compile(
+    rf"{PREFIX}(?:instances|gone|update_available|(?:{'|'.join(kind for kind, _of in _GROUPS)})_\w+)"
+)
+
+
+def is_group_of_plugin(name: str) -> bool:
+    """Whether the plugin makes a group of this name. It has no group without a host."""
+    return _GROUP_NAME.fullmatch(name) is not None
 
 
 def _short_hash(bundle_hash: str | None) -> str:

@@ -19,7 +19,9 @@ from typing import Any
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.playbook.task import Task
 
-from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS
+from ansible_collections.fleetops.agents.plugins.module_utils._client.settings import SettingsError, base_url
+from ansible_collections.fleetops.agents.plugins.module_utils._module.options import CONNECTION_OPTIONS, ENVIRONMENT
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
 
 _COLLECTION = "fleetops.agents."
 _FOLDERS = ("playbooks", "extensions")
@@ -84,6 +86,39 @@ def refusal_by_variables(arguments: Mapping[str, Any], root: Path, extra: Iterab
     if not told:
         return ""
     return " ".join([*told, "Correct or remove it (-e): names with fleetops_ are those of the collection."])
+
+
+def refusal_by_connection(
+    arguments: Mapping[str, Any], root: Path, variables: Mapping[str, Any], environ: Mapping[str, str]
+) -> str:
+    """Why the run is refused because of a variable with the address or the key, as sentences; empty if it is not.
+
+    The tasks of the playbooks take both from the environment. The inventory and the lookups take the variables first,
+    so a run could read from one server and change another. ``variables``: with values that are no templates.
+    """
+    for option, what in (("api_url", "address"), ("api_key", "key")):
+        value, variable = variables.get(_PREFIX + option), ENVIRONMENT[option]
+        if is_blank(value) or not is_all_of_collection(arguments, root):
+            continue
+        held = environ.get(variable, "")
+        if _same(option, str(value), held):
+            continue
+        is_it = f"which is another {what}" if held.strip() else "which is not set"
+        return (
+            f"{_PREFIX}{option} is set, but the tasks of this playbook take the {what} from {variable} in the "
+            f"environment, {is_it}. The inventory could be of one server, and the run change another. Remove the "
+            f"variable, and set {variable}."
+        )
+    return ""
+
+
+def _same(option: str, one: str, other: str) -> bool:
+    if option != "api_url":
+        return one == other
+    try:
+        return base_url(one) == base_url(other)
+    except SettingsError:
+        return one.strip() == other.strip()
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -57,6 +58,23 @@ def text(name: str, value: Any) -> str:
     if len(written) > 2 and written[0] == written[-1] == '"' and '"' not in written[1:-1]:
         return written[1:-1]
     return written
+
+
+def of_inventory(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of the host without extra variables. Empty if there is no host, as in serial.
+
+    ``variables``: those that a lookup gets.
+    """
+    hostvars: Any = variables.get("hostvars")
+    host = variables.get("inventory_hostname")
+    manager = getattr(hostvars, "_variable_manager", None)
+    if manager is None or not host:
+        return {}
+    # copy.copy would lose the loader, which the manager's __getstate__ leaves out.
+    bare = object.__new__(type(manager))
+    vars(bare).update(vars(manager), _extra_vars={})
+    found = hostvars._inventory.get_host(host)
+    return bare.get_vars(host=found, include_hostvars=False) if found is not None else {}
 
 
 def _truth(name: str, value: Any) -> bool:

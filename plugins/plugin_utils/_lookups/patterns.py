@@ -6,18 +6,25 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, InventoryManager, split_host_pattern
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.order import waves_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import is_group_of_plugin
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.given import is_blank
 
 _ID = "fleetops_instance_id"
 _WITHOUT = "the rest"
+# A text with a colon in brackets is a slice that Ansible does not know, such as agents[:3], and no set of characters.
+_WILDCARD = re.compile(r"[*?]|\[[^:]+\]")
 
 
 def inventory_of(loader: Any, groups: Mapping[str, list[str]], limit: str | None = None) -> InventoryManager:
@@ -44,6 +51,64 @@ def parts_of_limit(limit: str) -> list[str]:
         else:
             parts.append(part)
     return parts
+
+
+def problem_of_pattern(pattern: str, groups: Mapping[str, list[str]]) -> str:
+    """Why Ansible would not do what a hosts pattern says, as a phrase; empty if it would. See problem_of_parts."""
+    parts = split_host_pattern(pattern)
+    if any(sum(part.count(bracket) for part in parts) != pattern.count(bracket) for bracket in "[]"):
+        # Ansible ignores such a bracket: "~[" would be a regular expression that matches all hosts.
+        return "a bracket has no counterpart"
+    return problem_of_parts(parts, groups)
+
+
+def problem_of_parts(parts: Iterable[str], groups: Mapping[str, list[str]]) -> str:
+    """Which exclusion (``!name``) or intersection (``&name``) has an unknown name, as a phrase; empty if none has.
+
+    Ansible takes the hosts of such an exclusion all the same. Wildcards and regular expressions may match nothing, and
+    a group may be empty. The inventory plugin has no empty groups, so its groups may not exist. ``parts``: single
+    patterns. ``groups``: those of the inventory, with their hosts.
+    """
+    known: set[str] | None = None
+    for part in parts:
+        name = _without_slice(part[1:])
+        if part[0] not in "!&" or _has_wildcards(name) or is_group_of_plugin(name):
+            continue
+        known = known or {*groups, *groups.get("all", []), *C.LOCALHOST}
+        if name not in known:
+            near = nearest_name(name, known)
+            return (
+                f"{part!r} names neither a host nor a group"
+                + (f" (the nearest name is {near})" if near else "")
+                + (f"; write '{part}*' if it need not exist" if part == f"!{name}" and name else "")
+            )
+    return ""
+
+
+def hosts_of_part(inventory: InventoryManager, part: str) -> list[Any]:
+    """The hosts that a single pattern matches by itself. A line of a limit's file with a comma matches none."""
+    # The comma keeps Ansible from splitting the pattern at a colon, which it does only if there is no comma.
+    return [] if "," in part else inventory.get_hosts(f"{part},")
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like ``name``, also without its domain; empty if none is."""
+    spelled: dict[str, str] = {}
+    for one in sorted(known):
+        spelled.setdefault(one, one)
+        spelled.setdefault(one.partition(".")[0], one)
+    near = difflib.get_close_matches(name, spelled, n=1, cutoff=0.8)
+    return spelled[near[0]] if near else ""
+
+
+def _without_slice(part: str) -> str:
+    """A single pattern without a slice such as ``[0:3]``."""
+    matched = None if part.startswith("~") else PATTERN_WITH_SUBSCRIPT.match(part)
+    return matched[1] if matched else part
+
+
+def _has_wildcards(name: str) -> bool:
+    return name.startswith("~") or bool(_WILDCARD.search(name))
 
 
 def order_of_patterns(
@@ -87,7 +152,7 @@ def _list_of(waves: Any) -> Any:
     if waves.lstrip().startswith(("[", "{")):
         try:
             return json.loads(waves)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("waves begins like JSON, but is not valid JSON") from None
     return [part.strip() for part in waves.replace("\n", ",").split(",") if part.strip()]
 
@@ -112,13 +177,18 @@ class _Patterns:
         ``name``: the option with the pattern, for the message.
         """
         parts = split_host_pattern(pattern)
-        # Without any name in the pattern, Ansible would take all hosts.
-        matched = [host.name for host in self._inventory.get_hosts(pattern)] if parts else []
+        if problem := problem_of_pattern(pattern, self._groups):
+            raise ValueError(f"{name} is {pattern!r}, and {problem}")
+        try:
+            # Without any name in the pattern, Ansible would take all hosts.
+            matched = [host.name for host in self._inventory.get_hosts(pattern)] if parts else []
+        except AnsibleError as refused:
+            raise ValueError(f"{name} is {pattern!r}, which cannot be used: {refused}") from None
         if not matched:
             raise ValueError(f"{name} is {pattern!r}, which matches no host of the inventory")
         # Ansible ignores one of several patterns in a text if it matches nothing.
         for part in parts:
-            if part[0] not in "!&" and not self._inventory.get_hosts(part):
+            if part[0] not in "!&" and not hosts_of_part(self._inventory, part):
                 raise ValueError(f"{name} is {pattern!r}, and {part!r} matches no host of the inventory")
         return [host for host in matched if host in self._in_play]
 

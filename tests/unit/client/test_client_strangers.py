@@ -163,8 +163,8 @@ def test_missing_extra_and_null_fields_go_through(server: CrookedServer) -> None
 # Where a call may go
 
 
-@pytest.mark.parametrize("wrong", ["", " ", ".", "..", "fleet", "\ud83d"])
-def test_an_id_that_would_change_the_address_is_not_sent(server: CrookedServer, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", [None, "", " ", ".", "..", "fleet", "\ud83d"])
+def test_an_id_that_would_change_the_address_is_not_sent(server: CrookedServer, wrong: Any) -> None:
     error = refusal(client_for(server.url), "redeploy_runtime", wrong)
     assert (error.kind, error.ambiguous) == ("invalid", False)
     assert "instance_id" in str(error)

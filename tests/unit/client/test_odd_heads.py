@@ -97,3 +97,18 @@ def test_a_pause_too_long_for_a_number_is_the_longest_one(serve: Serve) -> None:
     with pytest.raises(ApiError):
         client_for(url, pauses=pauses, retries=1).redeploy_runtime(ONE)
     assert pauses == [120.0] and len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "begins"),
+    [
+        (b"500 X\r\nX-Request-Id: ", "failed with HTTP 500 (request id xxx"),
+        (b"200 OK\r\nContent-Type: ", "the answer is not JSON but xxx"),
+        (b"301 OK\r\nLocation: ", "the server redirects to xxx"),
+    ],
+)
+def test_a_long_line_of_the_head_makes_no_long_message(serve: Serve, head: bytes, begins: str) -> None:
+    url, _seen = serve(b"HTTP/1.1 " + head + b"x" * 60_000 + b"\r\nContent-Length: 2\r\n\r\nno")
+    error = failure(client_for(url), "redeploy_runtime", ONE)
+    assert begins in str(error) and len(str(error)) < 700
+    assert len(str(error.as_dict())) < 1000

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
+    refusal_by_connection,
     refusal_by_tasks,
     refusal_by_variables,
 )
@@ -79,3 +80,25 @@ def test_an_extra_variable_that_no_playbook_reads_is_refused(given: dict[str, An
     found = refusal_by_variables({"args": OURS}, CHECKOUT, given)
     assert said in found and bool(found) is bool(said)
     assert refusal_by_variables({"args": ("site.yml",)}, CHECKOUT, given) == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "environ", "said"),
+    [
+        ({}, {}, ""),
+        ({"fleetops_api_url": "", "fleetops_api_key": None}, {}, ""),
+        ({"fleetops_api_url": "HTTPS://a.example/v1/"}, {"FLEETOPS_API_URL": "https://a.example:443"}, ""),
+        ({"fleetops_api_key": "secret"}, {"FLEETOPS_API_KEY": "secret"}, ""),
+        ({"fleetops_api_url": "https://a.example"}, {"FLEETOPS_API_URL": "https://b.example"}, "is another address"),
+        ({"fleetops_api_url": "https://a.example"}, {}, "FLEETOPS_API_URL in the environment, which is not set"),
+        ({"fleetops_api_url": "nonsense"}, {"FLEETOPS_API_URL": "https://b.example"}, "which is another address"),
+        ({"fleetops_api_key": "secret"}, {"FLEETOPS_API_KEY": "other"}, "in the environment, which is another key"),
+    ],
+)  # fmt: skip
+def test_a_run_does_not_read_from_one_server_and_change_another(
+    variables: dict[str, Any], environ: dict[str, str], said: str
+) -> None:
+    found = refusal_by_connection({"args": OURS}, CHECKOUT, variables, environ)
+    assert said in found and bool(found) is bool(said) and "secret" not in found
+    # In a playbook of the user, tasks may have an address of their own.
+    assert refusal_by_connection({"args": ("site.yml",)}, CHECKOUT, variables, environ) == ""

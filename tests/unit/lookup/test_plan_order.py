@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import order_of_patterns
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.patterns import (
+    hosts_of_part,
+    inventory_of,
+    order_of_patterns,
+    parts_of_limit,
+    problem_of_parts,
+    problem_of_pattern,
+)
 
 GROUPS = {
     "all": ["c", "a", "b", "d"],
@@ -83,6 +91,12 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
         # To Ansible, a pattern without a name is all hosts.
         ({"canary_hosts": ","}, "canary_hosts is ',', which matches no host of the inventory"),
         ({"canary_hosts": "eu:uk"}, "canary_hosts is 'eu:uk', and 'uk' matches no host of the inventory"),
+        # Ansible would take the host that should be left out.
+        ({"canary_hosts": "eu:!aa"}, "'!aa' names neither a host nor a group; write '!aa*' if it need not exist."),
+        ({"waves": [{"hosts": "all:!hosts-of-su"}]}, "'!hosts-of-su' names neither a host nor a group"),
+        ({"waves": [{"hosts": ["a", "x"]}]}, "waves is 'a,x', and 'x' matches no host of the inventory"),
+        ({"canary_hosts": "us[3]"}, "canary_hosts is 'us[3]', which cannot be used: No hosts matched"),
+        ({"canary_hosts": "~["}, "canary_hosts is '~[', and a bracket has no counterpart"),
         ({"waves": [","]}, "waves is ',', which matches no host of the inventory"),
         ({"share_by": ","}, "share_by is ',', which is neither a variable"),
         ({"waves": "eu,uk"}, "waves is 'uk', which matches no host of the inventory"),
@@ -95,3 +109,71 @@ def test_shares_are_by_groups_or_by_a_variable(share_by: str, groups: dict[str, 
 def test_a_problem_is_a_sentence(options: dict[str, Any], problem: str) -> None:
     said = asked(**options)["problem"]
     assert problem in said and said.startswith("There is no plan: ") and said.endswith(".")
+
+
+FLEET = {
+    "all": ["agent-001.fra1.fleet.example", "agent-002.ams3.fleet.example", "2001:db8::7"],
+    "ungrouped": [],
+    "fleetops_instances": ["agent-001.fra1.fleet.example", "agent-002.ams3.fleet.example"],
+    "eu_west": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("fleetops_instances:!agent-002.ams3.fleet.example", ""),
+        ("all:!eu_west:!ungrouped:!localhost", ""),
+        ("all,!2001:db8::7", ""),
+        ("all:!fleetops_instances[0:3]", ""),
+        ("all:!fleetops_instances[-1]:&fleetops_instances[7:]", ""),
+        # Groups of the inventory plugin, which has none without a host.
+        ("all:!fleetops_gone:!fleetops_health_unhealthy:&fleetops_update_available:!fleetops_bundle_0123456789ab", ""),
+        ("all:!fleetops_helth_unhealthy", "'!fleetops_helth_unhealthy' names neither a host nor a group"),
+        # Wildcards and regular expressions may match nothing.
+        ("all:!old-*:!agnet-00?:!agnet-00[12].example", ""),
+        (r"all,!~agnet-(?:1|2)\d*", ""),
+        ("all:!agnet-002.ams3.fleet.example", "(the nearest name is agent-002.ams3.fleet.example)"),
+        # The name without its domain.
+        ("all:!agent-001", "neither a host nor a group (the nearest name is agent-001.fra1.fleet.example)"),
+        ("all:&eu-west", "'&eu-west' names neither a host nor a group (the nearest name is eu_west)"),
+        ("all,!fleetops_instance[0:3]", "(the nearest name is fleetops_instances)"),
+        ("!mars", "'!mars' names neither a host nor a group"),
+        # Ansible takes the hosts of a name that ends with [1-2], and knows no slice [:3].
+        ("all:!agnet-00[1-2]", "'!agnet-00[1-2]' names neither"),
+        ("all,!fleetops_instances[:3]", "'!fleetops_instances[:3]' names neither"),
+        ("all:! agent-001", "'!' names neither"),
+        ("all,!fleetops_instances[0:3", "'!fleetops_instances[0:3' names neither"),
+        ("~agent-[", "a bracket has no counterpart"),
+        ("all:!fleetops_instances[0:3", "a bracket has no counterpart"),
+    ],
+)  # fmt: skip
+def test_an_exclusion_that_would_have_no_effect_is_a_problem(pattern: str, problem: str) -> None:
+    found = problem_of_pattern(pattern, FLEET)
+    assert problem in found and bool(found) is bool(problem)
+
+
+def test_an_exclusion_in_the_file_of_a_limit_is_checked_too(tmp_path: Path) -> None:
+    file = tmp_path / "limit"
+    file.write_text("fleetops_instances\n!old-*\n\n!agent-003.fra1.fleet.example\n")
+    limit = f"@{file}"
+    assert problem_of_pattern(limit, FLEET) == ""
+    found = problem_of_parts(parts_of_limit(limit), FLEET)
+    assert found.startswith(
+        "'!agent-003.fra1.fleet.example' names neither a host nor a group (the nearest name is agent-0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        ("~agent-(?:001|002)", 2),
+        ("2001:db8::7", 1),
+        ("fleetops_instances[0:0]", 1),
+        # A line of a file, which Ansible takes as one name.
+        ("agent-001.fra1.fleet.example,agent-002.ams3.fleet.example", 0),
+        ("agent-001*:!agent-002*", 0),
+    ],
+)
+def test_a_single_pattern_is_not_split_again(part: str, number: int) -> None:
+    assert len(hosts_of_part(inventory_of(DataLoader(), FLEET), part)) == number

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import hook_problem
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import hook_problem, included_files
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks impor
         ("- ansible.builtin.import_playbook: other.yml", "holds plays"),
         ("- meta: end_play", "has the task meta: end_play, which would end the run itself"),
         ("- {when: x, ansible.builtin.meta: end_host}", "meta: end_host"),
+        ("- meta: end_role", "meta: end_role"),
+        ("- action: ansible.builtin.meta end_play", "meta: end_play"),
+        ("- {local_action: meta   end_host}", "meta: end_host"),
+        ("- action: {module: debug}", ""),
+        ("- meta:", ""),
         ("- block:\n  - block: []\n    always: [{meta: end_batch}]", "meta: end_batch"),
     ],
 )
@@ -34,3 +39,25 @@ def test_a_file_that_would_not_run_or_would_end_the_run_is_refused(text: str, pr
     content: Any = yaml.safe_load(text)
     said = hook_problem(content)
     assert problem in said and bool(said) is bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("", []),
+        ("words", []),
+        ("- include_tasks: one.yml\n- ansible.builtin.import_tasks: two.yml", ["include one.yml", "import two.yml"]),
+        ("- ansible.legacy.include_tasks: {file: one.yml, apply: {}}", ["include one.yml"]),
+        ("- {include_tasks: , args: {file: one.yml}}", ["include one.yml"]),
+        ("- include_tasks: file=one.yml", ["include one.yml"]),
+        ("- action: include_tasks one.yml", ["include one.yml"]),
+        ("- local_action: {module: import_tasks, file: one.yml}", ["import one.yml"]),
+        ("- block:\n  - rescue: [{include_tasks: a b.yml}]\n    block: []", ["include a b.yml"]),
+        ("- include_tasks: '{{ x }}.yml'\n- include_tasks: '{% if x %}a{% endif %}'", []),
+        ("- include_tasks:\n- include_tasks: {}\n- include_tasks: 7\n- include_tasks: {file: [a]}", []),
+        ("- include_role: {name: one}\n- include_vars: one.yml", []),
+    ],
+)
+def test_the_files_that_a_file_names_are_known_before_it_runs(text: str, files: list[str]) -> None:
+    found = included_files(yaml.safe_load(text))
+    assert [f"{action.removesuffix('_tasks')} {name}" for action, name in found] == files

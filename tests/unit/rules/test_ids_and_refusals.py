@@ -72,6 +72,11 @@ def test_words_of_refusal_are_told_in_the_servers_words(answer: Any, said: str) 
     assert refusal_in(answer) == said
 
 
+def test_a_long_refusal_is_shortened() -> None:
+    said = refusal_in({"status": "rejected", "message": "no place " * 1_000_000})
+    assert said is not None and said.startswith("rejected: no place no") and len(said) == 600
+
+
 @pytest.mark.parametrize(
     "answer",
     [

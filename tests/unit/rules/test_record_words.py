@@ -13,6 +13,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.record_word
     is_status,
     named,
     origin,
+    reason_of,
     text_of,
     with_status,
 )
@@ -37,3 +38,18 @@ def test_what_a_record_does_not_have_is_unknown_in_words(record: dict) -> None:
     assert (is_status(record), ended_as(record)) == ("has no status", "ended without a status")
     assert origin(record) == "created at an unknown time, from an unknown address"
     assert with_status([record, FULL]) == "one without an id (no status), r-1 (paused)"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (None, ""),
+        ("", ""),
+        ("bundle checksum mismatch.", "bundle checksum mismatch"),
+        ("Traceback:\n  File x\n\nKeyError\n", "Traceback: File x KeyError"),
+        ({"code": 7}, "{'code': 7}"),
+        ("x" * 1_000_000, "x" * 597 + "..."),
+    ],
+)
+def test_the_reason_of_a_failure_is_one_line_that_is_not_too_long(said: object, reason: str) -> None:
+    assert reason_of({"error_message": said}) == reason

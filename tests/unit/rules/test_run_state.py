@@ -142,6 +142,9 @@ def test_the_report_decides_how_the_run_ended() -> None:
         (["all", "fleetops_instances", "fleetops_planned_by_hand"], "fleetops_planned"),
         (["fleetops_planned"], "fleetops_planned_2"),
         (["fleetops_planned", "fleetops_planned_2"], "fleetops_planned_3"),
+        # Groups of the inventory, whose hosts are not those of a plan.
+        (["fleetops_planned_2"], "fleetops_planned_3"),
+        (["fleetops_planned_3", "fleetops_planned"], "fleetops_planned_2"),
     ],
 )
 def test_each_run_of_a_process_has_a_group_of_its_own(groups: list[str], free: str) -> None:

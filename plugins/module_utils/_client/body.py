@@ -1,0 +1,60 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The body of an answer: read up to a maximum size, parsed, and described if it is not JSON. No import of requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .errors import words_of_html
+from .redact import Redactor
+
+# The maximum size of an answer in bytes, after it was decompressed. The largest page of a list is far smaller.
+MOST_BYTES = 64 * 1024 * 1024
+# Compressed bytes that are decompressed at once. They can be a thousand times as large then.
+_STEP = 16 * 1024
+# How much of a body is searched for secrets before its first words are shown.
+_SHOWN_MOST = 64 * 1024
+_LONGEST_TYPE = 100
+
+
+def read_body(response: Any, most: int = MOST_BYTES) -> bytes | None:
+    """The decompressed body of an answer that was requested with ``stream=True``; None if it is larger than ``most``.
+
+    The connection of an answer that is too large is closed. Raises what the library raises.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_content(_STEP):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            response.close()
+            return None
+    return b"".join(parts)
+
+
+def too_large(most: int = MOST_BYTES) -> str:
+    """The phrase for a body that ``read_body`` did not read to its end."""
+    return f"the answer has more than {most // 1024 // 1024} MiB"
+
+
+def parsed(content: bytes) -> tuple[Any, bool]:
+    """The body, and whether it was JSON. An empty body counts as null."""
+    if not content.strip():
+        return None, True
+    try:
+        return json.loads(content), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def described(content: bytes, content_type: str, redactor: Redactor) -> str:
+    """The type of a body that is not JSON, with its first words, without HTML tags and secrets."""
+    kind = redactor.text(content_type.split(";")[0])[:_LONGEST_TYPE] or "of no stated type"
+    shown = redactor.text(content[:_SHOWN_MOST].decode("utf-8", "replace"))
+    words = words_of_html(shown[:2000])[:120]
+    return f"{kind} ({words})" if words else kind

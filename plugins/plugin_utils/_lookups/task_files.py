@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Task files of the user, with the files that they include, read before a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.hooks import INCLUDE, hook_problem, included_files
+
+_ROLES = Path(__file__).resolve().parents[3] / "roles"
+# Ansible looks for a relative name in these folders, as it does for a task of a role.
+_TASKS = "tasks"
+
+
+def problem_of_task_file(path: str, role: str, loader: Any) -> str:
+    """Why a task file cannot be run, as a phrase; empty if it can.
+
+    ``role``: the role of this collection that includes it. ``loader``: Ansible's. The files that it includes or imports
+    by name are read too, and those that they include. One that does not exist (yet) fails only when it is included.
+    """
+    # A relative path is relative to the folder in which ansible-playbook was started.
+    first = Path(path).resolve()
+    if not first.is_file():
+        return "is no file on the controller"
+    waiting: list[tuple[Path, tuple[Path, ...]]] = [(first, (first.parent,))]
+    seen = {first}
+    while waiting:
+        file, folders = waiting.pop()
+        prefix = "" if file == first else f"includes {file}, which "
+        try:
+            # Without the cache of the run, in which the texts would not be templates.
+            content = loader.load_from_file(str(file), cache="none")
+        except AnsibleError as failure:
+            return f"{prefix}cannot be read: {' '.join(str(failure).split()).rstrip('.')}"
+        if why := hook_problem(content):
+            return prefix + why
+        for action, name in included_files(content):
+            found = _found(action, name, folders, _ROLES / role, loader)
+            if found is None or found.resolve() in seen:
+                continue
+            if found.resolve().is_relative_to(_ROLES):
+                return f"{prefix}includes {name}, for which Ansible takes {found}; give the whole path of your file"
+            seen.add(found.resolve())
+            waiting.append((found, (found.parent, *folders)))
+    return ""
+
+
+def _found(action: str, name: str, folders: tuple[Path, ...], role: Path, loader: Any) -> Path | None:
+    """The file that Ansible takes for a name, or None. ``folders``: of the files that include it, the nearest first."""
+    own = [str(folder) for folder in folders]
+    # Ansible itself looks into the role first for include_tasks, and last for import_tasks.
+    for folder in [str(role), *own] if action == INCLUDE else [*own, str(role)]:
+        candidate = Path(loader.path_dwim_relative(folder, _TASKS, name, is_role=action == INCLUDE))
+        if candidate.is_file():
+            return candidate
+    return None

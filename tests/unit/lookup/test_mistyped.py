@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Variables of the inventory whose names are mistyped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import variables_of
+from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.mistyped import (
+    names_in_inventory,
+    warning_of,
+    words_of,
+)
+from tests.conftest import CHECKOUT
+
+
+def known() -> set[str]:
+    return variables_of(CHECKOUT, lambda path: yaml.safe_load(Path(path).read_text()))
+
+
+def words() -> frozenset[str]:
+    return words_of(CHECKOUT)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("fleetops_batchmax", "fleetops_batch_max"),
+        ("fleetops_canary_host", "fleetops_canary_hosts"),
+        ("fleetops_max_parallel", "fleetops_max_parallel_rollouts"),
+        ("fleetops_soaks", "fleetops_soak"),
+        ("fleetops_api_urls", "fleetops_api_url"),
+        # Known ones, and variables of the user.
+        ("fleetops_soak", ""),
+        ("fleetops_hosts", ""),
+        ("fleetops_team", ""),
+        ("fleetops_region", ""),
+        ("fleetops_customer", ""),
+        ("fleetops_owner", ""),
+        ("fleetops_environment", ""),
+        # What the playbooks keep themselves, and what hosts have.
+        ("fleetops_run", ""),
+        ("fleetops_asked", ""),
+        ("fleetops_end_here", ""),
+        ("fleetops_report_asked", ""),
+        *((f"fleetops_{field}", "") for field in Instance._fields),
+        ("inventory_hostname", ""),
+    ],
+)
+def test_a_name_that_is_like_a_known_one_is_warned_about(name: str, meant: str) -> None:
+    said = f"The run sets variables that no playbook of fleetops.agents reads: {name} (is {meant} meant?)."
+    found = warning_of("The run", [name], words, known)
+    assert found == (said if meant else "")
+
+
+def test_several_are_one_line_and_without_any_nothing_is_read() -> None:
+    found = warning_of("It", ["fleetops_soaks", "fleetops_batchmax", "fleetops_soaks"], words, known)
+    assert found.endswith(
+        "reads: fleetops_batchmax (is fleetops_batch_max meant?), fleetops_soaks (is fleetops_soak meant?)."
+    )
+    assert warning_of("It", ["fleetops_soak"], words, lambda: pytest.fail("it was read")) == ""
+
+
+def test_the_first_host_and_all_groups_are_read_but_no_other_host(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    for folder in ("group_vars", "host_vars"):
+        (inventory / folder).mkdir(parents=True)
+    (inventory / "hosts.ini").write_text(
+        "[eu]\na fleetops_inline=1\nb fleetops_other=1\n[empty]\n[locked]\nb\n[eu:vars]\nfleetops_of_group=1\n"
+    )
+    (inventory / "group_vars" / "all.yml").write_text("fleetops_of_all: 1\nother: 1\n")
+    (inventory / "group_vars" / "empty.yml").write_text("fleetops_of_empty: 1\n")
+    # Of a group that Ansible would not read for this host.
+    (inventory / "group_vars" / "locked.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    (inventory / "host_vars" / "a.yml").write_text("fleetops_of_host: 1\n")
+    (inventory / "host_vars" / "b.yml").write_text("fleetops_of_b: 1\n")
+    loader = DataLoader()
+    loader.set_basedir(str(tmp_path))
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "eu.yml").write_text("fleetops_beside_playbook: 1\n")
+    found = names_in_inventory(InventoryManager(loader=loader, sources=[str(inventory)]), loader, "a")
+    assert {name.removeprefix("fleetops_") for name in found} == {
+        "inline", "of_group", "of_all", "of_empty", "of_host", "beside_playbook",
+    }  # fmt: skip
