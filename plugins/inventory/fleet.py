@@ -170,6 +170,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable i
     printable_values,
 )
 from ansible_collections.fleetops.agents.plugins.plugin_utils._controller.strict_options import StrictOptions
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import note_address
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.discovery import Instance
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.groups import ConstructedOfKnown
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.hosts import (
@@ -226,6 +227,7 @@ class InventoryModule(StrictOptions, BaseInventoryPlugin, ConstructedOfKnown, Ca
             raise AnsibleParserError(
                 f"The Python library requests is missing ({missing}). Install it for the Python that runs Ansible."
             ) from missing
+        note_address(path, self.get_option("api_url"))
         self._add(hosts)
 
     def _resolve_templates(self, config: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ description:
   - An extra variable of a playbook of this collection whose name begins with C(fleetops_), and which no playbook and no
     role has, is refused, because a mistyped name would have no effect.
   - C(fleetops_api_url) and C(fleetops_api_key) are refused for the playbooks of this collection, unless they are equal
-    to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use.
+    to E(FLEETOPS_API_URL) and E(FLEETOPS_API_KEY), which the tasks of these playbooks use. An inventory file that was
+    read from another address is warned about.
   - The run is also refused if the inventory sets C(fleetops_hosts), where it has no effect, unless these are the hosts
     of the play anyway. A variable of the inventory, of a playbook that imports those of this collection, or of its
     command line with a name that no playbook and no role has, but that is like one of theirs, is warned about. In the
@@ -105,6 +106,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.addresses import warning_of_addresses
 from ansible_collections.fleetops.agents.plugins.plugin_utils._inventory.unread import unread_inventories
 from ansible_collections.fleetops.agents.plugins.plugin_utils._lookups.command_line import (
     is_all_of_collection,
@@ -157,6 +159,7 @@ class LookupModule(LookupBase):
         if not why:
             # There is no host yet: these are extra variables and those of the play, and of import_playbook.
             _warn_of("The run", map(str, self._variables))
+            _warn_of_another_server()
             _load_what_tasks_use()
             return [pattern]
         if pattern != _LOCALHOST and self._matches(_LOCALHOST):
@@ -287,6 +290,13 @@ class LookupModule(LookupBase):
 def _warn_of(what: str, names: Iterable[str]) -> None:
     """Warn about mistyped variables. Ansible shows the same warning only once in a run."""
     if not _only_reads_the_playbook() and (warning := warning_of(what, names, _ROOT)):
+        Display().warning(warning)
+
+
+def _warn_of_another_server() -> None:
+    """Warn if the inventory is of another server than that of the tasks."""
+    is_ours = is_all_of_collection(context.CLIARGS, _ROOT) and not _only_reads_the_playbook()
+    if is_ours and (warning := warning_of_addresses(os.environ.get("FLEETOPS_API_URL", ""))):
         Display().warning(warning)
 
 

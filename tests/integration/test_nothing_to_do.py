@@ -245,7 +245,9 @@ def test_what_the_inventory_sets_in_vain_is_told(simulator: Simulator, run_playb
     """fleetops_hosts is read before the inventory: without the refusal the run would take the whole fleet."""
     folder = tmp_path / "inventory"
     (folder / "group_vars").mkdir(parents=True)
-    (folder / "eu.fleet.yml").write_text("plugin: fleetops.agents.fleet\n")
+    # Another address of the same server.
+    other = simulator.url.replace("127.0.0.1", "localhost")
+    (folder / "eu.fleet.yml").write_text(f"plugin: fleetops.agents.fleet\napi_url: {other}\n")
     variables = folder / "group_vars" / "all.yml"
     variables.write_text("fleetops_hosts: agent-001*\n")
     for given in ({}, {"fleetops_hosts": ""}):
