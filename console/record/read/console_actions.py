@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, as_page, like, reading
+from console.record.read.frames import LIST_PAGE, as_page, like, query
 
 NO_OUTCOME = "no outcome"
 OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
@@ -26,8 +26,9 @@ WHERE a.phase = 'attempt'
 """  # noqa: S608 - a constant of this file
 
 
+@query
 def console_actions(
-    path: Path, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of what was tried, newest first, and how many match.
 
@@ -41,5 +42,4 @@ def console_actions(
            o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
     """
     order = "ORDER BY a.at DESC, a.attempt_id"
-    with reading(path) as conn:
-        return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))
+    return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from console.outcomes.facts import ROLLOUT, RUN, Facts
@@ -119,7 +119,7 @@ FROM (
 """  # noqa: S608 - texts of this file
 
 
-def failing_targets(conn: sqlite3.Connection, since: float) -> list[Failing]:
+def failing_targets(conn: Connection, since: float) -> list[Failing]:
     """Instances whose newest target failed or is uncertain, and that have not recovered since."""
     return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
@@ -136,9 +136,7 @@ AND later.status = 'successful' AND later.check_mode IS :check LIMIT 1
 """
 
 
-def failing_in_runs(
-    conn: sqlite3.Connection, since: float, told: Sequence[Failing]
-) -> tuple[list[Failing], list[BadRun]]:
+def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
     """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
     without a failed instance, until the same playbook goes through."""
     known = {one_of.host for one_of in told}
@@ -180,7 +178,7 @@ def failing_in_runs(
     return found[:HOSTS_MOST], runs
 
 
-def _went_through(conn: sqlite3.Connection, run: dict[str, Any]) -> bool:
+def _went_through(conn: Connection, run: dict[str, Any]) -> bool:
     key = {"at": run["started_at"], "playbook": run["playbook"], "check": run["check_mode"]}
     return conn.execute(_SUCCEEDED_SINCE, key).fetchone() is not None
 
@@ -210,9 +208,7 @@ EXISTS (
 """
 
 
-def _recovered(
-    conn: sqlite3.Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float
-) -> set[str]:
+def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
     """Which of these hosts have recovered since, by whatever means: a deploy by a later success or by being current, a
     restart by a later one or by being healthy, anything else by the same playbook."""
     if name in DEPLOYS:
@@ -238,20 +234,18 @@ Instance = tuple[str | None, str | None]
 """Tenant and id; None twice for a host that the record does not know as an instance."""
 
 
-def _instances_of(conn: sqlite3.Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
+def _instances_of(conn: Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
     """The instances that a run calls so: by the ids that its results name, or else by their host names."""
     if not hosts:
         return {}
     # Of two rows of one host the second one, by the id, counts.
-    rows = conn.execute(
-        """
-        SELECT hostname, tenant, instance_id FROM instances
-        WHERE hostname IN (SELECT value FROM json_each(:hosts))
-        UNION ALL
-        SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
-        WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
-        """,
-        {"run": run_id, "hosts": json.dumps(hosts)},
-    )
+    sql = """
+    SELECT hostname, tenant, instance_id FROM instances
+    WHERE hostname IN (SELECT value FROM json_each(:hosts))
+    UNION ALL
+    SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
+    WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
+    """
+    rows = conn.execute(sql, {"run": run_id, "hosts": json.dumps(hosts)})
     found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
     return {host: found.get(host, (None, None)) for host in hosts}

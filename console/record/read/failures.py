@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
 from console.text.message_fingerprint import normalised
 
 # At most so many of the newest targets, and as many results, are read.
@@ -53,16 +53,18 @@ ORDER BY failures DESC, last_at DESC LIMIT :most
 """
 
 
-def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: float | None = None) -> pd.DataFrame:
+@query
+def failures_by_message(
+    conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None
+) -> pd.DataFrame:
     """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
     many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
     is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
     """
-    with reading(path) as conn:
-        params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
-        frame = as_frame(conn, _FAILED, params)
+    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
+    frame = as_frame(conn, _FAILED, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
     ]
@@ -89,8 +91,8 @@ SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS
 """
 
 
-def hosts_with(path: Path, fingerprint: str, most: int = 200) -> pd.DataFrame:
+@query
+def hosts_with(conn: Connection, fingerprint: str, most: int = 200) -> pd.DataFrame:
     """The hosts that had a failure of this message, the newest first: host, at, failures, operation (of the newest),
     total (how many hosts there are, in each row)."""
-    with reading(path) as conn:
-        return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})
+    return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -21,6 +22,9 @@ PAGE = 500
 LIST_PAGE = 100
 
 SYNC = f"{COMMAND} sync"
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def database_version(path: Path) -> tuple[int, ...]:
@@ -37,7 +41,7 @@ def database_version(path: Path) -> tuple[int, ...]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[Connection]:
     """The database, opened for the queries of one function, which are stopped after QUERY_SECONDS.
 
     It is opened read-only each time, so that a sync is never held up and a page never sees half of one. Raises
@@ -49,7 +53,23 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield conn
 
 
-def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
+def query(
+    read: Callable[Concatenate[Connection, P], R],
+) -> Callable[Concatenate[Path | Connection, P], R]:
+    """Decorates a function that reads from a connection: it may also be given the path of the database, which is then
+    opened for this one call, as :func:`reading` says."""
+
+    @wraps(read)
+    def called(database: Path | Connection, *args: P.args, **kwargs: P.kwargs) -> R:
+        if isinstance(database, Connection):
+            return read(database, *args, **kwargs)
+        with reading(database) as conn:
+            return read(conn, *args, **kwargs)
+
+    return called
+
+
+def as_frame(conn: Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Rows as a frame: times and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as objects.
 
     Here and below a column that is named ``at``, ``*_at`` or ``*_ts`` is a time.
@@ -79,7 +99,7 @@ def framed(
 
 
 def as_page(
-    conn: sqlite3.Connection,
+    conn: Connection,
     select: str,
     found: str,
     order: str,
@@ -99,7 +119,7 @@ def as_page(
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
 
 
-def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
+def one(conn: Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
     """The first row, None without one."""
     return next(iter(dicts(conn, sql, params)), None)
 
@@ -112,7 +132,7 @@ def like(search: str) -> str:
     return f"%{text}%" if text else ""
 
 
-def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+def dicts(conn: Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     """All rows, one dictionary each."""
     cursor = conn.execute(sql, params)
     names = [column[0] for column in cursor.description]

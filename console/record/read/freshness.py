@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from console.record.file_locks import has_follower
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, one, query, reading
 
 RUNNING, STOPPED, DIED, HANGS = "running", "stopped", "died", "hangs"
 HANGS_SECONDS = 30.0
@@ -122,14 +122,9 @@ ORDER BY k.tenant
 """
 
 
-def freshness(path: Path) -> Freshness:
+@query
+def freshness(conn: Connection) -> Freshness:
     """When API and run logs were last read, and what failed."""
-    with reading(path) as conn:
-        return freshness_of(conn)
-
-
-def freshness_of(conn: sqlite3.Connection) -> Freshness:
-    """:func:`freshness` of an open database."""
     rows = dicts(conn, _LOOKS, {})
     failed = conn.execute(
         f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
 
 # Each part is read newest first and cut, so that a wide period stays quick.
 _HISTORY = """
@@ -55,8 +55,9 @@ ORDER BY at DESC LIMIT :most
 """
 
 
+@query
 def history(
-    path: Path, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
+    conn: Connection, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
 ) -> pd.DataFrame:
     """The newest events of an instance in a period (epoch seconds), newest first.
 
@@ -65,5 +66,4 @@ def history(
     playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
-    with reading(path) as conn:
-        return as_frame(conn, _HISTORY, params)
+    return as_frame(conn, _HISTORY, params)

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from console.outcomes.facts import Target
@@ -29,7 +29,7 @@ WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.
 _OF_RUN = _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)") + _LINKED
 
 
-def targets_of_run(conn: sqlite3.Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
+def targets_of_run(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
     """The targets of all rollouts that a run started or followed, those too that no result of it has named yet.
 
     only: of the rollouts that results name, those of these hosts.
@@ -85,7 +85,7 @@ ORDER BY r.created_at LIMIT 1
 """
 
 
-def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[Sent]:
+def sent_by_tasks(conn: Connection, run_id: str | None = None) -> list[Sent]:
     """The rollouts of redeploys that are under way in a run, or were when its process ended. run_id: None for all."""
     flights = conn.execute(_FLIGHTS, {"run": run_id}).fetchall()
     if not flights:
@@ -108,5 +108,5 @@ def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[S
     return found
 
 
-def _targets(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[Target]:
+def _targets(conn: Connection, sql: str, params: dict[str, Any]) -> list[Target]:
     return [Target(**row) for row in dicts(conn, sql, params)]

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
@@ -20,7 +19,7 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
-from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
+from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, query
 from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,
@@ -71,36 +70,36 @@ class OperationFilter:
     check: bool | None = None
 
 
+@query
 def operations(
-    path: Path, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
+    conn: Connection, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of operations, newest first, in COLUMNS, and how many match.
 
     A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it
     and is a row of its own.
     """
-    with reading(path) as conn:
-        keys = matching(conn, wanted or OperationFilter())
-        rows = _rows(conn, keys[(page - 1) * size : page * size], now)
+    keys = matching(conn, wanted or OperationFilter())
+    rows = _rows(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
-def rows_of(path: Path, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+@query
+def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     """Some operations as rows of COLUMNS, in the same order."""
-    with reading(path) as conn:
-        return _rows(conn, keys, now)
+    return _rows(conn, keys, now)
 
 
-def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
+@query
+def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
-    with reading(path) as conn:
-        return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
+    return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
-def verdict_counts(path: Path, since: float) -> dict[str, int]:
+@query
+def verdict_counts(conn: Connection, since: float) -> dict[str, int]:
     """How many operations that ran since a time have each verdict; those without any are left out."""
-    with reading(path) as conn:
-        return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
+    return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ _ACTS_WANTED = """
 _HOSTS_LOOKED_FOR = 50
 
 
-def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
+def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
     """The operations that match, newest first. judged: with their verdicts; a filter by verdict needs them too."""
     judged = judged or bool(wanted.verdicts)
     params: dict[str, Any] = {
@@ -216,7 +215,7 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
 
 
-def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
+def _hosts_named(conn: Connection, pattern: str) -> list[str]:
     """The names of known instances that a text may mean."""
     rows = conn.execute(
         "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
@@ -226,12 +225,12 @@ def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _rows(conn: sqlite3.Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+def _rows(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     stored = ((key, *stored_of(conn, key)) for key in keys)
     return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
 
 
-def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
+def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
     """What the record has of one operation: a part of its row, and its facts. whole: as in facts_of_run."""
     if key.kind == RUN:
         return _run_row(conn, key, whole)
@@ -266,7 +265,7 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
-def _run_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
     run = one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
     if run is None:
         raise LookupError(key.key)
@@ -300,7 +299,7 @@ def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
     return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
 
 
-def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
+def version_of(conn: Connection, run_id: str) -> str | None:
     """The runtime that a run deploys, or would deploy, by its first redeploy that went well; None for other runs."""
     task = conn.execute(
         "SELECT counter FROM tasks WHERE run_id = ? AND action LIKE '%instance_runtime' ORDER BY counter LIMIT 1",
@@ -319,7 +318,7 @@ def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
+def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     rollout = one(
         conn,
         "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
@@ -340,7 +339,7 @@ def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Fa
     return row, facts
 
 
-def _act_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
+def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
     act = one(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
     if act is None:
         raise LookupError(key.key)

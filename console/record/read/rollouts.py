@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from console.record.read.durations import HOST
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
 
 _ROLLOUT_FILTER = """
 FROM rollouts r
@@ -34,42 +34,47 @@ SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.com
 """
 
 
+@query
 def rollouts(
-    path: Path, statuses: Sequence[str] = (), scope: str = "", search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection,
+    statuses: Sequence[str] = (),
+    scope: str = "",
+    search: str = "",
+    page: int = 1,
+    size: int = LIST_PAGE,
 ) -> tuple[pd.DataFrame, int]:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
     host is set for rollouts of one target; run_id is the playbook run that started it, where known.
     """
     params = {"statuses": json.dumps(list(statuses)), "scope": scope, "like": like(search)}
-    with reading(path) as conn:
-        order = "ORDER BY r.created_at DESC, r.rollout_id"
-        return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
+    order = "ORDER BY r.created_at DESC, r.rollout_id"
+    return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
-def rollouts_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            _ROLLOUT_COLUMNS
-            + """
-            FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
-            WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-            ORDER BY r.created_at
-            """,
-            {"run": run_id},
-        )
+    return as_frame(
+        conn,
+        _ROLLOUT_COLUMNS
+        + """
+        FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
+        WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
+        ORDER BY r.created_at
+        """,
+        {"run": run_id},
+    )
 
 
-def rollout(path: Path, rollout_id: str) -> dict[str, Any] | None:
+@query
+def rollout(conn: Connection, rollout_id: str) -> dict[str, Any] | None:
     """Everything stored of one rollout, None if it is not known."""
-    with reading(path) as conn:
-        return one(
-            conn,
-            "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": rollout_id},
-        )
+    return one(
+        conn,
+        "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
+        {"id": rollout_id},
+    )
 
 
 _TARGET_COLUMNS = f"""
@@ -78,38 +83,38 @@ SELECT t.target_id, t.rollout_id, t.instance_id, {HOST} AS host, t.status,
 """
 
 
-def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+@query
+def targets_of(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     """All targets of a rollout, in the API's order."""
-    with reading(path) as conn:
-        found = as_frame(
-            conn,
-            _TARGET_COLUMNS
-            + """
-            , substr(t.error_message, 1, 2000) AS error, t.position
-            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
-            """,
-            {"tenant": tenant, "id": rollout_id},
-            ("countdown_s",),
-        )
+    found = as_frame(
+        conn,
+        _TARGET_COLUMNS
+        + """
+        , substr(t.error_message, 1, 2000) AS error, t.position
+        FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
+        """,
+        {"tenant": tenant, "id": rollout_id},
+        ("countdown_s",),
+    )
     # Sorted here: SQLite would sort whole rows, which takes four times as long at 20,000 targets.
     return found.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
 
 
-def targets_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def targets_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The targets of all rollouts that a playbook run started, in the shape of :func:`targets_of`."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            _TARGET_COLUMNS
-            + """
-            , substr(t.error_message, 1, 400) AS error
-            FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-            WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-            ORDER BY t.created_at
-            """,
-            {"run": run_id},
-            ("countdown_s",),
-        )
+    return as_frame(
+        conn,
+        _TARGET_COLUMNS
+        + """
+        , substr(t.error_message, 1, 400) AS error
+        FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
+        WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
+        ORDER BY t.created_at
+        """,
+        {"run": run_id},
+        ("countdown_s",),
+    )
 
 
 _TARGET_FILTER = """
@@ -148,8 +153,9 @@ class TargetFilter:
     only: tuple[str, ...] | None = None
 
 
+@query
 def target_page(
-    path: Path, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
+    conn: Connection, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of a rollout's targets for the table, and how many match.
 
@@ -178,43 +184,36 @@ def target_page(
         """
     )
     sort = TARGET_SORTS.get(wanted.sort, TARGET_SORTS["Problems first"])
-    with reading(path) as conn:
-        numbers = ("countdown_s", "took_s", "waited_s")
-        return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size, numbers)
+    numbers = ("countdown_s", "took_s", "waited_s")
+    return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size, numbers)
 
 
-def runs_of_rollout(path: Path, rollout_id: str) -> pd.DataFrame:
+@query
+def runs_of_rollout(conn: Connection, rollout_id: str) -> pd.DataFrame:
     """The playbook runs that name a rollout: run_id, playbook, status, started_at."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT runs.run_id, runs.playbook, runs.status, runs.started_at FROM run_links l
-            JOIN runs ON runs.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = :id
-            ORDER BY runs.started_at LIMIT 20
-            """,
-            {"id": rollout_id},
-        )
+    sql = """
+    SELECT runs.run_id, runs.playbook, runs.status, runs.started_at FROM run_links l
+    JOIN runs ON runs.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = :id
+    ORDER BY runs.started_at LIMIT 20
+    """
+    return as_frame(conn, sql, {"id": rollout_id})
 
 
-def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+@query
+def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     """The bundles that the succeeded targets of a rollout got: bundle, targets, first_host, first_at, last_at.
 
     More than one row is drift: the rollout did not leave the same runtime everywhere. Targets without a bundle hash are
     left out.
     """
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""
-            SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
-                   min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
-            FROM rollout_targets t
-            WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
-            GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
-            """,  # noqa: S608 - HOST is a fragment of ours
-            {"tenant": tenant, "id": rollout_id},
-        )
+    sql = f"""
+    SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
+           min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
+    FROM rollout_targets t
+    WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
+    GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
+    """  # noqa: S608 - HOST is a fragment of ours
+    return as_frame(conn, sql, {"tenant": tenant, "id": rollout_id})
 
 
 _BEFORE_OF_FLEET = """
@@ -231,16 +230,16 @@ WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT
 """
 
 
-def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
+@query
+def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
     """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
     key = {"tenant": tenant, "id": rollout_id}
-    with reading(path) as conn:
-        mine = one(
-            conn,
-            "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
-            key,
-        )
-        if mine is None:
-            return None
-        found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
+    mine = one(
+        conn,
+        "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
+        key,
+    )
+    if mine is None:
+        return None
+    found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
     return str(found["rollout_id"]) if found else None
