@@ -40,13 +40,12 @@ class Retention:
 class Rule:
     """Rows to remove: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
-    ``match``: a column of the table, how it compares, and the column of ``scopes``. ``keys``: the table's key.
-    ``floors``: whether the edge of each scope is remembered, so that a later sync does not bring the rows back.
+    ``match``: a column of the table, how it compares, and the column of ``scopes``. ``floors``: whether the edge of
+    each scope is remembered, so that a later sync does not bring the rows back.
     """
 
     what: str
     table: str
-    keys: tuple[str, ...]
     scopes: str
     match: tuple[tuple[str, str, str], ...]
     params: dict[str, Any]
@@ -83,17 +82,17 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
         if days is not None:
             before = {"before": now - days * DAY}
             scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
-            found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, by_run, before))
-    for what, days, table, time, known, newest, key in (
-        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT, "id"),
-        ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE, "taken_at"),
-        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_STATE, "checked_at"),
-        ("actions", retention.actions, "instance_actions", "created_at", "instances", NEWEST_ACTIONS, "action_id"),
-        ("versions", retention.versions, "instance_versions", "taken_at", "instances", NEWEST_STATE, "taken_at"),
+            found.append(Rule(what, "host_results", scopes, by_run, before))
+    for what, days, table, time, known, newest in (
+        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT),
+        ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE),
+        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_STATE),
+        ("actions", retention.actions, "instance_actions", "created_at", "instances", NEWEST_ACTIONS),
+        ("versions", retention.versions, "instance_versions", "taken_at", "instances", NEWEST_STATE),
     ):
         if days is not None:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
             match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
-            keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
-            found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
+            before = {"before": now - days * DAY}
+            found.append(Rule(what, table, scopes, match, before, floors=table == "audit_events"))
     return tuple(found)

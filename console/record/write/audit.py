@@ -63,7 +63,7 @@ class Audit(Part):
             e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
         }
         new = list(by_id.values())
-        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), new)
+        self._tables.upsert("audit_events", new)
         self._count(tenant, instance_id, new)
         self._tables.conn.execute(
             "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"

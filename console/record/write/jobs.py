@@ -20,16 +20,7 @@ from console.record.write.tables import Part
 SLACK = 300.0
 
 _UNSETTLED = ("running", "lost", "unknown")
-_PARTS = {
-    "plays": ("run_id", "counter"),
-    "tasks": ("run_id", "counter"),
-    "host_results": ("run_id", "counter"),
-    "run_evidence": ("run_id", "counter"),
-    "run_links": ("run_id", "kind", "ref"),
-    "run_hosts": ("run_id", "host"),
-    "run_in_flight": ("run_id", "host"),
-    "runs": ("run_id",),
-}
+_PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_hosts", "run_in_flight", "runs")
 
 
 class Jobs(Part):
@@ -54,7 +45,7 @@ class Jobs(Part):
             row["run_id"] = stored["run_id"]
         if row["run_id"] == row["job"]:
             row["run_id"] = self._recorded(row) or row["job"]
-        self._tables.upsert("run_jobs", ("job",), [row])
+        self._tables.upsert("run_jobs", [row])
         if row["run_id"] != row["job"]:
             self._drop_run(row["job"])
             self._settle(row)
@@ -102,7 +93,7 @@ class Jobs(Part):
         for job in found:
             if _same_playbook(run.get("playbook"), job["playbook"]):
                 job["run_id"] = run["run_id"]
-                self._tables.upsert("run_jobs", ("job",), [job])
+                self._tables.upsert("run_jobs", [job])
                 self._drop_run(job["job"])
                 self._settle(job)
 
@@ -113,11 +104,11 @@ class Jobs(Part):
         run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
         if run and run["status"] in _UNSETTLED:
             ended = run["ended_at"] or job["finished_at"]
-            self._tables.upsert("runs", ("run_id",), [{**run, "status": job["status"], "ended_at": ended}])
+            self._tables.upsert("runs", [{**run, "status": job["status"], "ended_at": ended}])
 
     def _drop_run(self, run_id: str) -> None:
-        for table, keys in _PARTS.items():
-            self._tables.replace(table, {"run_id": run_id}, keys, [])
+        for table in _PARTS:
+            self._tables.replace(table, {"run_id": run_id}, [])
 
 
 def _same_playbook(one: Any, other: Any) -> bool:

@@ -76,7 +76,7 @@ class Maintenance(OpenedDatabase):
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
         with self._tables.transaction():
-            return self._tables.delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
+            return self._tables.delete_some(rule.table, rule.where(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
@@ -100,7 +100,7 @@ class Maintenance(OpenedDatabase):
             self._record(kind, at, detail)
 
     def _record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        self._tables.upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+        self._tables.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
         """Turn a copy for review into a database of its own; False if it was not a copy."""
@@ -108,9 +108,9 @@ class Maintenance(OpenedDatabase):
             mark = self._tables.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
                 return False
-            self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
+            self._tables.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
             # It follows the database that was copied.
-            self._tables.delete_some("follower", ("only",), "true", {}, SLICE)
+            self._tables.conn.execute("DELETE FROM follower")
             self._record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
@@ -147,7 +147,7 @@ class Maintenance(OpenedDatabase):
 
     def _forget_errors(self, sql: str, scope: str) -> bool:
         failed = self._tables.rows(sql, {"t": scope})
-        self._tables.upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
+        self._tables.upsert("ingest_cursors", [{**row, "last_error": None} for row in failed])
         return bool(failed)
 
 

@@ -39,19 +39,10 @@ class Rollouts(Part):
                 continue
             stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
             row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
-            written += self._tables.upsert(
-                "rollouts", ("tenant", "rollout_id"), [row], first=("first_seen",), along=("updated_at",)
-            )
+            written += self._tables.upsert("rollouts", [row])
             if read.targets:
                 self._note_changes(key, read)
-                rows = [{**target, **stamps} for target in read.targets]
-                written += self._tables.upsert(
-                    "rollout_targets",
-                    ("tenant", "rollout_id", "target_id"),
-                    rows,
-                    first=("first_seen",),
-                    along=("updated_at",),
-                )
+                written += self._tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
                 instances.update(
                     {(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]}
                 )
@@ -85,7 +76,7 @@ class Rollouts(Part):
             for target in read.targets or ()
             if stored.get(target["target_id"], target["status"]) != target["status"]
         ]
-        self._tables.upsert("target_changes", ("tenant", "rollout_id", "target_id", "at"), changes)
+        self._tables.upsert("target_changes", changes)
 
     def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
         rows = []
@@ -107,6 +98,4 @@ class Rollouts(Part):
             )
             unknown = dict.fromkeys(("hostname", "current_bundle", "bundle_at"))
             rows.append({**key, **unknown, **(name or {}), **(bundle or {}), "first_seen": at, "updated_at": at})
-        return self._tables.upsert(
-            "instances", ("tenant", "instance_id"), rows, first=("first_seen",), along=("updated_at",)
-        )
+        return self._tables.upsert("instances", rows)

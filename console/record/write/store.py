@@ -79,14 +79,14 @@ class Store(OpenedDatabase):
     def _put_cursor(self, cursor: Cursor) -> None:
         row = {name: getattr(cursor, name) for name in Cursor.__dataclass_fields__ if name != "state"}
         row["state_json"] = to_json(cursor.state) if cursor.state else None
-        self._tables.upsert("ingest_cursors", ("source", "scope"), [row])
+        self._tables.upsert("ingest_cursors", [row])
 
     # The follower
 
     def put_beat(self, beat: Beat) -> None:
         """Store what the follower reports of itself, in place of the report before."""
         with self._tables.transaction():
-            self._tables.upsert("follower", ("only",), [{"only": 1, **asdict(beat)}])
+            self._tables.upsert("follower", [{"only": 1, **asdict(beat)}])
 
     def has_open_work(self, tenant: str) -> bool:
         """Whether a rollout of the tenant is open, or a playbook run is in progress."""
@@ -133,12 +133,12 @@ class Store(OpenedDatabase):
         """Remember a tenant; ``tenant`` is the API's base URL."""
         row = {"tenant": tenant, "base_url": tenant, "first_seen": at}
         with self._tables.transaction():
-            self._tables.upsert("tenants", ("tenant",), [row], first=("first_seen",))
+            self._tables.upsert("tenants", [row])
 
     def put_policy(self, row: Row) -> bool:
         """Add a policy as it is now if it differs from the newest one. Returns whether it did."""
         with self._tables.transaction():
-            return self._tables.add_if_new("policies", ("tenant",), row)
+            return self._tables.add_if_new("policies", row)
 
     def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written."""
@@ -165,7 +165,7 @@ class Store(OpenedDatabase):
         with self._tables.transaction():
             added = self.audit.add(events)
             if summary is not None:
-                self._tables.add_if_new("audit_summaries", ("tenant", "instance_id"), summary)
+                self._tables.add_if_new("audit_summaries", summary)
             self._put_cursor(cursor)
         return added
 
