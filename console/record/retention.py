@@ -56,33 +56,45 @@ class Rule:
         return " AND ".join(f"t.{column} {how} {scope}{name}" for column, how, name in self.match)
 
 
+# When the record was last brought up to date: when an API that is still read was, by the clock of its server; without
+# one, when anything else was read. What this machine's clock says beyond that is not believed: a clock that is ahead
+# would make everything too old.
+_LATEST = """coalesce(
+  (SELECT max(coalesce(c.last_ts, c.last_ok_at)) FROM ingest_cursors c WHERE c.source = 'api' AND NOT EXISTS (
+     SELECT 1 FROM upkeep u WHERE u.kind = 'retire' AND json_extract(u.detail_json, '$.tenant') = c.scope
+     AND u.at > coalesce(c.last_ok_at, 0))),
+  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""
+BEFORE = f"(min(:now, coalesce({_LATEST}, :now)) - :kept)"
+"""As SQL: the time before which rows may go, by the parameters of a rule."""
+
 _WENT_WELL = "status = 'successful' AND failed + unreachable = 0"
-_RUNS = """
-SELECT run_id FROM runs WHERE status <> 'running' AND {which}
-AND coalesce(ended_at, heartbeat_at, started_at) < :before
-"""
+_RUNS = f"""
+SELECT run_id FROM runs WHERE status <> 'running' AND {{which}}
+AND coalesce(ended_at, heartbeat_at, started_at) < {BEFORE}
+"""  # noqa: S608 - the text above
 # Whole days: the daily counts of a day are made from its raw events, all of them or none.
-_INSTANCES = """
-SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
+_INSTANCES = f"""
+SELECT tenant, instance_id, CAST(min({BEFORE}, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
   SELECT tenant, instance_id, (
-    SELECT e.{time} FROM {table} e WHERE e.tenant = known.tenant AND e.instance_id = known.instance_id
-    AND e.{time} IS NOT NULL ORDER BY e.{time} DESC LIMIT 1 OFFSET {others}) AS newest
-  FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
+    SELECT e.{{time}} FROM {{table}} e WHERE e.tenant = known.tenant AND e.instance_id = known.instance_id
+    AND e.{{time}} IS NOT NULL ORDER BY e.{{time}} DESC LIMIT 1 OFFSET {{others}}) AS newest
+  FROM (SELECT DISTINCT tenant, instance_id FROM {{known}}) AS known)
 WHERE newest IS NOT NULL
-"""
+"""  # noqa: S608 - the text above
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC)."""
+    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC), or at the time of the last read if that
+    is earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),
         ("results of other ended runs", retention.failed_results, f"NOT ({_WENT_WELL})"),
     ):
         if days is not None:
-            before = {"before": now - days * DAY}
+            params = {"now": now, "kept": days * DAY}
             scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
-            found.append(Rule(what, "host_results", scopes, by_run, before))
+            found.append(Rule(what, "host_results", scopes, by_run, params))
     for what, days, table, time, known, newest in (
         ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT),
         ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE),
@@ -93,6 +105,6 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
         if days is not None:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
             match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
-            before = {"before": now - days * DAY}
-            found.append(Rule(what, table, scopes, match, before, floors=table == "audit_events"))
+            params = {"now": now, "kept": days * DAY}
+            found.append(Rule(what, table, scopes, match, params, floors=table == "audit_events"))
     return tuple(found)

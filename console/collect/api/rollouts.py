@@ -73,6 +73,7 @@ def _sync(session: Session) -> None:
     if not session.hopeless:
         _sync_rollouts(session, cursor.last_ok_at)
     cursor.note(session.now(), session.report.problems)
+    cursor.last_ts = session.client.server_time or cursor.last_ts
     store.put_cursor(cursor)
     if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
         chosen = _due_instances(session, _chosen_instances(session))

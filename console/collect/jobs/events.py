@@ -80,13 +80,14 @@ class JobReader(RunReader):
         """The uuid of the first play, which the callback's record of the same run has too."""
         return self.state.get("first_play")
 
-    def feed(self, event: Any) -> None:
-        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
+    def feed(self, event: Any) -> bool:
+        """As :meth:`RunReader.feed`."""
         parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
         if event["event"] == "playbook_on_play_start":
             self._close_batch()
-        super().feed(event)
+        if not super().feed(event):
+            return False
         name, data = event["event"], event.get("event_data")
         if name not in KNOWN:
             self.unknown[name[:60]] += 1
@@ -99,6 +100,7 @@ class JobReader(RunReader):
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping):
             self._see(data.get("host") or event.get("host_name"))
+        return True
 
     def _timed(self, event: Any) -> Any:
         """The event, without times that are another task's.

@@ -86,8 +86,7 @@ class JobImport:
             cursor.bad_lines, cursor.last_error = before.bad_lines, before.last_error
         for event in events:
             try:
-                reader.feed(event)
-                self.events += 1
+                self.events += reader.feed(event)
             except EventError as error:
                 cursor.bad_lines += 1
                 cursor.last_error = f"{self._name}: a record is not an event: {error}."

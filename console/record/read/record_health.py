@@ -18,7 +18,7 @@ from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
 from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.stuck import StuckRules, stuck
-from console.record.retention import Retention, rules
+from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
 
 
@@ -111,8 +111,11 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
     found = []
     for rule in rules(retention, now):
         # S608: the rule's own text.
-        sql = f"WITH s AS ({rule.scopes}) SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where('s.')}"  # noqa: S608
-        found.append((rule.what, rule.table, rule.params["before"], conn.execute(sql, rule.params).fetchone()[0]))
+        sql = f"""
+        WITH s AS ({rule.scopes})
+        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where("s.")})
+        """  # noqa: S608
+        found.append((rule.what, rule.table, *conn.execute(sql, rule.params).fetchone()))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
 
 

@@ -7,10 +7,9 @@ count as older than what is stored, and would be left out."""
 
 from __future__ import annotations
 
+from console.record.clocks import ahead_by
 from console.record.write.tables import Part
 
-# Two syncs at the same moment may differ by less.
-_TOLERANCE = 60.0
 # The columns that have this machine's time. console_audit is never changed.
 _OWN_TIMES = {
     "rollouts": ("first_seen", "updated_at"),
@@ -38,7 +37,7 @@ class Clock(Part):
             " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
             " coalesce((SELECT max(taken_at) FROM policies), 0)) AS at"
         )
-        return newest["at"] - now if newest["at"] > now + _TOLERANCE else None
+        return ahead_by(newest["at"], now)
 
     def correct(self, now: float) -> None:
         """Move the future times of each column back until the last one is ``now``: their order stays."""

@@ -50,6 +50,21 @@ from tests.console.support.seeded import (
 NOW = 1795514400.0  # 10:00 UTC
 
 
+@pytest.mark.parametrize("seconds", [59.0, 61.0, 299.0, 301.0])
+@pytest.mark.parametrize("tolerance", [60.0, 300.0])
+def test_a_check_and_a_sync_agree_on_which_clock_was_ahead(
+    tolerance: float, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.record.clocks.TOLERANCE", tolerance)
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW + seconds))
+        assert store.ahead_of(NOW) == (seconds if seconds > tolerance else None)
+    (found,) = (check for check in judge(vitals(path, NOW), Backlog(), NOW, {}) if check.name == "sync-age")
+    assert ("clock was ahead" in found.sentence) is (seconds > tolerance)
+
+
 def put(path: Path, *reads: object, policy: dict[str, object] | None = None, api_at: float = NOW) -> None:
     with open_store(path) as store:
         store.put_tenant(TENANT, NOW)
