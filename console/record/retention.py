@@ -84,8 +84,8 @@ WHERE newest IS NOT NULL
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC), or at the time of the last read if that
-    is earlier."""
+    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC), or at the last read if that is
+    earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),

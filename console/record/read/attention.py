@@ -95,7 +95,7 @@ def attention(conn: Connection, now: float) -> pd.DataFrame:
         Entry("paused", "A rollout is paused at the server",
               f"{r['queued']:,} of its {r['total']:,} targets wait. Resume it, or cancel it; until then other"
               " rollouts are refused.", r["created_at"], "rollout", r["ref"], operations=1)
-        for r in dicts(conn, _PAUSED, {})
+        for r in dicts(conn, _PAUSED)
     ]  # fmt: skip
     for r in waiting_for_window(conn, fresh, now):
         title = _counted(r["host"], r["targets"], "waiting for the window")
@@ -139,7 +139,7 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
 
 def _unhealthy(conn: Connection) -> list[Entry]:
     found: list[Entry] = []
-    for r in dicts(conn, _UNHEALTHY, {}):
+    for r in dicts(conn, _UNHEALTHY):
         word = r["health"] if r["health"] in HEALTH_WORDS else HEALTH_OTHER
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", word)
         said = r["health"].replace("_", " ")

@@ -116,7 +116,7 @@ def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tu
     ORDER BY c.gap_from IS NULL, round(k.events * 100.0 / k.total) ASC NULLS LAST, k.error + k.denied DESC NULLS LAST,
              host
     """
-    numbers = ("ours", "total", "success", "error", "denied", "gap_from", "gap_to")
+    numbers = ("ours", "total", "success", "error", "denied")
     return as_page(conn, columns, _COVERED, order, {}, page, size, numbers)
 
 

@@ -53,7 +53,7 @@ def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd
     SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
     WHERE t.tenant = :tenant AND t.rollout_id = :id
     """  # noqa: S608 - the fragments above
-    found = as_frame(conn, sql, {"tenant": tenant, "id": rollout_id, "now": now}, PHASE_NUMBERS)
+    found = as_frame(conn, sql, {"tenant": tenant, "id": rollout_id, "now": now})
     rows = []
     for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
         known = found[found[column].notna()]
@@ -86,7 +86,7 @@ def slowest_targets(
     FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
     ORDER BY whole_s DESC, t.position LIMIT :most
     """  # noqa: S608 - the fragments above
-    frame = as_frame(conn, sql, {**key, "now": now, "most": most}, (*PHASE_NUMBERS, "whole_s"))
+    frame = as_frame(conn, sql, {**key, "now": now, "most": most})
     earlier = _by_instance(conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist())
     usual = [percentile(earlier.get(instance_id, ()), 50) for instance_id in frame["instance_id"]]
     return frame.assign(usual_s=pd.Series(usual, dtype=float))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -22,6 +22,8 @@ PAGE = 500
 LIST_PAGE = 100
 
 SYNC = f"{COMMAND} sync"
+
+_NUMBERS = frozenset({"at", "since", "until", "gap_from", "gap_to", "seconds", "waited"})
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,33 +71,33 @@ def query(
     return called
 
 
-def as_frame(conn: Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a frame: times and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as objects.
+def as_frame(
+    conn: Connection, sql: str, params: Mapping[str, Any] | None = None, numbers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as
+    objects.
 
-    Here and below a column that is named ``at``, ``*_at`` or ``*_ts`` is a time.
+    Here and below the name of a column says whether it holds times (``at``, ``*_at``, ``*_ts``) or seconds (``*_s``).
     """
-    cursor = conn.execute(sql, params)
-    names = [column[0] for column in cursor.description]
-    columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
+    cursor = conn.execute(sql, params or {})
+    return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
+
+
+def framed(
+    rows: Iterable[Sequence[Any]], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows of values as a frame, as above. ``whole``: columns that are int64 without a row, too."""
+    by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
-    for name, values in zip(names, columns, strict=True):
-        if name in numbers or _is_time(name):
+    for name, values in zip(columns, by_column, strict=True):
+        if name in numbers or name in _NUMBERS or name.endswith(("_at", "_ts", "_s")):
             frame[name] = pd.Series(values, dtype=float)
-        elif set(map(type, values)) == {int}:
+        elif name in whole or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
         else:
             # Not pandas' own text type: it turns None into NaN, which is true.
             frame[name] = pd.Series(values, dtype=object)
     return pd.DataFrame(frame)
-
-
-def framed(
-    rows: Iterable[Any], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Rows of Python values as a frame: times and ``numbers`` as floats, ``whole`` as int64, the rest as objects."""
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
-    floats = [name for name in columns if name in numbers or _is_time(name)]
-    return frame.astype({**dict.fromkeys(floats, float), **dict.fromkeys(whole, "int64")})
 
 
 def as_page(
@@ -119,7 +121,7 @@ def as_page(
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
 
 
-def one(conn: Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
+def one(conn: Connection, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """The first row, None without one."""
     return next(iter(dicts(conn, sql, params)), None)
 
@@ -132,12 +134,8 @@ def like(search: str) -> str:
     return f"%{text}%" if text else ""
 
 
-def dicts(conn: Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+def dicts(conn: Connection, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """All rows, one dictionary each."""
-    cursor = conn.execute(sql, params)
+    cursor = conn.execute(sql, params or {})
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, values, strict=True)) for values in cursor]
-
-
-def _is_time(name: str) -> bool:
-    return name == "at" or name.endswith(("_at", "_ts"))

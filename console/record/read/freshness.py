@@ -125,7 +125,7 @@ ORDER BY k.tenant
 @query
 def freshness(conn: Connection) -> Freshness:
     """When API and run logs were last read, and what failed."""
-    rows = dicts(conn, _LOOKS, {})
+    rows = dicts(conn, _LOOKS)
     failed = conn.execute(
         f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above
     ).fetchall()
@@ -177,7 +177,7 @@ def follower(path: Path, now: float) -> Follower | None:
     more. One that died or hangs is told until another one runs.
     """
     with reading(path) as conn:
-        row = one(conn, _FOLLOWER, {})
+        row = one(conn, _FOLLOWER)
     if row is None:
         return None
     state, since = _state_of(row, has_follower(path), now)

@@ -141,7 +141,7 @@ def instance_tally(conn: Connection) -> dict[str, int]:
            coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
     FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
     """
-    [tally] = dicts(conn, sql, {})
+    [tally] = dicts(conn, sql)
     return tally
 
 
@@ -188,9 +188,7 @@ def health_checks(conn: Connection, tenant: str, instance_id: str, since: float 
     SELECT checked_at, status, uptime_s, trouble FROM health_checks
     WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
     """
-    frame = as_frame(
-        conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST}, ("uptime_s",)
-    )
+    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST})
     return frame.iloc[::-1].reset_index(drop=True)
 
 
@@ -206,7 +204,7 @@ def instance_actions(
     found = "FROM instance_actions WHERE tenant = :tenant AND instance_id = :id"
     order = "ORDER BY created_at DESC, action_id"
     key = {"tenant": tenant, "id": instance_id}
-    return as_page(conn, columns, found, order, key, page, size, ("took_s",))
+    return as_page(conn, columns, found, order, key, page, size)
 
 
 @query
@@ -228,7 +226,7 @@ def instance_targets(
     """
     order = "ORDER BY t.created_at DESC, t.target_id"
     key = {"tenant": tenant, "id": instance_id, "now": now}
-    return as_page(conn, columns, found, order, key, page, size, ("took_s",))
+    return as_page(conn, columns, found, order, key, page, size)
 
 
 @query

@@ -45,7 +45,7 @@ def newest(conn: Connection, most: int) -> tuple[list[Notification], int]:
 @query
 def newest_frame(conn: Connection, most: int) -> pd.DataFrame:
     """The same as a frame, with the columns of the table."""
-    return as_frame(conn, _NEWEST, {"most": most}, ("since",))
+    return as_frame(conn, _NEWEST, {"most": most})
 
 
 _NEWEST = "SELECT * FROM notifications ORDER BY since DESC, destination, subject, key, state LIMIT :most"

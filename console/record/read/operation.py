@@ -184,7 +184,7 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
              outcome.message, outcome.derived, target.rollout_id if target else None)
         )  # fmt: skip
     rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
-    return framed(rows, INSTANCE_COLUMNS, ("seconds", "waited"))
+    return framed(rows, INSTANCE_COLUMNS)
 
 
 def _of_rollout(targets: pd.DataFrame, ended: bool, now: float) -> tuple[pd.DataFrame, list[Target]]:

@@ -355,4 +355,4 @@ def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
-    return framed(rows, COLUMNS, ("seconds",), (*CATEGORIES, "instances", "rollouts"))
+    return framed((tuple(row.values()) for row in rows), COLUMNS, whole=(*CATEGORIES, "instances", "rollouts"))

@@ -32,7 +32,7 @@ def sources(conn: Connection) -> pd.DataFrame:
            sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
     FROM ingest_cursors GROUP BY source ORDER BY source
     """  # noqa: S608 - the text in freshness.py
-    return as_frame(conn, sql, {})
+    return as_frame(conn, sql)
 
 
 @query
@@ -46,7 +46,7 @@ def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> t
     """
     columns = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
     columns += " c.last_ok_at"
-    return as_page(conn, columns, where, "ORDER BY c.source, c.scope", {}, page, size, ("gap_from", "gap_to"))
+    return as_page(conn, columns, where, "ORDER BY c.source, c.scope", {}, page, size)
 
 
 @query

@@ -53,7 +53,7 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
            h.host AS longest_host
     FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
     """  # noqa: S608 - the text above
-    counted = as_frame(conn, sql, {"id": run_id}, ("longest_s",))
+    counted = as_frame(conn, sql, {"id": run_id})
     results = counted.merge(tasks[["counter", "position"]], on="counter")
     numbers = results.pivot_table(index="position", columns="status", values="n", aggfunc="sum")
     longest = results.dropna(subset="longest_s").sort_values("longest_s", ascending=False, kind="stable")

@@ -103,7 +103,7 @@ def batches(conn: Connection, run_id: str) -> pd.DataFrame:
     FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
     WHERE p.run_id = :id ORDER BY p.counter
     """
-    frame = as_frame(conn, sql, {"id": run_id}, ("until",))
+    frame = as_frame(conn, sql, {"id": run_id})
     frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
 
@@ -143,7 +143,7 @@ def results(
     order = """
     ORDER BY CASE h.status WHEN 'failed' THEN 0 WHEN 'unreachable' THEN 0 WHEN 'ignored' THEN 1 ELSE 2 END, h.counter
     """
-    return as_page(conn, columns, _RESULT_FILTER, order, params, page, size, ("duration_s",))
+    return as_page(conn, columns, _RESULT_FILTER, order, params, page, size)
 
 
 @query
