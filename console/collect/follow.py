@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
 from console.collect.progress import Progress
+from console.collect.report import Report
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
 from console.record.rows import Beat
@@ -43,15 +44,6 @@ class _Stopped(Exception):
     """Somebody stopped the follower during a read."""
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What a read of one source found. ``away``: why the source could not be read at all, '' if it could."""
-
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    away: str = ""
-
-
 @dataclass
 class Source:
     """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
@@ -59,7 +51,7 @@ class Source:
     FollowError when reading again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], Looked]
+    read: Callable[[Store, float | None, Progress], Report]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -156,17 +148,19 @@ class Follower:
 
     def _read(self, source: Source, store: Store) -> None:
         began, before = time.monotonic(), source.read_at
-        looked = source.read(store, None if before is None else began - before, self._on_progress)
+        report = source.read(store, None if before is None else began - before, self._on_progress)
         source.read_at = time.monotonic()
-        if looked.away:
+        if report.away:
             source.failures += 1
             source.away_since = source.away_since or time.time()
-            self._tell(f"{looked.away} {self._next_try(source.failures)}")
+            self._tell(f"{report.away} {self._next_try(source.failures)}")
         elif source.away_since is not None:
             away = rounded(time.time() - source.away_since)
             self._tell(f"{source.name} can be read again after {away}.")
             source.failures, source.away_since = 0, None
-        for sentence in [*looked.problems, *(f"note: {note}" for note in looked.notes)]:
+        # Away is the problem then, and has been said.
+        problems = [] if report.away else report.problems
+        for sentence in [*problems, *(f"note: {note}" for note in report.notes)]:
             # A sentence that stays true is said once.
             if sentence not in self._told:
                 self._told = {sentence, *self._told} if len(self._told) < _TOLD_MOST else {sentence}

@@ -38,10 +38,14 @@ _ROLLOUTS_AT_ONCE = 100
 _SETTLED_IN_A_ROW = 20
 
 
+def tenant_of(client: FleetClient) -> str:
+    """The address of an API as the client writes it: one tenant however it was given."""
+    return str(client.transport.settings.api_url)
+
+
 def sync_api(
     store: Store,
     client: FleetClient,
-    tenant: str,
     *,
     now: Callable[[], float],
     options: ApiOptions | None = None,
@@ -49,14 +53,15 @@ def sync_api(
     reading: Reading | None = None,
     memory: Memory | None = None,
 ) -> ApiReport:
-    """Bring the store up to date with one tenant. ``client`` should be read-only; it is cloned for each thread.
+    """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
+    thread.
 
     ``reading``: how much of it, everything by default. ``memory``: the follower's, changed by what was read.
     """
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(
-            store, client, pool, tenant, now, options or ApiOptions(), progress, reading, memory or Memory()
+            store, client, pool, tenant_of(client), now, options or ApiOptions(), progress, reading, memory or Memory()
         )
         _sync(session)
     return session.report

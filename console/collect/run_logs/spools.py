@@ -19,7 +19,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,7 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
 from console.collect.progress import Progress, silent
+from console.collect.report import Report
 from console.collect.run_events import EventError, RunReader
 from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked
@@ -49,8 +50,8 @@ _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
 
 @dataclass
-class SpoolReport:
-    """What one pass over a spool folder did. ``problems``: sentences about what could not be loaded."""
+class SpoolReport(Report):
+    """What one pass over a spool folder did."""
 
     runs: int = 0
     events: int = 0
@@ -58,8 +59,6 @@ class SpoolReport:
     lost: int = 0
     bad_lines: int = 0
     removed: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 def sync_spools(

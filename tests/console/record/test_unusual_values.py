@@ -207,7 +207,7 @@ def test_a_clock_that_was_ahead_hides_nothing_that_is_read_later(
             closing(open_client(ApiConnection(api.url, KEY), read_only=True)) as client,
         ):
             report = sync_api(
-                store, client, api.url, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
+                store, client, now=lambda: time.time() + ahead, options=ApiOptions(details=DETAILS),
                 reading=reading, memory=memory,
             )  # fmt: skip
         assert len(report.problems) == problems, report.problems
