@@ -19,6 +19,7 @@ from console.record.read.frames import dicts, framed, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
+from console.record.read.sql import operation_of
 from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
 from console.text.counts import counted
@@ -45,12 +46,10 @@ ORDER BY started_at DESC LIMIT 500
 """
 
 
-_PAUSED = """
-SELECT r.rollout_id, r.created_at, r.queued, r.total,
-       coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id),
-                r.rollout_id) AS ref
+_PAUSED = f"""
+SELECT r.rollout_id, r.created_at, r.queued, r.total, {operation_of("r.rollout_id")} AS ref
 FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 500
-"""
+"""  # noqa: S608 - texts of ours
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sqlite3 import Connection
 import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, as_page, like, query
+from console.record.read.sql import among, looked_for
 
 NO_OUTCOME = "no outcome"
 OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
@@ -19,11 +20,9 @@ OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
 _ACTIONS = f"""
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
-  AND (:outcomes = '[]' OR coalesce(o.outcome, '{NO_OUTCOME}') IN (SELECT value FROM json_each(:outcomes)))
-  AND (:like = '' OR a.user LIKE :like ESCAPE '\\' OR a.action LIKE :like ESCAPE '\\'
-    OR a.name LIKE :like ESCAPE '\\' OR a.reason LIKE :like ESCAPE '\\' OR a.rollout_id LIKE :like ESCAPE '\\'
-    OR a.instance_id LIKE :like ESCAPE '\\')
-"""  # noqa: S608 - a constant of this file
+  AND {among(f"coalesce(o.outcome, '{NO_OUTCOME}')", "outcomes")}
+  AND {looked_for("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
+"""
 
 
 @query

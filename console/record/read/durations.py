@@ -20,6 +20,7 @@ import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import nearest_rank, percentile
 from console.record.read.frames import as_frame, query
+from console.record.read.sql import HOST, RUN_SECONDS
 
 USUAL_LEAST = 4
 """An instance with fewer succeeded deploys has no usual duration."""
@@ -31,17 +32,15 @@ _WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'que
 
 COUNTDOWN = f"min({_WAITED}, max(0, coalesce(t.countdown_s, 0)))"
 QUEUE = f"({_WAITED} - {COUNTDOWN})"
-RUN = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
-HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
 
 PHASES = ("queue", "countdown", "run")
 PHASE_NUMBERS = ("queue_s", "countdown_s", "run_s")
-PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN} AS run_s"
+PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN_SECONDS} AS run_s"
 
 SLOWEST_BY = {
-    "Run": RUN,
+    "Run": RUN_SECONDS,
     "Queue": QUEUE,
-    "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN}, 0)",
+    "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN_SECONDS}, 0)",
 }
 
 

@@ -15,9 +15,9 @@ from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
-from console.record.read.durations import HOST
 from console.record.read.frames import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
+from console.record.read.sql import HOST, STARTED, WAS_SENT
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -70,15 +70,14 @@ EXISTS (
 """
 
 # A later task of ours went well on the host, and was no prediction.
-_DONE_SINCE = """
+_DONE_SINCE = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host
   JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = {host} AND h.ended_at > {at} AND h.kind = 'result' AND h.status = 'ok'
-    AND k.action IN ({actions}) AND coalesce(r.check_mode, 0) = 0
-    AND (h.changed = 0 OR instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
-         + instr(h.result_json, '"action_id":"') > 0))
-"""
+  WHERE h.host = {{host}} AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
+    AND k.action IN ({{actions}}) AND coalesce(r.check_mode, 0) = 0
+    AND (h.changed = 0 OR {WAS_SENT}))
+"""  # noqa: S608 - the text above
 
 
 def _actions(*names: str) -> str:
@@ -109,9 +108,8 @@ _TARGETS = f"""{NEWEST_BAD}, named AS (
 SELECT status, host, tenant, instance_id, message, at, coalesce(run_id, rollout_id) AS key,
        CASE WHEN run_id IS NULL THEN '{ROLLOUT}' ELSE '{RUN}' END AS kind
 FROM (
-  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
-               AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
-                               AND a.ref = l.ref) LIMIT 1) AS run_id
+  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id AND {STARTED}
+               LIMIT 1) AS run_id
   FROM named b
   WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}

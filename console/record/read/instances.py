@@ -15,6 +15,7 @@ import pandas as pd
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, query
+from console.record.read.sql import RUN_SECONDS, among, looked_for
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -52,7 +53,7 @@ WITH known AS (
                       ELSE coalesce(trouble, '') END) END AS problem
   FROM known
 )
-"""  # noqa: S608
+"""  # noqa: S608 - texts of ours
 
 
 HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
@@ -62,8 +63,7 @@ HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
 
 _FILTER = f"""
 FROM judged
-WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses)))
-  AND (:health = '[]' OR {HEALTH_WORD} IN (SELECT value FROM json_each(:health)))
+WHERE {among("last_status", "statuses")} AND {among(HEALTH_WORD, "health")}
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
@@ -73,8 +73,7 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
          SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
          AND json_extract(c.value, '$.name') LIKE :only || '/%')))
   AND (:runtime = '' OR runtime_current = :runtime)
-  AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
-       OR problem LIKE :like ESCAPE '\\')
+  AND {looked_for("hostname", "instance_id", "problem")}
 """  # noqa: S608 - a fragment of ours
 
 INSTANCE_SORTS = {
@@ -215,12 +214,12 @@ def instance_targets(
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
     """
-    columns = """
+    columns = f"""
     SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
-           max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+           {RUN_SECONDS} AS took_s,
            substr(t.error_message, 1, 400) AS error,
            (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
-    """
+    """  # noqa: S608 - texts of ours
     found = """
     FROM rollout_targets t INDEXED BY rollout_targets_instance WHERE t.tenant = :tenant AND t.instance_id = :id
     """

@@ -44,6 +44,7 @@ from console.record.read.frames import dicts, framed, one, query
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
+from console.record.read.sql import operation_of
 from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
@@ -297,7 +298,7 @@ def cause_of(outcome: Outcome, target: Target | None) -> str:
 
 
 # own: the operation, and the runs that name it; theirs: it, and the rollouts that these name.
-_ELSEWHERE = """
+_ELSEWHERE = f"""
 WITH own AS (
   SELECT :key AS ref UNION SELECT run_id FROM run_links WHERE kind = 'rollout' AND ref = :key
 ), theirs AS (
@@ -306,16 +307,15 @@ WITH own AS (
 SELECT ref, min(at) AS first_at, max(at) AS last_at FROM (
   SELECT * FROM (
     SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
-    WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at {side} AND h.run_id NOT IN own
-    ORDER BY h.ended_at {order} LIMIT :most)
+    WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at {{side}} AND h.run_id NOT IN own
+    ORDER BY h.ended_at {{order}} LIMIT :most)
   UNION ALL SELECT * FROM (
-    SELECT coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id LIMIT 1),
-                    t.rollout_id), t.created_at
+    SELECT {operation_of("t.rollout_id")}, t.created_at
     FROM rollout_targets t INDEXED BY rollout_targets_message
-    WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {side} AND t.rollout_id NOT IN theirs
-    ORDER BY t.created_at {order} LIMIT :most)
+    WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {{side}} AND t.rollout_id NOT IN theirs
+    ORDER BY t.created_at {{order}} LIMIT :most)
 ) GROUP BY ref
-"""
+"""  # noqa: S608 - texts of ours
 _EARLIER = _ELSEWHERE.format(side="< :begun", order="DESC")
 _LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 

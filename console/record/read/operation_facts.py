@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
-from console.record.read.frames import dicts, one
+from console.record.read import rollouts
+from console.record.read.frames import dicts
 from console.record.read.operation_targets import sent_by_tasks, targets_of_run
+from console.record.read.sql import WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -88,8 +90,8 @@ def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Fa
         batches_planned=_batches_planned(conn, run_id),
     )
     expand = whole or not has_report(facts)
-    if of_rollout(facts) and not whole and (rollout := _only_rollout(conn, run_id, facts)):
-        return replace(facts, rollout=rollout)
+    if of_rollout(facts) and not whole and (record := _only_rollout(conn, run_id, facts)):
+        return replace(facts, rollout=record)
     tasks = _tasks(conn, run_id)
     batches, hosts = _plays(conn, run_id, tasks, with_hosts=expand)
     facts = replace(facts, batches=batches)
@@ -192,11 +194,7 @@ def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, A
     if len(links) > 1:
         return None
     if links:
-        found = one(
-            conn,
-            "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": links[0]},
-        )
+        found = rollouts.rollout(conn, links[0])
         if found is not None:
             return found
     told = facts.report.get("rollout")
@@ -235,7 +233,7 @@ def _plays(
     column = "hosts_json" if with_hosts else "NULL"
     rows = dicts(
         conn,
-        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
+        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - texts of ours
         {"id": run_id},
     )
     worked = {task.play for task in tasks.values() if task.action in _OURS}
@@ -273,17 +271,16 @@ def _planned(
     return begun if begun and number == len(begun) else None
 
 
-_RESULTS = """
+_RESULTS = f"""
 SELECT h.host, h.task_counter, h.status, h.changed, h.ended_at, h.started_at, substr(h.msg, 1, 2000) AS message,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json,
-       instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
-       + instr(h.result_json, '"action_id":"') > 0 AS was_sent, h.counter
+       {WAS_SENT} AS was_sent, h.counter
 FROM host_results h
 WHERE h.run_id = :id AND h.kind = 'result'
   AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
-"""
+"""  # noqa: S608 - texts of ours
 
 
 def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:

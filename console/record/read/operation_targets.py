@@ -13,6 +13,7 @@ from typing import Any
 
 from console.outcomes.facts import Target
 from console.record.read.frames import dicts
+from console.record.read.sql import HOST
 
 _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
@@ -26,7 +27,7 @@ LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref =
 WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
   AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
 """
-_OF_RUN = _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)") + _LINKED
+_OF_RUN = _TARGET.format(host=f"coalesce(i.host, {HOST})") + _LINKED
 
 
 def targets_of_run(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
@@ -38,7 +39,7 @@ def targets_of_run(conn: Connection, run_id: str, only: Iterable[str] | None = N
     for sent in sent_by_tasks(conn, run_id):
         found += _targets(
             conn,
-            _TARGET.format(host="coalesce(:host, t.hostname, t.instance_id, t.target_id)")
+            _TARGET.format(host=f"coalesce(:host, {HOST})")
             + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :rollout",
             {"host": sent.host or None, "tenant": sent.tenant, "rollout": sent.rollout_id},
         )

@@ -30,6 +30,7 @@ from console.record.read.operation_facts import (
 )
 from console.record.read.operation_targets import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
+from console.record.read.sql import STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -118,36 +119,36 @@ class Key:
     last_at: float = 0.0
 
 
+_LAUNCHED = """EXISTS (
+    SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\')"""
+_NAMED = f"""r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
+    SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts)))"""  # noqa: S608
 _RUNS = f"""
 SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
-  AND (:who = '' OR r.user LIKE :who ESCAPE '\\' OR EXISTS (
-    SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\'))
-  AND (:text = '' OR r.playbook LIKE :text ESCAPE '\\' OR r.run_id LIKE :text ESCAPE '\\'
-    OR r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
-    SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts))))
+  AND {looked_for("r.user", param="who", also=_LAUNCHED)}
+  AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - the texts above
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
-_OF_OTHERS = """
-SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
-WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
-  AND (:until IS NULL OR r.created_at < :until)
-  AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
-  AND (:text = '' OR r.rollout_id LIKE :text ESCAPE '\\' OR (r.scope || ' rollout') LIKE :text ESCAPE '\\'
-    OR (r.tenant, r.rollout_id) IN (
+_HAS_TARGET = """(r.tenant, r.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
-      WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts))))
+      WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
+_OF_OTHERS = f"""
+SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
+WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
+  AND (:until IS NULL OR r.created_at < :until)
+  AND {looked_for("r.initiated_from_ip", param="who")}
+  AND {looked_for("r.rollout_id", "(r.scope || ' rollout')", param="text", also=_HAS_TARGET)}
   AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
-      AND l.ref NOT IN (SELECT value FROM json_each(:adopted))
-      AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref))
-"""
+      AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
+"""  # noqa: S608 - the texts above
 
 # Records of before the link "adopted": only the reports of fleet rollouts say it.
 _ADOPTED = """
@@ -162,11 +163,10 @@ SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.i
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
 """
-_ACTS_WANTED = """
+_ACTS_WANTED = f"""
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
-  AND (:who = '' OR a.user LIKE :who ESCAPE '\\')
-  AND (:text = '' OR a.action LIKE :text ESCAPE '\\' OR a.name LIKE :text ESCAPE '\\'
-    OR a.rollout_id LIKE :text ESCAPE '\\' OR a.instance_id LIKE :text ESCAPE '\\')
+  AND {looked_for("a.user", param="who")}
+  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")}
 """
 _HOSTS_LOOKED_FOR = 50
 
@@ -275,11 +275,8 @@ def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], F
         "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
         {"id": key.key},
     )
-    number = conn.execute(
-        "SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND NOT EXISTS ("
-        "SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)",
-        (key.key,),
-    ).fetchone()[0]
+    sql = f"SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND {STARTED}"  # noqa: S608
+    number = conn.execute(sql, (key.key,)).fetchone()[0]
     row = {
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],

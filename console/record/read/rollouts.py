@@ -13,25 +13,26 @@ from typing import Any
 
 import pandas as pd
 
-from console.record.read.durations import HOST
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
 
-_ROLLOUT_FILTER = """
-FROM rollouts r
-WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
-  AND (:scope = '' OR scope = :scope)
-  AND (:like = '' OR rollout_id LIKE :like ESCAPE '\\' OR EXISTS (
+_HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
-    AND (t.hostname LIKE :like ESCAPE '\\' OR t.instance_id LIKE :like ESCAPE '\\')))
+    AND {looked_for("t.hostname", "t.instance_id")})"""  # noqa: S608 - the text of a function
+_ROLLOUT_FILTER = f"""
+FROM rollouts r
+WHERE {among("status", "statuses")}
+  AND (:scope = '' OR scope = :scope)
+  AND {looked_for("rollout_id", also=_HAS_TARGET)}
 """
 
-_ROLLOUT_COLUMNS = """
+_ROLLOUT_COLUMNS = f"""
 SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.completed_at, r.total, r.succeeded,
        r.failed, r.uncertain, r.queued, r.in_progress, r.cancelled,
        CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
          WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host,
-       (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id LIMIT 1) AS run_id
-"""
+       {run_of("r.rollout_id")} AS run_id
+"""  # noqa: S608 - texts of ours
 
 
 @query
@@ -55,16 +56,13 @@ def rollouts(
 @query
 def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
-    return as_frame(
-        conn,
-        _ROLLOUT_COLUMNS
-        + """
-        FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
-        WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-        ORDER BY r.created_at
-        """,
-        {"run": run_id},
-    )
+    sql = f"""
+    {_ROLLOUT_COLUMNS}
+    FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
+    WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
+    ORDER BY r.created_at
+    """
+    return as_frame(conn, sql, {"run": run_id})
 
 
 @query
@@ -115,16 +113,14 @@ def targets_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     )
 
 
-_TARGET_FILTER = """
+_TARGET_FILTER = f"""
 FROM rollout_targets t
 WHERE t.tenant = :tenant AND t.rollout_id = :id
-  AND (:statuses = '[]' OR t.status IN (SELECT value FROM json_each(:statuses)))
-  AND (:like = '' OR t.hostname LIKE :like ESCAPE '\\' OR t.instance_id LIKE :like ESCAPE '\\'
-       OR t.error_message LIKE :like ESCAPE '\\')
+  AND {among("t.status", "statuses")} AND {looked_for("t.hostname", "t.instance_id", "t.error_message")}
   AND (:first IS NULL OR (t.started_at <= :last
        AND coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) >= :first))
   AND (:only IS NULL OR t.target_id IN (SELECT value FROM json_each(:only)))
-"""
+"""  # noqa: S608 - texts of ours
 
 TARGET_SORTS = {
     "Problems first": """ORDER BY CASE t.status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 WHEN 'in_progress' THEN 2
@@ -171,16 +167,12 @@ def target_page(
         "now": now,
         "only": None if wanted.only is None else json.dumps(wanted.only),
     }
-    columns = (
-        _TARGET_COLUMNS
-        + """
-        , substr(t.error_message, 1, 400) AS error,
-        max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
-        max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,
-        CASE WHEN t.started_at IS NULL AND t.started_raw <> '' THEN t.started_raw
-             WHEN t.completed_at IS NULL AND t.completed_raw <> '' THEN t.completed_raw END AS unread
-        """
-    )
+    columns = f"""
+    {_TARGET_COLUMNS}, substr(t.error_message, 1, 400) AS error, {RUN_SECONDS} AS took_s,
+    max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,
+    CASE WHEN t.started_at IS NULL AND t.started_raw <> '' THEN t.started_raw
+         WHEN t.completed_at IS NULL AND t.completed_raw <> '' THEN t.completed_raw END AS unread
+    """
     sort = TARGET_SORTS.get(wanted.sort, TARGET_SORTS["Problems first"])
     return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size)
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
 from console.record.read.runs import HOSTS_OF_RUN
+from console.record.read.sql import RESULT_STATUS, looked_for
 
 TASKS_MOST = 60
 
-_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 _COUNTED = ("failed", "unreachable", "ignored", "changed", "ok", "skipped")
 # Of several results of one host at one task the worst is shown.
 _WORST_FIRST = ("failed", "unreachable", "in_flight", "ignored", "changed", "ok", "skipped")
@@ -49,7 +49,7 @@ def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
     ignored, changed, ok and skipped; longest_s and its host (longest_host). All batches together."""
     tasks = _tasks(conn, run_id)
     sql = f"""
-    SELECT h.task_counter AS counter, {_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
+    SELECT h.task_counter AS counter, {RESULT_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
            h.host AS longest_host
     FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
     """  # noqa: S608 - the text above
@@ -78,13 +78,13 @@ def run_grid(
     SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN in_flight THEN 'in_flight'
                       WHEN changed THEN 'changed' ELSE 'ok' END AS outcome
     """
-    where = f"FROM ({HOSTS_OF_RUN}) WHERE (:like = '' OR host LIKE :like ESCAPE '\\')"
+    where = f"FROM ({HOSTS_OF_RUN}) WHERE {looked_for('host')}"
     order = "ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host"
     params: dict[str, Any] = {"id": run_id, "like": like(search)}
     tasks = _tasks(conn, run_id)
     hosts, total = as_page(conn, outcome, where, order, params, page, size)
     sql = f"""
-    SELECT h.host, h.task_counter AS counter, {_STATUS} AS status FROM host_results h
+    SELECT h.host, h.task_counter AS counter, {RESULT_STATUS} AS status FROM host_results h
     WHERE h.run_id = :id AND h.kind = 'result' AND h.host IN (SELECT value FROM json_each(:hosts))
     UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
     WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))

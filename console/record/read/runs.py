@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.read.sql import RESULT_STATUS, among, looked_for
 from console.text.json_values import entries, names
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
@@ -49,11 +50,9 @@ def runs(
     was made, if its plan or report names one.
     """
     where = f"""
-        FROM runs r WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
-          AND (:like = '' OR playbook LIKE :like ESCAPE '\\' OR user LIKE :like ESCAPE '\\'
-               OR controller LIKE :like ESCAPE '\\' OR run_id LIKE :like ESCAPE '\\'
-               OR run_id IN {RUNS_OF_CHANGE})
-    """  # noqa: S608 - the texts above
+        FROM runs r WHERE {among("status", "statuses")}
+          AND {looked_for("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
+    """
     params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
     columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
         limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
@@ -108,15 +107,13 @@ def batches(conn: Connection, run_id: str) -> pd.DataFrame:
     return frame
 
 
-_RESULT_FILTER = """
+_RESULT_FILTER = f"""
 FROM host_results h
 LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
 LEFT JOIN plays p ON p.run_id = h.run_id AND p.counter = h.play_counter
 WHERE h.run_id = :id AND (h.kind = 'result' OR h.status IN ('failed', 'unreachable'))
-  AND (:statuses = '[]' OR (CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END)
-       IN (SELECT value FROM json_each(:statuses)))
+  AND {among(RESULT_STATUS, "statuses")} AND {looked_for("h.host", "t.name", "h.msg")}
   AND (:play IS NULL OR h.play_counter = :play)
-  AND (:like = '' OR h.host LIKE :like ESCAPE '\\' OR t.name LIKE :like ESCAPE '\\' OR h.msg LIKE :like ESCAPE '\\')
 """
 
 
@@ -135,8 +132,8 @@ def results(
     status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
     """
     params = {"id": run_id, "statuses": json.dumps(list(statuses)), "like": like(search), "play": play}
-    columns = """
-    SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status, h.host,
+    columns = f"""
+    SELECT h.counter, {RESULT_STATUS} AS status, h.host,
            coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at, h.ended_at,
            h.duration_s, substr(h.msg, 1, 600) AS msg
     """

@@ -15,11 +15,12 @@ from typing import Any
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
-from console.record.read.durations import HOST, p95_of_scope
+from console.record.read.durations import p95_of_scope
 from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import dicts, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
+from console.record.read.sql import HOST, TARGET_AT
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -80,7 +81,7 @@ _WAITING = (
 )
 
 _UNCERTAIN = f"""{NEWEST_BAD}
-SELECT {HOST} AS host, coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.rollout_id, t.error_message
+SELECT {HOST} AS host, {TARGET_AT} AS at, t.rollout_id, t.error_message
 FROM bad t WHERE t.status = 'uncertain' ORDER BY at DESC LIMIT 500
 """  # noqa: S608 - texts of ours
 
