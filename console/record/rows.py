@@ -71,10 +71,10 @@ class RolloutRead:
 class InstanceRows:
     """What was read of one instance, as rows by table; a part that was not read stays empty.
 
-    ``states``: groups of columns of instance_state, one row for each kind that was read.
+    ``state``: the columns of instance_state that were read.
     """
 
-    states: list[Row] = field(default_factory=list)
+    state: Row | None = None
     health: Row | None = None
     versions: Row | None = None
     actions: list[Row] = field(default_factory=list)

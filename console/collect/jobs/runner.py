@@ -54,15 +54,14 @@ def sync_runner(
 
     A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
     """
-    report = ImportReport("ansible-runner")
+    report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)
     except OSError as error:
         report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
-        if cursor := store.cursor(SOURCE, str(folder.resolve())):
-            # Not of a folder that was never read: it may be mistyped.
-            cursor.note(now(), report.problems)
-            store.put_cursor(cursor)
+        # Not of a folder that was never read: it may be mistyped.
+        if store.cursor(SOURCE, scope):
+            store.note_read(SOURCE, scope, now(), report.problems)
         return report
     if not found:
         report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
@@ -75,10 +74,7 @@ def sync_runner(
         except OSError as error:
             report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
     progress(len(found), len(found), "runs of ansible-runner")
-    scope = str(folder.resolve())
-    cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
-    cursor.note(now(), report.problems)
-    store.put_cursor(cursor)
+    store.note_read(SOURCE, scope, now(), report.problems)
     return report
 
 

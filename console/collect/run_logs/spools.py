@@ -36,7 +36,7 @@ from console.record.write.store import Store
 from console.text.times import duration
 
 SOURCE = "spool"
-# The cursor of the folder as a whole: "data as of".
+# The cursor of the folder as a whole, which says whether it could be read: "data as of".
 FOLDER = ""
 # Events stored in one transaction, and their bytes: other writers wait about half a second at most.
 BATCH = 5000
@@ -86,7 +86,7 @@ def sync_spools(
         if isinstance(error, FileNotFoundError):
             why = "does not exist; check FLEETOPS_RUN_LOG_DIR or --spool."
         report.problems.append(f"The run log folder {folder} {why}")
-        _note(store, now(), report)
+        store.note_read(SOURCE, FOLDER, now(), report.problems)
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
@@ -115,15 +115,8 @@ def sync_spools(
             f"Not loaded from {folder}: {named}{more}. Only regular files that belong to the user who runs the console"
             " are loaded."
         )
-    _note(store, now(), report)
+    store.note_read(SOURCE, FOLDER, now(), report.problems)
     return report
-
-
-def _note(store: Store, at: float, report: SpoolReport) -> None:
-    """Store whether the folder could be read: the pages and ``check`` say so."""
-    cursor = store.cursor(SOURCE, FOLDER) or Cursor(SOURCE, FOLDER)
-    cursor.note(at, report.problems)
-    store.put_cursor(cursor)
 
 
 class _NotOurs(Exception):

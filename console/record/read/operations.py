@@ -266,9 +266,7 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
 
 
 def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    run = one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
-    if run is None:
-        raise LookupError(key.key)
+    [run] = dicts(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
     facts = facts_of_run(conn, run, whole=whole)
     job = one(
         conn,
@@ -316,15 +314,13 @@ def version_of(conn: Connection, run_id: str) -> str | None:
 
 
 def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
-    rollout = one(
+    [rollout] = dicts(
         conn,
         "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
         " WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host"
         " FROM rollouts r WHERE r.tenant = :tenant AND r.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
-    if rollout is None:
-        raise LookupError(key.key)
     facts = facts_of_rollout(rollout)
     alone = rollout["host"] and rollout["scope"] != "fleet"
     row = {
@@ -337,9 +333,7 @@ def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
 
 
 def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
-    act = one(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
-    if act is None:
-        raise LookupError(key.key)
+    [act] = dicts(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
     facts = facts_of_act(act)
     row = {
         "started_at": act["at"],

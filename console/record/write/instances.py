@@ -51,14 +51,13 @@ class Instances(Part):
     def put(self, rows: InstanceRows) -> int:
         """Store what was read of one instance; returns how many rows were written."""
         written = 0
-        for state in rows.states:
+        if rows.state is not None:
             self._tables.conn.execute(
                 "UPDATE instance_state SET health = NULL"
                 " WHERE tenant = :tenant AND instance_id = :instance_id AND health = 'gone'",
-                state,
+                rows.state,
             )
-            # One by one: each kind has other columns.
-            written += self._tables.upsert("instance_state", [state])
+            written += self._tables.upsert("instance_state", [rows.state])
         if rows.health is not None:
             written += self._tables.upsert("health_checks", [rows.health])
         if rows.versions is not None:

@@ -126,7 +126,7 @@ class Maintenance(OpenedDatabase):
         with self._tables.transaction():
             if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
-            self._forget_errors(_FAILED, tenant)
+            self._forget_errors(tenant)
             self._record("retire", now, {"tenant": tenant})
         return True
 
@@ -140,15 +140,13 @@ class Maintenance(OpenedDatabase):
         The jobs that were imported from there stay.
         """
         with self._tables.transaction():
-            if not self._forget_errors(_FAILED_IMPORT, source):
+            if not self._forget_errors(source):
                 return False
             self._record("retire", now, {"import": source})
         return True
 
-    def _forget_errors(self, sql: str, scope: str) -> bool:
-        failed = self._tables.rows(sql, {"t": scope})
-        self._tables.upsert("ingest_cursors", [{**row, "last_error": None} for row in failed])
-        return bool(failed)
+    def _forget_errors(self, source: str) -> bool:
+        return self._tables.conn.execute(_FORGET_ERRORS, {"t": source}).rowcount > 0
 
 
 _RETIRED = """
@@ -157,9 +155,11 @@ AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AN
 """
 
 
-_FAILED = """
-SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
-AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
+# Of an API, an AWX or a folder: its own cursor, those of its parts, and those of its jobs.
+_FORGET_ERRORS = """
+UPDATE ingest_cursors SET last_error = NULL WHERE last_error IS NOT NULL
+AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
+     OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
 # The cursors of single jobs have other names than addresses and folders.
@@ -167,12 +167,6 @@ _IMPORTED = """
 SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
 FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
 ORDER BY 1
-"""
-
-_FAILED_IMPORT = """
-SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL AND source IN ('awx', 'runner')
-AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
-     OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
 

@@ -71,14 +71,21 @@ class Store(OpenedDatabase):
         with self._tables.transaction():
             self._put_cursor(cursor)
 
+    def note_read(self, source: str, scope: str, at: float, problems: Sequence[str]) -> None:
+        """Note how reading a source as a whole ended at ``at``: with these problems, or well if there are none."""
+        with self._tables.transaction():
+            cursor = self.cursor(source, scope) or Cursor(source, scope)
+            cursor.note(at, problems)
+            self._put_cursor(cursor)
+
     def drop_cursor(self, source: str, scope: str) -> None:
         """Forget a cursor."""
         with self._tables.transaction():
             self._tables.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
     def _put_cursor(self, cursor: Cursor) -> None:
-        row = {name: getattr(cursor, name) for name in Cursor.__dataclass_fields__ if name != "state"}
-        row["state_json"] = to_json(cursor.state) if cursor.state else None
+        row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
+        del row["state"]
         self._tables.upsert("ingest_cursors", [row])
 
     # The follower
@@ -171,5 +178,5 @@ class Store(OpenedDatabase):
 
 
 def _cursor(row: Mapping[str, Any]) -> Cursor:
-    values = {name: row[name] for name in Cursor.__dataclass_fields__ if name != "state"}
-    return Cursor(**values, state=parsed(row["state_json"]))
+    values = dict(row)
+    return Cursor(state=parsed(values.pop("state_json")), **values)
