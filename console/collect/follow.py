@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
@@ -24,7 +24,7 @@ from console.collect.progress import Progress
 from console.collect.report import Report
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
-from console.record.rows import Beat
+from console.record.rows import Row
 from console.record.write.store import Store, open_store
 from console.settings.environment import Settings
 from console.text.times import moment, rounded
@@ -80,7 +80,8 @@ class Follower:
         self._is_first, self._is_open, self._told = True, False, set[str]()
         self._database_failures = 0
         now = time.time()
-        self._beat = Beat(platform.node() or "this machine", os.getpid(), now, now, now)
+        # Its row in the database.
+        self._beat: Row = {"host": platform.node() or "this machine", "pid": os.getpid(), "started_at": now}
         self._store: Store | None = None
         self._reported = 0.0
 
@@ -205,13 +206,13 @@ class Follower:
         """Report that it is alive, and that it will report again within so many seconds."""
         now = time.time()
         away = [source for source in self._sources if source.away_since is not None]
-        self._beat = replace(
-            self._beat,
-            beat_at=now,
-            due_at=now + seconds,
-            trouble=away[0].name if away else None,
-            trouble_at=away[0].away_since if away else None,
-        )
+        self._beat |= {
+            "beat_at": now,
+            "due_at": now + seconds,
+            "ended_at": None,
+            "trouble": away[0].name if away else None,
+            "trouble_at": away[0].away_since if away else None,
+        }
         self._reported = time.monotonic()
         if self._store is not None:
             self._store.put_beat(self._beat)
@@ -219,7 +220,7 @@ class Follower:
     def _end(self) -> None:
         try:
             with self._open() as store:
-                store.put_beat(replace(self._beat, beat_at=time.time(), ended_at=time.time()))
+                store.put_beat({**self._beat, "beat_at": time.time(), "ended_at": time.time()})
         except DatabaseProblem as problem:
             self._tell(f"The end of following is not recorded: {problem}")
 

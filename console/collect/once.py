@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -56,14 +56,12 @@ class SyncReport:
         return "; ".join(parts)
 
 
-def load_run_logs(
-    store: Store, settings: Settings, secrets: Sequence[str], *, now: Callable[[], float], progress: Progress
-) -> SpoolReport:
+def load_run_logs(store: Store, settings: Settings, secrets: Sequence[str], progress: Progress) -> SpoolReport:
     """Load what is new in the folder of the run logs. ``secrets``: texts that must not be stored."""
     return sync_spools(
         store,
         settings.spool_dir,
-        now=now,
+        now=time.time,
         redactor=Redactor(secrets),
         remove_loaded=settings.remove_loaded_spools,
         folder_may_be_missing=settings.spool_dir_is_default,
@@ -78,7 +76,6 @@ def sync_once(
     spools: bool = True,
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
-    now: Callable[[], float] = time.time,
 ) -> SyncReport:
     """Bring the database up to date. Without ``connection`` the API is left out.
 
@@ -90,9 +87,7 @@ def sync_once(
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None
         store = opened.enter_context(open_store(settings.database, make_folder=settings.database_is_default))
         if spools:
-            report.spools = load_run_logs(
-                store, settings, [connection.api_key] if connection else [], now=now, progress=progress
-            )
+            report.spools = load_run_logs(store, settings, [connection.api_key] if connection else [], progress)
         if client is not None:
-            report.api = sync_api(store, client, now=now, options=api_options, progress=progress)
+            report.api = sync_api(store, client, now=time.time, options=api_options, progress=progress)
     return report

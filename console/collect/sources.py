@@ -45,7 +45,7 @@ class RunLogs:
 
     def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
         """Load what is new."""
-        return load_run_logs(store, self._settings, self._secrets, now=time.time, progress=progress)
+        return load_run_logs(store, self._settings, self._secrets, progress)
 
 
 class Api:

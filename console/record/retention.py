@@ -56,14 +56,22 @@ class Rule:
         return " AND ".join(f"t.{column} {how} {scope}{name}" for column, how, name in self.match)
 
 
+def retired_at(tenant: str, read_at: str) -> str:
+    """As SQL: when it was recorded that a tenant's API is no longer read, NULL if not, or if it was read since.
+
+    ``tenant``, ``read_at``: expressions of its address and of when it was last read.
+    """
+    return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
+      AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
+
+
 # When the record was last brought up to date: when an API that is still read was, by the clock of its server; without
 # one, when anything else was read. What this machine's clock says beyond that is not believed: a clock that is ahead
 # would make everything too old.
-_LATEST = """coalesce(
-  (SELECT max(coalesce(c.last_ts, c.last_ok_at)) FROM ingest_cursors c WHERE c.source = 'api' AND NOT EXISTS (
-     SELECT 1 FROM upkeep u WHERE u.kind = 'retire' AND json_extract(u.detail_json, '$.tenant') = c.scope
-     AND u.at > coalesce(c.last_ok_at, 0))),
-  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""
+_LATEST = f"""coalesce(
+  (SELECT max(coalesce(c.last_ts, c.last_ok_at)) FROM ingest_cursors c
+   WHERE c.source = 'api' AND {retired_at("c.scope", "c.last_ok_at")} IS NULL),
+  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""  # noqa: S608 - the text above
 BEFORE = f"(min(:now, coalesce({_LATEST}, :now)) - :kept)"
 """As SQL: the time before which rows may go, by the parameters of a rule."""
 

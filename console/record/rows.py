@@ -80,23 +80,6 @@ class InstanceRows:
     actions: list[Row] = field(default_factory=list)
 
 
-@dataclass
-class Beat:
-    """What a follower reports of itself (table follower); times in epoch seconds.
-
-    ``due_at``: until when it will have reported again. ``trouble``: what it cannot read, None if nothing.
-    """
-
-    host: str
-    pid: int
-    started_at: float
-    beat_at: float
-    due_at: float
-    ended_at: float | None = None
-    trouble: str | None = None
-    trouble_at: float | None = None
-
-
 SENDING, SENT, FAILED, GAVE_UP = "sending", "sent", "failed", "gave up"
 """What became of a notification. sending: an attempt was begun, and its end was not noted (yet)."""
 

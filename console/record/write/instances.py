@@ -12,10 +12,6 @@ from collections.abc import Sequence
 from console.record.rows import InstanceRows, Row
 from console.record.write.tables import Part
 
-# What the API last said of an instance. Nobody knows whether it is still so once the API no longer knows the instance.
-_SAID = ("checked_at", "uptime_s", "trouble", "runtime_current", "runtime_available", "outdated", "components_json",
-         "policy_json", "memories", "memories_full")  # fmt: skip
-
 
 class Instances(Part):
     """Tables instance_state, health_checks, instance_versions, instance_actions."""
@@ -45,8 +41,11 @@ class Instances(Part):
 
     def put_gone(self, tenant: str, instance_id: str) -> None:
         """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
-        row = {"tenant": tenant, "instance_id": instance_id, "health": "gone", **dict.fromkeys(_SAID)}
-        self._tables.upsert("instance_state", [row])
+        # The other columns become NULL: nobody knows whether what the API last said of it is still so.
+        self._tables.conn.execute(
+            "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')",
+            (tenant, instance_id),
+        )
 
     def put(self, rows: InstanceRows) -> int:
         """Store what was read of one instance; returns how many rows were written."""

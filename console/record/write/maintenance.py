@@ -27,7 +27,7 @@ from console.record.opening import (
     sentences,
 )
 from console.record.private_files import database_files, rename_to_new
-from console.record.retention import Rule
+from console.record.retention import Rule, retired_at
 from console.record.rows import to_json
 from console.record.write.tables import OpenedDatabase, Tables
 from console.text.json_values import parsed
@@ -47,9 +47,9 @@ class Copy:
     note: str = ""
 
 
-def open_maintenance(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Maintenance:
+def open_maintenance(path: Path) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
-    return Maintenance(Tables(*open_to_write(path, busy_timeout, create=False, into_copy=True), busy_timeout))
+    return Maintenance(Tables(*open_to_write(path, create=False, into_copy=True)))
 
 
 class Maintenance(OpenedDatabase):
@@ -97,10 +97,7 @@ class Maintenance(OpenedDatabase):
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
         """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
         with self._tables.transaction():
-            self._record(kind, at, detail)
-
-    def _record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        self._tables.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+            self._tables.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
         """Turn a copy for review into a database of its own; False if it was not a copy."""
@@ -111,7 +108,7 @@ class Maintenance(OpenedDatabase):
             self._tables.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
             # It follows the database that was copied.
             self._tables.conn.execute("DELETE FROM follower")
-            self._record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
+            self.record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
     def tenants(self) -> list[str]:
@@ -127,7 +124,7 @@ class Maintenance(OpenedDatabase):
             if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
             self._forget_errors(tenant)
-            self._record("retire", now, {"tenant": tenant})
+            self.record("retire", now, {"tenant": tenant})
         return True
 
     def import_sources(self) -> list[str]:
@@ -142,18 +139,15 @@ class Maintenance(OpenedDatabase):
         with self._tables.transaction():
             if not self._forget_errors(source):
                 return False
-            self._record("retire", now, {"import": source})
+            self.record("retire", now, {"import": source})
         return True
 
     def _forget_errors(self, source: str) -> bool:
         return self._tables.conn.execute(_FORGET_ERRORS, {"t": source}).rowcount > 0
 
 
-_RETIRED = """
-SELECT count(*) FROM upkeep WHERE kind = 'retire' AND json_extract(detail_json, '$.tenant') = :t
-AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t), 0)
-"""
-
+_READ_AT = "(SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t)"
+_RETIRED = f"SELECT {retired_at(':t', _READ_AT)} IS NOT NULL"
 
 # Of an API, an AWX or a folder: its own cursor, those of its parts, and those of its jobs.
 _FORGET_ERRORS = """

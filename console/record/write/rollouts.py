@@ -81,21 +81,19 @@ class Rollouts(Part):
     def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
         rows = []
         for (tenant, instance_id), at in written.items():
-            key = {"tenant": tenant, "instance_id": instance_id}
-            name = self._tables.one(
-                "SELECT hostname FROM rollout_targets"
-                " WHERE tenant = :tenant AND instance_id = :instance_id AND hostname IS NOT NULL"
-                " ORDER BY created_at DESC LIMIT 1",
-                key,
-            )
-            bundle = self._tables.one(
-                # Without the hint the planner reads all of the tenant's targets.
-                "SELECT bundle_hash AS current_bundle, completed_at AS bundle_at"
-                " FROM rollout_targets INDEXED BY rollout_targets_instance"
-                " WHERE tenant = :tenant AND instance_id = :instance_id"
-                " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
-                key,
-            )
-            unknown = dict.fromkeys(("hostname", "current_bundle", "bundle_at"))
-            rows.append({**key, **unknown, **(name or {}), **(bundle or {}), "first_seen": at, "updated_at": at})
+            rows += self._tables.rows(_INSTANCE, {"tenant": tenant, "instance_id": instance_id, "at": at})
         return self._tables.upsert("instances", rows)
+
+
+# Without the hint the planner reads all of the tenant's targets.
+_INSTANCE = """
+SELECT :tenant AS tenant, :instance_id AS instance_id, (
+         SELECT hostname FROM rollout_targets
+         WHERE tenant = :tenant AND instance_id = :instance_id AND hostname IS NOT NULL
+         ORDER BY created_at DESC LIMIT 1) AS hostname,
+       newest.bundle_hash AS current_bundle, newest.completed_at AS bundle_at, :at AS first_seen, :at AS updated_at
+FROM (SELECT 1) LEFT JOIN (
+  SELECT bundle_hash, completed_at FROM rollout_targets INDEXED BY rollout_targets_instance
+  WHERE tenant = :tenant AND instance_id = :instance_id AND status = 'succeeded' AND bundle_hash IS NOT NULL
+  ORDER BY completed_at DESC LIMIT 1) newest
+"""

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from console.record.opening import BUSY_TIMEOUT, open_to_write
-from console.record.rows import Beat, Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
+from console.record.rows import Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
 from console.record.write.audit import Audit
 from console.record.write.clock import Clock
 from console.record.write.instances import Instances
@@ -68,32 +67,29 @@ class Store(OpenedDatabase):
 
     def put_cursor(self, cursor: Cursor) -> None:
         """Store a cursor as it is."""
+        row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
+        del row["state"]
         with self._tables.transaction():
-            self._put_cursor(cursor)
+            self._tables.upsert("ingest_cursors", [row])
 
     def note_read(self, source: str, scope: str, at: float, problems: Sequence[str]) -> None:
         """Note how reading a source as a whole ended at ``at``: with these problems, or well if there are none."""
         with self._tables.transaction():
             cursor = self.cursor(source, scope) or Cursor(source, scope)
             cursor.note(at, problems)
-            self._put_cursor(cursor)
+            self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
         """Forget a cursor."""
         with self._tables.transaction():
             self._tables.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
-    def _put_cursor(self, cursor: Cursor) -> None:
-        row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
-        del row["state"]
-        self._tables.upsert("ingest_cursors", [row])
-
     # The follower
 
-    def put_beat(self, beat: Beat) -> None:
-        """Store what the follower reports of itself, in place of the report before."""
+    def put_beat(self, row: Row) -> None:
+        """Store what the follower reports of itself, a row of its table, in place of the report before."""
         with self._tables.transaction():
-            self._tables.upsert("follower", [{"only": 1, **asdict(beat)}])
+            self._tables.upsert("follower", [{"only": 1, **row}])
 
     def has_open_work(self, tenant: str) -> bool:
         """Whether a rollout of the tenant is open, or a playbook run is in progress."""
@@ -132,8 +128,8 @@ class Store(OpenedDatabase):
             if job is None or self.jobs.put(job) == rows.run["run_id"]:
                 self._runs.put(rows)
             if rows.run["source"] == "callback":
-                self.jobs.claim(rows.run)
-            self._put_cursor(cursor)
+                self.jobs.claim(rows.run["run_id"])
+            self.put_cursor(cursor)
         return True
 
     def put_tenant(self, tenant: str, at: float) -> None:
@@ -156,7 +152,7 @@ class Store(OpenedDatabase):
         """Store what was read of an instance, and its cursor; returns how many rows were written."""
         with self._tables.transaction():
             written = self.instances.put(rows)
-            self._put_cursor(cursor)
+            self.put_cursor(cursor)
         return written
 
     def put_gone(self, tenant: str, instance_id: str) -> None:
@@ -173,7 +169,7 @@ class Store(OpenedDatabase):
             added = self.audit.add(events)
             if summary is not None:
                 self._tables.add_if_new("audit_summaries", summary)
-            self._put_cursor(cursor)
+            self.put_cursor(cursor)
         return added
 
 

@@ -34,7 +34,11 @@ class Tables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written in the block, or nothing. Raises DatabaseProblem."""
+        """All that is written in the block, or nothing; within another such block, in that one. Raises
+        DatabaseProblem."""
+        if self.conn.in_transaction:
+            yield
+            return
         with sentences(self.path, self._busy_timeout), immediate(self.conn):
             yield
 

@@ -32,7 +32,7 @@ from console.record.read.failures import failures_by_message
 from console.record.read.freshness import Follower
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
-from console.record.rows import Beat, Cursor, RunRows
+from console.record.rows import Cursor, RunRows
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -268,7 +268,8 @@ def test_check_finds_a_follower_that_was_killed(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "console.db"
     put(path)
     with open_store(path) as store:
-        store.put_beat(Beat("node-1", 77, time.time() - 7200, time.time() - 7200, time.time() - 7100))
+        begun = time.time() - 7200
+        store.put_beat({"host": "node-1", "pid": 77, "started_at": begun, "beat_at": begun, "due_at": begun + 100})
     assert main(["check", "--db", str(path), "--format", "json"]) == 2
     told = {row["check"]: row for row in json.loads(capsys.readouterr().out)}["follower"]
     assert told["level"] == "critical" and 7200 <= told["value"] < 7500
