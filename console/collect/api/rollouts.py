@@ -93,7 +93,7 @@ def _is_clock_right(session: Session) -> bool:
     behind: then nothing may be stored.
     """
     now = session.now()
-    if (ahead := session.store.ahead_of(now)) is None:
+    if (ahead := session.store.clock.ahead_of(now)) is None:
         return True
     with contextlib.suppress(ApiError):
         session.client.get_fleet_update_policy()
@@ -111,7 +111,7 @@ def _is_clock_right(session: Session) -> bool:
         )
         return False
     else:
-        session.store.correct_times(now)
+        session.store.clock.correct(now)
         session.memory.forget_times()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"

@@ -28,7 +28,7 @@ _OWN_TIMES = {
 
 
 class Clock(Part):
-    """Corrects the times of this machine that are in the future. The store begins the transaction."""
+    """Corrects the times of this machine that are in the future."""
 
     def ahead_of(self, now: float) -> float | None:
         """By how many seconds the newest of these times is ahead, None if by less than a minute."""
@@ -41,8 +41,8 @@ class Clock(Part):
 
     def correct(self, now: float) -> None:
         """Move the future times of each column back until the last one is ``now``: their order stays."""
-        for table, columns in _OWN_TIMES.items():
-            for column in columns:
+        with self._tables.transaction():
+            for table, column in ((table, column) for table, columns in _OWN_TIMES.items() for column in columns):
                 # S608: the names are those above, the value is bound.
                 self._tables.conn.execute(
                     f"UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now"  # noqa: S608

@@ -42,10 +42,9 @@ class Instances(Part):
     def put_gone(self, tenant: str, instance_id: str) -> None:
         """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
         # The other columns become NULL: nobody knows whether what the API last said of it is still so.
-        self._tables.conn.execute(
-            "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')",
-            (tenant, instance_id),
-        )
+        sql = "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')"
+        with self._tables.transaction():
+            self._tables.conn.execute(sql, (tenant, instance_id))
 
     def put(self, rows: InstanceRows) -> int:
         """Store what was read of one instance; returns how many rows were written."""

@@ -42,7 +42,8 @@ def open_store(
 
 
 class Store(OpenedDatabase):
-    """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already."""
+    """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already, and
+    ``clock`` whether the times are right."""
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -51,7 +52,7 @@ class Store(OpenedDatabase):
         self.jobs = Jobs(tables)
         self.rollouts = Rollouts(tables)
         self._runs = Runs(tables)
-        self._clock = Clock(tables)
+        self.clock = Clock(tables)
 
     # Cursors
 
@@ -100,17 +101,6 @@ class Store(OpenedDatabase):
         )
         return bool(found["there"])
 
-    # The clock
-
-    def ahead_of(self, now: float) -> float | None:
-        """By how many seconds the newest stored time of this machine is ahead, None if by less than a minute."""
-        return self._clock.ahead_of(now)
-
-    def correct_times(self, now: float) -> None:
-        """Correct the times that were stored while this machine's clock was ahead."""
-        with self._tables.transaction():
-            self._clock.correct(now)
-
     # What a sync has read
 
     def put_run(self, rows: RunRows, cursor: Cursor, *, after: int | None, job: Row | None = None) -> bool:
@@ -154,11 +144,6 @@ class Store(OpenedDatabase):
             written = self.instances.put(rows)
             self.put_cursor(cursor)
         return written
-
-    def put_gone(self, tenant: str, instance_id: str) -> None:
-        """Note that the API no longer knows an instance."""
-        with self._tables.transaction():
-            self.instances.put_gone(tenant, instance_id)
 
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance, its summary if that differs from the newest, and the cursor.

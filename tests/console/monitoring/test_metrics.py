@@ -20,8 +20,8 @@ from prometheus_client.samples import Sample
 
 from console.__main__ import main
 from console.record.read.operations import operations
-from console.record.write.maintenance import back_up
 from console.record.rows import Cursor
+from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
 from tests.console.support.promql import Parser
