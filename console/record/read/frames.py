@@ -15,6 +15,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from console.record.connection import dicts as dicts
+from console.record.connection import one as one
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
 
@@ -121,21 +123,9 @@ def as_page(
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
 
 
-def one(conn: Connection, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-    """The first row, None without one."""
-    return next(iter(dicts(conn, sql, params)), None)
-
-
 def like(search: str) -> str:
     """A LIKE pattern that finds the text literally; '' when there is nothing to look for."""
     text = search.strip()
     for sign in ("\\", "%", "_"):
         text = text.replace(sign, "\\" + sign)
     return f"%{text}%" if text else ""
-
-
-def dicts(conn: Connection, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """All rows, one dictionary each."""
-    cursor = conn.execute(sql, params or {})
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, values, strict=True)) for values in cursor]

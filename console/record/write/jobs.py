@@ -87,7 +87,7 @@ class Jobs(Part):
 # the same id or first play.
 _SAME_RUN = f"""
 SELECT j.*, r.run_id AS recorded_as, r.playbook AS run_playbook
-FROM run_jobs j JOIN runs r ON r.source = 'callback' AND (
+FROM run_jobs j JOIN runs r ON r.source = 'callback' AND r.run_id <> j.job AND (
   r.run_id = j.run_id OR (
     j.run_id = j.job
     AND r.started_at BETWEEN j.started_at - {SLACK} AND coalesce(j.finished_at, 1e12) + {SLACK}

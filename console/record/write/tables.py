@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from console.record.connection import dicts
 from console.record.opening import BUSY_TIMEOUT, immediate, sentences
 from console.record.rows import Row
 
@@ -45,9 +46,7 @@ class Tables:
     def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """What a SELECT finds. Raises DatabaseProblem."""
         with sentences(self.path, self._busy_timeout):
-            cursor = self.conn.execute(sql, params)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
         """The first row that a SELECT finds, None without one. Raises DatabaseProblem."""
