@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
 
 from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
@@ -17,7 +16,7 @@ from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
 from console.record.read.frames import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
-from console.record.read.sql import HOST, STARTED, WAS_SENT
+from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -123,15 +122,10 @@ def failing_targets(conn: Connection, since: float) -> list[Failing]:
 
 
 _BAD_RUNS = f"""
-SELECT r.* FROM runs r
+SELECT r.*, {WENT_THROUGH} AS went_through FROM runs r
 WHERE r.started_at >= :since AND r.status IN ('failed', 'lost', 'unknown', 'canceled')
 ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
-
-_SUCCEEDED_SINCE = """
-SELECT 1 FROM runs later WHERE later.started_at > :at AND later.playbook IS :playbook
-AND later.status = 'successful' AND later.check_mode IS :check LIMIT 1
-"""
 
 
 def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
@@ -170,15 +164,10 @@ def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> 
             known |= bad.keys()
             continue
         judged = verdict(facts, counted)
-        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not _went_through(conn, run):
+        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
             name = facts.name or "a playbook"
             runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
     return found[:HOSTS_MOST], runs
-
-
-def _went_through(conn: Connection, run: dict[str, Any]) -> bool:
-    key = {"at": run["started_at"], "playbook": run["playbook"], "check": run["check_mode"]}
-    return conn.execute(_SUCCEEDED_SINCE, key).fetchone() is not None
 
 
 _HOSTS = """

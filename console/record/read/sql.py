@@ -25,6 +25,11 @@ WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"ta
 STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
 """Of a link to a rollout: whether the run has started it, and did not only follow it."""
 
+WENT_THROUGH = """EXISTS (
+  SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
+  AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
+"""Whether the same playbook has gone through since the run ``r``."""
+
 
 def run_of(rollout: str) -> str:
     """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""

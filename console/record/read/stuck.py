@@ -20,7 +20,7 @@ from console.record.read.failing import NEWEST_BAD
 from console.record.read.frames import dicts, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
-from console.record.read.sql import HOST, TARGET_AT
+from console.record.read.sql import HOST, TARGET_AT, WENT_THROUGH
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -85,13 +85,10 @@ SELECT {HOST} AS host, {TARGET_AT} AS at, t.rollout_id, t.error_message
 FROM bad t WHERE t.status = 'uncertain' ORDER BY at DESC LIMIT 500
 """  # noqa: S608 - texts of ours
 
-_LOST = """
+_LOST = f"""
 SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r
-WHERE status = 'lost' AND started_at >= :since AND NOT EXISTS (
-  SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
-  AND later.status = 'successful' AND later.check_mode IS r.check_mode)
-ORDER BY at DESC LIMIT 500
-"""
+WHERE status = 'lost' AND started_at >= :since AND NOT {WENT_THROUGH} ORDER BY at DESC LIMIT 500
+"""  # noqa: S608 - a text of ours
 
 
 @query
