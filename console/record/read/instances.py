@@ -165,19 +165,17 @@ def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     if key is None:
         return None
     alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
-    found = one(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
-    cursors = conn.execute(
-        "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
-        " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
-        (f"{key['tenant']}|{key['instance_id']}",),
-    ).fetchall()
-    read_at = dict.fromkeys(f"{kind}_at" for kind in ("health", "updates", "actions", "memory", "audit"))
-    facts: dict[str, Any] = {"gap_from": None, "gap_to": None, **read_at, **(found or {})}
-    for source, at, gap_from, gap_to in cursors:
-        facts[f"{source}_at"] = at
-        if source == "actions":
-            facts |= {"gap_from": gap_from, "gap_to": gap_to}
-    return facts
+    [found] = dicts(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
+    kinds = ("health", "updates", "actions", "memory", "audit")
+    sql = """
+    SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors
+    WHERE source IN (SELECT value FROM json_each(:kinds)) AND scope = :scope
+    """
+    params = {"kinds": json.dumps(kinds), "scope": f"{key['tenant']}|{key['instance_id']}"}
+    cursors = {row["source"]: row for row in dicts(conn, sql, params)}
+    read_at = {f"{kind}_at": cursors.get(kind, {}).get("last_ok_at") for kind in kinds}
+    gap = {name: cursors.get("actions", {}).get(name) for name in ("gap_from", "gap_to")}
+    return {**gap, **read_at, **found}
 
 
 @query
