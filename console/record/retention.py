@@ -38,22 +38,18 @@ class Retention:
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows to remove: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+    """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
-    ``match``: a column of the table, how it compares, and the column of ``scopes``. ``floors``: whether the edge of
+    ``where``: when they match, as SQL with {0} before the names of the scope's columns. ``floors``: whether the edge of
     each scope is remembered, so that a later sync does not bring the rows back.
     """
 
     what: str
     table: str
     scopes: str
-    match: tuple[tuple[str, str, str], ...]
+    where: str
     params: dict[str, Any]
     floors: bool = False
-
-    def where(self, scope: str) -> str:
-        """The match as SQL; ``scope`` is what stands before the scope's columns, as "s." or ":"."""
-        return " AND ".join(f"t.{column} {how} {scope}{name}" for column, how, name in self.match)
 
 
 def retired_at(tenant: str, read_at: str) -> str:
@@ -101,8 +97,7 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
     ):
         if days is not None:
             params = {"now": now, "kept": days * DAY}
-            scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
-            found.append(Rule(what, "host_results", scopes, by_run, params))
+            found.append(Rule(what, "host_results", _RUNS.format(which=which), "t.run_id = {0}run_id", params))
     for what, days, table, time, known, newest in (
         ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT),
         ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE),
@@ -112,7 +107,7 @@ def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
     ):
         if days is not None:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
-            match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
+            where = f"t.tenant = {{0}}tenant AND t.instance_id = {{0}}instance_id AND t.{time} < {{0}}edge"
             params = {"now": now, "kept": days * DAY}
-            found.append(Rule(what, table, scopes, match, params, floors=table == "audit_events"))
+            found.append(Rule(what, table, scopes, where, params, floors=table == "audit_events"))
     return tuple(found)

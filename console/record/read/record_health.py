@@ -113,7 +113,7 @@ def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame
         # S608: the rule's own text.
         sql = f"""
         WITH s AS ({rule.scopes})
-        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where("s.")})
+        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where.format("s.")})
         """  # noqa: S608
         found.append((rule.what, rule.table, *conn.execute(sql, rule.params).fetchone()))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])

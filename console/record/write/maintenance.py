@@ -76,7 +76,7 @@ class Maintenance(OpenedDatabase):
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
         with self._tables.transaction():
-            return self._tables.delete_some(rule.table, rule.where(":"), scope, SLICE)
+            return self._tables.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
