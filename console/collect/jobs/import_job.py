@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
@@ -75,9 +75,7 @@ class JobImport:
         """
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
-        cursor = Cursor(self._job.source, self._job.key, position=position)
-        if before is not None:
-            cursor.bad_lines, cursor.last_error = before.bad_lines, before.last_error
+        cursor = replace(before or Cursor(self._job.source, self._job.key), position=position)
         for event in events:
             try:
                 self.events += reader.feed(event)

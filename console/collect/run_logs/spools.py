@@ -19,7 +19,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -253,8 +253,7 @@ class _Spool:
         if position > os.fstat(file.fileno()).st_size:
             # The file was replaced by a shorter one: its rows are keyed by counter, so reading it again is safe.
             cursor, position = None, 0
-        next_cursor = Cursor(SOURCE, self._path.name, bad_lines=cursor.bad_lines if cursor else 0)
-        next_cursor.last_error = cursor.last_error if cursor else None
+        next_cursor = replace(cursor or Cursor(SOURCE, self._path.name))
         reader = RunReader(
             self._run_id,
             source="callback",

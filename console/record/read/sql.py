@@ -26,7 +26,8 @@ STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a
 """Of a link to a rollout: whether the run has started it, and did not only follow it."""
 
 WENT_THROUGH = """EXISTS (
-  SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
+  SELECT 1 FROM runs later INDEXED BY runs_started
+  WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
   AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
 """Whether the same playbook has gone through since the run ``r``."""
 
