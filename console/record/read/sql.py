@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of SQL that several queries share. They name the tables as ``t`` rollout_targets, ``h`` host_results and ``l``
-run_links."""
+"""Parts of SQL that several queries share. They name the tables as ``t`` rollout_targets, ``h`` host_results, ``l``
+run_links and ``r`` runs."""
 
 from __future__ import annotations
 

@@ -42,10 +42,11 @@ class Clock(Part):
     def correct(self, now: float) -> None:
         """Move the future times of each column back until the last one is ``now``: their order stays."""
         with self._tables.transaction():
-            for table, column in ((table, column) for table, columns in _OWN_TIMES.items() for column in columns):
-                # S608: the names are those above, the value is bound.
-                self._tables.conn.execute(
-                    f"UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now"  # noqa: S608
-                    f" WHERE {column} > :now",
-                    {"now": now},
-                )
+            for table, columns in _OWN_TIMES.items():
+                for column in columns:
+                    # S608: the names are those above, the value is bound.
+                    sql = f"""
+                    UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
+                    WHERE {column} > :now
+                    """  # noqa: S608
+                    self._tables.conn.execute(sql, {"now": now})
