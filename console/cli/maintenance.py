@@ -32,7 +32,8 @@ def register(commands: Any) -> None:
         description="Deletes task results, raw audit events, health checks, actions and former versions that are older"
         " than their retention time, in small transactions, so that others can use the database meanwhile. Runs with"
         " their recaps, rollouts with their targets, the daily counts of the audit, and the newest health check, action"
-        " and versions of each instance are kept.",
+        " and versions of each instance are kept. Ages count up to now, or up to when the API was last read if that is"
+        " earlier: a clock that is ahead deletes nothing too early.",
     )
     sure = prune.add_mutually_exclusive_group(required=True)
     sure.add_argument("--dry-run", action="store_true", help="only count the rows that would be deleted")

@@ -24,8 +24,8 @@ from console.settings.environment import ApiConnection, NotSetError, Settings, S
 from console.text.times import moment
 
 if TYPE_CHECKING:
-    from console.collect.follow import Looked
     from console.collect.progress import Progress
+    from console.collect.report import Report as ReadReport
     from console.notifications.once import Report
     from console.record.write.store import Store
 
@@ -202,14 +202,14 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
 
 def _notifications(
     settings: Settings, send: Callable[..., Report]
-) -> Callable[[Store, float | None, Progress], Looked]:
+) -> Callable[[Store, float | None, Progress], ReadReport]:
     """Notifications as something that is done again and again, after what is read."""
-    from console.collect.follow import Looked
+    from console.collect.report import Report as ReadReport
 
-    def read(_store: Store, _seconds: float | None, progress: Progress) -> Looked:
+    def read(_store: Store, _seconds: float | None, progress: Progress) -> ReadReport:
         # Progress reports that the follower is alive, and ends the read when somebody stops it.
         report = send(settings.database, before_each=partial(progress, 0, None, "notifications"))
-        return Looked(problems=report.problems)
+        return ReadReport(problems=report.problems)
 
     return read
 

@@ -16,14 +16,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from console.collect.pace import Pace, pause
 from console.collect.progress import Progress
+from console.collect.report import Report
 from console.record.file_locks import FOLLOWER, only_one
 from console.record.opening import DatabaseProblem
-from console.record.rows import Beat
+from console.record.rows import Row
 from console.record.write.store import Store, open_store
 from console.settings.environment import Settings
 from console.text.times import moment, rounded
@@ -43,15 +44,6 @@ class _Stopped(Exception):
     """Somebody stopped the follower during a read."""
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What a read of one source found. ``away``: why the source could not be read at all, '' if it could."""
-
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    away: str = ""
-
-
 @dataclass
 class Source:
     """Something that is followed. ``name``: in sentences, as "The API". ``quick``: read more often while something is
@@ -59,7 +51,7 @@ class Source:
     FollowError when reading again is useless."""
 
     name: str
-    read: Callable[[Store, float | None, Progress], Looked]
+    read: Callable[[Store, float | None, Progress], Report]
     quick: bool = True
     read_at: float | None = None
     failures: int = 0
@@ -88,7 +80,8 @@ class Follower:
         self._is_first, self._is_open, self._told = True, False, set[str]()
         self._database_failures = 0
         now = time.time()
-        self._beat = Beat(platform.node() or "this machine", os.getpid(), now, now, now)
+        # Its row in the database.
+        self._beat: Row = {"host": platform.node() or "this machine", "pid": os.getpid(), "started_at": now}
         self._store: Store | None = None
         self._reported = 0.0
 
@@ -156,17 +149,19 @@ class Follower:
 
     def _read(self, source: Source, store: Store) -> None:
         began, before = time.monotonic(), source.read_at
-        looked = source.read(store, None if before is None else began - before, self._on_progress)
+        report = source.read(store, None if before is None else began - before, self._on_progress)
         source.read_at = time.monotonic()
-        if looked.away:
+        if report.away:
             source.failures += 1
             source.away_since = source.away_since or time.time()
-            self._tell(f"{looked.away} {self._next_try(source.failures)}")
+            self._tell(f"{report.away} {self._next_try(source.failures)}")
         elif source.away_since is not None:
             away = rounded(time.time() - source.away_since)
             self._tell(f"{source.name} can be read again after {away}.")
             source.failures, source.away_since = 0, None
-        for sentence in [*looked.problems, *(f"note: {note}" for note in looked.notes)]:
+        # Away is the problem then, and has been said.
+        problems = [] if report.away else report.problems
+        for sentence in [*problems, *(f"note: {note}" for note in report.notes)]:
             # A sentence that stays true is said once.
             if sentence not in self._told:
                 self._told = {sentence, *self._told} if len(self._told) < _TOLD_MOST else {sentence}
@@ -211,13 +206,13 @@ class Follower:
         """Report that it is alive, and that it will report again within so many seconds."""
         now = time.time()
         away = [source for source in self._sources if source.away_since is not None]
-        self._beat = replace(
-            self._beat,
-            beat_at=now,
-            due_at=now + seconds,
-            trouble=away[0].name if away else None,
-            trouble_at=away[0].away_since if away else None,
-        )
+        self._beat |= {
+            "beat_at": now,
+            "due_at": now + seconds,
+            "ended_at": None,
+            "trouble": away[0].name if away else None,
+            "trouble_at": away[0].away_since if away else None,
+        }
         self._reported = time.monotonic()
         if self._store is not None:
             self._store.put_beat(self._beat)
@@ -225,7 +220,7 @@ class Follower:
     def _end(self) -> None:
         try:
             with self._open() as store:
-                store.put_beat(replace(self._beat, beat_at=time.time(), ended_at=time.time()))
+                store.put_beat({**self._beat, "beat_at": time.time(), "ended_at": time.time()})
         except DatabaseProblem as problem:
             self._tell(f"The end of following is not recorded: {problem}")
 

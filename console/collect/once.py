@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from console.collect.api.options import ApiOptions, ApiReport
 from console.collect.api.rollouts import sync_api
 from console.collect.progress import Progress, silent
 from console.collect.run_logs.spools import SpoolReport, sync_spools
-from console.record.write.store import open_store
+from console.record.write.store import Store, open_store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
 
@@ -56,6 +56,19 @@ class SyncReport:
         return "; ".join(parts)
 
 
+def load_run_logs(store: Store, settings: Settings, secrets: Sequence[str], progress: Progress) -> SpoolReport:
+    """Load what is new in the folder of the run logs. ``secrets``: texts that must not be stored."""
+    return sync_spools(
+        store,
+        settings.spool_dir,
+        now=time.time,
+        redactor=Redactor(secrets),
+        remove_loaded=settings.remove_loaded_spools,
+        folder_may_be_missing=settings.spool_dir_is_default,
+        progress=progress,
+    )
+
+
 def sync_once(
     settings: Settings,
     *,
@@ -63,7 +76,6 @@ def sync_once(
     spools: bool = True,
     api_options: ApiOptions | None = None,
     progress: Progress = silent,
-    now: Callable[[], float] = time.time,
 ) -> SyncReport:
     """Bring the database up to date. Without ``connection`` the API is left out.
 
@@ -75,17 +87,7 @@ def sync_once(
         client = opened.enter_context(closing(open_client(connection, read_only=True))) if connection else None
         store = opened.enter_context(open_store(settings.database, make_folder=settings.database_is_default))
         if spools:
-            report.spools = sync_spools(
-                store,
-                settings.spool_dir,
-                now=now,
-                redactor=Redactor([connection.api_key]) if connection else None,
-                remove_loaded=settings.remove_loaded_spools,
-                folder_may_be_missing=settings.spool_dir_is_default,
-                progress=progress,
-            )
+            report.spools = load_run_logs(store, settings, [connection.api_key] if connection else [], progress)
         if client is not None:
-            # The client's form of the address: one tenant however it was written.
-            tenant = client.transport.settings.api_url
-            report.api = sync_api(store, client, tenant, now=now, options=api_options, progress=progress)
+            report.api = sync_api(store, client, now=time.time, options=api_options, progress=progress)
     return report

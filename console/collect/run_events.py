@@ -52,7 +52,11 @@ class EventError(ValueError):
 
 
 class RunReader:
-    """Reads the events of one run. ``run_id`` keys all its rows; ``source`` is callback, runner or awx."""
+    """Reads the events of one run. ``run_id`` keys all its rows; ``source`` is callback, runner or awx.
+
+    ``ahead``: seconds by which the clock was ahead that wrote the events; all times are stored as that much earlier.
+    The state keeps it, and ``missing``, the first and the last counter of each gap.
+    """
 
     def __init__(
         self,
@@ -62,9 +66,10 @@ class RunReader:
         source_ref: str | None = None,
         state: Mapping[str, Any] | None = None,
         redactor: Redactor | None = None,
+        ahead: float = 0.0,
     ) -> None:
         self.run_id = run_id
-        self.state: dict[str, Any] = dict(state) if state else _new_state(run_id, source, source_ref)
+        self.state: dict[str, Any] = dict(state) if state else _new_state(run_id, source, source_ref, ahead)
         self._redactor = redactor or Redactor()
         self._rows = RunRows(run={})
 
@@ -78,13 +83,15 @@ class RunReader:
         """Whether the end of the run (its recap) has been read."""
         return bool(self.state["ended"])
 
-    def feed(self, event: Any) -> None:
-        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
+    def feed(self, event: Any) -> bool:
+        """Read one event. False for one that was read before: it is left out. Raises EventError, and changes nothing,
+        if it is not an event."""
         counter, name, data = parts_of(event)
-        created = parse_time(event.get("created"))
+        if not self._is_new(counter):
+            return False
+        created = self._time(event.get("created"))
         run = self.run
         run["events"] += 1
-        run["last_counter"] = max(run["last_counter"], counter)
         # Counters that were never read, and events that the writer says it could not write.
         self.state["unwritten"] = max(self.state["unwritten"], whole(event.get("dropped_events")) or 0)
         dropped = max(0, run["last_counter"] - run["events"]) + self.state["unwritten"]
@@ -107,6 +114,30 @@ class RunReader:
             self._stats(counter, data, created)
         elif name == "fleetops_refused":
             self._refused(counter, event, data, created)
+        return True
+
+    def _is_new(self, counter: int) -> bool:
+        """Whether no event with this counter was read, and note that one is now."""
+        missing: list[list[int]] = self.state.setdefault("missing", [])
+        last = self.run["last_counter"]
+        if counter > last:
+            if counter > last + 1:
+                missing.append([last + 1, counter - 1])
+            self.run["last_counter"] = counter
+            return True
+        for place, (first, end) in enumerate(missing):
+            if first <= counter <= end:
+                parts = [first, counter - 1], [counter + 1, end]
+                missing[place : place + 1] = [part for part in parts if part[0] <= part[1]]
+                return True
+        return False
+
+    def right(self, at: float | None) -> float | None:
+        """A time of the clock that wrote the events, by one that is right."""
+        return None if at is None else at - float(self.state.get("ahead", 0.0))
+
+    def _time(self, value: Any) -> float | None:
+        return self.right(parse_time(value))
 
     def take(self) -> RunRows:
         """The rows since the last take, with the run's own row as it is now."""
@@ -130,7 +161,7 @@ class RunReader:
         run["limit_pattern"] = _words(about.get("limit"))
         run["tags_json"], run["skip_tags_json"] = _json_list(about.get("tags")), _json_list(about.get("skip_tags"))
         run["forks"] = whole(about.get("forks"))
-        run["started_at"] = parse_time(about.get("started_at")) or run["started_at"]
+        run["started_at"] = self._time(about.get("started_at")) or run["started_at"]
         named = {"run_id", *texts, "check_mode", "diff_mode", "limit", "tags", "skip_tags", "forks", "started_at"}
         more = {str(k): v for k, v in about.items() if k not in named}
         run["meta_json"] = to_json(self._redactor.scrub(more)) if more else None
@@ -186,7 +217,7 @@ class RunReader:
     def _start(self, counter: int, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None) -> None:
         host = _host(event, data)
         if host:
-            self.state["in_flight"][host] = [counter, self._task_of(data), parse_time(data.get("start")) or created]
+            self.state["in_flight"][host] = [counter, self._task_of(data), self._time(data.get("start")) or created]
 
     def _result(
         self, counter: int, name: str, event: Mapping[str, Any], data: Mapping[str, Any], created: float | None
@@ -204,8 +235,8 @@ class RunReader:
         if isinstance(found, Mapping):
             result = self._redactor.scrub({k: v for k, v in found.items() if not str(k).startswith("_ansible_")})
         changed = bool(result.get("changed", event.get("changed", False))) and status in ("ok", "failed", "ignored")
-        started = parse_time(data.get("start"))
-        ended = parse_time(data.get("end")) or created
+        started = self._time(data.get("start"))
+        ended = self._time(data.get("end")) or created
         message = message_of(result, status)
         trouble = status in TROUBLE and message is not None
         kept, truncated = kept_part(result, whole=changed or status in TROUBLE)
@@ -297,11 +328,11 @@ class RunReader:
             self._rows.links.append({"run_id": self.run_id, "kind": kind, "ref": ref, "counter": counter, "host": host})
 
 
-def _new_state(run_id: str, source: str, source_ref: str | None) -> dict[str, Any]:
+def _new_state(run_id: str, source: str, source_ref: str | None, ahead: float) -> dict[str, Any]:
     run: Row = {"run_id": run_id, "source": source, "source_ref": source_ref, "status": "unknown"}
     run |= dict.fromkeys(_UNKNOWN) | {"last_counter": 0, "events": 0, "dropped_events": 0}
     state: dict[str, Any] = {"run": run, "ended": False, "unwritten": 0, "play": None, "task": None}
-    return state | {"plays": {}, "tasks": {}, "in_flight": {}}
+    return state | {"ahead": ahead, "missing": [], "plays": {}, "tasks": {}, "in_flight": {}}
 
 
 def parts_of(event: Any) -> tuple[int, str, Mapping[str, Any]]:

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.api.options import ApiOptions, ApiReport
-from console.collect.api.rollouts import sync_api
+from console.collect.api.rollouts import sync_api, tenant_of
 from console.collect.api.session import Memory, Reading
-from console.collect.follow import FollowError, Looked
+from console.collect.follow import FollowError
 from console.collect.jobs.awx import JobFilter, sync_awx
 from console.collect.jobs.awx_client import AwxClient, AwxConnection
+from console.collect.once import load_run_logs
 from console.collect.pace import (
     POLICY_EVERY,
     WHOLE_LIST_EVERY,
@@ -27,7 +28,7 @@ from console.collect.pace import (
     rollouts_at_once,
 )
 from console.collect.progress import Progress
-from console.collect.run_logs.spools import sync_spools
+from console.collect.report import Report
 from console.record.write.store import Store
 from console.settings.api_client import open_client
 from console.settings.environment import ApiConnection, Settings
@@ -40,20 +41,11 @@ class RunLogs:
     """The folder of the run logs. ``secrets``: texts that must not be stored."""
 
     def __init__(self, settings: Settings, secrets: list[str]) -> None:
-        self._settings, self._redactor = settings, Redactor(secrets)
+        self._settings, self._secrets = settings, secrets
 
-    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
         """Load what is new."""
-        report = sync_spools(
-            store,
-            self._settings.spool_dir,
-            now=time.time,
-            redactor=self._redactor,
-            remove_loaded=self._settings.remove_loaded_spools,
-            folder_may_be_missing=self._settings.spool_dir_is_default,
-            progress=progress,
-        )
-        return Looked(report.notes, report.problems)
+        return load_run_logs(store, self._settings, self._secrets, progress)
 
 
 class Api:
@@ -64,8 +56,7 @@ class Api:
         retries = min(connection.retries, _RETRIES)
         self._client = open_client(replace(connection, retries=retries), read_only=True)
         self._options, self._pace = options, pace
-        # The client's form of the address: one tenant however it was written.
-        self.tenant: str = self._client.transport.settings.api_url
+        self.tenant = tenant_of(self._client)
         # An audit whose summary has moved costs a second call.
         self._calls_each = len(options.details) + 2 * options.audit
         self._memory = Memory()
@@ -75,7 +66,7 @@ class Api:
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, seconds: float | None, progress: Progress) -> Looked:
+    def read(self, store: Store, seconds: float | None, progress: Progress) -> Report:
         """Read what may have moved. Raises FollowError when the server refuses the key, and at the first read for an
         address or certificate that is wrong."""
         reading = self._reading(seconds)
@@ -84,7 +75,6 @@ class Api:
         report = sync_api(
             store,
             self._client,
-            self.tenant,
             now=time.time,
             options=self._options,
             progress=progress,
@@ -122,20 +112,21 @@ class Api:
                     times.setdefault(instance_id, []).append(cursor.last_ok_at)
         return {instance_id: min(known) for instance_id, known in times.items() if len(known) == len(kinds)}
 
-    def _looked(self, report: ApiReport, reading: Reading) -> Looked:
+    def _looked(self, report: ApiReport, reading: Reading) -> Report:
         is_first = reading.instances is None
         self._used = 0.0 if is_first else 2.0 * report.rollouts + report.details + 2.0 * report.instances
         error = report.ended_by
         if error is not None:
             if is_final(error.kind, ever_read=self._ever_read):
                 raise FollowError(f"The API was not read, and following has ended: {error}")
-            return Looked(report.notes, away=f"The API was not read: {error}")
+            report.away = f"The API was not read: {error}"
+            return report
         self._ever_read = True
         if reading.policy:
             self._policy_at = time.monotonic()
         if reading.whole_list:
             self._whole_list_at = time.monotonic()
-        return Looked(report.notes, report.problems)
+        return report
 
 
 class Awx:
@@ -149,9 +140,9 @@ class Awx:
     def close(self) -> None:
         self._client.close()
 
-    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Looked:
+    def read(self, store: Store, _seconds: float | None, progress: Progress) -> Report:
         """Import the jobs that have ended, except those whose events AWX still processes."""
-        report = sync_awx(
+        return sync_awx(
             store,
             self._client,
             now=time.time,
@@ -160,4 +151,3 @@ class Awx:
             progress=progress,
             wait=0.0,
         )
-        return Looked(report.notes, [] if report.away else report.problems, report.away)

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time
 from console.monitoring.backlog import Backlog
 from console.monitoring.limits import FIGURES, Level, Limits, in_words
+from console.record.clocks import ahead_by
 from console.record.read.freshness import DIED, HANGS, STOPPED, Follower
 from console.record.read.record_health import Vitals
-
-# Times of two processes of this machine differ by less.
-_AHEAD = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def judge(vitals: Vitals, waiting: Backlog, now: float, limits: Mapping[str, Lim
     }
     own_times = {"sync-age": vitals.api_at, "run-log-age": vitals.runs_at, "backup-age": vitals.backup_at}
     for name, at in own_times.items():
-        if at is not None and at > now + _AHEAD:
+        if at is not None and ahead_by(at, now) is not None:
             values[name] = None
             nothing[name] = (
                 f"Not known, since {iso_time(at)} is stored: this machine's clock was ahead",

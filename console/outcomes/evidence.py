@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from console.text.json_values import mapping
 
 GATE_WORDS = {"fail": "stop", "deferred": "defer"}
@@ -65,7 +65,5 @@ def _short(name: str, check: Mapping[str, Any]) -> str:
 
 def _between(first: Any, last: Any) -> float | None:
     """Seconds between two ISO 8601 times; None where one is missing."""
-    try:
-        return (datetime.fromisoformat(str(last)) - datetime.fromisoformat(str(first))).total_seconds()
-    except (ValueError, TypeError):
-        return None
+    begin, end = parse_time(first), parse_time(last)
+    return None if begin is None or end is None else end - begin

@@ -123,12 +123,12 @@ def _reported(facts: Facts, derived: Mapping[str, Outcome]) -> dict[str, Outcome
     why, disagreements = mapping(report.get("why")), mapping(report.get("disagreements"))
     found: dict[str, Outcome] = {}
     for category in run_report.CATEGORIES:
-        for name in listed(report.get(category)):
-            known = derived.get(str(name))
+        for name in map(str, listed(report.get(category))):
+            known = derived.get(name)
             message = str(why.get(name) or disagreements.get(name) or "")
             if not message and known is not None and known.category == category and category in PROBLEMS:
                 message = known.message
-            found[str(name)] = Outcome(category, message, known.since if known else None)
+            found[name] = Outcome(category, message, known.since if known else None)
     for host, outcome in derived.items():
         if host in found or not facts.report_cut:
             continue

@@ -12,6 +12,8 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES
 from console.text.json_values import listed, mapping
 
+# What a report has by the name of an instance.
+_BY_NAME = ("why", "disagreements", "bundles", "left_out")
 _WORST_FIRST = ("fail", "inconclusive", "deferred", "pass")
 
 
@@ -19,22 +21,15 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The reports as one: an instance that several name is in the category of the last one, and the verdict is the
     worst. Their lists must be whole."""
     category_of: dict[str, str] = {}
-    why: dict[str, Any] = {}
-    disagreements: dict[str, Any] = {}
-    bundles: dict[str, Any] = {}
-    left_out: dict[str, Any] = {}
-    reasons: list[str] = []
+    by_name: dict[str, dict[str, Any]] = {key: {} for key in _BY_NAME}
     for report in reports:
         for category in CATEGORIES:
-            for name in listed(report.get(category)):
-                category_of[str(name)] = category
-                why.pop(str(name), None)
-                disagreements.pop(str(name), None)
-        why |= mapping(report.get("why"))
-        disagreements |= mapping(report.get("disagreements"))
-        bundles |= mapping(report.get("bundles"))
-        left_out |= mapping(report.get("left_out"))
-        reasons += [str(reason) for reason in listed(report.get("reasons"))]
+            for name in map(str, listed(report.get(category))):
+                category_of[name] = category
+                by_name["why"].pop(name, None)
+                by_name["disagreements"].pop(name, None)
+        for key, known in by_name.items():
+            known |= mapping(report.get(key))
     found: dict[str, list[str]] = {category: [] for category in CATEGORIES}
     for name, category in sorted(category_of.items()):
         found[category].append(name)
@@ -42,10 +37,7 @@ def together(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         **found,
         "counts": {category: len(names) for category, names in found.items()},
-        "why": why,
-        "disagreements": disagreements,
-        "bundles": bundles,
-        "left_out": left_out,
+        **by_name,
         "verdict": next((word for word in _WORST_FIRST if word in verdicts), "fail"),
-        "reasons": reasons,
+        "reasons": [str(reason) for report in reports for reason in listed(report.get("reasons"))],
     }

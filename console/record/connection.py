@@ -37,6 +37,18 @@ class Connection(sqlite3.Connection):
             return super().executemany(sql, map(_storable, rows))
 
 
+def dicts(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """All rows that a SELECT finds, one dictionary each."""
+    cursor = conn.execute(sql, params)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def one(conn: sqlite3.Connection, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> dict[str, Any] | None:
+    """The first row, None without one."""
+    return next(iter(dicts(conn, sql, params)), None)
+
+
 def _storable(values: Mapping[str, Any] | Sequence[Any]) -> Any:
     if isinstance(values, Mapping):
         return {name: _value(value) for name, value in values.items()}

@@ -38,62 +38,76 @@ class Retention:
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows to remove: rows of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
+    """Rows to remove: rows ``t`` of ``table`` that match a row of ``scopes``, a SELECT with the parameters ``params``.
 
-    ``match``: a column of the table, how it compares, and the column of ``scopes``. ``keys``: the table's key.
-    ``floors``: whether the edge of each scope is remembered, so that a later sync does not bring the rows back.
+    ``where``: when they match, as SQL with {0} before the names of the scope's columns. ``floors``: whether the edge of
+    each scope is remembered, so that a later sync does not bring the rows back.
     """
 
     what: str
     table: str
-    keys: tuple[str, ...]
     scopes: str
-    match: tuple[tuple[str, str, str], ...]
+    where: str
     params: dict[str, Any]
     floors: bool = False
 
-    def where(self, scope: str) -> str:
-        """The match as SQL; ``scope`` is what stands before the scope's columns, as "s." or ":"."""
-        return " AND ".join(f"t.{column} {how} {scope}{name}" for column, how, name in self.match)
 
+def retired_at(tenant: str, read_at: str) -> str:
+    """As SQL: when it was recorded that a tenant's API is no longer read, NULL if not, or if it was read since.
+
+    ``tenant``, ``read_at``: expressions of its address and of when it was last read.
+    """
+    return f"""(SELECT max(u.at) FROM upkeep u WHERE u.kind = 'retire'
+      AND json_extract(u.detail_json, '$.tenant') = {tenant} AND u.at > coalesce({read_at}, 0))"""  # noqa: S608
+
+
+# When the record was last brought up to date: when an API that is still read was, by the clock of its server; without
+# one, when anything else was read. What this machine's clock says beyond that is not believed: a clock that is ahead
+# would make everything too old.
+_LATEST = f"""coalesce(
+  (SELECT max(coalesce(c.last_ts, c.last_ok_at)) FROM ingest_cursors c
+   WHERE c.source = 'api' AND {retired_at("c.scope", "c.last_ok_at")} IS NULL),
+  (SELECT max(c.last_ok_at) FROM ingest_cursors c WHERE c.source <> 'api'))"""  # noqa: S608 - the text above
+BEFORE = f"(min(:now, coalesce({_LATEST}, :now)) - :kept)"
+"""As SQL: the time before which rows may go, by the parameters of a rule."""
 
 _WENT_WELL = "status = 'successful' AND failed + unreachable = 0"
-_RUNS = """
-SELECT run_id FROM runs WHERE status <> 'running' AND {which}
-AND coalesce(ended_at, heartbeat_at, started_at) < :before
-"""
+_RUNS = f"""
+SELECT run_id FROM runs WHERE status <> 'running' AND {{which}}
+AND coalesce(ended_at, heartbeat_at, started_at) < {BEFORE}
+"""  # noqa: S608 - the text above
 # Whole days: the daily counts of a day are made from its raw events, all of them or none.
-_INSTANCES = """
-SELECT tenant, instance_id, CAST(min(:before, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
+_INSTANCES = f"""
+SELECT tenant, instance_id, CAST(min({BEFORE}, newest) / 86400 AS INTEGER) * 86400.0 AS edge FROM (
   SELECT tenant, instance_id, (
-    SELECT e.{time} FROM {table} e WHERE e.tenant = known.tenant AND e.instance_id = known.instance_id
-    AND e.{time} IS NOT NULL ORDER BY e.{time} DESC LIMIT 1 OFFSET {others}) AS newest
-  FROM (SELECT DISTINCT tenant, instance_id FROM {known}) AS known)
+    SELECT e.{{time}} FROM {{table}} e WHERE e.tenant = known.tenant AND e.instance_id = known.instance_id
+    AND e.{{time}} IS NOT NULL ORDER BY e.{{time}} DESC LIMIT 1 OFFSET {{others}}) AS newest
+  FROM (SELECT DISTINCT tenant, instance_id FROM {{known}}) AS known)
 WHERE newest IS NOT NULL
-"""
+"""  # noqa: S608 - the text above
 
 
 def rules(retention: Retention, now: float) -> tuple[Rule, ...]:
-    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC)."""
+    """The rows that ``retention`` no longer keeps at ``now`` (epoch seconds, UTC), or at the last read if that is
+    earlier."""
     found = []
     for what, days, which in (
         ("results of runs that went well", retention.results, _WENT_WELL),
         ("results of other ended runs", retention.failed_results, f"NOT ({_WENT_WELL})"),
     ):
         if days is not None:
-            before = {"before": now - days * DAY}
-            scopes, by_run = _RUNS.format(which=which), (("run_id", "=", "run_id"),)
-            found.append(Rule(what, "host_results", ("run_id", "counter"), scopes, by_run, before))
-    for what, days, table, time, known, newest, key in (
-        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT, "id"),
-        ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE, "taken_at"),
-        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_STATE, "checked_at"),
-        ("actions", retention.actions, "instance_actions", "created_at", "instances", NEWEST_ACTIONS, "action_id"),
-        ("versions", retention.versions, "instance_versions", "taken_at", "instances", NEWEST_STATE, "taken_at"),
+            params = {"now": now, "kept": days * DAY}
+            found.append(Rule(what, "host_results", _RUNS.format(which=which), "t.run_id = {0}run_id", params))
+    for what, days, table, time, known, newest in (
+        ("raw audit events", retention.audit, "audit_events", "event_ts", "audit_held", NEWEST_AUDIT),
+        ("totals of the audit", retention.audit, "audit_summaries", "taken_at", "instances", NEWEST_STATE),
+        ("health checks", retention.health, "health_checks", "checked_at", "instances", NEWEST_STATE),
+        ("actions", retention.actions, "instance_actions", "created_at", "instances", NEWEST_ACTIONS),
+        ("versions", retention.versions, "instance_versions", "taken_at", "instances", NEWEST_STATE),
     ):
         if days is not None:
             scopes = _INSTANCES.format(table=table, time=time, known=known, others=newest - 1)
-            match = (("tenant", "=", "tenant"), ("instance_id", "=", "instance_id"), (time, "<", "edge"))
-            keys, before = ("tenant", "instance_id", key), {"before": now - days * DAY}
-            found.append(Rule(what, table, keys, scopes, match, before, floors=table == "audit_events"))
+            where = f"t.tenant = {{0}}tenant AND t.instance_id = {{0}}instance_id AND t.{time} < {{0}}edge"
+            params = {"now": now, "kept": days * DAY}
+            found.append(Rule(what, table, scopes, where, params, floors=table == "audit_events"))
     return tuple(found)

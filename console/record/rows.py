@@ -71,30 +71,13 @@ class RolloutRead:
 class InstanceRows:
     """What was read of one instance, as rows by table; a part that was not read stays empty.
 
-    ``states``: groups of columns of instance_state, one row for each kind that was read.
+    ``state``: the columns of instance_state that were read.
     """
 
-    states: list[Row] = field(default_factory=list)
+    state: Row | None = None
     health: Row | None = None
     versions: Row | None = None
     actions: list[Row] = field(default_factory=list)
-
-
-@dataclass
-class Beat:
-    """What a follower reports of itself (table follower); times in epoch seconds.
-
-    ``due_at``: until when it will have reported again. ``trouble``: what it cannot read, None if nothing.
-    """
-
-    host: str
-    pid: int
-    started_at: float
-    beat_at: float
-    due_at: float
-    ended_at: float | None = None
-    trouble: str | None = None
-    trouble_at: float | None = None
 
 
 SENDING, SENT, FAILED, GAVE_UP = "sending", "sent", "failed", "gave up"

@@ -48,18 +48,6 @@ class _Asked:
     known: set[str]
 
 
-@dataclass(frozen=True)
-class AuditRead:
-    """The newest audit events of one instance, None if its summary is as stored. ``met``: a known one is among them;
-    ``whole``: there are no others; ``deeper``: read as far back as was asked for, past known ones."""
-
-    events: list[Record] | None
-    summary: Row
-    met: bool = False
-    whole: bool = False
-    deeper: bool = False
-
-
 def sync_audit(session: Session, instances: list[Row]) -> None:
     """Read and store the audit of the instances: rows with instance_id and hostname."""
     done = 0
@@ -86,7 +74,8 @@ def _is_deeper(session: Session, cursor: Cursor) -> bool:
     return not cursor.state.get("whole") and session.options.audit_events > (0 if depth == "all" else depth)
 
 
-def _read(session: Session, asked: _Asked, client: FleetClient) -> AuditRead:
+def _read(session: Session, asked: _Asked, client: FleetClient) -> tuple[Listing | None, Row]:
+    """The newest audit events of one instance, None if its summary is as stored; and the summary."""
     instance_id, cursor = asked.instance["instance_id"], asked.cursor
     read_at, deeper = session.now(), _is_deeper(session, cursor)
     # Before the events: one that comes between the two calls is then missing in the summary, and read the next time.
@@ -95,17 +84,16 @@ def _read(session: Session, asked: _Asked, client: FleetClient) -> AuditRead:
     listed_today = cursor.state.get("listed_on") == day_of(read_at)
     told = known_count(record.get("total_events")) is not None
     if told and listed_today and not deeper and cursor.gap_from is None and _same_counts(summary, asked.summary):
-        return AuditRead(None, summary)
-    listed = read_events(client, instance_id, session.options.audit_events, set() if deeper else asked.known)
-    met = any(str(e.get("id")) in asked.known for e in listed.rows)
-    return AuditRead(listed.rows, summary, met=met, whole=listed.whole, deeper=deeper)
+        return None, summary
+    known = set() if deeper else asked.known
+    return read_events(client, instance_id, session.options.audit_events, known), summary
 
 
 def _same_counts(summary: Row, stored: Row | None) -> bool:
     return stored is not None and all(stored[name] == value for name, value in summary.items() if name != "taken_at")
 
 
-def _store(session: Session, asked: _Asked, answer: AuditRead | ApiError | NotCalled) -> None:
+def _store(session: Session, asked: _Asked, answer: tuple[Listing | None, Row] | ApiError | NotCalled) -> None:
     instance, cursor = asked.instance, asked.cursor
     instance_id, name = instance["instance_id"], instance["hostname"] or instance["instance_id"]
     store, report = session.store, session.report
@@ -122,12 +110,13 @@ def _store(session: Session, asked: _Asked, answer: AuditRead | ApiError | NotCa
         return
     report.instances += 1
     cursor.last_error, cursor.last_ok_at = None, session.now()
-    if answer.events is None:
+    listed, summary = answer
+    if listed is None:
         store.put_cursor(cursor)
         return
-    rows = [audit_row(session.tenant, instance_id, e) for e in answer.events if text(e.get("id"))]
+    rows = [audit_row(session.tenant, instance_id, e) for e in listed.rows if text(e.get("id"))]
     times = [row["event_ts"] for row in rows if row["event_ts"] is not None]
-    if answer.met or answer.whole or not asked.known:
+    if listed.whole or not asked.known or any(row["id"] in asked.known for row in rows):
         cursor.gap_from = cursor.gap_to = None
     elif times:
         cursor.gap_from = cursor.gap_from if cursor.gap_from is not None else cursor.last_ts
@@ -135,15 +124,15 @@ def _store(session: Session, asked: _Asked, answer: AuditRead | ApiError | NotCa
         report.notes.append(
             f"Instance {name} has audit events between two syncs that were not read; raise --audit-events to read them."
         )
-    if answer.whole:
+    if listed.whole:
         cursor.state["whole"] = True
-    elif answer.deeper:
+    elif _is_deeper(session, cursor):
         cursor.state["depth"] = session.options.audit_events
-    cursor.state["listed_on"] = day_of(answer.summary["taken_at"])
+    cursor.state["listed_on"] = day_of(summary["taken_at"])
     newest = max(rows, key=lambda row: row["event_ts"] or 0.0, default=None)
     if newest is not None and (cursor.last_ts is None or (newest["event_ts"] or 0.0) > cursor.last_ts):
         cursor.last_id, cursor.last_ts = newest["id"], newest["event_ts"]
-    report.audit_events += store.put_audit(rows, answer.summary, cursor)
+    report.audit_events += store.put_audit(rows, summary, cursor)
 
 
 def read_events(client: FleetClient, instance_id: str, most: int, known: Collection[str]) -> Listing:

@@ -56,7 +56,7 @@ def health_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         "uptime_s": uptime,
         "trouble": trouble,
     }
-    return InstanceRows(states=[state], health=check)
+    return InstanceRows(state=state, health=check)
 
 
 def trouble_of(record: Mapping[str, Any]) -> str | None:
@@ -100,7 +100,7 @@ def update_rows(tenant: str, instance_id: str, record: Mapping[str, Any], at: fl
         "runtime": current,
         "versions_json": to_json({c.name: c.current for c in components}),
     }
-    return InstanceRows(states=[state], versions=versions if components else None)
+    return InstanceRows(state=state, versions=versions if components else None)
 
 
 def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> InstanceRows:
@@ -114,7 +114,7 @@ def memory_rows(tenant: str, instance_id: str, record: Mapping[str, Any]) -> Ins
         "memories": count,
         "memories_full": int(may_be_cut(length, record, MEMORY_CAP) and count <= length),
     }
-    return InstanceRows(states=[state])
+    return InstanceRows(state=state)
 
 
 def action_rows(tenant: str, instance_id: str, answer: Mapping[str, Any]) -> list[Row]:

@@ -63,7 +63,7 @@ class InstanceSync:
             # An API without one kind of answer has it for no instance: only what answers nothing is gone.
             for instance in part if {"health", "updates"} & set(kinds) else ():
                 if instance["instance_id"] not in known_by_api:
-                    self._store.put_gone(self._tenant, instance["instance_id"])
+                    self._store.instances.put_gone(self._tenant, instance["instance_id"])
             self._session.progress(min(start + _INSTANCES_AT_ONCE, len(instances)), len(instances), ", ".join(kinds))
             if self._session.hopeless:
                 break

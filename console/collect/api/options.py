@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.errors import ApiError
+from console.collect.report import Report
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,12 @@ class ApiOptions:
 
 
 @dataclass
-class ApiReport:
-    """What one sync with the API did. ``problems``: sentences about what could not be read.
-
-    ``ended_by``: the error after which nothing more could be read, None without one.
-    """
+class ApiReport(Report):
+    """What one sync with the API did. ``ended_by``: the error after which nothing more could be read."""
 
     rollouts: int = 0
     targets: int = 0
     instances: int = 0
     audit_events: int = 0
     details: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
     ended_by: ApiError | None = None

@@ -38,10 +38,14 @@ _ROLLOUTS_AT_ONCE = 100
 _SETTLED_IN_A_ROW = 20
 
 
+def tenant_of(client: FleetClient) -> str:
+    """The address of an API as the client writes it: one tenant however it was given."""
+    return str(client.transport.settings.api_url)
+
+
 def sync_api(
     store: Store,
     client: FleetClient,
-    tenant: str,
     *,
     now: Callable[[], float],
     options: ApiOptions | None = None,
@@ -49,14 +53,15 @@ def sync_api(
     reading: Reading | None = None,
     memory: Memory | None = None,
 ) -> ApiReport:
-    """Bring the store up to date with one tenant. ``client`` should be read-only; it is cloned for each thread.
+    """Bring the store up to date with the tenant of ``client``, which should be read-only and is cloned for each
+    thread.
 
     ``reading``: how much of it, everything by default. ``memory``: the follower's, changed by what was read.
     """
     reading = reading or Reading()
     with Pool(client, reading.workers) as pool:
         session = Session(
-            store, client, pool, tenant, now, options or ApiOptions(), progress, reading, memory or Memory()
+            store, client, pool, tenant_of(client), now, options or ApiOptions(), progress, reading, memory or Memory()
         )
         _sync(session)
     return session.report
@@ -73,6 +78,7 @@ def _sync(session: Session) -> None:
     if not session.hopeless:
         _sync_rollouts(session, cursor.last_ok_at)
     cursor.note(session.now(), session.report.problems)
+    cursor.last_ts = session.client.server_time or cursor.last_ts
     store.put_cursor(cursor)
     if (options.audit or options.details) and not session.hopeless and session.reading.instances != 0:
         chosen = _due_instances(session, _chosen_instances(session))
@@ -87,7 +93,7 @@ def _is_clock_right(session: Session) -> bool:
     behind: then nothing may be stored.
     """
     now = session.now()
-    if (ahead := session.store.ahead_of(now)) is None:
+    if (ahead := session.store.clock.ahead_of(now)) is None:
         return True
     with contextlib.suppress(ApiError):
         session.client.get_fleet_update_policy()
@@ -105,7 +111,7 @@ def _is_clock_right(session: Session) -> bool:
         )
         return False
     else:
-        session.store.correct_times(now)
+        session.store.clock.correct(now)
         session.memory.forget_times()
         session.report.notes.append(
             f"The clock of this machine was {duration(ahead)} ahead when the database was last written. The times that"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
@@ -74,12 +74,11 @@ def sync_awx(
 
     Raises DatabaseProblem when the database cannot be used.
     """
-    pull = _Pull(store, client, now, redactor or Redactor(), sleep, wait)
-    report, wanted = pull.report, wanted or JobFilter()
+    report, wanted = ImportReport(f"AWX {client.origin}"), wanted or JobFilter()
     scope = "|".join([client.origin, *(f"{name}={value}" for name, value in sorted(wanted.query().items()))])
     cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
     try:
-        pull.run(wanted, cursor, progress)
+        _Pull(store, client, now, redactor or Redactor(), sleep, wait, report).run(wanted, cursor, progress)
     except AwxError as error:
         report.problems.append(str(error))
         report.away = str(error)
@@ -88,51 +87,50 @@ def sync_awx(
     return report
 
 
+@dataclass
 class _Pull:
-    """One import: the client, the store, and how much waiting is left."""
+    """One import. ``patience``: how many seconds of waiting are left.
 
-    def __init__(
-        self,
-        store: Store,
-        client: AwxClient,
-        now: Callable[[], float],
-        redactor: Redactor,
-        sleep: Callable[[float], None],
-        patience: float,
-    ) -> None:
-        self._store, self._client, self._now = store, client, now
-        self._redactor, self._sleep, self._patience = redactor, sleep, patience
-        # By job that AWX has not finished: when that was seen first (epoch s), its events, and since when so many.
-        self._unfinished: dict[str, dict[str, Any]] = {}
-        self._still_unfinished: dict[str, dict[str, Any]] = {}
-        self.report = ImportReport(f"AWX {client.origin}")
+    ``unfinished``: by job that AWX has not finished, when that was seen first (epoch s), its events, and since when so
+    many; ``still_unfinished``: those that this import saw so.
+    """
+
+    store: Store
+    client: AwxClient
+    now: Callable[[], float]
+    redactor: Redactor
+    sleep: Callable[[float], None]
+    patience: float
+    report: ImportReport
+    unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    still_unfinished: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, wanted: JobFilter, cursor: Cursor, progress: Progress) -> None:
         """Import job by job; ``cursor.last_ts`` moves to the end of the newest one before which nothing is missing."""
         listed = self._listed(wanted, cursor)
-        self._unfinished = dict(cursor.state.get("unfinished") or {})
-        known = self._store.jobs.complete(self._client.origin)
+        self.unfinished = dict(cursor.state.get("unfinished") or {})
+        known = self.store.jobs.complete(self.client.origin)
         whole_so_far = True
         for done, record in enumerate(listed):
             progress(done, len(listed), "jobs of AWX")
-            if awx_key(self._client.origin, record.get("id")) in known:
+            if awx_key(self.client.origin, record.get("id")) in known:
                 self.report.known += 1
             else:
                 whole_so_far = self._take(record) and whole_so_far
             ended = parse_time(record.get("finished"))
             if whole_so_far and ended is not None:
                 cursor.last_ts, cursor.last_id = ended, str(record.get("id"))
-        cursor.state = {"unfinished": self._still_unfinished} if self._still_unfinished else {}
+        cursor.state = {"unfinished": self.still_unfinished} if self.still_unfinished else {}
         progress(len(listed), len(listed), "jobs of AWX")
 
     def _listed(self, wanted: JobFilter, cursor: Cursor) -> list[dict[str, Any]]:
         query: dict[str, Any] = {"status__in": _FINAL, "order_by": "finished", **wanted.query()}
         since = cursor.last_ts - _OVERLAP_S if cursor.last_ts is not None else None
         if wanted.days is not None:
-            since = max(since or 0.0, self._now() - wanted.days * 86400.0)
+            since = max(since or 0.0, self.now() - wanted.days * 86400.0)
         if since is not None:
             query["finished__gte"] = iso_time(since)
-        return [record for _count, page in self._client.pages("/jobs/", **query) for record in page]
+        return [record for _count, page in self.client.pages("/jobs/", **query) for record in page]
 
     def _take(self, record: Mapping[str, Any]) -> bool:
         """Import one job; returns whether it is stored whole. A failure that others would share is raised."""
@@ -140,8 +138,8 @@ class _Pull:
         try:
             detail, is_final = self._detail(record)
             if is_final or self._has_stopped(record, name):
-                page, approved_by = self._client.job_page(record.get("id")), self._approved_by(detail, name)
-                job = awx_job(self._client.origin, detail, page, approved_by)
+                page, approved_by = self.client.job_page(record.get("id")), self._approved_by(detail, name)
+                job = awx_job(self.client.origin, detail, page, approved_by)
                 self._import(job, name, complete=is_final)
                 return is_final
             self.report.waiting += 1
@@ -162,9 +160,9 @@ class _Pull:
         if workflow is None:
             return []
         try:
-            pages = self._client.pages(f"/workflow_jobs/{workflow}/workflow_nodes/")
+            pages = self.client.pages(f"/workflow_jobs/{workflow}/workflow_nodes/")
             found = awx_approvals(node for _count, page in pages for node in page)
-            approvals = [self._client.get(f"/workflow_approvals/{number}/") for number in found]
+            approvals = [self.client.get(f"/workflow_approvals/{number}/") for number in found]
         except AwxError as error:
             if not error.of_one_job:
                 raise
@@ -175,38 +173,38 @@ class _Pull:
     def _detail(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """A job's detail, and whether all its events are there. Waits for a job that is new."""
         ended = parse_time(record.get("finished"))
-        too_old = ended is not None and self._now() - ended > _TAKE_ANYWAY_S
+        too_old = ended is not None and self.now() - ended > _TAKE_ANYWAY_S
         while True:
-            detail = self._client.get(f"/jobs/{record.get('id')}/")
+            detail = self.client.get(f"/jobs/{record.get('id')}/")
             if detail.get("id") is None:
                 raise AwxError(f"Job {record.get('id')} of AWX: its detail has no id; it is left for the next sync.",
                                of_one_job=True)  # fmt: skip
             if detail.get("event_processing_finished") is not False or too_old:
                 return detail, True
-            if self._patience <= 0 or str(record.get("id")) in self._unfinished:
+            if self.patience <= 0 or str(record.get("id")) in self.unfinished:
                 return detail, False
-            self._patience -= _WAIT_STEP_S
-            self._sleep(_WAIT_STEP_S)
+            self.patience -= _WAIT_STEP_S
+            self.sleep(_WAIT_STEP_S)
 
     def _has_stopped(self, record: Mapping[str, Any], name: str) -> bool:
         """Whether a job that AWX has not finished has had no new event for STILL_S seconds.
 
         That is so when a sync has counted as many before, or when AWX has stored the newest one that long ago.
         """
-        key, now = str(record.get("id")), self._now()
-        before = self._unfinished.get(key)
-        self._still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}
+        key, now = str(record.get("id")), self.now()
+        before = self.unfinished.get(key)
+        self.still_unfinished[key] = known = before or {"first": now, "count": None, "since": now}
         if before is None:
             return False
         query = {"page_size": 1, "order_by": "-counter"}
-        count, page = next(self._client.pages(f"/jobs/{key}/job_events/", **query))
+        count, page = next(self.client.pages(f"/jobs/{key}/job_events/", **query))
         if known["count"] != count:
             known |= {"count": count, "since": now}
         stored = parse_time(page[0].get("modified")) if page else None
         since = min(known["since"], max(known["first"], stored if stored is not None else now))
         if now - since < STILL_S:
             return False
-        if not self._store.cursor(SOURCE, awx_key(self._client.origin, key)):
+        if not self.store.cursor(SOURCE, awx_key(self.client.origin, key)):
             self.report.notes.append(
                 f"{name} has ended, but AWX stopped processing its events before the last one; the {count:,} that it"
                 " has are shown, and those that arrive within a day are added."
@@ -214,7 +212,7 @@ class _Pull:
         return True
 
     def _import(self, job: Job, name: str, *, complete: bool) -> None:
-        load = JobImport(self._store, job, name, self._redactor)
+        load = JobImport(self.store, job, name, self.redactor)
         if load.cursor is None:
             # The job first: if the callback has recorded its run, no event need be pulled.
             load.put([], position=0, complete=False)
@@ -238,7 +236,7 @@ class _Pull:
     def _events(self, job: Job, name: str, after: int) -> tuple[list[dict[str, Any]], int]:
         """The next page of a job's events, and the counter that it reaches; empty at the end."""
         path = f"/jobs/{job.job_id}/job_events/"
-        _count, page = next(self._client.pages(path, order_by="counter", counter__gt=after))
+        _count, page = next(self.client.pages(path, order_by="counter", counter__gt=after))
         counters = (known_count(record.get("counter")) for record in page)
         reached = max((counter for counter in counters if counter is not None), default=after)
         if page and reached <= after:

@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.evidence import evidence_of
-from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import core_result, kept_result
+from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.results import storable_result
 from console.collect.jobs.facts import Job
 from console.collect.run_events import RunReader, parts_of
 from console.collect.task_results import RESULT_MOST
@@ -53,18 +53,11 @@ def as_run_log(event: Any, redactor: Redactor) -> Any:
         action = data.get("resolved_action") or data.get("task_action")
         if found := evidence_of(str(name), action, data["res"], RESULT_MOST, redactor):
             data["fleetops_evidence"] = found
-        data["res"] = _kept(data["res"], str(name), redactor)
+        data["res"] = storable_result(data["res"], str(name), RESULT_MOST, redactor)
     elif name == "playbook_on_task_start":
         # ansible-runner marks handlers so, and nothing else.
         data["is_handler"] = bool(data.get("is_conditional"))
     return {**event, "event_data": data}
-
-
-def _kept(result: Mapping[str, Any], name: str, redactor: Redactor) -> dict[str, Any]:
-    try:
-        return kept_result(result, name, RESULT_MOST, redactor)
-    except (TypeError, ValueError, RecursionError):
-        return {**core_result(result, redactor), "truncated": True}
 
 
 class JobReader(RunReader):
@@ -80,13 +73,14 @@ class JobReader(RunReader):
         """The uuid of the first play, which the callback's record of the same run has too."""
         return self.state.get("first_play")
 
-    def feed(self, event: Any) -> None:
-        """Read one event. Raises EventError, and changes nothing, if it is not an event."""
+    def feed(self, event: Any) -> bool:
+        """As :meth:`RunReader.feed`."""
         parts_of(event)
         event = self._timed(as_run_log(event, self._redactor))
         if event["event"] == "playbook_on_play_start":
             self._close_batch()
-        super().feed(event)
+        if not super().feed(event):
+            return False
         name, data = event["event"], event.get("event_data")
         if name not in KNOWN:
             self.unknown[name[:60]] += 1
@@ -99,6 +93,7 @@ class JobReader(RunReader):
             self.state.setdefault("first_play", batch["play_uuid"])
         elif name.startswith("runner_") and isinstance(data, Mapping):
             self._see(data.get("host") or event.get("host_name"))
+        return True
 
     def _timed(self, event: Any) -> Any:
         """The event, without times that are another task's.

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._client.redact import Redactor
 from console.collect.jobs.events import JobReader
 from console.collect.jobs.facts import Job
+from console.collect.report import Report
 from console.collect.run_events import EventError
 from console.record.rows import Cursor
 from console.record.write.store import Store
 
 
 @dataclass
-class ImportReport:
-    """What one import did. ``joined``: jobs that the callback has recorded; ``waiting``: ended, but not yet complete.
-
-    ``problems``: sentences about what could not be loaded; ``notes``: what is not a failure but worth knowing.
-    ``away``: the problem after which nothing more could be read, '' without one.
-    """
+class ImportReport(Report):
+    """What one import did. ``joined``: jobs that the callback recorded; ``waiting``: ended, but not yet complete."""
 
     what: str
     jobs: int = 0
@@ -33,9 +30,6 @@ class ImportReport:
     known: int = 0
     joined: int = 0
     waiting: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    away: str = ""
 
     @property
     def summary(self) -> str:
@@ -81,13 +75,10 @@ class JobImport:
         """
         before = self.cursor
         reader = JobReader(self._job, state=before.state if before else None, redactor=self.redactor)
-        cursor = Cursor(self._job.source, self._job.key, position=position)
-        if before is not None:
-            cursor.bad_lines, cursor.last_error = before.bad_lines, before.last_error
+        cursor = replace(before or Cursor(self._job.source, self._job.key), position=position)
         for event in events:
             try:
-                reader.feed(event)
-                self.events += 1
+                self.events += reader.feed(event)
             except EventError as error:
                 cursor.bad_lines += 1
                 cursor.last_error = f"{self._name}: a record is not an event: {error}."

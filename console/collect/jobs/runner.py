@@ -47,38 +47,33 @@ def sync_runner(
     folder: Path,
     *,
     now: Callable[[], float],
-    redactor: Redactor | None = None,
     progress: Progress = silent,
 ) -> ImportReport:
     """Import what is new under ``folder``: ansible-runner's private data folder, its artifacts, or one run's.
 
     A run that cannot be read is reported and does not stop the others. Raises DatabaseProblem.
     """
-    report = ImportReport("ansible-runner")
+    report, scope = ImportReport("ansible-runner"), str(folder.resolve())
     try:
         found = artifact_folders(folder)
     except OSError as error:
         report.problems.append(f"The folder {folder} cannot be read: {error.strerror or error}.")
-        if cursor := store.cursor(SOURCE, str(folder.resolve())):
-            # Not of a folder that was never read: it may be mistyped.
-            cursor.note(now(), report.problems)
-            store.put_cursor(cursor)
+        # Not of a folder that was never read: it may be mistyped.
+        if store.cursor(SOURCE, scope):
+            store.note_read(SOURCE, scope, now(), report.problems)
         return report
     if not found:
         report.notes.append(f"There is no run of ansible-runner in {folder}: no folder with job_events in it.")
     for done, one in enumerate(found):
         progress(done, len(found), "runs of ansible-runner")
         try:
-            _Run(one, now()).load(store, redactor, report)
+            _Run(one, now()).load(store, report)
         except StoredByAnother:
             report.notes.append(f"{one} is being imported by another sync, so this one skipped it.")
         except OSError as error:
             report.problems.append(f"The run {one} cannot be read: {error.strerror or error}.")
     progress(len(found), len(found), "runs of ansible-runner")
-    scope = str(folder.resolve())
-    cursor = store.cursor(SOURCE, scope) or Cursor(SOURCE, scope)
-    cursor.note(now(), report.problems)
-    store.put_cursor(cursor)
+    store.note_read(SOURCE, scope, now(), report.problems)
     return report
 
 
@@ -144,10 +139,10 @@ class _Run:
         self._unmasked = paths - self._secrets.keys()
         self._always = {value for value, source in self._secrets.items() if is_api_key(source)}
 
-    def load(self, store: Store, redactor: Redactor | None, report: ImportReport) -> None:
+    def load(self, store: Store, report: ImportReport) -> None:
         """Store what the folder holds beyond the cursor."""
         name = f"The run {self._job.name} of ansible-runner"
-        load = JobImport(store, self._job, name, redactor or self._redactor([]))
+        load = JobImport(store, self._job, name, self._redactor([]))
         last = self._names[-1][0] if self._names else 0
         starts_over = load.cursor is not None and self._must_start_over(load.cursor)
         is_complete = load.cursor is not None and self._job.key in store.jobs.complete(self._job.origin)
@@ -166,8 +161,7 @@ class _Run:
             files, unread = files + batch.files, unread | batch.unread
             more = waits_for is None and position < last
             complete = self._job.ended and not more
-            if redactor is None:
-                load.redactor = self._redactor(batch.events)
+            load.redactor = self._redactor(batch.events)
             load.put(batch.events, position=position, complete=complete, files=files, unread=unread)
         load.tell(report)
         if waits_for is not None:

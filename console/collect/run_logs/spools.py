@@ -19,7 +19,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,13 +27,16 @@ from ansible_collections.fleetops.agents.plugins.module_utils._client.redact imp
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
 from ansible_collections.fleetops.agents.plugins.plugin_utils._run_log.spool import open_to_others
 from console.collect.progress import Progress, silent
+from console.collect.report import Report
 from console.collect.run_events import EventError, RunReader
+from console.record.clocks import ahead_by
 from console.record.file_locks import is_locked
 from console.record.rows import Cursor
 from console.record.write.store import Store
+from console.text.times import duration
 
 SOURCE = "spool"
-# The cursor of the folder as a whole: "data as of".
+# The cursor of the folder as a whole, which says whether it could be read: "data as of".
 FOLDER = ""
 # Events stored in one transaction, and their bytes: other writers wait about half a second at most.
 BATCH = 5000
@@ -47,8 +50,8 @@ _NAME = re.compile(r"^(?P<at>\d{8}T\d{6}Z)-(?P<run_id>[\w.-]+)\.jsonl$")
 
 
 @dataclass
-class SpoolReport:
-    """What one pass over a spool folder did. ``problems``: sentences about what could not be loaded."""
+class SpoolReport(Report):
+    """What one pass over a spool folder did."""
 
     runs: int = 0
     events: int = 0
@@ -56,8 +59,6 @@ class SpoolReport:
     lost: int = 0
     bad_lines: int = 0
     removed: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 def sync_spools(
@@ -85,7 +86,7 @@ def sync_spools(
         if isinstance(error, FileNotFoundError):
             why = "does not exist; check FLEETOPS_RUN_LOG_DIR or --spool."
         report.problems.append(f"The run log folder {folder} {why}")
-        _note(store, now(), report)
+        store.note_read(SOURCE, FOLDER, now(), report.problems)
         return report
     if open_folder:
         report.notes.append(f"{open_folder[0].upper()}{open_folder[1:]}.")
@@ -97,7 +98,7 @@ def sync_spools(
             report.notes.append(f"{_shown(name)} is not named like a run log; it was ignored.")
             continue
         try:
-            spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor)
+            spool = _Spool(store, folder / name, match["run_id"], parse_time(match["at"]), redactor, now())
             spool.load(cursors.get(name), report, step)
             if remove_loaded and spool.is_done():
                 (folder / name).unlink(missing_ok=True)
@@ -114,15 +115,8 @@ def sync_spools(
             f"Not loaded from {folder}: {named}{more}. Only regular files that belong to the user who runs the console"
             " are loaded."
         )
-    _note(store, now(), report)
+    store.note_read(SOURCE, FOLDER, now(), report.problems)
     return report
-
-
-def _note(store: Store, at: float, report: SpoolReport) -> None:
-    """Store whether the folder could be read: the pages and ``check`` say so."""
-    cursor = store.cursor(SOURCE, FOLDER) or Cursor(SOURCE, FOLDER)
-    cursor.note(at, report.problems)
-    store.put_cursor(cursor)
 
 
 class _NotOurs(Exception):
@@ -194,10 +188,10 @@ class _Spool:
     """Loads one spool file into the store."""
 
     def __init__(
-        self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None
+        self, store: Store, path: Path, run_id: str, named_at: float | None, redactor: Redactor | None, now: float
     ) -> None:
         self._store, self._path, self._run_id = store, path, run_id
-        self._named_at, self._redactor = named_at, redactor
+        self._named_at, self._redactor, self._now = named_at, redactor, now
         self._cursor: Cursor | None = None
         self._torn = False
 
@@ -207,7 +201,7 @@ class _Spool:
         if cursor is not None and cursor.state.get("ended") and cursor.position == size:
             self._cursor = cursor
             return
-        before = cursor.bad_lines if cursor else 0
+        before, is_first = (cursor.bad_lines if cursor else 0), cursor is None
         events = 0
         with _open(self._path) as file:
             # The lock is checked first: a run that ends in between has then written its end before it is read.
@@ -223,9 +217,9 @@ class _Spool:
                 read_before = (cursor.position if cursor else None) or 0
                 cursor = self._cursor
                 step.add(max(0, (cursor.position or 0) - read_before) if cursor else 0)
-        self._tell(events, before, report)
+        self._tell(events, before, report, is_first=is_first)
 
-    def _tell(self, events: int, bad_before: int, report: SpoolReport) -> None:
+    def _tell(self, events: int, bad_before: int, report: SpoolReport, *, is_first: bool) -> None:
         cursor = self._cursor
         if cursor is None:
             return
@@ -234,6 +228,11 @@ class _Spool:
         report.runs += int(events > 0)
         report.running += int(status == "running")
         report.lost += int(status == "lost")
+        if is_first and (ahead := cursor.state["ahead"]):
+            report.notes.append(
+                f"{self._path.name}: the clock of the computer that wrote it was {duration(ahead)} ahead; the times of"
+                " this run are stored as that much earlier."
+            )
         new_bad = cursor.bad_lines - bad_before
         if new_bad > 0:
             report.bad_lines += new_bad
@@ -254,17 +253,17 @@ class _Spool:
         if position > os.fstat(file.fileno()).st_size:
             # The file was replaced by a shorter one: its rows are keyed by counter, so reading it again is safe.
             cursor, position = None, 0
-        next_cursor = Cursor(SOURCE, self._path.name, bad_lines=cursor.bad_lines if cursor else 0)
-        next_cursor.last_error = cursor.last_error if cursor else None
+        next_cursor = replace(cursor or Cursor(SOURCE, self._path.name))
         reader = RunReader(
             self._run_id,
             source="callback",
             source_ref=self._path.name,
             state=cursor.state if cursor else None,
             redactor=self._redactor,
+            ahead=0.0 if cursor else self._ahead(file),
         )
         file.seek(position)
-        began, events, lines, self._torn = position, 0, 0, False
+        began, known, lines, self._torn = position, reader.run["events"], 0, False
         while is_open := lines < BATCH and position - began < BATCH_BYTES:
             line = file.readline(LINE_MOST)
             ends = line.endswith(b"\n")
@@ -284,15 +283,13 @@ class _Spool:
                 break
             lines += 1
             problem = _feed(reader, line)
-            if problem is None:
-                events += 1
-            elif line.strip():
+            if problem is not None and line.strip():
                 next_cursor.bad_lines += 1
                 next_cursor.last_error = f"The line at byte {position} is not an event: {problem}."
             position += len(line)
         run = reader.run
         if run["started_at"] is None:
-            run["started_at"] = self._named_at
+            run["started_at"] = reader.right(self._named_at)
         if not reader.ended:
             run["status"] = "running" if alive else "lost"
         next_cursor.position, next_cursor.state = position, reader.state
@@ -300,7 +297,19 @@ class _Spool:
             return True, None
         self._cursor = next_cursor
         # A full batch has ended before the file.
-        return not is_open, events
+        return not is_open, run["events"] - known
+
+    def _ahead(self, file: BinaryIO) -> float:
+        """By how many seconds the clock was ahead that wrote this run log: its newest event cannot be of the future."""
+        file.seek(max(0, os.fstat(file.fileno()).st_size - LINE_MOST))
+        newest = self._named_at
+        for line in reversed(file.read(LINE_MOST).splitlines()):
+            with suppress(ValueError, RecursionError):
+                event = json.loads(line)
+                if isinstance(event, dict) and (created := parse_time(event.get("created"))) is not None:
+                    newest = created
+                    break
+        return ahead_by(newest, self._now) or 0.0
 
 
 def _feed(reader: RunReader, line: bytes) -> str | None:

@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from console.record.read.failing import Failing, failing_in_runs, failing_targets
-from console.record.read.frames import dicts, framed, reading
+from console.record.read.frames import dicts, framed, query
 from console.record.read.freshness import Freshness, freshness
 from console.record.read.instances import HEALTH_OTHER, HEALTH_WORDS
 from console.record.read.operation_facts import name_of
+from console.record.read.sql import operation_of
 from console.record.read.stuck import StuckRules, unmoved, waiting_for_window
 from console.text import times
 from console.text.counts import counted
@@ -46,12 +46,10 @@ ORDER BY started_at DESC LIMIT 500
 """
 
 
-_PAUSED = """
-SELECT r.rollout_id, r.created_at, r.queued, r.total,
-       coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id),
-                r.rollout_id) AS ref
+_PAUSED = f"""
+SELECT r.rollout_id, r.created_at, r.queued, r.total, {operation_of("r.rollout_id")} AS ref
 FROM rollouts r WHERE r.is_open = 1 AND r.status = 'paused' ORDER BY r.created_at DESC LIMIT 500
-"""
+"""  # noqa: S608 - texts of ours
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Entry:
     operations: int = 0
 
 
-def attention(path: Path, now: float) -> pd.DataFrame:
+@query
+def attention(conn: Connection, now: float) -> pd.DataFrame:
     """What needs attention, one entry for each cause: what is stuck, uncertain, failed, unhealthy, paused or waiting
     for the window, runs that ended badly, stale or missing data.
 
@@ -83,34 +82,30 @@ def attention(path: Path, now: float) -> pd.DataFrame:
     version when its versions were read later; from a failed restart by a later restart, or by being healthy in a later
     check. Whether an instance is unhealthy is decided by its newest health check.
     """
-    fresh = freshness(path)
+    fresh = freshness(conn)
     runs_at = fresh.runs_at or now
     rows: list[Entry] = []
-    with reading(path) as conn:
-        targets = failing_targets(conn, now - RECENT_SECONDS)
-        in_runs, bad_runs = failing_in_runs(conn, now - RECENT_SECONDS, targets)
-        rows += _unmoved(conn, fresh, now)
-        rows += by_cause([*targets, *in_runs])
-        rows += _unhealthy(conn)
-        rows += [
-            Entry("paused", "A rollout is paused at the server",
-                  f"{r['queued']:,} of its {r['total']:,} targets wait. Resume it, or cancel it; until then other"
-                  " rollouts are refused.", r["created_at"], "rollout", r["ref"], operations=1)
-            for r in dicts(conn, _PAUSED, {})
-        ]  # fmt: skip
-        for r in waiting_for_window(conn, fresh, now):
-            title = _counted(r["host"], r["targets"], "waiting for the window")
-            rows.append(
-                Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],))
-            )
-        rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
-        doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
-        for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
-            title = _doubt(r, runs_at)
-            rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
-        gaps = _gaps(conn)
+    targets = failing_targets(conn, now - RECENT_SECONDS)
+    in_runs, bad_runs = failing_in_runs(conn, now - RECENT_SECONDS, targets)
+    rows += _unmoved(conn, fresh, now)
+    rows += by_cause([*targets, *in_runs])
+    rows += _unhealthy(conn)
+    rows += [
+        Entry("paused", "A rollout is paused at the server",
+              f"{r['queued']:,} of its {r['total']:,} targets wait. Resume it, or cancel it; until then other"
+              " rollouts are refused.", r["created_at"], "rollout", r["ref"], operations=1)
+        for r in dicts(conn, _PAUSED)
+    ]  # fmt: skip
+    for r in waiting_for_window(conn, fresh, now):
+        title = _counted(r["host"], r["targets"], "waiting for the window")
+        rows.append(Entry("queued", title, r["why"], r["at"], "rollout", r["rollout_id"], r["targets"], (r["host"],)))
+    rows += [Entry(r.verdict, r.playbook, r.why, r.at, "run", r.run_id, operations=1) for r in bad_runs]
+    doubtful = {"since": now - RECENT_SECONDS, "quiet": runs_at - STUCK_SECONDS}
+    for r in dicts(conn, _DOUBTFUL_RUNS, doubtful):
+        title = _doubt(r, runs_at)
+        rows.append(Entry("unknown", title, "", r["started_at"], "run", r["run_id"], operations=1))
     columns = [field.name for field in fields(Entry)]
-    return framed(map(astuple, rows + _stale(fresh, now) + gaps), columns, whole=("instances", "operations"))
+    return framed(map(astuple, rows + _stale(fresh, now) + _gaps(conn)), columns, whole=("instances", "operations"))
 
 
 def by_cause(failing: Sequence[Failing]) -> list[Entry]:
@@ -141,9 +136,9 @@ def by_cause(failing: Sequence[Failing]) -> list[Entry]:
     return found
 
 
-def _unhealthy(conn: sqlite3.Connection) -> list[Entry]:
+def _unhealthy(conn: Connection) -> list[Entry]:
     found: list[Entry] = []
-    for r in dicts(conn, _UNHEALTHY, {}):
+    for r in dicts(conn, _UNHEALTHY):
         word = r["health"] if r["health"] in HEALTH_WORDS else HEALTH_OTHER
         where = ("instance", r["instance_id"]) if r["n"] == 1 else ("instances", word)
         said = r["health"].replace("_", " ")
@@ -173,7 +168,7 @@ def _stale(fresh: Freshness, now: float) -> list[Entry]:
     return found + [Entry("error", "The last sync could not read everything", error, newest) for error in fresh.errors]
 
 
-def _gaps(conn: sqlite3.Connection) -> list[Entry]:
+def _gaps(conn: Connection) -> list[Entry]:
     return [
         Entry(
             "unknown",
@@ -187,7 +182,7 @@ def _gaps(conn: sqlite3.Connection) -> list[Entry]:
     ]
 
 
-def _unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float) -> list[Entry]:
+def _unmoved(conn: Connection, fresh: Freshness, now: float) -> list[Entry]:
     """What is stuck, one entry for each rollout and rule of StuckRules."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in unmoved(conn, fresh, now, StuckRules()):

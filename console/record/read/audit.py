@@ -9,17 +9,16 @@ pruned. Hours are counted from the raw events, of the newest HOURLY_DAYS days at
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, query
 
 Grain = Literal["day", "hour"]
 
@@ -88,20 +87,21 @@ class AuditTotals:
     gaps: int
 
 
-def audit_totals(path: Path) -> AuditTotals:
+@query
+def audit_totals(conn: Connection) -> AuditTotals:
     """The fleet's figures; an instance counts once it has events or figures of the API."""
-    with reading(path) as conn:
-        [row] = dicts(
-            conn,
-            "SELECT count(*) AS instances, coalesce(sum(k.events), 0) AS held, coalesce(sum(k.total), 0) AS total,"
-            " coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
-            " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
-            {},
-        )
+    [row] = dicts(
+        conn,
+        "SELECT count(*) AS instances, coalesce(sum(k.events), 0) AS held, coalesce(sum(k.total), 0) AS total,"
+        " coalesce(sum(k.success), 0) AS success, coalesce(sum(k.error), 0) AS error,"
+        " coalesce(sum(k.denied), 0) AS denied, count(c.gap_from) AS gaps " + _COVERED,
+        {},
+    )
     return AuditTotals(**row)
 
 
-def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+@query
+def audit_coverage(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
     """One page of the instances, those with gaps and those held least first; and how many there are.
 
     Columns: host, instance_id, ours (events held), the figures of the API total, success, error, denied at taken_at,
@@ -116,24 +116,24 @@ def audit_coverage(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd
     ORDER BY c.gap_from IS NULL, round(k.events * 100.0 / k.total) ASC NULLS LAST, k.error + k.denied DESC NULLS LAST,
              host
     """
-    numbers = ("ours", "total", "success", "error", "denied", "gap_from", "gap_to")
-    with reading(path) as conn:
-        return as_page(conn, columns, _COVERED, order, {}, page, size, numbers)
+    numbers = ("ours", "total", "success", "error", "denied")
+    return as_page(conn, columns, _COVERED, order, {}, page, size, numbers)
 
 
-def audit_instances(path: Path, most: int = 5000) -> pd.DataFrame:
+@query
+def audit_instances(conn: Connection, most: int = 5000) -> pd.DataFrame:
     """The instances with events, by name: instance_id, host."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            "SELECT h.instance_id, coalesce(i.hostname, h.instance_id) AS host FROM audit_held h"
-            " LEFT JOIN instances i ON i.tenant = h.tenant AND i.instance_id = h.instance_id"
-            " WHERE h.events > 0 ORDER BY host LIMIT :most",
-            {"most": most},
-        )
+    return as_frame(
+        conn,
+        "SELECT h.instance_id, coalesce(i.hostname, h.instance_id) AS host FROM audit_held h"
+        " LEFT JOIN instances i ON i.tenant = h.tenant AND i.instance_id = h.instance_id"
+        " WHERE h.events > 0 ORDER BY host LIMIT :most",
+        {"most": most},
+    )
 
 
-def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
+@query
+def audit_over_time(conn: Connection, by: str, span: AuditSpan) -> pd.DataFrame:
     """Events by bucket, word of the dimension ``by`` and outcome: columns bucket, value, outcome, events.
 
     Days count pruned events too, hours only those that are held. Events without a time are in the bucket ''. At most
@@ -164,8 +164,7 @@ def audit_over_time(path: Path, by: str, span: AuditSpan) -> pd.DataFrame:
         sql = """
             SELECT day AS bucket, value, outcome, sum(n) AS events FROM audit_fleet_daily
             WHERE dimension = :by AND day >= :since GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 50000"""
-    with reading(path) as conn:
-        return as_frame(conn, sql, params)
+    return as_frame(conn, sql, params)
 
 
 EVENT = """
@@ -175,7 +174,8 @@ SELECT e.event_ts, coalesce(i.hostname, e.instance_id) AS host, e.instance_id, e
 """The columns of a list of events ``e`` of instances ``i``."""
 
 
-def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+@query
+def audit_events(conn: Connection, cell: AuditCell, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
     """One page of the raw events of a cell, newest first; and how many there are.
 
     Columns: event_ts, host, instance_id, outcome, source, event_type, tool_name, server_slug, role, conversation_id,
@@ -186,33 +186,32 @@ def audit_events(path: Path, cell: AuditCell, page: int = 1, size: int = LIST_PA
     first, last = _limits(cell)
     skip = (page - 1) * size
     params: dict[str, Any] = {"value": cell.value, "outcome": cell.outcome, "first": first, "last": last, "size": size}
-    with reading(path) as conn:
-        if cell.span.instance_id:
-            found = f"""
-                FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
-                  AND e.event_ts >= :first AND e.event_ts < :last
-                WHERE h.instance_id = :instance AND {_wanted(cell.by)}"""
-            params |= {"instance": cell.span.instance_id, "skip": skip}
-            total = conn.execute("SELECT count(*) " + found, params).fetchone()[0]
-        else:
-            parts = _parts(conn, cell, first, last)
-            total = sum(part.events for part in parts)
-            chosen, before = _parts_of_page(parts, skip, size)
-            found = f"""
-                FROM audit_events e INDEXED BY audit_events_newest
-                WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""
-            params |= {"first": chosen[-1].begin, "last": chosen[0].end} if chosen else {"last": first}
-            params |= {"skip": skip - before}
-        # The keys first: otherwise SQLite reads the whole row of each event that the index does not rule out.
-        # S608: the texts above and one of the dimensions.
-        sql = f"""{EVENT}
-            FROM (
-              SELECT e.tenant, e.instance_id, e.id {found}
-              ORDER BY e.event_ts DESC, e.id, e.instance_id LIMIT :size OFFSET :skip) k
-            CROSS JOIN audit_events e ON e.tenant = k.tenant AND e.instance_id = k.instance_id AND e.id = k.id
-            LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id
-            ORDER BY e.event_ts DESC, e.id, e.instance_id"""
-        return as_frame(conn, sql, params), total
+    if cell.span.instance_id:
+        found = f"""
+            FROM audit_held h CROSS JOIN audit_events e ON e.tenant = h.tenant AND e.instance_id = h.instance_id
+              AND e.event_ts >= :first AND e.event_ts < :last
+            WHERE h.instance_id = :instance AND {_wanted(cell.by)}"""
+        params |= {"instance": cell.span.instance_id, "skip": skip}
+        total = conn.execute("SELECT count(*) " + found, params).fetchone()[0]
+    else:
+        parts = _parts(conn, cell, first, last)
+        total = sum(part.events for part in parts)
+        chosen, before = _parts_of_page(parts, skip, size)
+        found = f"""
+            FROM audit_events e INDEXED BY audit_events_newest
+            WHERE e.event_ts >= :first AND e.event_ts < :last AND {_wanted(cell.by)}"""
+        params |= {"first": chosen[-1].begin, "last": chosen[0].end} if chosen else {"last": first}
+        params |= {"skip": skip - before}
+    # The keys first: otherwise SQLite reads the whole row of each event that the index does not rule out.
+    # S608: the texts above and one of the dimensions.
+    sql = f"""{EVENT}
+        FROM (
+          SELECT e.tenant, e.instance_id, e.id {found}
+          ORDER BY e.event_ts DESC, e.id, e.instance_id LIMIT :size OFFSET :skip) k
+        CROSS JOIN audit_events e ON e.tenant = k.tenant AND e.instance_id = k.instance_id AND e.id = k.id
+        LEFT JOIN instances i ON i.tenant = e.tenant AND i.instance_id = e.instance_id
+        ORDER BY e.event_ts DESC, e.id, e.instance_id"""
+    return as_frame(conn, sql, params), total
 
 
 def _wanted(by: str) -> str:
@@ -228,7 +227,7 @@ class _Part(NamedTuple):
     events: int
 
 
-def _parts(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+def _parts(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
     """The parts of the time from ``first`` to ``last`` that hold events of the cell of the fleet, newest first.
 
     Of whole days the number is known from the daily counts, as far back as no instance was pruned. The rest, a begun
@@ -239,13 +238,14 @@ def _parts(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float)
     end = last // DAY * DAY
     if begin >= end:
         return _raw_part(conn, cell, first, last)
+    sql = """
+    SELECT CAST(strftime('%s', day) AS INTEGER), sum(n) FROM audit_fleet_daily
+    WHERE dimension = :by AND day > '' AND day >= :since AND day < :until
+      AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
+    GROUP BY day ORDER BY day DESC
+    """
     days = conn.execute(
-        """
-        SELECT CAST(strftime('%s', day) AS INTEGER), sum(n) FROM audit_fleet_daily
-        WHERE dimension = :by AND day > '' AND day >= :since AND day < :until
-          AND (:value IS NULL OR value = :value) AND (:outcome IS NULL OR outcome = :outcome)
-        GROUP BY day ORDER BY day DESC
-        """,
+        sql,
         {
             # Any dimension counts all events; this one has few words.
             "by": cell.by if cell.value is not None else "source",
@@ -259,7 +259,7 @@ def _parts(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float)
     return [*_raw_part(conn, cell, end, last), *whole, *_raw_part(conn, cell, first, begin)]
 
 
-def _raw_part(conn: sqlite3.Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
+def _raw_part(conn: Connection, cell: AuditCell, first: float, last: float) -> list[_Part]:
     if first >= last:
         return []
     # S608: one of the dimensions.

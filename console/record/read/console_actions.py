@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, as_page, like, reading
+from console.record.read.frames import LIST_PAGE, as_page, like, query
+from console.record.read.sql import among, looked_for
 
 NO_OUTCOME = "no outcome"
 OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
@@ -19,15 +20,14 @@ OUTCOMES = ("done", "refused", "failed", "unknown", NO_OUTCOME)
 _ACTIONS = f"""
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
-  AND (:outcomes = '[]' OR coalesce(o.outcome, '{NO_OUTCOME}') IN (SELECT value FROM json_each(:outcomes)))
-  AND (:like = '' OR a.user LIKE :like ESCAPE '\\' OR a.action LIKE :like ESCAPE '\\'
-    OR a.name LIKE :like ESCAPE '\\' OR a.reason LIKE :like ESCAPE '\\' OR a.rollout_id LIKE :like ESCAPE '\\'
-    OR a.instance_id LIKE :like ESCAPE '\\')
-"""  # noqa: S608 - a constant of this file
+  AND {among(f"coalesce(o.outcome, '{NO_OUTCOME}')", "outcomes")}
+  AND {looked_for("a.user", "a.action", "a.name", "a.reason", "a.rollout_id", "a.instance_id")}
+"""
 
 
+@query
 def console_actions(
-    path: Path, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection, outcomes: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of what was tried, newest first, and how many match.
 
@@ -41,5 +41,4 @@ def console_actions(
            o.http_status, o.request_id, o.at AS ended_at, a.attempt_id
     """
     order = "ORDER BY a.at DESC, a.attempt_id"
-    with reading(path) as conn:
-        return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))
+    return as_page(conn, columns, _ACTIONS, order, params, page, size, ("targets", "http_status"))

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.policy import overrides
-from console.record.read.frames import one, reading
+from console.record.read.frames import one, query
 from console.text.json_values import mapping, parsed
 
 STAT = "fleetops_fleet_state_report"
@@ -59,18 +59,18 @@ class Comparison:
         return ", ".join(f"{name} {pair.get('wanted')}" for name, pair in differs.items())
 
 
-def comparison(path: Path) -> Comparison | None:
+@query
+def comparison(conn: Connection) -> Comparison | None:
     """The newest comparison of the fleet with its declared state that a run without a limit has reported; None without
     one. A run that was refused reports none."""
-    with reading(path) as conn:
-        row = one(
-            conn,
-            "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
-            " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"
-            " AND json_type(stats_json, :report) = 'object' AND json_extract(stats_json, :report) <> '{}'"
-            " ORDER BY started_at DESC LIMIT 1",
-            {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
-        )
+    row = one(
+        conn,
+        "SELECT run_id, coalesce(ended_at, heartbeat_at, started_at) AS at, check_mode, stats_json FROM runs"
+        " WHERE stats_json LIKE :named AND json_valid(stats_json) AND coalesce(limit_pattern, '') = ''"
+        " AND json_type(stats_json, :report) = 'object' AND json_extract(stats_json, :report) <> '{}'"
+        " ORDER BY started_at DESC LIMIT 1",
+        {"named": f'%"{STAT}"%', "report": f"$.{STAT}.report"},
+    )
     stats = parsed(row["stats_json"] if row else None)
     report = dict(mapping(mapping(stats.get(STAT)).get("report")))
     if row is None or not report:

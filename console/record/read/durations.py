@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.durations import nearest_rank, percentile
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
+from console.record.read.sql import HOST, RUN_SECONDS
 
 USUAL_LEAST = 4
 """An instance with fewer succeeded deploys has no usual duration."""
@@ -32,33 +32,27 @@ _WAITED = "max(0, coalesce(t.started_at, CASE WHEN t.is_open AND t.status = 'que
 
 COUNTDOWN = f"min({_WAITED}, max(0, coalesce(t.countdown_s, 0)))"
 QUEUE = f"({_WAITED} - {COUNTDOWN})"
-RUN = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
-HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
 
 PHASES = ("queue", "countdown", "run")
 PHASE_NUMBERS = ("queue_s", "countdown_s", "run_s")
-PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN} AS run_s"
+PHASE_COLUMNS = f"{QUEUE} AS queue_s, {COUNTDOWN} AS countdown_s, {RUN_SECONDS} AS run_s"
 
 SLOWEST_BY = {
-    "Run": RUN,
+    "Run": RUN_SECONDS,
     "Queue": QUEUE,
-    "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN}, 0)",
+    "Whole": f"coalesce({_WAITED}, 0) + coalesce({RUN_SECONDS}, 0)",
 }
 
 
-def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataFrame:
+@query
+def time_spent(conn: Connection, tenant: str, rollout_id: str, now: float) -> pd.DataFrame:
     """One row a phase: phase, targets (that know it), total_s, share (of all time, 0 to 1), p50_s, p95_s, longest_s,
     longest_host. Empty for a rollout without times."""
-    with reading(path) as conn:
-        found = as_frame(
-            conn,
-            f"""
-            SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
-            WHERE t.tenant = :tenant AND t.rollout_id = :id
-            """,  # noqa: S608 - the fragments above
-            {"tenant": tenant, "id": rollout_id, "now": now},
-            PHASE_NUMBERS,
-        )
+    sql = f"""
+    SELECT {HOST} AS host, {PHASE_COLUMNS} FROM rollout_targets t
+    WHERE t.tenant = :tenant AND t.rollout_id = :id
+    """  # noqa: S608 - the fragments above
+    found = as_frame(conn, sql, {"tenant": tenant, "id": rollout_id, "now": now})
     rows = []
     for phase, column in zip(PHASES, PHASE_NUMBERS, strict=True):
         known = found[found[column].notna()]
@@ -74,8 +68,9 @@ def time_spent(path: Path, tenant: str, rollout_id: str, now: float) -> pd.DataF
     return frame.assign(share=frame["total_s"] / whole if whole else 0.0)
 
 
+@query
 def slowest_targets(
-    path: Path, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12
+    conn: Connection, tenant: str, rollout_id: str, now: float, by: str = "Run", most: int = 12
 ) -> pd.DataFrame:
     """The targets that took longest, slowest first: host, instance_id, status, is_open, queue_s, countdown_s, run_s,
     usual_s.
@@ -84,21 +79,14 @@ def slowest_targets(
     NaN without any.
     """
     key = {"tenant": tenant, "id": rollout_id}
-    with reading(path) as conn:
-        frame = as_frame(
-            conn,
-            f"""
-            SELECT {HOST} AS host, t.instance_id, t.status, t.is_open, t.created_at, {PHASE_COLUMNS},
-                   {SLOWEST_BY.get(by, SLOWEST_BY["Run"])} AS whole_s
-            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
-            ORDER BY whole_s DESC, t.position LIMIT :most
-            """,  # noqa: S608 - the fragments above
-            {**key, "now": now, "most": most},
-            (*PHASE_NUMBERS, "whole_s"),
-        )
-        earlier = _by_instance(
-            conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist()
-        )
+    sql = f"""
+    SELECT {HOST} AS host, t.instance_id, t.status, t.is_open, t.created_at, {PHASE_COLUMNS},
+           {SLOWEST_BY.get(by, SLOWEST_BY["Run"])} AS whole_s
+    FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id AND whole_s > 0
+    ORDER BY whole_s DESC, t.position LIMIT :most
+    """  # noqa: S608 - the fragments above
+    frame = as_frame(conn, sql, {**key, "now": now, "most": most})
+    earlier = _by_instance(conn, {**key, "before": frame["created_at"].min()}, frame["instance_id"].dropna().tolist())
     usual = [percentile(earlier.get(instance_id, ()), 50) for instance_id in frame["instance_id"]]
     return frame.assign(usual_s=pd.Series(usual, dtype=float))
 
@@ -109,68 +97,66 @@ _EARLIER = """
 """
 
 
-def _by_instance(conn: sqlite3.Connection, key: dict[str, Any], instance_ids: Sequence[str]) -> dict[str, list[float]]:
+def _by_instance(conn: Connection, key: dict[str, Any], instance_ids: Sequence[str]) -> dict[str, list[float]]:
     """Seconds of each instance's HISTORY newest succeeded runs. ``key``: tenant, before, id (a rollout left out)."""
     found: dict[str, list[float]] = {}
-    rows = conn.execute(
-        f"""
-        SELECT instance_id, took FROM (
-          SELECT h.instance_id, h.completed_at - h.started_at AS took,
-                 row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
-          FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
-          WHERE h.instance_id = i.value AND {_EARLIER})
-        WHERE age <= :history ORDER BY instance_id
-        """,  # noqa: S608 - the fragment above
-        {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": HISTORY},
-    )
+    sql = f"""
+    SELECT instance_id, took FROM (
+      SELECT h.instance_id, h.completed_at - h.started_at AS took,
+             row_number() OVER (PARTITION BY h.instance_id ORDER BY h.created_at DESC) AS age
+      FROM json_each(:ids) i CROSS JOIN rollout_targets h INDEXED BY rollout_targets_instance
+      WHERE h.instance_id = i.value AND {_EARLIER})
+    WHERE age <= :history ORDER BY instance_id
+    """  # noqa: S608 - the fragment above
+    rows = conn.execute(sql, {**key, "ids": json.dumps(sorted(set(instance_ids))), "history": HISTORY})
     for instance_id, seconds in rows:
         found.setdefault(instance_id, []).append(seconds)
     return found
 
 
-def _of_rollouts(conn: sqlite3.Connection, which: str, key: dict[str, Any]) -> list[float]:
+def _of_rollouts(conn: Connection, which: str, key: dict[str, Any]) -> list[float]:
     """Seconds of up to 2,000 succeeded runs of the 200 newest rollouts; ``which``: a condition on rollouts."""
-    rows = conn.execute(
-        f"""
-        WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE {which} ORDER BY created_at DESC LIMIT 200)
-        SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
-          ON h.tenant = newest.tenant AND h.rollout_id = newest.rollout_id
-        WHERE h.status = 'succeeded' AND h.completed_at >= h.started_at LIMIT 2000
-        """,  # noqa: S608 - conditions of this file
-        key,
-    )
+    sql = f"""
+    WITH newest AS (SELECT tenant, rollout_id FROM rollouts WHERE {which} ORDER BY created_at DESC LIMIT 200)
+    SELECT h.completed_at - h.started_at FROM newest CROSS JOIN rollout_targets h
+      ON h.tenant = newest.tenant AND h.rollout_id = newest.rollout_id
+    WHERE h.status = 'succeeded' AND h.completed_at >= h.started_at LIMIT 2000
+    """  # noqa: S608 - conditions of this file
+    rows = conn.execute(sql, key)
     return [row[0] for row in rows]
 
 
-def p95_of_scope(conn: sqlite3.Connection, scope: str | None) -> float | None:
+def p95_of_scope(conn: Connection, scope: str | None) -> float | None:
     """The 95th percentile, in seconds, of the newest succeeded runs of rollouts with this scope; None without any."""
     return percentile(_of_rollouts(conn, "scope IS :scope", {"scope": scope}), 95)
 
 
-def usual_of_instance(path: Path, tenant: str, instance_id: str) -> dict[str, Any]:
+@query
+def usual_of_instance(conn: Connection, tenant: str, instance_id: str) -> dict[str, Any]:
     """How long the newest succeeded deploys take, in seconds: n, p50, p95 of the instance, at most HISTORY deploys; and
     fleet_p95, of the newest ones of all instances of the tenant, None without any.
 
     p50 and p95 are None for fewer than USUAL_LEAST deploys.
     """
-    with reading(path) as conn:
-        key = {"tenant": tenant, "id": "", "before": math.inf}
-        took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
-        fleet = percentile(_of_rollouts(conn, "tenant = :tenant", key), 95)
+    key = {"tenant": tenant, "id": "", "before": math.inf}
+    took = _by_instance(conn, key, [instance_id]).get(instance_id, [])
+    fleet = percentile(_of_rollouts(conn, "tenant = :tenant", key), 95)
     known = took if len(took) >= USUAL_LEAST else []
     return {"n": len(took), "p50": percentile(known, 50), "p95": percentile(known, 95), "fleet_p95": fleet}
 
 
-def usual_runs(path: Path, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str]) -> pd.DataFrame:
+@query
+def usual_runs(
+    conn: Connection, tenant: str, rollout_id: str, before: float, instance_ids: Sequence[str]
+) -> pd.DataFrame:
     """How long the run phase took in earlier rollouts: instance_id, deploys, p50_s, p95_s.
 
     One row for each instance with at least USUAL_LEAST succeeded deploys created before ``before`` (epoch seconds),
     over its HISTORY newest, and first the fleet's, with the instance_id '', over its 2,000 newest.
     """
     key = {"tenant": tenant, "id": rollout_id, "before": before}
-    with reading(path) as conn:
-        fleet = _of_rollouts(conn, "tenant = :tenant AND created_at < :before AND rollout_id <> :id", key)
-        took = {"": fleet, **_by_instance(conn, key, instance_ids)}
+    fleet = _of_rollouts(conn, "tenant = :tenant AND created_at < :before AND rollout_id <> :id", key)
+    took = {"": fleet, **_by_instance(conn, key, instance_ids)}
     rows = [
         (instance_id, len(runs), percentile(runs, 50), percentile(runs, 95))
         for instance_id, runs in took.items()

@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from sqlite3 import Connection
 
 from console.outcomes.facts import ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report, outcomes
 from console.outcomes.verdict import verdict
 from console.outcomes.words import CANCELLED, CHECK, COMPLETE, DEFERRED, FAILED, PROBLEMS, UNCERTAIN
-from console.record.read.durations import HOST
 from console.record.read.frames import dicts
 from console.record.read.operation_facts import facts_of_run, name_of
+from console.record.read.sql import HOST, STARTED, WAS_SENT, WENT_THROUGH
 from console.text.message_fingerprint import fingerprint
 
 ROLLOUTS_MOST, RUNS_MOST, WHOLE_MOST, HOSTS_MOST = 500, 100, 5, 20_000
@@ -70,15 +69,14 @@ EXISTS (
 """
 
 # A later task of ours went well on the host, and was no prediction.
-_DONE_SINCE = """
+_DONE_SINCE = f"""
 EXISTS (
   SELECT 1 FROM host_results h INDEXED BY host_results_host
   JOIN tasks k ON k.run_id = h.run_id AND k.counter = h.task_counter JOIN runs r ON r.run_id = h.run_id
-  WHERE h.host = {host} AND h.ended_at > {at} AND h.kind = 'result' AND h.status = 'ok'
-    AND k.action IN ({actions}) AND coalesce(r.check_mode, 0) = 0
-    AND (h.changed = 0 OR instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
-         + instr(h.result_json, '"action_id":"') > 0))
-"""
+  WHERE h.host = {{host}} AND h.ended_at > {{at}} AND h.kind = 'result' AND h.status = 'ok'
+    AND k.action IN ({{actions}}) AND coalesce(r.check_mode, 0) = 0
+    AND (h.changed = 0 OR {WAS_SENT}))
+"""  # noqa: S608 - the text above
 
 
 def _actions(*names: str) -> str:
@@ -109,9 +107,8 @@ _TARGETS = f"""{NEWEST_BAD}, named AS (
 SELECT status, host, tenant, instance_id, message, at, coalesce(run_id, rollout_id) AS key,
        CASE WHEN run_id IS NULL THEN '{ROLLOUT}' ELSE '{RUN}' END AS kind
 FROM (
-  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id
-               AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted'
-                               AND a.ref = l.ref) LIMIT 1) AS run_id
+  SELECT b.*, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = b.rollout_id AND {STARTED}
+               LIMIT 1) AS run_id
   FROM named b
   WHERE NOT {_CURRENT_SINCE.format(i="b", at="b.at")}
     AND NOT {_DONE_SINCE.format(host="b.host", at="b.at", actions=_DEPLOYED)}
@@ -119,26 +116,19 @@ FROM (
 """  # noqa: S608 - texts of this file
 
 
-def failing_targets(conn: sqlite3.Connection, since: float) -> list[Failing]:
+def failing_targets(conn: Connection, since: float) -> list[Failing]:
     """Instances whose newest target failed or is uncertain, and that have not recovered since."""
     return [Failing(**row) for row in dicts(conn, _TARGETS, {"since": since})]
 
 
 _BAD_RUNS = f"""
-SELECT r.* FROM runs r
+SELECT r.*, {WENT_THROUGH} AS went_through FROM runs r
 WHERE r.started_at >= :since AND r.status IN ('failed', 'lost', 'unknown', 'canceled')
 ORDER BY r.started_at DESC LIMIT {RUNS_MOST}
 """  # noqa: S608
 
-_SUCCEEDED_SINCE = """
-SELECT 1 FROM runs later WHERE later.started_at > :at AND later.playbook IS :playbook
-AND later.status = 'successful' AND later.check_mode IS :check LIMIT 1
-"""
 
-
-def failing_in_runs(
-    conn: sqlite3.Connection, since: float, told: Sequence[Failing]
-) -> tuple[list[Failing], list[BadRun]]:
+def failing_in_runs(conn: Connection, since: float, told: Sequence[Failing]) -> tuple[list[Failing], list[BadRun]]:
     """What the runs left failed or uncertain that ``told``, of the targets, does not say; and runs that ended badly
     without a failed instance, until the same playbook goes through."""
     known = {one_of.host for one_of in told}
@@ -174,15 +164,10 @@ def failing_in_runs(
             known |= bad.keys()
             continue
         judged = verdict(facts, counted)
-        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not _went_through(conn, run):
+        if judged.word not in (COMPLETE, CHECK, CANCELLED, DEFERRED) and not run["went_through"]:
             name = facts.name or "a playbook"
             runs.append(BadRun(run["run_id"], name, judged.word, judged.why, run["started_at"]))
     return found[:HOSTS_MOST], runs
-
-
-def _went_through(conn: sqlite3.Connection, run: dict[str, Any]) -> bool:
-    key = {"at": run["started_at"], "playbook": run["playbook"], "check": run["check_mode"]}
-    return conn.execute(_SUCCEEDED_SINCE, key).fetchone() is not None
 
 
 _HOSTS = """
@@ -210,9 +195,7 @@ EXISTS (
 """
 
 
-def _recovered(
-    conn: sqlite3.Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float
-) -> set[str]:
+def _recovered(conn: Connection, name: str, playbook: str | None, hosts: Mapping[str, Instance], at: float) -> set[str]:
     """Which of these hosts have recovered since, by whatever means: a deploy by a later success or by being current, a
     restart by a later one or by being healthy, anything else by the same playbook."""
     if name in DEPLOYS:
@@ -238,20 +221,18 @@ Instance = tuple[str | None, str | None]
 """Tenant and id; None twice for a host that the record does not know as an instance."""
 
 
-def _instances_of(conn: sqlite3.Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
+def _instances_of(conn: Connection, run_id: str, hosts: Sequence[str]) -> dict[str, Instance]:
     """The instances that a run calls so: by the ids that its results name, or else by their host names."""
     if not hosts:
         return {}
     # Of two rows of one host the second one, by the id, counts.
-    rows = conn.execute(
-        """
-        SELECT hostname, tenant, instance_id FROM instances
-        WHERE hostname IN (SELECT value FROM json_each(:hosts))
-        UNION ALL
-        SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
-        WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
-        """,
-        {"run": run_id, "hosts": json.dumps(hosts)},
-    )
+    sql = """
+    SELECT hostname, tenant, instance_id FROM instances
+    WHERE hostname IN (SELECT value FROM json_each(:hosts))
+    UNION ALL
+    SELECT l.host, i.tenant, i.instance_id FROM run_links l CROSS JOIN tenants CROSS JOIN instances i
+    WHERE l.run_id = :run AND l.kind = 'instance' AND i.tenant = tenants.tenant AND i.instance_id = l.ref
+    """
+    rows = conn.execute(sql, {"run": run_id, "hosts": json.dumps(hosts)})
     found = {host: (tenant, instance_id) for host, tenant, instance_id in rows}
     return {host: found.get(host, (None, None)) for host in hosts}

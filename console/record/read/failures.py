@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
+from console.record.read.sql import HOST, TARGET_AT, operation_of, run_of
 from console.text.message_fingerprint import normalised
 
 # At most so many of the newest targets, and as many results, are read.
@@ -17,11 +18,10 @@ MOST_FAILURES = 200_000
 
 # The sample of a message is its newest row; rows without a time come last. A task of a run that waited for a target
 # repeats the target's failure: it is not counted again.
-_FAILED = """
+_FAILED = f"""
 WITH targets AS (
-  SELECT 'target' AS kind, t.msg_fp, t.fp_version, coalesce(t.hostname, t.instance_id, t.target_id) AS host,
-         coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.error_message AS message,
-         t.rollout_id, (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id) AS run_id
+  SELECT 'target' AS kind, t.msg_fp, t.fp_version, {HOST} AS host, {TARGET_AT} AS at, t.error_message AS message,
+         t.rollout_id, {run_of("t.rollout_id")} AS run_id
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
   WHERE r.created_at >= :since AND r.failed + r.uncertain > 0
     AND t.status IN ('failed', 'uncertain') AND t.msg_fp IS NOT NULL
@@ -50,19 +50,21 @@ SELECT msg_fp AS fingerprint, count(*) AS failures, count(DISTINCT host) AS host
        max(rollout_id) FILTER (WHERE place = 1) AS rollout_id, max(run_id) FILTER (WHERE place = 1) AS run_id
 FROM ranked GROUP BY msg_fp, fp_version
 ORDER BY failures DESC, last_at DESC LIMIT :most
-"""
+"""  # noqa: S608 - texts of ours
 
 
-def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: float | None = None) -> pd.DataFrame:
+@query
+def failures_by_message(
+    conn: Connection, since: float = 0.0, most: int = 100, until: float | None = None
+) -> pd.DataFrame:
     """Failures of a time, biggest cluster first: failed and uncertain targets, failed and unreachable results.
 
     Columns: fingerprint, failures, hosts (how many), targets and results (how many of each kind), operations (how
     many), first_at, last_at, newest_host, message (normalised), rollout_id and run_id of the newest one: its operation
     is run_id, or rollout_id of a rollout by others. A task that waited for a failed target is the same failure.
     """
-    with reading(path) as conn:
-        params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
-        frame = as_frame(conn, _FAILED, params)
+    params = {"since": since, "until": until, "rows": MOST_FAILURES, "most": most}
+    frame = as_frame(conn, _FAILED, params)
     frame["message"] = [
         normalised(message, host) for message, host in zip(frame["message"], frame["newest_host"], strict=True)
     ]
@@ -70,12 +72,9 @@ def failures_by_message(path: Path, since: float = 0.0, most: int = 100, until: 
 
 
 # SQLite takes the bare column from the row of max().
-_HOSTS = """
+_HOSTS = f"""
 SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS total FROM (
-  SELECT coalesce(t.hostname, t.instance_id, t.target_id) AS host,
-         coalesce(t.completed_at, t.started_at, t.created_at) AS at,
-         coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id), t.rollout_id)
-           AS operation
+  SELECT {HOST} AS host, {TARGET_AT} AS at, {operation_of("t.rollout_id")} AS operation
   FROM rollouts r JOIN rollout_targets t USING (tenant, rollout_id)
   WHERE r.failed + r.uncertain > 0 AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint
   UNION ALL
@@ -86,11 +85,11 @@ SELECT host, max(at) AS at, count(*) AS failures, operation, count(*) OVER () AS
       WHERE l.run_id = h.run_id AND l.kind = 'rollout' AND l.host = h.host AND t.tenant = tenants.tenant
         AND t.rollout_id = l.ref AND t.status IN ('failed', 'uncertain') AND t.msg_fp = :fingerprint)
 ) GROUP BY host ORDER BY at DESC LIMIT :most
-"""
+"""  # noqa: S608 - texts of ours
 
 
-def hosts_with(path: Path, fingerprint: str, most: int = 200) -> pd.DataFrame:
+@query
+def hosts_with(conn: Connection, fingerprint: str, most: int = 200) -> pd.DataFrame:
     """The hosts that had a failure of this message, the newest first: host, at, failures, operation (of the newest),
     total (how many hosts there are, in each row)."""
-    with reading(path) as conn:
-        return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})
+    return as_frame(conn, _HOSTS, {"fingerprint": fingerprint, "most": most})

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 
-from console.record.read.frames import dicts, reading
-from console.record.read.freshness import freshness_of
+from console.record.read.frames import dicts, query
+from console.record.read.freshness import freshness
 from console.record.read.instances import HEALTH_GONE, HEALTH_OTHER, HEALTH_UNREAD, HEALTH_WORD, HEALTH_WORDS
 from console.record.read.operations import verdict_counts
 from console.record.read.policy import WindowNow, in_flight, state_of, tenant_policy
@@ -54,13 +53,12 @@ class Fleet:
     runs_at: float | None
 
 
-def fleets(path: Path, now: float) -> list[Fleet]:
+@query
+def fleets(conn: Connection, now: float) -> list[Fleet]:
     """The state of each tenant's fleet that is still read, in the order of their addresses; of an empty record []."""
-    told = verdict_counts(path, now - DAY)
-    with reading(path) as conn:
-        fresh = freshness_of(conn)
-        tenants = [look for look in fresh.looks if look.retired_at is None]
-        return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
+    told, fresh = verdict_counts(conn, now - DAY), freshness(conn)
+    tenants = [look for look in fresh.looks if look.retired_at is None]
+    return [_fleet(conn, look.tenant, look.at, fresh.runs_at, told, now) for look in tenants]
 
 
 _HEALTH = f"""
@@ -97,7 +95,7 @@ GROUP BY kind
 
 
 def _fleet(
-    conn: sqlite3.Connection,
+    conn: Connection,
     tenant: str,
     api_at: float | None,
     runs_at: float | None,

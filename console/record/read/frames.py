@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from console.record.connection import dicts as dicts
+from console.record.connection import one as one
 from console.record.opening import QUERY_SECONDS, open_to_read
 from console.settings.invocation import COMMAND
 
@@ -21,6 +24,11 @@ PAGE = 500
 LIST_PAGE = 100
 
 SYNC = f"{COMMAND} sync"
+
+_NUMBERS = frozenset({"at", "since", "until", "gap_from", "gap_to", "seconds", "waited"})
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def database_version(path: Path) -> tuple[int, ...]:
@@ -37,7 +45,7 @@ def database_version(path: Path) -> tuple[int, ...]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[Connection]:
     """The database, opened for the queries of one function, which are stopped after QUERY_SECONDS.
 
     It is opened read-only each time, so that a sync is never held up and a page never sees half of one. Raises
@@ -49,19 +57,44 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield conn
 
 
-def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a frame: times and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as objects.
+def query(
+    read: Callable[Concatenate[Connection, P], R],
+) -> Callable[Concatenate[Path | Connection, P], R]:
+    """Decorates a function that reads from a connection: it may also be given the path of the database, which is then
+    opened for this one call, as :func:`reading` says."""
 
-    Here and below a column that is named ``at``, ``*_at`` or ``*_ts`` is a time.
+    @wraps(read)
+    def called(database: Path | Connection, *args: P.args, **kwargs: P.kwargs) -> R:
+        if isinstance(database, Connection):
+            return read(database, *args, **kwargs)
+        with reading(database) as conn:
+            return read(conn, *args, **kwargs)
+
+    return called
+
+
+def as_frame(
+    conn: Connection, sql: str, params: Mapping[str, Any] | None = None, numbers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows as a frame: times, seconds and ``numbers`` as floats (NaN for NULL), whole numbers as int64, the rest as
+    objects.
+
+    Here and below the name of a column says whether it holds times (``at``, ``*_at``, ``*_ts``) or seconds (``*_s``).
     """
-    cursor = conn.execute(sql, params)
-    names = [column[0] for column in cursor.description]
-    columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _dummy in names]
+    cursor = conn.execute(sql, params or {})
+    return framed(cursor.fetchall(), [column[0] for column in cursor.description], numbers)
+
+
+def framed(
+    rows: Iterable[Sequence[Any]], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows of values as a frame, as above. ``whole``: columns that are int64 without a row, too."""
+    by_column = list(zip(*rows, strict=True)) or [() for _dummy in columns]
     frame = {}
-    for name, values in zip(names, columns, strict=True):
-        if name in numbers or _is_time(name):
+    for name, values in zip(columns, by_column, strict=True):
+        if name in numbers or name in _NUMBERS or name.endswith(("_at", "_ts", "_s")):
             frame[name] = pd.Series(values, dtype=float)
-        elif set(map(type, values)) == {int}:
+        elif name in whole or set(map(type, values)) == {int}:
             frame[name] = pd.Series(values, dtype="int64")
         else:
             # Not pandas' own text type: it turns None into NaN, which is true.
@@ -69,17 +102,8 @@ def as_frame(conn: sqlite3.Connection, sql: str, params: dict[str, Any], numbers
     return pd.DataFrame(frame)
 
 
-def framed(
-    rows: Iterable[Any], columns: Sequence[str], numbers: Sequence[str] = (), whole: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Rows of Python values as a frame: times and ``numbers`` as floats, ``whole`` as int64, the rest as objects."""
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
-    floats = [name for name in columns if name in numbers or _is_time(name)]
-    return frame.astype({**dict.fromkeys(floats, float), **dict.fromkeys(whole, "int64")})
-
-
 def as_page(
-    conn: sqlite3.Connection,
+    conn: Connection,
     select: str,
     found: str,
     order: str,
@@ -99,25 +123,9 @@ def as_page(
     return as_frame(conn, sql, {**params, "size": size, "skip": (page - 1) * size}, numbers), total
 
 
-def one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
-    """The first row, None without one."""
-    return next(iter(dicts(conn, sql, params)), None)
-
-
 def like(search: str) -> str:
     """A LIKE pattern that finds the text literally; '' when there is nothing to look for."""
     text = search.strip()
     for sign in ("\\", "%", "_"):
         text = text.replace(sign, "\\" + sign)
     return f"%{text}%" if text else ""
-
-
-def dicts(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """All rows, one dictionary each."""
-    cursor = conn.execute(sql, params)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, values, strict=True)) for values in cursor]
-
-
-def _is_time(name: str) -> bool:
-    return name == "at" or name.endswith(("_at", "_ts"))

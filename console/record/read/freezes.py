@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import parse_time
-from console.record.read.frames import reading
+from console.record.read.frames import query
 from console.record.read.operation_facts import name_of
 from console.text.json_values import listed, mapping, names, parsed
 
@@ -54,29 +53,27 @@ class Frozen:
         return next((one for one in self.times if one.start > now), None)
 
 
-def frozen(path: Path, now: float, tenant: str = "") -> Frozen:
+@query
+def frozen(conn: Connection, now: float, tenant: str = "") -> Frozen:
     """When changes are frozen from ``now`` on, by the newest plan of each playbook.
 
     tenant: only plans that name an instance of this tenant count, as a run does not name the tenant that it works on.
     """
-    with reading(path) as conn:
-        rows = conn.execute(
-            """
-            SELECT r.run_id, r.playbook, e.at, e.document_json
-            FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'
-            WHERE r.started_at >= :since AND json_valid(e.document_json)
-            ORDER BY e.at DESC, e.counter DESC
-            """,
-            {"since": now - PLANS_SECONDS},
-        )
-        hosts = _hosts_of(conn, tenant) if tenant else None
-        newest: dict[str, tuple[str, float | None, Any]] = {}
-        for run_id, playbook, at, document in rows:
-            name = name_of(playbook)
-            if name not in newest:
-                plan = parsed(document)
-                if hosts is None or not hosts.isdisjoint(_instances(plan)):
-                    newest[name] = (run_id, at, plan.get("freezes"))
+    sql = """
+    SELECT r.run_id, r.playbook, e.at, e.document_json
+    FROM runs r JOIN run_evidence e ON e.run_id = r.run_id AND e.kind = 'plan'
+    WHERE r.started_at >= :since AND json_valid(e.document_json)
+    ORDER BY e.at DESC, e.counter DESC
+    """
+    rows = conn.execute(sql, {"since": now - PLANS_SECONDS})
+    hosts = _hosts_of(conn, tenant) if tenant else None
+    newest: dict[str, tuple[str, float | None, Any]] = {}
+    for run_id, playbook, at, document in rows:
+        name = name_of(playbook)
+        if name not in newest:
+            plan = parsed(document)
+            if hosts is None or not hosts.isdisjoint(_instances(plan)):
+                newest[name] = (run_id, at, plan.get("freezes"))
     found: dict[tuple[float, float, str], FrozenTime] = {}
     for name, (run_id, at, entries) in newest.items():
         for entry in map(mapping, listed(entries)):
@@ -89,7 +86,7 @@ def frozen(path: Path, now: float, tenant: str = "") -> Frozen:
     return Frozen(tuple(found[key] for key in sorted(found)), len(newest), unnamed)
 
 
-def _hosts_of(conn: sqlite3.Connection, tenant: str) -> frozenset[str]:
+def _hosts_of(conn: Connection, tenant: str) -> frozenset[str]:
     found = conn.execute("SELECT hostname FROM instances WHERE tenant = ? AND hostname IS NOT NULL", (tenant,))
     return frozenset(host for (host,) in found)
 

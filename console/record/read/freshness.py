@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from console.record.file_locks import has_follower
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, one, query, reading
+from console.record.retention import retired_at
 
 RUNNING, STOPPED, DIED, HANGS = "running", "stopped", "died", "hangs"
 HANGS_SECONDS = 30.0
@@ -104,48 +105,33 @@ UNREAD = "(last_error <> '' AND bad_lines = 0)"
 """Which cursors are of a source that the last sync could not read. A source with lines that are not readable was read:
 no later sync reads those lines again."""
 
-_LOOKS = """
-SELECT k.tenant, c.last_ok_at, w.runs_at, w.running, w.copied_at, u.at AS retired_at, u.at IS NULL AND EXISTS (
+_LOOKS = f"""
+SELECT k.tenant, c.last_ok_at AS at, {retired_at("k.tenant", "c.last_ok_at")} AS retired_at, EXISTS (
   SELECT 1 FROM rollout_targets o INDEXED BY rollout_targets_open WHERE o.tenant = k.tenant AND o.is_open = 1
 ) AS open_work
-FROM (
-  SELECT max(last_ok_at) FILTER (WHERE source NOT IN
-           ('api', 'rollout', 'audit', 'health', 'updates', 'actions', 'memory')) AS runs_at,
-         EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS running,
-         (SELECT max(at) FROM upkeep WHERE kind = 'copy') AS copied_at
-  FROM ingest_cursors
-) w LEFT JOIN tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant
-LEFT JOIN (
-  SELECT json_extract(detail_json, '$.tenant') AS tenant, max(at) AS at FROM upkeep WHERE kind = 'retire' GROUP BY 1
-) u ON u.tenant = k.tenant AND u.at > coalesce(c.last_ok_at, 0)
-ORDER BY k.tenant
+FROM tenants k LEFT JOIN ingest_cursors c ON c.source = 'api' AND c.scope = k.tenant ORDER BY k.tenant
+"""  # noqa: S608 - texts of ours
+
+_OTHERS = """
+SELECT max(last_ok_at) FILTER (WHERE source NOT IN
+         ('api', 'rollout', 'audit', 'health', 'updates', 'actions', 'memory')) AS runs_at,
+       EXISTS (SELECT 1 FROM runs WHERE status = 'running' AND ended_at IS NULL) AS running,
+       (SELECT max(at) FROM upkeep WHERE kind = 'copy') AS copied_at
+FROM ingest_cursors
 """
 
 
-def freshness(path: Path) -> Freshness:
+@query
+def freshness(conn: Connection) -> Freshness:
     """When API and run logs were last read, and what failed."""
-    with reading(path) as conn:
-        return freshness_of(conn)
-
-
-def freshness_of(conn: sqlite3.Connection) -> Freshness:
-    """:func:`freshness` of an open database."""
-    rows = dicts(conn, _LOOKS, {})
-    failed = conn.execute(
-        f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above
-    ).fetchall()
-    first = rows[0]
-    return Freshness(
-        tuple(
-            TenantFreshness(r["tenant"], r["last_ok_at"], bool(r["open_work"]), r["retired_at"])
-            for r in rows
-            if r["tenant"] is not None
-        ),
-        first["runs_at"],
-        tuple(str(r[0]) for r in failed),
-        bool(first["running"]),
-        first["copied_at"],
-    )
+    looks = [
+        TenantFreshness(r["tenant"], r["at"], bool(r["open_work"]) and r["retired_at"] is None, r["retired_at"])
+        for r in dicts(conn, _LOOKS)
+    ]
+    sql = f"SELECT last_error FROM ingest_cursors WHERE {UNREAD} ORDER BY source, scope LIMIT 20"  # noqa: S608 - the text above
+    errors = [str(row[0]) for row in conn.execute(sql)]
+    [(runs_at, running, copied_at)] = conn.execute(_OTHERS)
+    return Freshness(tuple(looks), runs_at, tuple(errors), bool(running), copied_at)
 
 
 @dataclass(frozen=True)
@@ -182,7 +168,7 @@ def follower(path: Path, now: float) -> Follower | None:
     more. One that died or hangs is told until another one runs.
     """
     with reading(path) as conn:
-        row = one(conn, _FOLLOWER, {})
+        row = one(conn, _FOLLOWER)
     if row is None:
         return None
     state, since = _state_of(row, has_follower(path), now)

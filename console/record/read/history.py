@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlite3 import Connection
 
 import pandas as pd
 
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
+from console.record.read.sql import TARGET_AT, operation_of
 
 # Each part is read newest first and cut, so that a wide period stays quick.
-_HISTORY = """
+_HISTORY = f"""
 SELECT * FROM (
-  SELECT coalesce(t.completed_at, t.started_at, t.created_at) AS at, 'rollout' AS kind,
+  SELECT {TARGET_AT} AS at, 'rollout' AS kind,
          coalesce(r.scope, '') || ' rollout' AS what, t.status, substr(coalesce(t.error_message, ''), 1, 300) AS detail,
-         coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id), t.rollout_id)
-           AS operation
+         {operation_of("t.rollout_id")} AS operation
   FROM rollout_targets t INDEXED BY rollout_targets_instance
   LEFT JOIN rollouts r ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
   WHERE t.tenant = :tenant AND t.instance_id = :id AND t.created_at < :until
@@ -52,11 +52,12 @@ UNION ALL SELECT * FROM (
   WHERE h.host = :host AND r.started_at < :until AND coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since
   ORDER BY r.started_at DESC LIMIT :most)
 ORDER BY at DESC LIMIT :most
-"""
+"""  # noqa: S608 - texts of ours
 
 
+@query
 def history(
-    path: Path, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
+    conn: Connection, tenant: str, instance_id: str, host: str, since: float, until: float, most: int = 200
 ) -> pd.DataFrame:
     """The newest events of an instance in a period (epoch seconds), newest first.
 
@@ -65,5 +66,4 @@ def history(
     playbook run that the instance was among its hosts, and no more: its outcome is on the page of the operation.
     """
     params = {"tenant": tenant, "id": instance_id, "host": host, "since": since, "until": until, "most": most}
-    with reading(path) as conn:
-        return as_frame(conn, _HISTORY, params)
+    return as_frame(conn, _HISTORY, params)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from sqlite3 import Connection
 
-from console.record.read.frames import reading
+from console.record.read.frames import query
 
 PREFIX_LEAST = 4
 _IDS = {
@@ -20,12 +20,12 @@ _IDS = {
 }
 
 
-def whole_id(path: Path, prefix: str, *kinds: str) -> str | None:
+@query
+def whole_id(conn: Connection, prefix: str, *kinds: str) -> str | None:
     """The one id of those kinds (run, rollout, instance) that begins so, or the one instance whose host name does; None
     if there is none or more than one, or the prefix is shorter than PREFIX_LEAST."""
     if len(prefix) < PREFIX_LEAST:
         return None
-    with reading(path) as conn:
-        wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
-        found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
+    wanted = {"prefix": prefix, "end": prefix + chr(0x10FFFF), "most": 2}
+    found = {row[0] for kind in kinds for row in conn.execute(_IDS[kind], wanted)}
     return found.pop() if len(found) == 1 else None

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from console.record.read.audit import EVENT
 from console.record.read.declared import override_words
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, dicts, like, one, query
+from console.record.read.sql import RUN_SECONDS, among, looked_for
 
 HEALTH_WORDS = ("healthy", "degraded", "unhealthy")
 HEALTH_OTHER, HEALTH_UNREAD, HEALTH_GONE = "other", "not read", "gone"
@@ -53,7 +53,7 @@ WITH known AS (
                       ELSE coalesce(trouble, '') END) END AS problem
   FROM known
 )
-"""  # noqa: S608
+"""  # noqa: S608 - texts of ours
 
 
 HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
@@ -63,8 +63,7 @@ HEALTH_WORD = f"""CASE WHEN health IS NULL THEN '{HEALTH_UNREAD}'
 
 _FILTER = f"""
 FROM judged
-WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses)))
-  AND (:health = '[]' OR {HEALTH_WORD} IN (SELECT value FROM json_each(:health)))
+WHERE {among("last_status", "statuses")} AND {among(HEALTH_WORD, "health")}
   AND (:only = '' OR (:only = 'problem' AND problem <> '') OR (:only = 'outdated' AND outdated > 0)
        OR (:only = 'behind' AND runtime_current <> runtime_available)
        OR (:only = 'overrides' AND overrides(policy_json) <> '')
@@ -74,8 +73,7 @@ WHERE (:statuses = '[]' OR last_status IN (SELECT value FROM json_each(:statuses
          SELECT 1 FROM json_each(components_json) c WHERE json_extract(c.value, '$.outdated')
          AND json_extract(c.value, '$.name') LIKE :only || '/%')))
   AND (:runtime = '' OR runtime_current = :runtime)
-  AND (:like = '' OR hostname LIKE :like ESCAPE '\\' OR instance_id LIKE :like ESCAPE '\\'
-       OR problem LIKE :like ESCAPE '\\')
+  AND {looked_for("hostname", "instance_id", "problem")}
 """  # noqa: S608 - a fragment of ours
 
 INSTANCE_SORTS = {
@@ -103,7 +101,10 @@ class InstanceFilter:
     differing: tuple[str, ...] = ()
 
 
-def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+@query
+def instance_page(
+    conn: Connection, wanted: InstanceFilter, page: int = 1, size: int = LIST_PAGE
+) -> tuple[pd.DataFrame, int]:
     """One page of instances, and how many match.
 
     Columns: instance_id, host, health, checked_at, problem, last_status, runtime_current, runtime_available, outdated,
@@ -124,82 +125,73 @@ def instance_page(path: Path, wanted: InstanceFilter, page: int = 1, size: int =
            components_json, current_bundle, deployed_at, memories, memories_full, overrides(policy_json) AS overrides
     """
     numbers = ("outdated", "memories")
-    with reading(path) as conn:
-        _with_overrides(conn)
-        return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
+    _with_overrides(conn)
+    return as_page(conn, columns, _FILTER, sort, params, page, size, numbers, tables=_instances())
 
 
-def instance_tally(path: Path) -> dict[str, int]:
+@query
+def instance_tally(conn: Connection) -> dict[str, int]:
     """How many instances: total, of which these were read: health_read, updates_read, with_memory, policies_read; and
     overriding: those with an update policy of their own."""
-    with reading(path) as conn:
-        _with_overrides(conn)
-        [tally] = dicts(
-            conn,
-            """
-            SELECT count(*) AS total, count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
-                   count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
-                   coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
-            FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
-            """,
-            {},
-        )
+    _with_overrides(conn)
+    sql = """
+    SELECT count(*) AS total, count(nullif(s.health, 'gone')) AS health_read, count(s.outdated) AS updates_read,
+           count(s.memories) AS with_memory, count(s.policy_json) AS policies_read,
+           coalesce(sum(overrides(s.policy_json) <> ''), 0) AS overriding
+    FROM instances LEFT JOIN instance_state s USING (tenant, instance_id)
+    """
+    [tally] = dicts(conn, sql)
     return tally
 
 
-def _with_overrides(conn: sqlite3.Connection) -> None:
+def _with_overrides(conn: Connection) -> None:
     """Give SQL the function overrides: the modes that an instance's policy sets for itself, in words."""
     conn.create_function("overrides", 1, override_words, deterministic=True)
 
 
-def instance(path: Path, wanted: str) -> dict[str, Any] | None:
+@query
+def instance(conn: Connection, wanted: str) -> dict[str, Any] | None:
     """Everything of one instance, by its id or host name; None if it is not known.
 
     In addition to the columns of instances and instance_state: last_status, deployed_at, problem, and when each kind
     was last read: health_at, updates_at, actions_at, memory_at, audit_at; gap_from and gap_to of its actions.
     """
-    with reading(path) as conn:
-        key = one(
-            conn,
-            "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"
-            " ORDER BY instance_id = :id DESC, updated_at DESC LIMIT 1",
-            {"id": wanted},
-        )
-        if key is None:
-            return None
-        alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
-        found = one(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
-        cursors = conn.execute(
-            "SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors WHERE scope = ?"
-            " AND source IN ('health', 'updates', 'actions', 'memory', 'audit')",
-            (f"{key['tenant']}|{key['instance_id']}",),
-        ).fetchall()
-    read_at = dict.fromkeys(f"{kind}_at" for kind in ("health", "updates", "actions", "memory", "audit"))
-    facts: dict[str, Any] = {"gap_from": None, "gap_to": None, **read_at, **(found or {})}
-    for source, at, gap_from, gap_to in cursors:
-        facts[f"{source}_at"] = at
-        if source == "actions":
-            facts |= {"gap_from": gap_from, "gap_to": gap_to}
-    return facts
+    key = one(
+        conn,
+        "SELECT tenant, instance_id FROM instances WHERE instance_id = :id OR hostname = :id"
+        " ORDER BY instance_id = :id DESC, updated_at DESC LIMIT 1",
+        {"id": wanted},
+    )
+    if key is None:
+        return None
+    alone = _instances("WHERE i.tenant = :tenant AND i.instance_id = :instance_id")
+    [found] = dicts(conn, alone + "SELECT * FROM judged", key)  # noqa: S608 - texts of this file
+    kinds = ("health", "updates", "actions", "memory", "audit")
+    sql = """
+    SELECT source, last_ok_at, gap_from, gap_to FROM ingest_cursors
+    WHERE source IN (SELECT value FROM json_each(:kinds)) AND scope = :scope
+    """
+    params = {"kinds": json.dumps(kinds), "scope": f"{key['tenant']}|{key['instance_id']}"}
+    cursors = {row["source"]: row for row in dicts(conn, sql, params)}
+    read_at = {f"{kind}_at": cursors.get(kind, {}).get("last_ok_at") for kind in kinds}
+    gap = {name: cursors.get("actions", {}).get(name) for name in ("gap_from", "gap_to")}
+    return {**gap, **read_at, **found}
 
 
-def health_checks(path: Path, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
+@query
+def health_checks(conn: Connection, tenant: str, instance_id: str, since: float = 0.0) -> pd.DataFrame:
     """The newest stored health checks since a time, oldest first: checked_at, status, uptime_s, trouble."""
-    with reading(path) as conn:
-        frame = as_frame(
-            conn,
-            """
-            SELECT checked_at, status, uptime_s, trouble FROM health_checks
-            WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
-            """,
-            {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST},
-            ("uptime_s",),
-        )
+    sql = """
+    SELECT checked_at, status, uptime_s, trouble FROM health_checks
+    WHERE tenant = :tenant AND instance_id = :id AND checked_at >= :since ORDER BY checked_at DESC LIMIT :most
+    """
+    frame = as_frame(conn, sql, {"tenant": tenant, "id": instance_id, "since": since, "most": CHECKS_MOST})
     return frame.iloc[::-1].reset_index(drop=True)
 
 
+@query
 def instance_actions(
-    path: Path, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
+    conn: Connection, tenant: str, instance_id: str, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of an instance's actions, newest first, and how many are stored."""
     columns = """
@@ -209,49 +201,48 @@ def instance_actions(
     found = "FROM instance_actions WHERE tenant = :tenant AND instance_id = :id"
     order = "ORDER BY created_at DESC, action_id"
     key = {"tenant": tenant, "id": instance_id}
-    with reading(path) as conn:
-        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
+    return as_page(conn, columns, found, order, key, page, size)
 
 
+@query
 def instance_targets(
-    path: Path, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
+    conn: Connection, tenant: str, instance_id: str, now: float, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of an instance's rollout targets, newest first, and how many there are.
 
     took_s: the run phase, to ``now`` while it runs. scope: of the rollout.
     """
-    columns = """
+    columns = f"""
     SELECT t.rollout_id, t.status, t.is_open, t.created_at, t.started_at, t.completed_at, t.bundle_hash,
-           max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
+           {RUN_SECONDS} AS took_s,
            substr(t.error_message, 1, 400) AS error,
            (SELECT r.scope FROM rollouts r WHERE r.tenant = t.tenant AND r.rollout_id = t.rollout_id) AS scope
-    """
+    """  # noqa: S608 - texts of ours
     found = """
     FROM rollout_targets t INDEXED BY rollout_targets_instance WHERE t.tenant = :tenant AND t.instance_id = :id
     """
     order = "ORDER BY t.created_at DESC, t.target_id"
     key = {"tenant": tenant, "id": instance_id, "now": now}
-    with reading(path) as conn:
-        return as_page(conn, columns, found, order, key, page, size, ("took_s",))
+    return as_page(conn, columns, found, order, key, page, size)
 
 
-def instance_versions(path: Path, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
+@query
+def instance_versions(conn: Connection, tenant: str, instance_id: str, most: int = 1000) -> pd.DataFrame:
     """The versions seen, newest first: taken_at, runtime, versions_json."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            "SELECT taken_at, runtime, versions_json FROM instance_versions"
-            " WHERE tenant = :tenant AND instance_id = :id ORDER BY taken_at DESC LIMIT :most",
-            {"tenant": tenant, "id": instance_id, "most": most},
-        )
+    return as_frame(
+        conn,
+        "SELECT taken_at, runtime, versions_json FROM instance_versions"
+        " WHERE tenant = :tenant AND instance_id = :id ORDER BY taken_at DESC LIMIT :most",
+        {"tenant": tenant, "id": instance_id, "most": most},
+    )
 
 
-def non_success_events(path: Path, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
+@query
+def non_success_events(conn: Connection, tenant: str, instance_id: str, most: int = 50) -> tuple[pd.DataFrame, int]:
     """The newest audit events of an instance whose outcome is not success, in the columns of audit.audit_events, and
     how many such are stored."""
     found = """
     FROM audit_events e INDEXED BY audit_events_time LEFT JOIN instances i USING (tenant, instance_id)
     WHERE e.tenant = :tenant AND e.instance_id = :id AND e.outcome IS NOT 'success'
     """
-    with reading(path) as conn:
-        return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)
+    return as_page(conn, EVENT, found, "ORDER BY e.event_ts DESC", {"tenant": tenant, "id": instance_id}, 1, most)

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,11 @@ from console.outcomes.words import (
     UPDATED,
     WAITING,
 )
-from console.record.read.frames import dicts, framed, one, reading
+from console.record.read.frames import dicts, framed, one, query
 from console.record.read.operation_facts import plan_of
 from console.record.read.operations import Key, judged_row, stored_of
 from console.record.read.rollouts import rollouts_of_run, targets_of
+from console.record.read.sql import operation_of
 from console.text.json_values import listed, mapping, names, parsed
 from console.text.message_fingerprint import FP_VERSION, fingerprint, normalised
 
@@ -117,53 +117,50 @@ class Operation:
     targets: pd.DataFrame
 
 
-def operation(path: Path, key: str, now: float) -> Operation | None:
+@query
+def operation(conn: Connection, key: str, now: float) -> Operation | None:
     """One operation by its run id, rollout id or attempt id; None if it is not known.
 
     A rollout that a run of the record started is found by its own id too, as what the server did.
     """
-    with reading(path) as conn:
-        known = _key(conn, key)
-        if known is None:
-            return None
-        stored, facts = stored_of(conn, known, whole=True)
-        is_run, timeline = known.kind == RUN, pd.DataFrame()
-        if known.kind == ROLLOUT:
-            timeline = targets_of(path, str(known.tenant), key)
-            instances, bad = _of_rollout(timeline, has_ended(facts), now)
-            judged, targets = outcomes(replace(facts, targets=bad)), newest_targets(bad)
-            numbers = instances["category"].value_counts()
-            counted = {one: int(numbers.get(one, 0)) for one in CATEGORIES} if len(instances) else counts(facts)
-        else:
-            judged, targets = outcomes(facts), newest_targets(facts.targets)
-            instances, counted = _instances(facts, judged, targets, now), counts(facts, judged)
-        row = judged_row(known, stored, facts, counted, now)
-        return Operation(
-            row=row,
-            facts=facts,
-            verdict=Verdict(row["verdict"], row["why"], row["sentence"]),
-            instances=instances,
-            failures=_failures(conn, known, judged, targets),
-            rollouts=rollouts_of_run(path, key) if is_run else pd.DataFrame(),
-            gates=_gates(conn, key) if is_run else (),
-            plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
-            followed=_followed(conn, key, facts) if is_run else (),
-            disagreements={str(k): str(v) for k, v in mapping(facts.report.get("disagreements")).items()},
-            targets=timeline,
-        )
-
-
-def _key(conn: sqlite3.Connection, key: str) -> Key | None:
-    row = one(
-        conn,
-        """
-        SELECT 'run' AS kind, NULL AS tenant, started_at FROM runs WHERE run_id = :id
-        UNION ALL SELECT 'rollout', r.tenant, r.created_at FROM tenants JOIN rollouts r
-          ON r.tenant = tenants.tenant AND r.rollout_id = :id
-        UNION ALL SELECT 'act', tenant, at FROM console_audit WHERE attempt_id = :id AND phase = 'attempt' LIMIT 1
-        """,
-        {"id": key},
+    known = _key(conn, key)
+    if known is None:
+        return None
+    stored, facts = stored_of(conn, known, whole=True)
+    is_run, timeline = known.kind == RUN, pd.DataFrame()
+    if known.kind == ROLLOUT:
+        timeline = targets_of(conn, str(known.tenant), key)
+        instances, bad = _of_rollout(timeline, has_ended(facts), now)
+        judged, targets = outcomes(replace(facts, targets=bad)), newest_targets(bad)
+        numbers = instances["category"].value_counts()
+        counted = {one: int(numbers.get(one, 0)) for one in CATEGORIES} if len(instances) else counts(facts)
+    else:
+        judged, targets = outcomes(facts), newest_targets(facts.targets)
+        instances, counted = _instances(facts, judged, targets, now), counts(facts, judged)
+    row = judged_row(known, stored, facts, counted, now)
+    return Operation(
+        row=row,
+        facts=facts,
+        verdict=Verdict(row["verdict"], row["why"], row["sentence"]),
+        instances=instances,
+        failures=_failures(conn, known, judged, targets),
+        rollouts=rollouts_of_run(conn, key) if is_run else pd.DataFrame(),
+        gates=_gates(conn, key) if is_run else (),
+        plan=_plan(facts, plan_of(conn, key) if is_run else {}, len(instances)),
+        followed=_followed(conn, key, facts) if is_run else (),
+        disagreements={str(k): str(v) for k, v in mapping(facts.report.get("disagreements")).items()},
+        targets=timeline,
     )
+
+
+def _key(conn: Connection, key: str) -> Key | None:
+    sql = """
+    SELECT 'run' AS kind, NULL AS tenant, started_at FROM runs WHERE run_id = :id
+    UNION ALL SELECT 'rollout', r.tenant, r.created_at FROM tenants JOIN rollouts r
+      ON r.tenant = tenants.tenant AND r.rollout_id = :id
+    UNION ALL SELECT 'act', tenant, at FROM console_audit WHERE attempt_id = :id AND phase = 'attempt' LIMIT 1
+    """
+    row = one(conn, sql, {"id": key})
     return None if row is None else Key(row["started_at"] or 0.0, row["kind"], key, row["tenant"])
 
 
@@ -188,7 +185,7 @@ def _instances(facts: Facts, judged: Mapping[str, Outcome], targets: Mapping[str
              outcome.message, outcome.derived, target.rollout_id if target else None)
         )  # fmt: skip
     rows.sort(key=lambda row: (_RANK[row[2]], row[0]))
-    return framed(rows, INSTANCE_COLUMNS, ("seconds", "waited"))
+    return framed(rows, INSTANCE_COLUMNS)
 
 
 def _of_rollout(targets: pd.DataFrame, ended: bool, now: float) -> tuple[pd.DataFrame, list[Target]]:
@@ -260,7 +257,7 @@ class _Cluster:
 
 
 def _failures(
-    conn: sqlite3.Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
+    conn: Connection, key: Key, judged: Mapping[str, Outcome], targets: Mapping[str, Target]
 ) -> tuple[Failure, ...]:
     """Each failure once. What the server says of the target is the cause; the task that waited for it repeats it."""
     clusters: dict[tuple[str, str], _Cluster] = {}
@@ -301,7 +298,7 @@ def cause_of(outcome: Outcome, target: Target | None) -> str:
 
 
 # own: the operation, and the runs that name it; theirs: it, and the rollouts that these name.
-_ELSEWHERE = """
+_ELSEWHERE = f"""
 WITH own AS (
   SELECT :key AS ref UNION SELECT run_id FROM run_links WHERE kind = 'rollout' AND ref = :key
 ), theirs AS (
@@ -310,21 +307,20 @@ WITH own AS (
 SELECT ref, min(at) AS first_at, max(at) AS last_at FROM (
   SELECT * FROM (
     SELECT h.run_id AS ref, h.ended_at AS at FROM host_results h INDEXED BY host_results_failed
-    WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at {side} AND h.run_id NOT IN own
-    ORDER BY h.ended_at {order} LIMIT :most)
+    WHERE h.status IN ('failed', 'unreachable') AND h.msg_fp = :print AND h.ended_at {{side}} AND h.run_id NOT IN own
+    ORDER BY h.ended_at {{order}} LIMIT :most)
   UNION ALL SELECT * FROM (
-    SELECT coalesce((SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = t.rollout_id LIMIT 1),
-                    t.rollout_id), t.created_at
+    SELECT {operation_of("t.rollout_id")}, t.created_at
     FROM rollout_targets t INDEXED BY rollout_targets_message
-    WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {side} AND t.rollout_id NOT IN theirs
-    ORDER BY t.created_at {order} LIMIT :most)
+    WHERE t.msg_fp = :print AND t.fp_version = :version AND t.created_at {{side}} AND t.rollout_id NOT IN theirs
+    ORDER BY t.created_at {{order}} LIMIT :most)
 ) GROUP BY ref
-"""
+"""  # noqa: S608 - texts of ours
 _EARLIER = _ELSEWHERE.format(side="< :begun", order="DESC")
 _LATER = _ELSEWHERE.format(side="> :begun", order="ASC")
 
 
-def _elsewhere(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[int, float | None, float | None, int]:
+def _elsewhere(conn: Connection, key: Key, prints: set[str]) -> tuple[int, float | None, float | None, int]:
     """How many earlier operations failed with one of the messages, of the nearest that are read, the first and the last
     time, and how many later ones."""
     params = {"version": FP_VERSION, "begun": key.at, "key": key.key, "most": _ELSEWHERE_MOST}
@@ -336,7 +332,7 @@ def _elsewhere(conn: sqlite3.Connection, key: Key, prints: set[str]) -> tuple[in
     return len({row["ref"] for row in earlier}), first, last, len({row["ref"] for row in later})
 
 
-def _gates(conn: sqlite3.Connection, run_id: str) -> tuple[Gate, ...]:
+def _gates(conn: Connection, run_id: str) -> tuple[Gate, ...]:
     rows = conn.execute(
         "SELECT batch, at, verdict, document_json FROM run_evidence WHERE run_id = ? AND kind = 'gate'"
         " ORDER BY counter",
@@ -365,7 +361,7 @@ def _plan(facts: Facts, recorded: Mapping[str, Any], instances: int) -> dict[str
     }
 
 
-def _followed(conn: sqlite3.Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
+def _followed(conn: Connection, run_id: str, facts: Facts) -> tuple[str, ...]:
     found = [
         row[0] for row in conn.execute("SELECT ref FROM run_links WHERE run_id = ? AND kind = 'adopted'", (run_id,))
     ]

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
+from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from console.outcomes.facts import ACT, ROLLOUT, RUN, Batch, Facts, Flight, Result
 from console.outcomes.outcome import READS, WORK, has_report, of_rollout
 from console.outcomes.reports import together
-from console.record.read.frames import dicts, one
+from console.record.read import rollouts
+from console.record.read.frames import dicts
 from console.record.read.operation_targets import sent_by_tasks, targets_of_run
+from console.record.read.sql import WAS_SENT
 from console.text.json_values import entries, mapping, names, parsed
 
 POLICY = "the update policy"
@@ -54,9 +56,7 @@ def report_of(stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     return report, frozenset(cut & {*report} - _NO_CATEGORIES)
 
 
-def report_of_run(
-    conn: sqlite3.Connection, run_id: str, stats_json: str | None
-) -> tuple[dict[str, Any], frozenset[str]]:
+def report_of_run(conn: Connection, run_id: str, stats_json: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     """The report of a run from its custom stats and its evidence: several of a run as one. And its lists that are not
     whole."""
     report, cut = report_of(stats_json)
@@ -70,7 +70,7 @@ def report_of_run(
     return report, cut
 
 
-def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
+def facts_of_run(conn: Connection, run: Mapping[str, Any], *, whole: bool) -> Facts:
     """The facts of a playbook run; ``run`` is its row of the table ``runs``.
 
     whole: also what each instance came to, where the report says it already in numbers.
@@ -90,8 +90,8 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
         batches_planned=_batches_planned(conn, run_id),
     )
     expand = whole or not has_report(facts)
-    if of_rollout(facts) and not whole and (rollout := _only_rollout(conn, run_id, facts)):
-        return replace(facts, rollout=rollout)
+    if of_rollout(facts) and not whole and (record := _only_rollout(conn, run_id, facts)):
+        return replace(facts, rollout=record)
     tasks = _tasks(conn, run_id)
     batches, hosts = _plays(conn, run_id, tasks, with_hosts=expand)
     facts = replace(facts, batches=batches)
@@ -125,7 +125,7 @@ def facts_of_run(conn: sqlite3.Connection, run: Mapping[str, Any], *, whole: boo
     )
 
 
-def documents(conn: sqlite3.Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
+def documents(conn: Connection, run_id: str, kind: str) -> list[dict[str, Any]]:
     """The plans or reports that are kept of a run beside its custom stats, in their order."""
     rows = conn.execute(
         "SELECT document_json FROM run_evidence WHERE run_id = ? AND kind = ? ORDER BY counter", (run_id, kind)
@@ -133,7 +133,7 @@ def documents(conn: sqlite3.Connection, run_id: str, kind: str) -> list[dict[str
     return [parsed(row[0]) for row in rows]
 
 
-def plan_of(conn: sqlite3.Connection, run_id: str) -> dict[str, Any]:
+def plan_of(conn: Connection, run_id: str) -> dict[str, Any]:
     """The newest plan that is kept of a run; empty without one."""
     plans = documents(conn, run_id, "plan")
     return plans[-1] if plans else {}
@@ -143,7 +143,7 @@ def _cut_lists(report: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({*mapping(report.get("left_out"))} & {*report} - _NO_CATEGORIES)
 
 
-def _batches_planned(conn: sqlite3.Connection, run_id: str) -> int | None:
+def _batches_planned(conn: Connection, run_id: str) -> int | None:
     row = conn.execute(
         "SELECT json_extract(document_json, '$.counts.batches') FROM run_evidence"
         " WHERE run_id = ? AND kind = 'plan' ORDER BY counter DESC LIMIT 1",
@@ -186,7 +186,7 @@ def facts_of_act(act: Mapping[str, Any]) -> Facts:
     )
 
 
-def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
+def _only_rollout(conn: Connection, run_id: str, facts: Facts) -> Mapping[str, Any] | None:
     """The record of the rollout that a run started or followed, by the server or else by its report."""
     links = [row[0] for row in conn.execute(
         "SELECT ref FROM run_links WHERE run_id = ? AND kind = 'rollout' LIMIT 2", (run_id,)
@@ -194,11 +194,7 @@ def _only_rollout(conn: sqlite3.Connection, run_id: str, facts: Facts) -> Mappin
     if len(links) > 1:
         return None
     if links:
-        found = one(
-            conn,
-            "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": links[0]},
-        )
+        found = rollouts.rollout(conn, links[0])
         if found is not None:
             return found
     told = facts.report.get("rollout")
@@ -216,7 +212,7 @@ class _Task(NamedTuple):
 Tasks = dict[int, _Task]
 
 
-def _tasks(conn: sqlite3.Connection, run_id: str) -> Tasks:
+def _tasks(conn: Connection, run_id: str) -> Tasks:
     """The tasks of a run by counter."""
     rows = conn.execute("SELECT counter, action, role, play_counter FROM tasks WHERE run_id = ?", (run_id,))
     return {
@@ -231,13 +227,13 @@ def _module(action: str | None) -> str:
 
 
 def _plays(
-    conn: sqlite3.Connection, run_id: str, tasks: Tasks, *, with_hosts: bool
+    conn: Connection, run_id: str, tasks: Tasks, *, with_hosts: bool
 ) -> tuple[tuple[Batch, ...], tuple[str, ...]]:
     """The batches of the play that works on the instances, and the instances of all plays."""
     column = "hosts_json" if with_hosts else "NULL"
     rows = dicts(
         conn,
-        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608
+        f"SELECT counter, play, pattern, started_at, {column} AS hosts FROM plays WHERE run_id = :id ORDER BY counter",  # noqa: S608 - texts of ours
         {"id": run_id},
     )
     worked = {task.play for task in tasks.values() if task.action in _OURS}
@@ -257,7 +253,7 @@ def _plays(
 
 
 def _planned(
-    conn: sqlite3.Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
+    conn: Connection, run_id: str, tasks: Tasks, hosts: tuple[str, ...], batches: tuple[Batch, ...]
 ) -> tuple[str, ...] | None:
     """Who was to be changed, if the run log shows it: it has how many were planned, and each batch that began."""
     grouping = [counter for counter, task in tasks.items()
@@ -275,20 +271,19 @@ def _planned(
     return begun if begun and number == len(begun) else None
 
 
-_RESULTS = """
+_RESULTS = f"""
 SELECT h.host, h.task_counter, h.status, h.changed, h.ended_at, h.started_at, substr(h.msg, 1, 2000) AS message,
        CASE WHEN h.status IN ('failed', 'unreachable', 'ignored') THEN h.result_json END AS result_json,
-       instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
-       + instr(h.result_json, '"action_id":"') > 0 AS was_sent, h.counter
+       {WAS_SENT} AS was_sent, h.counter
 FROM host_results h
 WHERE h.run_id = :id AND h.kind = 'result'
   AND (h.status IN ('failed', 'unreachable') OR h.task_counter IN (SELECT value FROM json_each(:ours)))
   AND (h.task_counter IS NULL OR h.task_counter NOT IN (SELECT value FROM json_each(:for_all)))
 ORDER BY h.counter
-"""
+"""  # noqa: S608 - texts of ours
 
 
-def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result]:
+def _results(conn: Connection, run_id: str, tasks: Tasks) -> list[Result]:
     ours = [counter for counter, task in tasks.items() if task.action in _OURS]
     for_all = [counter for counter, task in tasks.items() if task.role in _FOR_ALL or task.action.startswith("rollout")]
     adopted = {
@@ -324,7 +319,7 @@ def _results(conn: sqlite3.Connection, run_id: str, tasks: Tasks) -> list[Result
     return found
 
 
-def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
+def _is_pruned(conn: Connection, run_id: str) -> bool:
     """Whether a run had results, and none of them is kept."""
     return bool(
         conn.execute(
@@ -335,7 +330,7 @@ def _is_pruned(conn: sqlite3.Connection, run_id: str) -> bool:
     )
 
 
-def _in_flight(conn: sqlite3.Connection, run_id: str) -> dict[str, Flight]:
+def _in_flight(conn: Connection, run_id: str) -> dict[str, Flight]:
     rows = conn.execute(
         "SELECT f.host, t.name, t.action, f.started_at FROM run_in_flight f LEFT JOIN tasks t ON t.run_id = f.run_id"
         " AND t.counter = f.task_counter WHERE f.run_id = ?",
@@ -344,7 +339,7 @@ def _in_flight(conn: sqlite3.Connection, run_id: str) -> dict[str, Flight]:
     return {host: Flight(name or action or "", _module(action), at) for host, name, action, at in rows}
 
 
-def _first_failure(conn: sqlite3.Connection, run_id: str) -> str:
+def _first_failure(conn: Connection, run_id: str) -> str:
     row = conn.execute(
         "SELECT host, substr(msg, 1, 600) FROM host_results INDEXED BY host_results_trouble"
         " WHERE run_id = ? AND status IN ('failed', 'unreachable') ORDER BY counter LIMIT 1",

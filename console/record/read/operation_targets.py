@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 from console.outcomes.facts import Target
 from console.record.read.frames import dicts
+from console.record.read.sql import HOST
 
 _TARGET = """
 SELECT {host} AS host, t.target_id, coalesce(t.instance_id, '') AS instance_id, t.status, t.created_at, t.started_at,
@@ -26,10 +27,10 @@ LEFT JOIN run_links i ON i.run_id = l.run_id AND i.kind = 'instance' AND i.ref =
 WHERE l.run_id = :id AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
   AND (:only IS NULL OR l.host IN (SELECT value FROM json_each(:only)))
 """
-_OF_RUN = _TARGET.format(host="coalesce(i.host, t.hostname, t.instance_id, t.target_id)") + _LINKED
+_OF_RUN = _TARGET.format(host=f"coalesce(i.host, {HOST})") + _LINKED
 
 
-def targets_of_run(conn: sqlite3.Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
+def targets_of_run(conn: Connection, run_id: str, only: Iterable[str] | None = None) -> list[Target]:
     """The targets of all rollouts that a run started or followed, those too that no result of it has named yet.
 
     only: of the rollouts that results name, those of these hosts.
@@ -38,7 +39,7 @@ def targets_of_run(conn: sqlite3.Connection, run_id: str, only: Iterable[str] | 
     for sent in sent_by_tasks(conn, run_id):
         found += _targets(
             conn,
-            _TARGET.format(host="coalesce(:host, t.hostname, t.instance_id, t.target_id)")
+            _TARGET.format(host=f"coalesce(:host, {HOST})")
             + "FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :rollout",
             {"host": sent.host or None, "tenant": sent.tenant, "rollout": sent.rollout_id},
         )
@@ -85,7 +86,7 @@ ORDER BY r.created_at LIMIT 1
 """
 
 
-def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[Sent]:
+def sent_by_tasks(conn: Connection, run_id: str | None = None) -> list[Sent]:
     """The rollouts of redeploys that are under way in a run, or were when its process ended. run_id: None for all."""
     flights = conn.execute(_FLIGHTS, {"run": run_id}).fetchall()
     if not flights:
@@ -108,5 +109,5 @@ def sent_by_tasks(conn: sqlite3.Connection, run_id: str | None = None) -> list[S
     return found
 
 
-def _targets(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> list[Target]:
+def _targets(conn: Connection, sql: str, params: dict[str, Any]) -> list[Target]:
     return [Target(**row) for row in dicts(conn, sql, params)]

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
@@ -20,7 +19,7 @@ from console.outcomes.facts import ACT, KINDS, ROLLOUT, RUN, Facts
 from console.outcomes.outcome import counts, has_report
 from console.outcomes.verdict import verdict, verdict_word
 from console.outcomes.words import CATEGORIES, RUNNING
-from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, reading
+from console.record.read.frames import LIST_PAGE, dicts, framed, like, one, query
 from console.record.read.operation_facts import (
     facts_of_act,
     facts_of_rollout,
@@ -31,6 +30,7 @@ from console.record.read.operation_facts import (
 )
 from console.record.read.operation_targets import sent_by_tasks
 from console.record.read.runs import RUNS_OF_CHANGE
+from console.record.read.sql import STARTED, looked_for
 
 COLUMNS = (
     "kind",  # run, rollout or act
@@ -71,36 +71,36 @@ class OperationFilter:
     check: bool | None = None
 
 
+@query
 def operations(
-    path: Path, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
+    conn: Connection, now: float, wanted: OperationFilter | None = None, page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of operations, newest first, in COLUMNS, and how many match.
 
     A playbook run has the rollouts that it started folded in. A rollout that a run adopted belongs to who started it
     and is a row of its own.
     """
-    with reading(path) as conn:
-        keys = matching(conn, wanted or OperationFilter())
-        rows = _rows(conn, keys[(page - 1) * size : page * size], now)
+    keys = matching(conn, wanted or OperationFilter())
+    rows = _rows(conn, keys[(page - 1) * size : page * size], now)
     return in_frame(rows), len(keys)
 
 
-def rows_of(path: Path, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+@query
+def rows_of(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     """Some operations as rows of COLUMNS, in the same order."""
-    with reading(path) as conn:
-        return _rows(conn, keys, now)
+    return _rows(conn, keys, now)
 
 
-def running(path: Path, now: float, most: int = 20) -> pd.DataFrame:
+@query
+def running(conn: Connection, now: float, most: int = 20) -> pd.DataFrame:
     """The operations that run now, in COLUMNS, newest first."""
-    with reading(path) as conn:
-        return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
+    return in_frame(_rows(conn, matching(conn, OperationFilter(verdicts=(RUNNING,)))[:most], now))
 
 
-def verdict_counts(path: Path, since: float) -> dict[str, int]:
+@query
+def verdict_counts(conn: Connection, since: float) -> dict[str, int]:
     """How many operations that ran since a time have each verdict; those without any are left out."""
-    with reading(path) as conn:
-        return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
+    return dict(Counter(key.verdict for key in matching(conn, OperationFilter(since=since), judged=True)))
 
 
 @dataclass(frozen=True)
@@ -119,36 +119,36 @@ class Key:
     last_at: float = 0.0
 
 
+_LAUNCHED = """EXISTS (
+    SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\')"""
+_NAMED = f"""r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
+    SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts)))"""  # noqa: S608
 _RUNS = f"""
 SELECT r.run_id, r.started_at, r.ended_at, r.heartbeat_at, r.status, r.playbook, r.check_mode{{stats}} FROM runs r
 WHERE (:since IS NULL OR r.status = 'running' OR coalesce(r.ended_at, r.heartbeat_at, r.started_at) >= :since)
   AND (:until IS NULL OR r.started_at < :until)
   AND (:check IS NULL OR coalesce(r.check_mode, 0) = :check)
-  AND (:who = '' OR r.user LIKE :who ESCAPE '\\' OR EXISTS (
-    SELECT 1 FROM run_jobs j WHERE j.run_id = r.run_id AND j.launched_by LIKE :who ESCAPE '\\'))
-  AND (:text = '' OR r.playbook LIKE :text ESCAPE '\\' OR r.run_id LIKE :text ESCAPE '\\'
-    OR r.run_id IN {RUNS_OF_CHANGE.replace(":like", ":text")} OR r.run_id IN (
-    SELECT h.run_id FROM run_hosts h WHERE h.host IN (SELECT value FROM json_each(:hosts))))
+  AND {looked_for("r.user", param="who", also=_LAUNCHED)}
+  AND {looked_for("r.playbook", "r.run_id", param="text", also=_NAMED)}
 """  # noqa: S608 - the texts above
 
 # A run's own rollouts are folded into it. The index run_links_ref alone answers it for all others.
-_OF_OTHERS = """
-SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
-WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
-  AND (:until IS NULL OR r.created_at < :until)
-  AND (:who = '' OR r.initiated_from_ip LIKE :who ESCAPE '\\')
-  AND (:text = '' OR r.rollout_id LIKE :text ESCAPE '\\' OR (r.scope || ' rollout') LIKE :text ESCAPE '\\'
-    OR (r.tenant, r.rollout_id) IN (
+_HAS_TARGET = """(r.tenant, r.rollout_id) IN (
       SELECT t.tenant, t.rollout_id FROM instances i
       CROSS JOIN rollout_targets t INDEXED BY rollout_targets_instance
         ON t.tenant = i.tenant AND t.instance_id = i.instance_id
-      WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts))))
+      WHERE coalesce(i.hostname, i.instance_id) IN (SELECT value FROM json_each(:hosts)))"""
+_OF_OTHERS = f"""
+SELECT r.tenant, r.rollout_id, r.scope, r.created_at, r.completed_at, r.updated_at, r.status FROM rollouts r
+WHERE (:since IS NULL OR r.is_open OR coalesce(r.completed_at, r.created_at) >= :since)
+  AND (:until IS NULL OR r.created_at < :until)
+  AND {looked_for("r.initiated_from_ip", param="who")}
+  AND {looked_for("r.rollout_id", "(r.scope || ' rollout')", param="text", also=_HAS_TARGET)}
   AND r.rollout_id NOT IN (SELECT value FROM json_each(:sent))
   AND NOT EXISTS (
     SELECT 1 FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id
-      AND l.ref NOT IN (SELECT value FROM json_each(:adopted))
-      AND NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref))
-"""
+      AND l.ref NOT IN (SELECT value FROM json_each(:adopted)) AND {STARTED})
+"""  # noqa: S608 - the texts above
 
 # Records of before the link "adopted": only the reports of fleet rollouts say it.
 _ADOPTED = """
@@ -163,16 +163,15 @@ SELECT a.attempt_id, a.at, a.user, a.tenant, a.action, a.name, a.rollout_id, a.i
 FROM console_audit a LEFT JOIN console_audit o ON o.attempt_id = a.attempt_id AND o.phase = 'outcome'
 WHERE a.phase = 'attempt'
 """
-_ACTS_WANTED = """
+_ACTS_WANTED = f"""
   AND (:since IS NULL OR a.at >= :since) AND (:until IS NULL OR a.at < :until)
-  AND (:who = '' OR a.user LIKE :who ESCAPE '\\')
-  AND (:text = '' OR a.action LIKE :text ESCAPE '\\' OR a.name LIKE :text ESCAPE '\\'
-    OR a.rollout_id LIKE :text ESCAPE '\\' OR a.instance_id LIKE :text ESCAPE '\\')
+  AND {looked_for("a.user", param="who")}
+  AND {looked_for("a.action", "a.name", "a.rollout_id", "a.instance_id", param="text")}
 """
 _HOSTS_LOOKED_FOR = 50
 
 
-def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
+def matching(conn: Connection, wanted: OperationFilter, *, judged: bool = False) -> list[Key]:
     """The operations that match, newest first. judged: with their verdicts; a filter by verdict needs them too."""
     judged = judged or bool(wanted.verdicts)
     params: dict[str, Any] = {
@@ -216,7 +215,7 @@ def matching(conn: sqlite3.Connection, wanted: OperationFilter, *, judged: bool 
     return sorted(found, key=lambda key: (-key.at, key.kind, key.key))
 
 
-def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
+def _hosts_named(conn: Connection, pattern: str) -> list[str]:
     """The names of known instances that a text may mean."""
     rows = conn.execute(
         "SELECT DISTINCT coalesce(hostname, instance_id) FROM instances"
@@ -226,12 +225,12 @@ def _hosts_named(conn: sqlite3.Connection, pattern: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _rows(conn: sqlite3.Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
+def _rows(conn: Connection, keys: Sequence[Key], now: float) -> list[dict[str, Any]]:
     stored = ((key, *stored_of(conn, key)) for key in keys)
     return [judged_row(key, row, facts, counts(facts), now) for key, row, facts in stored]
 
 
-def stored_of(conn: sqlite3.Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
+def stored_of(conn: Connection, key: Key, *, whole: bool = False) -> tuple[dict[str, Any], Facts]:
     """What the record has of one operation: a part of its row, and its facts. whole: as in facts_of_run."""
     if key.kind == RUN:
         return _run_row(conn, key, whole)
@@ -266,21 +265,16 @@ def judged_row(key: Key, row: dict[str, Any], facts: Facts, counted: Mapping[str
     return {column: row[column] for column in COLUMNS}
 
 
-def _run_row(conn: sqlite3.Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
-    run = one(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
-    if run is None:
-        raise LookupError(key.key)
+def _run_row(conn: Connection, key: Key, whole: bool) -> tuple[dict[str, Any], Facts]:
+    [run] = dicts(conn, "SELECT * FROM runs WHERE run_id = :id", {"id": key.key})
     facts = facts_of_run(conn, run, whole=whole)
     job = one(
         conn,
         "SELECT job_id, origin, launched_by FROM run_jobs WHERE run_id = :id ORDER BY job LIMIT 1",
         {"id": key.key},
     )
-    number = conn.execute(
-        "SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND NOT EXISTS ("
-        "SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)",
-        (key.key,),
-    ).fetchone()[0]
+    sql = f"SELECT count(*) FROM run_links l WHERE l.run_id = ? AND l.kind = 'rollout' AND {STARTED}"  # noqa: S608
+    number = conn.execute(sql, (key.key,)).fetchone()[0]
     row = {
         "started_at": run["started_at"],
         "ended_at": run["ended_at"] or run["heartbeat_at"],
@@ -300,7 +294,7 @@ def _who(run: dict[str, Any], job: dict[str, Any] | None) -> str | None:
     return f"AWX job {job['job_id']}" + (f", {by}" if by else "")
 
 
-def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
+def version_of(conn: Connection, run_id: str) -> str | None:
     """The runtime that a run deploys, or would deploy, by its first redeploy that went well; None for other runs."""
     task = conn.execute(
         "SELECT counter FROM tasks WHERE run_id = ? AND action LIKE '%instance_runtime' ORDER BY counter LIMIT 1",
@@ -319,16 +313,14 @@ def version_of(conn: sqlite3.Connection, run_id: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
-    rollout = one(
+def _rollout_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
+    [rollout] = dicts(
         conn,
         "SELECT r.*, CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t"
         " WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host"
         " FROM rollouts r WHERE r.tenant = :tenant AND r.rollout_id = :id",
         {"tenant": key.tenant, "id": key.key},
     )
-    if rollout is None:
-        raise LookupError(key.key)
     facts = facts_of_rollout(rollout)
     alone = rollout["host"] and rollout["scope"] != "fleet"
     row = {
@@ -340,10 +332,8 @@ def _rollout_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Fa
     return row, facts
 
 
-def _act_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]:
-    act = one(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
-    if act is None:
-        raise LookupError(key.key)
+def _act_row(conn: Connection, key: Key) -> tuple[dict[str, Any], Facts]:
+    [act] = dicts(conn, ACTS + " AND a.attempt_id = :id", {"id": key.key})
     facts = facts_of_act(act)
     row = {
         "started_at": act["at"],
@@ -356,4 +346,4 @@ def _act_row(conn: sqlite3.Connection, key: Key) -> tuple[dict[str, Any], Facts]
 
 def in_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of COLUMNS as a frame: times and seconds as floats (NaN if unknown), counts as int64, the rest objects."""
-    return framed(rows, COLUMNS, ("seconds",), (*CATEGORIES, "instances", "rollouts"))
+    return framed((tuple(row.values()) for row in rows), COLUMNS, whole=(*CATEGORIES, "instances", "rollouts"))

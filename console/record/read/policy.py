@@ -6,35 +6,34 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import max_parallel_rollouts
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import Window
-from console.record.read.frames import dicts, one, reading
+from console.record.read.frames import dicts, one, query
 from console.text.json_values import parsed
 
 _ROLLOUTS_LOOKED_AT = 5000
 
 
-def policies(path: Path) -> list[dict[str, Any]]:
+@query
+def policies(conn: Connection) -> list[dict[str, Any]]:
     """The newest policy of each tenant: the columns of the table policies, and ``raw``, the record itself."""
-    with reading(path) as conn:
-        rows = dicts(
-            conn,
-            "SELECT p.* FROM policies p WHERE p.taken_at ="
-            " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
-            {},
-        )
+    rows = dicts(
+        conn,
+        "SELECT p.* FROM policies p WHERE p.taken_at ="
+        " (SELECT max(taken_at) FROM policies n WHERE n.tenant = p.tenant) ORDER BY p.tenant LIMIT 100",
+        {},
+    )
     return [{**row, "raw": parsed(row["raw_json"])} for row in rows]
 
 
-def in_flight(conn: sqlite3.Connection, tenant: str) -> int:
+def in_flight(conn: Connection, tenant: str) -> int:
     """How many redeploys of a tenant are in progress at the server."""
     found = conn.execute(
         "SELECT count(*) FROM rollout_targets INDEXED BY rollout_targets_open"
@@ -60,7 +59,7 @@ class WindowNow:
     open_hours: tuple[bool, ...]
 
 
-def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
+def tenant_policy(conn: Connection, tenant: str) -> tuple[Window, int]:
     """The tenant's window, and how many targets may run at a time; 0 if its policy was never read, or gives no valid
     limit: then nothing may be started."""
     row = one(conn, "SELECT raw_json FROM policies WHERE tenant = :t ORDER BY taken_at DESC LIMIT 1", {"t": tenant})
@@ -72,10 +71,10 @@ def tenant_policy(conn: sqlite3.Connection, tenant: str) -> tuple[Window, int]:
     return Window.of_policy(policy), slots
 
 
-def window_now(path: Path, tenant: str, now: float) -> WindowNow:
+@query
+def window_now(conn: Connection, tenant: str, now: float) -> WindowNow:
     """The maintenance window of a tenant's newest policy at ``now``; open all day where no hours are set."""
-    with reading(path) as conn:
-        return state_of(tenant_policy(conn, tenant)[0], now)
+    return state_of(tenant_policy(conn, tenant)[0], now)
 
 
 def state_of(window: Window, now: float) -> WindowNow:
@@ -112,21 +111,18 @@ class PolicyChange:
     changed: tuple[tuple[str, str, str], ...]
 
 
-def policies_since(path: Path, since: float) -> list[PolicyChange]:
+@query
+def policies_since(conn: Connection, since: float) -> list[PolicyChange]:
     """The changes of each tenant's policy that were seen since a time, oldest first. The API tells only the present
     policy: a change lies somewhere between not_before_at and seen_at."""
-    with reading(path) as conn:
-        rows = dicts(
-            conn,
-            """
-            SELECT * FROM (
-              SELECT tenant, taken_at, raw_json, lag(taken_at) OVER by_time AS before_at,
-                     lag(raw_json) OVER by_time AS before_json
-              FROM policies WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
-            WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
-            """,
-            {"since": since},
-        )
+    sql = """
+    SELECT * FROM (
+      SELECT tenant, taken_at, raw_json, lag(taken_at) OVER by_time AS before_at,
+             lag(raw_json) OVER by_time AS before_json
+      FROM policies WINDOW by_time AS (PARTITION BY tenant ORDER BY taken_at))
+    WHERE taken_at >= :since AND before_json IS NOT NULL ORDER BY taken_at, tenant
+    """
+    rows = dicts(conn, sql, {"since": since})
     found = []
     for row in rows:
         before = parsed(row["before_json"])
@@ -135,50 +131,51 @@ def policies_since(path: Path, since: float) -> list[PolicyChange]:
     return found
 
 
-def policy_changes(path: Path, tenant: str) -> pd.DataFrame:
+@query
+def policy_changes(conn: Connection, tenant: str) -> pd.DataFrame:
     """What changed in a tenant's policy, newest first, a row each difference: seen_at, not_before_at, key, before,
     after."""
     found = [
         (change.seen_at, change.not_before_at, *difference)
-        for change in reversed(policies_since(path, 0.0))
+        for change in reversed(policies_since(conn, 0.0))
         for difference in reversed(change.changed)
         if change.tenant == tenant
     ]
     return pd.DataFrame(found, columns=["seen_at", "not_before_at", "key", "before", "after"])
 
 
-def outside_window(path: Path, tenant: str, most: int = 100) -> pd.DataFrame:
+@query
+def outside_window(conn: Connection, tenant: str, most: int = 100) -> pd.DataFrame:
     """The newest rollouts of more than one instance's scope that began while the window was closed.
 
     Columns: rollout_id, status, created_at, hours (the window then), assumed (no policy had been seen by then, so the
     first one seen afterwards is taken), reason and run_id of the playbook run that started it, '' where unknown. The
     last 5,000 rollouts are looked at.
     """
-    with reading(path) as conn:
-        seen = [
-            (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
-            for row in dicts(
-                conn, "SELECT taken_at, raw_json FROM policies WHERE tenant = :t ORDER BY taken_at", {"t": tenant}
-            )
-        ]
-        rollouts = dicts(
-            conn,
-            "SELECT rollout_id, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
-            " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
-            {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
+    seen = [
+        (row["taken_at"], Window.of_policy(parsed(row["raw_json"])))
+        for row in dicts(
+            conn, "SELECT taken_at, raw_json FROM policies WHERE tenant = :t ORDER BY taken_at", {"t": tenant}
         )
-        found = []
-        for rollout in rollouts if seen else ():
-            if rollout["created_at"] is None:
-                continue
-            window, assumed = in_force(seen, rollout["created_at"])
-            if window.problem or window.is_open(rollout["created_at"]):
-                continue
-            run_id, reason = _why(conn, rollout["rollout_id"])
-            hours = f"{window.start:02d}:00 to {window.end:02d}:00 UTC"
-            found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
-            if len(found) >= most:
-                break
+    ]
+    rollouts = dicts(
+        conn,
+        "SELECT rollout_id, status, created_at FROM rollouts WHERE tenant = :t AND scope IS NOT 'instance'"
+        " AND created_at IS NOT NULL ORDER BY created_at DESC LIMIT :most",
+        {"t": tenant, "most": _ROLLOUTS_LOOKED_AT},
+    )
+    found = []
+    for rollout in rollouts if seen else ():
+        if rollout["created_at"] is None:
+            continue
+        window, assumed = in_force(seen, rollout["created_at"])
+        if window.problem or window.is_open(rollout["created_at"]):
+            continue
+        run_id, reason = _why(conn, rollout["rollout_id"])
+        hours = f"{window.start:02d}:00 to {window.end:02d}:00 UTC"
+        found.append({**rollout, "hours": hours, "assumed": assumed, "run_id": run_id, "reason": reason})
+        if len(found) >= most:
+            break
     columns = ["rollout_id", "status", "created_at", "hours", "assumed", "run_id", "reason"]
     return pd.DataFrame(found, columns=columns)
 
@@ -192,7 +189,7 @@ def in_force(seen: Sequence[tuple[float, Window]], at: float) -> tuple[Window, b
 _REASON = "json_extract(r.stats_json, '$.fleetops_report.override_reason')"
 
 
-def _why(conn: sqlite3.Connection, rollout_id: str) -> tuple[str, str]:
+def _why(conn: Connection, rollout_id: str) -> tuple[str, str]:
     row = conn.execute(
         f"SELECT r.run_id, CASE WHEN json_valid(r.stats_json) THEN {_REASON} END"  # noqa: S608 - the text above
         " FROM run_links l JOIN runs r ON r.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = ?"
@@ -202,22 +199,19 @@ def _why(conn: sqlite3.Connection, rollout_id: str) -> tuple[str, str]:
     return (row[0], str(row[1] or "")) if row else ("", "")
 
 
-def override_runs(path: Path, most: int = 100) -> pd.DataFrame:
+@query
+def override_runs(conn: Connection, most: int = 100) -> pd.DataFrame:
     """The newest playbook runs whose report gives a reason for overriding the window.
 
     Columns: run_id, playbook, status, user, started_at, reason.
     """
-    with reading(path) as conn:
-        rows = dicts(
-            conn,
-            f"""
-            SELECT r.run_id, r.playbook, r.status, r.user, r.started_at, {_REASON} AS reason FROM runs r
-            WHERE r.stats_json LIKE '%"override_reason":"_%'
-              AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
-            ORDER BY r.started_at DESC LIMIT :most
-            """,  # noqa: S608 - the text above
-            {"most": most},
-        )
+    sql = f"""
+    SELECT r.run_id, r.playbook, r.status, r.user, r.started_at, {_REASON} AS reason FROM runs r
+    WHERE r.stats_json LIKE '%"override_reason":"_%'
+      AND CASE WHEN json_valid(r.stats_json) THEN {_REASON} <> '' END
+    ORDER BY r.started_at DESC LIMIT :most
+    """  # noqa: S608 - the text above
+    rows = dicts(conn, sql, {"most": most})
     for row in rows:
         row["reason"] = str(row["reason"])
     return pd.DataFrame(rows, columns=["run_id", "playbook", "status", "user", "started_at", "reason"])

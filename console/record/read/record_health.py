@@ -9,35 +9,34 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from console.record.read.failing import NEWEST_BAD
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, reading
-from console.record.read.freshness import UNREAD, Follower, follower, freshness_of
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, query, reading
+from console.record.read.freshness import UNREAD, Follower, follower, freshness
 from console.record.read.stuck import StuckRules, stuck
-from console.record.retention import Retention, rules
+from console.record.retention import BEFORE, Retention, rules
 from console.text.json_values import parsed
 
 
-def sources(path: Path) -> pd.DataFrame:
+@query
+def sources(conn: Connection) -> pd.DataFrame:
     """By source: source, scopes (how many), read_at (newest read), oldest_at (of the scope read longest ago), errors,
     gaps and bad_lines (how many)."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""
-            SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
-                   min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
-                   sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
-            FROM ingest_cursors GROUP BY source ORDER BY source
-            """,  # noqa: S608 - the text in freshness.py
-            {},
-        )
+    sql = f"""
+    SELECT source, count(*) FILTER (WHERE scope <> '') AS scopes, max(last_ok_at) AS read_at,
+           min(last_ok_at) AS oldest_at, count(*) FILTER (WHERE {UNREAD}) AS errors,
+           sum(gap_from IS NOT NULL) AS gaps, sum(bad_lines) AS bad_lines
+    FROM ingest_cursors GROUP BY source ORDER BY source
+    """  # noqa: S608 - the text in freshness.py
+    return as_frame(conn, sql)
 
 
-def source_troubles(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
+@query
+def source_troubles(conn: Connection, page: int = 1, size: int = LIST_PAGE) -> tuple[pd.DataFrame, int]:
     """One page of what could not be read: source, scope, host, last_error, gap_from, gap_to, bad_lines, last_ok_at."""
     where = """
         FROM ingest_cursors c LEFT JOIN instances i
@@ -45,17 +44,16 @@ def source_troubles(path: Path, page: int = 1, size: int = LIST_PAGE) -> tuple[p
           AND i.instance_id = substr(c.scope, instr(c.scope, '|') + 1)
         WHERE coalesce(c.last_error, '') <> '' OR c.gap_from IS NOT NULL OR c.bad_lines > 0
     """
-    with reading(path) as conn:
-        columns = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
-        columns += " c.last_ok_at"
-        return as_page(conn, columns, where, "ORDER BY c.source, c.scope", {}, page, size, ("gap_from", "gap_to"))
+    columns = "SELECT c.source, c.scope, i.hostname AS host, c.last_error, c.gap_from, c.gap_to, c.bad_lines,"
+    columns += " c.last_ok_at"
+    return as_page(conn, columns, where, "ORDER BY c.source, c.scope", {}, page, size)
 
 
-def spool_positions(path: Path) -> dict[str, int]:
+@query
+def spool_positions(conn: Connection) -> dict[str, int]:
     """How many bytes of each run log are stored, by file name."""
-    with reading(path) as conn:
-        found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
-        return {str(name): int(position or 0) for name, position in found}
+    found = conn.execute("SELECT scope, position FROM ingest_cursors WHERE source = 'spool' AND scope <> ''")
+    return {str(name): int(position or 0) for name, position in found}
 
 
 @dataclass(frozen=True)
@@ -73,48 +71,51 @@ class LastMaintenance:
     copy: dict[str, Any]
 
 
-def last_maintenance(path: Path) -> LastMaintenance:
+@query
+def last_maintenance(conn: Connection) -> LastMaintenance:
     """The newest backup and pruning, and whether the database is a copy."""
-    with reading(path) as conn:
-        found = {
-            kind: (at, parsed(detail))
-            for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
-        }
+    found = {
+        kind: (at, parsed(detail))
+        for kind, at, detail in conn.execute("SELECT kind, max(at), detail_json FROM upkeep GROUP BY kind")
+    }
     backup, prune, copy = (found.get(kind, (None, {})) for kind in ("backup", "prune", "copy"))
     return LastMaintenance(*backup, *prune, *copy)
 
 
-def table_sizes(path: Path) -> pd.DataFrame:
+@query
+def table_sizes(conn: Connection) -> pd.DataFrame:
     """By table, biggest first: table, rows, bytes (with its indexes; NaN where this SQLite cannot tell)."""
-    with reading(path) as conn:
-        names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
-        # S608: the names of the database's own tables.
-        rows = {name: conn.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608
-        try:
-            sizes = dict(
-                conn.execute(
-                    "SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat s"
-                    " LEFT JOIN sqlite_master m ON m.name = s.name WHERE s.aggregate = 1 GROUP BY 1"
-                ).fetchall()
-            )
-        except sqlite3.Error:
-            # This SQLite was built without dbstat, or reading the whole file takes longer than a page may wait.
-            sizes = {}
+    names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables = [name for name in names if not name.startswith(("sqlite_", "_sqlite"))]
+    # S608: the names of the database's own tables.
+    rows = {name: conn.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608
+    try:
+        sizes = dict(
+            conn.execute(
+                "SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat s"
+                " LEFT JOIN sqlite_master m ON m.name = s.name WHERE s.aggregate = 1 GROUP BY 1"
+            ).fetchall()
+        )
+    except sqlite3.Error:
+        # This SQLite was built without dbstat, or reading the whole file takes longer than a page may wait.
+        sizes = {}
     frame = pd.DataFrame(
         {"table": tables, "rows": [rows[t] for t in tables], "bytes": [float(sizes.get(t, "nan")) for t in tables]}
     )
     return frame.sort_values(["bytes", "rows"], ascending=False, ignore_index=True)
 
 
-def prunable(path: Path, retention: Retention, now: float) -> pd.DataFrame:
+@query
+def prunable(conn: Connection, retention: Retention, now: float) -> pd.DataFrame:
     """What a pruning would remove: what, table, before_at (older rows may go), rows."""
     found = []
-    with reading(path) as conn:
-        for rule in rules(retention, now):
-            # S608: the rule's own text.
-            sql = f"WITH s AS ({rule.scopes}) SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where('s.')}"  # noqa: S608
-            found.append((rule.what, rule.table, rule.params["before"], conn.execute(sql, rule.params).fetchone()[0]))
+    for rule in rules(retention, now):
+        # S608: the rule's own text.
+        sql = f"""
+        WITH s AS ({rule.scopes})
+        SELECT {BEFORE}, (SELECT count(*) FROM s CROSS JOIN {rule.table} t ON {rule.where.format("s.")})
+        """  # noqa: S608
+        found.append((rule.what, rule.table, *conn.execute(sql, rule.params).fetchone()))
     return pd.DataFrame(found, columns=["what", "table", "before_at", "rows"])
 
 
@@ -148,17 +149,17 @@ _BAD = f"{NEWEST_BAD} SELECT status, count(*) FROM bad GROUP BY status"  # noqa:
 def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vitals:
     """The figures at ``now``."""
     chosen = stuck_rules or StuckRules()
-    found = stuck(path, now, chosen)
     with reading(path) as conn:
-        fresh = freshness_of(conn)
-        oldest = conn.execute(
-            "SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r"
-            " ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id WHERE t.is_open = 1 AND r.status <> 'paused'"
-            " AND t.tenant NOT IN (SELECT value FROM json_each(?))",
-            (json.dumps(fresh.retired, ensure_ascii=False),),
-        ).fetchone()[0]
+        found, fresh = stuck(conn, now, chosen), freshness(conn)
+        sql = """
+        SELECT min(t.created_at) FROM rollout_targets t INDEXED BY rollout_targets_open CROSS JOIN rollouts r
+          ON r.tenant = t.tenant AND r.rollout_id = t.rollout_id
+        WHERE t.is_open = 1 AND r.status <> 'paused' AND t.tenant NOT IN (SELECT value FROM json_each(?))
+        """
+        oldest = conn.execute(sql, (json.dumps(fresh.retired, ensure_ascii=False),)).fetchone()[0]
         bad = dict(conn.execute(_BAD, {"since": now - chosen.recent}).fetchall())
         errors = conn.execute(f"SELECT count(*) FROM ingest_cursors WHERE {UNREAD}").fetchone()[0]  # noqa: S608
+        backup_at = last_maintenance(conn).backup_at
     moving = found[found["rule"].isin(["in progress", "queued"])]
     behind = fresh.behind(now)
     return Vitals(
@@ -170,7 +171,7 @@ def vitals(path: Path, now: float, stuck_rules: StuckRules | None = None) -> Vit
         failed=bad.get("failed", 0),
         lost=int((found["rule"] == "lost").sum()),
         errors=errors,
-        backup_at=last_maintenance(path).backup_at,
+        backup_at=backup_at,
         api_tenant=behind.tenant if behind and len(fresh.looks) > 1 else "",
         follower=follower(path, now),
     )

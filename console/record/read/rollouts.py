@@ -8,68 +8,71 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
-from console.record.read.durations import HOST
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.read.sql import HOST, RUN_SECONDS, among, looked_for, run_of
 
-_ROLLOUT_FILTER = """
-FROM rollouts r
-WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
-  AND (:scope = '' OR scope = :scope)
-  AND (:like = '' OR rollout_id LIKE :like ESCAPE '\\' OR EXISTS (
+_HAS_TARGET = f"""EXISTS (
     SELECT 1 FROM rollout_targets t WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id
-    AND (t.hostname LIKE :like ESCAPE '\\' OR t.instance_id LIKE :like ESCAPE '\\')))
+    AND {looked_for("t.hostname", "t.instance_id")})"""  # noqa: S608 - the text of a function
+_ROLLOUT_FILTER = f"""
+FROM rollouts r
+WHERE {among("status", "statuses")}
+  AND (:scope = '' OR scope = :scope)
+  AND {looked_for("rollout_id", also=_HAS_TARGET)}
 """
 
-_ROLLOUT_COLUMNS = """
+_ROLLOUT_COLUMNS = f"""
 SELECT r.rollout_id, r.tenant, r.scope, r.status, r.is_open, r.created_at, r.completed_at, r.total, r.succeeded,
        r.failed, r.uncertain, r.queued, r.in_progress, r.cancelled,
        CASE WHEN r.total = 1 THEN (SELECT coalesce(t.hostname, t.instance_id) FROM rollout_targets t
          WHERE t.tenant = r.tenant AND t.rollout_id = r.rollout_id LIMIT 1) END AS host,
-       (SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = r.rollout_id LIMIT 1) AS run_id
-"""
+       {run_of("r.rollout_id")} AS run_id
+"""  # noqa: S608 - texts of ours
 
 
+@query
 def rollouts(
-    path: Path, statuses: Sequence[str] = (), scope: str = "", search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection,
+    statuses: Sequence[str] = (),
+    scope: str = "",
+    search: str = "",
+    page: int = 1,
+    size: int = LIST_PAGE,
 ) -> tuple[pd.DataFrame, int]:
     """One page of rollouts, newest first, and how many match. search: part of an id or of a target's host name.
 
     host is set for rollouts of one target; run_id is the playbook run that started it, where known.
     """
     params = {"statuses": json.dumps(list(statuses)), "scope": scope, "like": like(search)}
-    with reading(path) as conn:
-        order = "ORDER BY r.created_at DESC, r.rollout_id"
-        return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
+    order = "ORDER BY r.created_at DESC, r.rollout_id"
+    return as_page(conn, _ROLLOUT_COLUMNS, _ROLLOUT_FILTER, order, params, page, size)
 
 
-def rollouts_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def rollouts_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The rollouts that a playbook run started, in their order, in the shape of :func:`rollouts`."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            _ROLLOUT_COLUMNS
-            + """
-            FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
-            WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
-            ORDER BY r.created_at
-            """,
-            {"run": run_id},
-        )
+    sql = f"""
+    {_ROLLOUT_COLUMNS}
+    FROM run_links link CROSS JOIN tenants CROSS JOIN rollouts r
+    WHERE link.run_id = :run AND link.kind = 'rollout' AND r.tenant = tenants.tenant AND r.rollout_id = link.ref
+    ORDER BY r.created_at
+    """
+    return as_frame(conn, sql, {"run": run_id})
 
 
-def rollout(path: Path, rollout_id: str) -> dict[str, Any] | None:
+@query
+def rollout(conn: Connection, rollout_id: str) -> dict[str, Any] | None:
     """Everything stored of one rollout, None if it is not known."""
-    with reading(path) as conn:
-        return one(
-            conn,
-            "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
-            {"id": rollout_id},
-        )
+    return one(
+        conn,
+        "SELECT r.* FROM tenants JOIN rollouts r ON r.tenant = tenants.tenant AND r.rollout_id = :id LIMIT 1",
+        {"id": rollout_id},
+    )
 
 
 _TARGET_COLUMNS = f"""
@@ -78,50 +81,46 @@ SELECT t.target_id, t.rollout_id, t.instance_id, {HOST} AS host, t.status,
 """
 
 
-def targets_of(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+@query
+def targets_of(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     """All targets of a rollout, in the API's order."""
-    with reading(path) as conn:
-        found = as_frame(
-            conn,
-            _TARGET_COLUMNS
-            + """
-            , substr(t.error_message, 1, 2000) AS error, t.position
-            FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
-            """,
-            {"tenant": tenant, "id": rollout_id},
-            ("countdown_s",),
-        )
+    found = as_frame(
+        conn,
+        _TARGET_COLUMNS
+        + """
+        , substr(t.error_message, 1, 2000) AS error, t.position
+        FROM rollout_targets t WHERE t.tenant = :tenant AND t.rollout_id = :id
+        """,
+        {"tenant": tenant, "id": rollout_id},
+    )
     # Sorted here: SQLite would sort whole rows, which takes four times as long at 20,000 targets.
     return found.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
 
 
-def targets_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def targets_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The targets of all rollouts that a playbook run started, in the shape of :func:`targets_of`."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            _TARGET_COLUMNS
-            + """
-            , substr(t.error_message, 1, 400) AS error
-            FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
-            WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
-            ORDER BY t.created_at
-            """,
-            {"run": run_id},
-            ("countdown_s",),
-        )
+    return as_frame(
+        conn,
+        _TARGET_COLUMNS
+        + """
+        , substr(t.error_message, 1, 400) AS error
+        FROM run_links l CROSS JOIN tenants CROSS JOIN rollout_targets t
+        WHERE l.run_id = :run AND l.kind = 'rollout' AND t.tenant = tenants.tenant AND t.rollout_id = l.ref
+        ORDER BY t.created_at
+        """,
+        {"run": run_id},
+    )
 
 
-_TARGET_FILTER = """
+_TARGET_FILTER = f"""
 FROM rollout_targets t
 WHERE t.tenant = :tenant AND t.rollout_id = :id
-  AND (:statuses = '[]' OR t.status IN (SELECT value FROM json_each(:statuses)))
-  AND (:like = '' OR t.hostname LIKE :like ESCAPE '\\' OR t.instance_id LIKE :like ESCAPE '\\'
-       OR t.error_message LIKE :like ESCAPE '\\')
+  AND {among("t.status", "statuses")} AND {looked_for("t.hostname", "t.instance_id", "t.error_message")}
   AND (:first IS NULL OR (t.started_at <= :last
        AND coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) >= :first))
   AND (:only IS NULL OR t.target_id IN (SELECT value FROM json_each(:only)))
-"""
+"""  # noqa: S608 - texts of ours
 
 TARGET_SORTS = {
     "Problems first": """ORDER BY CASE t.status WHEN 'failed' THEN 0 WHEN 'uncertain' THEN 1 WHEN 'in_progress' THEN 2
@@ -148,8 +147,9 @@ class TargetFilter:
     only: tuple[str, ...] | None = None
 
 
+@query
 def target_page(
-    path: Path, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
+    conn: Connection, tenant: str, rollout_id: str, wanted: TargetFilter, now: float, page: int = 1, size: int = PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of a rollout's targets for the table, and how many match.
 
@@ -167,54 +167,42 @@ def target_page(
         "now": now,
         "only": None if wanted.only is None else json.dumps(wanted.only),
     }
-    columns = (
-        _TARGET_COLUMNS
-        + """
-        , substr(t.error_message, 1, 400) AS error,
-        max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at) AS took_s,
-        max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,
-        CASE WHEN t.started_at IS NULL AND t.started_raw <> '' THEN t.started_raw
-             WHEN t.completed_at IS NULL AND t.completed_raw <> '' THEN t.completed_raw END AS unread
-        """
-    )
+    columns = f"""
+    {_TARGET_COLUMNS}, substr(t.error_message, 1, 400) AS error, {RUN_SECONDS} AS took_s,
+    max(0, t.started_at - t.created_at) AS waited_s, t.last_result_status, t.bundle_hash,
+    CASE WHEN t.started_at IS NULL AND t.started_raw <> '' THEN t.started_raw
+         WHEN t.completed_at IS NULL AND t.completed_raw <> '' THEN t.completed_raw END AS unread
+    """
     sort = TARGET_SORTS.get(wanted.sort, TARGET_SORTS["Problems first"])
-    with reading(path) as conn:
-        numbers = ("countdown_s", "took_s", "waited_s")
-        return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size, numbers)
+    return as_page(conn, columns, _TARGET_FILTER, sort, params, page, size)
 
 
-def runs_of_rollout(path: Path, rollout_id: str) -> pd.DataFrame:
+@query
+def runs_of_rollout(conn: Connection, rollout_id: str) -> pd.DataFrame:
     """The playbook runs that name a rollout: run_id, playbook, status, started_at."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT runs.run_id, runs.playbook, runs.status, runs.started_at FROM run_links l
-            JOIN runs ON runs.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = :id
-            ORDER BY runs.started_at LIMIT 20
-            """,
-            {"id": rollout_id},
-        )
+    sql = """
+    SELECT runs.run_id, runs.playbook, runs.status, runs.started_at FROM run_links l
+    JOIN runs ON runs.run_id = l.run_id WHERE l.kind = 'rollout' AND l.ref = :id
+    ORDER BY runs.started_at LIMIT 20
+    """
+    return as_frame(conn, sql, {"id": rollout_id})
 
 
-def bundles(path: Path, tenant: str, rollout_id: str) -> pd.DataFrame:
+@query
+def bundles(conn: Connection, tenant: str, rollout_id: str) -> pd.DataFrame:
     """The bundles that the succeeded targets of a rollout got: bundle, targets, first_host, first_at, last_at.
 
     More than one row is drift: the rollout did not leave the same runtime everywhere. Targets without a bundle hash are
     left out.
     """
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""
-            SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
-                   min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
-            FROM rollout_targets t
-            WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
-            GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
-            """,  # noqa: S608 - HOST is a fragment of ours
-            {"tenant": tenant, "id": rollout_id},
-        )
+    sql = f"""
+    SELECT t.bundle_hash AS bundle, count(*) AS targets, min({HOST}) AS first_host,
+           min(t.completed_at) AS first_at, max(t.completed_at) AS last_at
+    FROM rollout_targets t
+    WHERE t.tenant = :tenant AND t.rollout_id = :id AND t.status = 'succeeded' AND t.bundle_hash <> ''
+    GROUP BY t.bundle_hash ORDER BY targets DESC, bundle LIMIT 100
+    """  # noqa: S608 - HOST is a fragment of ours
+    return as_frame(conn, sql, {"tenant": tenant, "id": rollout_id})
 
 
 _BEFORE_OF_FLEET = """
@@ -231,16 +219,16 @@ WHERE a.tenant = :tenant AND a.rollout_id = :id ORDER BY b.created_at DESC LIMIT
 """
 
 
-def previous_rollout(path: Path, tenant: str, rollout_id: str) -> str | None:
+@query
+def previous_rollout(conn: Connection, tenant: str, rollout_id: str) -> str | None:
     """The id of the rollout before this one of the same scope (for one of a single target: of that instance)."""
     key = {"tenant": tenant, "id": rollout_id}
-    with reading(path) as conn:
-        mine = one(
-            conn,
-            "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
-            key,
-        )
-        if mine is None:
-            return None
-        found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
+    mine = one(
+        conn,
+        "SELECT created_at AS created, scope, total FROM rollouts WHERE tenant = :tenant AND rollout_id = :id",
+        key,
+    )
+    if mine is None:
+        return None
+    found = one(conn, _BEFORE_OF_INSTANCE if mine["total"] == 1 else _BEFORE_OF_FLEET, {**key, **mine})
     return str(found["rollout_id"]) if found else None

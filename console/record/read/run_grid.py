@@ -6,40 +6,36 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, reading
+from console.record.read.frames import LIST_PAGE, as_frame, as_page, like, query
 from console.record.read.runs import HOSTS_OF_RUN
+from console.record.read.sql import RESULT_STATUS, looked_for
 
 TASKS_MOST = 60
 
-_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
 _COUNTED = ("failed", "unreachable", "ignored", "changed", "ok", "skipped")
 # Of several results of one host at one task the worst is shown.
 _WORST_FIRST = ("failed", "unreachable", "in_flight", "ignored", "changed", "ok", "skipped")
 
 
-def _tasks(conn: sqlite3.Connection, run_id: str) -> pd.DataFrame:
+def _tasks(conn: Connection, run_id: str) -> pd.DataFrame:
     """The tasks of a run, a row for each start of one: counter, play, task, path, role, action, and its position (0, 1,
     ...) among the tasks of the run.
 
     A task is one line of a file, whatever batch it runs in: so the batches of a rolling run are one grid.
     """
-    found = as_frame(
-        conn,
-        """
-        SELECT t.counter, coalesce(p.play, 0) AS play, coalesce(t.name, t.action, '') AS task,
-               coalesce(t.path, '') AS path, t.role, t.action,
-               row_number() OVER (PARTITION BY t.play_counter ORDER BY t.counter) AS place
-        FROM tasks t LEFT JOIN plays p ON p.run_id = t.run_id AND p.counter = t.play_counter
-        WHERE t.run_id = :id ORDER BY t.counter
-        """,
-        {"id": run_id},
-    )
+    sql = """
+    SELECT t.counter, coalesce(p.play, 0) AS play, coalesce(t.name, t.action, '') AS task,
+           coalesce(t.path, '') AS path, t.role, t.action,
+           row_number() OVER (PARTITION BY t.play_counter ORDER BY t.counter) AS place
+    FROM tasks t LEFT JOIN plays p ON p.run_id = t.run_id AND p.counter = t.play_counter
+    WHERE t.run_id = :id ORDER BY t.counter
+    """
+    found = as_frame(conn, sql, {"id": run_id})
     line = ["play", "task", "path"]
     # Its position in the batch with the most tasks before it; batches that skipped some would put it too early.
     found["place"] = found.groupby(line)["place"].transform("max")
@@ -47,21 +43,17 @@ def _tasks(conn: sqlite3.Connection, run_id: str) -> pd.DataFrame:
     return found.merge(lines[line].assign(position=lines.index), on=line)
 
 
-def run_tasks(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def run_tasks(conn: Connection, run_id: str) -> pd.DataFrame:
     """The tasks of a run in their order: play, task, path, role, action, and how many results are failed, unreachable,
     ignored, changed, ok and skipped; longest_s and its host (longest_host). All batches together."""
-    with reading(path) as conn:
-        tasks = _tasks(conn, run_id)
-        counted = as_frame(
-            conn,
-            f"""
-            SELECT h.task_counter AS counter, {_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
-                   h.host AS longest_host
-            FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
-            """,  # noqa: S608 - the text above
-            {"id": run_id},
-            ("longest_s",),
-        )
+    tasks = _tasks(conn, run_id)
+    sql = f"""
+    SELECT h.task_counter AS counter, {RESULT_STATUS} AS status, count(*) AS n, max(h.duration_s) AS longest_s,
+           h.host AS longest_host
+    FROM host_results h WHERE h.run_id = :id AND h.kind = 'result' GROUP BY 1, 2
+    """  # noqa: S608 - the text above
+    counted = as_frame(conn, sql, {"id": run_id})
     results = counted.merge(tasks[["counter", "position"]], on="counter")
     numbers = results.pivot_table(index="position", columns="status", values="n", aggfunc="sum")
     longest = results.dropna(subset="longest_s").sort_values("longest_s", ascending=False, kind="stable")
@@ -72,8 +64,9 @@ def run_tasks(path: Path, run_id: str) -> pd.DataFrame:
     return found.drop(columns=["counter", "place"]).reset_index(drop=True)
 
 
+@query
 def run_grid(
-    path: Path, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection, run_id: str, search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of a run's hosts, those in trouble first, with their status at each task; and how many hosts there are.
 
@@ -85,22 +78,18 @@ def run_grid(
     SELECT host, CASE WHEN failed THEN 'failed' WHEN unreachable THEN 'unreachable' WHEN in_flight THEN 'in_flight'
                       WHEN changed THEN 'changed' ELSE 'ok' END AS outcome
     """
-    where = f"FROM ({HOSTS_OF_RUN}) WHERE (:like = '' OR host LIKE :like ESCAPE '\\')"
+    where = f"FROM ({HOSTS_OF_RUN}) WHERE {looked_for('host')}"
     order = "ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host"
     params: dict[str, Any] = {"id": run_id, "like": like(search)}
-    with reading(path) as conn:
-        tasks = _tasks(conn, run_id)
-        hosts, total = as_page(conn, outcome, where, order, params, page, size)
-        cells = as_frame(
-            conn,
-            f"""
-            SELECT h.host, h.task_counter AS counter, {_STATUS} AS status FROM host_results h
-            WHERE h.run_id = :id AND h.kind = 'result' AND h.host IN (SELECT value FROM json_each(:hosts))
-            UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
-            WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))
-            """,  # noqa: S608 - the text above
-            {"id": run_id, "hosts": json.dumps(hosts["host"].tolist())},
-        )
+    tasks = _tasks(conn, run_id)
+    hosts, total = as_page(conn, outcome, where, order, params, page, size)
+    sql = f"""
+    SELECT h.host, h.task_counter AS counter, {RESULT_STATUS} AS status FROM host_results h
+    WHERE h.run_id = :id AND h.kind = 'result' AND h.host IN (SELECT value FROM json_each(:hosts))
+    UNION ALL SELECT host, task_counter, 'in_flight' FROM run_in_flight
+    WHERE run_id = :id AND host IN (SELECT value FROM json_each(:hosts))
+    """  # noqa: S608 - the text above
+    cells = as_frame(conn, sql, {"id": run_id, "hosts": json.dumps(hosts["host"].tolist())})
     shown = tasks[tasks["position"] < TASKS_MOST]
     cells = cells.merge(shown[["counter", "position"]], on="counter")
     cells["rank"] = cells["status"].map({status: rank for rank, status in enumerate(_WORST_FIRST)})

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
-from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, reading
+from console.record.read.frames import LIST_PAGE, PAGE, as_frame, as_page, like, one, query
+from console.record.read.sql import RESULT_STATUS, among, looked_for
 from console.text.json_values import entries, names
 
 # The change (a ticket) under which a run was made: of the row r of runs, and the runs whose change is like a text
@@ -39,8 +40,9 @@ WHERE f.run_id = :id AND NOT EXISTS (SELECT 1 FROM run_hosts h WHERE h.run_id = 
 """
 
 
+@query
 def runs(
-    path: Path, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
+    conn: Connection, statuses: Sequence[str] = (), search: str = "", page: int = 1, size: int = LIST_PAGE
 ) -> tuple[pd.DataFrame, int]:
     """One page of playbook runs, newest first, and how many match.
 
@@ -48,87 +50,76 @@ def runs(
     was made, if its plan or report names one.
     """
     where = f"""
-        FROM runs r WHERE (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
-          AND (:like = '' OR playbook LIKE :like ESCAPE '\\' OR user LIKE :like ESCAPE '\\'
-               OR controller LIKE :like ESCAPE '\\' OR run_id LIKE :like ESCAPE '\\'
-               OR run_id IN {RUNS_OF_CHANGE})
-    """  # noqa: S608 - the texts above
+        FROM runs r WHERE {among("status", "statuses")}
+          AND {looked_for("playbook", "user", "controller", "run_id", also=f"run_id IN {RUNS_OF_CHANGE}")}
+    """
     params = {"statuses": json.dumps(list(statuses)), "like": like(search)}
-    with reading(path) as conn:
-        columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
-            limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
-            {CHANGE_OF_RUN} AS change"""
-        return as_page(conn, columns, where, "ORDER BY started_at DESC", params, page, size)
+    columns = f"""SELECT run_id, playbook, status, check_mode, started_at, ended_at, heartbeat_at, user, controller,
+        limit_pattern, hosts, ok, changed, failed, unreachable, skipped, rescued, ignored,
+        {CHANGE_OF_RUN} AS change"""
+    return as_page(conn, columns, where, "ORDER BY started_at DESC", params, page, size)
 
 
-def statuses(path: Path, of: str) -> list[str]:
+@query
+def statuses(conn: Connection, of: str) -> list[str]:
     """The statuses that are stored. of: 'runs' or 'rollouts'."""
     table = {"runs": "runs", "rollouts": "rollouts"}[of]
-    with reading(path) as conn:
-        found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
-        return [str(row[0]) for row in found]
+    found = conn.execute(f"SELECT DISTINCT status FROM {table} ORDER BY status")  # noqa: S608 - one of the two above
+    return [str(row[0]) for row in found]
 
 
-def run(path: Path, run_id: str) -> dict[str, Any] | None:
+@query
+def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
     """Everything stored of one playbook run, and its ``change`` (or None); None if it is not known."""
-    with reading(path) as conn:
-        sql = f"SELECT r.*, {CHANGE_OF_RUN} AS change FROM runs r WHERE run_id = :id"  # noqa: S608 - the text above
-        return one(conn, sql, {"id": run_id})
+    sql = f"SELECT r.*, {CHANGE_OF_RUN} AS change FROM runs r WHERE run_id = :id"  # noqa: S608 - the text above
+    return one(conn, sql, {"id": run_id})
 
 
-def recap(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def recap(conn: Connection, run_id: str) -> pd.DataFrame:
     """The recap by host, hosts in trouble first; in_flight: 1 where no result of the host's last task is known."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            f"""
-            SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
-            FROM ({HOSTS_OF_RUN})
-            ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host
-            """,  # noqa: S608 - the text above
-            {"id": run_id},
-        )
+    sql = f"""
+    SELECT host, ok, changed, failed, unreachable, skipped, rescued, ignored, in_flight, final
+    FROM ({HOSTS_OF_RUN})
+    ORDER BY failed + unreachable > 0 DESC, in_flight DESC, changed > 0 DESC, host
+    """  # noqa: S608 - the text above
+    return as_frame(conn, sql, {"id": run_id})
 
 
-def batches(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def batches(conn: Connection, run_id: str) -> pd.DataFrame:
     """The batches of a run: counter, play, batch, name, hosts, started_at, until, failed (hosts), host_names.
 
     A play without ``serial`` is one batch. until is the start of the next one, or the run's end.
     """
-    with reading(path) as conn:
-        frame = as_frame(
-            conn,
-            """
-            WITH bad AS (
-              SELECT play_counter, count(DISTINCT host) AS failed FROM host_results
-              WHERE run_id = :id AND status IN ('failed', 'unreachable') AND kind = 'result' GROUP BY play_counter)
-            SELECT p.counter, p.play, p.batch, p.name, p.hosts, p.hosts_json, p.started_at,
-                   coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
-                   coalesce(bad.failed, 0) AS failed
-            FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
-            WHERE p.run_id = :id ORDER BY p.counter
-            """,
-            {"id": run_id},
-            ("until",),
-        )
+    sql = """
+    WITH bad AS (
+      SELECT play_counter, count(DISTINCT host) AS failed FROM host_results
+      WHERE run_id = :id AND status IN ('failed', 'unreachable') AND kind = 'result' GROUP BY play_counter)
+    SELECT p.counter, p.play, p.batch, p.name, p.hosts, p.hosts_json, p.started_at,
+           coalesce(lead(p.started_at) OVER (ORDER BY p.counter), r.ended_at, r.heartbeat_at) AS until,
+           coalesce(bad.failed, 0) AS failed
+    FROM plays p JOIN runs r ON r.run_id = p.run_id LEFT JOIN bad ON bad.play_counter = p.counter
+    WHERE p.run_id = :id ORDER BY p.counter
+    """
+    frame = as_frame(conn, sql, {"id": run_id})
     frame["host_names"] = [", ".join(names(entries(text))) for text in frame.pop("hosts_json")]
     return frame
 
 
-_RESULT_FILTER = """
+_RESULT_FILTER = f"""
 FROM host_results h
 LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
 LEFT JOIN plays p ON p.run_id = h.run_id AND p.counter = h.play_counter
 WHERE h.run_id = :id AND (h.kind = 'result' OR h.status IN ('failed', 'unreachable'))
-  AND (:statuses = '[]' OR (CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END)
-       IN (SELECT value FROM json_each(:statuses)))
+  AND {among(RESULT_STATUS, "statuses")} AND {looked_for("h.host", "t.name", "h.msg")}
   AND (:play IS NULL OR h.play_counter = :play)
-  AND (:like = '' OR h.host LIKE :like ESCAPE '\\' OR t.name LIKE :like ESCAPE '\\' OR h.msg LIKE :like ESCAPE '\\')
 """
 
 
+@query
 def results(
-    path: Path,
+    conn: Connection,
     run_id: str,
     statuses: Sequence[str] = (),
     search: str = "",
@@ -141,75 +132,62 @@ def results(
     status is 'changed' for a changed ok. play: the counter of a batch. Items of loops show only where they failed.
     """
     params = {"id": run_id, "statuses": json.dumps(list(statuses)), "like": like(search), "play": play}
-    columns = """
-    SELECT h.counter, CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END AS status, h.host,
+    columns = f"""
+    SELECT h.counter, {RESULT_STATUS} AS status, h.host,
            coalesce(t.name, t.action) AS task, t.action, t.role, p.batch, h.item, h.started_at, h.ended_at,
            h.duration_s, substr(h.msg, 1, 600) AS msg
     """
     order = """
     ORDER BY CASE h.status WHEN 'failed' THEN 0 WHEN 'unreachable' THEN 0 WHEN 'ignored' THEN 1 ELSE 2 END, h.counter
     """
-    with reading(path) as conn:
-        return as_page(conn, columns, _RESULT_FILTER, order, params, page, size, ("duration_s",))
+    return as_page(conn, columns, _RESULT_FILTER, order, params, page, size)
 
 
-def failures(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def failures(conn: Connection, run_id: str) -> pd.DataFrame:
     """The first failed and unreachable results of a run, messages whole: host, task, status, msg, item, ended_at."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
-                   h.ended_at
-            FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
-            WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
-            ORDER BY h.counter LIMIT 20
-            """,
-            {"id": run_id},
-        )
+    sql = """
+    SELECT h.host, coalesce(t.name, t.action) AS task, h.status, substr(h.msg, 1, 4000) AS msg, h.item,
+           h.ended_at
+    FROM host_results h LEFT JOIN tasks t ON t.run_id = h.run_id AND t.counter = h.task_counter
+    WHERE h.run_id = :id AND h.status IN ('failed', 'unreachable') AND h.kind = 'result'
+    ORDER BY h.counter LIMIT 20
+    """
+    return as_frame(conn, sql, {"id": run_id})
 
 
-def in_flight(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def in_flight(conn: Connection, run_id: str) -> pd.DataFrame:
     """What each host was last seen doing and has not finished: host, task, started_at."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
-            LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
-            WHERE f.run_id = :id ORDER BY f.started_at, f.host
-            """,
-            {"id": run_id},
-        )
+    sql = """
+    SELECT f.host, coalesce(t.name, t.action) AS task, f.started_at FROM run_in_flight f
+    LEFT JOIN tasks t ON t.run_id = f.run_id AND t.counter = f.task_counter
+    WHERE f.run_id = :id ORDER BY f.started_at, f.host
+    """
+    return as_frame(conn, sql, {"id": run_id})
 
 
-def jobs_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def jobs_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The jobs that ran a playbook run, usually one: job_id, status, name, template, project, launch_type, launched_by,
     url (None for ansible-runner), explanation, and relaunch_run (the run of the job that was relaunched, or None).
     """
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT j.job_id, j.status, j.name, j.template, j.project, j.launch_type, j.launched_by, j.url,
-                   j.explanation, before.run_id AS relaunch_run
-            FROM run_jobs j LEFT JOIN run_jobs before ON before.job = j.relaunch_of
-            WHERE j.run_id = :id ORDER BY j.job LIMIT 10
-            """,
-            {"id": run_id},
-        )
+    sql = """
+    SELECT j.job_id, j.status, j.name, j.template, j.project, j.launch_type, j.launched_by, j.url,
+           j.explanation, before.run_id AS relaunch_run
+    FROM run_jobs j LEFT JOIN run_jobs before ON before.job = j.relaunch_of
+    WHERE j.run_id = :id ORDER BY j.job LIMIT 10
+    """
+    return as_frame(conn, sql, {"id": run_id})
 
 
-def relaunches_of_run(path: Path, run_id: str) -> pd.DataFrame:
+@query
+def relaunches_of_run(conn: Connection, run_id: str) -> pd.DataFrame:
     """The runs of the jobs that are relaunches of a run's job: run_id, job_id, status; newest first."""
-    with reading(path) as conn:
-        return as_frame(
-            conn,
-            """
-            SELECT later.run_id, later.job_id, later.status FROM run_jobs j
-            JOIN run_jobs later ON later.origin = j.origin AND later.template IS j.template
-              AND later.relaunch_of = j.job
-            WHERE j.run_id = :id ORDER BY later.finished_at DESC LIMIT 10
-            """,
-            {"id": run_id},
-        )
+    sql = """
+    SELECT later.run_id, later.job_id, later.status FROM run_jobs j
+    JOIN run_jobs later ON later.origin = j.origin AND later.template IS j.template
+      AND later.relaunch_of = j.job
+    WHERE j.run_id = :id ORDER BY later.finished_at DESC LIMIT 10
+    """
+    return as_frame(conn, sql, {"id": run_id})

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from console.record.read.audit import EVENT
-from console.record.read.frames import as_frame, reading
+from console.record.read.frames import as_frame, query
 
 BEFORE, AFTER = 60.0, 300.0
 """Seconds before the start and after the end that also count: the clocks of the API and of the control node differ."""
@@ -99,27 +98,25 @@ _OUTCOMES = f"SELECT coalesce(e.outcome, '') AS outcome, count(*) AS events {_AU
 _EVENTS = f"{EVENT} {_AUDIT} WHERE e.outcome IS NOT 'success' ORDER BY e.event_ts DESC LIMIT 50"
 
 
-def beside_run(path: Path, run_id: str, first: float, last: float) -> SameTime:
+@query
+def beside_run(conn: Connection, run_id: str, first: float, last: float) -> SameTime:
     """Of the hosts of a run. others: rollout_id, status, scope, created_at, completed_at, hosts (how many of the
     run's), oldest first, at most 20."""
     key = {"id": run_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    with reading(path) as conn:
-        others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
-        return _with_actions_and_audit(conn, others, _HOSTS_OF_RUN, key)
+    others = as_frame(conn, _HOSTS_OF_RUN + _OTHER_ROLLOUTS, key)
+    return _with_actions_and_audit(conn, others, _HOSTS_OF_RUN, key)
 
 
-def beside_rollout(path: Path, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
+@query
+def beside_rollout(conn: Connection, tenant: str, rollout_id: str, first: float, last: float) -> SameTime:
     """Of the hosts of a rollout. others: run_id, playbook, status, check_mode, started_at, ended_at, hosts (how many of
     the rollout's), oldest first, at most 20."""
     key = {"tenant": tenant, "id": rollout_id, "first": first, "last": last, "most": INSTANCES_MOST}
-    with reading(path) as conn:
-        others = as_frame(conn, _OTHER_RUNS, key)
-        return _with_actions_and_audit(conn, others, _HOSTS_OF_ROLLOUT, key)
+    others = as_frame(conn, _OTHER_RUNS, key)
+    return _with_actions_and_audit(conn, others, _HOSTS_OF_ROLLOUT, key)
 
 
-def _with_actions_and_audit(
-    conn: sqlite3.Connection, others: pd.DataFrame, hosts: str, key: dict[str, Any]
-) -> SameTime:
+def _with_actions_and_audit(conn: Connection, others: pd.DataFrame, hosts: str, key: dict[str, Any]) -> SameTime:
     return SameTime(
         others,
         as_frame(conn, hosts + _ACTIONS, key),

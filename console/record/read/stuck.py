@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pandas as pd
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.window import DAY, HOUR, Window
-from console.record.read.durations import HOST, p95_of_scope
+from console.record.read.durations import p95_of_scope
 from console.record.read.failing import NEWEST_BAD
-from console.record.read.frames import dicts, reading
-from console.record.read.freshness import Freshness, freshness_of
+from console.record.read.frames import dicts, query
+from console.record.read.freshness import Freshness, freshness
 from console.record.read.policy import in_flight, tenant_policy
+from console.record.read.sql import HOST, TARGET_AT, WENT_THROUGH
 from console.text import times
 
 COLUMNS = ["rule", "targets", "host", "since_at", "for_s", "why", "rollout_id", "run_id"]
@@ -80,39 +81,36 @@ _WAITING = (
 )
 
 _UNCERTAIN = f"""{NEWEST_BAD}
-SELECT {HOST} AS host, coalesce(t.completed_at, t.started_at, t.created_at) AS at, t.rollout_id, t.error_message
+SELECT {HOST} AS host, {TARGET_AT} AS at, t.rollout_id, t.error_message
 FROM bad t WHERE t.status = 'uncertain' ORDER BY at DESC LIMIT 500
 """  # noqa: S608 - texts of ours
 
-_LOST = """
+_LOST = f"""
 SELECT run_id, playbook, controller, hosts, coalesce(heartbeat_at, started_at) AS at FROM runs r
-WHERE status = 'lost' AND started_at >= :since AND NOT EXISTS (
-  SELECT 1 FROM runs later WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
-  AND later.status = 'successful' AND later.check_mode IS r.check_mode)
-ORDER BY at DESC LIMIT 500
-"""
+WHERE status = 'lost' AND started_at >= :since AND NOT {WENT_THROUGH} ORDER BY at DESC LIMIT 500
+"""  # noqa: S608 - a text of ours
 
 
-def stuck(path: Path, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
+@query
+def stuck(conn: Connection, now: float, rules: StuckRules | None = None) -> pd.DataFrame:
     """What is stuck as of the last read of its tenant's API, at most 500 of each rule.
 
     Columns: rule (in progress, queued, lost, uncertain), targets (how many; 0 for a run), host (the first one, or the
     run's controller), since_at, for_s, why (one sentence), rollout_id or run_id.
     """
     rules = rules or StuckRules()
-    with reading(path) as conn:
-        found = unmoved(conn, freshness_of(conn), now, rules)
-        since = now - rules.recent
-        for r in dicts(conn, _LOST, {"since": since}):
-            why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
-            found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
-        for r in dicts(conn, _UNCERTAIN, {"since": since}):
-            why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
-            found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
+    found = unmoved(conn, freshness(conn), now, rules)
+    since = now - rules.recent
+    for r in dicts(conn, _LOST, {"since": since}):
+        why = f"{Path(r['playbook'] or 'A playbook').name}: its process ended without a recap."
+        found.append(_row("lost", 0, r["controller"], r["at"], now, why, run_id=r["run_id"]))
+    for r in dicts(conn, _UNCERTAIN, {"since": since}):
+        why = " ".join((r["error_message"] or "The server does not know how it ended.").split())[:200]
+        found.append(_row("uncertain", 1, r["host"], r["at"], now, why, rollout_id=r["rollout_id"]))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
+def unmoved(conn: Connection, fresh: Freshness, now: float, rules: StuckRules) -> list[dict[str, Any]]:
     """The open targets that are stuck, as rows of COLUMNS: one a target in progress, one a rollout with queued targets.
 
     Each is judged as of the last read of its own tenant.
@@ -129,7 +127,7 @@ def unmoved(conn: sqlite3.Connection, fresh: Freshness, now: float, rules: Stuck
     return found
 
 
-def waiting_for_window(conn: sqlite3.Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
+def waiting_for_window(conn: Connection, fresh: Freshness, at: float) -> list[dict[str, Any]]:
     """Rollouts with queued targets while the window is closed: rollout_id, targets, host, and ``why`` as a sentence."""
     found = []
     for tenant in [look.tenant for look in fresh.looks if look.retired_at is None]:
@@ -148,7 +146,7 @@ def _row(
     return {**row, "rollout_id": rollout_id or None, "run_id": run_id or None}
 
 
-def _queued(conn: sqlite3.Connection, tenant: str, as_of: float, rules: StuckRules) -> list[dict[str, Any]]:
+def _queued(conn: Connection, tenant: str, as_of: float, rules: StuckRules) -> list[dict[str, Any]]:
     window, slots = tenant_policy(conn, tenant)
     opened = opened_at(window, as_of)
     active = in_flight(conn, tenant)

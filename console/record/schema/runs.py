@@ -158,6 +158,7 @@ STATEMENTS = (
     # (scope: tenant|rollout_id, only while its details could not be read) or audit (scope: tenant|instance_id).
     # position: bytes read of a spool. state_json: what its reader must remember. bad_lines: lines skipped.
     # last_ok_at: "data as of". last_error: one sentence, empty when the last try went well.
+    # last_id, last_ts: the newest that was read of an audit or of AWX; of an api, when that was, by the server's clock.
     # gap_from, gap_to: newest event before and oldest event after a hole (event_ts).
     """
     CREATE TABLE ingest_cursors (

@@ -13,18 +13,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from console.record.rows import Row
+from console.record.rows import Row, storable
+from console.record.schema.audit import DIMENSIONS
 from console.record.write.tables import Part
-
-DIMENSIONS = ("source", "role", "tool_name", "server_slug")
-DAY = 86400
-
-# What is counted of an event besides its day, in the order of the columns of audit_daily.
-_WORDS = ("source", "outcome", "role", "tool_name", "server_slug")
 
 
 class Audit(Part):
@@ -50,56 +43,54 @@ class Audit(Part):
         """Store events of one instance; those that are known stay as they are. Returns how many are new."""
         if not events:
             return 0
-        tenant, instance_id = events[0]["tenant"], events[0]["instance_id"]
-        found = self._tables.conn.execute(
-            "SELECT id FROM audit_events WHERE tenant = ? AND instance_id = ?"
-            " AND id IN (SELECT value FROM json_each(?))",
-            (tenant, instance_id, json.dumps([e["id"] for e in events])),
-        )
-        known = {row[0] for row in found}
+        key = {"tenant": events[0]["tenant"], "instance_id": events[0]["instance_id"]}
+        by_id = {storable(e["id"]): e for e in events}
+        found = self._tables.rows(f"SELECT id {_THESE}", {**key, "ids": json.dumps(list(by_id))})
+        known = {row["id"] for row in found}
         # Pruned events are not stored again: their day has counted them.
-        floor = self._floor(tenant, instance_id)
-        by_id = {
-            e["id"]: e for e in events if e["id"] not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
+        floor = self._floor(key)
+        new = {
+            id_: e for id_, e in by_id.items() if id_ not in known and (e["event_ts"] is None or e["event_ts"] >= floor)
         }
-        new = list(by_id.values())
-        self._tables.upsert("audit_events", ("tenant", "instance_id", "id"), new)
-        self._count(tenant, instance_id, new)
-        self._tables.conn.execute(
-            "INSERT INTO audit_held (tenant, instance_id, events) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET events = events + excluded.events",
-            (tenant, instance_id, len(new)),
-        )
+        self._tables.upsert("audit_events", list(new.values()))
+        for statement in _COUNT:
+            self._tables.conn.execute(statement, {**key, "ids": json.dumps(list(new))})
         return len(new)
 
-    def _floor(self, tenant: str, instance_id: str) -> float:
+    def _floor(self, key: Row) -> float:
         found = self._tables.one(
-            "SELECT floor FROM audit_floors WHERE tenant = ? AND instance_id = ?", (tenant, instance_id)
+            "SELECT floor FROM audit_floors WHERE tenant = :tenant AND instance_id = :instance_id", key
         )
         return float(found["floor"]) if found else -math.inf
 
-    def _count(self, tenant: str, instance_id: str, new: Sequence[Row]) -> None:
-        """Add new events to the counts by day: those of their instance, and those of the fleet."""
-        counted: Counter[tuple[Any, ...]] = Counter(
-            (None if e["event_ts"] is None else e["event_ts"] // DAY * DAY, *(e[word] or "" for word in _WORDS))
-            for e in new
-        )
-        days = {begin: day_of(begin) for begin in {key[0] for key in counted}}
-        fleet: Counter[tuple[str, ...]] = Counter()
-        for (begin, *words), n in counted.items():
-            told = dict(zip(_WORDS, words, strict=True))
-            for name in DIMENSIONS:
-                fleet[name, days[begin], told[name], told["outcome"]] += n
-        self._tables.conn.executemany(
-            "INSERT INTO audit_daily (tenant, instance_id, day, source, outcome, role, tool_name, server_slug, n)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(tenant, instance_id, days[begin], *words, n) for (begin, *words), n in counted.items()],
-        )
-        self._tables.conn.executemany(
-            "INSERT INTO audit_fleet_daily (dimension, day, value, outcome, tenant, n)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            [(*key, tenant, n) for key, n in fleet.items()],
-        )
+
+# Of one instance the events with some ids.
+_THESE = """
+FROM audit_events WHERE tenant = :tenant AND instance_id = :instance_id AND id IN (SELECT value FROM json_each(:ids))
+"""
+_DAY = "coalesce(strftime('%Y-%m-%d', CAST(event_ts AS INTEGER), 'unixepoch'), '')"
+# S608: the texts above, and the names of the dimensions.
+_COUNT = (
+    f"""
+    INSERT INTO audit_daily
+    SELECT tenant, instance_id, {_DAY}, coalesce(source, ''), coalesce(outcome, ''), coalesce(role, ''),
+           coalesce(tool_name, ''), coalesce(server_slug, ''), count(*)
+    {_THESE} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ON CONFLICT DO UPDATE SET n = n + excluded.n
+    """,
+    *(
+        f"""
+        INSERT INTO audit_fleet_daily
+        SELECT '{name}', {_DAY}, coalesce({name}, ''), coalesce(outcome, ''), tenant, count(*)
+        {_THESE} GROUP BY 1, 2, 3, 4, 5 ON CONFLICT DO UPDATE SET n = n + excluded.n
+        """
+        for name in DIMENSIONS
+    ),
+    f"""
+    INSERT INTO audit_held (tenant, instance_id, events) SELECT :tenant, :instance_id, count(*)
+    {_THESE} ON CONFLICT DO UPDATE SET events = events + excluded.events
+    """,
+)
+"""What adds new events to the counts: by day those of their instance and those of the fleet, and their number."""
 
 
 def day_of(ts: float | None) -> str:

@@ -7,10 +7,9 @@ count as older than what is stored, and would be left out."""
 
 from __future__ import annotations
 
+from console.record.clocks import ahead_by
 from console.record.write.tables import Part
 
-# Two syncs at the same moment may differ by less.
-_TOLERANCE = 60.0
 # The columns that have this machine's time. console_audit is never changed.
 _OWN_TIMES = {
     "rollouts": ("first_seen", "updated_at"),
@@ -29,7 +28,7 @@ _OWN_TIMES = {
 
 
 class Clock(Part):
-    """Corrects the times of this machine that are in the future. The store begins the transaction."""
+    """Corrects the times of this machine that are in the future."""
 
     def ahead_of(self, now: float) -> float | None:
         """By how many seconds the newest of these times is ahead, None if by less than a minute."""
@@ -38,15 +37,16 @@ class Clock(Part):
             " coalesce((SELECT max(updated_at) FROM rollouts), 0),"
             " coalesce((SELECT max(taken_at) FROM policies), 0)) AS at"
         )
-        return newest["at"] - now if newest["at"] > now + _TOLERANCE else None
+        return ahead_by(newest["at"], now)
 
     def correct(self, now: float) -> None:
         """Move the future times of each column back until the last one is ``now``: their order stays."""
-        for table, columns in _OWN_TIMES.items():
-            for column in columns:
-                # S608: the names are those above, the value is bound.
-                self._tables.conn.execute(
-                    f"UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now"  # noqa: S608
-                    f" WHERE {column} > :now",
-                    {"now": now},
-                )
+        with self._tables.transaction():
+            for table, columns in _OWN_TIMES.items():
+                for column in columns:
+                    # S608: the names are those above, the value is bound.
+                    sql = f"""
+                    UPDATE OR REPLACE {table} SET {column} = {column} - (SELECT max({column}) FROM {table}) + :now
+                    WHERE {column} > :now
+                    """  # noqa: S608
+                    self._tables.conn.execute(sql, {"now": now})

@@ -11,8 +11,6 @@ from console.record.opening import open_to_write
 from console.record.rows import Row
 from console.record.write.tables import OpenedDatabase, Tables
 
-_KEY = ("attempt_id", "phase")
-
 
 def open_ledger(path: Path) -> Ledger:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem."""
@@ -38,5 +36,5 @@ class Ledger(OpenedDatabase):
         with self._tables.transaction():
             if self._tables.one("SELECT 1 FROM console_audit WHERE attempt_id = :attempt_id AND phase = :phase", row):
                 return False
-            self._tables.upsert("console_audit", _KEY, [row], first=[column for column in row if column not in _KEY])
+            self._tables.upsert("console_audit", [row])
             return True

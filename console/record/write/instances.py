@@ -12,11 +12,6 @@ from collections.abc import Sequence
 from console.record.rows import InstanceRows, Row
 from console.record.write.tables import Part
 
-_KEY = ("tenant", "instance_id")
-# What the API last said of an instance. Nobody knows whether it is still so once the API no longer knows the instance.
-_SAID = ("checked_at", "uptime_s", "trouble", "runtime_current", "runtime_available", "outdated", "components_json",
-         "policy_json", "memories", "memories_full")  # fmt: skip
-
 
 class Instances(Part):
     """Tables instance_state, health_checks, instance_versions, instance_actions."""
@@ -46,22 +41,23 @@ class Instances(Part):
 
     def put_gone(self, tenant: str, instance_id: str) -> None:
         """Note that the API no longer knows an instance. Its history stays, and the next read brings it back."""
-        row = {"tenant": tenant, "instance_id": instance_id, "health": "gone", **dict.fromkeys(_SAID)}
-        self._tables.upsert("instance_state", _KEY, [row])
+        # The other columns become NULL: nobody knows whether what the API last said of it is still so.
+        sql = "INSERT OR REPLACE INTO instance_state (tenant, instance_id, health) VALUES (?, ?, 'gone')"
+        with self._tables.transaction():
+            self._tables.conn.execute(sql, (tenant, instance_id))
 
     def put(self, rows: InstanceRows) -> int:
         """Store what was read of one instance; returns how many rows were written."""
         written = 0
-        for state in rows.states:
+        if rows.state is not None:
             self._tables.conn.execute(
                 "UPDATE instance_state SET health = NULL"
                 " WHERE tenant = :tenant AND instance_id = :instance_id AND health = 'gone'",
-                {name: state[name] for name in _KEY},
+                rows.state,
             )
-            # One by one: each kind has other columns.
-            written += self._tables.upsert("instance_state", _KEY, [state])
+            written += self._tables.upsert("instance_state", [rows.state])
         if rows.health is not None:
-            written += self._tables.upsert("health_checks", (*_KEY, "checked_at"), [rows.health])
+            written += self._tables.upsert("health_checks", [rows.health])
         if rows.versions is not None:
-            written += int(self._tables.add_if_new("instance_versions", _KEY, rows.versions))
-        return written + self._tables.upsert("instance_actions", (*_KEY, "action_id"), rows.actions)
+            written += int(self._tables.add_if_new("instance_versions", rows.versions))
+        return written + self._tables.upsert("instance_actions", rows.actions)

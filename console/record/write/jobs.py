@@ -20,16 +20,7 @@ from console.record.write.tables import Part
 SLACK = 300.0
 
 _UNSETTLED = ("running", "lost", "unknown")
-_PARTS = {
-    "plays": ("run_id", "counter"),
-    "tasks": ("run_id", "counter"),
-    "host_results": ("run_id", "counter"),
-    "run_evidence": ("run_id", "counter"),
-    "run_links": ("run_id", "kind", "ref"),
-    "run_hosts": ("run_id", "host"),
-    "run_in_flight": ("run_id", "host"),
-    "runs": ("run_id",),
-}
+_PARTS = ("plays", "tasks", "host_results", "run_evidence", "run_links", "run_hosts", "run_in_flight", "runs")
 
 
 class Jobs(Part):
@@ -50,15 +41,14 @@ class Jobs(Part):
         stored = self._tables.one("SELECT run_id, first_play FROM run_jobs WHERE job = ?", (job["job"],))
         row = {**job, "run_id": job["job"], "relaunch_of": self._relaunched(job)}
         if stored:
-            row["first_play"] = row["first_play"] or stored["first_play"]
-            row["run_id"] = stored["run_id"]
-        if row["run_id"] == row["job"]:
-            row["run_id"] = self._recorded(row) or row["job"]
-        self._tables.upsert("run_jobs", ("job",), [row])
-        if row["run_id"] != row["job"]:
-            self._drop_run(row["job"])
-            self._settle(row)
-        return str(row["run_id"])
+            row |= {"run_id": stored["run_id"], "first_play": row["first_play"] or stored["first_play"]}
+        self._tables.upsert("run_jobs", [row])
+        self._join("j.job = ?", job["job"])
+        return str(self.shown_by(job["job"]))
+
+    def claim(self, run_id: str) -> None:
+        """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
+        self._join("r.run_id = ?", run_id)
 
     def _relaunched(self, job: Row) -> str | None:
         if job["launch_type"] != "relaunch":
@@ -70,54 +60,40 @@ class Jobs(Part):
         )
         return found["job"] if found else None
 
-    def _recorded(self, job: Row) -> str | None:
-        """The callback's record of the run of a job."""
-        if job["started_at"] is None:
-            return None
-        found = self._tables.rows(
-            """
-            SELECT run_id, playbook FROM runs
-            WHERE source = 'callback' AND started_at BETWEEN :started_at - :slack
-              AND coalesce(:finished_at, 1e12) + :slack
-              AND (job_id = :job_id
-                   OR EXISTS (SELECT 1 FROM plays p WHERE p.run_id = runs.run_id AND p.play_uuid = :first_play))
-            ORDER BY started_at
-            """,
-            {**job, "slack": SLACK},
-        )
-        return next((row["run_id"] for row in found if _same_playbook(row["playbook"], job["playbook"])), None)
-
-    def claim(self, run: Row) -> None:
-        """Show the jobs that ran a run by the callback's record of it, instead of by rows of their own."""
-        found = self._tables.rows(
-            """
-            SELECT * FROM run_jobs
-            WHERE (job_id = :job_id OR first_play IN
-                     (SELECT play_uuid FROM plays WHERE run_id = :run_id ORDER BY counter LIMIT 1))
-              AND run_id IN (job, :run_id) AND started_at - :slack <= :started_at
-              AND coalesce(finished_at, 1e12) + :slack >= :started_at
-            """,
-            {name: run.get(name) for name in ("run_id", "job_id", "started_at")} | {"slack": SLACK},
-        )
-        for job in found:
-            if _same_playbook(run.get("playbook"), job["playbook"]):
-                job["run_id"] = run["run_id"]
-                self._tables.upsert("run_jobs", ("job",), [job])
-                self._drop_run(job["job"])
+    def _join(self, which: str, key: str) -> None:
+        """Let the callback's records of runs show the jobs of these runs; of several records the first one."""
+        joined: set[str] = set()
+        for job in self._tables.rows(_SAME_RUN + which + " ORDER BY r.started_at", (key,)):
+            if job["job"] not in joined and _same_playbook(job["run_playbook"], job["playbook"]):
+                joined.add(job["job"])
+                self._tables.conn.execute(
+                    "UPDATE run_jobs SET run_id = :recorded_as WHERE job = :job AND run_id <> :recorded_as", job
+                )
+                for table in _PARTS:
+                    self._tables.replace(table, {"run_id": job["job"]}, [])
                 self._settle(job)
 
     def _settle(self, job: Row) -> None:
         """Take the end of a run from its job where the record of the run is incomplete."""
         if job["status"] in _UNSETTLED:
             return
-        run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["run_id"],))
+        run = self._tables.one("SELECT * FROM runs WHERE run_id = ?", (job["recorded_as"],))
         if run and run["status"] in _UNSETTLED:
             ended = run["ended_at"] or job["finished_at"]
-            self._tables.upsert("runs", ("run_id",), [{**run, "status": job["status"], "ended_at": ended}])
+            self._tables.upsert("runs", [{**run, "status": job["status"], "ended_at": ended}])
 
-    def _drop_run(self, run_id: str) -> None:
-        for table, keys in _PARTS.items():
-            self._tables.replace(table, {"run_id": run_id}, keys, [])
+
+# A job with the callback's record of its run: it is shown by it already, or the run was at the time of the job and has
+# the same id or first play.
+_SAME_RUN = f"""
+SELECT j.*, r.run_id AS recorded_as, r.playbook AS run_playbook
+FROM run_jobs j JOIN runs r ON r.source = 'callback' AND r.run_id <> j.job AND (
+  r.run_id = j.run_id OR (
+    j.run_id = j.job
+    AND r.started_at BETWEEN j.started_at - {SLACK} AND coalesce(j.finished_at, 1e12) + {SLACK}
+    AND (j.job_id = r.job_id
+         OR EXISTS (SELECT 1 FROM plays p WHERE p.run_id = r.run_id AND p.play_uuid = j.first_play))))
+WHERE """  # noqa: S608 - a number of this file
 
 
 def _same_playbook(one: Any, other: Any) -> bool:

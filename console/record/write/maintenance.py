@@ -27,7 +27,7 @@ from console.record.opening import (
     sentences,
 )
 from console.record.private_files import database_files, rename_to_new
-from console.record.retention import Rule
+from console.record.retention import Rule, retired_at
 from console.record.rows import to_json
 from console.record.write.tables import OpenedDatabase, Tables
 from console.text.json_values import parsed
@@ -47,9 +47,9 @@ class Copy:
     note: str = ""
 
 
-def open_maintenance(path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Maintenance:
+def open_maintenance(path: Path) -> Maintenance:
     """Open an existing database for maintenance; an older one is migrated. Raises DatabaseProblem."""
-    return Maintenance(Tables(*open_to_write(path, busy_timeout, create=False, into_copy=True), busy_timeout))
+    return Maintenance(Tables(*open_to_write(path, create=False, into_copy=True)))
 
 
 class Maintenance(OpenedDatabase):
@@ -76,7 +76,7 @@ class Maintenance(OpenedDatabase):
 
     def _remove(self, rule: Rule, scope: dict[str, object]) -> int:
         with self._tables.transaction():
-            return self._tables.delete_some(rule.table, rule.keys, rule.where(":"), scope, SLICE)
+            return self._tables.delete_some(rule.table, rule.where.format(":"), scope, SLICE)
 
     def _raise_floor(self, scope: dict[str, object]) -> None:
         # Before the first row is removed: a day below the floor is no longer counted from raw events. An earlier
@@ -97,10 +97,7 @@ class Maintenance(OpenedDatabase):
     def record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
         """Remember that something was done: ``kind`` is backup or prune; copy is what makes a copy for review."""
         with self._tables.transaction():
-            self._record(kind, at, detail)
-
-    def _record(self, kind: str, at: float, detail: Mapping[str, object]) -> None:
-        self._tables.upsert("upkeep", ("kind", "at"), [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
+            self._tables.upsert("upkeep", [{"kind": kind, "at": at, "detail_json": to_json(detail)}])
 
     def adopt(self, now: float) -> bool:
         """Turn a copy for review into a database of its own; False if it was not a copy."""
@@ -108,10 +105,10 @@ class Maintenance(OpenedDatabase):
             mark = self._tables.conn.execute("SELECT at, detail_json FROM upkeep WHERE kind = 'copy'").fetchone()
             if mark is None:
                 return False
-            self._tables.delete_some("upkeep", ("kind", "at"), "t.kind = :kind", {"kind": "copy"}, SLICE)
+            self._tables.conn.execute("DELETE FROM upkeep WHERE kind = 'copy'")
             # It follows the database that was copied.
-            self._tables.delete_some("follower", ("only",), "true", {}, SLICE)
-            self._record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
+            self._tables.conn.execute("DELETE FROM follower")
+            self.record("adopt", now, {"copied_at": mark[0], **parsed(mark[1])})
             return True
 
     def tenants(self) -> list[str]:
@@ -126,8 +123,8 @@ class Maintenance(OpenedDatabase):
         with self._tables.transaction():
             if self._tables.conn.execute(_RETIRED, {"t": tenant}).fetchone()[0]:
                 return False
-            self._forget_errors(_FAILED, tenant)
-            self._record("retire", now, {"tenant": tenant})
+            self._forget_errors(tenant)
+            self.record("retire", now, {"tenant": tenant})
         return True
 
     def import_sources(self) -> list[str]:
@@ -140,26 +137,23 @@ class Maintenance(OpenedDatabase):
         The jobs that were imported from there stay.
         """
         with self._tables.transaction():
-            if not self._forget_errors(_FAILED_IMPORT, source):
+            if not self._forget_errors(source):
                 return False
-            self._record("retire", now, {"import": source})
+            self.record("retire", now, {"import": source})
         return True
 
-    def _forget_errors(self, sql: str, scope: str) -> bool:
-        failed = self._tables.rows(sql, {"t": scope})
-        self._tables.upsert("ingest_cursors", ("source", "scope"), [{**row, "last_error": None} for row in failed])
-        return bool(failed)
+    def _forget_errors(self, source: str) -> bool:
+        return self._tables.conn.execute(_FORGET_ERRORS, {"t": source}).rowcount > 0
 
 
-_RETIRED = """
-SELECT count(*) FROM upkeep WHERE kind = 'retire' AND json_extract(detail_json, '$.tenant') = :t
-AND at > coalesce((SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t), 0)
-"""
+_READ_AT = "(SELECT last_ok_at FROM ingest_cursors WHERE source = 'api' AND scope = :t)"
+_RETIRED = f"SELECT {retired_at(':t', _READ_AT)} IS NOT NULL"
 
-
-_FAILED = """
-SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL
-AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|')
+# Of an API, an AWX or a folder: its own cursor, those of its parts, and those of its jobs.
+_FORGET_ERRORS = """
+UPDATE ingest_cursors SET last_error = NULL WHERE last_error IS NOT NULL
+AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
+     OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
 # The cursors of single jobs have other names than addresses and folders.
@@ -167,12 +161,6 @@ _IMPORTED = """
 SELECT DISTINCT CASE instr(scope, '|') WHEN 0 THEN scope ELSE substr(scope, 1, instr(scope, '|') - 1) END AS scope
 FROM ingest_cursors WHERE (source = 'awx' AND scope LIKE '%://%') OR (source = 'runner' AND scope LIKE '/%')
 ORDER BY 1
-"""
-
-_FAILED_IMPORT = """
-SELECT source, scope FROM ingest_cursors WHERE last_error IS NOT NULL AND source IN ('awx', 'runner')
-AND (scope = :t OR substr(scope, 1, length(:t) + 1) = :t || '|'
-     OR scope IN (SELECT job FROM run_jobs WHERE origin = :t))
 """
 
 

@@ -13,8 +13,6 @@ from console.record.opening import open_to_write
 from console.record.rows import GAVE_UP, SENDING, Notification, storable
 from console.record.write.tables import OpenedDatabase, Tables
 
-_KEY = ("destination", "subject", "key", "state")
-
 
 def open_notifications(path: Path) -> Notifications:
     """Open an existing database for its ledger; an older one is migrated. Raises DatabaseProblem, for a copy too."""
@@ -63,10 +61,12 @@ class Notifications(OpenedDatabase):
                 self._put(replace(row, over_at=now))
 
     def _known(self, row: Notification) -> Notification | None:
-        where = " AND ".join(f"{column} = :{column}" for column in _KEY)
-        # S608: the columns of the key.
-        found = self._tables.one(f"SELECT * FROM notifications WHERE {where}", asdict(row))  # noqa: S608
+        found = self._tables.one(
+            "SELECT * FROM notifications"
+            " WHERE destination = :destination AND subject = :subject AND key = :key AND state = :state",
+            asdict(row),
+        )
         return Notification(**found) if found else None
 
     def _put(self, row: Notification) -> None:
-        self._tables.upsert("notifications", _KEY, [{**asdict(row), "title": storable(row.title)}])
+        self._tables.upsert("notifications", [{**asdict(row), "title": storable(row.title)}])

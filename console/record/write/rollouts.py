@@ -39,19 +39,10 @@ class Rollouts(Part):
                 continue
             stamps = {"first_seen": read.read_at, "updated_at": read.read_at}
             row = {**read.rollout, "targets_read": int(read.targets is not None), **stamps}
-            written += self._tables.upsert(
-                "rollouts", ("tenant", "rollout_id"), [row], first=("first_seen",), along=("updated_at",)
-            )
+            written += self._tables.upsert("rollouts", [row])
             if read.targets:
                 self._note_changes(key, read)
-                rows = [{**target, **stamps} for target in read.targets]
-                written += self._tables.upsert(
-                    "rollout_targets",
-                    ("tenant", "rollout_id", "target_id"),
-                    rows,
-                    first=("first_seen",),
-                    along=("updated_at",),
-                )
+                written += self._tables.upsert("rollout_targets", [{**target, **stamps} for target in read.targets])
                 instances.update(
                     {(t["tenant"], t["instance_id"]): read.read_at for t in read.targets if t["instance_id"]}
                 )
@@ -85,28 +76,24 @@ class Rollouts(Part):
             for target in read.targets or ()
             if stored.get(target["target_id"], target["status"]) != target["status"]
         ]
-        self._tables.upsert("target_changes", ("tenant", "rollout_id", "target_id", "at"), changes)
+        self._tables.upsert("target_changes", changes)
 
     def _put_instances(self, written: Mapping[tuple[str, str], float]) -> int:
         rows = []
         for (tenant, instance_id), at in written.items():
-            key = {"tenant": tenant, "instance_id": instance_id}
-            name = self._tables.one(
-                "SELECT hostname FROM rollout_targets"
-                " WHERE tenant = :tenant AND instance_id = :instance_id AND hostname IS NOT NULL"
-                " ORDER BY created_at DESC LIMIT 1",
-                key,
-            )
-            bundle = self._tables.one(
-                # Without the hint the planner reads all of the tenant's targets.
-                "SELECT bundle_hash AS current_bundle, completed_at AS bundle_at"
-                " FROM rollout_targets INDEXED BY rollout_targets_instance"
-                " WHERE tenant = :tenant AND instance_id = :instance_id"
-                " AND status = 'succeeded' AND bundle_hash IS NOT NULL ORDER BY completed_at DESC LIMIT 1",
-                key,
-            )
-            unknown = dict.fromkeys(("hostname", "current_bundle", "bundle_at"))
-            rows.append({**key, **unknown, **(name or {}), **(bundle or {}), "first_seen": at, "updated_at": at})
-        return self._tables.upsert(
-            "instances", ("tenant", "instance_id"), rows, first=("first_seen",), along=("updated_at",)
-        )
+            rows += self._tables.rows(_INSTANCE, {"tenant": tenant, "instance_id": instance_id, "at": at})
+        return self._tables.upsert("instances", rows)
+
+
+# Without the hint the planner reads all of the tenant's targets.
+_INSTANCE = """
+SELECT :tenant AS tenant, :instance_id AS instance_id, (
+         SELECT hostname FROM rollout_targets
+         WHERE tenant = :tenant AND instance_id = :instance_id AND hostname IS NOT NULL
+         ORDER BY created_at DESC LIMIT 1) AS hostname,
+       newest.bundle_hash AS current_bundle, newest.completed_at AS bundle_at, :at AS first_seen, :at AS updated_at
+FROM (SELECT 1) LEFT JOIN (
+  SELECT bundle_hash, completed_at FROM rollout_targets INDEXED BY rollout_targets_instance
+  WHERE tenant = :tenant AND instance_id = :instance_id AND status = 'succeeded' AND bundle_hash IS NOT NULL
+  ORDER BY completed_at DESC LIMIT 1) newest
+"""

@@ -21,16 +21,16 @@ class Runs(Part):
         """Store what some of a run's events say, and its recap so far."""
         run_id, is_part = rows.run["run_id"], self._is_part_of_stored(rows.run)
         if not is_part:
-            self._tables.upsert("runs", ("run_id",), [rows.run])
+            self._tables.upsert("runs", [rows.run])
         parts = {"plays": rows.plays, "tasks": rows.tasks, "host_results": rows.results, "run_evidence": rows.evidence}
         for table, part in parts.items():
-            self._tables.upsert(table, ("run_id", "counter"), part)
+            self._tables.upsert(table, part)
         self._put_links(rows.links)
         if is_part:
             return
-        self._tables.replace("run_in_flight", {"run_id": run_id}, ("run_id", "host"), rows.in_flight)
+        self._tables.replace("run_in_flight", {"run_id": run_id}, rows.in_flight)
         if rows.hosts:
-            self._tables.replace("run_hosts", {"run_id": run_id}, ("run_id", "host"), rows.hosts)
+            self._tables.replace("run_hosts", {"run_id": run_id}, rows.hosts)
         elif rows.results:
             self._count_hosts(run_id)
         self._sum_recap(run_id)
@@ -65,7 +65,7 @@ class Runs(Part):
             """,
             (run_id,),
         )
-        self._tables.upsert("run_hosts", ("run_id", "host"), counted)
+        self._tables.upsert("run_hosts", counted)
 
     def _sum_recap(self, run_id: str) -> None:
         self._tables.conn.execute(

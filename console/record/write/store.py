@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from console.record.opening import BUSY_TIMEOUT, open_to_write
-from console.record.rows import Beat, Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
+from console.record.rows import Cursor, InstanceRows, RolloutRead, Row, RunRows, to_json
 from console.record.write.audit import Audit
 from console.record.write.clock import Clock
 from console.record.write.instances import Instances
@@ -43,7 +42,8 @@ def open_store(
 
 
 class Store(OpenedDatabase):
-    """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already."""
+    """The open store. Its parts ``audit``, ``instances``, ``jobs`` and ``rollouts`` answer what is stored already, and
+    ``clock`` whether the times are right."""
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -52,7 +52,7 @@ class Store(OpenedDatabase):
         self.jobs = Jobs(tables)
         self.rollouts = Rollouts(tables)
         self._runs = Runs(tables)
-        self._clock = Clock(tables)
+        self.clock = Clock(tables)
 
     # Cursors
 
@@ -68,25 +68,29 @@ class Store(OpenedDatabase):
 
     def put_cursor(self, cursor: Cursor) -> None:
         """Store a cursor as it is."""
+        row = {**vars(cursor), "state_json": to_json(cursor.state) if cursor.state else None}
+        del row["state"]
         with self._tables.transaction():
-            self._put_cursor(cursor)
+            self._tables.upsert("ingest_cursors", [row])
+
+    def note_read(self, source: str, scope: str, at: float, problems: Sequence[str]) -> None:
+        """Note how reading a source as a whole ended at ``at``: with these problems, or well if there are none."""
+        with self._tables.transaction():
+            cursor = self.cursor(source, scope) or Cursor(source, scope)
+            cursor.note(at, problems)
+            self.put_cursor(cursor)
 
     def drop_cursor(self, source: str, scope: str) -> None:
         """Forget a cursor."""
         with self._tables.transaction():
             self._tables.conn.execute("DELETE FROM ingest_cursors WHERE source = ? AND scope = ?", (source, scope))
 
-    def _put_cursor(self, cursor: Cursor) -> None:
-        row = {name: getattr(cursor, name) for name in Cursor.__dataclass_fields__ if name != "state"}
-        row["state_json"] = to_json(cursor.state) if cursor.state else None
-        self._tables.upsert("ingest_cursors", ("source", "scope"), [row])
-
     # The follower
 
-    def put_beat(self, beat: Beat) -> None:
-        """Store what the follower reports of itself, in place of the report before."""
+    def put_beat(self, row: Row) -> None:
+        """Store what the follower reports of itself, a row of its table, in place of the report before."""
         with self._tables.transaction():
-            self._tables.upsert("follower", ("only",), [{"only": 1, **asdict(beat)}])
+            self._tables.upsert("follower", [{"only": 1, **row}])
 
     def has_open_work(self, tenant: str) -> bool:
         """Whether a rollout of the tenant is open, or a playbook run is in progress."""
@@ -96,17 +100,6 @@ class Store(OpenedDatabase):
             (tenant,),
         )
         return bool(found["there"])
-
-    # The clock
-
-    def ahead_of(self, now: float) -> float | None:
-        """By how many seconds the newest stored time of this machine is ahead, None if by less than a minute."""
-        return self._clock.ahead_of(now)
-
-    def correct_times(self, now: float) -> None:
-        """Correct the times that were stored while this machine's clock was ahead."""
-        with self._tables.transaction():
-            self._clock.correct(now)
 
     # What a sync has read
 
@@ -125,20 +118,20 @@ class Store(OpenedDatabase):
             if job is None or self.jobs.put(job) == rows.run["run_id"]:
                 self._runs.put(rows)
             if rows.run["source"] == "callback":
-                self.jobs.claim(rows.run)
-            self._put_cursor(cursor)
+                self.jobs.claim(rows.run["run_id"])
+            self.put_cursor(cursor)
         return True
 
     def put_tenant(self, tenant: str, at: float) -> None:
         """Remember a tenant; ``tenant`` is the API's base URL."""
         row = {"tenant": tenant, "base_url": tenant, "first_seen": at}
         with self._tables.transaction():
-            self._tables.upsert("tenants", ("tenant",), [row], first=("first_seen",))
+            self._tables.upsert("tenants", [row])
 
     def put_policy(self, row: Row) -> bool:
         """Add a policy as it is now if it differs from the newest one. Returns whether it did."""
         with self._tables.transaction():
-            return self._tables.add_if_new("policies", ("tenant",), row)
+            return self._tables.add_if_new("policies", row)
 
     def put_rollouts(self, reads: Iterable[RolloutRead]) -> int:
         """Store rollouts with their targets; returns how many rows were written."""
@@ -149,13 +142,8 @@ class Store(OpenedDatabase):
         """Store what was read of an instance, and its cursor; returns how many rows were written."""
         with self._tables.transaction():
             written = self.instances.put(rows)
-            self._put_cursor(cursor)
+            self.put_cursor(cursor)
         return written
-
-    def put_gone(self, tenant: str, instance_id: str) -> None:
-        """Note that the API no longer knows an instance."""
-        with self._tables.transaction():
-            self.instances.put_gone(tenant, instance_id)
 
     def put_audit(self, events: Sequence[Row], summary: Row | None, cursor: Cursor) -> int:
         """Store audit events of one instance, its summary if that differs from the newest, and the cursor.
@@ -165,11 +153,11 @@ class Store(OpenedDatabase):
         with self._tables.transaction():
             added = self.audit.add(events)
             if summary is not None:
-                self._tables.add_if_new("audit_summaries", ("tenant", "instance_id"), summary)
-            self._put_cursor(cursor)
+                self._tables.add_if_new("audit_summaries", summary)
+            self.put_cursor(cursor)
         return added
 
 
 def _cursor(row: Mapping[str, Any]) -> Cursor:
-    values = {name: row[name] for name in Cursor.__dataclass_fields__ if name != "state"}
-    return Cursor(**values, state=parsed(row["state_json"]))
+    values = dict(row)
+    return Cursor(state=parsed(values.pop("state_json")), **values)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from console.record.connection import dicts
 from console.record.opening import BUSY_TIMEOUT, immediate, sentences
 from console.record.rows import Row
 
@@ -21,6 +22,7 @@ class Tables:
 
     def __init__(self, conn: sqlite3.Connection, path: Path, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.conn, self.path, self._busy_timeout = conn, path, busy_timeout
+        self._keys: dict[str, tuple[str, ...]] = {}
 
     def close(self) -> None:
         """Close the database."""
@@ -33,44 +35,40 @@ class Tables:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written in the block, or nothing. Raises DatabaseProblem."""
+        """All that is written in the block, or nothing; within another such block, in that one. Raises
+        DatabaseProblem."""
+        if self.conn.in_transaction:
+            yield
+            return
         with sentences(self.path, self._busy_timeout), immediate(self.conn):
             yield
 
     def rows(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """What a SELECT finds. Raises DatabaseProblem."""
         with sentences(self.path, self._busy_timeout):
-            cursor = self.conn.execute(sql, params)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            return dicts(self.conn, sql, params)
 
     def one(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
         """The first row that a SELECT finds, None without one. Raises DatabaseProblem."""
         return next(iter(self.rows(sql, params)), None)
 
-    def upsert(
-        self,
-        table: str,
-        keys: Sequence[str],
-        rows: Sequence[Row],
-        *,
-        first: Sequence[str] = (),
-        along: Sequence[str] = (),
-    ) -> int:
-        """Insert or update by key; a row that holds the same facts is not written. Returns how many were written.
+    def upsert(self, table: str, rows: Sequence[Row]) -> int:
+        """Insert or update by the table's key; a row that holds the same facts is not written. Returns how many were
+        written.
 
-        All rows have the same columns. ``first``: columns set on insert only. ``along``: columns that are written when
-        another one differs, and whose own difference does not count.
+        All rows have the same columns. ``first_seen`` is set on insert only. ``updated_at`` is written when another
+        column differs, and its own difference does not count.
         """
         if not rows:
             return 0
-        columns = list(rows[0])
-        facts = [c for c in columns if c not in keys and c not in first and c not in along]
+        columns, keys = list(rows[0]), self._key(table)
+        facts = [c for c in columns if c not in keys and c not in ("first_seen", "updated_at")]
         names, marks = ", ".join(columns), ", ".join(f":{c}" for c in columns)
         # S608: table and column names come from this code's own row dictionaries, values are bound.
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO "  # noqa: S608
         if facts:
-            sql += "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in [*facts, *along])
+            changed = [*facts, "updated_at"] if "updated_at" in columns else facts
+            sql += "UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in changed)
             sql += " WHERE " + " OR ".join(f"{table}.{c} IS NOT excluded.{c}" for c in facts)
         else:
             sql += "NOTHING"
@@ -78,33 +76,40 @@ class Tables:
         self.conn.executemany(sql, rows)
         return self.conn.total_changes - before
 
-    def replace(self, table: str, scope: Mapping[str, Any], keys: Sequence[str], rows: Sequence[Row]) -> None:
+    def replace(self, table: str, scope: Mapping[str, Any], rows: Sequence[Row]) -> None:
         """Make ``rows`` all that ``table`` holds within ``scope``; a row that is the same is not written."""
+        keys = self._key(table)
         where = " AND ".join(f"{c} = ?" for c in scope)
         # S608: names come from this code, values are bound.
         have = self.conn.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {where}", tuple(scope.values()))  # noqa: S608
         gone = set(have) - {tuple(row[k] for k in keys) for row in rows}
         self.conn.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{k} = ?' for k in keys)}", list(gone))  # noqa: S608
-        self.upsert(table, keys, rows)
+        self.upsert(table, rows)
 
-    def delete_some(self, table: str, keys: Sequence[str], where: str, params: Mapping[str, Any], most: int) -> int:
+    def delete_some(self, table: str, where: str, params: Mapping[str, Any], most: int) -> int:
         """Delete at most ``most`` rows of ``table`` (as ``t``) for which ``where`` holds; returns how many."""
-        names = ", ".join(keys)
+        names = ", ".join(self._key(table))
         # S608: names and condition come from this code, values are bound.
         sql = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {table} t WHERE {where} LIMIT :most)"  # noqa: S608
         return self.conn.execute(sql, {**params, "most": most}).rowcount
 
-    def add_if_new(self, table: str, scope: Sequence[str], row: Row) -> bool:
-        """Add a row unless the newest of ``scope``, by ``taken_at``, holds the same facts. Returns whether it did."""
-        facts = [c for c in row if c not in scope and c != "taken_at"]
-        where = " AND ".join(f"{c} = :{c}" for c in scope)
+    def add_if_new(self, table: str, row: Row) -> bool:
+        """Add a row unless the newest one, by ``taken_at``, with the rest of its key holds the same facts. Returns
+        whether it did."""
+        keys = self._key(table)
+        facts = [c for c in row if c not in keys]
+        where = " AND ".join(f"{c} = :{c}" for c in keys if c != "taken_at")
         # S608: names come from this code, values are bound.
         sql = f"SELECT {', '.join(facts)} FROM {table} WHERE {where} ORDER BY taken_at DESC LIMIT 1"  # noqa: S608
         newest = self.conn.execute(sql, row).fetchone()
-        if newest == tuple(row[c] for c in facts):
-            return False
-        self.upsert(table, (*scope, "taken_at"), [row])
-        return True
+        return newest != tuple(row[c] for c in facts) and bool(self.upsert(table, [row]))
+
+    def _key(self, table: str) -> tuple[str, ...]:
+        """The columns of a table's primary key."""
+        if table not in self._keys:
+            found = self.conn.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
+            self._keys[table] = tuple(name for (name,) in found)
+        return self._keys[table]
 
 
 class Part:

@@ -211,10 +211,11 @@ def test_no_answer_breaks_the_reading(record: dict[str, Any], actions: list[Any]
     assert health.health is not None and health.health["status"]
     assert isinstance(health.health["checked_at"], (int, float))
     update_rows("t", "i", record, 5.0)
-    assert memory_rows("t", "i", record).states[0]["memories"] >= 0
+    state = memory_rows("t", "i", record).state
+    assert state is not None and state["memories"] >= 0
     found = action_rows("t", "i", {"actions": actions})
     assert len({row["action_id"] for row in found}) == len(found)
-    for row in [health.health, *health.states, *found]:
+    for row in [health.health, health.state, *found]:
         for value in row.values():
             assert value is None or isinstance(value, (str, int, float))
             assert not isinstance(value, str) or storable(value) == value

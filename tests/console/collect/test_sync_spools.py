@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from console.collect.run_logs.spools import SpoolReport, sync_spools
 from console.record.read.record_health import vitals
+from console.record.read.runs import runs
 from console.record.write.store import open_store
 from tests.console.support.facts import dump, rows, wrong_types
 from tests.integration.run_log_project import HOSTS, Slow, play, write_project
@@ -353,8 +355,64 @@ def test_a_run_that_has_ended_stays_so_when_its_log_is_cut_off_or_copied_again(s
     assert [row["status"] for row in rows(database, "SELECT status FROM runs")] == ["failed"]
 
 
+@pytest.mark.parametrize("doubled", [lambda made: [b for one in made for b in (one, one)], lambda made: made * 2])
+def test_events_that_stand_twice_in_a_run_log_count_once(doubled: Any, spool: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.db", tmp_path / "twice.db"
+    (spool / NAME).write_bytes(b"".join(lines()))
+    load(once, spool)
+    (spool / NAME).write_bytes(b"".join(doubled(lines())))
+    load(twice, spool)
+    # The position in the file is another one.
+    assert dump(twice, leave_out={"ingest_cursors": {"position", "last_ok_at"}}) == dump(
+        once, leave_out={"ingest_cursors": {"position", "last_ok_at"}}
+    )
+
+
+def test_an_event_that_stands_at_a_later_place_is_read_and_is_no_longer_missing(spool: Path, tmp_path: Path) -> None:
+    database, whole = tmp_path / "console.db", lines()
+    late, end = whole.pop(7), whole.pop()
+    (spool / NAME).write_bytes(b"".join(whole))
+    load(database, spool)
+    assert rows(database, "SELECT dropped_events FROM runs") == [{"dropped_events": 1}]
+    (spool / NAME).write_bytes(b"".join([*whole, late, end]))
+    load(database, spool)
+    assert rows(database, "SELECT events, dropped_events FROM runs") == [{"events": len(lines()), "dropped_events": 0}]
+
+
+def test_a_run_of_a_clock_that_was_ahead_ends_when_it_is_read_and_stays_there(spool: Path, tmp_path: Path) -> None:
+    database, later = tmp_path / "console.db", NAME.replace("0001.jsonl", "0002.jsonl")
+    (spool / NAME).write_bytes(b"".join(lines()))
+    with open_store(tmp_path / "right.db") as store:
+        sync_spools(store, spool, now=time.time)
+    (right,) = rows(tmp_path / "right.db", "SELECT * FROM runs")
+    # A week before the run.
+    now = right["started_at"] - 7 * 86400.0
+    with open_store(database) as store:
+        report = sync_spools(store, spool, now=lambda: now)
+        ahead = right["ended_at"] - now
+        assert report.notes == [
+            f"{NAME}: the clock of the computer that wrote it was 7 d 0 h ahead; the times of this run are stored as"
+            " that much earlier."
+        ]
+        (run,) = rows(database, "SELECT * FROM runs")
+        for column in ("started_at", "ended_at", "heartbeat_at"):
+            assert run[column] == pytest.approx(right[column] - ahead)
+        for table, column in (("plays", "started_at"), ("tasks", "started_at"), ("host_results", "ended_at")):
+            (found,) = rows(database, f"SELECT max({column}) AS at FROM {table}")
+            assert found["at"] <= now
+        kept = dump(database)
+        assert sync_spools(store, spool, now=lambda: now + 3600.0).notes == []
+        assert dump(database) == kept
+        # A run of a clock that is right comes after it.
+        made = json.dumps({"counter": 1, "event": "playbook_on_start", "event_data": {}, "uuid": "u",
+                           "created": datetime.fromtimestamp(now + 5000.0, UTC).isoformat()})  # fmt: skip
+        (spool / later).write_text(made + "\n")
+        sync_spools(store, spool, now=lambda: now + 7200.0)
+    assert runs(database)[0]["run_id"].tolist() == [RUN[:-1] + "2", RUN]
+
+
 LOAD_AND_MEASURE = """
-import json, resource, sys
+import json, resource, sys, time
 from pathlib import Path
 from console.record.write.store import open_store
 from console.collect.run_logs.spools import sync_spools
@@ -364,7 +422,7 @@ def peak():
 
 with open_store(sys.argv[1]) as store:
     before = peak()
-    report = sync_spools(store, Path(sys.argv[2]), now=lambda: 0.0)
+    report = sync_spools(store, Path(sys.argv[2]), now=time.time)
     print(json.dumps({"grown_mib": peak() - before, "notes": report.notes, "problems": report.problems}))
 """
 

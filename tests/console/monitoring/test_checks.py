@@ -32,7 +32,7 @@ from console.record.read.failures import failures_by_message
 from console.record.read.freshness import Follower
 from console.record.read.record_health import Vitals, vitals
 from console.record.read.stuck import StuckRules, opened_at
-from console.record.rows import Beat, Cursor, RunRows
+from console.record.rows import Cursor, RunRows
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from console.text.message_fingerprint import FP_VERSION, fingerprint
@@ -48,6 +48,21 @@ from tests.console.support.seeded import (
 )
 
 NOW = 1795514400.0  # 10:00 UTC
+
+
+@pytest.mark.parametrize("seconds", [59.0, 61.0, 299.0, 301.0])
+@pytest.mark.parametrize("tolerance", [60.0, 300.0])
+def test_a_check_and_a_sync_agree_on_which_clock_was_ahead(
+    tolerance: float, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.record.clocks.TOLERANCE", tolerance)
+    path = tmp_path / "console.db"
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW)
+        store.put_cursor(Cursor("api", TENANT, last_ok_at=NOW + seconds))
+        assert store.clock.ahead_of(NOW) == (seconds if seconds > tolerance else None)
+    (found,) = (check for check in judge(vitals(path, NOW), Backlog(), NOW, {}) if check.name == "sync-age")
+    assert ("clock was ahead" in found.sentence) is (seconds > tolerance)
 
 
 def put(path: Path, *reads: object, policy: dict[str, object] | None = None, api_at: float = NOW) -> None:
@@ -253,7 +268,8 @@ def test_check_finds_a_follower_that_was_killed(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "console.db"
     put(path)
     with open_store(path) as store:
-        store.put_beat(Beat("node-1", 77, time.time() - 7200, time.time() - 7200, time.time() - 7100))
+        begun = time.time() - 7200
+        store.put_beat({"host": "node-1", "pid": 77, "started_at": begun, "beat_at": begun, "due_at": begun + 100})
     assert main(["check", "--db", str(path), "--format", "json"]) == 2
     told = {row["check"]: row for row in json.loads(capsys.readouterr().out)}["follower"]
     assert told["level"] == "critical" and 7200 <= told["value"] < 7500

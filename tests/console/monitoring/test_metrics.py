@@ -20,6 +20,7 @@ from prometheus_client.samples import Sample
 
 from console.__main__ import main
 from console.record.read.operations import operations
+from console.record.rows import Cursor
 from console.record.write.maintenance import back_up
 from console.record.write.store import open_store
 from tests.console.support.facts import rows
@@ -118,6 +119,9 @@ def test_no_label_names_an_instance_or_holds_an_id(seeded: Path, capsys: pytest.
 
 def test_no_counter_changes_when_everything_is_pruned(seeded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = lasting(metrics(seeded, capsys)[1])
+    # What was read lately, so that everything before is old.
+    with open_store(seeded) as store:
+        store.put_cursor(Cursor("api", "another tenant", last_ts=time.time()))
     days = ["--results", "--failed-results", "--audit", "--health", "--actions", "--versions"]
     assert main(["prune", "--yes", "--db", str(seeded), *(part for name in days for part in (name, "1"))]) == 0
     assert rows(seeded, "SELECT count(*) AS n FROM host_results")[0]["n"] == 0

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.report import CATEGORIES as REPORTED
@@ -270,6 +270,7 @@ _REPORT = st.fixed_dictionaries(
 )
 
 
+@example({"counts": {}, "failed": [[]]}, "run", "running")
 @given(_REPORT, st.sampled_from(["run", "rollout"]), st.sampled_from(["running", "failed", "completed", "lost"]))
 def test_a_report_of_anything_has_outcomes_and_numbers_of_64_bits(
     report: dict[str, Any], kind: str, status: str

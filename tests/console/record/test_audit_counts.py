@@ -50,6 +50,15 @@ def stored(path: Path, instances: int = 3, count: int = 120) -> None:
                 store.put_audit(chunk, None, Cursor("audit", f"{TENANT}|{ident(number)}"))
 
 
+def test_an_event_whose_id_cannot_be_stored_as_it_came_counts_once(tmp_path: Path) -> None:
+    path, came = tmp_path / "console.db", {"id": "half of a pair \ud83d", "event_ts": iso(NOW), "source": "mcp"}
+    for added in (1, 0):
+        with open_store(path) as store:
+            assert store.put_audit([audit_row(TENANT, ident(0), came)], None, Cursor("audit", ident(0))) == added
+    assert audit.audit_totals(path).held == 1
+    assert counted(path, "source") == {("2026-11-18", "mcp", ""): 1}
+
+
 def counted(path: Path, by: str, grain: str = "day", instance: str = "") -> dict[tuple[str, str, str], int]:
     """What the page shows: events by bucket, word and outcome."""
     span = audit.span_of(0 if grain == "day" else 7, grain, NOW, instance)  # type: ignore[arg-type]

@@ -112,6 +112,37 @@ def test_results_go_by_the_end_of_their_run_and_the_rest_of_the_run_stays(
     assert (kept.prune_at, kept.prune["results of other ended runs"]) == (NOW, 20)
 
 
+@pytest.mark.parametrize(("server_at", "read_at"), [(None, NOW), (NOW, NOW), (NOW, NOW + 400 * DAY)])
+def test_a_pruning_by_a_clock_that_is_ahead_goes_by_when_the_api_was_last_read(
+    server_at: float | None, read_at: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "fresh", "successful", 89, 20)
+    put_run(path, "old", "successful", 91, 20)
+    put_events(path, ident(1, 0xB0), [n * 0.25 for n in range(200)])
+    with open_store(path) as store:
+        # The last one is a sync by the clock that was ahead already: the server told it the time.
+        store.put_cursor(Cursor("api", TENANT, last_ts=server_at, last_ok_at=read_at))
+    before = record_health.prunable(path, Retention(), NOW)
+    assert before["rows"][0] == 20 and before["rows"][2] > 0
+    ahead = record_health.prunable(path, Retention(), NOW + 400 * DAY)
+    assert ahead.to_dict() == before.to_dict()
+    prune(path, Retention(), NOW + 400 * DAY)
+    assert left(path) == {"fresh": 20}
+
+
+def test_a_tenant_that_is_no_longer_read_does_not_hold_up_the_pruning(tmp_path: Path) -> None:
+    path = tmp_path / "console.db"
+    put_run(path, "old", "successful", 91, 20)
+    with open_store(path) as store:
+        store.put_tenant(TENANT, NOW - 50 * DAY)
+        store.put_cursor(Cursor("api", TENANT, last_ts=NOW - 50 * DAY, last_ok_at=NOW - 50 * DAY))
+    assert prune(path, Retention())["results of runs that went well"] == 0
+    with open_maintenance(path) as opened:
+        assert opened.retire(TENANT, NOW - DAY)
+    assert prune(path, Retention())["results of runs that went well"] == 20
+
+
 def test_a_pruned_day_keeps_its_counts_and_a_late_sync_does_not_bring_its_events_back(tmp_path: Path) -> None:
     path, instance = tmp_path / "console.db", ident(1, 0xB0)
     ages = [1 + n * 0.01 for n in range(NEWEST_AUDIT)] + [40 + n * 0.1 for n in range(300)]

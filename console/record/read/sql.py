@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The fleetops.agents contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts of SQL that several queries share. They name the tables as ``t`` rollout_targets, ``h`` host_results, ``l``
+run_links and ``r`` runs."""
+
+from __future__ import annotations
+
+HOST = "coalesce(t.hostname, t.instance_id, t.target_id)"
+"""How a target's instance is called."""
+
+TARGET_AT = "coalesce(t.completed_at, t.started_at, t.created_at)"
+"""The newest time of a target."""
+
+RUN_SECONDS = "max(0, coalesce(t.completed_at, CASE WHEN t.is_open THEN :now END) - t.started_at)"
+"""How long a target ran; until ``:now`` while it is open."""
+
+RESULT_STATUS = "CASE WHEN h.status = 'ok' AND h.changed THEN 'changed' ELSE h.status END"
+"""The status of a result, 'changed' for one that is ok and has changed something."""
+
+WAS_SENT = """instr(h.result_json, '"rollout_id":"') + instr(h.result_json, '"task_id":"')
+  + instr(h.result_json, '"action_id":"') > 0"""
+"""Whether a result names what was sent to the server."""
+
+STARTED = "NOT EXISTS (SELECT 1 FROM run_links a WHERE a.run_id = l.run_id AND a.kind = 'adopted' AND a.ref = l.ref)"
+"""Of a link to a rollout: whether the run has started it, and did not only follow it."""
+
+WENT_THROUGH = """EXISTS (
+  SELECT 1 FROM runs later INDEXED BY runs_started
+  WHERE later.started_at > r.started_at AND later.playbook IS r.playbook
+  AND later.status = 'successful' AND later.check_mode IS r.check_mode)"""
+"""Whether the same playbook has gone through since the run ``r``."""
+
+
+def run_of(rollout: str) -> str:
+    """The run that names a rollout, NULL without one; ``rollout``: an expression of its id."""
+    return f"(SELECT l.run_id FROM run_links l WHERE l.kind = 'rollout' AND l.ref = {rollout} LIMIT 1)"  # noqa: S608 - texts of ours
+
+
+def operation_of(rollout: str) -> str:
+    """The key of the operation that a rollout belongs to: of the run that names it, or its own."""
+    return f"coalesce({run_of(rollout)}, {rollout})"
+
+
+def among(column: str, param: str) -> str:
+    """Whether a column is one of the words of a JSON list; an empty list stands for all."""
+    return f"(:{param} = '[]' OR {column} IN (SELECT value FROM json_each(:{param})))"  # noqa: S608 - texts of ours
+
+
+def looked_for(*columns: str, param: str = "like", also: str = "") -> str:
+    """Whether one of the columns is like a pattern of :func:`frames.like`, or the condition ``also`` holds; an empty
+    pattern stands for all."""
+    conditions = [f":{param} = ''", *(f"{column} LIKE :{param} ESCAPE '\\'" for column in columns)]
+    return f"({' OR '.join([*conditions, *([also] if also else [])])})"
