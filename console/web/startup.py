@@ -30,7 +30,7 @@ _MODULES = (
     "web.timeline.section",
     "web.rollouts.why",
     "figures.instance",
-    "web.instances.tables",
+    "web.instances.table",
     "web.shared.export_menu",
 )
 

@@ -13,7 +13,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.text.statuses import style_of
-from console.web.shared import columns, links, lists, markup, pages, period, viewer
+from console.web.shared import columns, links, markup, pages, period, viewer
 
 NONE = "(none)"
 """Shown for an empty value, such as the server of a tool event."""
@@ -48,35 +48,32 @@ def pivot(table: pd.DataFrame, title: str, key: str, chosen: Chosen) -> None:
     columns.show(f"Audit events by {title}", shown, key, 10, on_select=clicked, selection_mode="single-cell")
 
 
+def _time(row: dict[str, Any]) -> Markup | str:
+    time = viewer.clock_time(row["event_ts"], markup.SECONDS)
+    return markup.link(time, pages.OPERATIONS, operations_when=period.around(row["event_ts"])) if time else ""
+
+
 EVENTS = (
-    markup.Column("at", "time"),
-    markup.Column("outcome"),
-    markup.Column("source", "short fo-rest"),
-    markup.Column("event", "rest"),
-    markup.Column("tool"),
-    markup.Column("server", "rest"),
-    markup.Column("role", "short fo-rest"),
-    markup.Column("host", "host"),
-    markup.Column("conversation", "rest"),
-    markup.Column("request", "rest"),
+    markup.Column("at", _time, "time"),
+    markup.status("outcome", "outcome"),
+    markup.text("source", "source", "short fo-rest"),
+    markup.text("event", "event_type", "rest"),
+    markup.text("tool", "tool_name"),
+    markup.text("server", "server_slug", "rest"),
+    markup.text("role", "role", "short fo-rest"),
+    markup.Column(
+        "host",
+        lambda row: markup.instance(row["host"] or links.short(row["instance_id"]), row["instance_id"]),
+        "host",
+    ),
+    markup.Column("conversation", lambda row: markup.small(row["conversation_id"] or ""), "rest"),
+    markup.Column("request", lambda row: markup.small(row["request_id"] or ""), "rest"),
 )
 
 
 def events(found: pd.DataFrame) -> None:
     """Raw audit events, newest first. The time leads to the operations of that time, the host to the instance."""
-    markup.draw(markup.table(EVENTS, (_event(row) for row in lists.records(found)), "Audit events, newest first"))
-
-
-def _event(row: dict[str, Any]) -> tuple[Markup | str, ...]:
-    time = viewer.clock_time(row["event_ts"], "%Y-%m-%d %H:%M:%S")
-    return (
-        markup.link(time, pages.OPERATIONS, operations_when=period.around(row["event_ts"])) if time else "",
-        markup.badge(row["outcome"]) if row["outcome"] else "",
-        *(row[word] or "" for word in ("source", "event_type", "tool_name", "server_slug", "role")),
-        markup.link(row["host"] or links.short(row["instance_id"]), pages.INSTANCE, id=row["instance_id"]),
-        markup.small(row["conversation_id"] or ""),
-        markup.small(row["request_id"] or ""),
-    )  # fmt: skip
+    markup.draw(markup.table(EVENTS, found, "Audit events, newest first"))
 
 
 def coverage(found: pd.DataFrame) -> None:

@@ -11,17 +11,10 @@ import streamlit as st
 from markupsafe import Markup
 
 from console.record.read import history
-from console.web.shared import cached, lists, markup, pages, period, viewer
+from console.web.shared import cached, lists, markup, period, viewer
 from console.web.shared.export_menu import share
 
 DAYS, MOST = 7.0, 200
-COLUMNS = (
-    markup.Column("at", "time"),
-    markup.Column("kind", "rest"),
-    markup.Column("what"),
-    markup.Column("status"),
-    markup.Column("detail", "rest"),
-)
 
 
 def show(known: dict[str, Any]) -> None:
@@ -43,15 +36,18 @@ def show(known: dict[str, Any]) -> None:
     if not len(found):
         st.text("Nothing is recorded in this time.")
         return
-    markup.draw(markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), "What happened, newest first"))
+    markup.draw(markup.table(COLUMNS, found, "What happened, newest first"))
 
 
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
+def _what(row: dict[str, Any]) -> Markup | str:
     what = row["what"].rsplit("/", 1)[-1] if row["kind"] == "playbook" else row["what"]
-    return (
-        viewer.clock_time(row["at"], "%Y-%m-%d %H:%M:%S"),
-        row["kind"],
-        markup.link(what, pages.OPERATION, id=row["operation"]) if row["operation"] else what,
-        markup.badge(row["status"]) if row["status"] else "",
-        row["detail"] or "",
-    )
+    return markup.operation(what, row["operation"]) if row["operation"] else what
+
+
+COLUMNS = (
+    markup.Column("at", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
+    markup.text("kind", "kind", "rest"),
+    markup.Column("what", _what),
+    markup.status("status", "status"),
+    markup.text("detail", "detail", "rest"),
+)

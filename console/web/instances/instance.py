@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any
 
@@ -17,12 +18,12 @@ from console.record.read import declared as declared_queries
 from console.record.read import durations, frames, freshness, instances
 from console.text import times
 from console.text.counts import counted
-from console.text.json_values import entries
+from console.text.json_values import entries, parsed
 from console.web.actions import buttons
 from console.web.audit.tables import events
 from console.web.browser import auto_refresh
-from console.web.instances import declared, happened, tables
-from console.web.shared import cached, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.instances import declared, happened
+from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
 from console.web.shared.export_menu import share
 from console.web.shared.status import status_badge
 
@@ -150,8 +151,30 @@ def deploys(known: dict[str, Any]) -> None:
         plot.chart(
             deploys_figure(found, p50, p95, viewer.theme(), viewer.zone()), "Duration of its deploys over time", "times"
         )
-    tables.deploys(found, p50, p95, whose)
+    shown = (
+        markup.link_by_id("rollout", pages.ROLLOUT, "rollout_id"),
+        markup.status("status", "status"),
+        markup.moment("started", "began_at"),
+        markup.duration("took", "took_s", "number"),
+        markup.Column(f"beside {whose} usual", lambda row: beside(row["took_s"], p50, p95)),
+        markup.text("scope", "scope", "rest"),
+        markup.text("error", "error"),
+        markup.text("bundle", "bundle_hash", "rest"),
+    )
+    began = found.assign(began_at=found["started_at"].fillna(found["created_at"]))
+    markup.draw(markup.table(shown, began, "Rollout targets of the instance, newest first"))
     page.pager()
+
+
+def beside(took: float, p50: float | None, p95: float | None) -> str:
+    """A duration beside the usual one."""
+    if math.isnan(took) or p95 is None:
+        return ""
+    if took > p95:
+        return f"p95 + {times.duration(took - p95)}"
+    if p50 is None:
+        return "within p95"
+    return "p50 to p95" if took > p50 else "within p50"
 
 
 def actions(known: dict[str, Any]) -> None:
@@ -170,7 +193,21 @@ def actions(known: dict[str, Any]) -> None:
             "actions than the 100 that the API lists. Sync the actions more often."
         )
     if found.total:
-        tables.actions(found.rows)
+        rows = found.rows
+        at = [
+            written or raw or ""
+            for written, raw in zip(columns.in_words(rows["created_at"]), rows["created_raw"], strict=True)
+        ]
+        shown = [
+            columns.text(at, columns.in_zone("asked for"), 160),
+            columns.text(rows["action"], "action", 190),
+            columns.statuses(rows["status"], width=130),
+            columns.durations(rows["took_s"], "took"),
+            columns.text(rows["message"], "message", 420),
+            *([columns.text(rows["actor"], "by", 140)] if rows["actor"].notna().any() else []),
+            columns.text(rows["action_id"], "id", 280),
+        ]
+        columns.show("Actions of the instance, newest first", shown, "actions")
         found.pager()
 
 
@@ -212,14 +249,44 @@ def versions(known: dict[str, Any]) -> None:
     lists.line(as_of(known, "updates"))
     rows = entries(known["components_json"])
     if rows:
-        tables.components(rows)
+        components(rows)
     else:
         st.text("The server lists no component of this instance.")
     key = known["tenant"], known["instance_id"]
     seen = cached.ask(instances.instance_versions, *key)
     if len(seen) > 1:
         paging.of_frame("instance-versions", seen).head("Versions seen over time")
-        tables.versions(seen)
+        contents = [parsed(text) for text in seen["versions_json"]]
+        changed = [difference(old, new) for old, new in zip([*contents[1:], None], contents, strict=True)]
+        shown = [
+            columns.moments(seen["taken_at"], "first seen"),
+            columns.text(seen["runtime"], "runtime", 130),
+            columns.text(changed, "change", 520),
+        ]
+        columns.show("Versions seen, newest first", shown, "versions")
+
+
+def components(rows: list[dict[str, Any]]) -> None:
+    """Versions of the components, those with an update first."""
+    frame = pd.DataFrame(rows, columns=["name", "current", "available", "outdated"]).astype(object)
+    words = ["outdated" if o is True else "current" if o is False else "unknown" for o in frame["outdated"]]
+    frame = frame.assign(word=words, later=[word != "outdated" for word in words])
+    frame = frame.sort_values(["later", "name"], kind="stable")
+    shown = [
+        columns.text(frame["name"], "component", 260),
+        columns.statuses(frame["word"], "version", 130),
+        columns.text(frame["current"], "running", 150),
+        columns.text(frame["available"], "available", 150),
+    ]
+    columns.show("Components and their versions", shown, "components")
+
+
+def difference(old: dict[str, Any] | None, new: dict[str, Any]) -> str:
+    """What changed from the versions before to these."""
+    if old is None:
+        return "first read"
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} {old.get(name) or '?'} → {new.get(name) or 'gone'}" for name in changed)
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open() and not buttons.is_confirming(ID))

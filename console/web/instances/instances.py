@@ -11,7 +11,7 @@ from console.record.read import declared as declared_queries
 from console.record.read import fleet, frames, instances
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
-from console.web.instances import declared, tables
+from console.web.instances import declared, table
 from console.web.shared import cached, lists, markup, messages, paging, viewer
 from console.web.shared.status import status_filter
 
@@ -52,7 +52,7 @@ def body() -> None:
             st.caption(lists.counted_of(found.total, tally["total"], "instance"), width="content")
             found.share()
         if found.total:
-            tables.instances(found.rows, compared)
+            markup.draw(table.of_instances(found.rows, compared))
             found.pager()
         else:
             st.text("No instance matches these filters.")

@@ -10,18 +10,9 @@ import streamlit as st
 
 from console.outcomes.words import CATEGORIES, word
 from console.record.read.operation import Operation
-from console.text import times
 from console.web.shared import lists, markup, pages, paging, viewer
 
 SORTS = {"outcome": None, "host": "host", "started": "started_at", "took": "seconds", "waited": "waited"}
-COLUMNS = (
-    markup.Column("outcome", sort="outcome"),
-    markup.Column("host", "host", "host"),
-    markup.Column("started", "time fo-rest", "started"),
-    markup.Column("took", "number", "took"),
-    markup.Column("waited", "number fo-rest", "waited"),
-    markup.Column("message", "rest"),
-)
 
 
 def arranged(frame: pd.DataFrame, categories: tuple[str, ...], search: str, sort: str) -> pd.DataFrame:
@@ -60,21 +51,20 @@ def show(found: Operation) -> None:
     if not listed.total:
         st.text("No instance matches these filters.")
         return
-    rows = (
-        (
-            markup.badge(one["category"], word(one["category"], row["name"])),
-            markup.link(one["host"], pages.INSTANCE, id=one["instance_id"] or one["host"]),
-            viewer.clock_time(one["started_at"]),
-            times.duration(one["seconds"]),
-            times.duration(one["waited"]),
-            one["message"] or "",
-        )
-        for one in lists.records(listed.rows)
+    columns = (
+        markup.Column(
+            "outcome", lambda one: markup.badge(one["category"], word(one["category"], row["name"])), sort="outcome"
+        ),
+        markup.host(sort="host"),
+        markup.Column("started", lambda one: viewer.clock_time(one["started_at"]), "time fo-rest", "started"),
+        markup.duration("took", "seconds", "number", "took"),
+        markup.duration("waited", "waited", sort="waited"),
+        markup.text("message", "message", "rest"),
     )
     asked = {name: st.query_params.get_all(name) for name in st.query_params if name != "sort"}
     markup.draw(
         markup.table(
-            COLUMNS, rows, "Instances of this operation", sort,
+            columns, listed.rows, "Instances of this operation", sort,
             lambda order: markup.address(pages.OPERATION, **asked, sort=order),
         )
     )  # fmt: skip

@@ -24,7 +24,6 @@ from console.web.shared import (
     markup,
     messages,
     pages,
-    paging,
     rollouts_table,
     viewer,
 )
@@ -131,10 +130,7 @@ def closed(found: queries.Operation) -> None:
         links.to(pages.ROLLOUT, "The rollout at the server", icon="view_timeline", id=row["key"])
         return
     if len(found.rollouts):
-        with st.expander(f"Rollouts at the server ({len(found.rollouts):,})"):
-            shown = paging.of_frame("operation_rollouts", found.rollouts)
-            rollouts_table.show(shown.rows, cached.ask(freshness.freshness), key="operation_rollouts")
-            shown.pager()
+        rollouts_table.of_run(found.rollouts, f"Rollouts at the server ({len(found.rollouts):,})")
     if row["kind"] == "run":
         links.to(pages.RUN, "Tasks, results and recap of this run", icon="play_circle", id=row["key"])
         if found.plan or found.facts.report:

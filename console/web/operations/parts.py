@@ -16,7 +16,7 @@ from console.record.read.operation import Failure, Operation
 from console.text import times
 from console.text.counts import counted
 from console.text.statuses import style_of
-from console.web.shared import markup, pages, viewer
+from console.web.shared import markup, viewer
 
 FAILURES_SHOWN, HOSTS_SHOWN = 5, 8
 GATES_SHOWN = 12
@@ -24,7 +24,7 @@ GATES_SHOWN = 12
 
 def hosts(names: tuple[str, ...]) -> Markup:
     """The first instances as links, and the number of the others."""
-    shown = markup.joined((markup.link(name, pages.INSTANCE, id=name) for name in names[:HOSTS_SHOWN]), ", ")
+    shown = markup.joined((markup.instance(name) for name in names[:HOSTS_SHOWN]), ", ")
     more = len(names) - HOSTS_SHOWN
     return Markup("{} and {} more").format(shown, f"{more:,}") if more > 0 else shown
 
@@ -72,13 +72,13 @@ def gates(found: Operation) -> None:
     st.header("Gates")
     if len(found.gates) > GATES_SHOWN:
         st.caption(f"The last {GATES_SHOWN} of {len(found.gates):,}; the others are in the raw plan and report.")
-    columns = (markup.Column("before batch"), markup.Column("at", "time"), markup.Column("verdict"),
-               markup.Column("figures"))  # fmt: skip
-    cells = (
-        (_number(gate.batch), viewer.clock_time(gate.at), markup.badge(gate.verdict), gate.figures)
-        for gate in found.gates[-GATES_SHOWN:]
+    columns = (
+        markup.Column("before batch", lambda gate: _number(gate.batch)),
+        markup.Column("at", lambda gate: viewer.clock_time(gate.at), "time"),
+        markup.Column("verdict", lambda gate: markup.badge(gate.verdict)),
+        markup.Column("figures", lambda gate: gate.figures),
     )
-    markup.draw(markup.table(columns, cells, "Gates of this run"))
+    markup.draw(markup.table(columns, found.gates[-GATES_SHOWN:], "Gates of this run"))
 
 
 def gate_marks(found: Operation) -> Iterator[Mark]:
@@ -113,7 +113,7 @@ def plan_and_result(found: Operation) -> None:
                 ("Rollouts", f"{started:,} that this run started" if started else ""),
                 (
                     "Followed",
-                    markup.joined((markup.link(one[:8], pages.OPERATION, id=one) for one in found.followed), ", "),
+                    markup.joined((markup.operation(one[:8], one) for one in found.followed), ", "),
                 ),
                 (
                     "Version mismatch",

@@ -13,16 +13,7 @@ from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
 from console.text import times
-from console.web.shared import lists, markup, pages, viewer
-
-COLUMNS = (
-    markup.Column("started", "time"),
-    markup.Column("operation", "title"),
-    markup.Column("outcome", "outcome"),
-    markup.Column("by", "short fo-rest"),
-    markup.Column("why it ended", "long fo-rest"),
-    markup.Column("took", "number fo-rest"),
-)
+from console.web.shared import markup, pages, viewer
 
 
 def title(row: dict[str, Any]) -> str:
@@ -70,21 +61,28 @@ def by_whom(row: dict[str, Any]) -> str:
     return who if who.startswith("from ") else f"by {who}"
 
 
+def _title_and_verdict(row: dict[str, Any]) -> Markup:
+    marks = [markup.badge(row["verdict"])] if row["verdict"] != COMPLETE else []
+    return markup.joined((markup.operation(title(row), row["key"]), *marks), " ")
+
+
+def _why(row: dict[str, Any]) -> Markup:
+    return Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or "")
+
+
+COLUMNS = (
+    markup.when("started", "started_at"),
+    markup.Column("operation", _title_and_verdict, "title"),
+    markup.Column("outcome", outcome, "outcome"),
+    markup.Column("by", by, "short fo-rest"),
+    markup.Column("why it ended", _why, "long fo-rest"),
+    markup.duration("took", "seconds"),
+)
+
+
 def table_of(found: pd.DataFrame, label: str) -> Markup:
     """Operations as a table."""
-    return markup.table(COLUMNS, (_cells(row) for row in lists.records(found)), label)
-
-
-def _cells(row: dict[str, Any]) -> tuple[Markup | str, ...]:
-    marks = [markup.badge(row["verdict"])] if row["verdict"] != COMPLETE else []
-    return (
-        viewer.when(row["started_at"]),
-        markup.joined((markup.link(title(row), pages.OPERATION, id=row["key"]), *marks), " "),
-        outcome(row),
-        by(row),
-        Markup('<span class="fo-clamp" title="{0}">{0}</span>').format(row["why"] or ""),
-        times.duration(row["seconds"]),
-    )
+    return markup.table(COLUMNS, found, label)
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:
@@ -95,7 +93,7 @@ def running_card(row: dict[str, Any], running: str, progress: str, gate: str) ->
     """
     first = markup.head(
         markup.badge(RUNNING),
-        markup.link(title(row), pages.OPERATION, id=row["key"]),
+        markup.operation(title(row), row["key"]),
         markup.small(
             f"{by_whom(row)}, started {viewer.when(row['started_at'])} ({times.duration(row['seconds'])} ago)"
         ),

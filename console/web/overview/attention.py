@@ -68,7 +68,7 @@ def entry(item: dict[str, Any]) -> Markup:
     since = viewer.when(item["at"])
     when = markup.small(f"since {since}" if since else "")
     hosts: tuple[str, ...] = item["hosts"]
-    names = markup.joined((markup.link(host, pages.INSTANCE, id=host) for host in hosts), ", ")
+    names = markup.joined((markup.instance(host) for host in hosts), ", ")
     others = item["instances"] - len(hosts)
     more = f" and {others:,} more" if hosts and others > 0 else ""
     # The title of one instance names it.

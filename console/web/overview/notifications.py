@@ -12,17 +12,9 @@ from console.notifications.facts import OPERATIONS
 from console.record.read import notifications
 from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
 from console.settings.invocation import COMMAND
-from console.web.shared import cached, export_menu, lists, markup, pages, viewer
+from console.web.shared import cached, export_menu, lists, markup, viewer
 
 SHOWN = 10
-COLUMNS = (
-    markup.Column("when", "time"),
-    markup.Column("what"),
-    markup.Column("to"),
-    markup.Column("outcome"),
-    markup.Column("attempts", "rest"),
-    markup.Column("last error", "rest"),
-)
 
 
 def section() -> None:
@@ -35,22 +27,28 @@ def section() -> None:
             st.caption(count, width="content")
             export_menu.share("notifications", total, notifications.newest_frame)
     if total:
-        markup.draw(markup.table(COLUMNS, (_cells(row) for row in found), "Notifications, newest first"))
+        markup.draw(markup.table(COLUMNS, found, "Notifications, newest first"))
     else:
         st.text("None was sent. Without a file of rules (FLEETOPS_NOTIFY_RULES) nothing is sent to anybody.")
         if not cached.is_copy():
             lists.shell(f"{COMMAND} notify --rules FILE --dry-run")
 
 
-def _cells(row: Notification) -> tuple[Markup | str, ...]:
-    title = markup.link(row.title, pages.OPERATION, id=row.key) if row.subject == OPERATIONS else row.title
+def _title(row: Notification) -> Markup | str:
+    return markup.operation(row.title, row.key) if row.subject == OPERATIONS else row.title
+
+
+def _attempts(row: Notification) -> str:
     repeated = f"repeated, {row.attempts:,}" if row.attempts > 1 else f"{row.attempts:,}"
-    return (
-        viewer.when(row.ended_at or row.begun_at or row.since),
-        title,
-        row.destination,
-        # Whether an attempt that has no end has arrived, nobody knows.
-        markup.badge("no outcome" if row.outcome == SENDING else row.outcome),
-        repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else ""),
-        (row.error or "") if row.outcome in (FAILED, GAVE_UP) else "",
-    )
+    return repeated + (f", {row.interrupted:,} interrupted" if row.interrupted else "")
+
+
+COLUMNS = (
+    markup.Column("when", lambda row: viewer.when(row.ended_at or row.begun_at or row.since), "time"),
+    markup.Column("what", _title),
+    markup.Column("to", lambda row: row.destination),
+    # Whether an attempt that has no end has arrived, nobody knows.
+    markup.Column("outcome", lambda row: markup.badge("no outcome" if row.outcome == SENDING else row.outcome)),
+    markup.Column("attempts", _attempts, "rest"),
+    markup.Column("last error", lambda row: row.error or "" if row.outcome in (FAILED, GAVE_UP) else "", "rest"),
+)

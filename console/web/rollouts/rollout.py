@@ -15,7 +15,7 @@ from console.text import times
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.rollouts import targets_table, why
-from console.web.shared import cached, columns, links, lists, messages, pages, paging, viewer
+from console.web.shared import cached, links, lists, messages, pages, paging, viewer
 from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section, selection
 
@@ -79,7 +79,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
             links.to(
                 pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
             )
-            lists.line(columns.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
+            lists.line(lists.playbook_name(run["playbook"]), viewer.moment(run["started_at"]))
     before = cached.ask(rollouts.previous_rollout, rollout["tenant"], ID)
     if before:
         links.to(pages.COMPARE, "Compare with the rollout before", icon="compare_arrows", a=before, b=ID)
@@ -112,8 +112,7 @@ def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: fl
     found = paging.asked("targets", rollouts.target_page, rollout["tenant"], ID, wanted, now, size=frames.PAGE)
     place = " in the window" if window else ""
     with found.head(lists.counted_of(found.total, rollout["total"], "target") + place):
-        known = found.rows[found.rows["instance_id"].notna()]
-        links.go_to("instance", pages.INSTANCE, known["instance_id"].tolist(), known["host"].tolist())
+        targets_table.go_to(found.rows)
     if found.total:
         targets_table.show(found.rows)
         found.pager()

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console.record.read import frames, freshness, run_grid, runs
+from console.record.read import frames, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
@@ -18,7 +18,6 @@ from console.web.browser import auto_refresh
 from console.web.runs import tables
 from console.web.shared import (
     cached,
-    columns,
     export_menu,
     links,
     lists,
@@ -61,7 +60,7 @@ def body() -> None:
 
 def header(run: dict[str, Any]) -> None:
     with lists.row():
-        name = columns.playbook_name(run["playbook"]).removesuffix(".yml")
+        name = lists.playbook_name(run["playbook"]).removesuffix(".yml")
         st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
         status_badge(run["status"])
         if run["check_mode"]:
@@ -161,8 +160,7 @@ def rollouts(run: dict[str, Any]) -> None:
     if not len(linked):
         return
     section.show_of_run(ID, linked)
-    with st.expander(f"The {counted(len(linked), 'rollout')} that this run started"):
-        rollouts_table.show(linked, cached.ask(freshness.freshness), key="run_rollouts")
+    rollouts_table.of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
 
 
 def details(batches: pd.DataFrame) -> None:

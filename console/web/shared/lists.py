@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -52,6 +53,11 @@ def counted_of(count: int, total: int, what: str) -> str:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a short frame as dicts."""
     return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
+
+
+def playbook_name(path: str | None) -> str:
+    """The playbook's file name."""
+    return PurePath(path).name if path else "unknown playbook"
 
 
 def row() -> DeltaGenerator:

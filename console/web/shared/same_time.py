@@ -14,7 +14,7 @@ import streamlit as st
 from console.record.read import rollouts, same_time
 from console.text.statuses import style_of
 from console.web.audit.tables import events
-from console.web.shared import cached, columns, links, lists, pages, viewer
+from console.web.shared import cached, columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_badge
 
 
@@ -92,21 +92,21 @@ def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
         status_badge(run["status"])
         links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
-        lists.line(columns.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
+        lists.line(lists.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
 
 
 def _rollouts(found: pd.DataFrame) -> None:
-    """Rollouts on the run's hosts that it did not name; a click opens one."""
+    """Rollouts on the run's hosts that it did not name."""
     st.markdown("**Other rollouts**")
     if not len(found):
         st.text("No other stored rollout worked on these hosts at that time.")
         return
-    shown = [
-        columns.statuses(found["status"], width=130),
-        columns.moments(found["created_at"], "started"),
-        columns.moments(found["completed_at"], "ended"),
-        columns.count(found["hosts"], "of its hosts"),
-        columns.text(found["scope"], "scope", 85),
-    ]
-    opens = columns.Opens("operation", pages.OPERATION, found["rollout_id"])
-    columns.show("Other rollouts on these hosts at that time", shown, "beside", opens=opens)
+    shown = (
+        markup.link_by_id("operation", pages.OPERATION, "rollout_id"),
+        markup.status("status", "status"),
+        markup.moment("started", "created_at"),
+        markup.moment("ended", "completed_at"),
+        markup.count("of its hosts", "hosts"),
+        markup.text("scope", "scope", "rest"),
+    )
+    markup.draw(markup.table(shown, found, "Other rollouts on these hosts at that time"))
