@@ -147,7 +147,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
     """One of the options, or None for all. A value in the address that is not an option counts as all."""
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    return st.selectbox(label, options, index=None, placeholder="all", key=key, bind="query-params", width=width)
+    return lists.one_of(label, options, key, width)
 
 
 def instances() -> None:

@@ -24,7 +24,7 @@ from console.web.audit.tables import events
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened
 from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
-from console.web.shared.export_menu import share
+from console.web.shared.export_menu import Listed, share
 from console.web.shared.status import status_badge
 
 ID = links.resolved("instance")
@@ -131,9 +131,9 @@ def health(known: dict[str, Any]) -> None:
 def deploys(known: dict[str, Any]) -> None:
     key = known["tenant"], known["instance_id"]
     now = cached.ask(freshness.freshness).as_of(viewer.clock(), known["tenant"])
-    page = paging.asked("deploys", instances.instance_targets, *key, now)
+    page = paging.asked("instance-rollouts", instances.instance_targets, *key, now)
     found = page.rows
-    page.header("Rollouts", "instance-rollouts")
+    page.header("Rollouts")
     if not page.total:
         st.text("No rollout target of this instance is stored.")
         return
@@ -183,8 +183,8 @@ def actions(known: dict[str, Any]) -> None:
         st.header("Actions")
         to_read("Its actions were never read.", "This command reads them:", known, "--actions")
         return
-    found = paging.asked("actions", instances.instance_actions, *key)
-    found.header("Actions", "instance-actions")
+    found = paging.asked("instance-actions", instances.instance_actions, *key)
+    found.header("Actions")
     lists.line(counted(found.total, "action"), as_of(known, "actions"))
     if known["gap_from"]:
         st.badge("actions are missing", icon=":material/help:", color="orange")
@@ -233,9 +233,8 @@ def audit(known: dict[str, Any]) -> None:
         links.to(pages.AUDIT, "In the audit summary", instance=known["instance_id"])
     found, total = cached.ask(instances.non_success_events, *key)
     if total:
-        with lists.row():
-            st.caption(f"The newest {len(found):,} that were not a success", width="content")
-            share("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
+        listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
+        listed.head(f"The newest {len(found):,} that were not a success")
         events(found)
     else:
         st.text("Every ingested event was a success.")

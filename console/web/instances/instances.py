@@ -76,12 +76,8 @@ def unread(tally: dict[str, int]) -> None:
 def filters(compared: declared_queries.Comparison | None) -> instances.InstanceFilter:
     """The filters in one row. They are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        health = st.multiselect(
-            "Health", HEALTH, key="instances_health", bind="query-params", placeholder="all", width=170
-        )
-        only = st.selectbox(
-            "Only", list(ONLY), index=None, placeholder="all", key="instances_only", bind="query-params", width=190
-        )
+        health = lists.several_of("Health", HEALTH, "instances_health", 170)
+        only = lists.one_of("Only", ONLY, "instances_only", 190)
         statuses = status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")

@@ -16,7 +16,8 @@ from console.record.read import freezes as freeze_queries
 from console.record.read import policy as policy_queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.shared import cached, columns, export_menu, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared.export_menu import Listed
 from console.web.shared.status import status_badge
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
@@ -140,13 +141,8 @@ def changes(policy: dict[str, Any]) -> None:
 def overrides(policy: dict[str, Any]) -> None:
     tenant = policy["tenant"]
     found = cached.ask(policy_queries.outside_window, tenant)
-    with lists.row():
-        st.header("Outside the window", width="content")
-        export_menu.share(
-            "outside-window",
-            len(found),
-            lambda path, most: policy_queries.outside_window(path, tenant, min(most, 5000)),
-        )
+    listed = Listed("outside-window", len(found), lambda path, n: policy_queries.outside_window(path, tenant, n))
+    listed.header("Outside the window")
     if len(found):
         st.caption("Rollouts that began while the window was closed, newest first")
         shown = (

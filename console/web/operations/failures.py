@@ -14,7 +14,8 @@ from markupsafe import Markup
 from console.record.read import failures as queries
 from console.text.counts import counted
 from console.web.browser import auto_refresh
-from console.web.shared import cached, export_menu, lists, markup, messages, pages, paging, period
+from console.web.shared import cached, lists, markup, messages, pages, paging, period
+from console.web.shared.export_menu import Listed
 
 CLUSTERS, HOSTS_SHOWN = 500, 200
 
@@ -82,11 +83,10 @@ def chosen(found: pd.DataFrame) -> None:
     st.header("Instances with this failure")
     if len(known):
         st.code(known.iloc[0], language=None, wrap_lines=True)
-    with lists.row():
-        total = int(hosts["total"].iloc[0])
-        shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
-        st.caption(f"{shown}{counted(total, 'instance')}, newest failure first", width="content")
-        export_menu.share("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most))
+    total = int(hosts["total"].iloc[0])
+    shown = f"the newest {len(hosts):,} of " if total > len(hosts) else ""
+    said = f"{shown}{counted(total, 'instance')}, newest failure first"
+    Listed("failed_instances", total, lambda path, most: queries.hosts_with(path, wanted, most)).head(said)
     markup.draw(markup.table(OF_INSTANCES, hosts, "Instances with this failure"))
 
 

@@ -43,11 +43,8 @@ def show(found: Operation) -> None:
         chosen = st.pills("Outcome", list(names), selection_mode="multi", key="operation_outcome", bind="query-params")
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
-    listed = paging.of_frame("operation", arranged(frame, tuple(names[one] for one in chosen), search, sort))
-    listed.head(
-        lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"),
-        "operation_instances",
-    )
+    listed = paging.of_frame("operation_instances", arranged(frame, tuple(names[one] for one in chosen), search, sort))
+    listed.head(lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"))
     if not listed.total:
         st.text("No instance matches these filters.")
         return

@@ -51,13 +51,9 @@ def filters() -> queries.OperationFilter:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since, until = period.chosen("operations")
         verdicts = status_filter("operations", VERDICTS, "Verdict", narrow=True)
-        kinds = st.multiselect(
-            "Started by", list(KINDS), key="operations_kind", bind="query-params", placeholder="all", width=190
-        )
-        mode = st.selectbox(
-            "Mode", [REAL, CHECKS], index=None, key="operations_mode", bind="query-params", placeholder="all", width=130
-        )
-        who = st.text_input("Who", type="search", key="operations_who", bind="query-params", live=True, width=120) or ""
+        kinds = lists.several_of("Started by", KINDS, "operations_kind", 190)
+        mode = lists.one_of("Mode", (REAL, CHECKS), "operations_mode", 130)
+        who = lists.search_box("operations", "Who", "who", 120)
         search = lists.search_box("operations", "Playbook, host or id contains")
     return queries.OperationFilter(
         since,

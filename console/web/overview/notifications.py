@@ -12,7 +12,8 @@ from console.notifications.facts import OPERATIONS
 from console.record.read import notifications
 from console.record.rows import FAILED, GAVE_UP, SENDING, Notification
 from console.settings.invocation import COMMAND
-from console.web.shared import cached, export_menu, lists, markup, viewer
+from console.web.shared import cached, lists, markup, viewer
+from console.web.shared.export_menu import Listed
 
 SHOWN = 10
 
@@ -20,12 +21,8 @@ SHOWN = 10
 def section() -> None:
     """The newest notifications as a table."""
     found, total = cached.ask(notifications.newest, SHOWN)
-    with lists.row():
-        st.header("Notifications", width="content")
-        if total:
-            count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
-            st.caption(count, width="content")
-            export_menu.share("notifications", total, notifications.newest_frame)
+    count = f"the newest {len(found):,} of {total:,}" if total > len(found) else f"{total:,}"
+    Listed("notifications", total, notifications.newest_frame).header("Notifications", count)
     if total:
         markup.draw(markup.table(COLUMNS, found, "Notifications, newest first"))
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -24,7 +25,8 @@ from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
 from console.web.overview import attention, sync_button
-from console.web.shared import cached, export_menu, links, lists, markup, messages, pages, viewer
+from console.web.shared import cached, links, lists, markup, messages, pages, viewer
+from console.web.shared.export_menu import Listed
 
 NEWEST, RUNNING_SHOWN, NAMED = 12, 5, 3
 
@@ -95,11 +97,8 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
 def needs_attention(now: float) -> None:
     minute = now // 60 * 60
     entries = lists.records(cached.ask(attention_queries.attention, minute))
-    with lists.row():
-        st.header("Needs attention", width="content")
-        if entries:
-            st.caption(counted(len(entries), "cause"), width="content")
-            export_menu.share("attention", len(entries), lambda path, most: attention.exported(path, most, minute))
+    listed = Listed("attention", len(entries), partial(attention.exported, now=minute))
+    listed.header("Needs attention", counted(listed.total, "cause"))
     attention.show(entries)
 
 

@@ -125,7 +125,7 @@ def tenants(fresh: freshness.Freshness) -> None:
 
 
 def troubles() -> None:
-    missing = paging.asked("troubles", record_health.source_troubles)
+    missing = paging.asked("missing", record_health.source_troubles)
     found = missing.rows
     st.header("Missing")
     if not missing.total:
@@ -136,7 +136,7 @@ def troubles() -> None:
     with lists.row():
         st.badge("incomplete", icon=":material/warning:", color="orange")
         st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
-        missing.share("missing")
+        missing.share()
     for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     parts = [

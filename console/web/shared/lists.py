@@ -17,9 +17,19 @@ from streamlit.delta_generator import DeltaGenerator
 from console.text.counts import counted
 
 
-def search_box(of: str, label: str) -> str:
-    """A search box that searches while the user types; its text is in the URL."""
-    return st.text_input(label, type="search", key=f"{of}_q", bind="query-params", live=True, width=280) or ""
+def search_box(of: str, label: str, name: str = "q", width: int = 280) -> str:
+    """A search box that searches while the user types; its text is in the URL, as are the choices below."""
+    return st.text_input(label, type="search", key=f"{of}_{name}", bind="query-params", live=True, width=width) or ""
+
+
+def several_of(label: str, options: Iterable[str], key: str, width: int) -> list[str]:
+    """A narrow box to choose some of the options; no choice means all."""
+    return st.multiselect(label, list(options), key=key, bind="query-params", placeholder="all", width=width)
+
+
+def one_of(label: str, options: Iterable[str], key: str, width: int) -> str | None:
+    """A narrow box to choose one of the options, or None for all."""
+    return st.selectbox(label, list(options), index=None, placeholder="all", key=key, bind="query-params", width=width)
 
 
 def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:
@@ -31,7 +41,7 @@ def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.
 
 
 def choice(label: str, options: Iterable[str], key: str, default: str = "", *, labelled: bool = True) -> str:
-    """A choice of one option side by side, by default the first; it is in the URL under its key."""
+    """A choice of one option side by side, by default the first."""
     listed = list(options)
     chosen = st.segmented_control(
         label,

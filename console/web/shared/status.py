@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from console.text.statuses import STYLES, style_of
+from console.web.shared import lists
 
 
 def status_badge(status: str) -> None:
@@ -29,7 +30,7 @@ def status_filter(of: str, options: Sequence[str], label: str = "Status", *, nar
     """
     words, key = {style_of(status).word: status for status in options}, f"{of}_status"
     if narrow:
-        chosen = st.multiselect(label, list(words), key=key, bind="query-params", placeholder="all", width=170)
+        chosen = lists.several_of(label, words, key, 170)
     else:
         chosen = st.pills(label, list(words), selection_mode="multi", key=key, bind="query-params")
     return [words[word] for word in chosen]
