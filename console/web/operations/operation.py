@@ -11,7 +11,7 @@ from markupsafe import Markup
 from console.figures.timeline.axes import Mark
 from console.outcomes import words
 from console.outcomes.next_step import next_step
-from console.record.read import freshness, rollouts
+from console.record.read import freshness
 from console.record.read import operation as queries
 from console.text import times
 from console.web.browser import auto_refresh
@@ -117,8 +117,7 @@ def timeline(found: queries.Operation, now: float) -> None:
     )
     if row["kind"] == "rollout":
         seen = cached.ask(freshness.freshness).as_of(now, row["tenant"])
-        read = cached.targets_of(found, now)
-        section.show(rollouts.targets_of, row["tenant"], ID, now=seen, marks=marks, read=read)
+        section.show((row["tenant"], ID), cached.targets_of(found, now), seen, marks=marks)
     elif len(found.rollouts):
         section.show_of_run(row["key"], found.rollouts, marks)
 

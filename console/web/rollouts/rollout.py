@@ -37,16 +37,8 @@ def body() -> None:
             return
         badge = header(rollout, now)
         why.drift(rollout)
-        earlier = section.Earlier(rollout["tenant"], ID, rollout["created_at"])
-        window = section.show(
-            rollouts.targets_of,
-            rollout["tenant"],
-            ID,
-            now=now,
-            earlier=earlier,
-            selectable=True,
-            read=cached.targets_of(found, now),
-        )
+        key, before = (rollout["tenant"], ID), rollout["created_at"]
+        window = section.show(key, cached.targets_of(found, now), now, before=before, selectable=True)
         # The page is refreshed all the time, but there is no new data unless somebody syncs.
         if rollout["is_open"] and viewer.clock() - now < LIVE_SECONDS and not auto_refresh.is_held():
             badge.badge("live", icon=":material/autorenew:", color="blue")

@@ -54,10 +54,10 @@ def operation(key: str, now: float) -> operation_queries.Operation | None:
     return _operation(str(path), frames.database_version(path), key, now)
 
 
-def targets_of(found: operation_queries.Operation, now: float) -> Callable[..., pd.DataFrame]:
+def targets_of(found: operation_queries.Operation, now: float) -> Callable[[], pd.DataFrame]:
     """What reads the targets of a rollout, of which the page has the operation: they are read once for both."""
     # Not found.targets: the timeline is cached for the present version of the database, which may be newer.
-    return lambda *_place: (operation(found.row["key"], now) or found).targets
+    return lambda: (operation(found.row["key"], now) or found).targets
 
 
 # The functions below return False if the database cannot be read: the body of the page shows that error.
