@@ -20,10 +20,21 @@ from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
 from console.web.actions import buttons
-from console.web.audit.tables import events
 from console.web.browser import auto_refresh
 from console.web.instances import declared, happened
-from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
+from console.web.shared import (
+    audit_events,
+    cached,
+    columns,
+    links,
+    lists,
+    markup,
+    messages,
+    pages,
+    paging,
+    plot,
+    viewer,
+)
 from console.web.shared.export_menu import Listed, share
 from console.web.shared.status import status_badge
 
@@ -235,7 +246,7 @@ def audit(known: dict[str, Any]) -> None:
     if total:
         listed = Listed("instance-audit", total, lambda path, n: instances.non_success_events(path, *key, n)[0])
         listed.head(f"The newest {len(found):,} that were not a success")
-        events(found)
+        audit_events.show(found)
     else:
         st.text("Every ingested event was a success.")
 

@@ -14,10 +14,12 @@ from console.record.read import frames, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
+from console.text.statuses import style_of
 from console.web.browser import auto_refresh
-from console.web.runs import tables
+from console.web.runs import grid
 from console.web.shared import (
     cached,
+    columns,
     export_menu,
     links,
     lists,
@@ -51,9 +53,7 @@ def body() -> None:
         failures(run)
         batches = cached.ask(runs.batches, ID)
         rollouts(run)
-        if len(batches):
-            st.header("Batches")
-            tables.batches(batches)
+        batch_table(batches)
         details(batches)
         same_time.of_run(run, viewer.clock() // 60 * 60)
 
@@ -163,6 +163,23 @@ def rollouts(run: dict[str, Any]) -> None:
     rollouts_table.of_run(linked, f"The {counted(len(linked), 'rollout')} that this run started")
 
 
+def batch_table(batches: pd.DataFrame) -> None:
+    """The batches of the run, in order."""
+    if not len(batches):
+        return
+    st.header("Batches")
+    shown = [
+        columns.count(batches["batch"], "batch"),
+        columns.text(batches["name"], "play", 220),
+        columns.count(batches["hosts"], "hosts"),
+        columns.count(batches["failed"], "failed hosts"),
+        columns.moments(batches["started_at"], "started"),
+        columns.durations(batches["until"] - batches["started_at"], "took"),
+        columns.text(batches["host_names"], "in this batch", 520),
+    ]
+    columns.show("Batches of the run", shown, "batches")
+
+
 def details(batches: pd.DataFrame) -> None:
     """One of four tables of the results; only that one is read."""
     st.space("xsmall")
@@ -180,10 +197,10 @@ def details(batches: pd.DataFrame) -> None:
     elif chosen == RESULTS:
         results(batches)
     else:
-        grid()
+        hosts_by_tasks()
 
 
-def grid() -> None:
+def hosts_by_tasks() -> None:
     search = lists.search_box("grid", "Host contains")
     tasks_of_run = cached.ask(run_grid.run_tasks, ID)
     found = paging.asked("grid", run_grid.run_grid, ID, search)
@@ -194,24 +211,45 @@ def grid() -> None:
             + (f"; {more:,} more tasks are under {TASKS}" if more > 0 else ""),
             width="content",
         )
-        export_menu.share("grid", found.total, lambda path, most: tables.named(found.every(path, most), tasks_of_run))
+        export_menu.share("grid", found.total, lambda path, most: grid.named(found.every(path, most), tasks_of_run))
     if found.total:
-        tables.grid(found.rows, tasks_of_run)
+        grid.show(found.rows, tasks_of_run)
         found.pager()
 
 
 def task_table() -> None:
+    """The tasks in their order, with their hosts counted by status."""
     found = cached.ask(run_grid.run_tasks, ID)
     paging.of_frame("tasks", found).head(f"{counted(len(found), 'task')}, all batches together")
-    if len(found):
-        tables.tasks(found)
+    if not len(found):
+        return
+    shown = [
+        columns.count(found["play"], "play", 60),
+        columns.text(found["task"], "task", 300),
+        *(columns.count(found[word], style_of(word).label, 110) for word in reversed(grid.STATUSES)),
+        columns.durations(found["longest_s"], "longest", 90),
+        columns.text(found["longest_host"], "on", 220),
+        columns.text(found["role"], "role", 130),
+        columns.text(found["action"], "module", 230),
+    ]
+    columns.show("Tasks of the run", shown, "tasks", 25)
 
 
 def recap() -> None:
-    found = paging.of_frame("recap", cached.ask(runs.recap, ID))
-    found.head(f"{counted(found.total, 'host')}, problems first")
-    tables.recap(found.rows)
-    found.pager()
+    """Ansible's recap, hosts in trouble first."""
+    listed = paging.of_frame("recap", cached.ask(runs.recap, ID))
+    listed.head(f"{counted(listed.total, 'host')}, problems first")
+    found = listed.rows
+    worst_first = ("failed", "unreachable", grid.IN_FLIGHT, "changed")
+    words = [next((word for word in worst_first if row[word]), "ok") for row in lists.records(found)]
+    numbers = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
+    shown = [
+        columns.text(found["host"], "host", 260),
+        columns.statuses(words, "outcome", 120, grid.OF_A_HOST),
+        *(columns.count(found[name], name) for name in numbers),
+    ]
+    columns.show("Recap by host", shown, "recap", 9)
+    listed.pager()
 
 
 def results(batches: pd.DataFrame) -> None:
@@ -229,11 +267,25 @@ def results(batches: pd.DataFrame) -> None:
                 width=180,
             )
         search = lists.search_box("results", "Host, task or message contains")
-    found = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
-    found.head(f"{counted(found.total, 'result')}, failures first")
-    if found.total:
-        tables.results(found.rows)
-        found.pager()
+    listed = paging.asked("results", runs.results, ID, tuple(statuses), search, play, size=frames.PAGE)
+    listed.head(f"{counted(listed.total, 'result')}, failures first")
+    if not listed.total:
+        return
+    found = listed.rows
+    shown = [
+        columns.statuses(found["status"], width=140),
+        columns.text(found["host"], "host", 220),
+        columns.text(found["task"], "task", 280),
+        columns.text(found["msg"], "message", 420),
+        columns.count(found["batch"], "batch"),
+        columns.durations(found["duration_s"], "took", 85),
+        columns.moments(found["ended_at"], "ended"),
+        columns.text(found["role"], "role", 120),
+        columns.text(found["item"], "item", 100),
+        columns.text(found["action"], "module", 200),
+    ]
+    columns.show("Results of the run, failures first", shown, "results")
+    listed.pager()
 
 
 auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))

@@ -13,8 +13,7 @@ import streamlit as st
 
 from console.record.read import rollouts, same_time
 from console.text.statuses import style_of
-from console.web.audit.tables import events
-from console.web.shared import cached, columns, links, lists, markup, pages, viewer
+from console.web.shared import audit_events, cached, columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_badge
 
 
@@ -82,7 +81,7 @@ def _section(
             *(f"{n:,} {style_of(word).word}" for word, n in zip(counts["outcome"], counts["events"], strict=True))
         )
         if len(found.events):
-            events(found.events)
+            audit_events.show(found.events)
         links.to(pages.AUDIT, "Audit summary")
     else:
         st.text("No stored audit event of these hosts is in this time.")
