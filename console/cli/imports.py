@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from console.cli.options import at_least_one, put_report
+from console.cli.options import days_option, progress_line, put_report
 from console.settings.environment import Settings, SettingsError, path_of
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def register(sync: argparse.ArgumentParser, parser_class: type[argparse.Argument
     _common(awx)
     for name, what in FILTERS.items():
         awx.add_argument(f"--{name}", metavar="NAME", help=f"only jobs {what}")
-    awx.add_argument("--days", type=at_least_one, metavar="N", help="only jobs of the last N days (default: all)")
+    days_option(awx, "jobs")
 
     runner = sources.add_parser("runner", help="artifact folders of ansible-runner", allow_abbrev=False)
     runner.set_defaults(run=_runner)
@@ -109,10 +108,11 @@ def _refuse_follow(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace, settings: Settings, read: Callable[..., Any]) -> int:
-    from console.collect.progress import TerminalProgress, silent
     from console.record.write.store import open_store
 
-    shown = TerminalProgress(sys.stderr)
-    with contextlib.closing(shown), open_store(settings.database, make_folder=settings.database_is_default) as store:
-        report = read(store, silent if options.quiet else shown)
+    with (
+        progress_line(options.quiet) as progress,
+        open_store(settings.database, make_folder=settings.database_is_default) as store,
+    ):
+        report = read(store, progress)
     return put_report(settings.database, report)

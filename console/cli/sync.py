@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import imports
 from console.cli.notify import notifier, rules_option
-from console.cli.options import at_least_one, command, duration, put_report, say
+from console.cli.options import at_least_one, command, duration, progress_line, put_report, say
 from console.collect.pace import Pace
 from console.settings.environment import ApiConnection, NotSetError, Settings, SettingsError, load_api
 from console.text.times import moment
@@ -134,16 +134,14 @@ def _api_options(options: argparse.Namespace) -> Any:
 
 def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.once import sync_once
-    from console.collect.progress import TerminalProgress, silent
 
-    progress_line = TerminalProgress(sys.stderr)
-    with contextlib.closing(progress_line):
+    with progress_line(options.quiet) as progress:
         report = sync_once(
             settings,
             connection=connection,
             spools=not options.no_spools,
             api_options=_api_options(options),
-            progress=silent if options.quiet else progress_line,
+            progress=progress,
         )
     return put_report(settings.database, report)
 
@@ -162,14 +160,14 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     awx = None if options.no_awx else imports.awx_of_the_environment()
     secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
     sources, tenant = [], ""
-    progress_line = TerminalProgress(sys.stderr)
+    line = TerminalProgress(sys.stderr)
 
     def tell(sentence: str) -> None:
-        progress_line.close()
+        line.close()
         say(f"{moment(time.time(), '%H:%M:%S')} UTC: {sentence}", 0)
 
     with contextlib.ExitStack() as opened:
-        opened.enter_context(contextlib.closing(progress_line))
+        opened.enter_context(contextlib.closing(line))
         if not options.no_spools:
             sources.append(Source("The folder of the run logs", RunLogs(settings, secrets).read))
         if connection is not None:
@@ -189,12 +187,12 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
                 stop,
                 open_work=lambda store: store.has_open_work(tenant),
                 tell=tell,
-                progress=silent if options.quiet else progress_line,
+                progress=silent if options.quiet else line,
             )
             try:
                 follower.run()
             except FollowError as error:
-                progress_line.close()
+                line.close()
                 return say(error, 2)
             tell("Following has ended; everything that was read is stored.")
     return 0

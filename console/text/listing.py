@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.answers import iso_time, parse_time
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable_json, printable_line
 from console.text.file_formats import no_formula
@@ -20,11 +22,21 @@ from console.text.file_formats import no_formula
 FORMATS = ("table", "json", "csv")
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, one dictionary each."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON for a terminal, with a line end."""
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], form: str) -> str:
     """``rows`` as text with a line end. Columns named ``*_at`` are epoch seconds and become ISO 8601 (UTC)."""
     plain = [{column: _plain(column, row.get(column)) for column in columns} for row in rows]
     if form == "json":
-        return printable_json(json.dumps(plain, indent=2, ensure_ascii=False)) + "\n"
+        return as_json(plain)
     if form == "csv":
         text = io.StringIO()
         # Texts are quoted always: unquoted, a carriage return in one would begin a row, perhaps with a formula.

@@ -21,6 +21,7 @@ from console.record.read import operation as operation_queries
 from console.record.read import operations as operation_list
 from console.text import times
 from console.text.counts import counted
+from console.text.listing import records
 from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.operations import rows
@@ -59,7 +60,7 @@ def running(now: float) -> None:
     if not len(found):
         return
     st.header("Running now")
-    for row in lists.records(found.head(RUNNING_SHOWN)):
+    for row in records(found.head(RUNNING_SHOWN)):
         one = cached.operation(row["key"], now)
         markup.draw(rows.running_card(row, *_progress(one, now)))
     if len(found) > RUNNING_SHOWN:
@@ -96,7 +97,7 @@ def _progress(one: operation_queries.Operation | None, now: float) -> tuple[str,
 
 def needs_attention(now: float) -> None:
     minute = now // 60 * 60
-    entries = lists.records(cached.ask(attention_queries.attention, minute))
+    entries = records(cached.ask(attention_queries.attention, minute))
     listed = Listed("attention", len(entries), partial(attention.exported, now=minute))
     listed.header("Needs attention", counted(listed.total, "cause"))
     attention.show(entries)

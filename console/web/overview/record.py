@@ -19,6 +19,7 @@ from console.settings.environment import load_settings
 from console.settings.invocation import COMMAND
 from console.text import times
 from console.text.counts import counted
+from console.text.listing import records
 from console.web.overview import notifications
 from console.web.shared import cached, columns, lists, messages, paging, viewer
 
@@ -137,7 +138,7 @@ def troubles() -> None:
         st.badge("incomplete", icon=":material/warning:", color="orange")
         st.text(f"{counted(missing.total, 'part')} of a source with an error, a gap or skipped lines")
         missing.share()
-    for row in lists.records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
+    for row in records(found[found["last_error"].fillna("") != ""])[:FULL_ERRORS]:
         st.code(row["last_error"], language=None, wrap_lines=True)
     parts = [
         host or scope.rpartition("|")[2] or "all" for host, scope in zip(found["host"], found["scope"], strict=True)

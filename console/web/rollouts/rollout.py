@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from console.record.read import frames, freshness, rollouts
 from console.text import times
+from console.text.listing import records
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.rollouts import targets_table, why
@@ -62,7 +63,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         f"started from {rollout['initiated_from_ip']}" if rollout["initiated_from_ip"] else "",
         ID,
     )
-    runs = lists.records(cached.ask(rollouts.runs_of_rollout, ID))
+    runs = records(cached.ask(rollouts.runs_of_rollout, ID))
     if not runs:
         links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:

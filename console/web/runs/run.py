@@ -14,6 +14,7 @@ from console.record.read import frames, run_grid, runs
 from console.record.read import rollouts as rollout_queries
 from console.text import times
 from console.text.counts import counted
+from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.browser import auto_refresh
 from console.web.runs import grid
@@ -99,7 +100,7 @@ def header(run: dict[str, Any]) -> None:
 
 def jobs(run_id: str) -> None:
     """One row for each job of the run; nothing for a run that only the callback plugin has recorded."""
-    for one in lists.records(cached.ask(runs.jobs_of_run, run_id)):
+    for one in records(cached.ask(runs.jobs_of_run, run_id)):
         with lists.row():
             if one["url"]:
                 lists.line(
@@ -115,7 +116,7 @@ def jobs(run_id: str) -> None:
                 lists.line(f"ansible-runner {one['name']}", one["explanation"] or "")
             if one["relaunch_run"]:
                 relaunch("Relaunched from", one["relaunch_run"])
-            for later in lists.records(cached.ask(runs.relaunches_of_run, run_id)):
+            for later in records(cached.ask(runs.relaunches_of_run, run_id)):
                 relaunch(f"Relaunched as job {later['job_id']}", later["run_id"])
 
 
@@ -134,7 +135,7 @@ def failures(run: dict[str, Any]) -> None:
     bad = cached.ask(runs.failures, ID)
     if len(bad):
         st.header("What failed")
-    for failure in lists.records(bad.head(5)):
+    for failure in records(bad.head(5)):
         with st.container(border=True):
             with lists.row():
                 status_badge(failure["status"])
@@ -148,7 +149,7 @@ def failures(run: dict[str, Any]) -> None:
     st.header(UNFINISHED[run["status"]])
     if run["status"] != "running":
         st.caption("The result of these tasks is unknown: what they started may have continued.")
-    for row in lists.records(unfinished.head(UNFINISHED_MOST)):
+    for row in records(unfinished.head(UNFINISHED_MOST)):
         lists.line(row["host"], row["task"], f"since {viewer.moment(row['started_at'])}")
     if len(unfinished) > UNFINISHED_MOST:
         st.caption(f"And {len(unfinished) - UNFINISHED_MOST:,} more, see {RECAP} below.")
@@ -241,7 +242,7 @@ def recap() -> None:
     listed.head(f"{counted(listed.total, 'host')}, problems first")
     found = listed.rows
     worst_first = ("failed", "unreachable", grid.IN_FLIGHT, "changed")
-    words = [next((word for word in worst_first if row[word]), "ok") for row in lists.records(found)]
+    words = [next((word for word in worst_first if row[word]), "ok") for row in records(found)]
     numbers = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
     shown = [
         columns.text(found["host"], "host", 260),
@@ -255,7 +256,7 @@ def recap() -> None:
 def results(batches: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         statuses = status_filter("results", STATUSES)
-        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in lists.records(batches)}
+        names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in records(batches)}
         play = None
         if len(names) > 1:
             play = st.selectbox(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -58,11 +57,6 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
 def counted_of(count: int, total: int, what: str) -> str:
     """How many of all a filter leaves: '3 of 1,200 instances', or '1,200 instances' where it leaves all."""
     return counted(total, what) if count == total else f"{count:,} of {counted(total, what)}"
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a short frame as dicts."""
-    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
 
 
 def playbook_name(path: str | None) -> str:

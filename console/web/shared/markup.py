@@ -20,8 +20,9 @@ import streamlit as st
 from markupsafe import Markup, escape
 
 from console.text import times
+from console.text.listing import records
 from console.text.statuses import style_of
-from console.web.shared import links, lists, pages, viewer
+from console.web.shared import links, pages, viewer
 
 CSS = Path(__file__).with_name("console.css")
 NOTHING = Markup("")
@@ -207,7 +208,7 @@ def table(
     label: its name for screen readers. sorted_by, sorts: the present order ('-word' for descending), and a function
     from an order to the address of the same page in that order.
     """
-    listed = lists.records(rows) if isinstance(rows, pd.DataFrame) else rows
+    listed = records(rows) if isinstance(rows, pd.DataFrame) else rows
     head = joined(_header(column, sorted_by, sorts) for column in columns)
     # Concatenated, because Markup.format for each cell takes longer than the rest of the page.
     begins = [(Markup('<td class="fo-{}">').format(column.kind or "text"), column.cell) for column in columns]

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from console.record.read import rollouts, same_time
+from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.shared import audit_events, cached, columns, links, lists, markup, pages, viewer
 from console.web.shared.status import status_badge
@@ -32,7 +33,7 @@ def of_rollout(rollout: dict[str, Any], now: float) -> None:
 
     def runs(found: pd.DataFrame) -> None:
         st.markdown("**Playbook runs**")
-        linked, near = lists.records(cached.ask(rollouts.runs_of_rollout, rollout_id)), lists.records(found)
+        linked, near = records(cached.ask(rollouts.runs_of_rollout, rollout_id)), records(found)
         for run in linked:
             _run(run, "names this rollout")
         for run in near:

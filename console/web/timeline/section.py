@@ -26,6 +26,7 @@ from console.figures.timeline.packing import Layout, Usual, in_window, lay_out
 from console.record.read import durations, frames, freshness, rollouts
 from console.settings.environment import load_settings
 from console.text.counts import counted
+from console.text.listing import records
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, plot, viewer
 from console.web.timeline import chart_zoom, selection
@@ -85,7 +86,7 @@ def _usual(path: str, stamp: tuple[int, ...], source: Source, now: float, before
     found = durations.usual_runs(Path(path), tenant, rollout_id, before, ids)
     known = found.set_index("instance_id")
     own = known.reindex(instances)
-    fleet = lists.records(found[found["instance_id"] == ""])
+    fleet = records(found[found["instance_id"] == ""])
     return Usual(
         own["p50_s"].to_numpy(float),
         own["p95_s"].to_numpy(float),
