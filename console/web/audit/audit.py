@@ -122,8 +122,8 @@ def pivot_table(counts: pd.DataFrame, by: str, name: str) -> None:
         cells = st.session_state[key].selection.cells
         if cells:
             row, column = cells[0]
-            st.session_state[f"audit_{by}"] = word(str(table["value"].iloc[row]))
-            st.session_state["audit_outcome"] = word(str(column)[2:]) if str(column) in outcomes else None
+            st.session_state[f"audit_{by}"] = str(table["value"].iloc[row])
+            st.session_state["audit_outcome"] = str(column)[2:] if str(column) in outcomes else None
 
     bars = st.column_config.BarChartColumn("over time", y_min=0, width=260, color="primary")
     shown = [
@@ -146,17 +146,13 @@ def events(counts: pd.DataFrame, span: audit_queries.AuditSpan, by: str, name: s
         st.header("Events", width="content")
         menu = st.container(width="content")
     sizes = counts.groupby("value")["events"].sum().sort_values(ascending=False)
-    values = {word(str(value)): str(value) for value in sizes.index[:1000]}
-    outcomes = {word(o): o for o in sorted(counts["outcome"].unique(), key=audit.outcome_order)}
+    outcomes = sorted(counts["outcome"].unique(), key=audit.outcome_order)
     buckets = sorted((b for b in counts["bucket"].unique() if b), reverse=True)[:BUCKETS_MOST]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        value = pick(name, list(values), f"audit_{by}", 260)
-        outcome = pick("Outcome", list(outcomes), "audit_outcome", 150)
+        value = pick(name, [str(value) for value in sizes.index[:1000]], f"audit_{by}", 260)
+        outcome = pick("Outcome", outcomes, "audit_outcome", 150)
         bucket = pick("Hour (UTC)" if span.grain == "hour" else "Day (UTC)", buckets, "audit_when", 180)
-    cell = audit_queries.AuditCell(
-        span, by, None if value is None else values[value], None if outcome is None else outcomes[outcome], bucket
-    )
-    found = paging.asked("audit", audit_queries.audit_events, cell)
+    found = paging.asked("audit", audit_queries.audit_events, audit_queries.AuditCell(span, by, value, outcome, bucket))
     with menu:
         found.share()
     if not len(found.rows):
@@ -171,7 +167,7 @@ def pick(label: str, options: list[str], key: str, width: int) -> str | None:
     """One of the options, or None for all. A value in the address that is not an option counts as all."""
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    return lists.one_of(label, options, key, width)
+    return lists.one_of(label, options, key, width, word)
 
 
 def instances() -> None:

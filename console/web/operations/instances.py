@@ -33,17 +33,18 @@ def show(found: Operation) -> None:
         return
     st.header("Instances")
     known = set(frame["category"])
-    present = [one for one in CATEGORIES if one in known]
-    names = {word(one, row["name"]): one for one in present}
-    if "outcome" in st.query_params and st.query_params["outcome"] in present:
-        # A link names the category; the pills show it as a word.
-        st.session_state["operation_outcome"] = [word(st.query_params["outcome"], row["name"])]
-        del st.query_params["outcome"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.pills("Outcome", list(names), selection_mode="multi", key="operation_outcome", bind="query-params")
+        chosen = st.pills(
+            "Outcome",
+            [one for one in CATEGORIES if one in known],
+            selection_mode="multi",
+            format_func=lambda one: word(one, row["name"]),
+            key="operation_outcome",
+            bind="query-params",
+        )
         search = lists.search_box("operation", "Host or message contains")
     sort = str(st.query_params.get("sort", ""))
-    listed = paging.of_frame("operation_instances", arranged(frame, tuple(names[one] for one in chosen), search, sort))
+    listed = paging.of_frame("operation_instances", arranged(frame, tuple(chosen), search, sort))
     listed.head(lists.counted_of(listed.total, len(frame), "instance") + ("" if sort else ", problems first"))
     if not listed.total:
         st.text("No instance matches these filters.")

@@ -137,4 +137,4 @@ def closed(found: queries.Operation) -> None:
                 st.json({"plan": found.plan, "report": dict(found.facts.report)}, expanded=1)
 
 
-auto_refresh.refreshing(body, lambda: cached.operation_open(ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID))

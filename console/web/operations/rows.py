@@ -33,9 +33,9 @@ def segments(row: dict[str, Any], linked: bool = True) -> list[markup.Segment]:
         if count is None or math.isnan(count) or not count:
             continue
         label = word(category, row["name"])
+        href = markup.address(pages.OPERATION, id=row["key"], operation_outcome=label) if linked else ""
         if row.get("check") is True and category == UPDATED:
             label = f"would be {label}"
-        href = markup.address(pages.OPERATION, id=row["key"], outcome=category) if linked else ""
         found.append(markup.Segment(category, int(count), label, href))
     return found
 

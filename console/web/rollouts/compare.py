@@ -109,4 +109,4 @@ def swap() -> None:
     st.query_params.update(a=asked("b"), b=asked("a"))
 
 
-auto_refresh.refreshing(body, lambda: any(cached.operation_open(asked(name)) for name in ("a", "b") if asked(name)))
+auto_refresh.refreshing(body, lambda: any(cached.is_open(asked(name)) for name in ("a", "b") if asked(name)))

@@ -129,5 +129,5 @@ def selected_ones() -> tuple[str, ...] | None:
 
 
 # A refresh would redraw the dialog in which somebody writes.
-auto_refresh.refreshing(body, lambda: cached.something_open(rollout_id=ID) and not buttons.is_confirming(ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID) and not buttons.is_confirming(ID))
 buttons.confirmation(ID)

@@ -289,4 +289,4 @@ def results(batches: pd.DataFrame) -> None:
     listed.pager()
 
 
-auto_refresh.refreshing(body, lambda: cached.something_open(run_id=ID))
+auto_refresh.refreshing(body, lambda: cached.is_open(ID))

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,20 +16,25 @@ from streamlit.delta_generator import DeltaGenerator
 
 from console.text.counts import counted
 
+Shown = Callable[[str], str]
+
 
 def search_box(of: str, label: str, name: str = "q", width: int = 280) -> str:
     """A search box that searches while the user types; its text is in the URL, as are the choices below."""
     return st.text_input(label, type="search", key=f"{of}_{name}", bind="query-params", live=True, width=width) or ""
 
 
-def several_of(label: str, options: Iterable[str], key: str, width: int) -> list[str]:
-    """A narrow box to choose some of the options; no choice means all."""
-    return st.multiselect(label, list(options), key=key, bind="query-params", placeholder="all", width=width)
+def several_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> list[str]:
+    """A narrow box to choose some of the options; no choice means all. shown: an option as the box and the URL name
+    it."""
+    more: dict[str, Any] = {"format_func": shown, "key": key, "bind": "query-params", "width": width}
+    return st.multiselect(label, list(options), placeholder="all", **more)
 
 
-def one_of(label: str, options: Iterable[str], key: str, width: int) -> str | None:
-    """A narrow box to choose one of the options, or None for all."""
-    return st.selectbox(label, list(options), index=None, placeholder="all", key=key, bind="query-params", width=width)
+def one_of(label: str, options: Iterable[str], key: str, width: int, shown: Shown = str) -> str | None:
+    """A narrow box to choose one of the options, or None for all. shown: as of :func:`several_of`."""
+    more: dict[str, Any] = {"format_func": shown, "key": key, "bind": "query-params", "width": width}
+    return st.selectbox(label, list(options), index=None, placeholder="all", **more)
 
 
 def containing(frame: pd.DataFrame, search: str, first: str, second: str) -> pd.DataFrame:

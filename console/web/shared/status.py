@@ -28,9 +28,11 @@ def status_filter(of: str, options: Sequence[str], label: str = "Status", *, nar
 
     of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
     """
-    words, key = {style_of(status).word: status for status in options}, f"{of}_status"
+    key = f"{of}_status"
     if narrow:
-        chosen = lists.several_of(label, words, key, 170)
-    else:
-        chosen = st.pills(label, list(words), selection_mode="multi", key=key, bind="query-params")
-    return [words[word] for word in chosen]
+        return lists.several_of(label, options, key, 170, _word)
+    return st.pills(label, options, selection_mode="multi", format_func=_word, key=key, bind="query-params")
+
+
+def _word(status: str) -> str:
+    return style_of(status).word

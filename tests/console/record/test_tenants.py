@@ -138,8 +138,8 @@ def test_nothing_waits_for_a_retired_tenant_until_it_is_read_again(
     # What is known of it is shown, as of its last sync, and its pages wait for nothing.
     app = opened(monkeypatch, two, "rollout", id=THERE)
     assert "Running for 50 s" in words(app) and "3 d" in words(app)
-    assert not cached.something_open(rollout_id=THERE)
-    assert cached.something_open(rollout_id=HERE)
+    assert not cached.is_open(THERE)
+    assert cached.is_open(HERE)
     assert "oldest of" not in words(opened(monkeypatch, two, "overview"))
     app = opened(monkeypatch, two, "record")
     assert states_of(app)[OTHER].startswith("retired 20")
