@@ -45,14 +45,10 @@ def zone_switch() -> None:
     """The choice between UTC and the viewer's zone, where these differ. It holds for all pages of the session."""
     if not zone():
         return
-    # A widget's state ends with its page: the choice is kept beside it.
-    chosen = st.segmented_control(
-        "Times", (UTC, OWN), default=st.session_state.get(_TIMES, UTC), required=True, label_visibility="collapsed",
-        key="times_switch", help=f"Your time zone: {zone()}",
+    st.segmented_control(
+        "Times", (UTC, OWN), default=UTC, required=True, label_visibility="collapsed", key=_TIMES,
+        persist_state="session", help=f"Your time zone: {zone()}",
     )  # fmt: skip
-    if chosen != st.session_state.get(_TIMES, UTC):
-        st.session_state[_TIMES] = chosen
-        st.rerun()
 
 
 def moment(at: float | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
