@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.fleetops.agents.plugins.module_utils._rules.printable import printable
-from console.settings.environment import SettingsError
 from console.text.listing import FORMATS
 
 if TYPE_CHECKING:
@@ -92,34 +90,6 @@ def put_report(database: Path, report: Any) -> int:
     for problem in report.problems:
         say(problem, 1)
     return int(bool(report.problems))
-
-
-def write_textfile(file: Path, text: str, mode: int = 0o644) -> None:
-    """Write the whole file or nothing: node_exporter's textfile collector may read it at any moment.
-
-    A device or a pipe (``/dev/stdout``) is written to and stays what it is; of a link, the file that it leads to is
-    replaced. ``mode``: the exporter runs under another account. Raises SettingsError.
-    """
-    try:
-        if file.exists() and not file.is_file():
-            with file.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        file = file.resolve()
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as stream:
-            written = Path(stream.name)
-            try:
-                stream.write(text)
-                stream.flush()
-                written.chmod(mode)
-                written.replace(file)
-            except BaseException:
-                written.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise SettingsError(f"The textfile {file} cannot be written: {error.strerror or error}.") from error
 
 
 def at_least_one(text: str) -> int:

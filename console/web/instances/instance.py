@@ -36,7 +36,6 @@ from console.web.shared import (
     viewer,
 )
 from console.web.shared.export_menu import Listed, share
-from console.web.shared.status import status_badge
 
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
@@ -74,9 +73,9 @@ def header(known: dict[str, Any]) -> None:
     with lists.row():
         st.title(lists.literal(known["host"] or f"Instance {links.short(known['instance_id'])}"), width="content")
         if known["health"]:
-            status_badge(known["health"])
+            lists.status_badge(known["health"])
         if known["outdated"]:
-            status_badge("outdated")
+            lists.status_badge("outdated")
         messages.data_as_of(known["tenant"])
         share("instance")
     bundle = f" · bundle {known['current_bundle']}" if known["current_bundle"] else ""

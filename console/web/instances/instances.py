@@ -13,7 +13,6 @@ from console.web.browser import auto_refresh
 from console.web.fleet.strip import strip
 from console.web.instances import declared, table
 from console.web.shared import cached, lists, markup, messages, paging, viewer
-from console.web.shared.status import status_filter
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
 HEALTH = [*instances.HEALTH_WORDS, instances.HEALTH_OTHER, instances.HEALTH_UNREAD, instances.HEALTH_GONE]
@@ -78,7 +77,7 @@ def filters(compared: declared_queries.Comparison | None) -> instances.InstanceF
     with st.container(horizontal=True, vertical_alignment="bottom"):
         health = lists.several_of("Health", HEALTH, "instances_health", 170)
         only = lists.one_of("Only", ONLY, "instances_only", 190)
-        statuses = status_filter("instances", STATUSES, "Last rollout", narrow=True)
+        statuses = lists.status_filter("instances", STATUSES, "Last rollout", narrow=True)
         runtime = st.text_input("Runtime", type="search", key="instances_runtime", bind="query-params", width=110) or ""
         search = lists.search_box("instances", "Host, id or problem contains")
         sort = st.selectbox(

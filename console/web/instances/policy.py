@@ -18,7 +18,6 @@ from console.text import times
 from console.web.browser import auto_refresh
 from console.web.shared import cached, columns, links, lists, markup, messages, pages, paging, plot, viewer
 from console.web.shared.export_menu import Listed
-from console.web.shared.status import status_badge
 
 COMPONENTS = (("Runtime", "runtime_default"), ("Skills", "skills_default"), ("MCP servers", "mcp_servers_default"))
 
@@ -56,7 +55,7 @@ def chosen(policies: list[dict[str, Any]]) -> dict[str, Any]:
 def window(state: policy_queries.WindowNow, frozen: freeze_queries.Frozen, now: float) -> None:
     st.header("Maintenance window")
     with lists.row():
-        status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
+        lists.status_badge(("open" if state.is_open else "closed") if state.is_known else "unknown")
         lists.line(state.sentence)
     if not state.is_known:
         st.badge("no rollout may start", icon=":material/block:", color="red")

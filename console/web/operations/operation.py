@@ -27,7 +27,6 @@ from console.web.shared import (
     rollouts_table,
     viewer,
 )
-from console.web.shared.status import status_badge
 from console.web.timeline import section
 
 ID = links.resolved("run", "rollout")
@@ -60,9 +59,9 @@ def header(found: queries.Operation) -> None:
     row = found.row
     with lists.row():
         st.title(lists.literal(rows.title(row)), width="content")
-        status_badge(row["verdict"])
+        lists.status_badge(row["verdict"])
         if row["check"] is True and row["verdict"] != words.CHECK:
-            status_badge(words.CHECK)
+            lists.status_badge(words.CHECK)
         messages.data_as_of(row["tenant"] or "")
         export_menu.share("operation")
     ended = viewer.when(row["ended_at"]) or "now"

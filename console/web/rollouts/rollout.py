@@ -17,7 +17,6 @@ from console.web.actions import buttons
 from console.web.browser import auto_refresh
 from console.web.rollouts import targets_table, why
 from console.web.shared import cached, links, lists, messages, pages, paging, viewer
-from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section, selection
 
 STATUSES = ["failed", "uncertain", "in_progress", "queued", "cancelled", "succeeded"]
@@ -52,7 +51,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
     with lists.row():
         what = f"Rollout, {lists.literal(rollout['scope'] or 'unknown scope')}"
         st.title(f"{what}, {viewer.when(rollout['created_at'])}", width="content")
-        status_badge(rollout["status"])
+        lists.status_badge(rollout["status"])
         live = st.container(width="content")
     messages.data_as_of(rollout["tenant"])
     buttons.for_rollout(rollout)
@@ -68,7 +67,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
         links.to(pages.OPERATION, "The operation: verdict, outcome of each instance", icon="view_timeline", id=ID)
     for run in runs:
         with lists.row():
-            status_badge(run["status"])
+            lists.status_badge(run["status"])
             links.to(
                 pages.OPERATION, "The operation of a playbook run that names it", icon="view_timeline", id=run["run_id"]
             )
@@ -97,7 +96,7 @@ def header(rollout: dict[str, Any], now: float) -> DeltaGenerator:
 def targets(rollout: dict[str, Any], window: tuple[float, float] | None, now: float) -> None:
     st.header("Targets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("targets", STATUSES)
+        statuses = lists.status_filter("targets", STATUSES)
         search = lists.search_box("targets", "Host or error contains")
         sort = lists.choice("Sort", rollouts.TARGET_SORTS, "sort")
     only = selected_ones()

@@ -11,7 +11,6 @@ from console.record.read import frames, rollouts
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, messages, paging, rollouts_table
-from console.web.shared.status import status_filter
 
 STATUSES = ["in_progress", "pending", "paused", "partial", "failed", "cancelled", "completed"]
 
@@ -20,7 +19,7 @@ def body() -> None:
     with messages.database():
         messages.data_as_of()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = status_filter("rollouts", STATUSES)
+            statuses = lists.status_filter("rollouts", STATUSES)
             scope = (
                 st.segmented_control("Scope", ["fleet", "instance"], key="rollouts_scope", bind="query-params") or ""
             )

@@ -31,7 +31,6 @@ from console.web.shared import (
     same_time,
     viewer,
 )
-from console.web.shared.status import status_badge, status_filter
 from console.web.timeline import section
 
 STATUSES = ["failed", "unreachable", "ignored", "changed", "ok", "skipped"]
@@ -63,7 +62,7 @@ def header(run: dict[str, Any]) -> None:
     with lists.row():
         name = lists.playbook_name(run["playbook"]).removesuffix(".yml")
         st.title(f"{lists.literal(name)}, {viewer.when(run['started_at'])}", width="content")
-        status_badge(run["status"])
+        lists.status_badge(run["status"])
         if run["check_mode"]:
             st.badge("check mode", icon=":material/visibility:", color="gray")
     messages.data_as_of()
@@ -138,7 +137,7 @@ def failures(run: dict[str, Any]) -> None:
     for failure in records(bad.head(5)):
         with st.container(border=True):
             with lists.row():
-                status_badge(failure["status"])
+                lists.status_badge(failure["status"])
                 lists.line(failure["host"], failure["task"], f"item {failure['item']}" if failure["item"] else "")
             st.code(failure["msg"] or "no message", language=None, wrap_lines=True)
     if len(bad) > 5:
@@ -255,7 +254,7 @@ def recap() -> None:
 
 def results(batches: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        statuses = status_filter("results", STATUSES)
+        statuses = lists.status_filter("results", STATUSES)
         names = {int(b["counter"]): f"{b['batch']} of play {b['play']}" for b in records(batches)}
         play = None
         if len(names) > 1:

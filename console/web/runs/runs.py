@@ -14,7 +14,6 @@ from console.record.read import frames, runs
 from console.text.counts import counted
 from console.web.browser import auto_refresh
 from console.web.shared import cached, lists, markup, messages, pages, paging
-from console.web.shared.status import status_filter
 
 STATUSES = ["running", "failed", "lost", "unknown", "canceled", "successful"]
 
@@ -23,7 +22,7 @@ def body() -> None:
     with messages.database():
         messages.data_as_of()
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            statuses = status_filter("runs", STATUSES)
+            statuses = lists.status_filter("runs", STATUSES)
             search = lists.search_box("runs", "Playbook, user, controller or change contains")
         found = paging.asked("runs", runs.runs, tuple(statuses), search)
         if not found.total:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The fleetops.agents contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a list: search, pages, lines of text, metrics."""
+"""The parts of a list: search, filters, statuses, lines of text, metrics."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from console.text.counts import counted
+from console.text.statuses import STYLES, style_of
 
 Shown = Callable[[str], str]
 
@@ -58,6 +59,30 @@ def choice(label: str, options: Iterable[str], key: str, default: str = "", *, l
         bind="query-params",
     )
     return chosen or default or listed[0]
+
+
+def status_filter(of: str, options: Sequence[str], label: str = "Status", *, narrow: bool = False) -> list[str]:
+    """Pills to choose statuses, or a narrow box; the URL has the words of the statuses. No choice means all.
+
+    of: what is listed. It is part of the URL parameter, so that the filters of one page do not filter another one.
+    """
+    key = f"{of}_status"
+    if narrow:
+        return several_of(label, options, key, 170, _word)
+    return st.pills(label, options, selection_mode="multi", format_func=_word, key=key, bind="query-params")
+
+
+def _word(status: str) -> str:
+    return style_of(status).word
+
+
+def status_badge(status: str) -> None:
+    """A status as a coloured badge with its sign, as it is not shown by colour alone; an unknown word as plain text."""
+    style = style_of(status)
+    if status in STYLES:
+        st.badge(style.word, icon=style.tone.icon, color=style.tone.badge)  # type: ignore[arg-type]
+    else:
+        st.text(style.label)
 
 
 def counted_of(count: int, total: int, what: str) -> str:

@@ -15,7 +15,6 @@ from console.record.read import rollouts, same_time
 from console.text.listing import records
 from console.text.statuses import style_of
 from console.web.shared import audit_events, cached, columns, links, lists, markup, pages, viewer
-from console.web.shared.status import status_badge
 
 
 def of_run(run: dict[str, Any], now: float) -> None:
@@ -90,7 +89,7 @@ def _section(
 
 def _run(run: dict[str, Any], how: str) -> None:
     with lists.row():
-        status_badge(run["status"])
+        lists.status_badge(run["status"])
         links.to(pages.OPERATION, "Open the operation", id=run["run_id"])
         lists.line(lists.playbook_name(run["playbook"]), how, viewer.moment(run["started_at"]))
 

@@ -10,7 +10,6 @@ import time
 import streamlit as st
 
 from console.text import times
-from console.text.time_zone import known
 
 UTC, OWN = "UTC", "Local time"
 _TIMES = "times"
@@ -28,7 +27,7 @@ def ago(at: float) -> str:
 
 def zone() -> str:
     """The viewer's time zone as the browser names it; '' for UTC and for a name that is not in the tz database."""
-    return known(st.context.timezone)
+    return times.known_zone(st.context.timezone)
 
 
 def shown_zone() -> str:
