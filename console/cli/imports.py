@@ -11,14 +11,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from console.cli.options import days_option, progress_line, put_report
 from console.settings.environment import Settings, SettingsError, path_of
-
-if TYPE_CHECKING:
-    from console.collect.jobs.awx import JobFilter
-    from console.collect.jobs.awx_client import AwxConnection
 
 _AWX = """\
 Reads jobs that have ended, with their events, over the REST API, and continues where the last import ended. Set
@@ -84,20 +80,6 @@ def _runner(options: argparse.Namespace, settings: Settings) -> int:
     return _import(
         options, settings, lambda store, progress: sync_runner(store, folder, now=time.time, progress=progress)
     )
-
-
-def awx_of_the_environment() -> AwxConnection | None:
-    """The AWX that the environment names, None if it names none. Raises SettingsError."""
-    from console.collect.jobs.awx_client import load_awx
-
-    return load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() else None
-
-
-def job_filter(options: argparse.Namespace) -> JobFilter:
-    """The jobs of AWX that `sync --follow` reads, by its options --awx-..."""
-    from console.collect.jobs.awx import JobFilter
-
-    return JobFilter(**{name: getattr(options, f"awx_{name}") for name in FILTERS})
 
 
 def _refuse_follow(options: argparse.Namespace) -> None:

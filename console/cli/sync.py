@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -148,6 +149,8 @@ def _once(options: argparse.Namespace, settings: Settings, connection: ApiConnec
 
 def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConnection | None) -> int:
     from console.collect.follow import Follower, FollowError, Source
+    from console.collect.jobs.awx import JobFilter
+    from console.collect.jobs.awx_client import load_awx
     from console.collect.progress import TerminalProgress, silent
     from console.collect.sources import Api, Awx, RunLogs
 
@@ -157,7 +160,7 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
     if options.rules and not options.notify:
         raise SettingsError("--rules is of --notify; give --notify too.")
     send = notifier(options.rules) if options.notify else None
-    awx = None if options.no_awx else imports.awx_of_the_environment()
+    awx = load_awx() if os.environ.get("FLEETOPS_AWX_URL", "").strip() and not options.no_awx else None
     secrets = [secret for secret in (connection and connection.api_key, awx and awx.token) if secret]
     sources, tenant = [], ""
     line = TerminalProgress(sys.stderr)
@@ -175,7 +178,8 @@ def _follow(options: argparse.Namespace, settings: Settings, connection: ApiConn
             tenant = api.tenant
             sources.append(Source("The API", api.read))
         if awx is not None:
-            jobs = opened.enter_context(contextlib.closing(Awx(awx, imports.job_filter(options), secrets)))
+            wanted = JobFilter(**{name: getattr(options, f"awx_{name}") for name in imports.FILTERS})
+            jobs = opened.enter_context(contextlib.closing(Awx(awx, wanted, secrets)))
             sources.append(Source("AWX", jobs.read, quick=False))
         if send is not None:
             sources.append(Source("Notifications", _notifications(settings, send), quick=False))

@@ -11,17 +11,18 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from console.figures import health_bands, instance
 from console.record.read import audit as audit_queries
 from console.record.read import declared as declared_queries
-from console.record.read import durations, frames, freshness, instances
+from console.record.read import durations, frames, freshness, history, instances
 from console.text import times
 from console.text.counts import counted
 from console.text.json_values import entries, parsed
 from console.web.actions import buttons
 from console.web.browser import auto_refresh
-from console.web.instances import declared, happened
+from console.web.instances import declared
 from console.web.shared import (
     audit_events,
     cached,
@@ -32,6 +33,7 @@ from console.web.shared import (
     messages,
     pages,
     paging,
+    period,
     plot,
     viewer,
 )
@@ -40,6 +42,7 @@ from console.web.shared.export_menu import Listed, share
 ID = links.resolved("instance")
 SPANS = {"24 hours": 1, "7 days": 7, "30 days": 30}
 OUTCOMES = ("success", "error", "denied")
+HISTORY_DAYS, HISTORY_MOST = 7.0, 200
 
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner=False)
@@ -61,7 +64,7 @@ def body() -> None:
             messages.not_known("Instance", "instance", ID, pages.INSTANCES, "dns")
             return
         header(known)
-        happened.show(known)
+        happened(known)
         health(known)
         deploys(known)
         actions(known)
@@ -111,6 +114,40 @@ def to_read(sentence: str, how: str, known: dict[str, Any], flag: str) -> None:
 def as_of(known: dict[str, Any], kind: str) -> str:
     at = known[f"{kind}_at"]
     return f"read {viewer.moment(at, '%Y-%m-%d %H:%M')} ({viewer.ago(at)})" if at else ""
+
+
+def happened(known: dict[str, Any]) -> None:
+    """All kinds of what happened, for the period in the address, by default the last 7 days."""
+    head = lists.row()
+    with head:
+        st.header("What happened", width="content")
+    since, until = period.chosen("happened")
+    now = viewer.clock() // 60 * 60
+    first = now - HISTORY_DAYS * 86400.0 if since is None else since
+    last = now + 86400.0 if until is None else until
+    key = known["tenant"], known["instance_id"], known["host"] or "", first, last
+    found = cached.ask(history.history, *key, HISTORY_MOST)
+    more = f", the newest {HISTORY_MOST}" if len(found) == HISTORY_MOST else ""
+    end = "now" if until is None else viewer.moment(last, "%Y-%m-%d %H:%M")
+    with head:
+        st.caption(f"{len(found):,} from {viewer.moment(first, '%Y-%m-%d %H:%M')} to {end}{more}", width="content")
+        share("instance-history", len(found), lambda path, most: history.history(path, *key, most))
+    if not len(found):
+        st.text("Nothing is recorded in this time.")
+        return
+    shown = (
+        markup.Column("at", lambda row: viewer.clock_time(row["at"], markup.SECONDS), "time"),
+        markup.text("kind", "kind", "rest"),
+        markup.Column("what", what_happened),
+        markup.status("status", "status"),
+        markup.text("detail", "detail", "rest"),
+    )
+    markup.draw(markup.table(shown, found, "What happened, newest first"))
+
+
+def what_happened(row: dict[str, Any]) -> Markup | str:
+    what = row["what"].rsplit("/", 1)[-1] if row["kind"] == "playbook" else row["what"]
+    return markup.operation(what, row["operation"]) if row["operation"] else what
 
 
 def health(known: dict[str, Any]) -> None:

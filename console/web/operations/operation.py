@@ -15,7 +15,7 @@ from console.record.read import freshness
 from console.record.read import operation as queries
 from console.text import times
 from console.web.browser import auto_refresh
-from console.web.operations import instances, parts, rows
+from console.web.operations import parts, rows
 from console.web.shared import (
     cached,
     export_menu,
@@ -51,7 +51,7 @@ def body() -> None:
             parts.plan_and_result(found)
             following(found)
         timeline(found, now)
-        instances.show(found)
+        parts.instances(found)
         closed(found)
 
 

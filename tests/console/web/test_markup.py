@@ -19,7 +19,7 @@ from console.record.read.declared import Comparison
 from console.record.read.operation import INSTANCE_COLUMNS
 from console.record.read.operations import COLUMNS
 from console.web.instances import declared, table
-from console.web.operations import comparison, instances, rows
+from console.web.operations import comparison, parts, rows
 from console.web.overview import attention
 from console.web.shared import lists, markup, pages
 
@@ -183,7 +183,7 @@ ARRANGED = [
 def test_the_instances_of_an_operation_are_arranged(
     categories: tuple[str, ...], search: str, sort: str, hosts: str
 ) -> None:
-    assert "".join(instances.arranged(FOUND, categories, search, sort)["host"]) == hosts
+    assert "".join(parts.arranged(FOUND, categories, search, sort)["host"]) == hosts
 
 
 def test_two_operations_are_compared_by_host_worst_first() -> None:
