@@ -36,7 +36,7 @@ def body() -> None:
         with head:
             st.caption(f"{counted(found.total, 'operation')}, newest first", width="content")
             found.share()
-        markup.draw(rows.table_of(found.rows, "Operations, newest first"))
+        markup.draw(markup.table(rows.COLUMNS, found.rows, "Operations, newest first"))
         found.pager()
         with lists.row():
             links.to(pages.COMPARE, "Compare two operations", icon="compare_arrows")

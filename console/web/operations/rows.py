@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
 from console.outcomes.words import CATEGORIES, COMPLETE, RUNNING, UPDATED, WAITING, word
@@ -78,11 +77,6 @@ COLUMNS = (
     markup.Column("why it ended", _why, "long fo-rest"),
     markup.duration("took", "seconds"),
 )
-
-
-def table_of(found: pd.DataFrame, label: str) -> Markup:
-    """Operations as a table."""
-    return markup.table(COLUMNS, found, label)
 
 
 def running_card(row: dict[str, Any], running: str, progress: str, gate: str) -> Markup:

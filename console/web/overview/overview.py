@@ -108,7 +108,7 @@ def operations(newest: pd.DataFrame, total: int) -> None:
     if not total:
         st.text("No playbook run and no rollout is recorded yet.")
         return
-    markup.draw(rows.table_of(newest, "Newest operations"))
+    markup.draw(markup.table(rows.COLUMNS, newest, "Newest operations"))
     with lists.row():
         links.to(pages.OPERATIONS, f"All operations ({total:,})")
         if total > 1:

@@ -80,7 +80,7 @@ PARTS = {
     "table": markup.table([markup.text(HOSTILE, "a"), markup.status("b", "a")], [{"a": HOSTILE}], HOSTILE),
     "table of instances": table.of_instances(pd.DataFrame([instance()]), DECLARED),
     "policy of an instance": declared.of_instance({"host": HOSTILE, "policy_json": POLICY}, DECLARED),
-    "list of operations": rows.table_of(pd.DataFrame([operation()]), HOSTILE),
+    "list of operations": markup.table(rows.COLUMNS, pd.DataFrame([operation()]), HOSTILE),
     "card of a running operation": rows.running_card(operation(kind="rollout"), HOSTILE, HOSTILE, HOSTILE),
     "needs attention": markup.joined(attention.entry(cause(page)) for page in [*attention.LINKS, ""]),
     "link": markup.link(HOSTILE, pages.OPERATION, id=HOSTILE, outcome=[HOSTILE, HOSTILE]),
